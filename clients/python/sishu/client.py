@@ -1,0 +1,232 @@
+"""A typed client for the five rooms over `grpc.aio`.
+
+    async with Client(addresses) as sishu:
+        answer = await sishu.projects.ListProjects(project_service_pb2.ListProjectsRequest())
+
+Every call has a deadline, carries token and request id, is retried while the room is away, and raises
+`ApiError` when it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub, JobServiceStub
+from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub, DatasetServiceStub
+from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub, ExampleServiceStub
+from sishu.errors import api_error
+from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub, GenerationServiceStub
+from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub, ProviderServiceStub
+from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub, QuestionServiceStub
+from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub, ChatServiceStub
+from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub, DeploymentServiceStub
+from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceAsyncStub, ExamServiceStub
+from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceAsyncStub, ChunkServiceStub
+from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceAsyncStub, DocumentServiceStub
+from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub, ProjectServiceStub
+from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub, ModelServiceStub
+from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub, TrainingServiceStub
+
+CALL_SECONDS = 60.0
+STREAM_SECONDS = 24 * 3600.0
+
+SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+class Client:
+    """The services of all rooms.
+
+    Args:
+        addresses: `host:port` of every room, by its name.
+        token: bearer token, where the rooms demand one.
+        seconds: deadline of a unary call that sets none itself.
+    """
+
+    def __init__(self, addresses: Mapping[str, str], token: str = "", seconds: float = CALL_SECONDS) -> None:
+        self._addresses = dict(addresses)
+        self._token = token
+        self._seconds = seconds
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection; calls in progress end with an error."""
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+    def channel(self, room: str) -> grpc.aio.Channel:
+        """The connection to a room, made at first use."""
+        if room not in self._channels:
+            address = self._addresses[room]
+            self._channels[room] = grpc.aio.insecure_channel(
+                address,
+                options=[
+                    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
+                    ("grpc.keepalive_time_ms", 60_000),
+                    ("grpc.max_receive_message_length", 16 * 2**20),
+                ],
+                interceptors=[
+                    UnaryCalls(address, self._token, self._seconds),
+                    StreamCalls(address, self._token),
+                ],
+            )
+        return self._channels[room]
+
+    def jobs(self, room: str) -> JobServiceAsyncStub:
+        """A room's jobs."""
+        return JobServiceStub(self.channel(room))
+
+    @cached_property
+    def projects(self) -> ProjectServiceAsyncStub:
+        """Projects, in the ingest room."""
+        return ProjectServiceStub(self.channel("ingest"))
+
+    @cached_property
+    def documents(self) -> DocumentServiceAsyncStub:
+        """Documents, in the ingest room."""
+        return DocumentServiceStub(self.channel("ingest"))
+
+    @cached_property
+    def chunks(self) -> ChunkServiceAsyncStub:
+        """Chunks, in the ingest room."""
+        return ChunkServiceStub(self.channel("ingest"))
+
+    @cached_property
+    def providers(self) -> ProviderServiceAsyncStub:
+        """Providers, in the generation room."""
+        return ProviderServiceStub(self.channel("generation"))
+
+    @cached_property
+    def generations(self) -> GenerationServiceAsyncStub:
+        """Generations, in the generation room."""
+        return GenerationServiceStub(self.channel("generation"))
+
+    @cached_property
+    def questions(self) -> QuestionServiceAsyncStub:
+        """Questions, in the generation room."""
+        return QuestionServiceStub(self.channel("generation"))
+
+    @cached_property
+    def examples(self) -> ExampleServiceAsyncStub:
+        """Examples, in the dataset room."""
+        return ExampleServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def datasets(self) -> DatasetServiceAsyncStub:
+        """Dataset versions, in the dataset room."""
+        return DatasetServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def training(self) -> TrainingServiceAsyncStub:
+        """Training runs, in the trainer room."""
+        return TrainingServiceStub(self.channel("trainer"))
+
+    @cached_property
+    def models(self) -> ModelServiceAsyncStub:
+        """Models, in the trainer room."""
+        return ModelServiceStub(self.channel("trainer"))
+
+    @cached_property
+    def deployments(self) -> DeploymentServiceAsyncStub:
+        """Deployments, in the inference room."""
+        return DeploymentServiceStub(self.channel("inference"))
+
+    @cached_property
+    def chat(self) -> ChatServiceAsyncStub:
+        """Chat, in the inference room."""
+        return ChatServiceStub(self.channel("inference"))
+
+    @cached_property
+    def exams(self) -> ExamServiceAsyncStub:
+        """Exams, in the inference room."""
+        return ExamServiceStub(self.channel("inference"))
+
+
+def dressed(details: grpc.aio.ClientCallDetails, token: str, seconds: float) -> grpc.aio.ClientCallDetails:
+    """Add deadline, token and request id to a call that lacks them."""
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    metadata.add("x-request-id", str(uuid.uuid4()))
+    if token:
+        metadata.add("authorization", f"Bearer {token}")
+    return grpc.aio.ClientCallDetails(
+        method=details.method,
+        timeout=details.timeout if details.timeout is not None else seconds,
+        metadata=metadata,
+        credentials=details.credentials,
+        wait_for_ready=details.wait_for_ready,
+    )
+
+
+class UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
+    """Dresses unary calls, and turns their failures into `ApiError`."""
+
+    def __init__(self, address: str, token: str, seconds: float) -> None:
+        self._address = address
+        self._token = token
+        self._seconds = seconds
+
+    async def intercept_unary_unary(  # noqa: D102  # the library's interface
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Any,
+    ) -> Any:
+        try:
+            call = await continuation(dressed(client_call_details, self._token, self._seconds), request)
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise api_error(error, self._address) from None
+
+
+class StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
+    """Dresses server-streamed calls, and turns their failures into `ApiError`."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._address = address
+        self._token = token
+
+    async def intercept_unary_stream(  # noqa: D102  # the library's interface
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Any], Awaitable[Any]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Any,
+    ) -> Any:
+        call = await continuation(dressed(client_call_details, self._token, STREAM_SECONDS), request)
+        return self._responses(call)
+
+    async def _responses(self, call: Any) -> AsyncIterator[Any]:
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise api_error(error, self._address) from None
+        finally:
+            call.cancel()
