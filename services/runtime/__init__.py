@@ -1,0 +1,1 @@
+"""What every room shares: process, server, database, queue, storage, errors, metrics and logs."""

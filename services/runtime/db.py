@@ -1,0 +1,152 @@
+"""Postgres: one pool a process, one schema a room, migrations under an advisory lock."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import structlog
+
+from services.runtime.errors import FailedPrecondition, Unavailable
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+MIGRATION_LOCK = 0x51_5348_55
+"""Key of the advisory lock under which schemas change."""
+
+DATABASE_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+"""What asyncpg raises when the server is gone, going or not yet there."""
+
+log = structlog.get_logger()
+
+
+async def open_pool(url: str, schema: str, connections: int) -> Pool:
+    """Connect to Postgres with the room's schema as the search path.
+
+    Raises:
+        Unavailable: the server cannot be reached, or refuses us.
+    """
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=connections,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            init=set_codecs,
+            server_settings={"search_path": schema, "application_name": f"sishu-{schema}"},
+        )
+    except (*DATABASE_AWAY, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unavailable(
+            "DATABASE_UNAVAILABLE",
+            f"Postgres cannot be reached ({error}); check that it runs and that SISHU_DATABASE_URL is right",
+        ) from error
+
+
+async def set_codecs(connection: Connection) -> None:
+    """Read and write uuid as text and jsonb as Python values."""
+    await connection.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog")
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog", format="text"
+    )
+
+
+async def migrate(pool: Pool, schema: str, folders: Iterable[Path]) -> list[str]:
+    """Apply every migration file that the schema lacks, all in one transaction; return their names.
+
+    Files are named `NNNN_what.sql` and applied by folder, then by name. An advisory lock lets any number
+    of processes do this at once.
+
+    Raises:
+        FailedPrecondition: a file that was applied before has changed since.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, "
+            "apply_time timestamptz NOT NULL DEFAULT now())"
+        )
+        rows = await connection.fetch("SELECT name, sha256 FROM migrations")
+        applied = {row["name"]: row["sha256"] for row in rows}
+        return [
+            name
+            for folder in folders
+            for path in sorted(folder.glob("[0-9]*.sql"))
+            if (name := await apply_migration(connection, path, applied))
+        ]
+
+
+async def apply_migration(connection: Connection, path: Path, applied: dict[str, str]) -> str:
+    """Apply one file unless it was applied before; return its name, or nothing."""
+    name = f"{path.parents[1].name}/{path.name}"
+    text = await asyncio.to_thread(path.read_text, "utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if name in applied:
+        if applied[name] != digest:
+            raise FailedPrecondition(
+                "MIGRATION_CHANGED", f"the migration {name} was changed after it was applied; add a new one"
+            )
+        return ""
+    await connection.execute(text)
+    await connection.execute("INSERT INTO migrations (name, sha256) VALUES ($1, $2)", name, digest)
+    log.info("migration_applied", migration=name)
+    return name
+
+
+async def wait_for_database(pool: Pool, seconds: float) -> bool:
+    """Whether Postgres answers within `seconds`; asks twice a second."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            await pool.fetchval("SELECT 1", timeout=2)
+        except (*DATABASE_AWAY, OSError, TimeoutError, asyncpg.PostgresError):
+            await asyncio.sleep(0.5)
+        else:
+            return True
+    return False
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection in a transaction, which commits at the end and rolls back on an error."""
+    async with pool.acquire(timeout=CONNECT_SECONDS) as connection, connection.transaction():
+        yield connection
+
+
+async def claim_request(connection: Connection, method: str, request_id: str, resource_id: str) -> str:
+    """Bind a request id to the resource that it makes, inside the transaction that makes it.
+
+    Returns the id to go on with: `resource_id` for a new request, the first answer's id for a repeated
+    one (https://google.aip.dev/155). An empty request id is always new.
+    """
+    if not request_id:
+        return resource_id
+    owner: Any = await connection.fetchval(
+        "WITH claimed AS (INSERT INTO requests (method, request_id, resource_id) VALUES ($1, $2, $3) "
+        "ON CONFLICT (method, request_id) DO UPDATE SET method = EXCLUDED.method RETURNING resource_id) "
+        "SELECT resource_id FROM claimed",
+        method,
+        request_id,
+        resource_id,
+    )
+    return str(owner)

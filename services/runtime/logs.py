@@ -1,0 +1,52 @@
+"""Logs: one JSON object a line on standard error, with request id and job id where there is one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from services.runtime.errors import InvalidArgument
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logs(room: str, level: str) -> None:
+    """Send structlog and the libraries' own logging through one formatter.
+
+    Raises:
+        InvalidArgument: the level is unknown.
+    """
+    if level not in LEVELS:
+        raise InvalidArgument(
+            "CONFIG_INVALID",
+            f"SISHU_LOG_LEVEL is {level!r}; use one of {', '.join(LEVELS)}",
+            "SISHU_LOG_LEVEL",
+        )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
+    # One line a call of these libraries says nothing that our own lines do not.
+    for name in ("httpx", "openai", "httpcore", "pgqueuer", "urllib3", "aiohttp.access"):
+        logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+    structlog.contextvars.bind_contextvars(room=room)

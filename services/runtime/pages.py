@@ -1,0 +1,81 @@
+"""Keyset paging: a token holds the sort key of the last row of a page, and a digest of the filter."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from services.runtime.errors import InvalidArgument
+
+T = TypeVar("T")
+
+DEFAULT_SIZE = 100
+LARGEST_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which page is wanted.
+
+    Args:
+        size: rows on the page, 1 to 1000.
+        after: sort key of the last row of the page before; empty for the first page.
+        filter_digest: digest of the filter, which must not change between pages.
+    """
+
+    size: int
+    after: tuple[str, ...]
+    filter_digest: str
+
+    @property
+    def limit(self) -> int:
+        """Rows to fetch: one more than the page holds, to see whether another page follows."""
+        return self.size + 1
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of rows, and the token of the next; the token is empty at the end."""
+
+    rows: list[T]
+    next_token: str
+
+
+def page_request(size: int, token: str, *filters: object) -> PageRequest:
+    """Read page size and token (https://google.aip.dev/158).
+
+    Raises:
+        InvalidArgument: the token is not ours, or belongs to another filter.
+    """
+    digest = hashlib.sha256(repr(filters).encode()).hexdigest()[:16]
+    after = decode(token, digest) if token else ()
+    return PageRequest(min(size or DEFAULT_SIZE, LARGEST_SIZE), after, digest)
+
+
+def page_of(rows: Sequence[T], request: PageRequest, key: Callable[[T], tuple[object, ...]]) -> Page[T]:
+    """Cut fetched rows to a page; `key` gives a row's sort key."""
+    shown = list(rows[: request.size])
+    if len(rows) <= request.size:
+        return Page(shown, "")
+    text = json.dumps([request.filter_digest, *(str(part) for part in key(shown[-1]))])
+    return Page(shown, base64.urlsafe_b64encode(text.encode()).decode())
+
+
+def decode(token: str, digest: str) -> tuple[str, ...]:
+    """The sort key inside a token."""
+    try:
+        found, *after = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, binascii.Error, TypeError):
+        found, after = "", []
+    if found != digest:
+        raise InvalidArgument(
+            "PAGE_TOKEN_INVALID",
+            "the page token does not belong to this list and filter; start again without one",
+            "page_token",
+        )
+    return tuple(str(part) for part in after)

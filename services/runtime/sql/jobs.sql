@@ -1,0 +1,108 @@
+-- name: insert_job
+INSERT INTO jobs (id, project_id, kind, resource_id) VALUES ($1, $2, $3, $4)
+
+-- name: get_job
+SELECT * FROM job_view WHERE id = $1
+
+-- name: list_jobs
+SELECT * FROM job_view
+WHERE ($1::uuid IS NULL OR project_id = $1)
+  AND ($2::job_state IS NULL OR state = $2)
+  AND ($3::uuid IS NULL OR resource_id = $3)
+  AND ($4::uuid IS NULL OR id < $4)
+ORDER BY id DESC
+LIMIT $5
+
+-- name: list_failed_items
+SELECT id, kind, resource_id, failure, attempts, update_time FROM job_items
+WHERE job_id = $1 AND state = 'failed' AND ($2::uuid IS NULL OR id > $2)
+ORDER BY id
+LIMIT $3
+
+-- name: insert_items
+INSERT INTO job_items (id, job_id, kind, key, resource_id, payload)
+SELECT id, $1, kind, key, resource_id, payload
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[]) AS item (id, kind, key, resource_id, payload)
+ON CONFLICT (job_id, kind, key) DO NOTHING
+RETURNING id, kind
+
+-- name: load_item
+SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, item.kind, item.key,
+       item.resource_id, item.payload, item.state, job.state AS job_state
+FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+WHERE item.id = $1
+
+-- name: lock_item
+SELECT item.state = 'pending' AND job.state IN ('pending', 'running') AS open
+FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+WHERE item.id = $1
+FOR NO KEY UPDATE OF item FOR SHARE OF job
+
+-- name: end_item
+UPDATE job_items SET state = $2, failure = $3, attempts = $4, update_time = now() WHERE id = $1
+
+-- name: add_counts
+INSERT INTO job_counts (job_id, shard, total, done, failed, skipped) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (job_id, shard) DO UPDATE
+SET total   = job_counts.total + EXCLUDED.total,
+    done    = job_counts.done + EXCLUDED.done,
+    failed  = job_counts.failed + EXCLUDED.failed,
+    skipped = job_counts.skipped + EXCLUDED.skipped
+
+-- name: start_job
+UPDATE jobs SET state = 'running', update_time = now() WHERE id = $1 AND state = 'pending'
+
+-- name: settle_job
+-- Ends a job whose items have all ended. Runs in its own transaction after each item's, so that whoever
+-- commits last sees all the counts.
+UPDATE jobs
+SET state = CASE WHEN counts.failed > 0 THEN 'failed' ELSE 'succeeded' END::job_state,
+    progress = '', update_time = now(), end_time = now()
+FROM (SELECT sum(total) AS total, sum(done) AS done, sum(failed) AS failed, sum(skipped) AS skipped
+      FROM job_counts WHERE job_id = $1) AS counts
+WHERE jobs.id = $1 AND jobs.state IN ('pending', 'running')
+  AND counts.total = counts.done + counts.failed + counts.skipped
+
+-- name: set_progress
+UPDATE jobs SET progress = $2, update_time = now()
+WHERE id = $1 AND state IN ('pending', 'running') AND progress <> $2
+
+-- name: cancel_job
+UPDATE jobs SET state = 'cancelled', progress = '', update_time = now(), end_time = now()
+WHERE id = $1 AND state IN ('pending', 'running')
+RETURNING id
+
+-- name: skip_open_items
+UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
+
+-- name: reopen_failed_items
+UPDATE job_items SET state = 'pending', failure = NULL, update_time = now()
+WHERE job_id = $1 AND state = 'failed'
+RETURNING id, kind
+
+-- name: reopen_job
+UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL
+WHERE id = $1 AND state = 'failed'
+RETURNING id
+
+-- name: lost_items
+-- Open items that PgQueuer no longer holds: their worker vanished between two writes.
+SELECT item.id, item.kind
+FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
+  AND NOT EXISTS (SELECT 1 FROM pgqueuer WHERE pgqueuer.dedupe_key = item.id::text)
+LIMIT 1000
+
+-- name: unsettled_jobs
+SELECT id FROM job_view
+WHERE state IN ('pending', 'running') AND total = done + failed + skipped
+LIMIT 1000
+
+-- name: delete_project_jobs
+DELETE FROM jobs WHERE project_id = $1
+
+-- name: queue_depth
+SELECT count(*) FILTER (WHERE status = 'queued') AS queued,
+       count(*) FILTER (WHERE status = 'picked') AS picked,
+       coalesce(extract(epoch FROM now() - min(created) FILTER (WHERE status = 'queued')), 0)::float8 AS oldest_seconds
+FROM pgqueuer

@@ -1,0 +1,80 @@
+-- The tables that every room has: request ids, jobs and their items. PgQueuer's own tables stand beside them.
+
+-- The resource that a request id made; the same id gives the first answer again.
+CREATE TABLE requests (
+    method      text        NOT NULL,
+    request_id  uuid        NOT NULL,
+    resource_id uuid        NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (method, request_id)
+);
+
+CREATE TYPE job_state AS ENUM (
+    'pending',   -- -> running, cancelled
+    'running',   -- -> succeeded, failed, cancelled
+    'succeeded', -- end
+    'failed',    -- -> running (retry)
+    'cancelled'  -- end
+);
+
+CREATE TABLE jobs (
+    id          uuid        PRIMARY KEY,
+    project_id  uuid,
+    kind        text        NOT NULL,
+    state       job_state   NOT NULL DEFAULT 'pending',
+    resource_id uuid,
+    progress    text        NOT NULL DEFAULT '',
+    create_time timestamptz NOT NULL DEFAULT now(),
+    update_time timestamptz NOT NULL DEFAULT now(),
+    end_time    timestamptz,
+    CHECK ((end_time IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled')))
+);
+CREATE INDEX jobs_by_project ON jobs (project_id, id);
+CREATE INDEX jobs_by_resource ON jobs (resource_id);
+
+CREATE TYPE job_item_state AS ENUM (
+    'pending', -- -> done, failed, skipped
+    'done',    -- end
+    'failed',  -- -> pending (retry)
+    'skipped'  -- end
+);
+
+-- The items are the truth about what is to be done; PgQueuer only hands them out.
+CREATE TABLE job_items (
+    id          uuid           PRIMARY KEY,
+    job_id      uuid           NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    kind        text           NOT NULL,
+    key         text           NOT NULL,
+    resource_id uuid,
+    payload     jsonb          NOT NULL DEFAULT '{}',
+    state       job_item_state NOT NULL DEFAULT 'pending',
+    attempts    integer        NOT NULL DEFAULT 0,
+    failure     jsonb,
+    update_time timestamptz    NOT NULL DEFAULT now(),
+    UNIQUE (job_id, kind, key),
+    CHECK ((failure IS NOT NULL) = (state = 'failed'))
+);
+CREATE INDEX job_items_pending ON job_items (job_id) WHERE state = 'pending';
+CREATE INDEX job_items_failed ON job_items (job_id, id) WHERE state = 'failed';
+
+-- Counters in shards, so that items that end together do not wait for one row.
+CREATE TABLE job_counts (
+    job_id  uuid     NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    shard   smallint NOT NULL,
+    total   bigint   NOT NULL DEFAULT 0,
+    done    bigint   NOT NULL DEFAULT 0,
+    failed  bigint   NOT NULL DEFAULT 0,
+    skipped bigint   NOT NULL DEFAULT 0,
+    PRIMARY KEY (job_id, shard)
+);
+
+CREATE VIEW job_view AS
+SELECT jobs.*, counts.total, counts.done, counts.failed, counts.skipped
+FROM jobs
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(total), 0)::bigint   AS total,
+           coalesce(sum(done), 0)::bigint    AS done,
+           coalesce(sum(failed), 0)::bigint  AS failed,
+           coalesce(sum(skipped), 0)::bigint AS skipped
+    FROM job_counts WHERE job_counts.job_id = jobs.id
+) AS counts;

@@ -1,0 +1,156 @@
+"""The queue consumer: takes items from PgQueuer, hands them to their handlers, and decides about failures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+import structlog
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job as Delivery
+
+from services.runtime.db import DATABASE_AWAY, wait_for_database
+from services.runtime.errors import SishuError
+from services.runtime.faults import RETRYABLE, as_sishu_error
+from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.metrics import RuntimeMetrics
+from services.runtime.queue import queries_of
+
+Handler = Callable[[Item], Awaitable[None]]
+"""Does an item and stores its result through `Jobs.finish`; raises a `SishuError` when it cannot."""
+
+MOST_ATTEMPTS = 6
+LONGEST_DELAY_SECONDS = 30.0
+RECOVER_SECONDS = 10.0
+DRAIN_SECONDS = 20.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Works on the items of one room until it is told to stop.
+
+    Args:
+        jobs: the room's jobs.
+        handlers: what to do for each kind of item.
+        concurrency: items in work at once.
+        heartbeat_seconds: silence after which this worker counts as dead.
+        metrics: where items are counted.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        handlers: Mapping[str, Handler],
+        concurrency: int,
+        heartbeat_seconds: float,
+        metrics: RuntimeMetrics,
+    ) -> None:
+        self._jobs = jobs
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._heartbeat = timedelta(seconds=heartbeat_seconds)
+        self._metrics = metrics
+        # PgQueuer wants room for two batches; this keeps the promise when one item at a time is wanted.
+        self._slots = asyncio.Semaphore(concurrency)
+        self._started: set[str] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then let items in work end; a lost database is waited for."""
+        recovery = asyncio.create_task(self._recover_often(stop), name="recover")
+        try:
+            while not stop.is_set():
+                try:
+                    await self._consume(stop)
+                except (*DATABASE_AWAY, OSError, TimeoutError) as error:
+                    log.warning("database_away", error=str(error))
+                    await self._wait_for_database(stop)
+        finally:
+            recovery.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await recovery
+
+    async def _consume(self, stop: asyncio.Event) -> None:
+        manager = QueueManager(queries_of(self._jobs.pool, self._jobs.schema))
+        for kind in self._handlers:
+            manager.entrypoint(kind)(self._work)
+        batch = max(1, min(25, self._concurrency // 2))
+        running = asyncio.create_task(
+            manager.run(
+                dequeue_timeout=timedelta(seconds=5),
+                batch_size=batch,
+                max_concurrent_tasks=max(2 * batch, self._concurrency),
+                heartbeat_timeout=self._heartbeat,
+                log_aggregation_interval=timedelta(minutes=5),
+            )
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        manager.shutdown.set()
+        try:
+            await asyncio.wait_for(running, DRAIN_SECONDS)
+        except TimeoutError:
+            log.warning("drain_timeout", seconds=DRAIN_SECONDS)
+
+    async def _work(self, delivery: Delivery) -> None:
+        """Do one delivered item; every way out leaves either its end or a reason to deliver it again."""
+        async with self._slots:
+            item_id = (delivery.payload or b"").decode()
+            try:
+                item = await self._jobs.load(item_id, delivery.attempts + 1)
+            except ItemClosed:
+                return
+            except Exception as error:
+                raise await self._again(as_sishu_error(error), delivery) from error
+            with structlog.contextvars.bound_contextvars(job_id=item.job_id, item_id=item.id):
+                await self._do(item, delivery)
+
+    async def _do(self, item: Item, delivery: Delivery) -> None:
+        with self._metrics.item(item.kind) as outcome:
+            try:
+                if item.job_id not in self._started:
+                    await self._jobs.start(item.job_id)
+                    self._started.add(item.job_id)
+                await self._handlers[item.kind](item)
+            except ItemClosed:
+                outcome.set("closed")
+            except Exception as raised:
+                error = as_sishu_error(raised)
+                if error.code in RETRYABLE and item.attempt < MOST_ATTEMPTS:
+                    outcome.set("retried")
+                    log.info("item_retried", kind=item.kind, reason=error.reason, error=error.message)
+                    raise await self._again(error, delivery) from raised
+                outcome.set("failed")
+                await self._fail(item, error, delivery)
+
+    async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> None:
+        log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
+        try:
+            await self._jobs.fail(item, error)
+        except Exception as raised:
+            raise await self._again(as_sishu_error(raised), delivery) from raised
+
+    async def _again(self, error: SishuError, delivery: Delivery) -> RetryRequested:
+        """Ask for another delivery, once the database can note it."""
+        await wait_for_database(self._jobs.pool, seconds=60)
+        delay = min(2.0**delivery.attempts, LONGEST_DELAY_SECONDS)
+        return RetryRequested(timedelta(seconds=delay), error.reason)
+
+    async def _recover_often(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                count = await self._jobs.recover()
+                if count:
+                    log.info("items_recovered", count=count)
+            except (*DATABASE_AWAY, OSError, TimeoutError) as error:
+                log.warning("recover_failed", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
+
+    async def _wait_for_database(self, stop: asyncio.Event) -> None:
+        while not stop.is_set() and not await wait_for_database(self._jobs.pool, seconds=5):
+            pass
