@@ -89,7 +89,7 @@ def to_path(text: str) -> Path:
 CASTS: dict[type, Callable[[str], object]] = {str: str, int: int, float: float, bool: to_bool, Path: to_path}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
     """What every room needs to know about the world around it."""
 

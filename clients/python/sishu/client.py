@@ -14,25 +14,42 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
-from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub, JobServiceStub
-from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub, DatasetServiceStub
-from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub, ExampleServiceStub
+from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
+from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
+from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import api_error
-from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub, GenerationServiceStub
-from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub, ProviderServiceStub
-from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub, QuestionServiceStub
-from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub, ChatServiceStub
-from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub, DeploymentServiceStub
-from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceAsyncStub, ExamServiceStub
-from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceAsyncStub, ChunkServiceStub
-from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceAsyncStub, DocumentServiceStub
-from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub, ProjectServiceStub
-from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub, ModelServiceStub
-from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub, TrainingServiceStub
+from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
+from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
+from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceStub
+from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceStub
+from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceStub
+from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceStub
+from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceStub
+from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceStub
+from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceStub
+from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceStub
+
+if TYPE_CHECKING:
+    # The generator types asynchronous stubs apart; at run time there is one class for both.
+    from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub
+    from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
+    from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
+    from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
+    from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub
+    from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
+    from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub
+    from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceAsyncStub
+    from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceAsyncStub
+    from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceAsyncStub
+    from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
+    from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub
+    from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub
 
 CALL_SECONDS = 60.0
 STREAM_SECONDS = 24 * 3600.0

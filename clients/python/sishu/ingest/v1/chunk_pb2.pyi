@@ -59,7 +59,7 @@ class Chunk(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """UUID of the chunk, made from document, version and content: the same text at the same place keeps its id. OUTPUT_ONLY."""
+    """UUID of the chunk, made from its document and its text: unchanged text keeps its id in a new version. OUTPUT_ONLY."""
     project_id: _builtins.str
     """UUID of the project. OUTPUT_ONLY."""
     document_id: _builtins.str

@@ -1,0 +1,1 @@
+"""The ingest room: files in; text, chunks and their places out."""

@@ -1,0 +1,50 @@
+"""`python -m services.ingest`: serve the ingest room, or work on its queue."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from services.ingest.config import IngestConfig
+from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer
+from services.ingest.store import Store
+from services.ingest.worker import ParseWorker
+from services.runtime.config import read
+from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.server import Servicer
+from sishu.ingest.v1 import (
+    chunk_service_pb2_grpc,
+    document_service_pb2_grpc,
+    project_service_pb2_grpc,
+)
+
+
+def build(parts: Parts) -> Built:
+    """Wire the room."""
+    config = read(IngestConfig, os.environ)
+    store = Store(parts.pool)
+    worker = ParseWorker(parts.jobs, store, parts.storage, config)
+    return Built(
+        servicers=[
+            Servicer(
+                "sishu.ingest.v1.ProjectService",
+                project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
+                ProjectServicer(store, parts.storage, parts.client),
+            ),
+            Servicer(
+                "sishu.ingest.v1.DocumentService",
+                document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
+                DocumentServicer(store, parts.storage, parts.jobs),
+            ),
+            Servicer(
+                "sishu.ingest.v1.ChunkService",
+                chunk_service_pb2_grpc.add_ChunkServiceServicer_to_server,
+                ChunkServicer(store),
+            ),
+        ],
+        handlers={"parse_document": worker.parse_document},
+    )
+
+
+if __name__ == "__main__":
+    run_room(Room("ingest", Path(__file__).parent, build, concurrency=2))

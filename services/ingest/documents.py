@@ -1,0 +1,92 @@
+"""Documents: uploaded files, by name and version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from services.runtime.errors import InvalidArgument
+from services.runtime.jobs import Failure
+
+MEDIA_TYPES = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".txt": "text/plain",
+    ".pdf": "application/pdf",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+"""Media types that the room reads, by file ending."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One uploaded file; `version` counts the uploads under its name."""
+
+    id: str
+    project_id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    version: int
+    state: str
+    failure: Failure | None
+    file_key: str
+    text_key: str
+    text_sha256: str
+    text_bytes: int
+    char_count: int
+    page_count: int
+    chunk_count: int
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was announced; `document_id` is set once its bytes were checked."""
+
+    id: str
+    project_id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    file_key: str
+    document_id: str | None
+
+
+def check_name(name: str) -> None:
+    """Hold a document's name against the rules: a relative path without tricks.
+
+    Raises:
+        InvalidArgument: the name breaks a rule.
+    """
+    parts = name.split("/")
+    if not name.isprintable() or "\\" in name or any(part in {"", ".", ".."} for part in parts):
+        raise InvalidArgument(
+            "DOCUMENT_NAME_INVALID",
+            f"{name!r} is no document name: use a relative path with `/`, without `..` and control characters",
+            "name",
+            name=name,
+        )
+
+
+def media_type_of(name: str) -> str:
+    """Media type by the ending of the name.
+
+    Raises:
+        InvalidArgument: the room does not read this kind of file.
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    if ending not in MEDIA_TYPES:
+        raise InvalidArgument(
+            "FORMAT_UNSUPPORTED",
+            f"{name}: files of kind {ending or '(no ending)'} cannot be read; "
+            f"use one of {', '.join(sorted(MEDIA_TYPES))}",
+            "name",
+            name=name,
+            ending=ending,
+        )
+    return MEDIA_TYPES[ending]

@@ -1,0 +1,216 @@
+"""The services of the ingest room: one thin method an rpc."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from services.ingest.convert import (
+    chunk_to_pb,
+    document_state,
+    document_to_pb,
+    project_to_pb,
+    split_options,
+)
+from services.ingest.deletion import delete_project
+from services.ingest.documents import Document, Upload, check_name, media_type_of
+from services.ingest.projects import check_project
+from services.ingest.store import Store
+from services.ingest.uploads import check_upload
+from services.runtime.convert import job_to_pb, stored_object, timestamp
+from services.runtime.db import claim_request, transaction
+from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.jobs import Jobs, NewItem
+from services.runtime.masks import check_mask
+from services.runtime.pages import page_request
+from services.runtime.storage import Storage
+from sishu.client import Client
+from sishu.common.v1 import object_pb2
+from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
+from sishu.ingest.v1 import document_service_pb2 as document_pb
+from sishu.ingest.v1 import project_service_pb2 as project_pb
+from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceServicer
+from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceServicer
+from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceServicer
+
+
+class ProjectServicer(ProjectServiceServicer):
+    """Projects."""
+
+    def __init__(self, store: Store, storage: Storage, client: Client) -> None:
+        self._store = store
+        self._storage = storage
+        self._client = client
+
+    async def CreateProject(
+        self, request: project_pb.CreateProjectRequest, context: Context
+    ) -> project_pb.CreateProjectResponse:
+        wanted = request.project
+        check_project(wanted.name, wanted.description)
+        project = await self._store.create_project(wanted.name, wanted.description, request.request_id)
+        return project_pb.CreateProjectResponse(project=project_to_pb(project))
+
+    async def GetProject(
+        self, request: project_pb.GetProjectRequest, context: Context
+    ) -> project_pb.GetProjectResponse:
+        project = await self._store.get_project(request.id)
+        return project_pb.GetProjectResponse(project=project_to_pb(project))
+
+    async def ListProjects(
+        self, request: project_pb.ListProjectsRequest, context: Context
+    ) -> project_pb.ListProjectsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.name)
+        page = await self._store.list_projects(wanted, request.name)
+        return project_pb.ListProjectsResponse(
+            projects=map(project_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateProject(
+        self, request: project_pb.UpdateProjectRequest, context: Context
+    ) -> project_pb.UpdateProjectResponse:
+        paths = check_mask(request.update_mask, "name", "description")
+        project = await self._store.get_project(request.project.id)
+        name = request.project.name if "name" in paths else project.name
+        description = request.project.description if "description" in paths else project.description
+        check_project(name, description)
+        project = await self._store.update_project(project.id, name, description)
+        return project_pb.UpdateProjectResponse(project=project_to_pb(project))
+
+    async def DeleteProject(
+        self, request: project_pb.DeleteProjectRequest, context: Context
+    ) -> project_pb.DeleteProjectResponse:
+        rows, objects = await delete_project(request.id, self._store, self._storage, self._client)
+        return project_pb.DeleteProjectResponse(deleted_rows=rows, deleted_objects=objects)
+
+
+class DocumentServicer(DocumentServiceServicer):
+    """Documents."""
+
+    def __init__(self, store: Store, storage: Storage, jobs: Jobs) -> None:
+        self._store = store
+        self._storage = storage
+        self._jobs = jobs
+
+    async def CreateUpload(
+        self, request: document_pb.CreateUploadRequest, context: Context
+    ) -> document_pb.CreateUploadResponse:
+        check_name(request.name)
+        media_type = media_type_of(request.name)
+        await self._store.get_project(request.project_id)
+        document = await self._store.find_document(request.project_id, request.name, request.sha256)
+        if document:
+            return document_pb.CreateUploadResponse(document=document_to_pb(document))
+        upload_id = new_id()
+        key = f"documents/{request.project_id}/{upload_id}/file"
+        upload = Upload(
+            upload_id,
+            request.project_id,
+            request.name,
+            media_type,
+            request.size_bytes,
+            request.sha256,
+            key,
+            None,
+        )
+        await self._store.create_upload(upload)
+        link = await self._storage.link_to_put(key)
+        target = object_pb2.UploadTarget(url=link.url, expire_time=timestamp(link.expire_time))
+        return document_pb.CreateUploadResponse(upload_id=upload_id, target=target)
+
+    async def CompleteUpload(
+        self, request: document_pb.CompleteUploadRequest, context: Context
+    ) -> document_pb.CompleteUploadResponse:
+        upload = await self._store.get_upload(request.upload_id)
+        await check_upload(upload, self._storage)
+        document = await self._store.complete_upload(upload)
+        return document_pb.CompleteUploadResponse(document=document_to_pb(document))
+
+    async def ParseDocuments(
+        self, request: document_pb.ParseDocumentsRequest, context: Context
+    ) -> document_pb.ParseDocumentsResponse:
+        options = asdict(split_options(request.split_options))
+        await self._store.get_project(request.project_id)
+        async with transaction(self._store.pool) as connection:
+            new = new_id()
+            job_id = await claim_request(connection, "ParseDocuments", request.request_id, new)
+            if job_id == new:
+                documents = await self._store.documents_to_parse(
+                    connection, request.project_id, request.document_ids
+                )
+                items = [
+                    NewItem("parse_document", f"{document_id}:{version}", document_id, options)
+                    for document_id, version in documents
+                ]
+                await self._jobs.create(
+                    connection, "parse_documents", items, project_id=request.project_id, job_id=job_id
+                )
+        return document_pb.ParseDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
+
+    async def GetDocument(
+        self, request: document_pb.GetDocumentRequest, context: Context
+    ) -> document_pb.GetDocumentResponse:
+        document = await self._store.get_document(request.id)
+        return document_pb.GetDocumentResponse(document=document_to_pb(document))
+
+    async def GetDocumentContent(
+        self, request: document_pb.GetDocumentContentRequest, context: Context
+    ) -> document_pb.GetDocumentContentResponse:
+        document = await self._store.get_document(request.id)
+        return document_pb.GetDocumentContentResponse(
+            file=await self._file(document), text=await self._text(document)
+        )
+
+    async def ListDocuments(
+        self, request: document_pb.ListDocumentsRequest, context: Context
+    ) -> document_pb.ListDocumentsResponse:
+        filters = (request.project_id, document_state(request.state))
+        wanted = page_request(request.page_size, request.page_token, *filters)
+        page = await self._store.list_documents(wanted, *filters)
+        return document_pb.ListDocumentsResponse(
+            documents=map(document_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def DeleteDocument(
+        self, request: document_pb.DeleteDocumentRequest, context: Context
+    ) -> document_pb.DeleteDocumentResponse:
+        document = await self._store.get_document(request.id)
+        chunks = await self._store.delete_document(document.id)
+        keys = [key for key in (document.file_key, document.text_key) if key]
+        for key in keys:
+            await self._storage.delete(key)
+        return document_pb.DeleteDocumentResponse(deleted_chunks=chunks, deleted_objects=len(keys))
+
+    async def _file(self, document: Document) -> object_pb2.StoredObject:
+        link = await self._storage.link_to_get(document.file_key, document.name.rsplit("/", 1)[-1])
+        return stored_object(document.name, document.file_key, document.size_bytes, document.sha256, link)
+
+    async def _text(self, document: Document) -> object_pb2.StoredObject | None:
+        if not document.text_key:
+            return None
+        link = await self._storage.link_to_get(document.text_key)
+        return stored_object(
+            f"{document.name}.md", document.text_key, document.text_bytes, document.text_sha256, link
+        )
+
+
+class ChunkServicer(ChunkServiceServicer):
+    """Chunks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def GetChunk(
+        self, request: chunk_pb.GetChunkRequest, context: Context
+    ) -> chunk_pb.GetChunkResponse:
+        return chunk_pb.GetChunkResponse(chunk=chunk_to_pb(await self._store.get_chunk(request.id)))
+
+    async def ListChunks(
+        self, request: chunk_pb.ListChunksRequest, context: Context
+    ) -> chunk_pb.ListChunksResponse:
+        filters = (request.project_id, request.document_id or None)
+        page = await self._store.list_chunks(
+            page_request(request.page_size, request.page_token, *filters), *filters
+        )
+        return chunk_pb.ListChunksResponse(
+            chunks=map(chunk_to_pb, page.rows), next_page_token=page.next_token
+        )

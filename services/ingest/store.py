@@ -1,0 +1,234 @@
+"""Every SQL statement of the ingest room, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import asyncpg
+
+from services.ingest.chunks import Chunk
+from services.ingest.documents import Document, Upload
+from services.ingest.projects import Project
+from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.errors import AlreadyExists, NotFound
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
+
+
+class Store:
+    """The tables of the ingest room."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def create_project(self, name: str, description: str, request_id: str) -> Project:
+        """Add a project; the same request id gives the first answer.
+
+        Raises:
+            AlreadyExists: another project has the name.
+        """
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            project_id = await claim_request(connection, "CreateProject", request_id, new)
+            if project_id != new:
+                return await self._get_project(connection, project_id)
+            row = await connection.fetchrow(SQL.insert_project, project_id, name, description)
+            if row is None:
+                raise name_taken(name)
+            return Project(**row)
+
+    async def get_project(self, project_id: str) -> Project:
+        """One project.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._get_project(connection, project_id)
+
+    async def list_projects(self, page: PageRequest, name: str) -> Page[Project]:
+        """Projects, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_projects, name, after, page.limit)
+        return page_of([Project(**row) for row in rows], page, lambda project: (project.id,))
+
+    async def update_project(self, project_id: str, name: str, description: str) -> Project:
+        """Change name and description.
+
+        Raises:
+            NotFound: there is no such project.
+            AlreadyExists: another project has the name.
+        """
+        try:
+            row = await self.pool.fetchrow(SQL.update_project, project_id, name, description)
+        except asyncpg.UniqueViolationError:
+            raise name_taken(name) from None
+        if row is None:
+            raise project_not_found(project_id)
+        return Project(**row)
+
+    async def delete_project(self, project_id: str) -> dict[str, int]:
+        """Delete a project with its documents, chunks and uploads; return the deleted rows by table."""
+        async with transaction(self.pool) as connection:
+            counts = await connection.fetchrow(SQL.count_project_rows, project_id)
+            status = await connection.execute(SQL.delete_project, project_id)
+        assert counts is not None  # noqa: S101  # counts always come back
+        return {"projects": int(status.split()[-1]), **dict(counts)}
+
+    async def create_upload(self, upload: Upload) -> None:
+        """Note an announced file."""
+        await self.pool.execute(
+            SQL.insert_upload,
+            upload.id,
+            upload.project_id,
+            upload.name,
+            upload.media_type,
+            upload.size_bytes,
+            upload.sha256,
+            upload.file_key,
+        )
+
+    async def get_upload(self, upload_id: str) -> Upload:
+        """An announced file.
+
+        Raises:
+            NotFound: it was never announced.
+        """
+        row = await self.pool.fetchrow(SQL.get_upload, upload_id)
+        if row is None:
+            raise NotFound("UPLOAD_NOT_FOUND", f"there is no upload {upload_id}", upload_id=upload_id)
+        return Upload(**row)
+
+    async def complete_upload(self, upload: Upload) -> Document:
+        """Make the document of a checked upload, or the next version of it; once."""
+        async with transaction(self.pool) as connection:
+            document_id = await connection.fetchval(SQL.lock_upload, upload.id)
+            if document_id is not None:
+                return await self._get_document(connection, document_id)
+            row = await connection.fetchrow(
+                SQL.upsert_document,
+                new_id(),
+                upload.project_id,
+                upload.name,
+                upload.media_type,
+                upload.size_bytes,
+                upload.sha256,
+                upload.file_key,
+            )
+            assert row is not None  # noqa: S101  # an upsert returns its row
+            await connection.execute(SQL.complete_upload, upload.id, row["id"])
+            return document(row)
+
+    async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
+        """The document of this name if it holds these bytes."""
+        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256)
+        return document(row) if row else None
+
+    async def get_document(self, document_id: str) -> Document:
+        """One document.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._get_document(connection, document_id)
+
+    async def list_documents(self, page: PageRequest, project_id: str, state: str | None) -> Page[Document]:
+        """Documents of a project by name."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_documents, project_id, state, after, page.limit)
+        return page_of([document(row) for row in rows], page, lambda one: (one.name,))
+
+    async def documents_to_parse(
+        self, connection: Connection, project_id: str, document_ids: Sequence[str]
+    ) -> list[tuple[str, int]]:
+        """Ids and versions of the named documents, or of all that wait to be parsed."""
+        rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
+        return [(row["id"], row["version"]) for row in rows]
+
+    async def set_parsed(
+        self,
+        connection: Connection,
+        parsed: Document,
+        text: tuple[str, str, int],
+        sizes: tuple[int, int],
+        chunks: Sequence[Chunk],
+    ) -> bool:
+        """Replace a document's chunks; `text` is key, SHA-256 and bytes, `sizes` characters and pages.
+
+        Returns false, and changes nothing, when a newer version was uploaded meanwhile.
+        """
+        status = await connection.execute(
+            SQL.set_parsed, parsed.id, *text, *sizes, len(chunks), parsed.version
+        )
+        if status != "UPDATE 1":
+            return False
+        await connection.execute(SQL.delete_chunks, parsed.id)
+        await connection.executemany(SQL.insert_chunks, [astuple(chunk) for chunk in chunks])
+        return True
+
+    async def set_failed(self, parsed: Document, failure: Failure) -> None:
+        """Note why a document cannot be read."""
+        await self.pool.execute(SQL.set_failed, parsed.id, parsed.version, failure.as_json())
+
+    async def delete_document(self, document_id: str) -> int:
+        """Delete a document with its chunks; return how many chunks."""
+        async with transaction(self.pool) as connection:
+            status = await connection.execute(SQL.delete_chunks, document_id)
+            await connection.execute(SQL.delete_document, document_id)
+        return int(status.split()[-1])
+
+    async def get_chunk(self, chunk_id: str) -> Chunk:
+        """One chunk.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.get_chunk, chunk_id)
+        if row is None:
+            raise NotFound("CHUNK_NOT_FOUND", f"there is no chunk {chunk_id}", chunk_id=chunk_id)
+        return Chunk(**row)
+
+    async def list_chunks(self, page: PageRequest, project_id: str, document_id: str | None) -> Page[Chunk]:
+        """Chunks in reading order, document by document."""
+        after = (page.after[0], int(page.after[1])) if page.after else (None, None)
+        rows = await self.pool.fetch(SQL.list_chunks, project_id, document_id, *after, page.limit)
+        return page_of([Chunk(**row) for row in rows], page, lambda chunk: (chunk.document_id, chunk.index))
+
+    async def _get_project(self, connection: Connection, project_id: str) -> Project:
+        row = await connection.fetchrow(SQL.get_project, project_id)
+        if row is None:
+            raise project_not_found(project_id)
+        return Project(**row)
+
+    async def _get_document(self, connection: Connection, document_id: str) -> Document:
+        row = await connection.fetchrow(SQL.get_document, document_id)
+        if row is None:
+            raise NotFound(
+                "DOCUMENT_NOT_FOUND", f"there is no document {document_id}", document_id=document_id
+            )
+        return document(row)
+
+
+def document(row: asyncpg.Record) -> Document:
+    """A row of `documents`."""
+    failure = row["failure"]
+    return Document(**{**row, "failure": Failure(**failure) if failure else None})
+
+
+def project_not_found(project_id: str) -> NotFound:
+    """The error for a project that is not there."""
+    return NotFound("PROJECT_NOT_FOUND", f"there is no project {project_id}", project_id=project_id)
+
+
+def name_taken(name: str) -> AlreadyExists:
+    """The error for a second project of a name."""
+    return AlreadyExists(
+        "PROJECT_NAME_TAKEN", f"a project named {name!r} exists; use another name", "project.name", name=name
+    )
