@@ -295,6 +295,10 @@ class Jobs:
                 await connection.execute(SQL.settle_job, row["id"])
         return len(rows)
 
+    async def delete_project(self, connection: Connection, project_id: str) -> None:
+        """Delete the jobs of a project, inside the caller's transaction; items in work end unstored."""
+        await connection.execute(SQL.delete_project_jobs, project_id)
+
     async def _get(self, connection: Connection, job_id: str) -> Job:
         row = await connection.fetchrow(SQL.get_job, job_id)
         if row is None:

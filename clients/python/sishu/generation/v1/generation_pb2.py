@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\"\x97\x02\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"\x85\x02\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\"\x97\x02\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x02\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\"\n\rcontext_chars\x18\x07 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\"\x85\x02\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,14 +50,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONOPTIONS'].fields_by_name['document_ids']._serialized_options = b'\272H\r\222\001\n\020\220N\"\005r\003\260\001\001'
   _globals['_GENERATIONOPTIONS'].fields_by_name['facts_per_call']._loaded_options = None
   _globals['_GENERATIONOPTIONS'].fields_by_name['facts_per_call']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['context_chars']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['context_chars']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._loaded_options = None
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_options = b'8\001'
   _globals['_GENERATION']._serialized_start=182
   _globals['_GENERATION']._serialized_end=461
   _globals['_GENERATIONOPTIONS']._serialized_start=464
-  _globals['_GENERATIONOPTIONS']._serialized_end=710
-  _globals['_GENERATIONSTATS']._serialized_start=713
-  _globals['_GENERATIONSTATS']._serialized_end=974
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=919
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=974
+  _globals['_GENERATIONOPTIONS']._serialized_end=746
+  _globals['_GENERATIONSTATS']._serialized_start=749
+  _globals['_GENERATIONSTATS']._serialized_end=1010
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=955
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=1010
 # @@protoc_insertion_point(module_scope)

@@ -87,6 +87,7 @@ class GenerationOptions(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
     FACTS_PER_CALL_FIELD_NUMBER: _builtins.int
+    CONTEXT_CHARS_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
     """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk; 0 means 240."""
     forms_per_fact: _builtins.int
@@ -95,6 +96,8 @@ class GenerationOptions(_message.Message):
     """OPTIONAL. Language of the prompts, questions and answers: `en`, `zh`; empty means that of each chunk."""
     facts_per_call: _builtins.int
     """OPTIONAL. Most facts asked for in one call; 0 means 8. Small models do better with 1."""
+    context_chars: _builtins.int
+    """OPTIONAL. Characters of the chunk around the facts that the model sees; 0 means the whole chunk. Small models do better with 500."""
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of every call; unset fields fall back to the provider's."""
@@ -112,10 +115,11 @@ class GenerationOptions(_message.Message):
         sampling: _message_pb2.Sampling | None = ...,
         document_ids: _abc.Iterable[_builtins.str] | None = ...,
         facts_per_call: _builtins.int = ...,
+        context_chars: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chars_per_fact", b"chars_per_fact", "document_ids", b"document_ids", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "language", b"language", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "document_ids", b"document_ids", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "language", b"language", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""The generation room: chunks in; questions and answers with quotes out."""

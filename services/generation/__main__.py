@@ -1,0 +1,64 @@
+"""`python -m services.generation`: serve the generation room, or work on its queue."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from services.generation.chunk_reader import ChunkReader
+from services.generation.config import GenerationConfig
+from services.generation.endpoints import Endpoints
+from services.generation.llm import Llm
+from services.generation.metrics import GenerationMetrics
+from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
+from services.generation.store import Store
+from services.generation.trial import Trial
+from services.generation.worker import GenerationWorker
+from services.runtime.config import read
+from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.secrets import SecretBox
+from services.runtime.server import Servicer
+from sishu.generation.v1 import (
+    generation_service_pb2_grpc,
+    provider_service_pb2_grpc,
+    question_service_pb2_grpc,
+)
+
+
+def build(parts: Parts) -> Built:
+    """Wire the room."""
+    config = read(GenerationConfig, os.environ)
+    store, chunks = Store(parts.pool, parts.jobs), ChunkReader(parts.client)
+    secrets = SecretBox(config.secret_key_file)
+    endpoints = Endpoints(parts.client, secrets)
+    llm = Llm(config.call_seconds, GenerationMetrics(parts.metrics.registry))
+    worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
+    package = "sishu.generation.v1"
+    return Built(
+        servicers=[
+            Servicer(
+                f"{package}.ProviderService",
+                provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
+                ProviderServicer(store, secrets, Trial(llm, endpoints)),
+            ),
+            Servicer(
+                f"{package}.GenerationService",
+                generation_service_pb2_grpc.add_GenerationServiceServicer_to_server,
+                GenerationServicer(store, chunks),
+            ),
+            Servicer(
+                f"{package}.QuestionService",
+                question_service_pb2_grpc.add_QuestionServiceServicer_to_server,
+                QuestionServicer(store),
+            ),
+        ],
+        handlers={
+            "plan_questions": worker.plan_questions,
+            "write_questions": worker.write_questions,
+            "write_answer": worker.write_answer,
+        },
+    )
+
+
+if __name__ == "__main__":
+    run_room(Room("generation", Path(__file__).parent, build, concurrency=32))

@@ -1,0 +1,70 @@
+"""Read chunks from the ingest room; the last few stay at hand, since many questions are about one chunk."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from sishu.client import Client
+from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2
+
+AT_HAND = 256
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class SourceChunk:
+    """A chunk, as far as this room needs it; `char_start` is its place in the document's text."""
+
+    id: str
+    document_id: str
+    document_version: int
+    text: str
+    char_start: int
+
+
+class ChunkReader:
+    """Reads chunks by id and by project."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._at_hand: OrderedDict[str, SourceChunk] = OrderedDict()
+
+    async def get(self, chunk_id: str) -> SourceChunk:
+        """One chunk. A chunk id stands for its text and place, so what is at hand never ages.
+
+        Raises:
+            ApiError: the ingest room has no such chunk, or is away.
+        """
+        if chunk_id not in self._at_hand:
+            request = chunk_service_pb2.GetChunkRequest(id=chunk_id)
+            self._at_hand[chunk_id] = source_chunk((await self._client.chunks.GetChunk(request)).chunk)
+            if len(self._at_hand) > AT_HAND:
+                self._at_hand.popitem(last=False)
+        return self._at_hand[chunk_id]
+
+    async def all(self, project_id: str, document_ids: Sequence[str]) -> AsyncIterator[SourceChunk]:
+        """Every chunk of a project, or of some documents of it, page by page."""
+        for document_id in document_ids or [""]:
+            token = ""
+            while True:
+                request = chunk_service_pb2.ListChunksRequest(
+                    project_id=project_id, document_id=document_id, page_size=PAGE, page_token=token
+                )
+                page = await self._client.chunks.ListChunks(request)
+                for chunk in page.chunks:
+                    yield source_chunk(chunk)
+                token = page.next_page_token
+                if not token:
+                    break
+
+    async def any(self, project_id: str) -> bool:
+        """Whether a project has a chunk."""
+        request = chunk_service_pb2.ListChunksRequest(project_id=project_id, page_size=1)
+        return bool((await self._client.chunks.ListChunks(request)).chunks)
+
+
+def source_chunk(chunk: chunk_pb2.Chunk) -> SourceChunk:
+    """A chunk of the contract."""
+    return SourceChunk(chunk.id, chunk.document_id, chunk.document_version, chunk.text, chunk.span.start)

@@ -1,0 +1,18 @@
+"""What the generation room can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.config import setting
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """Settings of the generation room beside those that every room has."""
+
+    secret_key_file: Path | None = setting("SISHU_SECRET_KEY_FILE", None)
+    """File with the Fernet key under which provider keys are stored."""
+    call_seconds: float = setting("SISHU_GENERATION_CALL_SECONDS", 300.0)
+    """Longest time that one call to a language model may take."""

@@ -1,0 +1,160 @@
+"""Between the contracts of the generation room and its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from services.generation.generations import GenerationOptions, GenerationView
+from services.generation.providers import Provider
+from services.generation.questions import Answer, CallRecord, Question
+from services.generation.quotes import Quote
+from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from sishu.common.v1 import message_pb2, text_span_pb2
+from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2
+
+DEFAULTS = GenerationOptions()
+
+
+def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
+    """Sampling parameters that are set, by their OpenAI names."""
+    values = {field.name: value for field, value in message.ListFields() if field.name != "stop"}
+    return {**values, "stop": list(message.stop)} if message.stop else values
+
+
+def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
+    """Sampling parameters."""
+    return message_pb2.Sampling(**values)
+
+
+def provider_to_pb(provider: Provider) -> provider_pb2.Provider:
+    """A provider, without its key."""
+    message = provider_pb2.Provider(
+        id=provider.id,
+        project_id=provider.project_id,
+        name=provider.name,
+        model=provider.model,
+        has_api_key=provider.sealed_key is not None,
+        sampling=sampling_to_pb(provider.sampling),
+        create_time=timestamp(provider.create_time),
+        update_time=timestamp(provider.update_time),
+    )
+    if provider.deployment_id:
+        message.deployment_id = provider.deployment_id
+    else:
+        message.base_url = provider.base_url
+    return message
+
+
+def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
+    """Generation options, with the defaults where nothing was said."""
+    return GenerationOptions(
+        chars_per_fact=message.chars_per_fact or DEFAULTS.chars_per_fact,
+        forms_per_fact=message.forms_per_fact or DEFAULTS.forms_per_fact,
+        facts_per_call=message.facts_per_call or DEFAULTS.facts_per_call,
+        context_chars=message.context_chars,
+        language=message.language,
+        sampling=sampling(message.sampling),
+        document_ids=list(message.document_ids),
+    )
+
+
+def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions:
+    """Generation options."""
+    return generation_pb2.GenerationOptions(
+        chars_per_fact=values.chars_per_fact,
+        forms_per_fact=values.forms_per_fact,
+        facts_per_call=values.facts_per_call,
+        context_chars=values.context_chars,
+        language=values.language,
+        sampling=sampling_to_pb(values.sampling),
+        document_ids=values.document_ids,
+    )
+
+
+def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
+    """A generation with its job and what it made."""
+    stats = view.stats
+    return generation_pb2.Generation(
+        id=view.generation.id,
+        project_id=view.generation.project_id,
+        provider_id=view.generation.provider_id,
+        options=options_to_pb(view.generation.options),
+        job=job_to_pb(view.job),
+        stats=generation_pb2.GenerationStats(
+            questions=stats.questions,
+            answered=stats.answered,
+            rejected=stats.rejected,
+            rejected_by_reason=dict(stats.rejected_by_reason),
+            usage=message_pb2.TokenUsage(
+                prompt_tokens=stats.prompt_tokens,
+                completion_tokens=stats.completion_tokens,
+                calls=stats.calls,
+            ),
+        ),
+        create_time=timestamp(view.generation.create_time),
+    )
+
+
+def question_state(state: question_pb2.QuestionState.ValueType) -> str | None:
+    """The stored name of a question state; nothing for unspecified."""
+    return None if state == 0 else question_pb2.QuestionState.Name(state)[len("QUESTION_STATE_") :].lower()
+
+
+def quote_to_pb(quote: Quote) -> text_span_pb2.Quote:
+    """A quote."""
+    return text_span_pb2.Quote(
+        text=quote.text,
+        chunk_id=quote.chunk_id,
+        document_id=quote.document_id,
+        document_version=quote.document_version,
+        span=text_span_pb2.TextSpan(start=quote.start, end=quote.end),
+    )
+
+
+def origin_to_pb(call: CallRecord) -> question_pb2.Origin:
+    """How a text was made."""
+    parameters = Struct()
+    parameters.update(dict(call.parameters))
+    return question_pb2.Origin(
+        prompt_version=call.prompt_version,
+        provider_id=call.provider_id,
+        model=call.model,
+        parameters=parameters,
+        usage=message_pb2.TokenUsage(
+            prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens, calls=call.calls
+        ),
+    )
+
+
+def answer_to_pb(answer: Answer | None) -> question_pb2.Answer | None:
+    """An answer; nothing for nothing."""
+    if answer is None:
+        return None
+    return question_pb2.Answer(
+        text=answer.text,
+        quotes=map(quote_to_pb, answer.quotes),
+        reasoning=answer.reasoning,
+        origin=origin_to_pb(answer.call),
+    )
+
+
+def question_to_pb(question: Question) -> question_pb2.Question:
+    """A question with its answer."""
+    return question_pb2.Question(
+        id=question.id,
+        project_id=question.project_id,
+        generation_id=question.generation_id,
+        chunk_id=question.chunk_id,
+        document_id=question.document_id,
+        text=question.text,
+        fact=quote_to_pb(question.fact),
+        form=question.form,
+        state=question_pb2.QuestionState.Value(f"QUESTION_STATE_{question.state.upper()}"),
+        rejection=failure_to_pb(question.rejection),
+        answer=answer_to_pb(question.answer),
+        origin=origin_to_pb(question.call),
+        create_time=timestamp(question.create_time),
+    )

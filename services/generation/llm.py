@@ -1,0 +1,268 @@
+"""Calls to language models over the OpenAI protocol, with validated output.
+
+Structured output is asked for as JSON schema; a server that refuses that is asked in JSON mode, then in
+plain text, and what it takes is remembered. Output that does not validate is asked for again with the
+error, at most twice. Nothing unvalidated comes out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import json_repair
+import openai
+from openai import AsyncOpenAI, DefaultAioHttpClient
+from openai.types.chat import ChatCompletion
+
+from services.generation.metrics import GenerationMetrics
+from services.generation.prompts import Prompt
+from services.runtime.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    SishuError,
+    Unavailable,
+)
+
+T = TypeVar("T")
+
+MOST_ASKS = 3
+MODES = ("json_schema", "json_object", "text")
+THINK = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|\Z)", re.DOTALL)
+
+
+class OutputInvalid(ValueError):
+    """The model's output is not what was asked for; the message is told to the model."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model answers."""
+
+    base_url: str
+    model: str
+    api_key: str = ""
+
+
+@dataclass(frozen=True)
+class Completion(Generic[T]):
+    """A validated answer of a model and what it cost, re-asks included."""
+
+    value: T
+    reasoning: str
+    model: str
+    parameters: Mapping[str, Any]
+    prompt_tokens: int
+    completion_tokens: int
+    calls: int
+    seconds: float
+
+
+class Llm:
+    """The clients of all endpoints of a process.
+
+    Args:
+        seconds: longest time of one call.
+        metrics: where calls and tokens are counted.
+    """
+
+    def __init__(self, seconds: float, metrics: GenerationMetrics) -> None:
+        self._seconds = seconds
+        self._metrics = metrics
+        self._clients: dict[Endpoint, AsyncOpenAI] = {}
+        self._modes: dict[Endpoint, int] = {}
+
+    def client(self, endpoint: Endpoint) -> AsyncOpenAI:
+        """The client of an endpoint, made at first use."""
+        if endpoint not in self._clients:
+            self._clients[endpoint] = AsyncOpenAI(
+                base_url=endpoint.base_url,
+                # The SDK refuses an empty key; a server that needs none ignores this one.
+                api_key=endpoint.api_key or "none",
+                max_retries=0,
+                timeout=self._seconds,
+                http_client=DefaultAioHttpClient(timeout=self._seconds),
+            )
+        return self._clients[endpoint]
+
+    async def ask(
+        self,
+        endpoint: Endpoint,
+        prompt: Prompt,
+        schema: Mapping[str, Any],
+        parse: Callable[[Any], T],
+        sampling: Mapping[str, Any],
+    ) -> Completion[T]:
+        """Ask for JSON of a schema until it validates.
+
+        Args:
+            endpoint: where to ask.
+            prompt: what to ask.
+            schema: JSON schema of the answer.
+            parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
+            sampling: parameters, sent as given.
+
+        Raises:
+            FailedPrecondition: the server refuses the key or the request, or the output never validated.
+            NotFound: the server has no such model.
+            Unavailable, ResourceExhausted, DeadlineExceeded: it may work later.
+        """
+        messages = prompt.messages()
+        tokens, started, error = [0, 0], time.monotonic(), ""
+        for calls in range(1, MOST_ASKS + 1):
+            answer = await self._complete(endpoint, messages, schema, sampling)
+            count_tokens(tokens, answer)
+            text, reasoning = content_of(answer)
+            try:
+                value = parse(decode(text))
+            except OutputInvalid as invalid:
+                error = str(invalid)
+                self._metrics.invalid_outputs.inc()
+                messages = [*prompt.messages(), *correction(text, error)]
+                continue
+            seconds = time.monotonic() - started
+            return Completion(
+                value, reasoning, answer.model, dict(sampling), tokens[0], tokens[1], calls, seconds
+            )
+        raise FailedPrecondition(
+            "LLM_OUTPUT_INVALID",
+            f"the model {endpoint.model} gave no valid JSON in {MOST_ASKS} tries: {error}; "
+            "use a stronger model or ask for less in one call",
+            model=endpoint.model,
+        )
+
+    async def _complete(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+    ) -> ChatCompletion:
+        while True:
+            mode = self._modes.get(endpoint, 0)
+            try:
+                return await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
+            except openai.BadRequestError as error:
+                if mode + 1 == len(MODES) or "response_format" not in str(error):
+                    raise provider_error(error, endpoint) from error
+                self._modes[endpoint] = mode + 1
+
+    async def _call(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Mapping[str, str]],
+        form: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+    ) -> ChatCompletion:
+        with self._metrics.call() as outcome:
+            try:
+                answer: ChatCompletion = await self.client(endpoint).chat.completions.create(
+                    model=endpoint.model, messages=cast(Any, messages), **form, **sampling
+                )
+            except openai.BadRequestError:
+                outcome.set("refused")
+                raise
+            except openai.OpenAIError as error:
+                known = provider_error(error, endpoint)
+                outcome.set(known.reason.lower())
+                raise known from error
+        if answer.usage:
+            self._metrics.tokens.labels("prompt").inc(answer.usage.prompt_tokens)
+            self._metrics.tokens.labels("completion").inc(answer.usage.completion_tokens)
+        return answer
+
+
+def response_format(mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The request field that asks for JSON, by what the server takes."""
+    if mode == "json_schema":
+        named = {"name": "answer", "schema": schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
+
+
+def content_of(answer: ChatCompletion) -> tuple[str, str]:
+    """Text and reasoning of an answer; a server may send reasoning apart or inside `<think>`."""
+    if not answer.choices:
+        return "", ""
+    message = answer.choices[0].message
+    text = message.content or ""
+    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
+    inside = "".join(THINK.findall(text)).replace("<think>", "").replace("</think>", "")
+    return THINK.sub("", text).strip(), str(reasoning or inside).strip()
+
+
+def decode(text: str) -> Any:
+    """JSON out of a text: alone, in a code fence, with words around it, or cut off.
+
+    Raises:
+        OutputInvalid: the text holds no JSON.
+    """
+    fenced = FENCE.search(text)
+    body = fenced.group(1) if fenced else text
+    try:
+        return json.loads(body)
+    except ValueError:
+        pass
+    start = min((place for place in (body.find("{"), body.find("[")) if place >= 0), default=-1)
+    if start < 0:
+        raise OutputInvalid("the answer holds no JSON")
+    return json_repair.loads(body[start:])
+
+
+def correction(text: str, error: str) -> list[dict[str, str]]:
+    """The turns that ask again."""
+    return [
+        {"role": "assistant", "content": text[:2000]},
+        {"role": "user", "content": f"That is not valid: {error}. Answer again, with JSON only."},
+    ]
+
+
+def count_tokens(tokens: list[int], answer: ChatCompletion) -> None:
+    """Add an answer's usage to [prompt, completion]."""
+    if answer.usage:
+        tokens[0] += answer.usage.prompt_tokens
+        tokens[1] += answer.usage.completion_tokens
+
+
+def provider_error(error: openai.OpenAIError, endpoint: Endpoint) -> SishuError:
+    """What went wrong at the model's server, in our words; never with the key in it."""
+    where = f"{endpoint.base_url} (model {endpoint.model})"
+    details = {"base_url": endpoint.base_url, "model": endpoint.model}
+    match error:
+        case openai.APITimeoutError():
+            return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
+        case openai.APIConnectionError():
+            return Unavailable(
+                "PROVIDER_UNREACHABLE",
+                f"{where} cannot be reached; check the address and that it runs",
+                **details,
+            )
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return FailedPrecondition(
+                "PROVIDER_REFUSED_KEY",
+                f"{where} refused the API key; check the key and its rights",
+                **details,
+            )
+        case openai.NotFoundError():
+            return NotFound(
+                "PROVIDER_MODEL_NOT_FOUND",
+                f"{where}: there is no such model or address; check both",
+                **details,
+            )
+        case openai.RateLimitError():
+            return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
+        case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
+            return Unavailable("PROVIDER_FAILED", f"{where} answered HTTP {error.status_code}", **details)
+        case openai.APIStatusError():
+            return FailedPrecondition(
+                "PROVIDER_REFUSED", f"{where} refused the request: {error.message[:300]}", **details
+            )
+        case _:
+            return Unavailable("PROVIDER_FAILED", f"{where} gave no usable answer: {error}", **details)

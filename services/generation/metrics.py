@@ -1,0 +1,55 @@
+"""The generation room's own metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.runtime.metrics import SECONDS, Outcome
+
+
+class GenerationMetrics:
+    """Calls to language models."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "sishu_generation_llm_calls_total",
+            "Calls to language models ended, by outcome",
+            ["outcome"],
+            registry=registry,
+        )
+        self.call_seconds = Histogram(
+            "sishu_generation_llm_call_seconds",
+            "Seconds from request to whole answer of a language model",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "sishu_generation_llm_in_flight_calls", "Calls to language models in progress", registry=registry
+        )
+        self.tokens = Counter(
+            "sishu_generation_llm_tokens_total",
+            "Tokens of language model calls, by direction",
+            ["direction"],
+            registry=registry,
+        )
+        self.invalid_outputs = Counter(
+            "sishu_generation_llm_invalid_outputs_total",
+            "Answers of language models that did not validate and were asked for again",
+            registry=registry,
+        )
+
+    @contextmanager
+    def call(self) -> Iterator[Outcome]:
+        """Count and time one call."""
+        outcome = Outcome()
+        started = time.monotonic()
+        with self.in_flight.track_inprogress():
+            try:
+                yield outcome
+            finally:
+                self.calls.labels(outcome.value).inc()
+                self.call_seconds.observe(time.monotonic() - started)

@@ -1,0 +1,73 @@
+"""Questions, their answers, and how a language model made them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.generation.quotes import Quote
+from services.runtime.jobs import Failure
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """What a stored result cost and how it was asked for; `calls` counts re-asks as well."""
+
+    id: str
+    prompt_version: str
+    provider_id: str
+    model: str
+    parameters: Mapping[str, Any]
+    prompt_tokens: int
+    completion_tokens: int
+    calls: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered from the chunk."""
+
+    text: str
+    quotes: Sequence[Quote]
+    reasoning: str
+    call: CallRecord
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that a chunk answers."""
+
+    id: str
+    project_id: str
+    generation_id: str
+    chunk_id: str
+    document_id: str
+    text: str
+    fact: Quote
+    form: int
+    state: str
+    rejection: Failure | None
+    answer: Answer | None
+    call: CallRecord
+    create_time: datetime
+
+
+@dataclass(frozen=True)
+class NewQuestion:
+    """A question to store: open, or rejected with the reason."""
+
+    id: str
+    text: str
+    fact: Quote
+    form: int
+    rejection: Failure | None
+
+
+def text_key(text: str) -> str:
+    """The wording of a question without case, signs and spaces: equal for questions that ask the same way."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in folded if char.isalnum())

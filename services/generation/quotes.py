@@ -1,0 +1,39 @@
+"""Quotes: pieces of the source, found again by program."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.generation.facts import Fact
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A verbatim piece of a document, with its place in the document's normalised text."""
+
+    text: str
+    chunk_id: str
+    document_id: str
+    document_version: int
+    start: int
+    end: int
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space as one blank, as it is shown to models."""
+    return " ".join(text.split())
+
+
+def find_quote(text: str, quote: str) -> Fact | None:
+    """Where a quote stands in a text, white space aside; nothing when it does not."""
+    words = quote.split()
+    if not words:
+        return None
+    match = re.search(r"\s+".join(map(re.escape, words)), text)
+    return Fact(match.start(), match.end(), match.group()) if match else None
+
+
+def overlap(left: Fact, right: Fact) -> bool:
+    """Whether two pieces of one text share a character."""
+    return left.start < right.end and right.start < left.end

@@ -1,0 +1,218 @@
+"""The services of the generation room: one thin method an rpc."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.generation.chunk_reader import ChunkReader
+from services.generation.convert import (
+    generation_to_pb,
+    options,
+    provider_to_pb,
+    question_state,
+    question_to_pb,
+    sampling,
+)
+from services.generation.providers import Provider, check_provider
+from services.generation.store import Store
+from services.generation.trial import Trial
+from services.runtime.errors import FailedPrecondition, InvalidArgument
+from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.masks import check_mask
+from services.runtime.pages import page_request
+from services.runtime.secrets import SecretBox
+from sishu.generation.v1 import generation_service_pb2 as generation_pb
+from sishu.generation.v1 import provider_pb2 as provider_message_pb
+from sishu.generation.v1 import provider_service_pb2 as provider_pb
+from sishu.generation.v1 import question_service_pb2 as question_pb
+from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
+from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceServicer
+from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceServicer
+
+PROVIDER_FIELDS = ("name", "base_url", "deployment_id", "model", "api_key", "sampling")
+
+
+class ProviderServicer(ProviderServiceServicer):
+    """Providers."""
+
+    def __init__(self, store: Store, secrets: SecretBox, trial: Trial) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._trial = trial
+
+    async def CreateProvider(
+        self, request: provider_pb.CreateProviderRequest, context: Context
+    ) -> provider_pb.CreateProviderResponse:
+        wanted = request.provider
+        check_provider(wanted.name, wanted.base_url, wanted.deployment_id, wanted.model)
+        now = datetime.now(UTC)
+        provider = Provider(
+            new_id(),
+            wanted.project_id,
+            wanted.name,
+            wanted.base_url,
+            wanted.deployment_id or None,
+            wanted.model,
+            self._secrets.seal(wanted.api_key) if wanted.api_key else None,
+            sampling(wanted.sampling),
+            now,
+            now,
+        )
+        stored = await self._store.create_provider(provider, request.request_id)
+        return provider_pb.CreateProviderResponse(provider=provider_to_pb(stored))
+
+    async def GetProvider(
+        self, request: provider_pb.GetProviderRequest, context: Context
+    ) -> provider_pb.GetProviderResponse:
+        provider = await self._store.get_provider(request.id)
+        return provider_pb.GetProviderResponse(provider=provider_to_pb(provider))
+
+    async def ListProviders(
+        self, request: provider_pb.ListProvidersRequest, context: Context
+    ) -> provider_pb.ListProvidersResponse:
+        filters = (request.project_id, request.name)
+        wanted = page_request(request.page_size, request.page_token, *filters)
+        page = await self._store.list_providers(wanted, *filters)
+        return provider_pb.ListProvidersResponse(
+            providers=map(provider_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateProvider(
+        self, request: provider_pb.UpdateProviderRequest, context: Context
+    ) -> provider_pb.UpdateProviderResponse:
+        paths = check_mask(request.update_mask, *PROVIDER_FIELDS)
+        provider = self._changed(await self._store.get_provider(request.provider.id), request.provider, paths)
+        check_provider(provider.name, provider.base_url, provider.deployment_id or "", provider.model)
+        stored = await self._store.update_provider(provider)
+        return provider_pb.UpdateProviderResponse(provider=provider_to_pb(stored))
+
+    async def TestProvider(
+        self, request: provider_pb.TestProviderRequest, context: Context
+    ) -> provider_pb.TestProviderResponse:
+        report = await self._trial.run(await self._store.get_provider(request.id))
+        return provider_pb.TestProviderResponse(
+            ok=report.ok,
+            message=report.message,
+            reason=report.reason,
+            latency_seconds=report.seconds,
+            models=report.models,
+        )
+
+    async def DeleteProvider(
+        self, request: provider_pb.DeleteProviderRequest, context: Context
+    ) -> provider_pb.DeleteProviderResponse:
+        await self._store.delete_provider(request.id)
+        return provider_pb.DeleteProviderResponse()
+
+    def _changed(
+        self, provider: Provider, wanted: provider_message_pb.Provider, paths: frozenset[str]
+    ) -> Provider:
+        if {"base_url", "deployment_id"} & paths:
+            endpoint = (wanted.base_url, wanted.deployment_id or None)
+            provider = replace(provider, base_url=endpoint[0], deployment_id=endpoint[1])
+        if "name" in paths:
+            provider = replace(provider, name=wanted.name)
+        if "model" in paths:
+            provider = replace(provider, model=wanted.model)
+        if "sampling" in paths:
+            provider = replace(provider, sampling=sampling(wanted.sampling))
+        if "api_key" in paths:
+            key = self._secrets.seal(wanted.api_key) if wanted.api_key else None
+            provider = replace(provider, sealed_key=key)
+        return provider
+
+
+class GenerationServicer(GenerationServiceServicer):
+    """Generations."""
+
+    def __init__(self, store: Store, chunks: ChunkReader) -> None:
+        self._store = store
+        self._chunks = chunks
+
+    async def CreateGeneration(
+        self, request: generation_pb.CreateGenerationRequest, context: Context
+    ) -> generation_pb.CreateGenerationResponse:
+        wanted = request.generation
+        provider = await self._store.get_provider(wanted.provider_id)
+        if provider.project_id != wanted.project_id:
+            raise InvalidArgument(
+                "PROVIDER_OF_OTHER_PROJECT",
+                f"provider {provider.id} belongs to another project",
+                "generation.provider_id",
+            )
+        if not await self._chunks.any(wanted.project_id):
+            raise FailedPrecondition(
+                "NO_CHUNKS", f"project {wanted.project_id} has no parsed document; upload and parse one first"
+            )
+        generation_id = await self._store.create_generation(
+            wanted.project_id, provider.id, options(wanted.options), request.request_id
+        )
+        view = await self._store.view_generation(await self._store.get_generation(generation_id))
+        return generation_pb.CreateGenerationResponse(generation=generation_to_pb(view))
+
+    async def GetGeneration(
+        self, request: generation_pb.GetGenerationRequest, context: Context
+    ) -> generation_pb.GetGenerationResponse:
+        view = await self._store.view_generation(await self._store.get_generation(request.id))
+        return generation_pb.GetGenerationResponse(generation=generation_to_pb(view))
+
+    async def ListGenerations(
+        self, request: generation_pb.ListGenerationsRequest, context: Context
+    ) -> generation_pb.ListGenerationsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.project_id)
+        page = await self._store.list_generations(wanted, request.project_id)
+        views = [await self._store.view_generation(one) for one in page.rows]
+        return generation_pb.ListGenerationsResponse(
+            generations=map(generation_to_pb, views), next_page_token=page.next_token
+        )
+
+    async def DeleteGeneration(
+        self, request: generation_pb.DeleteGenerationRequest, context: Context
+    ) -> generation_pb.DeleteGenerationResponse:
+        deleted = await self._store.delete_generation(request.id)
+        return generation_pb.DeleteGenerationResponse(deleted_questions=deleted)
+
+    async def DeleteProjectData(
+        self, request: generation_pb.DeleteProjectDataRequest, context: Context
+    ) -> generation_pb.DeleteProjectDataResponse:
+        deleted = await self._store.delete_project(request.project_id)
+        rows = {f"generation.{table}": count for table, count in deleted.items()}
+        return generation_pb.DeleteProjectDataResponse(deleted_rows=rows)
+
+
+class QuestionServicer(QuestionServiceServicer):
+    """Questions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def GetQuestion(
+        self, request: question_pb.GetQuestionRequest, context: Context
+    ) -> question_pb.GetQuestionResponse:
+        return question_pb.GetQuestionResponse(
+            question=question_to_pb(await self._store.get_question(request.id))
+        )
+
+    async def ListQuestions(
+        self, request: question_pb.ListQuestionsRequest, context: Context
+    ) -> question_pb.ListQuestionsResponse:
+        filters = (
+            request.project_id,
+            request.generation_id or None,
+            request.chunk_id or None,
+            question_state(request.state),
+        )
+        page = await self._store.list_questions(
+            page_request(request.page_size, request.page_token, *filters), *filters
+        )
+        return question_pb.ListQuestionsResponse(
+            questions=map(question_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def DeleteQuestion(
+        self, request: question_pb.DeleteQuestionRequest, context: Context
+    ) -> question_pb.DeleteQuestionResponse:
+        await self._store.delete_question(request.id)
+        return question_pb.DeleteQuestionResponse()

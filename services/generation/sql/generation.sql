@@ -1,0 +1,117 @@
+-- name: insert_provider
+INSERT INTO providers (id, project_id, name, base_url, deployment_id, model, sealed_key, sampling)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (project_id, name) DO NOTHING
+RETURNING *
+
+-- name: get_provider
+SELECT * FROM providers WHERE id = $1
+
+-- name: list_providers
+SELECT * FROM providers
+WHERE project_id = $1 AND ($2::text = '' OR name = $2) AND ($3::uuid IS NULL OR id < $3)
+ORDER BY id DESC
+LIMIT $4
+
+-- name: update_provider
+UPDATE providers
+SET name = $2, base_url = $3, deployment_id = $4, model = $5, sealed_key = $6, sampling = $7, update_time = now()
+WHERE id = $1
+RETURNING *
+
+-- name: provider_in_use
+SELECT EXISTS (
+    SELECT 1 FROM generations JOIN jobs ON jobs.resource_id = generations.id
+    WHERE generations.provider_id = $1 AND jobs.state IN ('pending', 'running')
+)
+
+-- name: provider_has_generations
+SELECT EXISTS (SELECT 1 FROM generations WHERE provider_id = $1)
+
+-- name: delete_provider
+DELETE FROM providers WHERE id = $1
+
+-- name: insert_generation
+INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, $4)
+
+-- name: get_generation
+SELECT * FROM generations WHERE id = $1
+
+-- name: list_generations
+SELECT * FROM generations
+WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC
+LIMIT $3
+
+-- name: job_of
+SELECT * FROM job_view WHERE resource_id = $1 ORDER BY id DESC LIMIT 1
+
+-- name: generation_counts
+SELECT count(*) AS questions,
+       count(*) FILTER (WHERE state = 'answered') AS answered,
+       count(*) FILTER (WHERE state = 'rejected') AS rejected
+FROM questions WHERE generation_id = $1
+
+-- name: rejection_counts
+SELECT rejection ->> 'reason' AS reason, count(*) AS count
+FROM questions WHERE generation_id = $1 AND state = 'rejected'
+GROUP BY 1
+
+-- name: generation_usage
+SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
+       coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
+       coalesce(sum(calls), 0)::bigint AS calls
+FROM llm_calls WHERE generation_id = $1
+
+-- name: delete_generation
+DELETE FROM generations WHERE id = $1
+
+-- name: delete_generation_jobs
+DELETE FROM jobs WHERE resource_id = $1
+
+-- name: count_questions
+SELECT count(*) FROM questions WHERE generation_id = $1
+
+-- name: insert_call
+INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
+                       completion_tokens, calls, seconds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: insert_question
+INSERT INTO questions (id, project_id, generation_id, chunk_id, document_id, text, text_key, fact, form, state,
+                       rejection, call_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
+RETURNING id
+
+-- name: set_answer
+UPDATE questions
+SET state = $2, rejection = $3, answer = $4, answer_quotes = $5, answer_reasoning = $6, answer_call_id = $7
+WHERE id = $1 AND state = 'open'
+
+-- name: get_question
+SELECT * FROM question_view WHERE id = $1
+
+-- name: list_questions
+SELECT * FROM question_view
+WHERE project_id = $1
+  AND ($2::uuid IS NULL OR generation_id = $2)
+  AND ($3::uuid IS NULL OR chunk_id = $3)
+  AND ($4::question_state IS NULL OR state = $4)
+  AND ($5::uuid IS NULL OR id > $5)
+ORDER BY id
+LIMIT $6
+
+-- name: delete_question
+DELETE FROM questions WHERE id = $1
+
+-- name: project_counts
+SELECT (SELECT count(*) FROM questions WHERE project_id = $1) AS questions,
+       (SELECT count(*) FROM generations WHERE project_id = $1) AS generations,
+       (SELECT count(*) FROM providers WHERE project_id = $1) AS providers
+
+-- name: delete_project_generations
+DELETE FROM generations WHERE project_id = $1
+
+-- name: delete_project_providers
+DELETE FROM providers WHERE project_id = $1

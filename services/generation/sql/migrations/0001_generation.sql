@@ -1,0 +1,82 @@
+CREATE TABLE providers (
+    id            uuid        PRIMARY KEY,
+    project_id    uuid        NOT NULL,
+    name          text        NOT NULL,
+    base_url      text        NOT NULL DEFAULT '',
+    deployment_id uuid,
+    model         text        NOT NULL DEFAULT '',
+    sealed_key    bytea,
+    sampling      jsonb       NOT NULL DEFAULT '{}',
+    create_time   timestamptz NOT NULL DEFAULT now(),
+    update_time   timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (project_id, name),
+    CHECK ((base_url <> '') <> (deployment_id IS NOT NULL))
+);
+
+-- The state of a generation is that of its job, whose resource it is.
+CREATE TABLE generations (
+    id          uuid        PRIMARY KEY,
+    project_id  uuid        NOT NULL,
+    provider_id uuid        NOT NULL REFERENCES providers,
+    options     jsonb       NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX generations_by_project ON generations (project_id, id);
+
+-- What a language model was asked and what it cost; one row for each stored result.
+CREATE TABLE llm_calls (
+    id                uuid             PRIMARY KEY,
+    generation_id     uuid             NOT NULL REFERENCES generations ON DELETE CASCADE,
+    prompt_version    text             NOT NULL,
+    provider_id       uuid             NOT NULL,
+    model             text             NOT NULL,
+    parameters        jsonb            NOT NULL,
+    prompt_tokens     bigint           NOT NULL,
+    completion_tokens bigint           NOT NULL,
+    calls             integer          NOT NULL,
+    seconds           double precision NOT NULL,
+    create_time       timestamptz      NOT NULL DEFAULT now()
+);
+CREATE INDEX llm_calls_by_generation ON llm_calls (generation_id);
+
+CREATE TYPE question_state AS ENUM (
+    'open',     -- -> answered, rejected
+    'answered', -- end
+    'rejected'  -- end
+);
+
+CREATE TABLE questions (
+    id               uuid           PRIMARY KEY,
+    project_id       uuid           NOT NULL,
+    generation_id    uuid           NOT NULL REFERENCES generations ON DELETE CASCADE,
+    chunk_id         uuid           NOT NULL,
+    document_id      uuid           NOT NULL,
+    text             text           NOT NULL,
+    text_key         text           NOT NULL,
+    fact             jsonb          NOT NULL,
+    form             integer        NOT NULL,
+    state            question_state NOT NULL,
+    rejection        jsonb,
+    call_id          uuid           NOT NULL REFERENCES llm_calls ON DELETE CASCADE,
+    answer           text,
+    answer_quotes    jsonb,
+    answer_reasoning text           NOT NULL DEFAULT '',
+    answer_call_id   uuid           REFERENCES llm_calls ON DELETE CASCADE,
+    create_time      timestamptz    NOT NULL DEFAULT now(),
+    CHECK ((rejection IS NOT NULL) = (state = 'rejected')),
+    CHECK (state <> 'answered' OR (answer IS NOT NULL AND jsonb_array_length(answer_quotes) > 0)),
+    CHECK ((answer IS NULL) = (answer_call_id IS NULL))
+);
+CREATE INDEX questions_by_project ON questions (project_id, id);
+CREATE INDEX questions_by_generation ON questions (generation_id, id);
+CREATE INDEX questions_by_chunk ON questions (chunk_id, id);
+-- One kept question of a wording in a generation; `text_key` is the wording without case, signs and spaces.
+CREATE UNIQUE INDEX questions_once ON questions (generation_id, text_key) WHERE state <> 'rejected';
+
+CREATE VIEW question_view AS
+SELECT questions.*,
+       to_jsonb(question_call) AS call,
+       to_jsonb(answer_call) AS answer_call
+FROM questions
+JOIN llm_calls AS question_call ON question_call.id = questions.call_id
+LEFT JOIN llm_calls AS answer_call ON answer_call.id = questions.answer_call_id;

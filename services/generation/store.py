@@ -1,0 +1,352 @@
+"""Every SQL statement of the generation room, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.generation.gates import rejected
+from services.generation.generations import Generation, GenerationOptions, GenerationStats, GenerationView
+from services.generation.providers import Provider
+from services.generation.questions import Answer, CallRecord, NewQuestion, Question, text_key
+from services.generation.quotes import Quote
+from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure, Job, Jobs, NewItem
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "generation.sql")
+
+
+class Store:
+    """The tables of the generation room."""
+
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
+        self.pool = pool
+        self.jobs = jobs
+
+    async def create_provider(self, provider: Provider, request_id: str) -> Provider:
+        """Add a provider; the same request id gives the first answer.
+
+        Raises:
+            AlreadyExists: the project has one of this name.
+        """
+        async with transaction(self.pool) as connection:
+            owner = await claim_request(connection, "CreateProvider", request_id, provider.id)
+            if owner != provider.id:
+                return await self._provider(connection, owner)
+            row = await connection.fetchrow(
+                SQL.insert_provider,
+                provider.id,
+                provider.project_id,
+                provider.name,
+                provider.base_url,
+                provider.deployment_id,
+                provider.model,
+                provider.sealed_key,
+                dict(provider.sampling),
+            )
+        if row is None:
+            raise provider_name_taken(provider.name)
+        return Provider(**row)
+
+    async def get_provider(self, provider_id: str) -> Provider:
+        """One provider.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._provider(connection, provider_id)
+
+    async def list_providers(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
+        """Providers of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_providers, project_id, name, after, page.limit)
+        return page_of([Provider(**row) for row in rows], page, lambda one: (one.id,))
+
+    async def update_provider(self, provider: Provider) -> Provider:
+        """Store the changed fields of a provider.
+
+        Raises:
+            AlreadyExists: the project has another one of this name.
+        """
+        try:
+            row = await self.pool.fetchrow(
+                SQL.update_provider,
+                provider.id,
+                provider.name,
+                provider.base_url,
+                provider.deployment_id,
+                provider.model,
+                provider.sealed_key,
+                dict(provider.sampling),
+            )
+        except asyncpg.UniqueViolationError:
+            raise provider_name_taken(provider.name) from None
+        if row is None:
+            raise provider_not_found(provider.id)
+        return Provider(**row)
+
+    async def delete_provider(self, provider_id: str) -> None:
+        """Delete a provider that no generation names.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: a generation names it.
+        """
+        async with transaction(self.pool) as connection:
+            await self._provider(connection, provider_id)
+            if await connection.fetchval(SQL.provider_has_generations, provider_id):
+                raise FailedPrecondition(
+                    "PROVIDER_IN_USE",
+                    f"generations name provider {provider_id} as their origin; delete them first",
+                    provider_id=provider_id,
+                )
+            await connection.execute(SQL.delete_provider, provider_id)
+
+    async def create_generation(
+        self, project_id: str, provider_id: str, options: GenerationOptions, request_id: str
+    ) -> str:
+        """Add a generation with its job; return its id, for a repeated request that of the first."""
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            generation_id = await claim_request(connection, "CreateGeneration", request_id, new)
+            if generation_id == new:
+                await connection.execute(
+                    SQL.insert_generation, generation_id, project_id, provider_id, asdict(options)
+                )
+                await self.jobs.create(
+                    connection,
+                    "generate",
+                    [NewItem("plan_questions", "plan")],
+                    project_id=project_id,
+                    resource_id=generation_id,
+                )
+        return generation_id
+
+    async def get_generation(self, generation_id: str) -> Generation:
+        """One generation.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.get_generation, generation_id)
+        if row is None:
+            raise NotFound(
+                "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
+            )
+        return generation(row)
+
+    async def view_generation(self, one: Generation) -> GenerationView:
+        """A generation with its job and what it made so far."""
+        async with self.pool.acquire() as connection:
+            job = await connection.fetchrow(SQL.job_of, one.id)
+            counts = await connection.fetchrow(SQL.generation_counts, one.id)
+            reasons = await connection.fetch(SQL.rejection_counts, one.id)
+            usage = await connection.fetchrow(SQL.generation_usage, one.id)
+        assert job is not None and counts is not None and usage is not None  # noqa: S101
+        by_reason = {row["reason"]: row["count"] for row in reasons}
+        stats = GenerationStats(**counts, rejected_by_reason=by_reason, **usage)
+        return GenerationView(one, Job(**job), stats)
+
+    async def list_generations(self, page: PageRequest, project_id: str) -> Page[Generation]:
+        """Generations of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_generations, project_id, after, page.limit)
+        return page_of([generation(row) for row in rows], page, lambda one: (one.id,))
+
+    async def delete_generation(self, generation_id: str) -> int:
+        """Delete an ended generation with its questions and calls; return how many questions.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: it is running.
+        """
+        view = await self.view_generation(await self.get_generation(generation_id))
+        if not view.job.ended:
+            raise FailedPrecondition(
+                "GENERATION_RUNNING",
+                f"generation {generation_id} is running; cancel its job {view.job.id} first",
+                job_id=view.job.id,
+            )
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.delete_generation, generation_id)
+            await connection.execute(SQL.delete_generation_jobs, generation_id)
+        return view.stats.questions
+
+    async def delete_project(self, project_id: str) -> dict[str, int]:
+        """Delete everything of a project; return the deleted rows by table."""
+        async with transaction(self.pool) as connection:
+            counts = await connection.fetchrow(SQL.project_counts, project_id)
+            await connection.execute(SQL.delete_project_generations, project_id)
+            await connection.execute(SQL.delete_project_providers, project_id)
+            await self.jobs.delete_project(connection, project_id)
+        return dict(counts or {})
+
+    async def insert_questions(
+        self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+    ) -> list[str]:
+        """Store questions and their call; return the ids of those that wait for an answer.
+
+        A wording that the generation has already is stored as rejected.
+        """
+        await self._insert_call(connection, one.id, call)
+        waiting = []
+        for question in questions:
+            state = "rejected" if question.rejection else "open"
+            if await self._insert_question(connection, one, call, question, state):
+                if state == "open":
+                    waiting.append(question.id)
+            else:
+                double = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
+                doubled = NewQuestion(question.id, question.text, question.fact, question.form, double)
+                await self._insert_question(connection, one, call, doubled, "rejected")
+        return waiting
+
+    async def set_answer(
+        self, connection: Connection, question: Question, answer: Answer, rejection: Failure | None
+    ) -> None:
+        """Store the answer of an open question, kept or rejected."""
+        await self._insert_call(connection, question.generation_id, answer.call)
+        await connection.execute(
+            SQL.set_answer,
+            question.id,
+            "rejected" if rejection else "answered",
+            rejection.as_json() if rejection else None,
+            answer.text,
+            [asdict(quote) for quote in answer.quotes],
+            answer.reasoning,
+            answer.call.id,
+        )
+
+    async def get_question(self, question_id: str) -> Question:
+        """One question.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.get_question, question_id)
+        if row is None:
+            raise NotFound(
+                "QUESTION_NOT_FOUND", f"there is no question {question_id}", question_id=question_id
+            )
+        return question_of(row)
+
+    async def list_questions(
+        self,
+        page: PageRequest,
+        project_id: str,
+        generation_id: str | None,
+        chunk_id: str | None,
+        state: str | None,
+    ) -> Page[Question]:
+        """Questions, oldest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(
+            SQL.list_questions, project_id, generation_id, chunk_id, state, after, page.limit
+        )
+        return page_of([question_of(row) for row in rows], page, lambda one: (one.id,))
+
+    async def delete_question(self, question_id: str) -> None:
+        """Delete a question with its answer.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self.get_question(question_id)
+        await self.pool.execute(SQL.delete_question, question_id)
+
+    async def _provider(self, connection: Connection, provider_id: str) -> Provider:
+        row = await connection.fetchrow(SQL.get_provider, provider_id)
+        if row is None:
+            raise provider_not_found(provider_id)
+        return Provider(**row)
+
+    async def _insert_call(self, connection: Connection, generation_id: str, call: CallRecord) -> None:
+        await connection.execute(
+            SQL.insert_call,
+            call.id,
+            generation_id,
+            call.prompt_version,
+            call.provider_id,
+            call.model,
+            dict(call.parameters),
+            call.prompt_tokens,
+            call.completion_tokens,
+            call.calls,
+            call.seconds,
+        )
+
+    async def _insert_question(
+        self, connection: Connection, one: Generation, call: CallRecord, question: NewQuestion, state: str
+    ) -> bool:
+        stored = await connection.fetchval(
+            SQL.insert_question,
+            question.id,
+            one.project_id,
+            one.id,
+            question.fact.chunk_id,
+            question.fact.document_id,
+            question.text,
+            text_key(question.text),
+            asdict(question.fact),
+            question.form,
+            state,
+            question.rejection.as_json() if question.rejection else None,
+            call.id,
+        )
+        return stored is not None
+
+
+def generation(row: asyncpg.Record) -> Generation:
+    """A row of `generations`."""
+    return Generation(**{**row, "options": GenerationOptions(**row["options"])})
+
+
+def question_of(row: asyncpg.Record) -> Question:
+    """A row of `question_view`."""
+    answer = None
+    if row["answer"] is not None:
+        quotes = [Quote(**quote) for quote in row["answer_quotes"]]
+        answer = Answer(row["answer"], quotes, row["answer_reasoning"], call_of(row["answer_call"]))
+    rejection = row["rejection"]
+    return Question(
+        id=row["id"],
+        project_id=row["project_id"],
+        generation_id=row["generation_id"],
+        chunk_id=row["chunk_id"],
+        document_id=row["document_id"],
+        text=row["text"],
+        fact=Quote(**row["fact"]),
+        form=row["form"],
+        state=row["state"],
+        rejection=Failure(**rejection) if rejection else None,
+        answer=answer,
+        call=call_of(row["call"]),
+        create_time=row["create_time"],
+    )
+
+
+def call_of(values: dict[str, Any]) -> CallRecord:
+    """A row of `llm_calls` as JSON."""
+    names = CallRecord.__dataclass_fields__
+    return CallRecord(**{name: values[name] for name in names})
+
+
+def provider_not_found(provider_id: str) -> NotFound:
+    """The error for a provider that is not there."""
+    return NotFound("PROVIDER_NOT_FOUND", f"there is no provider {provider_id}", provider_id=provider_id)
+
+
+def provider_name_taken(name: str) -> AlreadyExists:
+    """The error for a second provider of a name."""
+    return AlreadyExists(
+        "PROVIDER_NAME_TAKEN", f"the project has a provider named {name!r}", "provider.name", name=name
+    )

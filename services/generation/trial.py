@@ -1,0 +1,65 @@
+"""Try a provider with one small call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import openai
+
+from services.generation.endpoints import Endpoints
+from services.generation.llm import Endpoint, Llm, provider_error
+from services.generation.providers import Provider
+from services.runtime.errors import SishuError
+
+TRIAL_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """Whether a provider works; `message` and `reason` say why not."""
+
+    ok: bool
+    message: str
+    reason: str
+    seconds: float
+    models: Sequence[str]
+
+
+class Trial:
+    """Makes the call."""
+
+    def __init__(self, llm: Llm, endpoints: Endpoints) -> None:
+        self._llm = llm
+        self._endpoints = endpoints
+
+    async def run(self, provider: Provider) -> TrialReport:
+        """Ask the model for a word; a failure is an answer."""
+        started = time.monotonic()
+        try:
+            endpoint = await self._endpoints.find(provider)
+            await self._ask(endpoint)
+        except SishuError as error:
+            return TrialReport(False, error.message, error.reason, time.monotonic() - started, [])
+        seconds = time.monotonic() - started
+        return TrialReport(True, "", "", seconds, await self._models(endpoint))
+
+    async def _ask(self, endpoint: Endpoint) -> None:
+        try:
+            await self._llm.client(endpoint).chat.completions.create(
+                model=endpoint.model,
+                messages=[{"role": "user", "content": "Say yes."}],
+                max_tokens=4,
+                timeout=TRIAL_SECONDS,
+            )
+        except openai.OpenAIError as error:
+            raise provider_error(error, endpoint) from error
+
+    async def _models(self, endpoint: Endpoint) -> list[str]:
+        try:
+            page = await self._llm.client(endpoint).models.list(timeout=TRIAL_SECONDS)
+        except openai.OpenAIError:
+            # Many servers list no models; that alone is no failure.
+            return []
+        return sorted(model.id for model in page.data)

@@ -1,0 +1,173 @@
+"""The generation room's queue consumer: plans, writes questions, writes answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.generation.chunk_reader import ChunkReader, SourceChunk
+from services.generation.endpoints import Endpoints
+from services.generation.facts import Fact, choose, language_of, sentences
+from services.generation.gates import check_answer, check_question
+from services.generation.generations import Generation
+from services.generation.llm import Completion, Llm
+from services.generation.prompts import render
+from services.generation.providers import Provider
+from services.generation.questions import Answer, CallRecord, NewQuestion
+from services.generation.quotes import Quote, find_quote, one_line
+from services.generation.store import Store
+from services.generation.writing import (
+    answer_schema,
+    parse_answer,
+    passage,
+    questions_parser,
+    questions_schema,
+)
+from services.runtime.ids import new_id
+from services.runtime.jobs import Item, Jobs, NewItem
+
+
+class GenerationWorker:
+    """Does the items of `generate` jobs.
+
+    The three kinds follow one another: `plan_questions` (one) makes the `write_questions` items (one for each
+    few facts of a chunk), and each of these makes the `write_answer` items (one a question).
+    """
+
+    def __init__(self, jobs: Jobs, store: Store, chunks: ChunkReader, llm: Llm, endpoints: Endpoints) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._chunks = chunks
+        self._llm = llm
+        self._endpoints = endpoints
+
+    async def plan_questions(self, item: Item) -> None:
+        """Choose facts in every chunk, and make an item for each call that asks for them."""
+        generation = await self._store.get_generation(item.job_resource_id)
+        items = [
+            new
+            async for chunk in self._chunks.all(generation.project_id, generation.options.document_ids)
+            for new in planned(chunk, generation)
+        ]
+        async with self._jobs.finish(item) as connection:
+            await self._jobs.add_items(connection, item.job_id, items)
+
+    async def write_questions(self, item: Item) -> None:
+        """Have questions written about a few facts, and make an item for each that passes the gates."""
+        generation, provider = await self._origin(item)
+        chunk = await self._chunks.get(item.resource_id)
+        facts = [Fact(start, end, chunk.text[start:end]) for start, end in item.payload["facts"]]
+        options, language = generation.options, self._language(generation, chunk)
+        prompt = render(
+            "questions",
+            language,
+            passage=one_line(passage(chunk.text, facts, options.context_chars).text),
+            facts=[one_line(fact.text) for fact in facts],
+            forms=options.forms_per_fact,
+        )
+        completion = await self._llm.ask(
+            await self._endpoints.find(provider),
+            prompt,
+            questions_schema(len(facts), options.forms_per_fact),
+            questions_parser(len(facts), options.forms_per_fact),
+            sampling_of(generation, provider),
+        )
+        questions = [
+            NewQuestion(new_id(), text, quote_of(chunk, fact), form, check_question(text, language))
+            for fact, texts in zip(facts, completion.value, strict=True)
+            for form, text in enumerate(texts)
+        ]
+        call = record(completion, prompt.version, provider)
+        async with self._jobs.finish(item) as connection:
+            waiting = await self._store.insert_questions(connection, generation, call, questions)
+            items = [NewItem("write_answer", question_id, question_id) for question_id in waiting]
+            await self._jobs.add_items(connection, item.job_id, items)
+
+    async def write_answer(self, item: Item) -> None:
+        """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
+        generation, provider = await self._origin(item)
+        question = await self._store.get_question(item.resource_id)
+        chunk = await self._chunks.get(question.chunk_id)
+        fact = Fact(
+            question.fact.start - chunk.char_start, question.fact.end - chunk.char_start, question.fact.text
+        )
+        seen = passage(chunk.text, [fact], generation.options.context_chars)
+        prompt = render(
+            "answer",
+            self._language(generation, chunk),
+            passage=one_line(seen.text),
+            question=question.text,
+        )
+        completion = await self._llm.ask(
+            await self._endpoints.find(provider),
+            prompt,
+            answer_schema(seen),
+            parse_answer,
+            sampling_of(generation, provider),
+        )
+        written = completion.value
+        quote = find_quote(chunk.text, written.quote)
+        answer = Answer(
+            written.answer,
+            [quote_of(chunk, quote)] if quote else [],
+            completion.reasoning,
+            record(completion, prompt.version, provider),
+        )
+        rejection = check_answer(written.answer, quote, fact, chunk.text)
+        async with self._jobs.finish(item) as connection:
+            await self._store.set_answer(connection, question, answer, rejection)
+
+    async def _origin(self, item: Item) -> tuple[Generation, Provider]:
+        generation = await self._store.get_generation(item.job_resource_id)
+        return generation, await self._store.get_provider(generation.provider_id)
+
+    def _language(self, generation: Generation, chunk: SourceChunk) -> str:
+        return generation.options.language or language_of(chunk.text)
+
+
+def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
+    """The `write_questions` items of a chunk: its chosen facts, a few at a time."""
+    options = generation.options
+    facts = choose(sentences(chunk.text), len(chunk.text), options.chars_per_fact)
+    batches = [facts[at : at + options.facts_per_call] for at in range(0, len(facts), options.facts_per_call)]
+    return [
+        NewItem(
+            "write_questions",
+            f"{chunk.id}:{batch[0].start}",
+            chunk.id,
+            {"facts": [[fact.start, fact.end] for fact in batch]},
+        )
+        for batch in batches
+    ]
+
+
+def sampling_of(generation: Generation, provider: Provider) -> Mapping[str, Any]:
+    """Sampling of a call: the generation's, else the provider's; what is set nowhere is not sent."""
+    return {**provider.sampling, **generation.options.sampling}
+
+
+def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
+    """A piece of a chunk with its place in the document."""
+    return Quote(
+        piece.text,
+        chunk.id,
+        chunk.document_id,
+        chunk.document_version,
+        chunk.char_start + piece.start,
+        chunk.char_start + piece.end,
+    )
+
+
+def record(completion: Completion[Any], prompt_version: str, provider: Provider) -> CallRecord:
+    """What is stored about a call."""
+    return CallRecord(
+        new_id(),
+        prompt_version,
+        provider.id,
+        completion.model,
+        completion.parameters,
+        completion.prompt_tokens,
+        completion.completion_tokens,
+        completion.calls,
+        completion.seconds,
+    )
