@@ -17,7 +17,7 @@ from services.runtime.errors import SishuError
 from services.runtime.faults import RETRYABLE, as_sishu_error
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.metrics import RuntimeMetrics
-from services.runtime.queue import queries_of
+from services.runtime.queue import queries_of, settings
 
 Handler = Callable[[Item], Awaitable[None]]
 """Does an item and stores its result through `Jobs.finish`; raises a `SishuError` when it cannot."""
@@ -74,7 +74,8 @@ class Worker:
                 await recovery
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        manager = QueueManager(queries_of(self._jobs.pool, self._jobs.schema))
+        schema = self._jobs.schema
+        manager = QueueManager(queries_of(self._jobs.pool, schema), settings(schema).channel)
         for kind in self._handlers:
             manager.entrypoint(kind)(self._work)
         batch = max(1, min(25, self._concurrency // 2))
