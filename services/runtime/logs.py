@@ -45,8 +45,8 @@ def configure_logs(room: str, level: str) -> None:
             ],
         )
     )
-    logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
-    # One line a call of these libraries says nothing that our own lines do not.
-    for name in ("httpx", "openai", "httpcore", "pgqueuer", "urllib3", "aiohttp.access"):
-        logging.getLogger(name).setLevel(max(LEVELS[level], logging.WARNING))
+    # One line a call of a library says nothing that our own lines do not.
+    logging.basicConfig(level=max(LEVELS[level], logging.WARNING), handlers=[handler], force=True)
+    for name in ("services", "sishu", "__main__"):
+        logging.getLogger(name).setLevel(LEVELS[level])
     structlog.contextvars.bind_contextvars(room=room)

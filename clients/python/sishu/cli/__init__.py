@@ -1,0 +1,1 @@
+"""The `sishu` command: a client of the API like any other."""

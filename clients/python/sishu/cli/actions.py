@@ -1,0 +1,261 @@
+"""What can be done with single resources beside list, get and delete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_project
+from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest
+from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat, DatasetVersion
+from sishu.errors import ApiError
+from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest
+from sishu.generation.v1.provider_pb2 import Provider
+from sishu.generation.v1.provider_service_pb2 import CreateProviderRequest, TestProviderRequest
+from sishu.inference.v1.deployment_pb2 import Deployment
+from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
+from sishu.inference.v1.exam_pb2 import Exam, ExamArm
+from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, ListExamResultsRequest
+from sishu.ingest.v1.project_pb2 import Project
+from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
+from sishu.learn.files import gather_files, upload_files
+from sishu.learn.jobs import parse_documents
+from sishu.learn.transfer import download_dataset
+from sishu.trainer.v1.model_pb2 import Model
+from sishu.trainer.v1.model_service_pb2 import CreateModelRequest
+from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
+from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest
+
+ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("argument_name"))]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
+
+
+def create_project(name: NameArgument, description: Annotated[str, typer.Option()] = "") -> None:
+    """`sishu project create`."""
+
+    async def work(client: Client) -> Project:
+        request = CreateProjectRequest(project=Project(name=name, description=description))
+        return (await client.projects.CreateProject(request)).project
+
+    show_one(with_client(work))
+
+
+def add_documents(
+    paths: Annotated[list[Path], typer.Argument(help=say("learn_paths"))], project: ProjectOption
+) -> None:
+    """`sishu document add`: upload, parse, wait."""
+    files = gather_files(paths)
+
+    async def work(client: Client) -> None:
+        project_id = (await find_project(client, project)).id
+        documents = await upload_files(client, project_id, files)
+        await parse_documents(client, project_id, documents)
+        show_many(documents, ("id", "name", "version", "size_bytes"))
+
+    with_client(work)
+
+
+def create_provider(
+    name: NameArgument,
+    project: ProjectOption,
+    llm_base_url: Annotated[str, typer.Option(help=say("learn_url"))],
+    llm_model: Annotated[str, typer.Option(help=say("learn_model"))],
+    llm_api_key_env: Annotated[str, typer.Option(help=say("learn_key"))] = "",
+) -> None:
+    """`sishu provider create`."""
+
+    async def work(client: Client) -> Provider:
+        wanted = Provider(
+            project_id=(await find_project(client, project)).id,
+            name=name,
+            base_url=llm_base_url,
+            model=llm_model,
+            api_key=read_key(llm_api_key_env),
+        )
+        return (await client.providers.CreateProvider(CreateProviderRequest(provider=wanted))).provider
+
+    show_one(with_client(work))
+
+
+def test_provider(provider_id: IdArgument) -> None:
+    """`sishu provider test`; exit with 1 when it does not work."""
+
+    async def work(client: Client) -> bool:
+        answer = await client.providers.TestProvider(TestProviderRequest(id=provider_id))
+        show_one(answer)
+        return answer.ok
+
+    if not with_client(work):
+        raise typer.Exit(1)
+
+
+def create_generation(
+    project: ProjectOption,
+    provider: Annotated[str, typer.Option(help=say("provider"))],
+    chars_per_fact: Annotated[int, typer.Option(help=say("learn_facts"))] = 0,
+    forms: Annotated[int, typer.Option(help=say("learn_forms"))] = 0,
+) -> None:
+    """`sishu generation create`."""
+
+    async def work(client: Client) -> Generation:
+        wanted = Generation(
+            project_id=(await find_project(client, project)).id,
+            provider_id=provider,
+            options=GenerationOptions(chars_per_fact=chars_per_fact, forms_per_fact=forms),
+        )
+        return (
+            await client.generations.CreateGeneration(CreateGenerationRequest(generation=wanted))
+        ).generation
+
+    show_one(with_client(work))
+
+
+def create_dataset(project: ProjectOption) -> None:
+    """`sishu dataset create`."""
+
+    async def work(client: Client) -> DatasetVersion:
+        wanted = DatasetVersion(project_id=(await find_project(client, project)).id)
+        request = CreateDatasetVersionRequest(dataset_version=wanted)
+        return (await client.datasets.CreateDatasetVersion(request)).dataset_version
+
+    show_one(with_client(work))
+
+
+def export_dataset(
+    version_id: IdArgument,
+    out: Annotated[Path, typer.Option(help=say("learn_out"))] = Path("dataset"),
+    file_format: Annotated[str, typer.Option("--format")] = "llama_factory",
+) -> None:
+    """`sishu dataset export`."""
+    name = f"DATASET_FORMAT_{file_format.upper()}"
+    if name not in DatasetFormat.keys():  # noqa: SIM118  # an enum wrapper is no mapping
+        known = [one.removeprefix("DATASET_FORMAT_").lower() for one in DatasetFormat.keys()[1:]]
+        raise ApiError("INVALID_ARGUMENT", "FORMAT_UNKNOWN", f"--format is one of {', '.join(known)}")
+    paths = with_client(lambda client: download_dataset(client, version_id, DatasetFormat.Value(name), out))
+    for path in paths:
+        CONSOLE.print(str(path))
+
+
+def create_model(
+    name: NameArgument,
+    project: ProjectOption,
+    source: Annotated[str, typer.Option(help=say("learn_base"))] = "builtin",
+) -> None:
+    """`sishu model create`: register a base model."""
+
+    async def work(client: Client) -> Model:
+        wanted = Model(project_id=(await find_project(client, project)).id, name=name, source=source)
+        return (await client.models.CreateModel(CreateModelRequest(model=wanted))).model
+
+    show_one(with_client(work))
+
+
+def create_run(
+    name: NameArgument,
+    project: ProjectOption,
+    dataset: Annotated[str, typer.Option(help=say("dataset"))],
+    model: Annotated[str, typer.Option(help=say("model"))],
+    epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None,
+) -> None:
+    """`sishu run create`: queue a training run."""
+
+    async def work(client: Client) -> TrainingRun:
+        wanted = TrainingRun(
+            project_id=(await find_project(client, project)).id,
+            name=name,
+            dataset_version_id=dataset,
+            base_model_id=model,
+            config=TrainingConfig(epochs=epochs, learning_rate=learning_rate),
+        )
+        request = CreateTrainingRunRequest(training_run=wanted)
+        return (await client.training.CreateTrainingRun(request)).training_run
+
+    show_one(with_client(work))
+
+
+def create_deployment(project: ProjectOption, model: Annotated[str, typer.Option(help=say("model"))]) -> None:
+    """`sishu deployment create`: load a model."""
+
+    async def work(client: Client) -> Deployment:
+        wanted = Deployment(project_id=(await find_project(client, project)).id, model_id=model)
+        request = CreateDeploymentRequest(deployment=wanted)
+        return (await client.deployments.CreateDeployment(request)).deployment
+
+    show_one(with_client(work))
+
+
+def create_exam(
+    project: ProjectOption,
+    dataset: Annotated[str, typer.Option(help=say("dataset"))],
+    arm: Annotated[list[str], typer.Option(help="NAME=DEPLOYMENT_ID")],
+) -> None:
+    """`sishu exam create`: ask the held-out questions to one or more deployments."""
+
+    async def work(client: Client) -> Exam:
+        wanted = Exam(
+            project_id=(await find_project(client, project)).id,
+            dataset_version_id=dataset,
+            arms=[
+                ExamArm(name=name, deployment_id=value)
+                for name, _, value in (one.partition("=") for one in arm)
+            ],
+        )
+        return (await client.exams.CreateExam(CreateExamRequest(exam=wanted))).exam
+
+    show_one(with_client(work))
+
+
+def list_results(
+    exam_id: IdArgument, limit: Annotated[int, typer.Option(help=say("option_limit"))] = 100
+) -> None:
+    """`sishu exam results`."""
+
+    async def work(client: Client) -> None:
+        request = ListExamResultsRequest(exam_id=exam_id, page_size=limit)
+        answer = await client.exams.ListExamResults(request)
+        show_many(answer.exam_results, ("arm", "score", "question", "reference", "answer"))
+
+    with_client(work)
+
+
+def read_key(variable: str) -> str:
+    """The API key in an environment variable; empty when no variable is named.
+
+    Raises:
+        ApiError: the variable is not set.
+    """
+    if not variable:
+        return ""
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ApiError(
+            "INVALID_ARGUMENT",
+            "KEY_MISSING",
+            f"the environment variable {variable} is not set; put the API key there",
+        )
+    return key
+
+
+ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
+    "project": [("create", "create", create_project)],
+    "document": [("add", "add", add_documents)],
+    "provider": [("create", "create", create_provider), ("test", "test", test_provider)],
+    "generation": [("create", "create", create_generation)],
+    "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],
+    "model": [("create", "create", create_model)],
+    "run": [("create", "create", create_run)],
+    "deployment": [("create", "create", create_deployment)],
+    "exam": [("create", "create", create_exam), ("results", "results", list_results)],
+}
+"""Commands of each resource: name, key of the help text, function."""

@@ -1,0 +1,65 @@
+"""`sishu chat`: talk to a base or tuned model in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_model
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.common.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Sampling
+from sishu.inference.v1.chat_service_pb2 import ChatRequest
+from sishu.learn.deployments import deploy
+from sishu.trainer.v1.model_service_pb2 import GetModelRequest
+
+LONGEST_ANSWER = 512
+
+
+def chat(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=say("chat_model"))],
+    message: Annotated[str, typer.Option("--message", "-m", help=say("chat_message"))] = "",
+    base: Annotated[bool, typer.Option("--base", help=say("chat_base"))] = False,
+    temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
+) -> None:
+    """Load the model unless it is loaded, then answer."""
+
+    async def work(client: Client) -> None:
+        found = await find_model(client, model)
+        if base and found.base_model_id:
+            found = (await client.models.GetModel(GetModelRequest(id=found.base_model_id))).model
+        deployment = await deploy(client, found.project_id, found.id)
+        history: list[Message] = []
+        for line in [message] if message else read_lines():
+            history.append(Message(role=ROLE_USER, content=line))
+            sampling = Sampling(temperature=temperature, max_tokens=LONGEST_ANSWER)
+            request = ChatRequest(deployment_id=deployment.id, messages=history, sampling=sampling)
+            history.append(Message(role=ROLE_ASSISTANT, content=await answer(client, request)))
+
+    with_client(work)
+
+
+async def answer(client: Client, request: ChatRequest) -> str:
+    """Print an answer as it comes, and return it."""
+    pieces = []
+    async for piece in client.chat.Chat(request):
+        pieces.append(piece.content)
+        print(piece.content, end="", flush=True)
+    print()
+    return "".join(pieces)
+
+
+def read_lines() -> Iterator[str]:
+    """Lines that the person types, or that a program sends; an empty line or end of input ends the talk."""
+    return iter(read_line, "")
+
+
+def read_line() -> str:
+    """One line; empty at the end."""
+    if sys.stdin.isatty():
+        print("> ", end="", flush=True)
+    return sys.stdin.readline().strip()

@@ -1,0 +1,55 @@
+"""Find resources by what people call them."""
+
+from __future__ import annotations
+
+import uuid
+
+from sishu.client import Client
+from sishu.errors import ApiError
+from sishu.ingest.v1.project_pb2 import Project
+from sishu.ingest.v1.project_service_pb2 import GetProjectRequest, ListProjectsRequest
+from sishu.trainer.v1.model_pb2 import MODEL_KIND_ADAPTER, MODEL_KIND_UNSPECIFIED, Model
+from sishu.trainer.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is a UUID."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def find_project(client: Client, name: str) -> Project:
+    """A project by name or id.
+
+    Raises:
+        ApiError: there is none.
+    """
+    if is_id(name):
+        return (await client.projects.GetProject(GetProjectRequest(id=name))).project
+    found = (await client.projects.ListProjects(ListProjectsRequest(name=name))).projects
+    if not found:
+        raise ApiError(
+            "NOT_FOUND", "PROJECT_NOT_FOUND", f"there is no project {name!r}; see `sishu project list`"
+        )
+    return found[0]
+
+
+async def find_model(client: Client, name: str) -> Model:
+    """A model by id, `PROJECT/NAME`, or the newest trained model of a project.
+
+    Raises:
+        ApiError: there is none.
+    """
+    if is_id(name):
+        return (await client.models.GetModel(GetModelRequest(id=name))).model
+    project_name, _, model_name = name.partition("/")
+    project = await find_project(client, project_name)
+    kind = MODEL_KIND_UNSPECIFIED if model_name else MODEL_KIND_ADAPTER
+    request = ListModelsRequest(project_id=project.id, name=model_name, kind=kind, page_size=1)
+    found = (await client.models.ListModels(request)).models
+    if not found:
+        raise ApiError("NOT_FOUND", "MODEL_NOT_FOUND", f"there is no model {name!r}; see `sishu model list`")
+    return found[0]

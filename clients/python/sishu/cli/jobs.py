@@ -1,0 +1,87 @@
+"""`sishu job`: the jobs of every room."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.runtime.config import ROOMS
+from sishu.cli.context import with_client
+from sishu.cli.output import show_many, show_one
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.errors import ApiError
+
+app = typer.Typer(no_args_is_help=True, help=say("job"))
+
+COLUMNS = ("id", "kind", "state", "counts.total", "counts.done", "counts.failed", "progress", "create_time")
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
+
+
+@app.command("list", help=say("list"))
+def list_jobs(limit: Annotated[int, typer.Option(help=say("option_limit"))] = 50) -> None:
+    """Print the newest jobs of every room."""
+
+    async def work(client: Client) -> list[job_pb2.Job]:
+        request = job_service_pb2.ListJobsRequest(page_size=limit)
+        pages = [await client.jobs(room).ListJobs(request) for room in ROOMS]
+        jobs = [job for page in pages for job in page.jobs]
+        return sorted(jobs, key=lambda job: job.create_time.ToNanoseconds(), reverse=True)[:limit]
+
+    show_many(with_client(work), COLUMNS)
+
+
+@app.command("get", help=say("get"))
+def get_job(job_id: IdArgument) -> None:
+    """Print a job and the items that failed for good."""
+
+    async def work(client: Client) -> None:
+        room, job = await find_job(client, job_id)
+        show_one(job)
+        request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
+        failures = (await client.jobs(room).ListJobFailures(request)).job_failures
+        if failures:
+            show_many(failures, ("kind", "resource_id", "attempts", "failure.reason", "failure.message"))
+
+    with_client(work)
+
+
+@app.command("cancel", help=say("cancel"))
+def cancel_job(job_id: IdArgument) -> None:
+    """Stop a job."""
+
+    async def work(client: Client) -> job_pb2.Job:
+        room, _ = await find_job(client, job_id)
+        return (await client.jobs(room).CancelJob(job_service_pb2.CancelJobRequest(id=job_id))).job
+
+    show_one(with_client(work))
+
+
+@app.command("retry", help=say("retry"))
+def retry_job(job_id: IdArgument) -> None:
+    """Run the failed items of a job again."""
+
+    async def work(client: Client) -> job_pb2.Job:
+        room, _ = await find_job(client, job_id)
+        return (await client.jobs(room).RetryJob(job_service_pb2.RetryJobRequest(id=job_id))).job
+
+    show_one(with_client(work))
+
+
+async def find_job(client: Client, job_id: str) -> tuple[str, job_pb2.Job]:
+    """The room that has a job, and the job.
+
+    Raises:
+        ApiError: no room has it.
+    """
+    for room in ROOMS:
+        try:
+            answer = await client.jobs(room).GetJob(job_service_pb2.GetJobRequest(id=job_id))
+        except ApiError as error:
+            if error.code != "NOT_FOUND":
+                raise
+        else:
+            return room, answer.job
+    raise ApiError("NOT_FOUND", "JOB_NOT_FOUND", f"no service has a job {job_id}; see `sishu job list`")

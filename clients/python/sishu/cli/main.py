@@ -1,0 +1,79 @@
+"""The `sishu` command: global options, all commands, and one way to say what went wrong."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.runtime.errors import SishuError
+from sishu.cli import jobs, stack
+from sishu.cli.actions import ACTIONS
+from sishu.cli.chat import chat
+from sishu.cli.context import SETTINGS, Interrupted
+from sishu.cli.learn import learn
+from sishu.cli.output import ERRORS
+from sishu.cli.resources import RESOURCES, commands
+from sishu.cli.texts import say
+from sishu.errors import ApiError
+
+DEFAULT_HOME = Path.home() / ".sishu"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(help=say("app"))
+def options(
+    home: Annotated[Path, typer.Option(help=say("home"), envvar="SISHU_HOME")] = DEFAULT_HOME,
+    debug: Annotated[bool, typer.Option("--debug", help=say("debug"))] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
+    lang: Annotated[str, typer.Option(help=say("lang"))] = "",  # noqa: ARG001  # read before, in texts.py
+) -> None:
+    """Keep the options that every command knows."""
+    SETTINGS.home = home.expanduser().absolute()
+    SETTINGS.debug = debug
+    SETTINGS.json = as_json
+
+
+def assemble() -> None:
+    """Add every command to the app."""
+    app.add_typer(stack.app)
+    app.command("learn", help=say("learn"))(learn)
+    app.command("chat", help=say("chat"))(chat)
+    for resource in RESOURCES:
+        group = commands(resource)
+        for name, text, function in ACTIONS.get(resource.name, []):
+            group.command(name, help=say(text))(function)
+        app.add_typer(group, name=resource.name)
+    app.add_typer(jobs.app, name="job")
+
+
+assemble()
+
+
+def main() -> None:
+    """Run a command; a known error ends it with one message, whatever it was."""
+    try:
+        app()
+    except Interrupted:
+        ERRORS.print(say("interrupted"))
+        sys.exit(130)
+    except (ApiError, SishuError) as error:
+        fail(error, f"{error.message} [{error.reason}]")
+    except Exception as error:  # the last line of defence before the user
+        fail(error, f"{type(error).__name__}: {error} (--debug)")
+
+
+def fail(error: Exception, message: str) -> None:
+    """Print what went wrong and end with code 1; with --debug the traceback as well."""
+    if SETTINGS.debug:
+        traceback.print_exception(error)
+    ERRORS.print(f"{say('failed')}: {message}", style="bold red", markup=False, highlight=False)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

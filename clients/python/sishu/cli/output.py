@@ -1,0 +1,76 @@
+"""Print messages as tables for people or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
+from rich.table import Table
+
+from sishu.cli.context import SETTINGS
+
+CONSOLE = Console()
+ERRORS = Console(stderr=True)
+LONGEST_CELL = 60
+
+
+def as_json(message: Message) -> str:
+    """A message as one line of JSON, with the field names of the contract and all fields."""
+    values = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return json.dumps(values, ensure_ascii=False)
+
+
+def show_many(messages: Iterable[Message], columns: Sequence[str]) -> None:
+    """Print messages: a table with these columns, or a line of JSON each."""
+    if SETTINGS.json:
+        for message in messages:
+            print(as_json(message))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
+    for message in messages:
+        table.add_row(*(cell(message, column) for column in columns))
+    CONSOLE.print(table)
+
+
+def show_one(message: Message) -> None:
+    """Print a message whole: a field a line, or a line of JSON."""
+    if SETTINGS.json:
+        print(as_json(message))
+        return
+    values = MessageToDict(message, preserving_proto_field_name=True)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in values.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+        table.add_row(name, shown)
+    CONSOLE.print(table)
+
+
+def cell(message: Message, path: str) -> str:
+    """One value of a message, by a path such as `job.state`, short enough for a table."""
+    value: Any = message
+    for name in path.split("."):
+        owner, value = value, getattr(value, name)
+    text = shown(owner, path.rsplit(".", 1)[-1], value)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def shown(owner: Message, name: str, value: Any) -> str:
+    """A value as people read it: enum names without prefix, times in seconds."""
+    field = owner.DESCRIPTOR.fields_by_name[name]
+    if field.enum_type is not None:
+        number = field.enum_type.values_by_number[value].name
+        prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
+        return number.removeprefix(prefix).lower()
+    if isinstance(value, Timestamp):
+        return value.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if value.seconds else ""
+    return str(value)

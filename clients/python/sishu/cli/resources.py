@@ -1,0 +1,238 @@
+"""`sishu <resource> list|get|delete`: the same three commands for every resource, from one table."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.message import Message
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_project
+from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.dataset.v1 import dataset_service_pb2 as dataset
+from sishu.dataset.v1 import example_service_pb2 as example
+from sishu.generation.v1 import generation_service_pb2 as generation
+from sishu.generation.v1 import provider_service_pb2 as provider
+from sishu.generation.v1 import question_service_pb2 as question
+from sishu.inference.v1 import deployment_service_pb2 as deployment
+from sishu.inference.v1 import exam_service_pb2 as exam
+from sishu.ingest.v1 import chunk_service_pb2 as chunk
+from sishu.ingest.v1 import document_service_pb2 as document
+from sishu.ingest.v1 import project_service_pb2 as project
+from sishu.trainer.v1 import model_service_pb2 as model
+from sishu.trainer.v1 import training_service_pb2 as training
+
+LimitOption = Annotated[int, typer.Option("--limit", help=say("option_limit"))]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """How the commands of one resource reach it.
+
+    Args:
+        name: word on the command line.
+        noun: word in the rpcs, such as `DatasetVersion`.
+        stub: the service that keeps it.
+        requests: the generated module with its request messages.
+        columns: fields shown in the table.
+        deletable: whether it has a delete rpc.
+    """
+
+    name: str
+    noun: str
+    stub: Callable[[Client], Any]
+    requests: Any
+    columns: Sequence[str]
+    deletable: bool = True
+
+    @property
+    def field(self) -> str:
+        """Name of the resource's field in responses: `dataset_version`."""
+        return "".join(f"_{char.lower()}" if char.isupper() else char for char in self.noun).lstrip("_")
+
+    def call(self, client: Client, verb: str, plural: str = "", **fields: Any) -> Any:
+        """Call `<verb><noun>` with a request of these fields."""
+        method = f"{verb}{self.noun}{plural}"
+        request = getattr(self.requests, f"{method}Request")(**fields)
+        return getattr(self.stub(client), method)(request)
+
+
+RESOURCES = (
+    Resource(
+        "project",
+        "Project",
+        lambda client: client.projects,
+        project,
+        ("id", "name", "description", "create_time"),
+    ),
+    Resource(
+        "document",
+        "Document",
+        lambda client: client.documents,
+        document,
+        ("id", "name", "state", "version", "size_bytes", "page_count", "chunk_count", "failure.message"),
+    ),
+    Resource(
+        "chunk",
+        "Chunk",
+        lambda client: client.chunks,
+        chunk,
+        ("id", "document_id", "index", "span.start", "span.end", "token_count", "text"),
+        deletable=False,
+    ),
+    Resource(
+        "provider",
+        "Provider",
+        lambda client: client.providers,
+        provider,
+        ("id", "name", "base_url", "deployment_id", "model", "has_api_key"),
+    ),
+    Resource(
+        "generation",
+        "Generation",
+        lambda client: client.generations,
+        generation,
+        ("id", "job.state", "stats.questions", "stats.answered", "stats.rejected", "create_time"),
+    ),
+    Resource(
+        "question",
+        "Question",
+        lambda client: client.questions,
+        question,
+        ("id", "state", "text", "answer.text", "rejection.reason"),
+    ),
+    Resource(
+        "example",
+        "Example",
+        lambda client: client.examples,
+        example,
+        ("id", "kind", "state", "rejection.reason"),
+    ),
+    Resource(
+        "dataset",
+        "DatasetVersion",
+        lambda client: client.datasets,
+        dataset,
+        ("id", "number", "state", "split_counts", "content_sha256", "create_time"),
+    ),
+    Resource(
+        "run",
+        "TrainingRun",
+        lambda client: client.training,
+        training,
+        (
+            "id",
+            "name",
+            "state",
+            "summary.steps",
+            "summary.steps_total",
+            "summary.loss_last",
+            "failure.message",
+        ),
+    ),
+    Resource(
+        "model",
+        "Model",
+        lambda client: client.models,
+        model,
+        ("id", "name", "kind", "state", "parameters", "source", "failure.message"),
+    ),
+    Resource(
+        "deployment",
+        "Deployment",
+        lambda client: client.deployments,
+        deployment,
+        ("id", "model_id", "state", "restarts", "failure.message"),
+    ),
+    Resource(
+        "exam",
+        "Exam",
+        lambda client: client.exams,
+        exam,
+        ("id", "job.state", "item_count", "dataset_version_id"),
+    ),
+)
+
+
+def commands(resource: Resource) -> typer.Typer:
+    """The `list`, `get` and `delete` commands of a resource."""
+    app = typer.Typer(no_args_is_help=True, help=say(resource.name))
+    add_list(app, resource)
+
+    @app.command("get", help=say("get"))
+    def get(resource_id: IdArgument) -> None:
+        async def work(client: Client) -> Message:
+            answer = await resource.call(client, "Get", id=await resolved(client, resource, resource_id))
+            found: Message = getattr(answer, resource.field)
+            return found
+
+        show_one(with_client(work))
+
+    if resource.deletable:
+
+        @app.command("delete", help=say("delete"))
+        def delete(
+            resource_id: Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))],
+        ) -> None:
+            async def work(client: Client) -> Message:
+                answer: Message = await resource.call(
+                    client, "Delete", id=await resolved(client, resource, resource_id)
+                )
+                return answer
+
+            answer = with_client(work)
+            CONSOLE.print(say("deleted"))
+            if answer.ByteSize():
+                show_one(answer)
+
+    return app
+
+
+def add_list(app: typer.Typer, resource: Resource) -> None:
+    """Add the `list` command; everything but projects and deployments is listed by project."""
+    if resource.name in {"project", "deployment"}:
+
+        @app.command("list", help=say("list"))
+        def list_all(limit: LimitOption = 100) -> None:
+            show(limit, "")
+    else:
+
+        @app.command("list", help=say("list"))
+        def list_of_project(
+            project_name: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
+            limit: LimitOption = 100,
+        ) -> None:
+            show(limit, project_name)
+
+    def show(limit: int, project_name: str) -> None:
+        async def work(client: Client) -> list[Message]:
+            filters = {"project_id": (await find_project(client, project_name)).id} if project_name else {}
+            return [message async for message in rows(client, resource, limit, **filters)]
+
+        show_many(with_client(work), resource.columns)
+
+
+async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -> AsyncIterator[Message]:
+    """The first `limit` resources, page by page."""
+    token = ""
+    while limit > 0:
+        page = await resource.call(
+            client, "List", "s", page_size=min(limit, 1000), page_token=token, **filters
+        )
+        for message in getattr(page, f"{resource.field}s"):
+            yield message
+            limit -= 1
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def resolved(client: Client, resource: Resource, name: str) -> str:
+    """The id; a project may be given by name."""
+    return (await find_project(client, name)).id if resource.name == "project" else name

@@ -1,0 +1,76 @@
+"""`sishu up`, `status`, `logs`, `down`: the stack on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from services.local import stack
+from services.local.state import ComponentState, StackState
+from sishu.cli.context import SETTINGS
+from sishu.cli.output import CONSOLE, ERRORS
+from sishu.cli.texts import say
+
+app = typer.Typer()
+
+
+@app.command(help=say("up"))
+def up() -> None:
+    """Start the stack unless it runs, and print its addresses."""
+    show(ensure_up())
+
+
+@app.command(help=say("status"))
+def status() -> None:
+    """Print the stack's addresses; exit with 1 when something is not healthy."""
+    state = stack.status(SETTINGS.home)
+    show(state)
+    if not state.running:
+        ERRORS.print(say("not_running"))
+    if not (state.running and state.healthy):
+        raise typer.Exit(1)
+
+
+@app.command(help=say("logs"))
+def logs(
+    name: Annotated[str, typer.Argument(help=say("logs_name"))],
+    lines: Annotated[int, typer.Option("--lines", "-n", help=say("logs_lines"))] = 100,
+) -> None:
+    """Print the end of a component's log."""
+    for line in stack.tail_log(SETTINGS.home, name, lines):
+        print(line)
+
+
+@app.command(help=say("down"))
+def down() -> None:
+    """Stop the stack."""
+    stack.down(SETTINGS.home)
+    CONSOLE.print(say("stopped"))
+
+
+def ensure_up() -> StackState:
+    """Start the stack unless it runs; a line for every component that becomes healthy."""
+    return stack.up(SETTINGS.home, environ=os.environ, progress=report)
+
+
+def report(component: ComponentState) -> None:
+    """Print what a component is doing."""
+    if not SETTINGS.json:
+        ERRORS.print(f"{component.name:<12} {component.state.value:<10} {component.address}", highlight=False)
+
+
+def show(state: StackState) -> None:
+    """Print a table of components, or a line of JSON each."""
+    table = Table("name", "state", "address", "pid", "restarts", "detail", box=None, pad_edge=False)
+    for one in state.components:
+        pid = "" if one.pid is None else str(one.pid)
+        row = (one.name, one.state.value, one.address, pid, str(one.restarts), one.detail)
+        if SETTINGS.json:
+            print(json.dumps(dict(zip((column.header for column in table.columns), row, strict=True))))
+        table.add_row(*row)
+    if not SETTINGS.json:
+        CONSOLE.print(table)

@@ -1,0 +1,130 @@
+"""Find files and upload them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from sishu.client import Client
+from sishu.errors import ApiError
+from sishu.ingest.v1.document_pb2 import Document
+from sishu.ingest.v1.document_service_pb2 import CompleteUploadRequest, CreateUploadRequest
+
+BLOCK = 1 << 20
+UPLOAD_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file and the name that its document gets."""
+
+    path: Path
+    name: str
+
+
+def gather_files(paths: Sequence[Path]) -> list[SourceFile]:
+    """The files under some paths, folders with all that is in them but hidden files; sorted by name.
+
+    Raises:
+        ApiError: a path is missing, a file is empty, or nothing is there.
+    """
+    found: dict[str, SourceFile] = {}
+    for path in paths:
+        for file in files_under(path):
+            if file.name in found and found[file.name].path != file.path:
+                raise ApiError(
+                    "INVALID_ARGUMENT",
+                    "NAME_TWICE",
+                    f"{file.path} and {found[file.name].path} would have one name, {file.name}; rename one",
+                )
+            found[file.name] = file
+    if not found:
+        raise ApiError("INVALID_ARGUMENT", "NO_FILES", f"no files in {', '.join(map(str, paths))}")
+    return [found[name] for name in sorted(found)]
+
+
+def files_under(path: Path) -> list[SourceFile]:
+    """A file itself, or the files of a folder, named by their path inside it."""
+    if path.is_file():
+        files = [SourceFile(path, path.name)]
+    elif path.is_dir():
+        inside = (one for one in sorted(path.rglob("*")) if one.is_file())
+        files = [
+            SourceFile(one, one.relative_to(path).as_posix())
+            for one in inside
+            if not any(part.startswith(".") for part in one.relative_to(path).parts)
+        ]
+    else:
+        raise ApiError("NOT_FOUND", "PATH_NOT_FOUND", f"there is no file or folder {path}; check the path")
+    empty = next((file.path for file in files if file.path.stat().st_size == 0), None)
+    if empty:
+        raise ApiError(
+            "INVALID_ARGUMENT", "FILE_EMPTY", f"the file {empty} is empty; remove it or put its content back"
+        )
+    return files
+
+
+async def upload_files(
+    client: Client,
+    project_id: str,
+    files: Sequence[SourceFile],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Document]:
+    """Upload files; one that is there already with the same bytes is not sent again."""
+    documents = []
+    async with httpx.AsyncClient(timeout=UPLOAD_SECONDS) as http:
+        for done, file in enumerate(files):
+            progress(done, len(files))
+            documents.append(await upload_file(client, http, project_id, file))
+    progress(len(files), len(files))
+    return documents
+
+
+async def upload_file(client: Client, http: httpx.AsyncClient, project_id: str, file: SourceFile) -> Document:
+    """Announce a file, send its bytes straight to the bucket, and have them checked.
+
+    Raises:
+        ApiError: the service refuses the file, or the bucket does not take it.
+    """
+    size, digest = await asyncio.to_thread(measure, file.path)
+    request = CreateUploadRequest(project_id=project_id, name=file.name, size_bytes=size, sha256=digest)
+    announced = await client.documents.CreateUpload(request)
+    if not announced.upload_id:
+        return announced.document
+    headers = {**announced.target.headers, "content-length": str(size)}
+    try:
+        answer = await http.put(announced.target.url, content=blocks(file.path), headers=headers)
+    except httpx.HTTPError as error:
+        raise bucket_error(file.path, str(error)) from error
+    if answer.status_code >= 300:
+        raise bucket_error(file.path, f"HTTP {answer.status_code}")
+    done = await client.documents.CompleteUpload(CompleteUploadRequest(upload_id=announced.upload_id))
+    return done.document
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return path.stat().st_size, digest
+
+
+async def blocks(path: Path) -> AsyncIterator[bytes]:
+    """The content of a file, a megabyte at a time."""
+    with path.open("rb") as stream:  # read in threads below
+        while block := await asyncio.to_thread(stream.read, BLOCK):
+            yield block
+
+
+def bucket_error(path: Path, why: str) -> ApiError:
+    """The error for bytes that the bucket did not take."""
+    return ApiError(
+        "UNAVAILABLE",
+        "UPLOAD_FAILED",
+        f"{path} could not be sent to the S3 server ({why}); check that it runs",
+    )

@@ -1,0 +1,225 @@
+"""The main job, stage by stage.
+
+Every stage names its request by its inputs, so a repeated command finds what is done and goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sishu.client import Client
+from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, Job
+from sishu.common.v1.job_service_pb2 import GetJobRequest, RetryJobRequest
+from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
+from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
+from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
+from sishu.errors import ApiError
+from sishu.generation.v1.generation_pb2 import Generation
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
+from sishu.generation.v1.provider_pb2 import Provider
+from sishu.generation.v1.provider_service_pb2 import TestProviderRequest
+from sishu.inference.v1.exam_pb2 import Exam, ExamArm
+from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest
+from sishu.ingest.v1.document_pb2 import Document
+from sishu.ingest.v1.project_pb2 import Project
+from sishu.learn.deployments import deploy
+from sishu.learn.files import upload_files
+from sishu.learn.jobs import (
+    failures_of,
+    job_error,
+    parse_documents,
+    request_id,
+    wait,
+    wait_for_success,
+)
+from sishu.learn.options import LearnOptions
+from sishu.learn.progress import ProgressDisplay, Stage, show_training, watching
+from sishu.learn.resources import base_model, project_named, provider_named
+from sishu.trainer.v1.model_pb2 import Model
+from sishu.trainer.v1.training_run_pb2 import TRAINING_RUN_STATE_SUCCEEDED, TrainingRun
+from sishu.trainer.v1.training_service_pb2 import (
+    CreateTrainingRunRequest,
+    GetTrainingRunRequest,
+    WatchTrainingRunRequest,
+)
+
+Words = Callable[[str], str]
+"""What a stage is called, by its key."""
+
+MOST_FAILED_SHARE = 0.1
+"""A generation of which more than this share failed is not gone on with."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the main job made, by resource."""
+
+    project: Project
+    documents: Sequence[Document]
+    generation: Generation
+    dataset_version: DatasetVersion
+    base_model: Model
+    training_run: TrainingRun
+    exam: Exam
+
+
+class Pipeline:
+    """Runs the main job.
+
+    Args:
+        client: the rooms.
+        options: what to do.
+        display: where to say how far it is.
+        words: what the stages are called.
+    """
+
+    def __init__(self, client: Client, options: LearnOptions, display: ProgressDisplay, words: Words) -> None:
+        self._client = client
+        self._options = options
+        self._display = display
+        self._words = words
+
+    async def run(self) -> Learned:
+        """Do all stages.
+
+        Raises:
+            ApiError: a stage failed; the same call goes on from there.
+        """
+        project = await project_named(self._client, self._options.name)
+        documents = await self._upload(project)
+        await self._parse(project, documents)
+        model = await self._base_model(project)
+        provider = await self._provider(project, model)
+        generation = await self._generate(project, documents, provider)
+        version = await self._dataset(project, generation)
+        run = await self._train(project, version, model)
+        exam = await self._examine(project, version, model, run)
+        return Learned(project, documents, generation, version, model, run, exam)
+
+    async def _upload(self, project: Project) -> list[Document]:
+        async with self._display.stage(self._words("stage_upload")) as stage:
+            return await upload_files(self._client, project.id, self._options.files, stage.set)
+
+    async def _parse(self, project: Project, documents: Sequence[Document]) -> None:
+        async with self._display.stage(self._words("stage_parse")) as stage:
+            await parse_documents(self._client, project.id, documents, watching(stage))
+
+    async def _base_model(self, project: Project) -> Model:
+        async with self._display.stage(self._words("stage_model")) as stage:
+            return await base_model(self._client, project, self._options.base_model, watching(stage))
+
+    async def _provider(self, project: Project, model: Model) -> Provider:
+        async with self._display.stage(self._words("stage_provider")):
+            provider = await provider_named(self._client, project, self._options, model)
+            trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
+            if not trial.ok:
+                raise ApiError("FAILED_PRECONDITION", trial.reason, trial.message)
+            return provider
+
+    async def _generate(
+        self, project: Project, documents: Sequence[Document], provider: Provider
+    ) -> Generation:
+        async with self._display.stage(self._words("stage_generate")) as stage:
+            wanted = self._options.generation()
+            wanted.document_ids.extend(one.id for one in documents)
+            versions = [f"{one.id}:{one.version}" for one in documents]
+            request = CreateGenerationRequest(
+                generation=Generation(project_id=project.id, provider_id=provider.id, options=wanted),
+                request_id=request_id(
+                    project.id,
+                    "generate",
+                    provider.id,
+                    wanted.SerializeToString(deterministic=True),
+                    *versions,
+                ),
+            )
+            generation = (await self._client.generations.CreateGeneration(request)).generation
+            job = await wait(self._client, "generation", generation.job, watching(stage))
+            answer = await self._client.generations.GetGeneration(GetGenerationRequest(id=generation.id))
+            await self._check_generation(answer.generation, job)
+            return answer.generation
+
+    async def _check_generation(self, generation: Generation, job: Job) -> None:
+        """Go on with a generation that failed here and there; stop at one that failed as a whole."""
+        failures = await failures_of(self._client, "generation", job) if job.state == JOB_STATE_FAILED else []
+        if failures and job.counts.failed > MOST_FAILED_SHARE * job.counts.total:
+            raise job_error(job, failures)
+        if generation.stats.answered == 0:
+            raise ApiError(
+                "FAILED_PRECONDITION",
+                "NO_ANSWERS",
+                f"all {generation.stats.questions} questions were rejected "
+                f"({dict(generation.stats.rejected_by_reason)}); use a stronger model",
+            )
+
+    async def _dataset(self, project: Project, generation: Generation) -> DatasetVersion:
+        state = (project.id, generation.id, generation.stats.answered)
+        async with self._display.stage(self._words("stage_import")) as stage:
+            request = ImportExamplesRequest(
+                project_id=project.id,
+                generation_id=generation.id,
+                request_id=request_id("import", *state),
+            )
+            job = (await self._client.examples.ImportExamples(request)).job
+            await wait_for_success(self._client, "dataset", job, watching(stage))
+        async with self._display.stage(self._words("stage_dataset")) as stage:
+            wanted = self._options.dataset()
+            wanted.generation_ids.append(generation.id)
+            create = CreateDatasetVersionRequest(
+                dataset_version=DatasetVersion(project_id=project.id, options=wanted),
+                request_id=request_id("version", *state, wanted.SerializeToString(deterministic=True)),
+            )
+            version = (await self._client.datasets.CreateDatasetVersion(create)).dataset_version
+            await wait_for_success(self._client, "dataset", version.job, watching(stage))
+            request_again = GetDatasetVersionRequest(id=version.id)
+            return (await self._client.datasets.GetDatasetVersion(request_again)).dataset_version
+
+    async def _train(self, project: Project, version: DatasetVersion, model: Model) -> TrainingRun:
+        async with self._display.stage(self._words("stage_train")) as stage:
+            config = self._options.training()
+            request = CreateTrainingRunRequest(
+                training_run=TrainingRun(
+                    project_id=project.id,
+                    name=f"{self._options.name[:60]}-{version.number}",
+                    dataset_version_id=version.id,
+                    base_model_id=model.id,
+                    config=config,
+                ),
+                request_id=request_id(
+                    "train", version.id, model.id, config.SerializeToString(deterministic=True)
+                ),
+            )
+            run = (await self._client.training.CreateTrainingRun(request)).training_run
+            if run.state != TRAINING_RUN_STATE_SUCCEEDED:
+                await self._watch_training(run, stage)
+            return (await self._client.training.GetTrainingRun(GetTrainingRunRequest(id=run.id))).training_run
+
+    async def _watch_training(self, run: TrainingRun, stage: Stage) -> None:
+        if run.job.state == JOB_STATE_FAILED:
+            await self._client.jobs("trainer").RetryJob(RetryJobRequest(id=run.job.id))
+        async for sight in self._client.training.WatchTrainingRun(WatchTrainingRunRequest(id=run.id)):
+            show_training(stage, sight.training_run)
+        job = (await self._client.jobs("trainer").GetJob(GetJobRequest(id=run.job.id))).job
+        if job.state == JOB_STATE_FAILED:
+            raise job_error(job, await failures_of(self._client, "trainer", job))
+        await wait_for_success(self._client, "trainer", job)
+
+    async def _examine(
+        self, project: Project, version: DatasetVersion, model: Model, run: TrainingRun
+    ) -> Exam:
+        async with self._display.stage(self._words("stage_deploy")):
+            base = await deploy(self._client, project.id, model.id)
+            tuned = await deploy(self._client, project.id, run.model_id)
+        async with self._display.stage(self._words("stage_exam")) as stage:
+            arms = [
+                ExamArm(name="base", deployment_id=base.id),
+                ExamArm(name="tuned", deployment_id=tuned.id),
+            ]
+            request = CreateExamRequest(
+                exam=Exam(project_id=project.id, dataset_version_id=version.id, arms=arms),
+                request_id=request_id("exam", version.id, base.id, tuned.id),
+            )
+            exam = (await self._client.exams.CreateExam(request)).exam
+            await wait_for_success(self._client, "inference", exam.job, watching(stage))
+            return (await self._client.exams.GetExam(GetExamRequest(id=exam.id))).exam

@@ -1,0 +1,64 @@
+"""Download objects that the services link to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from sishu.client import Client
+from sishu.common.v1.object_pb2 import StoredObject
+from sishu.dataset.v1.dataset_service_pb2 import ExportDatasetVersionRequest
+from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat
+from sishu.errors import ApiError
+from sishu.trainer.v1.model_service_pb2 import GetModelFilesRequest
+
+DOWNLOAD_SECONDS = 600.0
+
+
+async def download_dataset(
+    client: Client, version_id: str, file_format: DatasetFormat.ValueType, folder: Path
+) -> list[Path]:
+    """Download a dataset version in a format."""
+    request = ExportDatasetVersionRequest(id=version_id, format=file_format)
+    return await download((await client.datasets.ExportDatasetVersion(request)).files, folder)
+
+
+async def download_model(client: Client, model_id: str, folder: Path) -> list[Path]:
+    """Download the files of an adapter or merged model."""
+    return await download(
+        (await client.models.GetModelFiles(GetModelFilesRequest(id=model_id))).files, folder
+    )
+
+
+async def download(objects: Sequence[StoredObject], folder: Path) -> list[Path]:
+    """Store objects in a folder under their names, each whole and checked or not at all.
+
+    Raises:
+        ApiError: the bucket does not give an object, or gives other bytes.
+    """
+    async with httpx.AsyncClient(timeout=DOWNLOAD_SECONDS) as http:
+        return [await download_one(http, one, folder / one.name) for one in objects]
+
+
+async def download_one(http: httpx.AsyncClient, source: StoredObject, path: Path) -> Path:
+    """Store one object at a path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    digest = hashlib.sha256()
+    try:
+        async with http.stream("GET", source.url) as answer:
+            answer.raise_for_status()
+            with part.open("wb") as stream:  # megabytes to a local disk
+                async for block in answer.aiter_bytes():
+                    digest.update(block)
+                    stream.write(block)
+    except httpx.HTTPError as error:
+        raise ApiError(
+            "UNAVAILABLE", "DOWNLOAD_FAILED", f"{source.name} could not be read from the S3 server ({error})"
+        ) from error
+    if digest.hexdigest() != source.sha256:
+        raise ApiError("DATA_LOSS", "DOWNLOAD_MISMATCH", f"{source.name} came with other bytes; try again")
+    return part.replace(path)
