@@ -89,8 +89,8 @@ class Pipeline:
         project = await project_named(self._client, self._options.name)
         documents = await self._upload(project)
         await self._parse(project, documents)
+        provider = await self._provider(project)
         model = await self._base_model(project)
-        provider = await self._provider(project, model)
         generation = await self._generate(project, documents, provider)
         version = await self._dataset(project, generation)
         run = await self._train(project, version, model)
@@ -109,9 +109,9 @@ class Pipeline:
         async with self._display.stage(self._words("stage_model")) as stage:
             return await base_model(self._client, project, self._options.base_model, watching(stage))
 
-    async def _provider(self, project: Project, model: Model) -> Provider:
-        async with self._display.stage(self._words("stage_provider")):
-            provider = await provider_named(self._client, project, self._options, model)
+    async def _provider(self, project: Project) -> Provider:
+        async with self._display.stage(self._words("stage_provider")) as stage:
+            provider = await provider_named(self._client, project, self._options, watching(stage))
             trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
             if not trial.ok:
                 raise ApiError("FAILED_PRECONDITION", trial.reason, trial.message)

@@ -61,7 +61,9 @@ def absolute(source: str) -> str:
     return str(path.resolve()) if path.exists() else source
 
 
-async def provider_named(client: Client, project: Project, options: LearnOptions, model: Model) -> Provider:
+async def provider_named(
+    client: Client, project: Project, options: LearnOptions, watch: Callable[[Job], None]
+) -> Provider:
     """The provider that writes: the server that was named, else the built-in model in a deployment."""
     wanted = Provider(project_id=project.id)
     if options.llm_base_url:
