@@ -21,7 +21,7 @@ from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest, ListProjectsRequest
 from sishu.learn.deployments import deploy
 from sishu.learn.jobs import wait_for_success
-from sishu.learn.options import LearnOptions
+from sishu.learn.options import BUILTIN, LearnOptions
 from sishu.trainer.v1.model_pb2 import MODEL_STATE_READY, Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest, ListModelsRequest
 
@@ -72,11 +72,7 @@ async def provider_named(
         digest = hashlib.sha256(f"{options.llm_base_url} {options.llm_model}".encode()).hexdigest()
         wanted.name = f"{options.llm_model[:60]}-{digest[:8]}"
     else:
-        writer = (
-            model
-            if options.base_model == "builtin"
-            else await base_model(client, project, "builtin", lambda job: None)
-        )
+        writer = await base_model(client, project, BUILTIN, watch)
         wanted.deployment_id = (await deploy(client, project.id, writer.id)).id
         wanted.name = f"builtin-{wanted.deployment_id[-8:]}"
     request = ListProvidersRequest(project_id=project.id, name=wanted.name)
