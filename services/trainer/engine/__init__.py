@@ -1,0 +1,1 @@
+"""The training program: a spec file in, events, checkpoints and an adapter out. `__main__` starts it."""

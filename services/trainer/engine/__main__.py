@@ -1,0 +1,34 @@
+"""`python -m services.trainer.engine SPEC.json`: train, or continue to train, what the spec says.
+
+Exit codes: 0 finished, 1 failed, 2 wrong input, 3 loss not finite, 4 stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from services.trainer.engine.errors import InvalidSpecError, Stopped
+from services.trainer.engine.run import run
+from services.trainer.engine.spec import load_spec
+from services.trainer.engine.stopping import StopSignal
+
+
+def main(arguments: list[str]) -> int:
+    """Run the engine and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m services.trainer.engine", description=__doc__)
+    parser.add_argument("spec", type=Path, help="JSON file; its keys are the fields of spec.TrainSpec")
+    stop = StopSignal()
+    stop.listen()
+    try:
+        return run(load_spec(parser.parse_args(arguments).spec), stop)
+    except InvalidSpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Stopped as request:
+        return request.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

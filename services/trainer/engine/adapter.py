@@ -1,0 +1,30 @@
+"""The adapter as a folder that `peft.PeftModel.from_pretrained` reads."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import peft
+from safetensors.torch import save_file
+
+from services.trainer.engine.lora import ADAPTER
+
+
+def write_adapter(model: peft.PeftModel, folder: Path, base_name: str) -> None:
+    """Write adapter_config.json and adapter_model.safetensors in the precision that the model computed in.
+
+    peft's own save_pretrained is not used: it records the base model's path, may ask the hub whether that
+    name exists, and adds an empty model card.
+    """
+    # Clones, because the weights are views of the optimizer's buffer.
+    weights = peft.get_peft_model_state_dict(model, adapter_name=ADAPTER, save_embedding_layers=False)
+    tensors = {name: weights[name].detach().cpu().clone() for name in sorted(weights)}
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config: Any = copy.copy(model.peft_config[ADAPTER])
+    config.base_model_name_or_path = base_name
+    config.inference_mode = True
+    # peft has made a set of it, which would be written in a different order each time.
+    config.target_modules = sorted(config.target_modules)
+    config.save_pretrained(str(folder))

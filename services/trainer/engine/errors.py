@@ -1,0 +1,72 @@
+"""What can stop a training run, and the exit code each cause has."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """A run that cannot go on; the message says what, where and what to do."""
+
+    reason = "INTERNAL"
+    exit_code = 1
+
+
+class InvalidSpecError(EngineError):
+    """The spec file has an unknown key, a wrong type or a value out of range."""
+
+    reason = "INVALID_SPEC"
+    exit_code = 2
+
+
+class InvalidRowError(EngineError):
+    """A line of the train file cannot be turned into tokens and labels."""
+
+    reason = "INVALID_ROW"
+    exit_code = 2
+
+
+class BaseModelError(EngineError):
+    """The base model folder cannot be loaded, or cannot be trained as the spec says."""
+
+    reason = "INVALID_BASE_MODEL"
+    exit_code = 2
+
+
+class DeviceError(EngineError):
+    """The wanted device is not there."""
+
+    reason = "DEVICE_UNAVAILABLE"
+    exit_code = 2
+
+
+class OutputDirError(EngineError):
+    """The output folder belongs to another run, or another process works in it."""
+
+    reason = "OUTPUT_DIR_IN_USE"
+    exit_code = 2
+
+
+class NonFiniteLossError(EngineError):
+    """Loss or gradient became nan or infinite; that step did not touch the weights."""
+
+    reason = "NON_FINITE_LOSS"
+    exit_code = 3
+
+
+class OutOfMemoryError(EngineError):
+    """The device's or the machine's memory does not hold the model and one batch."""
+
+    reason = "OUT_OF_MEMORY"
+
+
+class Stopped(BaseException):
+    """Somebody asked the run to stop. Like KeyboardInterrupt it must pass `except Exception`.
+
+    Args:
+        step: the last one done, which a checkpoint holds; None before the first step of this process.
+    """
+
+    exit_code = 4
+
+    def __init__(self, step: int | None = None) -> None:
+        super().__init__(step)
+        self.step = step

@@ -1,0 +1,278 @@
+"""A LoRA fine-tuning run from top to bottom: prepare, resume, step, export."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from services.trainer.engine import checkpoint, data, model
+from services.trainer.engine.adapter import write_adapter
+from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
+from services.trainer.engine.errors import NonFiniteLossError, OutputDirError, Stopped
+from services.trainer.engine.events import EventLog
+from services.trainer.engine.files import new_folder, sha256_file
+from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
+from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.stopping import StopSignal
+
+_MAY_CHANGE = (
+    "base_model",  # paths may move between machines: the hashes must stay
+    "train_file",
+    "output_dir",
+    "base_model_name",
+    "precision",  # the optimizer's copies are fp32 in any case
+    "checkpoint_steps",
+    "keep_checkpoints",
+    "threads",
+    "device",
+)
+_SHOWN_LINES = 20
+
+
+@dataclass
+class Totals:
+    """What the run has done so far, over all its processes; work that a crash undid is not in it."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loss_first: float = 0.0
+    loss_last: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the steps need."""
+
+    spec: TrainSpec
+    events: EventLog
+    samples: list[data.Sample]
+    pad_id: int
+    plan: BatchPlan
+    steps_total: int
+    model: model.TrainableModel
+    optimizer: AdapterOptimizer
+    identity: dict[str, Any]
+    """What must be equal for a checkpoint to be continued."""
+    totals: Totals
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.spec.output_dir / "checkpoints"
+
+
+def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
+    """Do the run, or what is left of it. Raises EngineError, or Stopped once a checkpoint holds all work."""
+    run = prepare(spec, events)
+    resume(run)
+    stop.wait_for_step()
+    events.enter_phase("training")
+    for step in run.plan.steps(run.totals.step, run.steps_total):
+        if stop.requested:
+            save(run)
+            raise Stopped(run.totals.step)
+        do_step(run, step)
+        if step.number % spec.checkpoint_steps == 0 or step.number == run.steps_total:
+            save(run)
+    finish(run)
+
+
+def prepare(spec: TrainSpec, events: EventLog) -> Run:
+    """Read the rows first, since they are the likeliest to be wrong, then load the model."""
+    device, precision = model.choose_device(spec)
+    events.enter_phase("tokenizing")
+    tokenizer = model.load_tokenizer(spec.base_model)
+    samples = data.read_samples(spec.train_file, tokenizer, spec.cutoff_length)
+    plan = BatchPlan(
+        [len(sample.ids) for sample in samples.kept], spec.batch_tokens, spec.accumulation, spec.seed
+    )
+    steps_total = plan.total_steps(spec.epochs, spec.max_steps)
+    events.enter_phase("hashing")
+    identity = _identity(spec, tokenizer)
+    events.enter_phase("loading")
+    trainable = model.load_model(spec, device, precision)
+    learned = [each for each in trainable.adapted.parameters() if each.requires_grad]
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    run = Run(
+        spec=spec,
+        events=events,
+        samples=samples.kept,
+        pad_id=pad_id,
+        plan=plan,
+        steps_total=steps_total,
+        model=trainable,
+        optimizer=AdapterOptimizer(learned, spec),
+        identity=identity,
+        totals=Totals(),
+    )
+    events.emit(
+        "started",
+        device=str(device),
+        precision=precision,
+        threads=torch.get_num_threads(),
+        rows=samples.rows,
+        samples=len(samples.kept),
+        dropped_rows=len(samples.dropped_lines),
+        truncated_rows=len(samples.truncated_lines),
+        dropped_lines=samples.dropped_lines[:_SHOWN_LINES],
+        truncated_lines=samples.truncated_lines[:_SHOWN_LINES],
+        cutoff_policy=data.CUTOFF_POLICY,
+        steps_total=steps_total,
+        trainable_parameters=model.count(learned),
+        parameters=model.count(trainable.adapted.parameters()),
+        head_at_labels=trainable.head_at_labels,
+        versions=model.versions(),
+        chat_template_sha256=identity["chat_template_sha256"],
+        base_model_sha256=identity["base_model_sha256"],
+    )
+    return run
+
+
+def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
+    settings = {name: value for name, value in asdict(spec).items() if name not in _MAY_CHANGE}
+    return {
+        # Through JSON, as it comes back from a checkpoint.
+        **json.loads(json.dumps(settings)),
+        "train_file_sha256": sha256_file(spec.train_file),
+        "chat_template_sha256": model.text_sha256(_template_text(tokenizer)),
+        "base_model_sha256": model.base_model_sha256(
+            spec.base_model, spec.output_dir / "base_model_sha256.json"
+        ),
+    }
+
+
+def _template_text(tokenizer: Any) -> str:
+    template = tokenizer.chat_template
+    return template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+
+
+def resume(run: Run) -> None:
+    """Continue from the newest valid checkpoint, if any. Raises OutputDirError if it is another run's."""
+    folder, damaged = checkpoint.newest_valid(run.checkpoints)
+    if folder is None:
+        return
+    saved = json.loads((folder / "state.json").read_bytes())
+    for name, value in run.identity.items():
+        before = saved["identity"].get(name)
+        if before != value:
+            raise OutputDirError(
+                f"output_dir: {folder} was made with {name} {before!r}, the spec now gives {value!r}; "
+                "give the old value back or use another output_dir"
+            )
+    tensors = load_file(folder / "state.safetensors")
+    torch.set_rng_state(tensors.pop("rng_cpu"))
+    rng_device = tensors.pop("rng_cuda", None)
+    if rng_device is not None and run.model.device.type == "cuda":
+        torch.cuda.set_rng_state(rng_device)
+    run.optimizer.load(tensors)
+    for name, value in saved["totals"].items():
+        setattr(run.totals, name, value)
+    run.events.emit("resumed", step=run.totals.step, path=str(folder), damaged=damaged)
+
+
+def save(run: Run) -> None:
+    """Write a checkpoint of the state after the last finished step, unless it is there already."""
+    step = run.totals.step
+    target = checkpoint.checkpoint_path(run.checkpoints, step)
+    if step == 0 or checkpoint.is_valid(target):
+        return
+    state = {**run.optimizer.state(), "rng_cpu": torch.get_rng_state()}
+    if run.model.device.type == "cuda":
+        state["rng_cuda"] = torch.cuda.get_rng_state()
+    with checkpoint.new_checkpoint(run.checkpoints, step) as folder:
+        write_adapter(run.model.adapted, folder, run.spec.base_name)
+        save_file(state, folder / "state.safetensors")
+        content = {"totals": asdict(run.totals), "identity": run.identity}
+        (folder / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints)
+    run.events.emit("checkpoint", step=step, path=str(target))
+
+
+def do_step(run: Run, step: Step) -> None:
+    """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
+    began = time.perf_counter()
+    rate = learning_rate(run.spec, step.number, run.steps_total)
+    micro = [_samples(run, batch) for batch in step.batches]
+    supervised = sum(end - start for samples in micro for sample in samples for start, end in sample.spans)
+    tokens = padded = 0
+    loss_sum = torch.zeros((), device=run.model.device)
+    for samples in micro:
+        batch = model.collate(samples, run.pad_id, run.model.device)
+        # The mean is over the learned tokens of the whole step, so micro batches of unlike size weigh right.
+        loss = run.model.summed_loss(batch) / supervised
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.collect()
+        loss_sum += loss.detach()
+        tokens += batch.tokens
+        padded += batch.ids.numel()
+    loss_value, norm = torch.stack([loss_sum, run.optimizer.norm()]).tolist()
+    if not (math.isfinite(loss_value) and math.isfinite(norm)):
+        raise NonFiniteLossError(_non_finite(run, step, loss_value, norm, micro))
+    run.optimizer.update(norm, rate)
+    seconds = time.perf_counter() - began
+    _add(run.totals, step.number, tokens, seconds, loss_value)
+    run.events.emit(
+        "step",
+        step=step.number,
+        epoch=round(step.epoch, 4),
+        loss=loss_value,
+        learning_rate=rate,
+        grad_norm=norm,
+        tokens=tokens,
+        supervised_tokens=supervised,
+        padded_tokens=padded,
+        seconds=round(seconds, 4),
+        tokens_per_second=round(tokens / seconds, 2),
+        memory_bytes=model.peak_memory_bytes(run.model.device),
+    )
+
+
+def _samples(run: Run, batch: MicroBatch) -> list[data.Sample]:
+    return [run.samples[index] for index in batch]
+
+
+def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) -> None:
+    totals.step = step
+    totals.tokens += tokens
+    totals.seconds += seconds
+    totals.loss_last = loss
+    if step == 1:
+        totals.loss_first = loss
+
+
+def _non_finite(run: Run, step: Step, loss: float, norm: float, micro: list[list[data.Sample]]) -> str:
+    lines = sorted({sample.line for samples in micro for sample in samples})
+    shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (", …" if len(lines) > _SHOWN_LINES else "")
+    return (
+        f"step {step.number}: loss {loss}, gradient norm {norm} on {run.spec.train_file} lines {shown}; "
+        "look at these rows, lower learning_rate or use precision fp32"
+    )
+
+
+def finish(run: Run) -> None:
+    """Publish the adapter and say that the run is done, in this order."""
+    target = run.spec.output_dir / "adapter"
+    with new_folder(target) as folder:
+        write_adapter(run.model.adapted, folder, run.spec.base_name)
+        lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
+        (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")
+    totals = run.totals
+    run.events.emit(
+        "finished",
+        steps=totals.step,
+        tokens=totals.tokens,
+        seconds=round(totals.seconds, 3),
+        tokens_per_second=round(totals.tokens / totals.seconds, 2),
+        loss_first=totals.loss_first,
+        loss_last=totals.loss_last,
+        peak_memory_bytes=model.peak_memory_bytes(run.model.device),
+        adapter_dir=str(target),
+    )

@@ -1,0 +1,215 @@
+"""Loading the base model, choosing where and in what precision it computes, and its loss."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import peft
+import torch
+import transformers
+from torch.nn import functional
+
+from services.trainer.engine import attention, lora, releases
+from services.trainer.engine.data import Sample
+from services.trainer.engine.errors import BaseModelError, DeviceError
+from services.trainer.engine.files import sha256_file, write_durably
+from services.trainer.engine.spec import TrainSpec
+
+_DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+_PROBE_TOKENS = 16
+
+
+class Batch(NamedTuple):
+    """A micro batch on the device."""
+
+    ids: torch.Tensor
+    """Token ids, int64 [rows, length], padded on the right."""
+    positions: torch.Tensor
+    """Where a learned token is predicted: indices into the flattened [rows * length], int64 [supervised]."""
+    targets: torch.Tensor
+    """The learned tokens, int64 [supervised]."""
+    tokens: int
+    """Real tokens; ids.numel() counts the padding too."""
+
+
+@dataclass(frozen=True)
+class TrainableModel:
+    """A frozen base with LoRA adapters."""
+
+    adapted: peft.PeftModel
+    causal: Any
+    """The transformers model inside, its linear layers wrapped."""
+    device: torch.device
+    precision: str
+    head_at_labels: bool
+    """Whether the output head may run at the learned positions only."""
+
+    def summed_loss(self, batch: Batch) -> torch.Tensor:
+        """Cross-entropy of the learned tokens, summed, fp32.
+
+        No attention mask: padding is on the right, a causal model's real tokens never see it.
+        No cache: in transformers 5 a cache is made even when training unless it is refused.
+        """
+        if self.head_at_labels:
+            hidden = self.causal.base_model(input_ids=batch.ids, use_cache=False)[0]
+            logits = self.causal.get_output_embeddings()(hidden.flatten(0, 1)[batch.positions])
+        else:
+            logits = self.causal(input_ids=batch.ids, use_cache=False).logits.flatten(0, 1)[batch.positions]
+        return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+
+
+def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:
+    """Return the device and the precision, "bf16" or "fp32". Raises DeviceError."""
+    if spec.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device: torch sees no CUDA or DCU device; use auto or cpu")
+    on_cuda = spec.device != "cpu" and torch.cuda.is_available()
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    native = torch.cuda.is_bf16_supported() if on_cuda else cpu_computes_bf16()
+    precision = spec.precision if spec.precision != "auto" else ("bf16" if native else "fp32")
+    return torch.device("cuda" if on_cuda else "cpu"), precision
+
+
+def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether the CPU multiplies bf16 in hardware; without that it is slower than fp32."""
+    try:
+        flags = cpuinfo.read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a local folder. Raises BaseModelError."""
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseModelError(f"base_model: cannot load the tokenizer in {folder}: {error}") from error
+
+
+def load_model(spec: TrainSpec, device: torch.device, precision: str) -> TrainableModel:
+    """Load the base model and add adapters. Raises BaseModelError."""
+    causal = _load_base(spec.base_model, precision).to(device)
+    if spec.gradient_checkpointing:
+        releases.enable_activation_checkpointing(causal)
+    attention.install(causal)
+    head_at_labels = _head_is_last(causal)
+    adapted = lora.add_adapters(causal, spec)
+    adapted.train()
+    return TrainableModel(adapted, causal, device, precision, head_at_labels)
+
+
+def _load_base(folder: Path, precision: str) -> Any:
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    options = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BaseModelError(f"base_model: cannot load the weights in {folder}: {error}") from error
+
+
+@torch.no_grad()
+def _head_is_last(causal: Any) -> bool:
+    """Tell whether the logits are the output head's, by trying; some models scale or cap them afterwards."""
+    ids = torch.arange(_PROBE_TOKENS, device=causal.device)[None]
+    causal.eval()
+    logits = causal(input_ids=ids, use_cache=False).logits.float()
+    of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0]).float()
+    return bool((logits - of_head).norm() <= 0.01 * logits.norm())
+
+
+def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
+    """Pad samples on the right to the longest of them."""
+    length = max(len(sample.ids) for sample in samples)
+    ids = torch.full((len(samples), length), pad_id, dtype=torch.int64)
+    positions: list[int] = []
+    targets: list[int] = []
+    for row, sample in enumerate(samples):
+        ids[row, : len(sample.ids)] = torch.tensor(sample.ids, dtype=torch.int64)
+        for start, end in sample.spans:
+            # The token at i is predicted at i - 1.
+            positions += range(row * length + start - 1, row * length + end - 1)
+            targets += sample.ids[start:end]
+    return Batch(
+        ids.to(device),
+        torch.tensor(positions).to(device),
+        torch.tensor(targets).to(device),
+        sum(len(sample.ids) for sample in samples),
+    )
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory in use so far: the allocator's on an accelerator, else the process's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def versions() -> dict[str, str]:
+    """Releases that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "peft": peft.__version__,
+    }
+
+
+def text_sha256(text: str) -> str:
+    """Hex SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def base_model_sha256(folder: Path, cache: Path) -> str:
+    """Hex digest over the weight files in name order: the lines "name NUL sha256 LF".
+
+    `cache` spares reading files again whose size and time of change are the same.
+    """
+    files = _weight_files(folder)
+    known = _read_cache(cache)
+    now = {_fingerprint(path): path for path in files}
+    digests = {key: known.get(key) or sha256_file(path) for key, path in now.items()}
+    if digests != known:
+        write_durably(cache, json.dumps(digests).encode())
+    return text_sha256("".join(f"{now[key].name}\0{digest}\n" for key, digest in digests.items()))
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that the index names, or all of them where there is no index."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        files = sorted(folder.glob("*.safetensors"))
+    else:
+        names = set(json.loads(index.read_bytes())["weight_map"].values())
+        files = [folder / name for name in sorted(names)]
+    if not files or not all(path.is_file() for path in files):
+        raise BaseModelError(
+            f"base_model: {folder} lacks .safetensors weights; convert or copy the model again"
+        )
+    return files
+
+
+def _fingerprint(path: Path) -> str:
+    stat = path.stat()
+    return f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _read_cache(cache: Path) -> dict[str, str]:
+    try:
+        known = json.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def count(parameters: Iterable[torch.nn.Parameter]) -> int:
+    """Number of weights; a shared one counts once."""
+    return sum(each.numel() for each in parameters)

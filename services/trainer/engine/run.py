@@ -1,0 +1,76 @@
+"""The frame around a run: one process a folder, events for every outcome, an exit code for every cause."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+
+from services.trainer.engine.errors import EngineError, OutOfMemoryError, OutputDirError, Stopped
+from services.trainer.engine.events import FILE_NAME, EventLog, read_events
+from services.trainer.engine.files import locked
+from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.stopping import StopSignal
+
+
+def run(spec: TrainSpec, stop: StopSignal) -> int:
+    """Do or continue a run and return its exit code; a finished one is left as it is."""
+    try:
+        with locked(spec.output_dir):
+            if _is_finished(spec):
+                return 0
+            with EventLog(spec.output_dir / FILE_NAME, spec.run_id) as events:
+                return _reported(spec, events, stop)
+    except (EngineError, OSError) as error:
+        # Without the folder there is no place for an event.
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, EngineError) else 1
+
+
+def _is_finished(spec: TrainSpec) -> bool:
+    events, _ = read_events(spec.output_dir / FILE_NAME)
+    other = next((event for event in events if event.get("run_id") != spec.run_id), None)
+    if other is not None:
+        raise OutputDirError(
+            f"output_dir: {spec.output_dir} belongs to run {other.get('run_id')}, not to {spec.run_id}; "
+            "use another output_dir"
+        )
+    return any(event["type"] == "finished" for event in events)
+
+
+def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
+    try:
+        events.enter_phase("importing")
+        # Here, so that a wrong spec is told at once and the heartbeat covers the seconds that torch takes.
+        from services.trainer.engine.loop import train  # noqa: PLC0415
+
+        train(spec, events, stop)
+    except Stopped as request:
+        events.emit("stopped", step=request.step)
+        return request.exit_code
+    except Exception as error:
+        failure = _classified(error)
+        if failure.reason == EngineError.reason:
+            traceback.print_exc()
+        print(f"error: {failure}", file=sys.stderr)
+        events.emit("failed", reason=failure.reason, message=str(failure))
+        return failure.exit_code
+    return 0
+
+
+def _classified(error: Exception) -> EngineError:
+    if isinstance(error, EngineError):
+        return error
+    # torch's own class has two names in the releases we support; both end alike.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return OutOfMemoryError(
+            f"out of memory: {_first_line(error)}; lower batch_tokens or cutoff_length, "
+            "or set gradient_checkpointing"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return EngineError(f"no space left for {error.filename or 'output_dir'}; free some and start again")
+    return EngineError(f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0]

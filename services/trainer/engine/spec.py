@@ -1,0 +1,165 @@
+"""The one input of a run: a JSON object, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from services.trainer.engine.errors import InvalidSpecError
+
+ALL_LINEAR = "all-linear"
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+def _choice(default: str, *options: str) -> Any:
+    return field(default=default, metadata={"options": options})
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Everything that decides what a run does."""
+
+    run_id: str
+    """Written into every event; an output folder belongs to one run."""
+    base_model: Path
+    """Folder with config.json, *.safetensors and a tokenizer that has a chat template."""
+    train_file: Path
+    """JSON Lines: {"id": str, "messages": [{"role": "system|user|assistant", "content": str}, ...]}."""
+    output_dir: Path
+    """Receives events.jsonl, checkpoints/ and adapter/; a run continues in the folder it began in."""
+    base_model_name: str = ""
+    """What the adapter calls its base; empty means the name of the base_model folder, never its path."""
+    method: str = _choice("lora", "lora")
+    """Supervised fine-tuning of LoRA adapters (Hu et al., arXiv 2106.09685)."""
+    lora_rank: int = _number(16, 1, 1024)
+    """Inner width r of each adapter."""
+    lora_alpha: int = _number(32, 1, 4096)
+    """The adapter's output is scaled by alpha / rank."""
+    lora_dropout: float = _number(0.0, 0.0, 0.9)
+    """Share of adapter inputs zeroed in training; anything above 0 costs the fast adapter path."""
+    lora_targets: str | tuple[str, ...] = ALL_LINEAR
+    """Names of the linear layers that get an adapter, or "all-linear": every one but the output head."""
+    epochs: float = _number(3.0, 0.001, 1000.0)
+    """Passes over the rows; a fraction stops inside an epoch."""
+    max_steps: int = _number(0, 0, 100_000_000)
+    """Optimizer steps; above 0 it replaces epochs."""
+    learning_rate: float = _number(2e-4, 1e-8, 1.0)
+    """Peak rate of AdamW. LoRA wants about ten times that of full tuning; 1e-3 suits models below 0.5 B."""
+    schedule: str = _choice("cosine", "cosine", "linear", "constant")
+    """Shape of the rate after warm-up; cosine and linear end at 0."""
+    warmup_ratio: float = _number(0.05, 0.0, 0.9)
+    """Share of the steps in which the rate climbs from 0."""
+    weight_decay: float = _number(0.0, 0.0, 1.0)
+    """Decoupled decay of the adapter weights."""
+    max_grad_norm: float = _number(1.0, 1e-6, 1e6)
+    """Gradients with a larger L2 norm are scaled down to it."""
+    batch_tokens: int = _number(1024, 1, 10_000_000)
+    """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
+    accumulation: int = _number(1, 1, 100_000)
+    """Micro batches of one optimizer step."""
+    cutoff_length: int = _number(2048, 8, 10_000_000)
+    """Most tokens of a row; a longer one loses whole turns from its end and is never cut inside an answer."""
+    precision: str = _choice("auto", "auto", "bf16", "fp32")
+    """Number format of weights and activations; auto takes bf16 where the hardware computes in it."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: about half the memory for a third more time."""
+    seed: int = _number(42, 0, 2**31 - 1)
+    """Decides adapter initialisation, dropout and the order of batches."""
+    checkpoint_steps: int = _number(50, 1, 100_000_000)
+    """Steps between two checkpoints."""
+    keep_checkpoints: int = _number(2, 1, 1000)
+    """Older checkpoints are deleted."""
+    threads: int = _number(0, 0, 4096)
+    """CPU threads; 0 leaves the choice to torch."""
+    device: str = _choice("auto", "auto", "cpu", "cuda")
+    """Where to compute; a DCU is "cuda" too."""
+
+    @property
+    def base_name(self) -> str:
+        """The base model's name as the adapter records it."""
+        return self.base_model_name or self.base_model.resolve().name
+
+
+def load_spec(path: Path) -> TrainSpec:
+    """Read and check a spec file. Raises InvalidSpecError with a message of one line."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidSpecError(f"{path}: not a readable JSON file: {error}") from error
+    if not isinstance(raw, dict):
+        raise InvalidSpecError(f"{path}: must be a JSON object, not {type(raw).__name__}")
+    try:
+        return parse_spec(raw)
+    except InvalidSpecError as error:
+        raise InvalidSpecError(f"{path}: {error}") from error
+
+
+def parse_spec(raw: dict[str, Any]) -> TrainSpec:
+    """Turn a JSON object into a TrainSpec. Raises InvalidSpecError naming the field."""
+    known = {each.name: each for each in fields(TrainSpec)}
+    for name in raw:
+        if name not in known:
+            raise InvalidSpecError(f"{name}: unknown key; known keys: {', '.join(known)}")
+    for name, each in known.items():
+        if each.default is MISSING and name not in raw:
+            raise InvalidSpecError(f"{name}: required and missing")
+    spec = TrainSpec(**{name: _checked(known[name], value) for name, value in raw.items()})
+    _check_paths(spec)
+    return spec
+
+
+def _checked(each: Any, value: Any) -> Any:
+    """Return `value` in the field's type; types are compared by name, as annotations are strings here."""
+    name, kind = each.name, each.type
+    if kind == "bool":
+        return _typed(name, value, isinstance(value, bool), "true or false")
+    if kind in ("int", "float"):
+        return _checked_number(each, value)
+    if kind == "str | tuple[str, ...]":
+        return _checked_targets(name, value)
+    _typed(name, value, isinstance(value, str), "a string")
+    options = each.metadata.get("options")
+    if options and value not in options:
+        raise InvalidSpecError(f"{name}: must be one of {', '.join(options)}, not {value!r}")
+    if each.default is MISSING and not value.strip():
+        raise InvalidSpecError(f"{name}: must not be empty")
+    return Path(value) if kind == "Path" else value
+
+
+def _typed(name: str, value: Any, right: bool, wanted: str) -> Any:
+    if not right:
+        raise InvalidSpecError(f"{name}: must be {wanted}, not {json.dumps(value)[:80]}")
+    return value
+
+
+def _checked_number(each: Any, value: Any) -> float:
+    whole = each.type == "int"
+    right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    _typed(each.name, value, right, "a whole number" if whole else "a number")
+    low, high = each.metadata["low"], each.metadata["high"]
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InvalidSpecError(f"{each.name}: must be from {low:g} to {high:g}, not {value:g}")
+    return value if whole else float(value)
+
+
+def _checked_targets(name: str, value: Any) -> str | tuple[str, ...]:
+    if value == ALL_LINEAR:
+        return ALL_LINEAR
+    right = isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)
+    _typed(name, value, right, f'"{ALL_LINEAR}" or a list of layer names')
+    return tuple(value)
+
+
+def _check_paths(spec: TrainSpec) -> None:
+    if not (spec.base_model / "config.json").is_file():
+        raise InvalidSpecError(f"base_model: no config.json in the folder {spec.base_model}")
+    if not spec.train_file.is_file():
+        raise InvalidSpecError(f"train_file: no such file: {spec.train_file}")
+    if spec.output_dir.exists() and not spec.output_dir.is_dir():
+        raise InvalidSpecError(f"output_dir: is not a folder: {spec.output_dir}")

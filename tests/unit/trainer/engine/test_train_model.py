@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import GraniteConfig, GraniteForCausalLM
+
+from services.trainer.engine import attention, data, lora, model
+from services.trainer.engine.errors import BaseModelError, DeviceError
+from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
+from services.trainer.engine.releases import attention_tables
+from services.trainer.engine.spec import TrainSpec
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, write_rows
+
+CPU = torch.device("cpu")
+LoadModel = Callable[..., model.TrainableModel]
+
+
+@pytest.fixture
+def load(make_spec: MakeSpec) -> LoadModel:
+    def load(precision: str = "fp32", **changes: Any) -> model.TrainableModel:
+        return model.load_model(make_spec(**changes), CPU, precision)
+
+    return load
+
+
+@pytest.fixture
+def samples(tmp_path: Path, tokenizer: Any) -> list[data.Sample]:
+    rows = [
+        conversation("Where is Ostrel?", "By the river Amber."),
+        [*conversation("A?", "One."), *conversation("And the town?", "Two towns by the river.")],
+    ]
+    return data.read_samples(write_rows(tmp_path / "few.jsonl", rows), tokenizer, 512).kept
+
+
+def excite(trainable: model.TrainableModel) -> None:
+    """Give the B matrices, zero at first, values, so that the adapters matter."""
+    torch.manual_seed(1)
+    for name, weight in trainable.adapted.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(weight, std=0.1)
+
+
+def gradients(trainable: model.TrainableModel) -> dict[str, torch.Tensor]:
+    return {name: w.grad.clone() for name, w in trainable.adapted.named_parameters() if w.grad is not None}
+
+
+def test_the_loss_is_that_of_transformers_with_mask_and_labels(
+    load: LoadModel, samples: list[data.Sample]
+) -> None:
+    trainable = load()
+    excite(trainable)
+    batch = model.collate(samples, 0, CPU)
+    labels = torch.full_like(batch.ids, -100)
+    mask = torch.zeros_like(batch.ids)
+    for row, sample in enumerate(samples):
+        mask[row, : len(sample.ids)] = 1
+        for start, end in sample.spans:
+            labels[row, start:end] = batch.ids[row, start:end]
+    with torch.no_grad():
+        reference = trainable.adapted(input_ids=batch.ids, attention_mask=mask, labels=labels).loss
+        ours = trainable.summed_loss(batch) / len(batch.targets)
+    assert batch.tokens == int(mask.sum()) < batch.ids.numel()
+    assert len(batch.targets) == int((labels != -100).sum())
+    torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_does_not_change_a_rows_loss(load: LoadModel, samples: list[data.Sample]) -> None:
+    trainable = load()
+    alone = [trainable.summed_loss(model.collate([sample], 0, CPU)) for sample in samples]
+    together = trainable.summed_loss(model.collate(samples, 0, CPU))
+    torch.testing.assert_close(together, alone[0] + alone[1], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_lean_adapter_computes_what_peft_computes(bias: bool) -> None:
+    torch.manual_seed(0)
+    lean = get_peft_model(
+        nn.Sequential(nn.Linear(8, 12, bias=bias), nn.Linear(12, 6, bias=bias)),
+        LoraConfig(r=4, lora_alpha=8, target_modules=["0", "1"]),
+    )
+    for name, weight in lean.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(weight)
+    pefts = copy.deepcopy(lean)
+    assert lora.use_lean_forward(lean) == 2
+    inputs = torch.randn(2, 5, 8)
+    outputs = [network(inputs) for network in (lean, pefts)]
+    torch.testing.assert_close(outputs[0], outputs[1])
+    for output in outputs:
+        output.square().sum().backward()
+    for (name, ours), theirs in zip(lean.named_parameters(), pefts.parameters(), strict=True):
+        assert (ours.grad is None) == (theirs.grad is None) == ("lora_" not in name)
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_an_adapter_with_dropout_keeps_pefts_own_forward(load: LoadModel) -> None:
+    assert lora.use_lean_forward(load(lora_dropout=0.1).adapted) == 0
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_attention_for_short_rows_is_scaled_dot_product_attention(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    torch.manual_seed(0)
+    query, keys, values = (torch.randn(3, heads, 17, 8, dtype=dtype) for heads in (6, 2, 2))
+    ours = attention.causal_attention(query, keys, values, 8**-0.5)
+    keys, values = (each.repeat_interleave(3, dim=1) for each in (keys, values))
+    theirs = nn.functional.scaled_dot_product_attention(query, keys, values, is_causal=True)
+    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.skipif(attention_tables() is None, reason="this transformers has no table of attentions")
+def test_a_loaded_model_uses_the_short_attention_and_falls_back_for_masks(load: LoadModel) -> None:
+    trainable = load()
+    assert trainable.causal.config._attn_implementation == attention.NAME
+    ids = torch.arange(24).view(2, 12)
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    with torch.no_grad():
+        short = trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        trainable.causal.config._attn_implementation = "sdpa"
+        sdpa = trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    torch.testing.assert_close(short[:, 5:], sdpa[:, 5:], rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_scales_its_logits_is_left_to_compute_them(
+    make_spec: MakeSpec, tokenizer: Any, tmp_path: Path, samples: list[data.Sample]
+) -> None:
+    config = GraniteConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        logits_scaling=4.0,
+    )
+    folder = tmp_path / "granite"
+    GraniteForCausalLM(config).save_pretrained(folder)
+    trainable = model.load_model(make_spec(base_model=folder), CPU, "fp32")
+    assert not trainable.head_at_labels
+    batch = model.collate(samples, 0, CPU)
+    with torch.no_grad():
+        logits = trainable.causal(input_ids=batch.ids).logits.flatten(0, 1)[batch.positions]
+        expected = nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
+        torch.testing.assert_close(trainable.summed_loss(batch), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_gradient_checkpointing_changes_memory_and_not_gradients(
+    load: LoadModel, samples: list[data.Sample]
+) -> None:
+    found = []
+    for checkpointing in (False, True):
+        trainable = load(gradient_checkpointing=checkpointing)
+        excite(trainable)
+        loss = trainable.summed_loss(model.collate(samples, 0, CPU))
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append(gradients(trainable))
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-5)
+
+
+def test_only_adapters_learn_and_they_are_in_the_models_precision(load: LoadModel) -> None:
+    trainable = load("bf16")
+    learned = {name: w for name, w in trainable.adapted.named_parameters() if w.requires_grad}
+    assert learned
+    assert all("lora_" in name and w.dtype == torch.bfloat16 for name, w in learned.items())
+    assert not any("lm_head" in name for name in learned)
+
+
+def test_layers_that_do_not_exist_cannot_be_targets(load: LoadModel) -> None:
+    with pytest.raises(BaseModelError, match="lora_targets: "):
+        load(lora_targets=("no_such_layer",))
+
+
+def test_a_damaged_base_model_is_refused(make_spec: MakeSpec, tmp_path: Path, base_model: Path) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((base_model / "config.json").read_bytes())
+    with pytest.raises(BaseModelError, match="cannot load the weights"):
+        model.load_model(make_spec(base_model=folder), CPU, "fp32")
+
+
+def test_fp32_copies_keep_updates_that_bf16_would_lose(make_spec: MakeSpec) -> None:
+    weight = nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
+    optimizer = AdapterOptimizer([weight], make_spec())
+    for _ in range(10):
+        assert weight.grad is not None
+        weight.grad.fill_(1.0)
+        optimizer.collect()
+        optimizer.update(optimizer.norm().item(), 1e-3)
+    # Each update is 0.001, half a bf16 step below 1; added in bf16 all ten would vanish.
+    torch.testing.assert_close(weight.detach().float(), torch.full((4,), 0.99), rtol=0, atol=0.004)
+    torch.testing.assert_close(optimizer.state()["master"], torch.full((4,), 0.99), rtol=0, atol=1e-4)
+
+
+def test_the_optimizer_is_adamw_with_clipping(make_spec: MakeSpec) -> None:
+    torch.manual_seed(0)
+    start = [torch.randn(3, 4), torch.randn(5)]
+    ours = [nn.Parameter(each.clone()) for each in start]
+    theirs = [nn.Parameter(each.clone()) for each in start]
+    optimizer = AdapterOptimizer(ours, make_spec(weight_decay=0.1, max_grad_norm=0.5))
+    reference = torch.optim.AdamW(theirs, lr=0.01, weight_decay=0.1)
+    for step in range(5):
+        for group in (ours, theirs):
+            sum((each * (step + 1)).square().sum() for each in group).backward()  # type: ignore[union-attr]
+        optimizer.collect()
+        optimizer.update(optimizer.norm().item(), 0.01)
+        nn.utils.clip_grad_norm_(theirs, 0.5)
+        reference.step()
+        reference.zero_grad()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_the_rate_climbs_then_falls_and_is_never_nothing(make_spec: MakeSpec, schedule: str) -> None:
+    spec = make_spec(schedule=schedule, learning_rate=1e-3, warmup_ratio=0.1)
+    rates = [learning_rate(spec, step, 100) for step in range(1, 101)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[9] == max(rates) == 1e-3
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] > 0
+    assert (rates[-1] == 1e-3) == (schedule == "constant")
+
+
+def test_no_warm_up_begins_at_the_peak(make_spec: MakeSpec) -> None:
+    assert learning_rate(make_spec(warmup_ratio=0.0), 1, 10) == pytest.approx(1e-2)
+
+
+def test_a_missing_accelerator_is_told(make_spec: MakeSpec) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has an accelerator")
+    with pytest.raises(DeviceError, match="device: torch sees no"):
+        model.choose_device(make_spec(device="cuda"))
+
+
+def test_bf16_is_chosen_only_for_a_cpu_that_computes_in_it(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    for flags, expected in (("fma avx512_bf16", True), ("amx_bf16 fma", True), ("fma avx512f", False)):
+        cpuinfo.write_text(f"flags : {flags}\n")
+        assert model.cpu_computes_bf16(cpuinfo) is expected
+    assert not model.cpu_computes_bf16(tmp_path / "none")
+
+
+def test_the_base_models_hash_follows_its_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    cache = tmp_path / "cache.json"
+    (folder / "model.safetensors").write_bytes(b"one")
+    first = model.base_model_sha256(folder, cache)
+    assert model.base_model_sha256(folder, cache) == first
+    (folder / "model.safetensors").write_bytes(b"others")
+    assert model.base_model_sha256(folder, cache) != first
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BaseModelError, match="lacks"):
+        model.base_model_sha256(folder, cache)
+
+
+def test_a_spec_is_all_that_a_model_depends_on(make_spec: MakeSpec) -> None:
+    def weights(spec: TrainSpec) -> dict[str, torch.Tensor]:
+        trainable = model.load_model(spec, CPU, "fp32")
+        return {name: w for name, w in trainable.adapted.named_parameters() if w.requires_grad}
+
+    same, again, other = (weights(make_spec(seed=seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(same[name], again[name]) for name in same)
+    assert not all(torch.equal(same[name], other[name]) for name in same)
