@@ -1,0 +1,1 @@
+"""Deployments, chat and exams."""

@@ -1,0 +1,274 @@
+"""Continuous batching: one thread owns the model; completions join and leave at every step.
+
+Each step runs one flat batch (see `attention`): the next tokens of every completion that decodes, and of
+those that still read their prompt as much as the step's budget holds. A new completion takes over what
+another slot already holds of its beginning, such as a shared system prompt.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import deque
+from typing import NamedTuple
+
+import torch
+
+from services.inference.engine.attention import Segment
+from services.inference.engine.completion import Completion
+from services.inference.engine.grammar import Grammar, allowed_tokens, mask_words
+from services.inference.engine.kv_cache import KvCache
+from services.inference.engine.model import Model
+from services.inference.engine.sampling import sample
+from services.runtime.errors import Internal, ResourceExhausted, SishuError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_STEP_TOKENS = 512
+_SHORT_TOKENS = 64
+_WORTH_WAITING = 32
+_CLOSING_TOKENS = 48
+_IDLE_SECONDS = 1.0
+_JOIN_SECONDS = 30.0
+
+
+class _Place(NamedTuple):
+    """Where a completion goes, and which slot holds its first `shared` tokens already."""
+
+    slot: int
+    source: int
+    shared: int
+
+
+class Scheduler:
+    """Runs completions on a model, at most `max_batch` at once; `max_queue` more may wait."""
+
+    def __init__(self, model: Model, max_batch: int, max_queue: int) -> None:
+        self._model = model
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._cache = KvCache()
+        self._waiting: deque[Completion] = deque()
+        self._active: list[Completion] = []
+        self._held: list[list[int]] = [[] for _ in range(max_batch)]
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    @property
+    def active(self) -> int:
+        """Completions that own a slot."""
+        return len(self._active)
+
+    @property
+    def waiting(self) -> int:
+        """Completions that wait for a slot."""
+        return len(self._waiting)
+
+    @property
+    def alive(self) -> bool:
+        """True while completions are worked on."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fail what is unfinished and end the thread; returns when it has ended."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(_JOIN_SECONDS)
+
+    def submit(self, completion: Completion) -> None:
+        """Queue a completion; everything further reaches its `emit`.
+
+        Raises:
+            ResourceExhausted: too many wait already.
+            Unavailable: the engine is stopping.
+        """
+        with self._wake:
+            if self._stopping:
+                raise Unavailable("ENGINE_STOPPING", "The engine is stopping.")
+            if len(self._waiting) >= self._max_queue:
+                raise ResourceExhausted(
+                    "QUEUE_FULL", f"{self._max_queue} requests wait already. Ask again in a moment."
+                )
+            self._waiting.append(completion)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while not self._stopping:
+                with self._wake:
+                    if not (self._active or self._waiting):
+                        self._wake.wait(_IDLE_SECONDS)
+                try:
+                    self._sweep()
+                    self._admit()
+                    if self._active:
+                        self._step()
+                except Exception:
+                    # A defect or a lack of memory ends what is in flight, not the server.
+                    error_id = uuid.uuid4().hex
+                    log.exception("step failed, error id %s", error_id)
+                    self._fail_all(Internal("ENGINE_FAILED", f"The engine failed; error id {error_id}."))
+        self._fail_all(Unavailable("ENGINE_STOPPING", "The engine is stopping."))
+
+    def _fail_all(self, error: SishuError) -> None:
+        with self._wake:
+            failed = [*self._active, *self._waiting]
+            self._waiting.clear()
+        self._active.clear()
+        self._forget()
+        for completion in failed:
+            completion.fail(error)
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._held = [[] for _ in range(self._max_batch)]
+
+    def _sweep(self) -> None:
+        """Free the slots of those whose asker has gone."""
+        for completion in [c for c in self._active if c.cancelled]:
+            self._release(completion)
+
+    def _release(self, completion: Completion) -> None:
+        self._active.remove(completion)
+        self._held[completion.slot] = completion.tokens[: completion.computed]
+
+    def _admit(self) -> None:
+        """Give slots to those who wait, first come, first served."""
+        while self._waiting and len(self._active) < self._max_batch:
+            completion = self._waiting[0]
+            place = None if completion.cancelled else self._place(completion)
+            if place is None and not completion.cancelled:
+                return
+            with self._wake:
+                self._waiting.popleft()
+            if place:
+                self._join(completion, place)
+
+    def _place(self, completion: Completion) -> _Place | None:
+        """Return where the completion goes, or None where waiting is right.
+
+        It waits for memory, and for a prompt in progress whose beginning it can then take over.
+        """
+        taken = {c.slot for c in self._active}
+        slot = next(slot for slot in range(self._max_batch) if slot not in taken)
+        if not self._fits(completion, slot):
+            if self._active:
+                return None
+            self._forget()
+        held = list(self._held)
+        for other in self._active:
+            held[other.slot] = other.tokens[: other.computed]
+        # At least one token must be computed, else there are no logits to draw from.
+        wanted = completion.prompt[:-1]
+        shared, source = max((_common(wanted, tokens), -slot) for slot, tokens in enumerate(held))
+        for other in self._active:
+            if (
+                other.computed < len(other.prompt)
+                and _common(wanted, other.prompt) >= shared + _WORTH_WAITING
+            ):
+                return None
+        return _Place(slot, -source, shared)
+
+    def _fits(self, completion: Completion, slot: int) -> bool:
+        longest = max(c.longest for c in [*self._active, completion])
+        return self._cache.size_with(slot + 1, longest) <= self._model.cache_tokens
+
+    def _join(self, completion: Completion, place: _Place) -> None:
+        completion.slot = place.slot
+        self._cache.reserve(place.slot + 1, len(completion.prompt))
+        if place.shared and place.source != place.slot:
+            self._cache.copy_prefix(place.source, place.slot, place.shared)
+        completion.computed = completion.reused = place.shared
+        self._active.append(completion)
+        if completion.grammar:
+            self._append(completion, completion.grammar.forced())
+
+    def _step(self) -> None:
+        """Run one batch, and draw a token for each completion whose tokens are all computed then."""
+        parts = self._parts()
+        segments = [
+            Segment(c.slot, c.computed, c.tokens[c.computed : c.computed + size]) for c, size in parts
+        ]
+        self._cache.reserve(max(s.slot for s in segments) + 1, max(s.end for s in segments))
+        logits = self._model.logits(self._model.batch(segments, self._cache))
+        for completion, size in parts:
+            completion.computed += size
+        ready = [row for row, (c, _) in enumerate(parts) if c.computed == len(c.tokens)]
+        if ready:
+            self._draw([parts[row][0] for row in ready], logits[ready])
+
+    def _parts(self) -> list[tuple[Completion, int]]:
+        """Share the step's budget out: first those with few tokens to compute, then prompts as they came."""
+        parts: list[tuple[Completion, int]] = []
+        budget = max(_STEP_TOKENS, len(self._active))
+        pending = [(c, len(c.tokens) - c.computed) for c in self._active]
+        for completion, size in sorted(pending, key=lambda part: part[1] > _SHORT_TOKENS):
+            if part := min(size, budget):
+                parts.append((completion, part))
+                budget -= part
+        return parts
+
+    def _draw(self, completions: list[Completion], logits: torch.Tensor) -> None:
+        for row, completion in enumerate(completions):
+            if completion.grammar:
+                _forbid(completion.grammar, logits[row])
+        tokens = sample(logits, [c.params for c in completions], [c.draws for c in completions])
+        for completion, token in zip(completions, tokens, strict=True):
+            self._advance(completion, token)
+
+    def _advance(self, completion: Completion, token: int) -> None:
+        grammar = completion.grammar
+        if grammar is None:
+            self._append(completion, [token])
+            return
+        before = grammar.copy()
+        grammar.accept(token)
+        tokens = [token, *grammar.forced()]
+        left = completion.budget - len(tokens)
+        short = left < _CLOSING_TOKENS and not (grammar.complete and left >= 0)
+        if short and grammar.closing(left) is None and (ending := before.closing(completion.budget)):
+            # Going on would leave the text open when the budget ends: close it from where it was.
+            self._append(completion, ending, cut=True)
+        else:
+            self._append(completion, tokens)
+
+    def _append(self, completion: Completion, tokens: list[int], *, cut: bool = False) -> None:
+        """Add tokens, pass their text on, and end the completion where it ends."""
+        for token in tokens:
+            if completion.budget == 0:
+                break
+            completion.tokens.append(token)
+            if token in self._model.eos_ids:
+                self._finish(completion, cut=False)
+                return
+            completion.say(completion.detokenizer.push(token))
+            if completion.detokenizer.stopped:
+                self._finish(completion, cut=False)
+                return
+        whole = completion.grammar is not None and completion.grammar.complete
+        if cut or (completion.budget == 0 and not whole) or whole:
+            self._finish(completion, cut=cut or not whole)
+
+    def _finish(self, completion: Completion, *, cut: bool) -> None:
+        self._release(completion)
+        completion.finish("length" if cut else "stop")
+
+
+def _forbid(grammar: Grammar, logits: torch.Tensor) -> None:
+    """Set the logits [vocab_size] of forbidden tokens to -inf."""
+    words = torch.zeros(mask_words(len(logits)), dtype=torch.int32)
+    grammar.fill_mask(words)
+    logits.masked_fill_(~allowed_tokens(words)[: len(logits)].to(logits.device), -torch.inf)
+
+
+def _common(left: list[int], right: list[int]) -> int:
+    """Return the length of the common beginning."""
+    limit = min(len(left), len(right))
+    return next((at for at in range(limit) if left[at] != right[at]), limit)
