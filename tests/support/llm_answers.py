@@ -1,0 +1,203 @@
+"""What the mock LLM says: JSON that fits a schema, drawn from the messages alone.
+
+The same messages always get the same answer; different messages get different words, so that filters for
+near copies keep them apart. A string property whose name holds "quote" is copied out of the prompt, because a
+reader of the answer may look it up there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+WORDS = tuple(
+    beginning + ending
+    for beginning in re.findall("..", "bacodefigahejokilumanoperosetuvi")
+    for ending in re.findall("...", "bancotdunfelgothorkinlowmernesockrilstovenwicyar")
+)
+
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Compact JSON; json.dumps would build this encoder anew for every call."""
+
+_TAG = re.compile(r"<(\w+)>")
+_STOPS = ".!?\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}"
+_STOP = re.compile(rf"[\n{_STOPS}]")
+_SENTENCE = re.compile(rf"[^\n{_STOPS}]{{6,}}[{_STOPS}]?")
+_LONGEST_FREE_LIST = 3
+_DEFAULT_NUMBER = 100
+
+
+class UnsupportedSchemaError(ValueError):
+    """The schema uses a keyword that the mock cannot satisfy."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The part of a request that decides the answer."""
+
+    text: str
+    """The last message."""
+    digest: int
+    """64 bits of the hash of all messages."""
+    exact: str
+    """All messages as JSON."""
+
+    @classmethod
+    def of(cls, messages: Sequence[Mapping[str, Any]]) -> Prompt:
+        """Read the messages of a chat; content may be a string or a list of text parts."""
+        exact = encode(messages)
+        digest = hashlib.blake2b(exact.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return cls(_text_of(messages[-1].get("content")), int.from_bytes(digest), exact)
+
+    @cached_property
+    def source(self) -> str:
+        """The longest tagged or fenced block of the last message, else its longest paragraph."""
+        blocks = [_up_to(self.text, tag.end(), f"</{tag[1]}>") for tag in _TAG.finditer(self.text)]
+        for fence in ('"""', "```"):
+            blocks += self.text.split(fence)[1:-1:2]
+        return max(filter(None, blocks), key=len, default="") or max(self.text.split("\n\n"), key=len)
+
+
+def _up_to(text: str, start: int, end: str) -> str:
+    at = text.find(end, start)
+    return text[start:at].strip() if at >= 0 else ""
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return str(content or "")
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """Walks one schema for one prompt."""
+
+    prompt: Prompt
+    root: Schema
+    fixed: Mapping[str, Any]
+    """Values to use for properties of these names, whatever the schema draws."""
+    dice: random.Random
+
+    def value(self, schema: Schema, name: str = "") -> Any:
+        """Return an instance of `schema`; `name` is the property it is for."""
+        if name in self.fixed:
+            return self.fixed[name]
+        schema = self._resolved(schema)
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return self.dice.choice(schema["enum"])
+        return self._typed(schema, name)
+
+    def _resolved(self, schema: Schema) -> Schema:
+        """Follow references, merge `allOf`, and take one branch of `anyOf` and `oneOf`."""
+        for word in ("pattern", "not", "if", "patternProperties"):
+            if word in schema:
+                raise UnsupportedSchemaError(f"the mock cannot satisfy the schema keyword {word!r}")
+        if "$ref" in schema:
+            target: Any = self.root
+            for step in schema["$ref"].removeprefix("#").strip("/").split("/"):
+                target = target[step] if step else target
+            return self._resolved(target)
+        if "allOf" in schema:
+            merged = {key: value for key, value in schema.items() if key != "allOf"}
+            for part in schema["allOf"]:
+                merged |= self._resolved(part)
+            return merged
+        branches = schema.get("anyOf") or schema.get("oneOf")
+        if branches:
+            return self._resolved(next((b for b in branches if b.get("type") != "null"), branches[0]))
+        return schema
+
+    def _typed(self, schema: Schema, name: str) -> Any:
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        if isinstance(kind, list):
+            kind = next((each for each in kind if each != "null"), "null")
+        match kind:
+            case "string":
+                return self._string(schema, name)
+            case "object":
+                return {key: self.value(sub, key) for key, sub in schema.get("properties", {}).items()}
+            case "array":
+                return self._array(schema, name)
+            case "integer" | "number":
+                return self._number(schema, whole=kind == "integer")
+            case "boolean":
+                return self.dice.choice((True, False))
+            case "null":
+                return None
+            case _:
+                raise UnsupportedSchemaError(f"the mock knows no schema type {kind!r}")
+
+    def _array(self, schema: Schema, name: str) -> list[Any]:
+        least = schema.get("minItems", 0)
+        most = schema.get("maxItems", max(least, _LONGEST_FREE_LIST))
+        count = self.dice.randint(max(least, min(1, most)), max(least, most))
+        if not schema.get("uniqueItems"):
+            return [self.value(schema.get("items", {}), name) for _ in range(count)]
+        choices = self._resolved(schema.get("items", {})).get("enum")
+        if choices:
+            return self.dice.sample(choices, min(count, len(choices)))
+        distinct = {encode(item): item for item in (self.value(schema["items"], name) for _ in range(99))}
+        if len(distinct) < least:
+            raise UnsupportedSchemaError(f"the mock found only {len(distinct)} unique items for {name!r}")
+        return list(distinct.values())[:count]
+
+    def _number(self, schema: Schema, *, whole: bool) -> int | float:
+        step = schema.get("multipleOf", 1 if whole else 0)
+        low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+        high = schema.get("maximum", schema.get("exclusiveMaximum", low + _DEFAULT_NUMBER))
+        if not step:
+            # Away from both ends, so that exclusive bounds hold too.
+            return float(round(low + (high - low) * self.dice.uniform(0.01, 0.99), 6))
+        first = -(-low // step) + (low == schema.get("exclusiveMinimum") and low % step == 0)
+        last = high // step - (high == schema.get("exclusiveMaximum") and high % step == 0)
+        number = self.dice.randint(int(first), int(last)) * step
+        return int(number) if whole else number
+
+    def _string(self, schema: Schema, name: str) -> str:
+        longest: int = schema.get("maxLength", 10_000)
+        if "quote" in name:
+            return self._quote()[:longest]
+        text = sentence(self.dice, "?" if "question" in name else ".")
+        while len(text) < schema.get("minLength", 0):
+            text += " " + sentence(self.dice, ".")
+        return text[:longest]
+
+    def _quote(self) -> str:
+        """Return the first whole sentence after a drawn place, so that long prompts cost no more."""
+        source = self.prompt.source
+        stop = _STOP.search(source, self.dice.randrange(len(source) or 1))
+        found = _SENTENCE.search(source, stop.end() if stop else 0) or _SENTENCE.search(source)
+        return (found[0] if found else source).strip()
+
+
+def sentence(dice: random.Random, end: str) -> str:
+    """Return six to ten invented words; 256 words make two equal sentences unlikely."""
+    return " ".join(dice.choices(WORDS, k=dice.choice((6, 7, 8, 9, 10)))).capitalize() + end
+
+
+def answer(body: Mapping[str, Any], prompt: Prompt, fixed: Mapping[str, Any]) -> str:
+    """Return the content of the assistant's message for a chat-completions request.
+
+    Raises:
+        UnsupportedSchemaError: if the request's schema cannot be satisfied.
+    """
+    dice = random.Random(prompt.digest)  # noqa: S311 - answers must be the same each time, not secret
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_schema":
+        schema = form["json_schema"].get("schema", {})
+        return encode(Answerer(prompt, schema, fixed, dice).value(schema))
+    text = sentence(dice, ".")
+    if form.get("type") == "json_object" or "json" in prompt.exact.lower():
+        return encode({"text": text} | dict(fixed))
+    return text
