@@ -1,0 +1,255 @@
+"""Between the contracts of the dataset room and its domain."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+
+from google.protobuf import json_format
+
+from services.dataset.examples import Example, Lineage, Message, Quote
+from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
+from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
+from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
+from services.runtime.errors import InvalidArgument
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure
+from services.runtime.storage import Link
+from sishu.common.v1 import failure_pb2, message_pb2, object_pb2, text_span_pb2
+from sishu.dataset.v1 import dataset_version_pb2, example_pb2
+from sishu.generation.v1 import question_pb2
+
+FORMATS = {
+    dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL: MESSAGES_JSONL,
+    dataset_version_pb2.DATASET_FORMAT_LLAMA_FACTORY: LLAMA_FACTORY,
+    dataset_version_pb2.DATASET_FORMAT_PARQUET: PARQUET,
+}
+
+
+def example_to_pb(example: Example) -> example_pb2.Example:
+    """An example."""
+    return example_pb2.Example(
+        id=example.id,
+        project_id=example.project_id,
+        kind=example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{example.kind.upper()}"),
+        messages=map(message_to_pb, example.messages),
+        state=example_pb2.ExampleState.Value(f"EXAMPLE_STATE_{example.state.upper()}"),
+        rejection=failure_to_pb(example.rejection),
+        quotes=map(quote_to_pb, example.quotes),
+        lineage=lineage_to_pb(example.lineage),
+        create_time=timestamp(example.create_time),
+        update_time=timestamp(example.update_time),
+    )
+
+
+def message_to_pb(message: Message) -> message_pb2.Message:
+    """A turn."""
+    return message_pb2.Message(
+        role=message_pb2.Role.Value(f"ROLE_{message.role.upper()}"),
+        content=message.content,
+        reasoning=message.reasoning,
+    )
+
+
+def quote_to_pb(quote: Quote) -> text_span_pb2.Quote:
+    """A quote."""
+    return text_span_pb2.Quote(
+        text=quote.text,
+        chunk_id=quote.chunk_id,
+        document_id=quote.document_id,
+        document_version=quote.document_version,
+        span=text_span_pb2.TextSpan(start=quote.start, end=quote.end),
+    )
+
+
+def lineage_to_pb(lineage: Lineage) -> example_pb2.Lineage:
+    """A lineage."""
+    message = example_pb2.Lineage(
+        generation_id=lineage.generation_id,
+        question_id=lineage.question_id,
+        chunk_id=lineage.chunk_id,
+        document_id=lineage.document_id,
+        prompt_version=lineage.prompt_version,
+        provider_id=lineage.provider_id,
+        model=lineage.model,
+        question_prompt_version=lineage.question_prompt_version,
+    )
+    message.parameters.update(dict(lineage.parameters))
+    return message
+
+
+def messages_from_pb(messages: Iterable[message_pb2.Message]) -> list[Message]:
+    """Turns; a role without a name becomes one that no rule allows."""
+    known = message_pb2.Role.values()
+    return [
+        Message(
+            role=message_pb2.Role.Name(each.role).removeprefix("ROLE_").lower() if each.role in known else "",
+            content=each.content,
+            reasoning=each.reasoning,
+        )
+        for each in messages
+    ]
+
+
+def quote_from_pb(quote: text_span_pb2.Quote) -> Quote:
+    """A quote."""
+    return Quote(
+        text=quote.text,
+        chunk_id=quote.chunk_id,
+        document_id=quote.document_id,
+        document_version=quote.document_version,
+        start=quote.span.start,
+        end=quote.span.end,
+    )
+
+
+def example_from_pb(message: example_pb2.Example) -> Example:
+    """An example written by hand, with a new id; fields that are output only are not looked at."""
+    return Example(
+        id=new_id(),
+        project_id=message.project_id,
+        kind=example_kind(message.kind) or "",
+        messages=messages_from_pb(message.messages),
+        quotes=[quote_from_pb(quote) for quote in message.quotes],
+    )
+
+
+def example_from_question(question: question_pb2.Question) -> Example:
+    """The example that a question and its answer make, with a new id; not through the gate yet."""
+    rejected = question.state == question_pb2.QUESTION_STATE_REJECTED
+    messages = [Message("user", question.text)]
+    if question.answer.text:
+        messages.append(Message("assistant", question.answer.text, question.answer.reasoning))
+    return Example(
+        id=new_id(),
+        project_id=question.project_id,
+        kind="sft",
+        messages=messages,
+        state="rejected" if rejected else "kept",
+        rejection=failure_from_pb(question.rejection) if rejected else None,
+        quotes=quotes_of(question),
+        lineage=lineage_of(question),
+    )
+
+
+def quotes_of(question: question_pb2.Question) -> list[Quote]:
+    """The fact that is asked for, then the quotes of the answer, each place once."""
+    fact = [question.fact] if question.fact.text else []
+    return list(dict.fromkeys(quote_from_pb(quote) for quote in [*fact, *question.answer.quotes]))
+
+
+def lineage_of(question: question_pb2.Question) -> Lineage:
+    """How a question and its answer came to be."""
+    origin = question.answer.origin
+    return Lineage(
+        generation_id=question.generation_id,
+        question_id=question.id,
+        chunk_id=question.chunk_id,
+        document_id=question.document_id,
+        prompt_version=origin.prompt_version,
+        provider_id=origin.provider_id,
+        model=origin.model,
+        parameters=json_format.MessageToDict(origin.parameters),
+        question_prompt_version=question.origin.prompt_version,
+    )
+
+
+def failure_from_pb(failure: failure_pb2.Failure) -> Failure:
+    """A failure."""
+    return Failure(failure.code, failure.reason, failure.message, dict(failure.metadata))
+
+
+def example_kind(kind: example_pb2.ExampleKind.ValueType) -> str | None:
+    """The stored name of a kind; nothing for unspecified."""
+    return None if kind == 0 else example_pb2.ExampleKind.Name(kind).removeprefix("EXAMPLE_KIND_").lower()
+
+
+def example_state(state: example_pb2.ExampleState.ValueType) -> str | None:
+    """The stored name of a state; nothing for unspecified.
+
+    Raises:
+        InvalidArgument: there is no such state.
+    """
+    if state not in example_pb2.ExampleState.values():
+        raise InvalidArgument("FIELD_INVALID", f"example.state: there is no state {state}", "example.state")
+    return None if state == 0 else example_pb2.ExampleState.Name(state).removeprefix("EXAMPLE_STATE_").lower()
+
+
+def check_uuid(text: str, field: str) -> str:
+    """A UUID in the usual form.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise InvalidArgument("FIELD_INVALID", f"{field}: value must be a valid UUID", field) from None
+
+
+def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion:
+    """A dataset version."""
+    return dataset_version_pb2.DatasetVersion(
+        id=version.id,
+        project_id=version.project_id,
+        number=version.number,
+        parent_id=version.parent_id,
+        options=options_to_pb(version.options),
+        state=dataset_version_pb2.DatasetVersionState.Value(f"DATASET_VERSION_STATE_{version.state.upper()}"),
+        job=job_to_pb(version.job),
+        split_counts=version.split_counts,
+        dropped_counts=version.dropped_counts,
+        content_sha256=version.content_sha256,
+        create_time=timestamp(version.create_time),
+    )
+
+
+def options_to_pb(options: DatasetOptions) -> dataset_version_pb2.DatasetOptions:
+    """How a version is made."""
+    return dataset_version_pb2.DatasetOptions(
+        exam_share=options.exam_share,
+        max_exam_items=options.max_exam_items,
+        near_copy_threshold=options.near_copy_threshold,
+        seed=options.seed,
+        generation_ids=options.generation_ids,
+        system_prompt=options.system_prompt,
+    )
+
+
+def options_from_pb(message: dataset_version_pb2.DatasetOptions) -> DatasetOptions:
+    """How a version is to be made, with the defaults where nothing was said.
+
+    Raises:
+        InvalidArgument: the system prompt cannot be stored.
+    """
+    if "\0" in message.system_prompt:
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            "dataset_version.options.system_prompt: NUL characters cannot be stored",
+            "dataset_version.options.system_prompt",
+        )
+    usual = DatasetOptions()
+    return DatasetOptions(
+        exam_share=message.exam_share if message.HasField("exam_share") else usual.exam_share,
+        max_exam_items=message.max_exam_items,
+        near_copy_threshold=message.near_copy_threshold
+        if message.HasField("near_copy_threshold")
+        else usual.near_copy_threshold,
+        seed=message.seed,
+        generation_ids=sorted({str(uuid.UUID(each)) for each in message.generation_ids}),
+        system_prompt=message.system_prompt,
+    )
+
+
+def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:
+    """A file of a version with a link to read it."""
+    return stored_object(file.file_name, file.key, file.size_bytes, file.sha256, link)
+
+
+def exported(
+    files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str
+) -> list[VersionFile]:
+    """The files of a format, of one split or of all; LLaMA-Factory gets one split at a time."""
+    name = FORMATS[wanted]
+    split = split or ("train" if name == LLAMA_FACTORY else "")
+    return [file for file in files if file.format == name and (not split or file.split == split)]

@@ -1,0 +1,209 @@
+"""The services of the dataset room: one thin method an rpc."""
+
+from __future__ import annotations
+
+from services.dataset.convert import (
+    check_uuid,
+    example_from_pb,
+    example_kind,
+    example_state,
+    example_to_pb,
+    exported,
+    file_to_pb,
+    messages_from_pb,
+    options_from_pb,
+    version_to_pb,
+)
+from services.dataset.examples import check_messages, revised
+from services.dataset.store import Store
+from services.dataset.versions import no_examples
+from services.runtime.convert import job_to_pb
+from services.runtime.db import claim_request, transaction
+from services.runtime.errors import InvalidArgument
+from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.jobs import Jobs, NewItem
+from services.runtime.masks import check_mask
+from services.runtime.pages import page_request
+from services.runtime.storage import Storage
+from sishu.client import Client
+from sishu.dataset.v1 import dataset_service_pb2 as dataset_pb
+from sishu.dataset.v1 import example_service_pb2 as example_pb
+from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
+from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceServicer
+from sishu.generation.v1 import generation_service_pb2
+from sishu.ingest.v1 import project_service_pb2
+
+
+class ExampleServicer(ExampleServiceServicer):
+    """Examples."""
+
+    def __init__(self, store: Store, jobs: Jobs, client: Client) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._client = client
+
+    async def ImportExamples(
+        self, request: example_pb.ImportExamplesRequest, context: Context
+    ) -> example_pb.ImportExamplesResponse:
+        await self._check_generation(request.project_id, request.generation_id)
+        async with transaction(self._store.pool) as connection:
+            new = new_id()
+            job_id = await claim_request(connection, "ImportExamples", request.request_id, new)
+            if job_id == new:
+                item = NewItem("import_examples", request.generation_id, request.generation_id)
+                await self._jobs.create(
+                    connection,
+                    "import_examples",
+                    [item],
+                    project_id=request.project_id,
+                    resource_id=request.generation_id,
+                    job_id=job_id,
+                )
+        return example_pb.ImportExamplesResponse(job=job_to_pb(await self._jobs.get(job_id)))
+
+    async def CreateExample(
+        self, request: example_pb.CreateExampleRequest, context: Context
+    ) -> example_pb.CreateExampleResponse:
+        example = example_from_pb(request.example)
+        check_messages(example.kind, example.messages)
+        wanted = project_service_pb2.GetProjectRequest(id=example.project_id)
+        await self._client.projects.GetProject(wanted)
+        example = await self._store.create_example(example, request.request_id)
+        return example_pb.CreateExampleResponse(example=example_to_pb(example))
+
+    async def GetExample(
+        self, request: example_pb.GetExampleRequest, context: Context
+    ) -> example_pb.GetExampleResponse:
+        return example_pb.GetExampleResponse(example=example_to_pb(await self._store.get_example(request.id)))
+
+    async def ListExamples(
+        self, request: example_pb.ListExamplesRequest, context: Context
+    ) -> example_pb.ListExamplesResponse:
+        await self._check_split(request.dataset_version_id, request.split)
+        filters = (
+            request.project_id,
+            example_state(request.state),
+            example_kind(request.kind),
+            request.generation_id or None,
+            request.dataset_version_id or None,
+            request.split or None,
+        )
+        wanted = page_request(request.page_size, request.page_token, *filters)
+        page = await self._store.list_examples(wanted, *filters)
+        return example_pb.ListExamplesResponse(
+            examples=map(example_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateExample(
+        self, request: example_pb.UpdateExampleRequest, context: Context
+    ) -> example_pb.UpdateExampleResponse:
+        paths = check_mask(request.update_mask, "messages", "state")
+        messages = messages_from_pb(request.example.messages) if "messages" in paths else None
+        state = example_state(request.example.state) if "state" in paths else None
+        if "state" in paths and state is None:
+            raise InvalidArgument("FIELD_INVALID", "example.state: say which state it gets", "example.state")
+        example = await self._store.update_example(
+            check_uuid(request.example.id, "example.id"), lambda example: revised(example, messages, state)
+        )
+        return example_pb.UpdateExampleResponse(example=example_to_pb(example))
+
+    async def DeleteExample(
+        self, request: example_pb.DeleteExampleRequest, context: Context
+    ) -> example_pb.DeleteExampleResponse:
+        await self._store.delete_example(request.id)
+        return example_pb.DeleteExampleResponse()
+
+    async def _check_generation(self, project_id: str, generation_id: str) -> None:
+        wanted = generation_service_pb2.GetGenerationRequest(id=generation_id)
+        answer = await self._client.generations.GetGeneration(wanted)
+        if answer.generation.project_id != project_id:
+            raise InvalidArgument(
+                "PROJECT_MISMATCH",
+                f"generation {generation_id} belongs to project {answer.generation.project_id}",
+                "generation_id",
+                generation_id=generation_id,
+                project_id=answer.generation.project_id,
+            )
+
+    async def _check_split(self, version_id: str, split: str) -> None:
+        if version_id:
+            await self._store.get_version(version_id)
+        elif split:
+            raise InvalidArgument(
+                "FIELD_INVALID", "split: names a part of dataset_version_id, which is not set", "split"
+            )
+
+
+class DatasetServicer(DatasetServiceServicer):
+    """Dataset versions."""
+
+    def __init__(self, store: Store, storage: Storage, jobs: Jobs) -> None:
+        self._store = store
+        self._storage = storage
+        self._jobs = jobs
+
+    async def CreateDatasetVersion(
+        self, request: dataset_pb.CreateDatasetVersionRequest, context: Context
+    ) -> dataset_pb.CreateDatasetVersionResponse:
+        project_id = request.dataset_version.project_id
+        options = options_from_pb(request.dataset_version.options)
+        async with transaction(self._store.pool) as connection:
+            new = new_id()
+            version_id = await claim_request(connection, "CreateDatasetVersion", request.request_id, new)
+            if version_id == new:
+                if not await self._store.any_kept_example(connection, project_id, options.generation_ids):
+                    raise no_examples()
+                job = await self._jobs.create(
+                    connection,
+                    "make_dataset_version",
+                    [NewItem("make_dataset_version", version_id, version_id)],
+                    project_id=project_id,
+                    resource_id=version_id,
+                )
+                await self._store.create_version(connection, version_id, project_id, options, job.id)
+        version = await self._store.get_version(version_id)
+        return dataset_pb.CreateDatasetVersionResponse(dataset_version=version_to_pb(version))
+
+    async def GetDatasetVersion(
+        self, request: dataset_pb.GetDatasetVersionRequest, context: Context
+    ) -> dataset_pb.GetDatasetVersionResponse:
+        version = await self._store.get_version(request.id)
+        return dataset_pb.GetDatasetVersionResponse(dataset_version=version_to_pb(version))
+
+    async def ListDatasetVersions(
+        self, request: dataset_pb.ListDatasetVersionsRequest, context: Context
+    ) -> dataset_pb.ListDatasetVersionsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.project_id)
+        page = await self._store.list_versions(wanted, request.project_id)
+        return dataset_pb.ListDatasetVersionsResponse(
+            dataset_versions=map(version_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ExportDatasetVersion(
+        self, request: dataset_pb.ExportDatasetVersionRequest, context: Context
+    ) -> dataset_pb.ExportDatasetVersionResponse:
+        version = await self._store.get_version(request.id)
+        version.check_ready()
+        files = exported(version.files, request.format, request.split)
+        links = [await self._storage.link_to_get(file.key, file.file_name) for file in files]
+        return dataset_pb.ExportDatasetVersionResponse(files=map(file_to_pb, files, links))
+
+    async def DeleteDatasetVersion(
+        self, request: dataset_pb.DeleteDatasetVersionRequest, context: Context
+    ) -> dataset_pb.DeleteDatasetVersionResponse:
+        version = await self._store.get_version(request.id)
+        await self._jobs.cancel(version.job.id)
+        # The row goes last, so that a call that failed in the middle can be repeated.
+        deleted = await self._storage.delete_prefix(version.prefix)
+        await self._store.delete_version(version.id)
+        return dataset_pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
+
+    async def DeleteProjectData(
+        self, request: dataset_pb.DeleteProjectDataRequest, context: Context
+    ) -> dataset_pb.DeleteProjectDataResponse:
+        rows = await self._store.delete_project(request.project_id)
+        deleted = await self._storage.delete_prefix(f"datasets/{request.project_id}/")
+        return dataset_pb.DeleteProjectDataResponse(
+            deleted_rows={f"dataset.{table}": count for table, count in rows.items()}, deleted_objects=deleted
+        )

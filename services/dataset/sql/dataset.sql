@@ -1,0 +1,120 @@
+-- name: lock_project
+-- One import at a time into a project, so that of two duplicates the second sees the first.
+SELECT pg_advisory_xact_lock(hashtextextended('dataset.examples:' || $1::text, 0))
+
+-- name: hold_job
+-- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
+SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running') FOR SHARE
+
+-- name: imported_questions
+SELECT question_id FROM examples WHERE question_id = ANY ($1::uuid[])
+
+-- name: first_examples
+SELECT DISTINCT ON (question_sha256) question_sha256, id FROM examples
+WHERE project_id = $1 AND state = 'kept' AND question_sha256 = ANY ($2::text[])
+ORDER BY question_sha256, id
+
+-- name: insert_example
+INSERT INTO examples (id, project_id, kind, messages, state, rejection, quotes, generation_id, question_id,
+                      chunk_id, document_id, prompt_version, provider_id, model, parameters,
+                      question_prompt_version, question_sha256)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+
+-- name: get_example
+SELECT * FROM examples WHERE id = $1
+
+-- name: lock_example
+SELECT * FROM examples WHERE id = $1 FOR UPDATE
+
+-- name: update_example
+UPDATE examples
+SET messages = $2, state = $3, rejection = $4, question_sha256 = $5, update_time = now()
+WHERE id = $1
+RETURNING *
+
+-- name: delete_example
+DELETE FROM examples WHERE id = $1
+
+-- name: list_examples
+SELECT examples.* FROM examples
+WHERE project_id = $1
+  AND ($2::example_state IS NULL OR state = $2)
+  AND ($3::example_kind IS NULL OR kind = $3)
+  AND ($4::uuid IS NULL OR generation_id = $4)
+  AND ($5::uuid IS NULL OR EXISTS (
+        SELECT 1 FROM dataset_version_examples AS member
+        WHERE member.version_id = $5 AND member.example_id = examples.id
+          AND ($6::dataset_split IS NULL OR member.split = $6)))
+  AND ($7::uuid IS NULL OR id > $7)
+ORDER BY id
+LIMIT $8
+
+-- name: any_kept_example
+SELECT EXISTS (
+    SELECT 1 FROM examples
+    WHERE project_id = $1 AND state = 'kept' AND ($2::uuid[] = '{}' OR generation_id = ANY ($2)))
+
+-- name: kept_examples
+SELECT * FROM examples
+WHERE project_id = $1 AND state = 'kept' AND ($2::uuid[] = '{}' OR generation_id = ANY ($2))
+
+-- name: examples_by_id
+SELECT * FROM examples WHERE id = ANY ($1::uuid[])
+
+-- name: next_number
+INSERT INTO version_numbers (project_id, last) VALUES ($1, 1)
+ON CONFLICT (project_id) DO UPDATE SET last = version_numbers.last + 1
+RETURNING last
+
+-- name: insert_version
+INSERT INTO dataset_versions (id, project_id, number, parent_id, options, job_id)
+SELECT $1, $2, $3, (SELECT id FROM dataset_versions WHERE project_id = $2 ORDER BY number DESC LIMIT 1), $4, $5
+
+-- name: list_versions
+-- A single version, or those of a project.
+SELECT version.*, job.project_id AS job_project_id, job.kind AS job_kind,
+       job.state AS job_state, job.resource_id AS job_resource_id, job.progress AS job_progress,
+       job.create_time AS job_create_time, job.update_time AS job_update_time, job.end_time AS job_end_time,
+       job.total AS job_total, job.done AS job_done, job.failed AS job_failed, job.skipped AS job_skipped
+FROM dataset_versions AS version JOIN job_view AS job ON job.id = version.job_id
+WHERE ($1::uuid IS NULL OR version.id = $1)
+  AND ($2::uuid IS NULL OR version.project_id = $2)
+  AND ($3::uuid IS NULL OR version.id < $3)
+ORDER BY version.id DESC
+LIMIT $4
+
+-- name: content_of
+SELECT content_sha256 FROM dataset_versions WHERE id = $1
+
+-- name: set_made
+UPDATE dataset_versions
+SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5
+WHERE id = $1
+
+-- name: insert_members
+INSERT INTO dataset_version_examples (version_id, example_id, split, position)
+SELECT $1, example_id, $2, position - 1
+FROM unnest($3::uuid[]) WITH ORDINALITY AS member (example_id, position)
+
+-- name: delete_version
+DELETE FROM dataset_versions WHERE id = $1
+
+-- name: lock_project_jobs
+-- Waits for what the project's jobs are storing now, and keeps them from storing more.
+SELECT id FROM jobs WHERE project_id = $1 FOR UPDATE
+
+-- name: delete_project_members
+DELETE FROM dataset_version_examples AS member USING dataset_versions AS version
+WHERE version.id = member.version_id AND version.project_id = $1
+
+-- name: delete_project_versions
+DELETE FROM dataset_versions WHERE project_id = $1
+
+-- name: delete_project_examples
+DELETE FROM examples WHERE project_id = $1
+
+-- name: delete_project_numbers
+DELETE FROM version_numbers WHERE project_id = $1
+
+-- name: delete_project_jobs
+DELETE FROM jobs WHERE project_id = $1

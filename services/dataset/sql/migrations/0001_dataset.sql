@@ -1,0 +1,67 @@
+CREATE TYPE example_kind AS ENUM ('sft', 'conversation', 'preference', 'pretraining', 'exam_item');
+
+CREATE TYPE example_state AS ENUM (
+    'kept',    -- -> rejected (review)
+    'rejected' -- -> kept (review)
+);
+
+CREATE TABLE examples (
+    id                      uuid          PRIMARY KEY,
+    project_id              uuid          NOT NULL,
+    kind                    example_kind  NOT NULL,
+    messages                jsonb         NOT NULL,
+    state                   example_state NOT NULL,
+    rejection               jsonb,
+    quotes                  jsonb         NOT NULL,
+    generation_id           uuid,
+    -- One example a question, however often and from wherever it is imported.
+    question_id             uuid          UNIQUE,
+    chunk_id                uuid,
+    document_id             uuid,
+    prompt_version          text          NOT NULL,
+    provider_id             uuid,
+    model                   text          NOT NULL,
+    parameters              jsonb         NOT NULL,
+    question_prompt_version text          NOT NULL,
+    question_sha256         text          NOT NULL,
+    create_time             timestamptz   NOT NULL DEFAULT now(),
+    update_time             timestamptz   NOT NULL DEFAULT now(),
+    CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
+);
+CREATE INDEX examples_by_project ON examples (project_id, id);
+CREATE INDEX examples_by_generation ON examples (generation_id, id);
+CREATE INDEX examples_by_question ON examples (project_id, question_sha256) WHERE state = 'kept';
+
+-- The number of the newest version of a project; a number is never given twice.
+CREATE TABLE version_numbers (
+    project_id uuid    PRIMARY KEY,
+    last       integer NOT NULL
+);
+
+-- Whether a version is ready stands in `content_sha256`, whether making it failed in its job.
+CREATE TABLE dataset_versions (
+    id             uuid        PRIMARY KEY,
+    project_id     uuid        NOT NULL,
+    number         integer     NOT NULL,
+    parent_id      uuid,
+    options        jsonb       NOT NULL,
+    job_id         uuid        NOT NULL REFERENCES jobs,
+    split_counts   jsonb       NOT NULL DEFAULT '{}',
+    dropped_counts jsonb       NOT NULL DEFAULT '{}',
+    content_sha256 text        NOT NULL DEFAULT '',
+    files          jsonb       NOT NULL DEFAULT '[]',
+    create_time    timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (project_id, number)
+);
+
+CREATE TYPE dataset_split AS ENUM ('train', 'exam');
+
+-- Which examples a version holds. The examples live on by themselves; the copies are in the version's files.
+CREATE TABLE dataset_version_examples (
+    version_id uuid          NOT NULL REFERENCES dataset_versions ON DELETE CASCADE,
+    example_id uuid          NOT NULL,
+    split      dataset_split NOT NULL,
+    position   integer       NOT NULL,
+    PRIMARY KEY (version_id, example_id),
+    UNIQUE (version_id, split, position)
+);

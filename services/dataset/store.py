@@ -1,0 +1,300 @@
+"""Every SQL statement of the dataset room, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.dataset.exam_split import Split
+from services.dataset.examples import Example, Lineage, Message, Quote, gate
+from services.dataset.manifest import dropped_counts, split_counts
+from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
+from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, transaction
+from services.runtime.errors import NotFound
+from services.runtime.jobs import Failure, ItemClosed, Job
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "dataset.sql")
+
+ROWS = 1000
+"""Rows that go to Postgres, or come from it, at once."""
+
+
+class Store:
+    """The tables of the dataset room."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def import_examples(self, job_id: str, project_id: str, examples: Sequence[Example]) -> int:
+        """Add the examples whose questions have none yet, after the gate; return how many.
+
+        Raises:
+            ItemClosed: the job was cancelled or deleted; nothing is stored.
+        """
+        async with transaction(self.pool) as connection:
+            if not await connection.fetchval(SQL.hold_job, job_id):
+                raise ItemClosed
+            await connection.execute(SQL.lock_project, project_id)
+            questions = [example.lineage.question_id for example in examples]
+            there = {row["question_id"] for row in await connection.fetch(SQL.imported_questions, questions)}
+            new = [example for example in examples if example.lineage.question_id not in there]
+            digests = [example.question_sha256 for example in new]
+            rows = await connection.fetch(SQL.first_examples, project_id, digests)
+            firsts = {row["question_sha256"]: row["id"] for row in rows}
+            await connection.executemany(SQL.insert_example, map(example_row, gate(new, firsts)))
+        return len(new)
+
+    async def create_example(self, example: Example, request_id: str) -> Example:
+        """Add an example written by hand; the same request id gives the first answer."""
+        async with transaction(self.pool) as connection:
+            example_id = await claim_request(connection, "CreateExample", request_id, example.id)
+            if example_id == example.id:
+                await connection.execute(SQL.insert_example, *example_row(example))
+            return await self._get_example(connection, SQL.get_example, example_id)
+
+    async def get_example(self, example_id: str) -> Example:
+        """One example.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._get_example(connection, SQL.get_example, example_id)
+
+    async def update_example(self, example_id: str, change: Callable[[Example], Example]) -> Example:
+        """Change messages and state of an example; nobody else changes it meanwhile.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with transaction(self.pool) as connection:
+            changed = change(await self._get_example(connection, SQL.lock_example, example_id))
+            row = await connection.fetchrow(
+                SQL.update_example,
+                example_id,
+                [asdict(message) for message in changed.messages],
+                changed.state,
+                changed.rejection.as_json() if changed.rejection else None,
+                changed.question_sha256,
+            )
+        assert row is not None  # noqa: S101  # the row is locked
+        return example_of(row)
+
+    async def delete_example(self, example_id: str) -> None:
+        """Delete an example.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if await self.pool.execute(SQL.delete_example, example_id) == "DELETE 0":
+            raise example_not_found(example_id)
+
+    async def list_examples(
+        self,
+        page: PageRequest,
+        project_id: str,
+        state: str | None,
+        kind: str | None,
+        generation_id: str | None,
+        version_id: str | None,
+        split: str | None,
+    ) -> Page[Example]:
+        """Examples, oldest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(
+            SQL.list_examples, project_id, state, kind, generation_id, version_id, split, after, page.limit
+        )
+        return page_of([example_of(row) for row in rows], page, lambda example: (example.id,))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Read examples as they are at one instant."""
+        async with (
+            self.pool.acquire(timeout=CONNECT_SECONDS) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Snapshot(connection)
+
+    async def any_kept_example(
+        self, connection: Connection, project_id: str, generation_ids: Sequence[str]
+    ) -> bool:
+        """Whether a version of the project, or of these generations, would hold anything."""
+        return bool(await connection.fetchval(SQL.any_kept_example, project_id, list(generation_ids)))
+
+    async def create_version(
+        self, connection: Connection, version_id: str, project_id: str, options: DatasetOptions, job_id: str
+    ) -> None:
+        """Add a version in the making, after the newest of the project."""
+        number = await connection.fetchval(SQL.next_number, project_id)
+        await connection.execute(SQL.insert_version, version_id, project_id, number, asdict(options), job_id)
+
+    async def get_version(self, version_id: str) -> DatasetVersion:
+        """One version.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = await self.pool.fetch(SQL.list_versions, version_id, None, None, 1)
+        if not rows:
+            raise NotFound(
+                "DATASET_VERSION_NOT_FOUND",
+                f"there is no dataset version {version_id}",
+                dataset_version_id=version_id,
+            )
+        return version_of(rows[0])
+
+    async def list_versions(self, page: PageRequest, project_id: str) -> Page[DatasetVersion]:
+        """Versions of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_versions, None, project_id, after, page.limit)
+        return page_of([version_of(row) for row in rows], page, lambda version: (version.id,))
+
+    async def content_of(self, version_id: str) -> str:
+        """Content hash of a version; empty when it has none, or is gone."""
+        return (await self.pool.fetchval(SQL.content_of, version_id)) or "" if version_id else ""
+
+    async def set_made(
+        self,
+        connection: Connection,
+        version_id: str,
+        split: Split,
+        content_sha256: str,
+        files: Sequence[VersionFile],
+    ) -> None:
+        """Make a version complete: counts, files, and which examples it holds."""
+        await connection.execute(
+            SQL.set_made,
+            version_id,
+            split_counts(split),
+            dropped_counts(split),
+            content_sha256,
+            [asdict(file) for file in files],
+        )
+        for side, entries in split.sides.items():
+            ids = [entry.id for entry in entries]
+            await connection.execute(SQL.insert_members, version_id, side, ids)
+
+    async def delete_version(self, version_id: str) -> None:
+        """Delete a version; a missing one is no error."""
+        await self.pool.execute(SQL.delete_version, version_id)
+
+    async def delete_project(self, project_id: str) -> dict[str, int]:
+        """Delete everything of a project; return the deleted rows by table."""
+        statements = {
+            "dataset_version_examples": SQL.delete_project_members,
+            "dataset_versions": SQL.delete_project_versions,
+            "examples": SQL.delete_project_examples,
+            "version_numbers": SQL.delete_project_numbers,
+            "jobs": SQL.delete_project_jobs,
+        }
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.lock_project_jobs, project_id)
+            return {
+                table: int((await connection.execute(statement, project_id)).split()[-1])
+                for table, statement in statements.items()
+            }
+
+    async def _get_example(self, connection: Connection, statement: str, example_id: str) -> Example:
+        row = await connection.fetchrow(statement, example_id)
+        if row is None:
+            raise example_not_found(example_id)
+        return example_of(row)
+
+
+class Snapshot:
+    """The examples at one instant."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def kept_examples(self, project_id: str, generation_ids: Sequence[str]) -> AsyncIterator[Example]:
+        """The kept examples of a project, or of some of its generations, in any order."""
+        cursor = self._connection.cursor(SQL.kept_examples, project_id, list(generation_ids), prefetch=ROWS)
+        async for row in cursor:
+            yield example_of(row)
+
+    async def examples(self, ids: Sequence[str]) -> list[Example]:
+        """Some examples, in the order of their ids."""
+        rows = await self._connection.fetch(SQL.examples_by_id, list(ids))
+        found = {row["id"]: example_of(row) for row in rows}
+        return [found[example_id] for example_id in ids]
+
+
+def example_row(example: Example) -> tuple[Any, ...]:
+    """The values of `insert_example`."""
+    lineage = example.lineage
+    return (
+        example.id,
+        example.project_id,
+        example.kind,
+        [asdict(message) for message in example.messages],
+        example.state,
+        example.rejection.as_json() if example.rejection else None,
+        [asdict(quote) for quote in example.quotes],
+        lineage.generation_id or None,
+        lineage.question_id or None,
+        lineage.chunk_id or None,
+        lineage.document_id or None,
+        lineage.prompt_version,
+        lineage.provider_id or None,
+        lineage.model,
+        dict(lineage.parameters),
+        lineage.question_prompt_version,
+        example.question_sha256,
+    )
+
+
+def example_of(row: asyncpg.Record) -> Example:
+    """A row of `examples`."""
+    return Example(
+        id=row["id"],
+        project_id=row["project_id"],
+        kind=row["kind"],
+        messages=[Message(**message) for message in row["messages"]],
+        state=row["state"],
+        rejection=Failure(**row["rejection"]) if row["rejection"] else None,
+        quotes=[Quote(**quote) for quote in row["quotes"]],
+        lineage=Lineage(
+            generation_id=row["generation_id"] or "",
+            question_id=row["question_id"] or "",
+            chunk_id=row["chunk_id"] or "",
+            document_id=row["document_id"] or "",
+            prompt_version=row["prompt_version"],
+            provider_id=row["provider_id"] or "",
+            model=row["model"],
+            parameters=row["parameters"],
+            question_prompt_version=row["question_prompt_version"],
+        ),
+        create_time=row["create_time"],
+        update_time=row["update_time"],
+    )
+
+
+def version_of(row: asyncpg.Record) -> DatasetVersion:
+    """A row of `list_versions`, its job in the columns `job_…`."""
+    job = {name.removeprefix("job_"): value for name, value in row.items() if name.startswith("job_")}
+    return DatasetVersion(
+        id=row["id"],
+        project_id=row["project_id"],
+        number=row["number"],
+        parent_id=row["parent_id"] or "",
+        options=DatasetOptions(**row["options"]),
+        job=Job(**job),
+        split_counts=row["split_counts"],
+        dropped_counts=row["dropped_counts"],
+        content_sha256=row["content_sha256"],
+        files=[VersionFile(**file) for file in row["files"]],
+        create_time=row["create_time"],
+    )
+
+
+def example_not_found(example_id: str) -> NotFound:
+    """The error for an example that is not there."""
+    return NotFound("EXAMPLE_NOT_FOUND", f"there is no example {example_id}", example_id=example_id)

@@ -1,0 +1,156 @@
+"""Dataset versions: immutable sets of examples, split into train and exam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from services.dataset.exam_split import NEAR_COPY, Entry, Split, split
+from services.dataset.examples import Example
+from services.dataset.near_copies import group_near_copies, leaks
+from services.runtime.errors import FailedPrecondition, Internal
+from services.runtime.jobs import Job
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """How a version is made."""
+
+    exam_share: float = 0.2
+    """Share of the examples that is held out for the exam, 0 to 0.9; near copies count as one."""
+    max_exam_items: int = 0
+    """Most exam items; 0 means no limit."""
+    near_copy_threshold: float = 0.7
+    """Jaccard similarity of character 3-grams from which two questions are near copies."""
+    seed: int = 0
+    """Seed of the split and of the order of the rows."""
+    generation_ids: Sequence[str] = ()
+    """Only examples of these generations; empty means all."""
+    system_prompt: str = ""
+    """System message put before every conversation; may be empty."""
+
+
+@dataclass(frozen=True)
+class VersionFile:
+    """A file of a version in the bucket; `split` is empty for one that belongs to no side."""
+
+    name: str
+    format: str
+    split: str
+    key: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Its name without a folder."""
+        return PurePosixPath(self.name).name
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """A version, in the making or complete."""
+
+    id: str
+    project_id: str
+    number: int
+    parent_id: str
+    options: DatasetOptions
+    job: Job
+    split_counts: Mapping[str, int]
+    dropped_counts: Mapping[str, int]
+    content_sha256: str
+    files: Sequence[VersionFile]
+    create_time: datetime
+
+    @property
+    def prefix(self) -> str:
+        """Where its files are in the bucket."""
+        return f"datasets/{self.project_id}/{self.id}/"
+
+    @property
+    def state(self) -> str:
+        """`ready` once it has its content; else `failed` when its job has ended, else `making`."""
+        if self.content_sha256:
+            return "ready"
+        return "failed" if self.job.ended else "making"
+
+    def check_ready(self) -> None:
+        """Demand that the version is complete.
+
+        Raises:
+            FailedPrecondition: it is not.
+        """
+        if self.state != "ready":
+            hint = "wait for" if self.state == "making" else "see the failures of"
+            raise FailedPrecondition(
+                "DATASET_VERSION_NOT_READY",
+                f"dataset version {self.id} is {self.state}; {hint} its job {self.job.id}",
+                dataset_version_id=self.id,
+                job_id=self.job.id,
+            )
+
+
+def entry_of(example: Example) -> Entry:
+    """What the split needs to know of an example."""
+    return Entry(
+        id=example.id,
+        digest=example.digest,
+        question=example.question,
+        document=example.document_id,
+        fact=example.fact,
+        exam_only=example.kind == "exam_item",
+    )
+
+
+def plan(entries: Sequence[Entry], options: DatasetOptions) -> Split:
+    """Decide which example goes where; pure work for a thread.
+
+    Raises:
+        FailedPrecondition: there is no example.
+        Internal: near copies ended up on both sides.
+    """
+    if not entries:
+        raise no_examples()
+    ordered = sorted(entries, key=lambda entry: (entry.digest, entry.id))
+    questions = [entry.question for entry in ordered]
+    groups = group_near_copies(questions, options.near_copy_threshold)
+    found = split(ordered, groups, options.exam_share, options.max_exam_items, options.seed)
+    found = without_leaks(found, options.near_copy_threshold)
+    check_sides(found, dict(zip((entry.id for entry in ordered), groups, strict=True)))
+    return found
+
+
+def without_leaks(found: Split, threshold: float) -> Split:
+    """Leave out of train what is like an exam item after all: pairs that the grouping missed."""
+    leaked = set(
+        leaks([entry.question for entry in found.exam], [entry.question for entry in found.train], threshold)
+    )
+    return Split(
+        train=[entry for at, entry in enumerate(found.train) if at not in leaked],
+        exam=found.exam,
+        dropped={
+            **found.dropped,
+            NEAR_COPY: [*found.dropped[NEAR_COPY], *(found.train[at] for at in sorted(leaked))],
+        },
+    )
+
+
+def check_sides(found: Split, groups: Mapping[str, int]) -> None:
+    """Make sure that no group of near copies is on both sides.
+
+    Raises:
+        Internal: one is.
+    """
+    both = {groups[entry.id] for entry in found.train} & {groups[entry.id] for entry in found.exam}
+    if both:
+        raise Internal("NEAR_COPY_ON_BOTH_SIDES", f"{len(both)} groups of near copies are in train and exam")
+
+
+def no_examples() -> FailedPrecondition:
+    """The error for a version of nothing."""
+    return FailedPrecondition(
+        "NO_EXAMPLES", "no kept example fits; import the examples of a generation first, or drop the filter"
+    )

@@ -1,0 +1,154 @@
+"""The dataset room's queue consumer: imports the questions of a generation, and makes dataset versions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from services.dataset import manifest
+from services.dataset.convert import example_from_question
+from services.dataset.exam_split import Split
+from services.dataset.formats import BATCH, JSON, PARQUET, MadeFile, SplitFiles, write_dataset_info
+from services.dataset.store import Snapshot, Store
+from services.dataset.versions import DatasetVersion, VersionFile, entry_of, plan
+from services.runtime.errors import SishuError
+from services.runtime.ids import new_id
+from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.storage import Storage, file_info
+from sishu.client import Client
+from sishu.generation.v1 import question_pb2, question_service_pb2
+
+PAGE = 200
+"""Questions asked for at once."""
+
+log = structlog.get_logger()
+
+
+class ImportWorker:
+    """Does the items of `import_examples` jobs."""
+
+    def __init__(self, jobs: Jobs, store: Store, client: Client) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._client = client
+
+    async def import_examples(self, item: Item) -> None:
+        """Make an example of every answered or rejected question of a generation that has none yet."""
+        read = added = 0
+        request = question_service_pb2.ListQuestionsRequest(
+            project_id=item.project_id, generation_id=item.resource_id, page_size=PAGE
+        )
+        while True:
+            page = await self._client.questions.ListQuestions(request)
+            added += await self._import_page(item, page.questions)
+            read += len(page.questions)
+            await self._jobs.set_progress(item.job_id, f"{read} questions read, {added} examples made")
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        async with self._jobs.finish(item):
+            pass
+        log.info("examples_imported", generation_id=item.resource_id, questions=read, examples=added)
+
+    async def _import_page(self, item: Item, questions: Sequence[question_pb2.Question]) -> int:
+        examples = [
+            example_from_question(question)
+            for question in questions
+            if question.state != question_pb2.QUESTION_STATE_OPEN
+        ]
+        return await self._store.import_examples(item.job_id, item.project_id, examples) if examples else 0
+
+
+class VersionWorker:
+    """Does the items of `make_dataset_version` jobs."""
+
+    def __init__(self, jobs: Jobs, store: Store, storage: Storage) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._storage = storage
+
+    async def make_version(self, item: Item) -> None:
+        """Split the kept examples, write and upload the files, and make the version complete.
+
+        Raises:
+            FailedPrecondition: no kept example is left.
+        """
+        version = await self._store.get_version(item.resource_id)
+        parent_sha256 = await self._store.content_of(version.parent_id)
+        with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
+            split, made = await self._write(item, version, Path(folder))
+            content, made = await asyncio.to_thread(
+                write_manifest, Path(folder), version, split, made, parent_sha256
+            )
+            await self._jobs.set_progress(item.job_id, "uploading")
+            # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
+            prefix = f"{version.prefix}{new_id()}/"
+            files = await self._upload(Path(folder), prefix, made)
+        try:
+            async with self._jobs.finish(item) as connection:
+                await self._store.set_made(connection, version.id, split, content, files)
+        except ItemClosed:
+            await self._discard(prefix)
+            raise
+        log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
+
+    async def _write(self, item: Item, version: DatasetVersion, folder: Path) -> tuple[Split, list[MadeFile]]:
+        options = version.options
+        async with self._store.snapshot() as snapshot:
+            await self._jobs.set_progress(item.job_id, "reading examples")
+            entries, history = [], False
+            async for example in snapshot.kept_examples(version.project_id, options.generation_ids):
+                entries.append(entry_of(example))
+                history |= example.kind == "conversation"
+            await self._jobs.set_progress(item.job_id, f"splitting {len(entries)} examples")
+            split = await asyncio.to_thread(plan, entries, options)
+            made = []
+            for side, chosen in split.sides.items():
+                files = SplitFiles(folder, side, options.system_prompt, history)
+                await self._write_side(item, snapshot, side, [entry.id for entry in chosen], files)
+                made += [*files.files, write_dataset_info(folder, side, history)]
+        return split, made
+
+    async def _write_side(
+        self, item: Item, snapshot: Snapshot, side: str, ids: Sequence[str], files: SplitFiles
+    ) -> None:
+        with contextlib.closing(files):
+            for start in range(0, len(ids), BATCH):
+                examples = await snapshot.examples(ids[start : start + BATCH])
+                await asyncio.to_thread(files.write, examples)
+                await self._jobs.set_progress(item.job_id, f"writing {start + len(examples)} rows of {side}")
+
+    async def _upload(self, folder: Path, prefix: str, made: Sequence[MadeFile]) -> list[VersionFile]:
+        files = []
+        try:
+            for file in made:
+                key = prefix + file.name
+                info = await self._storage.put_file(key, folder / file.name, file.media_type)
+                files.append(VersionFile(file.name, file.format, file.split, key, info.size, info.sha256))
+        except SishuError:
+            await self._discard(prefix)
+            raise
+        return files
+
+    async def _discard(self, prefix: str) -> None:
+        """Delete what this try uploaded; what stays goes with the version or the project."""
+        with contextlib.suppress(SishuError):
+            await self._storage.delete_prefix(prefix)
+
+
+def write_manifest(
+    folder: Path, version: DatasetVersion, split: Split, made: Sequence[MadeFile], parent_sha256: str
+) -> tuple[str, list[MadeFile]]:
+    """Write the manifest; return the content hash, and the files with the manifest among them."""
+    entries = []
+    for file in made:
+        info = file_info(folder / file.name)
+        entries.append(manifest.FileEntry(file.name, file.format, file.split, info.size, info.sha256))
+    content = manifest.manifest_of(version.options, split, entries, parent_sha256)
+    (folder / manifest.NAME).write_bytes(manifest.manifest_bytes(content))
+    return content["content_sha256"], [*made, MadeFile(manifest.NAME, PARQUET, "", JSON)]

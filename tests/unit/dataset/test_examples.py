@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.dataset.examples import Lineage, Message, Quote, check_messages, gate, revised
+from services.runtime.errors import InvalidArgument
+from services.runtime.jobs import Failure
+from tests.unit.dataset.makers import conversation, sft
+
+USER, MODEL, SYSTEM = Message("user", "Q?"), Message("assistant", "A."), Message("system", "Be brief.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "messages"),
+    [
+        ("sft", [USER, MODEL]),
+        ("sft", [SYSTEM, USER, MODEL]),
+        ("exam_item", [USER, MODEL]),
+        ("conversation", [USER, MODEL, USER, MODEL]),
+        ("conversation", [SYSTEM, USER, MODEL, USER, MODEL]),
+    ],
+)
+def test_well_formed_conversations_pass(kind: str, messages: list[Message]) -> None:
+    check_messages(kind, messages)
+
+
+@pytest.mark.parametrize(
+    ("kind", "messages", "reason"),
+    [
+        ("sft", [], "MESSAGES_INVALID"),
+        ("sft", [USER], "MESSAGES_INVALID"),
+        ("sft", [MODEL, USER], "MESSAGES_INVALID"),
+        ("sft", [USER, MODEL, USER, MODEL], "MESSAGES_INVALID"),
+        ("sft", [SYSTEM], "MESSAGES_INVALID"),
+        ("sft", [USER, SYSTEM, MODEL], "MESSAGES_INVALID"),
+        ("sft", [USER, Message("assistant", " \n")], "MESSAGES_INVALID"),
+        ("sft", [USER, Message("assistant", "a\0b")], "MESSAGES_INVALID"),
+        ("conversation", [USER, MODEL, USER], "MESSAGES_INVALID"),
+        ("conversation", [USER, Message("tool", "1")], "MESSAGES_INVALID"),
+        ("preference", [USER, MODEL], "KIND_UNSUPPORTED"),
+        ("", [USER, MODEL], "KIND_UNSUPPORTED"),
+    ],
+)
+def test_malformed_conversations_are_refused(kind: str, messages: list[Message], reason: str) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        check_messages(kind, messages)
+    assert error.value.reason == reason
+    assert error.value.field.startswith("example.")
+
+
+def test_the_second_of_two_equal_questions_is_rejected_with_the_id_of_the_first() -> None:
+    first, second, other = sft("What  is\nit?"), sft(" What is it? ", name="2"), sft("Who is it?")
+    kept, rejected, third = gate([first, second, other], {})
+    assert (kept.state, rejected.state, third.state) == ("kept", "rejected", "kept")
+    assert rejected.rejection
+    assert rejected.rejection.reason == "DUPLICATE"
+    assert rejected.rejection.metadata == {"example_id": first.id}
+    assert rejected.messages == second.messages
+
+
+def test_a_question_that_was_kept_before_makes_a_duplicate() -> None:
+    again = sft("What is it?")
+    (found,) = gate([again], {again.question_sha256: "earlier"})
+    assert found.rejection
+    assert found.rejection.metadata == {"example_id": "earlier"}
+
+
+def test_a_rejected_question_makes_no_duplicate_of_a_good_one() -> None:
+    reason = Failure("INVALID_ARGUMENT", "QUOTE_NOT_FOUND", "the quote is not in the chunk")
+    bad = replace(sft("What is it?", name="bad"), state="rejected", rejection=reason)
+    assert [one.state for one in gate([bad, sft("What is it?")], {})] == ["rejected", "kept"]
+    assert gate([bad], {})[0].rejection == reason
+
+
+def test_an_answer_of_nothing_is_rejected_at_the_gate() -> None:
+    (found,) = gate([sft("What is it?", " ")], {})
+    assert found.state == "rejected"
+    assert found.rejection
+    assert found.rejection.reason == "MESSAGES_INVALID"
+
+
+def test_a_review_can_reject_keep_and_rewrite() -> None:
+    example = sft("What is it?")
+    rejected = revised(example, None, "rejected")
+    assert rejected.rejection
+    assert rejected.rejection.reason == "REVIEW"
+    kept = revised(rejected, [USER, MODEL], "kept")
+    assert (kept.state, kept.rejection, kept.messages) == ("kept", None, [USER, MODEL])
+    with pytest.raises(InvalidArgument):
+        revised(example, [USER], None)
+
+
+def test_a_rejected_example_without_answer_cannot_be_kept_as_it_is() -> None:
+    open_question = replace(sft("Q?"), messages=[USER], state="rejected", rejection=Failure("", "R", ""))
+    with pytest.raises(InvalidArgument, match="one pair"):
+        revised(open_question, None, "kept")
+    assert revised(open_question, [Message("user", "Better?")], None).rejection == Failure("", "R", "")
+
+
+def test_two_forms_of_a_question_about_one_place_share_their_fact() -> None:
+    one, other = sft("What is the answer?"), sft("Which number is it?")
+    assert one.fact == other.fact != ""
+    moved = replace(one, quotes=[replace(one.quotes[0], start=11)])
+    assert moved.fact != one.fact
+    assert replace(one, quotes=[]).fact == ""
+    assert replace(one, quotes=[Quote("x", chunk_id="c")]).fact == replace(one, quotes=[Quote("x", "c")]).fact
+
+
+def test_the_digest_is_of_what_is_said_and_not_of_ids() -> None:
+    example = sft("What is it?")
+    assert replace(example, id="other", lineage=Lineage()).digest == example.digest
+    assert sft("What is it?", "Another.").digest != example.digest
+    assert replace(example, kind="exam_item").digest != example.digest
+
+
+def test_the_question_of_a_conversation_is_all_that_the_user_says() -> None:
+    assert conversation("One?", "1.", "Two?", "2.", system="S").question == "One?\nTwo?"
