@@ -53,9 +53,10 @@ def attention(
 
 
 def _fits(module: Any, query: torch.Tensor, key: torch.Tensor, mask: Any, options: dict[str, Any]) -> bool:
-    plain = mask is None and not any(options.get(name) is not None for name in _BEYOND_US)
+    plain = (
+        mask is None and not options.get("dropout") and all(options.get(name) is None for name in _BEYOND_US)
+    )
     causal = options.get("is_causal") is not False and getattr(module, "is_causal", True)
-    plain = plain and not options.get("dropout")
     short = 1 < query.shape[2] <= _LONGEST.get(query.dtype, 0) and query.shape[2] == key.shape[2]
     return bool(plain and causal and short and query.device.type == "cpu")
 
@@ -73,4 +74,4 @@ def causal_attention(
     queries = query.reshape(-1, shared * length, size)
     keys = key.reshape(-1, length, size).transpose(1, 2)
     weights = torch.softmax(torch.baddbmm(unseen, queries, keys, alpha=scale), -1)
-    return torch.bmm(weights, value.reshape(-1, length, size)).view(rows, heads, length, size)
+    return torch.bmm(weights, value.reshape(-1, length, value.shape[-1])).view(rows, heads, length, -1)

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -74,22 +75,25 @@ class EventLog:
                     self._progress()
 
 
-def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Read the whole lines from a byte offset on; returns them and the offset to go on from.
+def read_events(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the events from a byte offset on, each with the offset after it, from where to go on later.
 
-    A last line without its end is left for the next call; a line that a crash tore is passed over.
+    A last line without its end is left for the next time; a line that a crash tore is passed over.
     """
     if not path.exists():
-        return [], offset
+        return
     with path.open("rb") as source:
         source.seek(offset)
-        content = source.read()
-    whole = content[: content.rfind(b"\n") + 1]
-    parsed = (_parse(line) for line in whole.splitlines())
-    return [event for event in parsed if event is not None], offset + len(whole)
+        for line in source:
+            offset += len(line)
+            event = _parse(line)
+            if event is not None:
+                yield event, offset
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
     try:
         event = json.loads(line)
     except ValueError:

@@ -90,33 +90,35 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     device, precision = model.choose_device(spec)
     events.enter_phase("tokenizing")
     tokenizer = model.load_tokenizer(spec.base_model)
-    samples = data.read_samples(spec.train_file, tokenizer, spec.cutoff_length)
-    plan = BatchPlan(
-        [len(sample.ids) for sample in samples.kept], spec.batch_tokens, spec.accumulation, spec.seed
-    )
-    steps_total = plan.total_steps(spec.epochs, spec.max_steps)
+    cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))
+    samples = data.read_samples(spec.train_file, tokenizer, cutoff)
+    lengths = [len(sample.ids) for sample in samples.kept]
+    plan = BatchPlan(lengths, spec.batch_tokens, spec.accumulation, spec.seed)
     events.enter_phase("hashing")
     identity = _identity(spec, tokenizer)
     events.enter_phase("loading")
     trainable = model.load_model(spec, device, precision)
-    learned = [each for each in trainable.adapted.parameters() if each.requires_grad]
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     run = Run(
         spec=spec,
         events=events,
         samples=samples.kept,
-        pad_id=pad_id,
+        pad_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
         plan=plan,
-        steps_total=steps_total,
+        steps_total=plan.total_steps(spec.epochs, spec.max_steps),
         model=trainable,
-        optimizer=AdapterOptimizer(learned, spec),
+        optimizer=AdapterOptimizer(trainable.learned, spec),
         identity=identity,
         totals=Totals(),
     )
-    events.emit(
+    _announce(run, samples, cutoff)
+    return run
+
+
+def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
+    run.events.emit(
         "started",
-        device=str(device),
-        precision=precision,
+        device=str(run.model.device),
+        precision=run.model.precision,
         threads=torch.get_num_threads(),
         rows=samples.rows,
         samples=len(samples.kept),
@@ -124,16 +126,16 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         truncated_rows=len(samples.truncated_lines),
         dropped_lines=samples.dropped_lines[:_SHOWN_LINES],
         truncated_lines=samples.truncated_lines[:_SHOWN_LINES],
+        cutoff_length=cutoff,
         cutoff_policy=data.CUTOFF_POLICY,
-        steps_total=steps_total,
-        trainable_parameters=model.count(learned),
-        parameters=model.count(trainable.adapted.parameters()),
-        head_at_labels=trainable.head_at_labels,
+        steps_total=run.steps_total,
+        trainable_parameters=model.count(run.model.learned),
+        parameters=model.count(run.model.adapted.parameters()),
+        head_at_labels=run.model.head_at_labels,
         versions=model.versions(),
-        chat_template_sha256=identity["chat_template_sha256"],
-        base_model_sha256=identity["base_model_sha256"],
+        chat_template_sha256=run.identity["chat_template_sha256"],
+        base_model_sha256=run.identity["base_model_sha256"],
     )
-    return run
 
 
 def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
@@ -158,6 +160,8 @@ def resume(run: Run) -> None:
     """Continue from the newest valid checkpoint, if any. Raises OutputDirError if it is another run's."""
     folder, damaged = checkpoint.newest_valid(run.checkpoints)
     if folder is None:
+        if damaged:
+            run.events.emit("resumed", step=0, path="", damaged=damaged)
         return
     saved = json.loads((folder / "state.json").read_bytes())
     for name, value in run.identity.items():

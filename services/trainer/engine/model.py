@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ class TrainableModel:
     head_at_labels: bool
     """Whether the output head may run at the learned positions only."""
 
+    @property
+    def learned(self) -> list[torch.nn.Parameter]:
+        """The adapters' weights."""
+        return [each for each in self.adapted.parameters() if each.requires_grad]
+
     def summed_loss(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy of the learned tokens, summed, fp32.
 
@@ -84,6 +89,13 @@ def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def context_length(folder: Path) -> int:
+    """Most tokens of a row that the model was made for; no limit where its config names none."""
+    config = json.loads((folder / "config.json").read_bytes())
+    positions = config.get("text_config", config).get("max_position_embeddings")
+    return positions if isinstance(positions, int) else sys.maxsize
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -150,7 +162,10 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Most memory in use so far: the allocator's on an accelerator, else the process's resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: what it says begins with the resident set of the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    kibibytes = int(status.split("VmHWM:")[1].split()[0])
+    return kibibytes * 1024
 
 
 def versions() -> dict[str, str]:

@@ -28,14 +28,15 @@ def run(spec: TrainSpec, stop: StopSignal) -> int:
 
 
 def _is_finished(spec: TrainSpec) -> bool:
-    events, _ = read_events(spec.output_dir / FILE_NAME)
-    other = next((event for event in events if event.get("run_id") != spec.run_id), None)
-    if other is not None:
-        raise OutputDirError(
-            f"output_dir: {spec.output_dir} belongs to run {other.get('run_id')}, not to {spec.run_id}; "
-            "use another output_dir"
-        )
-    return any(event["type"] == "finished" for event in events)
+    finished = False
+    for event, _ in read_events(spec.output_dir / FILE_NAME):
+        if event.get("run_id") != spec.run_id:
+            raise OutputDirError(
+                f"output_dir: {spec.output_dir} belongs to run {event.get('run_id')}, not to {spec.run_id}; "
+                "use another output_dir"
+            )
+        finished = finished or event["type"] == "finished"
+    return finished
 
 
 def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,13 +122,15 @@ def test_a_loaded_model_uses_the_short_attention_and_falls_back_for_masks(load: 
     trainable = load()
     assert trainable.causal.config._attn_implementation == attention.NAME
     ids = torch.arange(24).view(2, 12)
-    mask = torch.ones_like(ids)
-    mask[0, :5] = 0
-    with torch.no_grad():
-        short = trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        trainable.causal.config._attn_implementation = "sdpa"
-        sdpa = trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    torch.testing.assert_close(short[:, 5:], sdpa[:, 5:], rtol=1e-5, atol=1e-5)
+    left_padded = torch.ones_like(ids)
+    left_padded[0, :5] = 0
+    for mask in (None, left_padded):
+        found = []
+        for name in (attention.NAME, "sdpa"):
+            trainable.causal.config._attn_implementation = name
+            with torch.no_grad():
+                found.append(trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits)
+        torch.testing.assert_close(found[0][:, 5:], found[1][:, 5:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_model_that_scales_its_logits_is_left_to_compute_them(
@@ -273,3 +276,14 @@ def test_a_spec_is_all_that_a_model_depends_on(make_spec: MakeSpec) -> None:
     same, again, other = (weights(make_spec(seed=seed)) for seed in (1, 1, 2))
     assert all(torch.equal(same[name], again[name]) for name in same)
     assert not all(torch.equal(same[name], other[name]) for name in same)
+
+
+def test_the_models_context_limits_rows_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    for content, limit in (
+        ('{"max_position_embeddings": 64}', 64),
+        ('{"text_config": {"max_position_embeddings": 32}}', 32),
+        ("{}", sys.maxsize),
+    ):
+        config.write_text(content)
+        assert model.context_length(tmp_path) == limit

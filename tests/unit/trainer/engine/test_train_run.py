@@ -30,8 +30,7 @@ def train(spec: TrainSpec) -> int:
 
 
 def events_of(spec: TrainSpec, kind: str) -> list[dict[str, Any]]:
-    events, _ = read_events(spec.output_dir / "events.jsonl")
-    return [event for event in events if event["type"] == kind]
+    return [event for event, _ in read_events(spec.output_dir / "events.jsonl") if event["type"] == kind]
 
 
 def losses(spec: TrainSpec) -> dict[int, float]:
@@ -157,6 +156,18 @@ def test_a_damaged_newest_checkpoint_is_passed_over(make_spec: MakeSpec) -> None
     (resumed,) = events_of(spec, "resumed")
     assert (resumed["step"], resumed["damaged"]) == (10, [newest.name])
     assert losses(spec) == pytest.approx(unbroken, rel=1e-4)
+
+
+def test_a_run_without_any_sound_checkpoint_begins_anew_and_says_so(make_spec: MakeSpec) -> None:
+    spec = make_spec(max_steps=3)
+    assert train(spec) == 0
+    forget_the_end(spec)
+    (only,) = (spec.output_dir / "checkpoints").iterdir()
+    (only / "state.json").unlink()
+    assert train(spec) == 0
+    (resumed,) = events_of(spec, "resumed")
+    assert (resumed["step"], resumed["damaged"]) == (0, [only.name])
+    assert [event["step"] for event in events_of(spec, "step")] == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_crash_between_last_checkpoint_and_adapter_costs_no_step(make_spec: MakeSpec) -> None:

@@ -1,0 +1,49 @@
+"""`python -m services.trainer`: serve the trainer room, or work on its queue."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from services.runtime.config import read
+from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.server import Servicer
+from services.trainer.code_version import code_version
+from services.trainer.config import TrainerConfig
+from services.trainer.deletion import Deletion
+from services.trainer.metrics import TrainerMetrics, count_runs
+from services.trainer.service import ModelServicer, TrainingServicer
+from services.trainer.store import Store
+from services.trainer.worker import PrepareWorker, TrainWorker
+from sishu.trainer.v1 import model_service_pb2_grpc, training_service_pb2_grpc
+
+
+def build(parts: Parts) -> Built:
+    """Wire the room."""
+    config, home = read(TrainerConfig, os.environ), parts.config.home
+    store, metrics = Store(parts.pool, parts.jobs), TrainerMetrics(parts.metrics.registry)
+    deletion = Deletion(store, parts.storage, home)
+    preparer = PrepareWorker(parts.jobs, store, home / "models", config.engine_python)
+    trainer = TrainWorker(parts, store, metrics, config)
+    return Built(
+        servicers=[
+            Servicer(
+                "sishu.trainer.v1.ModelService",
+                model_service_pb2_grpc.add_ModelServiceServicer_to_server,
+                ModelServicer(store, parts.storage, deletion),
+            ),
+            Servicer(
+                "sishu.trainer.v1.TrainingService",
+                training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
+                TrainingServicer(store, parts.client, deletion, code_version()),
+            ),
+        ],
+        handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
+        background=[trainer.stop_with, functools.partial(count_runs, store, metrics)],
+    )
+
+
+if __name__ == "__main__":
+    # One at a time: a run has the device to itself, and more memory than one would fill it.
+    run_room(Room("trainer", Path(__file__).parent, build, concurrency=1))

@@ -1,0 +1,27 @@
+"""What the trainer room can be told."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.config import setting
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Settings of the trainer room beside those that every room has."""
+
+    engine_python: Path = setting("SISHU_ENGINE_PYTHON", Path(sys.executable))
+    """Python that has torch; it runs the engine and converts base models."""
+    device: str = setting("SISHU_TRAINER_DEVICE", "auto")
+    """`auto`, `cpu` or `cuda`: where the engine computes, and what it leases on this host."""
+    threads: int = setting("SISHU_TRAINER_THREADS", 0)
+    """CPU threads of the engine; 0 leaves the choice to torch."""
+    stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0)
+    """How long the engine may take to write a checkpoint when it is stopped; then it is killed."""
+    patience_seconds: float = setting("SISHU_TRAINER_PATIENCE_SECONDS", 600.0)
+    """How long a finished run waits for Postgres and the bucket before its item is queued again."""
+    silence_seconds: float = setting("SISHU_TRAINER_SILENCE_SECONDS", 300.0)
+    """How long the engine may write no event, of which it writes one every few seconds; then it hangs."""

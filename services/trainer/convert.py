@@ -1,0 +1,109 @@
+"""Between the contracts of the trainer room and its domain."""
+
+from __future__ import annotations
+
+from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.trainer.models import Model
+from services.trainer.training_config import TrainingConfig, resolve
+from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
+from sishu.trainer.v1 import model_pb2, training_run_pb2
+
+
+def model_to_pb(model: Model) -> model_pb2.Model:
+    """A model."""
+    return model_pb2.Model(
+        id=model.id,
+        project_id=model.project_id,
+        name=model.name,
+        kind=model_pb2.ModelKind.Value(f"MODEL_KIND_{model.kind.upper()}"),
+        source=model.source,
+        base_model_id=model.base_model_id or "",
+        training_run_id=model.training_run_id or "",
+        state=model_pb2.ModelState.Value(f"MODEL_STATE_{model.state.upper()}"),
+        failure=failure_to_pb(model.failure),
+        architecture=model.architecture,
+        parameters=model.parameters,
+        sha256=model.sha256,
+        chat_template_sha256=model.chat_template_sha256,
+        context_length=model.context_length,
+        size_bytes=model.size_bytes,
+        job=job_to_pb(model.job) if model.job else None,
+        create_time=timestamp(model.create_time),
+    )
+
+
+def model_kind(kind: model_pb2.ModelKind.ValueType) -> str | None:
+    """The stored name of a model kind; nothing for unspecified."""
+    return None if kind == 0 else model_pb2.ModelKind.Name(kind).removeprefix("MODEL_KIND_").lower()
+
+
+def training_config(message: training_run_pb2.TrainingConfig) -> TrainingConfig:
+    """A config with every default filled in.
+
+    Raises:
+        InvalidArgument: a value is out of the engine's range.
+    """
+    given = {field.name: value for field, value in message.ListFields()}
+    if "lora_targets" in given:
+        given["lora_targets"] = tuple(given["lora_targets"])
+    return resolve(given)
+
+
+def config_to_pb(config: TrainingConfig) -> training_run_pb2.TrainingConfig:
+    """A config with every parameter set."""
+    return training_run_pb2.TrainingConfig(**config.as_json())  # type: ignore[arg-type]  # the names are the same
+
+
+def summary_to_pb(summary: TrainingSummary, phase: str) -> training_run_pb2.TrainingSummary:
+    """What a run reached."""
+    return training_run_pb2.TrainingSummary(
+        steps=summary.steps,
+        steps_total=summary.steps_total,
+        tokens=summary.tokens,
+        tokens_per_second=summary.tokens_per_second,
+        loss_first=summary.loss_first,
+        loss_last=summary.loss_last,
+        peak_memory_bytes=summary.peak_memory_bytes,
+        parameters=summary.parameters,
+        trainable_parameters=summary.trainable_parameters,
+        device=summary.device,
+        precision=summary.precision,
+        dropped_rows=summary.dropped_rows,
+        phase=phase,
+    )
+
+
+def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
+    """A run; its model is named once it is there."""
+    return training_run_pb2.TrainingRun(
+        id=run.id,
+        project_id=run.project_id,
+        name=run.name,
+        dataset_version_id=run.dataset_version_id,
+        base_model_id=run.base_model_id,
+        config=config_to_pb(run.config),
+        state=training_run_pb2.TrainingRunState.Value(f"TRAINING_RUN_STATE_{run.state.upper()}"),
+        failure=failure_to_pb(run.failure),
+        job=job_to_pb(run.job),
+        summary=summary_to_pb(run.summary, run.phase),
+        model_id=run.model_id if run.state == "succeeded" else "",
+        create_time=timestamp(run.create_time),
+        update_time=timestamp(run.update_time),
+    )
+
+
+def step_to_pb(step: TrainingStep) -> training_run_pb2.TrainingStep:
+    """A step."""
+    return training_run_pb2.TrainingStep(
+        step=step.step,
+        epoch=step.epoch,
+        loss=step.loss,
+        learning_rate=step.learning_rate,
+        grad_norm=step.grad_norm,
+        tokens=step.tokens,
+        supervised_tokens=step.supervised_tokens,
+        padded_tokens=step.padded_tokens,
+        seconds=step.seconds,
+        memory_bytes=step.memory_bytes,
+        time=timestamp(step.time),
+    )

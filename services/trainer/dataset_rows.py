@@ -1,0 +1,118 @@
+"""The dataset room's side of a run: is the version fit to train on, and its training rows as a file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+import httpx
+
+from services.runtime.errors import FailedPrecondition, InvalidArgument, Unavailable
+from services.runtime.storage import file_info
+from sishu.client import Client
+from sishu.common.v1 import object_pb2
+from sishu.dataset.v1 import dataset_service_pb2 as pb
+from sishu.dataset.v1 import dataset_version_pb2
+
+SPLIT = "train"
+BLOCK = 1 << 20
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+
+
+async def check_version(client: Client, version_id: str, project_id: str) -> str:
+    """Content SHA-256 of a dataset version that can be trained on.
+
+    Raises:
+        InvalidArgument: it belongs to another project.
+        FailedPrecondition: it is not ready, or has no training rows.
+        ApiError: the dataset room does not have it, or is away.
+    """
+    answer = await client.datasets.GetDatasetVersion(pb.GetDatasetVersionRequest(id=version_id))
+    version, field = answer.dataset_version, "training_run.dataset_version_id"
+    if version.project_id != project_id:
+        raise InvalidArgument(
+            "FIELD_INVALID", f"the dataset version {version_id} belongs to another project", field
+        )
+    if version.state != dataset_version_pb2.DATASET_VERSION_STATE_READY:
+        state = dataset_version_pb2.DatasetVersionState.Name(version.state)
+        raise FailedPrecondition(
+            "DATASET_VERSION_NOT_READY",
+            f"dataset version {version.number} is {state.removeprefix('DATASET_VERSION_STATE_').lower()}; "
+            "wait until it is ready, or make another one",
+            field,
+            dataset_version_id=version_id,
+        )
+    if not version.split_counts.get(SPLIT):
+        raise FailedPrecondition(
+            "NO_TRAINING_ROWS",
+            f"dataset version {version.number} has no training rows; make one with a smaller exam share, or "
+            "keep more examples",
+            field,
+            dataset_version_id=version_id,
+        )
+    return version.content_sha256
+
+
+async def fetch_rows(client: Client, version_id: str, path: Path) -> None:
+    """Have the training rows of a version in a file, whole or not at all; one that is there is kept.
+
+    Raises:
+        Unavailable: the bytes do not come, or are not those that were announced.
+        ApiError: the dataset room refuses, or is away.
+    """
+    request = pb.ExportDatasetVersionRequest(
+        id=version_id, format=dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL, split=SPLIT
+    )
+    files = (await client.datasets.ExportDatasetVersion(request)).files
+    if len(files) != 1:
+        raise FailedPrecondition(
+            "EXPORT_UNEXPECTED",
+            f"version {version_id} has its training rows in {len(files)} files; one was expected",
+        )
+    if await asyncio.to_thread(digest_of, path) != files[0].sha256:
+        await download(files[0], path)
+
+
+async def download(source: object_pb2.StoredObject, path: Path) -> None:
+    """Stream an object into a file, which appears when its bytes are complete and right.
+
+    Raises:
+        Unavailable: they are not.
+    """
+    part = path.with_name(f".{path.name}.part")
+    digest = hashlib.sha256()
+    try:
+        # Like the S3 client, this goes to the bucket without asking the environment for a proxy.
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http,
+            http.stream("GET", source.url) as response,
+        ):
+            response.raise_for_status()
+            with await asyncio.to_thread(part.open, "wb") as stream:
+                async for block in response.aiter_bytes(BLOCK):
+                    digest.update(block)
+                    await asyncio.to_thread(stream.write, block)
+                await asyncio.to_thread(os.fsync, stream.fileno())
+    except httpx.HTTPStatusError as error:
+        raise download_failed(source, f"the bucket answered {error.response.status_code}") from error
+    except httpx.HTTPError as error:
+        raise download_failed(source, f"the bucket cannot be reached ({type(error).__name__})") from error
+    if digest.hexdigest() != source.sha256:
+        raise download_failed(source, "other bytes arrived than were announced")
+    part.replace(path)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file; empty when there is none."""
+    return file_info(path).sha256 if path.exists() else ""
+
+
+def download_failed(source: object_pb2.StoredObject, cause: str) -> Unavailable:
+    """The error for rows that did not arrive."""
+    return Unavailable(
+        "DATASET_DOWNLOAD_FAILED",
+        f"{source.name} was not downloaded: {cause}; check the S3 server and try again",
+        name=source.name,
+    )

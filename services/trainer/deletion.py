@@ -1,0 +1,60 @@
+"""Delete models, runs and whole projects: rows first, then objects, then work folders of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.runtime.storage import Storage
+from services.trainer.artifacts import drop_folder
+from services.trainer.store import Store
+
+
+class Deletion:
+    """Deletes for good.
+
+    Args:
+        home: state folder of this machine.
+    """
+
+    def __init__(self, store: Store, storage: Storage, home: Path) -> None:
+        self._store = store
+        self._storage = storage
+        self._home = home
+
+    async def delete_model(self, model_id: str) -> int:
+        """Delete a model; return the number of objects.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: something needs it.
+        """
+        model = await self._store.get_model(model_id)
+        await self._store.delete_model(model_id)
+        return await self._storage.delete_prefix(f"models/{model.project_id}/{model_id}/")
+
+    async def delete_run(self, run_id: str) -> int:
+        """Delete an ended run; its model stays. Return the number of objects.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: it has not ended.
+        """
+        run = await self._store.get_run(run_id)
+        await self._store.delete_run(run_id)
+        await self._drop_folders([run_id])
+        return await self._storage.delete_prefix(run.files_prefix)
+
+    async def delete_project(self, project_id: str) -> tuple[dict[str, int], int]:
+        """Delete all rows and objects of a project, open runs too; return rows by table, and objects."""
+        counts, runs = await self._store.delete_project(project_id)
+        await self._drop_folders(runs)
+        objects = 0
+        for prefix in ("runs", "models"):
+            objects += await self._storage.delete_prefix(f"{prefix}/{project_id}/")
+        return {f"trainer.{table}": count for table, count in counts.items()}, objects
+
+    async def _drop_folders(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            await asyncio.to_thread(drop_folder, self._home / "runs" / run_id)

@@ -1,0 +1,169 @@
+"""What the engine writes into `events.jsonl`, read while it grows and turned into the run's own terms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.trainer.training_runs import TrainingStep, TrainingSummary
+
+FILE_NAME = "events.jsonl"
+BLOCK = 1 << 20
+"""Bytes read at once."""
+
+FACTS = ("versions", "chat_template_sha256", "base_model_sha256", "rows", "truncated_rows", "cutoff_policy")
+"""What is kept of a `started` event, beside what the summary shows."""
+
+Event = dict[str, Any]
+
+
+def read_events(path: Path, offset: int) -> tuple[list[tuple[int, Event]], int]:
+    """Events that begin at `offset` or later, each with its place, and the offset to go on from.
+
+    A last line without its end is left for the next call; a line that a crash tore is passed over.
+    """
+    if not path.exists():
+        return [], offset
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        block = stream.read(BLOCK)
+    whole = block[: block.rfind(b"\n") + 1]
+    # A block without any line end is no event of ours; standing still before it would be for ever.
+    if not whole and len(block) == BLOCK:
+        whole = block
+    events, place = [], offset
+    for line in whole.splitlines(keepends=True):
+        event = parse(line)
+        if event is not None:
+            events.append((place, event))
+        place += len(line)
+    return events, place
+
+
+def parse(line: bytes) -> Event | None:
+    """The event of a line; nothing when the line holds none."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "type" in event else None
+
+
+def steps_of(events: Sequence[tuple[int, Event]]) -> list[TrainingStep]:
+    """The steps among events, by number; of a step that was done twice the later one."""
+    steps = {event["step"]: event for _, event in events if event["type"] == "step"}
+    return [step_of(steps[number]) for number in sorted(steps)]
+
+
+def step_of(event: Event) -> TrainingStep:
+    """A `step` event."""
+    return TrainingStep(
+        step=event["step"],
+        epoch=event["epoch"],
+        loss=event["loss"],
+        learning_rate=event["learning_rate"],
+        grad_norm=event["grad_norm"],
+        tokens=event["tokens"],
+        supervised_tokens=event["supervised_tokens"],
+        padded_tokens=event["padded_tokens"],
+        seconds=event["seconds"],
+        memory_bytes=event["memory_bytes"],
+        time=datetime.fromtimestamp(event["time"], UTC),
+    )
+
+
+@dataclass(frozen=True)
+class EngineFailure:
+    """Why the engine says that it failed."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """What the events say so far.
+
+    Args:
+        fresh_from: place in the file from which on the present process of the engine writes.
+    """
+
+    fresh_from: int = 0
+    summary: TrainingSummary = field(default_factory=TrainingSummary)
+    facts: dict[str, Any] = field(default_factory=dict)
+    failure: EngineFailure | None = None
+    finished: bool = False
+    tokens: int = 0
+    """Real tokens of the present process."""
+    seconds: float = 0.0
+    """Seconds that its steps took."""
+
+    def fresh(self, place: int) -> bool:
+        """Whether an event was written by the present process."""
+        return place >= self.fresh_from
+
+    def after(self, events: Sequence[tuple[int, Event]]) -> RunLog:
+        """What is known after these events."""
+        log = self
+        for place, event in events:
+            log = log._after_one(place, event)
+        return log
+
+    def _after_one(self, place: int, event: Event) -> RunLog:
+        match event["type"]:
+            case "progress":
+                return self._with(phase=event["phase"]) if self.fresh(place) else self
+            case "started":
+                return self._started(event)
+            case "resumed":
+                return self._with(steps=event["step"])
+            case "step":
+                return self._stepped(event, self.fresh(place))
+            case "finished":
+                return replace(self, finished=True)._with(phase="storing")
+            case "failed" if self.fresh(place):
+                return replace(self, failure=EngineFailure(event["reason"], event["message"]))
+            case _:
+                return self
+
+    def _started(self, event: Event) -> RunLog:
+        facts = {name: event[name] for name in FACTS if name in event}
+        shown = (
+            "steps_total",
+            "parameters",
+            "trainable_parameters",
+            "device",
+            "precision",
+            "dropped_rows",
+        )
+        return replace(self, facts=facts)._with(phase="training", **{name: event[name] for name in shown})
+
+    def _stepped(self, event: Event, fresh: bool) -> RunLog:
+        tokens = self.tokens + fresh * event["tokens"]
+        seconds = self.seconds + fresh * event["seconds"]
+        first = event["loss"] if event["step"] == 1 else self.summary.loss_first
+        return replace(self, tokens=tokens, seconds=seconds)._with(
+            steps=event["step"],
+            loss_first=first,
+            loss_last=event["loss"],
+            peak_memory_bytes=max(self.summary.peak_memory_bytes, event["memory_bytes"]),
+            tokens_per_second=tokens / seconds if seconds else 0.0,
+            phase="training",
+        )
+
+    def _with(self, **changes: Any) -> RunLog:
+        return replace(self, summary=replace(self.summary, **changes))
+
+
+def progress_text(summary: TrainingSummary) -> str:
+    """What a run does now, in a few words."""
+    if summary.phase != "training" or not summary.steps:
+        return summary.phase
+    return (
+        f"step {summary.steps}/{summary.steps_total}, loss {summary.loss_last:.4g}, "
+        f"{summary.tokens_per_second:.0f} tokens/s"
+    )

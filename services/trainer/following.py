@@ -1,0 +1,127 @@
+"""Follow the engine: its events become rows, metrics and words, while it works and after it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from services.runtime.errors import DeadlineExceeded, FailedPrecondition, NotFound
+from services.runtime.jobs import ItemClosed
+from services.trainer.engine_events import FILE_NAME, Event, RunLog, progress_text, read_events, steps_of
+from services.trainer.guarding import AWAY, patiently
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.store import Store
+from services.trainer.training_runs import TrainingRun
+
+POLL_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Follower:
+    """Stores what the engine of a run reports.
+
+    The file is the buffer: while Postgres is away nothing is read on, and nothing is lost.
+
+    Args:
+        run: the run.
+        work: its work folder.
+        fresh_from: size of the events file before this engine was started.
+        store: where steps go.
+        metrics: where steps of this engine are counted.
+        say: takes a line for people.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: TrainingRun,
+        work: Path,
+        fresh_from: int,
+        store: Store,
+        metrics: TrainerMetrics,
+        say: Callable[[str], None],
+    ) -> None:
+        self._run = run
+        self._path = work / FILE_NAME
+        self._offset = 0
+        self._store = store
+        self._metrics = metrics
+        self._say = say
+        self.log = RunLog(fresh_from)
+
+    async def until_exit(self, process: Process, silence_seconds: float) -> None:
+        """Follow until the engine has ended. Postgres may be away meanwhile.
+
+        Raises:
+            FailedPrecondition: the base model is another one than when the run was created.
+            ItemClosed: the run was deleted.
+            DeadlineExceeded: the engine wrote nothing for `silence_seconds`.
+        """
+        loop = asyncio.get_running_loop()
+        size, grown_at = -1, loop.time()
+        while process.returncode is None:
+            try:
+                await self.catch_up()
+            except AWAY as error:
+                log.warning("steps_not_stored", run_id=self._run.id, error=str(error))
+            if size != (size := size_of(self._path)):
+                grown_at = loop.time()
+            elif loop.time() - grown_at > silence_seconds:
+                raise DeadlineExceeded(
+                    "ENGINE_SILENT",
+                    f"the engine wrote no event for {silence_seconds:.0f} s; it is started again",
+                )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), POLL_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        """Store what the ended engine said last; Postgres may be away for `seconds`."""
+        await patiently(self.catch_up, seconds)
+
+    async def catch_up(self) -> None:
+        """Store everything that the file holds by now."""
+        while True:
+            events, offset = await asyncio.to_thread(read_events, self._path, self._offset)
+            if offset == self._offset:
+                return
+            after, steps = self.log.after(events), steps_of(events)
+            check_base(self._run, after)
+            try:
+                await self._store.save_progress(self._run.id, after, steps)
+            except NotFound:
+                raise ItemClosed from None
+            # Only now: what was not stored is read again.
+            self.log, self._offset = after, offset
+            self._observe(events)
+            self._say(progress_text(after.summary))
+
+    def _observe(self, events: Sequence[tuple[int, Event]]) -> None:
+        for step in steps_of([(place, event) for place, event in events if self.log.fresh(place)]):
+            self._metrics.observe(step)
+
+
+def size_of(path: Path) -> int:
+    """Bytes in a file; 0 when there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def check_base(run: TrainingRun, seen: RunLog) -> None:
+    """Hold the base model that the engine loaded against the one that the run was created with.
+
+    Raises:
+        FailedPrecondition: it is another one.
+    """
+    loaded = seen.facts.get("base_model_sha256", run.base_model_sha256)
+    if loaded != run.base_model_sha256:
+        raise FailedPrecondition(
+            "BASE_MODEL_CHANGED",
+            f"the base model's weights are not those that were registered (SHA-256 {loaded[:12]}…, not "
+            f"{run.base_model_sha256[:12]}…); register the model again and start a new run",
+            base_model_id=run.base_model_id,
+        )

@@ -1,0 +1,159 @@
+"""The services of the trainer room: one thin method an rpc."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from services.runtime.convert import stored_object
+from services.runtime.interceptors import Context
+from services.runtime.pages import page_request
+from services.runtime.storage import Storage
+from services.trainer.convert import model_kind, model_to_pb, run_to_pb, step_to_pb, training_config
+from services.trainer.dataset_rows import check_version
+from services.trainer.deletion import Deletion
+from services.trainer.models import ModelFile, check_name, check_new_model, check_trainable
+from services.trainer.store import Store
+from services.trainer.training_runs import NewRun
+from services.trainer.watching import watch_run
+from sishu.client import Client
+from sishu.common.v1 import object_pb2
+from sishu.trainer.v1 import model_service_pb2 as model_pb
+from sishu.trainer.v1 import training_run_pb2
+from sishu.trainer.v1 import training_service_pb2 as run_pb
+from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceServicer
+from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceServicer
+
+
+class ModelServicer(ModelServiceServicer):
+    """Models."""
+
+    def __init__(self, store: Store, storage: Storage, deletion: Deletion) -> None:
+        self._store = store
+        self._storage = storage
+        self._deletion = deletion
+
+    async def CreateModel(
+        self, request: model_pb.CreateModelRequest, context: Context
+    ) -> model_pb.CreateModelResponse:
+        wanted = request.model
+        check_new_model(wanted.name, wanted.source)
+        model = await self._store.create_model(
+            wanted.project_id, wanted.name, wanted.source, request.request_id
+        )
+        return model_pb.CreateModelResponse(model=model_to_pb(model))
+
+    async def GetModel(
+        self, request: model_pb.GetModelRequest, context: Context
+    ) -> model_pb.GetModelResponse:
+        return model_pb.GetModelResponse(model=model_to_pb(await self._store.get_model(request.id)))
+
+    async def ListModels(
+        self, request: model_pb.ListModelsRequest, context: Context
+    ) -> model_pb.ListModelsResponse:
+        filters = (request.project_id, model_kind(request.kind), request.name)
+        wanted = page_request(request.page_size, request.page_token, *filters)
+        page = await self._store.list_models(wanted, *filters)
+        return model_pb.ListModelsResponse(
+            models=map(model_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def GetModelFiles(
+        self, request: model_pb.GetModelFilesRequest, context: Context
+    ) -> model_pb.GetModelFilesResponse:
+        model = await self._store.get_model(request.id)
+        files = await self._store.list_model_files(model.id)
+        return model_pb.GetModelFilesResponse(files=[await self._link(file) for file in files])
+
+    async def DeleteModel(
+        self, request: model_pb.DeleteModelRequest, context: Context
+    ) -> model_pb.DeleteModelResponse:
+        return model_pb.DeleteModelResponse(deleted_objects=await self._deletion.delete_model(request.id))
+
+    async def _link(self, file: ModelFile) -> object_pb2.StoredObject:
+        link = await self._storage.link_to_get(file.key, file.name.rsplit("/", 1)[-1])
+        return stored_object(file.name, file.key, file.size_bytes, file.sha256, link)
+
+
+class TrainingServicer(TrainingServiceServicer):
+    """Training runs.
+
+    Args:
+        code_version: version of the code that trains.
+    """
+
+    def __init__(self, store: Store, client: Client, deletion: Deletion, code_version: str) -> None:
+        self._store = store
+        self._client = client
+        self._deletion = deletion
+        self._code_version = code_version
+
+    async def CreateTrainingRun(
+        self, request: run_pb.CreateTrainingRunRequest, context: Context
+    ) -> run_pb.CreateTrainingRunResponse:
+        first = await self._store.first_answer("CreateTrainingRun", request.request_id)
+        if first:
+            run = await self._store.get_run(first)
+        else:
+            run = await self._store.create_run(await self._checked(request.training_run), request.request_id)
+        return run_pb.CreateTrainingRunResponse(training_run=run_to_pb(run))
+
+    async def GetTrainingRun(
+        self, request: run_pb.GetTrainingRunRequest, context: Context
+    ) -> run_pb.GetTrainingRunResponse:
+        return run_pb.GetTrainingRunResponse(training_run=run_to_pb(await self._store.get_run(request.id)))
+
+    async def ListTrainingRuns(
+        self, request: run_pb.ListTrainingRunsRequest, context: Context
+    ) -> run_pb.ListTrainingRunsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.project_id)
+        page = await self._store.list_runs(wanted, request.project_id)
+        return run_pb.ListTrainingRunsResponse(
+            training_runs=map(run_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ListTrainingSteps(
+        self, request: run_pb.ListTrainingStepsRequest, context: Context
+    ) -> run_pb.ListTrainingStepsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.training_run_id)
+        run = await self._store.get_run(request.training_run_id)
+        page = await self._store.list_steps(wanted, run.id)
+        return run_pb.ListTrainingStepsResponse(
+            training_steps=map(step_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def WatchTrainingRun(
+        self, request: run_pb.WatchTrainingRunRequest, context: Context
+    ) -> AsyncIterator[run_pb.WatchTrainingRunResponse]:
+        async for run, steps in watch_run(self._store, request.id, request.after_step):
+            yield run_pb.WatchTrainingRunResponse(
+                training_run=run_to_pb(run), training_steps=map(step_to_pb, steps)
+            )
+
+    async def DeleteTrainingRun(
+        self, request: run_pb.DeleteTrainingRunRequest, context: Context
+    ) -> run_pb.DeleteTrainingRunResponse:
+        return run_pb.DeleteTrainingRunResponse(deleted_objects=await self._deletion.delete_run(request.id))
+
+    async def DeleteProjectData(
+        self, request: run_pb.DeleteProjectDataRequest, context: Context
+    ) -> run_pb.DeleteProjectDataResponse:
+        rows, objects = await self._deletion.delete_project(request.project_id)
+        return run_pb.DeleteProjectDataResponse(deleted_rows=rows, deleted_objects=objects)
+
+    async def _checked(self, wanted: training_run_pb2.TrainingRun) -> NewRun:
+        """The run to queue, held against model and dataset version."""
+        check_name(wanted.name, "training_run.name")
+        config = training_config(wanted.config)
+        base = await self._store.get_model(wanted.base_model_id)
+        check_trainable(base, wanted.project_id)
+        content_sha256 = await check_version(self._client, wanted.dataset_version_id, wanted.project_id)
+        return NewRun(
+            wanted.project_id,
+            wanted.name,
+            wanted.dataset_version_id,
+            content_sha256,
+            base.id,
+            base.sha256,
+            config,
+            self._code_version,
+        )

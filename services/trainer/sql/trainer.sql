@@ -1,0 +1,168 @@
+-- name: request_resource
+SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2
+
+-- name: insert_model
+INSERT INTO models (id, project_id, name, kind, source, base_model_id, training_run_id, job_id, architecture,
+                    parameters, sha256, chat_template_sha256, context_length, size_bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (project_id, name) DO NOTHING
+RETURNING id
+
+-- name: select_models
+-- One by its id, or a page of a project.
+SELECT models.id, models.project_id, name, models.kind, source, base_model_id, training_run_id, architecture,
+       parameters, sha256, chat_template_sha256, context_length, size_bytes, models.create_time,
+       to_jsonb(job) AS job, item.failure AS job_failure
+FROM models
+LEFT JOIN job_view AS job ON job.id = models.job_id
+LEFT JOIN LATERAL (SELECT failure FROM job_items WHERE job_id = models.job_id AND state = 'failed'
+                   ORDER BY id LIMIT 1) AS item ON true
+WHERE ($1::uuid IS NULL OR models.id = $1)
+  AND ($2::uuid IS NULL OR models.project_id = $2)
+  AND ($3::model_kind IS NULL OR models.kind = $3)
+  AND ($4::text = '' OR name = $4)
+  AND ($5::uuid IS NULL OR models.id < $5)
+ORDER BY models.id DESC
+LIMIT $6
+
+-- name: set_described
+UPDATE models
+SET architecture = $2, parameters = $3, sha256 = $4, chat_template_sha256 = $5, context_length = $6
+WHERE id = $1
+
+-- name: lock_model
+SELECT job_id FROM models WHERE id = $1 FOR UPDATE
+
+-- name: share_model
+SELECT id FROM models WHERE id = $1 FOR SHARE
+
+-- name: uses_of_model
+SELECT (SELECT count(*) FROM models WHERE base_model_id = $1) AS adapters,
+       (SELECT count(*) FROM training_runs JOIN jobs ON jobs.id = training_runs.job_id
+        WHERE base_model_id = $1 AND jobs.state IN ('pending', 'running')) AS runs
+
+-- name: delete_model
+DELETE FROM models WHERE id = $1
+
+-- name: delete_job
+DELETE FROM jobs WHERE id = $1
+
+-- name: insert_model_files
+INSERT INTO model_files (model_id, name, key, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
+
+-- name: list_model_files
+SELECT name, key, size_bytes, sha256 FROM model_files WHERE model_id = $1 ORDER BY name
+
+-- name: insert_run
+INSERT INTO training_runs (id, project_id, name, dataset_version_id, dataset_sha256, base_model_id,
+                           base_model_sha256, config, job_id, model_id, code_version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: select_runs
+-- One by its id, or a page of a project.
+SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_sha256, base_model_id, base_model_sha256,
+       config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
+       loss_first, loss_last, peak_memory_bytes, parameters, trainable_parameters, device, precision,
+       dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
+       to_jsonb(job) AS job, item.failure AS job_failure
+FROM training_runs AS run
+JOIN job_view AS job ON job.id = run.job_id
+LEFT JOIN LATERAL (SELECT failure FROM job_items WHERE job_id = run.job_id AND state = 'failed'
+                   ORDER BY id LIMIT 1) AS item ON true
+WHERE ($1::uuid IS NULL OR run.id = $1)
+  AND ($2::uuid IS NULL OR run.project_id = $2)
+  AND ($3::uuid IS NULL OR run.id < $3)
+ORDER BY run.id DESC
+LIMIT $4
+
+-- name: count_runs
+SELECT CASE WHEN jobs.state = 'pending' OR (jobs.state = 'running' AND run.phase = 'waiting') THEN 'queued'
+            ELSE jobs.state::text END AS state, count(*) AS runs
+FROM training_runs AS run JOIN jobs ON jobs.id = run.job_id
+GROUP BY 1
+
+-- name: set_phase
+UPDATE training_runs SET phase = $2, update_time = now() WHERE id = $1
+
+-- name: set_summary
+UPDATE training_runs
+SET phase = $2, steps = $3, steps_total = $4, tokens_per_second = $5, loss_first = $6, loss_last = $7,
+    peak_memory_bytes = $8, parameters = $9, trainable_parameters = $10, device = $11, precision = $12,
+    dropped_rows = $13, engine = $14, update_time = now()
+WHERE id = $1
+
+-- name: upsert_steps
+-- A step that is done again after a resume replaces the one before; the run's tokens follow.
+WITH given AS (
+    SELECT * FROM unnest($2::integer[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[],
+                         $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[], $12::timestamptz[])
+        AS step (step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens,
+                 seconds, memory_bytes, time)
+), replaced AS (
+    SELECT coalesce(sum(tokens), 0) AS tokens FROM training_steps
+    WHERE run_id = $1 AND step IN (SELECT step FROM given)
+), stored AS (
+    INSERT INTO training_steps (run_id, step, epoch, loss, learning_rate, grad_norm, tokens,
+                                supervised_tokens, padded_tokens, seconds, memory_bytes, time)
+    SELECT $1, given.* FROM given
+    ON CONFLICT (run_id, step) DO UPDATE
+    SET epoch = EXCLUDED.epoch, loss = EXCLUDED.loss, learning_rate = EXCLUDED.learning_rate,
+        grad_norm = EXCLUDED.grad_norm, tokens = EXCLUDED.tokens,
+        supervised_tokens = EXCLUDED.supervised_tokens, padded_tokens = EXCLUDED.padded_tokens,
+        seconds = EXCLUDED.seconds, memory_bytes = EXCLUDED.memory_bytes, time = EXCLUDED.time
+)
+UPDATE training_runs
+SET tokens = training_runs.tokens + (SELECT coalesce(sum(tokens), 0) FROM given) - replaced.tokens
+FROM replaced
+WHERE id = $1
+
+-- name: list_steps
+SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
+       memory_bytes, time
+FROM training_steps
+WHERE run_id = $1 AND step > $2
+ORDER BY step
+LIMIT $3
+
+-- name: lock_run
+SELECT jobs.id AS job_id, jobs.state AS job_state
+FROM training_runs JOIN jobs ON jobs.id = training_runs.job_id
+WHERE training_runs.id = $1
+FOR UPDATE
+
+-- name: delete_run
+DELETE FROM training_runs WHERE id = $1
+
+-- name: list_run_ids
+SELECT id FROM training_runs WHERE project_id = $1
+
+-- name: delete_project
+-- The statements of one query see the same rows, so the counts are those before the cascade.
+WITH steps AS (
+    SELECT count(*) FROM training_steps JOIN training_runs ON id = run_id WHERE project_id = $1
+), files AS (
+    SELECT count(*) FROM model_files JOIN models ON id = model_id WHERE project_id = $1
+), runs AS (
+    DELETE FROM training_runs WHERE project_id = $1 RETURNING id
+), models AS (
+    DELETE FROM models WHERE project_id = $1 RETURNING id
+)
+SELECT (SELECT count(*) FROM runs) AS training_runs, (SELECT * FROM steps) AS training_steps,
+       (SELECT count(*) FROM models) AS models, (SELECT * FROM files) AS model_files
+
+-- name: drop_stale_leases
+-- After a restart of Postgres nobody could send a heartbeat for a while, and nobody is to lose a device for it.
+DELETE FROM device_leases
+WHERE heartbeat_time < now() - make_interval(secs => $1)
+  AND pg_postmaster_start_time() < now() - make_interval(secs => $1)
+
+-- name: take_lease
+INSERT INTO device_leases (host, device, run_id, holder) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
+RETURNING holder
+
+-- name: renew_lease
+UPDATE device_leases SET heartbeat_time = now() WHERE holder = $1 RETURNING holder
+
+-- name: release_lease
+DELETE FROM device_leases WHERE holder = $1 RETURNING holder

@@ -1,0 +1,320 @@
+"""Every SQL statement about models and training runs, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.runtime.base_models import BaseModelInfo
+from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from services.runtime.ids import new_id
+from services.runtime.jobs import ENDED, Failure, Job, Jobs, NewItem
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+from services.trainer.engine_events import RunLog
+from services.trainer.models import Model, ModelFile, digest_of
+from services.trainer.training_config import TrainingConfig
+from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep, TrainingSummary
+
+SQL = Statements(Path(__file__).parent / "sql" / "trainer.sql")
+
+SUMMARY = tuple(field.name for field in fields(TrainingSummary))
+TIMES = ("create_time", "update_time", "end_time")
+
+
+class Store:
+    """The tables of the trainer room, leases left out."""
+
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
+        self.pool = pool
+        self.jobs = jobs
+
+    async def create_model(self, project_id: str, name: str, source: str, request_id: str) -> Model:
+        """Register a base model with the job that prepares it; the same request id gives the first answer.
+
+        Raises:
+            AlreadyExists: the project has a model of that name.
+        """
+        async with transaction(self.pool) as connection:
+            new, job_id = new_id(), new_id()
+            model_id = await claim_request(connection, "CreateModel", request_id, new)
+            if model_id == new:
+                values = (new, project_id, name, "base", source, None, None, job_id, "", 0, "", "", 0, 0)
+                if await connection.fetchval(SQL.insert_model, *values) is None:
+                    raise AlreadyExists(
+                        "MODEL_NAME_TAKEN",
+                        f"the project has a model named {name!r}; use another name",
+                        "model.name",
+                        name=name,
+                    )
+                items = [NewItem("prepare_model", new, new)]
+                await self.jobs.create(
+                    connection, "prepare_model", items, project_id=project_id, resource_id=new, job_id=job_id
+                )
+        return await self.get_model(model_id)
+
+    async def get_model(self, model_id: str) -> Model:
+        """One model.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.select_models, model_id, None, None, "", None, 1)
+        if row is None:
+            raise model_not_found(model_id)
+        return model_of(row)
+
+    async def list_models(
+        self, page: PageRequest, project_id: str, kind: str | None, name: str
+    ) -> Page[Model]:
+        """Models of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.select_models, None, project_id, kind, name, after, page.limit)
+        return page_of([model_of(row) for row in rows], page, lambda model: (model.id,))
+
+    async def set_described(self, connection: Connection, model_id: str, info: BaseModelInfo) -> None:
+        """Store the facts about a base model."""
+        await connection.execute(
+            SQL.set_described,
+            model_id,
+            info.architecture,
+            info.parameters,
+            info.sha256,
+            info.chat_template_sha256,
+            info.context_length,
+        )
+
+    async def list_model_files(self, model_id: str) -> list[ModelFile]:
+        """The stored files of a model by name."""
+        return [ModelFile(**row) for row in await self.pool.fetch(SQL.list_model_files, model_id)]
+
+    async def insert_adapter(
+        self, connection: Connection, run: TrainingRun, base: Model, log: RunLog, files: Sequence[ModelFile]
+    ) -> None:
+        """Add the adapter that a run made, under the run's name, or one that has the run's id in it."""
+        for name in (run.name, f"{run.name}-{run.id}"):
+            inserted = await connection.fetchval(
+                SQL.insert_model,
+                run.model_id,
+                run.project_id,
+                name,
+                "adapter",
+                "",
+                base.id,
+                run.id,
+                None,
+                base.architecture,
+                log.summary.trainable_parameters,
+                digest_of(files),
+                log.facts.get("chat_template_sha256", base.chat_template_sha256),
+                base.context_length,
+                sum(file.size_bytes for file in files),
+            )
+            if inserted:
+                break
+        await connection.executemany(
+            SQL.insert_model_files, [(run.model_id, *astuple(file)) for file in files]
+        )
+
+    async def delete_model(self, model_id: str) -> None:
+        """Delete a model's rows, and cancel its job.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: a queued or running training, or an adapter, needs it.
+        """
+        async with transaction(self.pool) as connection:
+            row = await connection.fetchrow(SQL.lock_model, model_id)
+            if row is None:
+                raise model_not_found(model_id)
+            uses = await connection.fetchrow(SQL.uses_of_model, model_id)
+            if uses and any(uses.values()):
+                raise FailedPrecondition(
+                    "MODEL_IN_USE",
+                    f"{uses['adapters']} adapters and {uses['runs']} open training runs need the model; "
+                    "delete or cancel them first",
+                    model_id=model_id,
+                )
+            await connection.execute(SQL.delete_model, model_id)
+            await connection.execute(SQL.delete_job, row["job_id"])
+
+    async def first_answer(self, method: str, request_id: str) -> str | None:
+        """The resource that a request id made before, if it did."""
+        if not request_id:
+            return None
+        resource_id: str | None = await self.pool.fetchval(SQL.request_resource, method, request_id)
+        return resource_id
+
+    async def create_run(self, new: NewRun, request_id: str) -> TrainingRun:
+        """Queue a run; the same request id gives the first answer.
+
+        Raises:
+            NotFound: the base model was deleted meanwhile.
+        """
+        async with transaction(self.pool) as connection:
+            fresh, job_id = new_id(), new_id()
+            run_id = await claim_request(connection, "CreateTrainingRun", request_id, fresh)
+            if run_id == fresh:
+                if await connection.fetchval(SQL.share_model, new.base_model_id) is None:
+                    raise model_not_found(new.base_model_id)
+                await self._insert_run(connection, run_id, new, job_id)
+        return await self.get_run(run_id)
+
+    async def _insert_run(self, connection: Connection, run_id: str, new: NewRun, job_id: str) -> None:
+        await connection.execute(
+            SQL.insert_run,
+            run_id,
+            new.project_id,
+            new.name,
+            new.dataset_version_id,
+            new.dataset_sha256,
+            new.base_model_id,
+            new.base_model_sha256,
+            new.config.as_json(),
+            job_id,
+            new_id(),
+            new.code_version,
+        )
+        items = [NewItem("train", run_id, run_id)]
+        await self.jobs.create(
+            connection, "train", items, project_id=new.project_id, resource_id=run_id, job_id=job_id
+        )
+
+    async def get_run(self, run_id: str) -> TrainingRun:
+        """One run.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.select_runs, run_id, None, None, 1)
+        if row is None:
+            raise run_not_found(run_id)
+        return run_of(row)
+
+    async def list_runs(self, page: PageRequest, project_id: str) -> Page[TrainingRun]:
+        """Runs of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.select_runs, None, project_id, after, page.limit)
+        return page_of([run_of(row) for row in rows], page, lambda run: (run.id,))
+
+    async def count_runs(self) -> dict[str, int]:
+        """Number of runs by state."""
+        return {row["state"]: row["runs"] for row in await self.pool.fetch(SQL.count_runs)}
+
+    async def list_steps(self, page: PageRequest, run_id: str) -> Page[TrainingStep]:
+        """Steps of a run by number."""
+        after = int(page.after[0]) if page.after else 0
+        rows = await self.steps_after(run_id, after, page.limit)
+        return page_of(rows, page, lambda step: (step.step,))
+
+    async def steps_after(self, run_id: str, step: int, limit: int) -> list[TrainingStep]:
+        """The next steps of a run after one, by number."""
+        return [TrainingStep(**row) for row in await self.pool.fetch(SQL.list_steps, run_id, step, limit)]
+
+    async def set_phase(self, run_id: str, phase: str) -> None:
+        """Say what a run does now."""
+        await self.pool.execute(SQL.set_phase, run_id, phase)
+
+    async def save_progress(self, run_id: str, log: RunLog, steps: Sequence[TrainingStep]) -> None:
+        """Store steps, of which a number stands once in the call, and what the run reached with them.
+
+        Raises:
+            NotFound: the run was deleted meanwhile.
+        """
+        columns = zip(*map(astuple, steps), strict=True) if steps else ()
+        one = log.summary
+        async with transaction(self.pool) as connection:
+            status = await connection.execute(
+                SQL.set_summary,
+                run_id,
+                one.phase,
+                one.steps,
+                one.steps_total,
+                one.tokens_per_second,
+                one.loss_first,
+                one.loss_last,
+                one.peak_memory_bytes,
+                one.parameters,
+                one.trainable_parameters,
+                one.device,
+                one.precision,
+                one.dropped_rows,
+                log.facts,
+            )
+            if status != "UPDATE 1":
+                raise run_not_found(run_id)
+            if steps:
+                await connection.execute(SQL.upsert_steps, run_id, *columns)
+
+    async def delete_run(self, run_id: str) -> None:
+        """Delete an ended run with its steps and its job.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: it has not ended.
+        """
+        async with transaction(self.pool) as connection:
+            row = await connection.fetchrow(SQL.lock_run, run_id)
+            if row is None:
+                raise run_not_found(run_id)
+            if row["job_state"] not in ENDED:
+                raise FailedPrecondition(
+                    "TRAINING_RUN_ACTIVE",
+                    f"the run is {row['job_state']}; cancel its job {row['job_id']} first",
+                    job_id=row["job_id"],
+                )
+            await connection.execute(SQL.delete_run, run_id)
+            await connection.execute(SQL.delete_job, row["job_id"])
+
+    async def delete_project(self, project_id: str) -> tuple[dict[str, int], list[str]]:
+        """Delete all rows of a project; return their number by table, and the ids of the runs."""
+        async with transaction(self.pool) as connection:
+            runs = await connection.fetch(SQL.list_run_ids, project_id)
+            counts = await connection.fetchrow(SQL.delete_project, project_id)
+            await self.jobs.delete_project(connection, project_id)
+        assert counts is not None  # noqa: S101  # counts always come back
+        return dict(counts), [row["id"] for row in runs]
+
+
+def job_of(values: dict[str, Any] | None) -> Job | None:
+    """A job as `to_jsonb` writes it; nothing for nothing."""
+    if values is None:
+        return None
+    times = {name: datetime.fromisoformat(values[name]) for name in TIMES if values[name]}
+    return Job(**{**values, **times})
+
+
+def failure_of(values: dict[str, Any] | None) -> Failure | None:
+    """A stored failure; nothing for nothing."""
+    return Failure(**values) if values else None
+
+
+def model_of(row: asyncpg.Record) -> Model:
+    """A row of `select_models`."""
+    return Model(**{**row, "job": job_of(row["job"]), "job_failure": failure_of(row["job_failure"])})
+
+
+def run_of(row: asyncpg.Record) -> TrainingRun:
+    """A row of `select_runs`."""
+    values: dict[str, Any] = {name: value for name, value in row.items() if name not in SUMMARY}
+    values["summary"] = TrainingSummary(**{name: row[name] for name in SUMMARY})
+    values["config"] = TrainingConfig.of_json(row["config"])
+    values["job"] = job_of(row["job"])
+    values["job_failure"] = failure_of(row["job_failure"])
+    return TrainingRun(**values)
+
+
+def model_not_found(model_id: str) -> NotFound:
+    """The error for a model that is not there."""
+    return NotFound("MODEL_NOT_FOUND", f"there is no model {model_id}", model_id=model_id)
+
+
+def run_not_found(run_id: str) -> NotFound:
+    """The error for a run that is not there."""
+    return NotFound("TRAINING_RUN_NOT_FOUND", f"there is no training run {run_id}", run_id=run_id)

@@ -1,0 +1,138 @@
+"""How to train: the defaults, their limits, and the engine's spec file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from services.runtime.errors import InvalidArgument
+from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
+
+LIMITS = {
+    field.name: (field.metadata["low"], field.metadata["high"])
+    for field in fields(TrainSpec)
+    if "low" in field.metadata
+}
+"""Smallest and largest value that the engine takes, by the name that field and spec share."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Every parameter of a run. Names and meaning are those of the contract and of the engine's spec."""
+
+    epochs: float = 3.0
+    """Passes over the data."""
+    max_steps: int = 0
+    """Most optimizer steps; 0 means no limit."""
+    learning_rate: float = 1e-3
+    """Peak learning rate; LoRA on a small model wants a high one."""
+    schedule: str = "cosine"
+    """`cosine`, `linear` or `constant`."""
+    warmup_ratio: float = 0.05
+    """Share of the steps over which the learning rate rises."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    lora_rank: int = 16
+    """Rank of the LoRA matrices."""
+    lora_alpha: int = 32
+    """LoRA scale: the update is multiplied by alpha / rank."""
+    lora_dropout: float = 0.0
+    """Dropout on the LoRA input."""
+    lora_targets: tuple[str, ...] = ()
+    """Modules that get LoRA matrices; none means every linear layer but the head."""
+    batch_tokens: int = 1024
+    """Token budget of a micro-batch, padding included."""
+    accumulation: int = 1
+    """Micro-batches per optimizer step."""
+    cutoff_length: int = 2048
+    """Longest row in tokens."""
+    precision: str = "auto"
+    """`auto`, `bf16` or `fp32`."""
+    seed: int = 42
+    """Seed of data order and initial weights."""
+    checkpoint_steps: int = 50
+    """Steps between checkpoints."""
+    gradient_checkpointing: bool = False
+    """Whether activations are computed again in the backward pass."""
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
+        """The config that `as_json` wrote."""
+        targets = values["lora_targets"]
+        assert isinstance(targets, list)  # noqa: S101  # as_json writes a list
+        return cls(**{**values, "lora_targets": tuple(targets)})  # type: ignore[arg-type]
+
+    def as_json(self) -> dict[str, object]:
+        """As a jsonb value."""
+        return {**asdict(self), "lora_targets": list(self.lora_targets)}
+
+
+def resolve(given: Mapping[str, object]) -> TrainingConfig:
+    """Fill what was not given with the defaults; alpha follows the rank.
+
+    Raises:
+        InvalidArgument: a value is out of the engine's range; the message names the field.
+    """
+    config = TrainingConfig(**given)  # type: ignore[arg-type]
+    if "lora_alpha" not in given:
+        config = TrainingConfig(**{**given, "lora_alpha": 2 * config.lora_rank})  # type: ignore[arg-type]
+    for name, value in asdict(config).items():
+        if name in LIMITS:
+            check_range(name, value)
+    return config
+
+
+def check_range(name: str, value: float) -> None:
+    """Hold a number against the engine's range.
+
+    Raises:
+        InvalidArgument: it is outside.
+    """
+    low, high = LIMITS[name]
+    if not low <= value <= high:
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            f"config.{name} must be from {low:g} to {high:g}, not {value:g}",
+            f"training_run.config.{name}",
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens on this machine: folders, device, threads."""
+
+    work: Path
+    base_model: Path
+    train_file: Path
+    device: str
+    threads: int
+
+
+def spec_of(run_id: str, config: TrainingConfig, base_model_name: str, place: Place) -> dict[str, object]:
+    """The engine's spec."""
+    return {
+        **config.as_json(),
+        "lora_targets": list(config.lora_targets) or ALL_LINEAR,
+        "run_id": run_id,
+        "base_model": str(place.base_model),
+        "base_model_name": base_model_name,
+        "train_file": str(place.train_file),
+        "output_dir": str(place.work),
+        "device": place.device,
+        "threads": place.threads,
+    }
+
+
+def write_spec(path: Path, spec: Mapping[str, object]) -> None:
+    """Write the spec whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        json.dump(spec, stream, ensure_ascii=False, indent=2)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

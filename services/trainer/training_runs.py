@@ -1,0 +1,113 @@
+"""Training runs: one training of a model on a dataset version, and what was measured in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.runtime.jobs import Failure, Job
+from services.trainer.training_config import TrainingConfig
+
+WAITING = "waiting"
+"""Phase of a run that has no device."""
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What the engine measured in one optimizer step; loss in nats per supervised token."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    supervised_tokens: int
+    padded_tokens: int
+    seconds: float
+    memory_bytes: int
+    time: datetime
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a run reached so far."""
+
+    steps: int = 0
+    steps_total: int = 0
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    loss_first: float = 0.0
+    loss_last: float = 0.0
+    peak_memory_bytes: int = 0
+    parameters: int = 0
+    trainable_parameters: int = 0
+    device: str = ""
+    precision: str = ""
+    dropped_rows: int = 0
+    phase: str = ""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to queue, with its lineage: what it trains on and which code does it."""
+
+    project_id: str
+    name: str
+    dataset_version_id: str
+    dataset_sha256: str
+    base_model_id: str
+    base_model_sha256: str
+    config: TrainingConfig
+    code_version: str
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One run. `model_id` is the id that its adapter has, once there is one."""
+
+    id: str
+    project_id: str
+    name: str
+    dataset_version_id: str
+    dataset_sha256: str
+    base_model_id: str
+    base_model_sha256: str
+    config: TrainingConfig
+    model_id: str
+    code_version: str
+    summary: TrainingSummary
+    create_time: datetime
+    update_time: datetime
+    job: Job
+    job_failure: Failure | None
+    engine: Mapping[str, object] = field(default_factory=dict)
+    """What the engine said of itself: versions, and SHA-256 of chat template and base model."""
+
+    @property
+    def state(self) -> str:
+        """`queued`, `running`, `succeeded`, `failed` or `cancelled`, as the job says."""
+        if self.job.state == "pending" or (self.job.state == "running" and self.summary.phase == WAITING):
+            return "queued"
+        return self.job.state
+
+    @property
+    def phase(self) -> str:
+        """What the engine does now; empty when the run has ended."""
+        return "" if self.job.ended else self.summary.phase
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it failed; nothing unless it did."""
+        return self.job_failure if self.state == "failed" else None
+
+    @property
+    def files_prefix(self) -> str:
+        """Where the bucket keeps the run's own files."""
+        return f"runs/{self.project_id}/{self.id}/"
+
+    @property
+    def model_prefix(self) -> str:
+        """Where the bucket keeps the files of the adapter."""
+        return f"models/{self.project_id}/{self.model_id}/"

@@ -1,0 +1,37 @@
+"""Watch a run: what it is now, and its steps as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from services.trainer.store import Store
+from services.trainer.training_runs import TrainingRun, TrainingStep
+
+WATCH_SECONDS = 0.25
+MOST_STEPS = 1000
+
+
+async def watch_run(
+    store: Store, run_id: str, after_step: int
+) -> AsyncIterator[tuple[TrainingRun, list[TrainingStep]]]:
+    """The run at once with the steps after `after_step`, then after each change, until it has ended.
+
+    The caller's deadline ends the wait.
+
+    Raises:
+        NotFound: there is no such run, or it was deleted.
+    """
+    seen: TrainingRun | None = None
+    while True:
+        # The run first: when it has ended, the steps read after it are all there are.
+        run = await store.get_run(run_id)
+        steps = await store.steps_after(run_id, after_step, MOST_STEPS)
+        if steps or run != seen:
+            yield run, steps
+            seen, after_step = run, steps[-1].step if steps else after_step
+        if len(steps) == MOST_STEPS:
+            continue
+        if run.job.ended:
+            return
+        await asyncio.sleep(WATCH_SECONDS)

@@ -1,0 +1,227 @@
+"""The trainer room's queue consumer: prepares base models, and runs the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import structlog
+
+from services.runtime.base_models import BaseModelInfo
+from services.runtime.errors import NotFound, SishuError
+from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.room import Parts
+from services.trainer import artifacts, bases
+from services.trainer.config import TrainerConfig
+from services.trainer.dataset_rows import fetch_rows
+from services.trainer.engine_events import FILE_NAME, RunLog
+from services.trainer.engine_process import engine, error_of, last_line
+from services.trainer.following import Follower, size_of
+from services.trainer.guarding import AWAY, LOOK_SECONDS, is_closed, patiently, telling, unless, until_closed
+from services.trainer.leases import Lease, this_device
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.models import Model, ModelFile, public_name
+from services.trainer.store import Store
+from services.trainer.training_config import Place, spec_of
+from services.trainer.training_runs import WAITING, TrainingRun
+from sishu.errors import ApiError
+
+log = structlog.get_logger()
+
+
+class PrepareWorker:
+    """Does the items of `prepare_model` jobs.
+
+    Args:
+        cache: folder of converted models on this machine.
+        python: Python that has torch.
+    """
+
+    def __init__(self, jobs: Jobs, store: Store, cache: Path, python: Path) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._cache = cache
+        self._python = python
+
+    async def prepare_model(self, item: Item) -> None:
+        """Find or make the folder of a base model, and store what identifies it."""
+        model = await self._store.get_model(item.resource_id)
+        async with telling(self._jobs, item.job_id) as say:
+            try:
+                info = await unless(self._describe(model, say), until_closed(self._jobs, item.job_id))
+            except SishuError as error:
+                say(error.message)
+                raise
+        async with self._jobs.finish(item) as connection:
+            await self._store.set_described(connection, model.id, info)
+        log.info("model_prepared", model_id=model.id, architecture=info.architecture)
+
+    async def _describe(self, model: Model, say: bases.Say) -> BaseModelInfo:
+        folder = await bases.resolve(model.source, self._cache, self._python, say)
+        say("reading the weights")
+        return await bases.describe(folder)
+
+
+class TrainWorker:
+    """Does the items of `train` jobs: each in `runs/<id>` of this machine's state folder."""
+
+    def __init__(self, parts: Parts, store: Store, metrics: TrainerMetrics, config: TrainerConfig) -> None:
+        self._jobs = parts.jobs
+        self._store = store
+        self._storage = parts.storage
+        self._client = parts.client
+        self._metrics = metrics
+        self._config = config
+        self._home = parts.config.home
+        self._device = this_device(config.device)
+        # Both mean the same: a worker that is silent for so long is dead.
+        self._lease_seconds = parts.config.heartbeat_seconds
+        self._stopping = asyncio.Event()
+
+    async def stop_with(self, stop: asyncio.Event) -> None:
+        """When the process is to end, end the engine at once: it writes a checkpoint to go on from."""
+        await stop.wait()
+        self._stopping.set()
+
+    async def train(self, item: Item) -> None:
+        """Wait for the device, have the engine train, and store what it made.
+
+        Raises:
+            ItemClosed: the run was cancelled, or this process is to end; then the item is handed out again.
+        """
+        run = await self._store.get_run(item.resource_id)
+        lease = Lease(self._store.pool, self._device, run.id, self._lease_seconds)
+        try:
+            await self._wait_for_device(item, lease)
+            await self._hold(item, run, lease)
+        except (SishuError, ApiError) as error:
+            await self._note_failure(item, run, error.message)
+            raise
+        except ItemClosed:
+            await self._tidy(item, run)
+            raise
+        finally:
+            self._metrics.idle()
+            with contextlib.suppress(*AWAY):
+                await lease.release()
+
+    def _work(self, run: TrainingRun) -> Path:
+        return self._home / "runs" / run.id
+
+    async def _wait_for_device(self, item: Item, lease: Lease) -> None:
+        """Take the lease; while another has it, look again every second."""
+        waiting = False
+        while not await lease.take():
+            if self._stopping.is_set() or await is_closed(self._jobs, item.job_id):
+                raise ItemClosed
+            if not waiting:
+                waiting = True
+                await self._store.set_phase(item.resource_id, WAITING)
+                await self._jobs.set_progress(
+                    item.job_id, f"waiting for {self._device.name} on {self._device.host}"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+        # The worker that had the run may have ended it meanwhile.
+        await self._jobs.load(item.id, item.attempt)
+
+    async def _hold(self, item: Item, run: TrainingRun, lease: Lease) -> None:
+        """Have the engine train while the lease is ours, and store the adapter with the item's end."""
+        base = await self._store.get_model(run.base_model_id)
+        seen, files = await unless(self._train(item, run, base), self._until_pointless(item, lease))
+
+        async def finish() -> None:
+            async with self._jobs.finish(item) as connection:
+                if not await lease.release(connection):
+                    raise ItemClosed
+                await self._store.insert_adapter(connection, run, base, seen, files)
+
+        await patiently(finish, self._config.patience_seconds)
+        await asyncio.to_thread(artifacts.drop_adapter, self._work(run))
+        log.info("run_succeeded", run_id=run.id, model_id=run.model_id, steps=seen.summary.steps)
+
+    async def _until_pointless(self, item: Item, lease: Lease) -> None:
+        """Return when the run is cancelled or deleted, the lease is lost, or the process is to end."""
+        renew_at = 0.0
+        loop = asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            try:
+                if await is_closed(self._jobs, item.job_id):
+                    return
+                if loop.time() >= renew_at:
+                    if not await lease.renew():
+                        log.warning("lease_lost", run_id=item.resource_id)
+                        return
+                    renew_at = loop.time() + self._lease_seconds / 4
+            except AWAY as error:
+                log.warning("database_away", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(LOOK_SECONDS, self._lease_seconds / 4))
+
+    async def _train(self, item: Item, run: TrainingRun, base: Model) -> tuple[RunLog, list[ModelFile]]:
+        work = self._work(run)
+        async with telling(self._jobs, item.job_id) as say:
+            await self._make_ready(run, base, work, say)
+            seen = await self._run_engine(run, work, say)
+            say("storing the adapter")
+            files = await patiently(lambda: self._upload(run, work), self._config.patience_seconds)
+        await asyncio.to_thread(artifacts.drop_checkpoints, work)
+        return seen, files
+
+    async def _make_ready(self, run: TrainingRun, base: Model, work: Path, say: bases.Say) -> None:
+        """Have base model, training rows and spec on this machine."""
+        await self._store.set_phase(run.id, "preparing")
+        folder = await bases.resolve(base.source, self._home / "models", self._config.engine_python, say)
+        rows = work / artifacts.ROWS
+        place = Place(work, folder, rows, self._config.device, self._config.threads)
+        spec = spec_of(run.id, run.config, public_name(base), place)
+        await asyncio.to_thread(artifacts.make_folder, work, spec)
+        say("fetching the training rows")
+        with artifacts.local_files(work):
+            await fetch_rows(self._client, run.dataset_version_id, rows)
+
+    async def _run_engine(self, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
+        follower = Follower(
+            run=run,
+            work=work,
+            fresh_from=size_of(work / FILE_NAME),
+            store=self._store,
+            metrics=self._metrics,
+            say=say,
+        )
+        command = [
+            str(self._config.engine_python),
+            "-m",
+            "services.trainer.engine",
+            str(work / artifacts.SPEC),
+        ]
+        async with engine(command, work, self._config.stop_seconds) as process:
+            log.info("engine_started", run_id=run.id, pid=process.pid)
+            await follower.until_exit(process, self._config.silence_seconds)
+        await follower.drain(self._config.patience_seconds)
+        if process.returncode:
+            raise error_of(process.returncode, follower.log.failure, last_line(work))
+        return follower.log
+
+    async def _upload(self, run: TrainingRun, work: Path) -> list[ModelFile]:
+        await artifacts.upload_record(self._storage, work, run.files_prefix)
+        return await artifacts.upload_adapter(self._storage, work, run.model_prefix)
+
+    async def _note_failure(self, item: Item, run: TrainingRun, message: str) -> None:
+        """A run that is tried again, by itself or on request, waits; until then people can read why."""
+        with contextlib.suppress(*AWAY):
+            await self._store.set_phase(run.id, WAITING)
+            await self._jobs.set_progress(item.job_id, message)
+
+    async def _tidy(self, item: Item, run: TrainingRun) -> None:
+        """Delete what a cancelled or deleted run left on this machine; one that goes on keeps everything."""
+        try:
+            job = await self._jobs.get(item.job_id)
+        except NotFound:
+            await asyncio.to_thread(artifacts.drop_folder, self._work(run))
+        except AWAY as error:
+            log.warning("run_not_tidied", run_id=run.id, error=str(error))
+        else:
+            if job.state == "cancelled":
+                await asyncio.to_thread(artifacts.drop_checkpoints, self._work(run))
+                await asyncio.to_thread(artifacts.drop_adapter, self._work(run))

@@ -1,0 +1,70 @@
+"""Fixtures of the integration tests: real stores, real room processes.
+
+`stores`      a fresh migrated database, a fresh bucket and free ports for all rooms; `stores.env` holds the
+              `SISHU_*` variables. `stores.pool("dataset")` and `stores.storage()` open them, as async contexts.
+              `stores.servers.postgres` and `.s3` can be stopped and started; they run again at the end.
+`start_room`  `room = await start_room("ingest")` runs `python -m services.ingest` until the test ends and
+              returns when it is ready; `await start_room("generation", "worker", "--concurrency", "16",
+              env={"SISHU_...": "..."})` runs a worker. `room.kill()`, `room.stop()`, `room.log()`.
+`client`      `sishu.client.Client` for the addresses of `stores`.
+`rooms`       the ingest and generation rooms with stores of their own, started once a module: quick, and
+              shared by its tests, so each test makes its own project. Use `rooms.client`, `rooms.stores`.
+              Another module makes its own set with `shared_rooms("ingest", "dataset")`:
+                  rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "dataset"))
+`servers`     the servers of the session, for tests that need nothing else.
+
+All helpers behind the fixtures are async contexts in `stores.py`: use them to make wider scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sishu.client import Client
+from tests.integration.stores import (
+    Room,
+    Servers,
+    Stores,
+    fresh_stores,
+    shared_rooms,
+    started_room,
+    started_servers,
+)
+
+StartRoom = Callable[..., Awaitable[Room]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    async with started_servers(tmp_path_factory.mktemp("servers")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def stores(servers: Servers) -> AsyncIterator[Stores]:
+    async with fresh_stores(servers) as fresh:
+        yield fresh
+
+
+@pytest_asyncio.fixture
+async def start_room(stores: Stores) -> AsyncIterator[StartRoom]:
+    async with AsyncExitStack() as stack:
+
+        async def start(room: str, *arguments: str, env: dict[str, Any] | None = None) -> Room:
+            return await stack.enter_async_context(started_room(stores, room, *arguments, env=env))
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def client(stores: Stores) -> AsyncIterator[Client]:
+    async with stores.client() as connected:
+        yield connected
+
+
+rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation"))

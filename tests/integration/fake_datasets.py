@@ -1,0 +1,96 @@
+"""A dataset room of one version, for tests of rooms that read it: a real server, real bytes in the bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from services.runtime.convert import stored_object
+from services.runtime.errors import NotFound, SishuError
+from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.metrics import RuntimeMetrics
+from services.runtime.server import Server, Servicer
+from services.runtime.storage import Storage
+from sishu.dataset.v1 import dataset_service_pb2 as pb
+from sishu.dataset.v1 import dataset_service_pb2_grpc, dataset_version_pb2
+from tests.integration.stores import HOST, Stores
+
+Row = dict[str, Any]
+
+
+def rows_about(count: int) -> list[Row]:
+    """Training rows of several lengths."""
+    return [
+        {
+            "id": f"row-{number}",
+            "messages": [
+                {"role": "user", "content": f"Where is town {number}?"},
+                {"role": "assistant", "content": f"By the river {number}. " * (1 + number % 5)},
+            ],
+        }
+        for number in range(count)
+    ]
+
+
+@dataclass
+class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
+    """Hands one dataset version over; a test may change it, or have the export refused."""
+
+    storage: Storage
+    version: dataset_version_pb2.DatasetVersion
+    data: bytes
+    refusal: SishuError | None = None
+
+    async def GetDatasetVersion(  # noqa: N802  # the name in the proto
+        self, request: pb.GetDatasetVersionRequest, _context: Context
+    ) -> pb.GetDatasetVersionResponse:
+        if request.id != self.version.id:
+            raise NotFound("DATASET_VERSION_NOT_FOUND", f"there is no dataset version {request.id}")
+        return pb.GetDatasetVersionResponse(dataset_version=self.version)
+
+    async def ExportDatasetVersion(  # noqa: N802  # the name in the proto
+        self, request: pb.ExportDatasetVersionRequest, _context: Context
+    ) -> pb.ExportDatasetVersionResponse:
+        assert request.format == dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL
+        assert request.split == "train"
+        if self.refusal:
+            raise self.refusal
+        key = f"datasets/{self.version.project_id}/{self.version.id}/train.jsonl"
+        info = await self.storage.put_bytes(key, self.data)
+        link = await self.storage.link_to_get(key)
+        return pb.ExportDatasetVersionResponse(
+            files=[stored_object("train.jsonl", key, info.size, info.sha256, link)]
+        )
+
+
+@asynccontextmanager
+async def fake_datasets(stores: Stores, rows: Sequence[Row], project_id: str) -> AsyncIterator[FakeDatasets]:
+    """Serve a ready version with these training rows where the rooms look for the dataset room."""
+    data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    version = dataset_version_pb2.DatasetVersion(
+        id=new_id(),
+        project_id=project_id,
+        number=1,
+        state=dataset_version_pb2.DATASET_VERSION_STATE_READY,
+        split_counts={"train": len(rows)},
+        content_sha256=hashlib.sha256(data).hexdigest(),
+    )
+    async with stores.storage() as storage:
+        # The other rpcs answer UNIMPLEMENTED.
+        fake = FakeDatasets(storage, version, data)  # type: ignore[abstract]
+        servicer = Servicer(
+            "sishu.dataset.v1.DatasetService",
+            dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server,
+            fake,
+        )
+        server = Server([servicer], "", RuntimeMetrics("dataset"))
+        await server.start(HOST, int(stores.addresses["dataset"].rpartition(":")[2]))
+        try:
+            yield fake
+        finally:
+            await server.drain()

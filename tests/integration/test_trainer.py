@@ -1,0 +1,452 @@
+"""The trainer room with the real engine: gRPC, Postgres, S3, and what happens when any of them goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+
+from services.runtime.errors import FailedPrecondition
+from services.runtime.ids import new_id
+from sishu.client import Client
+from sishu.common.v1 import job_service_pb2 as job_pb
+from sishu.dataset.v1 import dataset_version_pb2
+from sishu.errors import ApiError
+from sishu.trainer.v1 import model_pb2, training_run_pb2
+from sishu.trainer.v1 import model_service_pb2 as models
+from sishu.trainer.v1 import training_service_pb2 as runs
+from tests.integration.conftest import StartRoom
+from tests.integration.fake_datasets import FakeDatasets, fake_datasets, rows_about
+from tests.integration.stores import HOST, Room, Stores, eventually
+from tests.unit.trainer.engine import conftest as engine_fixtures
+
+pytestmark = pytest.mark.timeout(600)
+
+base_model = engine_fixtures.base_model
+tokenizer = engine_fixtures.tokenizer
+
+StartTrainer = Callable[..., Awaitable[Room]]
+
+RUN_SECONDS = 240.0
+READY = model_pb2.MODEL_STATE_READY
+FAILED = training_run_pb2.TRAINING_RUN_STATE_FAILED
+QUEUED = training_run_pb2.TRAINING_RUN_STATE_QUEUED
+RUNNING = training_run_pb2.TRAINING_RUN_STATE_RUNNING
+SUCCEEDED = training_run_pb2.TRAINING_RUN_STATE_SUCCEEDED
+CANCELLED = training_run_pb2.TRAINING_RUN_STATE_CANCELLED
+
+# Tiny matrices gain nothing from threads; on a busy machine two seconds of silence are no proof of death.
+ROOM = {"SISHU_TRAINER_THREADS": "1", "SISHU_HEARTBEAT_SECONDS": "5"}
+
+# A step of the tiny model takes some milliseconds: long enough to be interrupted, short enough to wait for.
+LONG: dict[str, Any] = {"max_steps": 800, "epochs": 1000.0, "checkpoint_steps": 20}
+
+
+@dataclass
+class School:
+    """What the tests ask of the room."""
+
+    stores: Stores
+    client: Client
+    datasets: FakeDatasets
+    base: Path
+    project_id: str
+
+    async def prepared(self) -> model_pb2.Model:
+        """The tiny base model, ready."""
+        model = await self.create_model(str(self.base))
+        return await self.model_in(model.id, READY)
+
+    async def create_model(self, source: str, name: str = "tiny", request_id: str = "") -> model_pb2.Model:
+        wanted = model_pb2.Model(project_id=self.project_id, name=name, source=source)
+        request = models.CreateModelRequest(model=wanted, request_id=request_id)
+        return (await self.client.models.CreateModel(request)).model
+
+    async def model(self, model_id: str) -> model_pb2.Model:
+        return (await self.client.models.GetModel(models.GetModelRequest(id=model_id))).model
+
+    async def model_in(self, model_id: str, state: model_pb2.ModelState.ValueType) -> model_pb2.Model:
+        async def there() -> bool:
+            return (await self.model(model_id)).state == state
+
+        await eventually(there, RUN_SECONDS)
+        return await self.model(model_id)
+
+    async def create_run(
+        self, base: model_pb2.Model, request_id: str = "", **config: Any
+    ) -> training_run_pb2.TrainingRun:
+        config = {"max_steps": 12, "batch_tokens": 256, "precision": "fp32", **config}
+        run = training_run_pb2.TrainingRun(
+            project_id=self.project_id,
+            name="towns",
+            dataset_version_id=self.datasets.version.id,
+            base_model_id=base.id,
+            config=training_run_pb2.TrainingConfig(**config),
+        )
+        request = runs.CreateTrainingRunRequest(training_run=run, request_id=request_id)
+        return (await self.client.training.CreateTrainingRun(request)).training_run
+
+    async def run(self, run_id: str) -> training_run_pb2.TrainingRun:
+        answer = await self.client.training.GetTrainingRun(runs.GetTrainingRunRequest(id=run_id))
+        return answer.training_run
+
+    async def until(
+        self, run_id: str, check: Callable[[training_run_pb2.TrainingRun], bool]
+    ) -> training_run_pb2.TrainingRun:
+        """Wait until a run is as wanted; a room that is away for a moment is asked again."""
+
+        async def there() -> bool:
+            with contextlib.suppress(ApiError):
+                return check(await self.run(run_id))
+            return False
+
+        await eventually(there, RUN_SECONDS)
+        return await self.run(run_id)
+
+    async def run_in(
+        self, run_id: str, state: training_run_pb2.TrainingRunState.ValueType
+    ) -> training_run_pb2.TrainingRun:
+        return await self.until(run_id, lambda run: run.state == state)
+
+    async def beyond(self, run_id: str, step: int) -> training_run_pb2.TrainingRun:
+        return await self.until(run_id, lambda run: run.summary.steps > step and run.state == RUNNING)
+
+    async def steps(self, run_id: str) -> list[training_run_pb2.TrainingStep]:
+        """All steps, page by page."""
+        found: list[training_run_pb2.TrainingStep] = []
+        token = ""
+        while True:
+            request = runs.ListTrainingStepsRequest(training_run_id=run_id, page_size=500, page_token=token)
+            page = await self.client.training.ListTrainingSteps(request)
+            found += page.training_steps
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def work(self, run_id: str) -> Path:
+        return self.stores.home / "runs" / run_id
+
+    def engines(self) -> list[psutil.Process]:
+        """The engines of this test that are alive."""
+        home = str(self.stores.home)
+        return [process for process in psutil.process_iter() if is_engine(process, home)]
+
+    async def check_all_steps_once(self, run: training_run_pb2.TrainingRun, steps: int) -> None:
+        """Every step stands once, and the sums are those of the steps."""
+        found = await self.steps(run.id)
+        assert [step.step for step in found] == list(range(1, steps + 1))
+        assert run.summary.steps == run.summary.steps_total == steps
+        assert run.summary.tokens == sum(step.tokens for step in found)
+        assert run.summary.loss_first == found[0].loss
+        assert run.summary.loss_last == found[-1].loss < found[0].loss
+
+
+def is_engine(process: psutil.Process, home: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        return "services.trainer.engine" in words and words[-1].startswith(home)
+    return False
+
+
+@pytest.fixture
+def start_trainer(start_room: StartRoom) -> StartTrainer:
+    return functools.partial(start_room, "trainer", env=ROOM)
+
+
+@pytest_asyncio.fixture
+async def school(stores: Stores, client: Client, base_model: Path) -> AsyncIterator[School]:
+    project_id = new_id()
+    async with fake_datasets(stores, rows_about(24), project_id) as datasets:
+        yield School(stores, client, datasets, base_model, project_id)
+
+
+async def test_a_run_makes_an_adapter_and_shows_all_it_did(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    room = await start_trainer()
+    base = await school.prepared()
+    assert (base.architecture, base.context_length) == ("LlamaForCausalLM", 512)
+    request_id = new_id()
+    run = await school.create_run(base, request_id, lora_rank=4)
+    assert (run.config.lora_alpha, run.config.schedule, run.config.seed) == (8, "cosine", 42)
+    assert (await school.create_run(base, request_id)).id == run.id
+
+    watched: list[int] = []
+    async for sight in school.client.training.WatchTrainingRun(runs.WatchTrainingRunRequest(id=run.id)):
+        watched += [step.step for step in sight.training_steps]
+        run = sight.training_run
+    assert run.state == SUCCEEDED, run.failure
+    assert watched == list(range(1, 13))
+    await school.check_all_steps_once(run, 12)
+    assert (run.summary.device, run.summary.precision, run.summary.phase) == ("cpu", "fp32", "")
+    assert run.summary.trainable_parameters > 0
+    assert run.summary.peak_memory_bytes > 0
+
+    late = runs.WatchTrainingRunRequest(id=run.id, after_step=10)
+    again = [
+        step.step
+        async for sight in school.client.training.WatchTrainingRun(late)
+        for step in sight.training_steps
+    ]
+    assert again == [11, 12]
+
+    await check_adapter(school, run, base)
+    await check_lineage(school, run, base)
+    await check_nothing_is_left(school, run)
+    await check_metrics(room.metrics_port, run)
+    await check_deletion(school, run, base)
+
+
+async def check_adapter(school: School, run: training_run_pb2.TrainingRun, base: model_pb2.Model) -> None:
+    adapter = await school.model(run.model_id)
+    assert (adapter.kind, adapter.state, adapter.name) == (model_pb2.MODEL_KIND_ADAPTER, READY, "towns")
+    assert (adapter.base_model_id, adapter.training_run_id) == (base.id, run.id)
+    assert adapter.parameters == run.summary.trainable_parameters
+    assert adapter.chat_template_sha256 == base.chat_template_sha256
+    request = models.GetModelFilesRequest(id=adapter.id)
+    files = {file.name: file for file in (await school.client.models.GetModelFiles(request)).files}
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= set(files)
+    assert adapter.size_bytes == sum(file.size_bytes for file in files.values())
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for file in files.values():
+            content = (await http.get(file.url)).content
+            assert hashlib.sha256(content).hexdigest() == file.sha256
+            if file.name == "adapter_config.json":
+                assert json.loads(content)["base_model_name_or_path"] == "tiny"
+
+
+async def check_lineage(school: School, run: training_run_pb2.TrainingRun, base: model_pb2.Model) -> None:
+    async with school.stores.pool("trainer") as pool:
+        row = await pool.fetchrow("SELECT * FROM training_runs WHERE id = $1", run.id)
+    assert row is not None
+    assert row["dataset_sha256"] == school.datasets.version.content_sha256
+    assert row["base_model_sha256"] == base.sha256 == row["engine"]["base_model_sha256"]
+    assert "torch" in row["engine"]["versions"]
+    assert row["code_version"].startswith("0.")
+    assert row["config"]["lora_rank"] == 4
+
+
+async def check_nothing_is_left(school: School, run: training_run_pb2.TrainingRun) -> None:
+    assert school.engines() == []
+    left = {path.name for path in school.work(run.id).iterdir() if not path.name.startswith(".")}
+    assert left == {"spec.json", "events.jsonl", "engine.log"}
+    async with school.stores.storage() as storage:
+        prefix = f"runs/{run.project_id}/{run.id}/"
+        assert json.loads(await storage.get_bytes(f"{prefix}spec.json"))["run_id"] == run.id
+        events = (await storage.get_bytes(f"{prefix}events.jsonl")).splitlines()
+        assert json.loads(events[-1])["type"] == "finished"
+    async with school.stores.pool("trainer") as pool:
+        assert await pool.fetchval("SELECT count(*) FROM device_leases") == 0
+
+
+async def check_metrics(port: int, run: training_run_pb2.TrainingRun) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"http://{HOST}:{port}/metrics")).text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(values['sishu_trainer_tokens_total{kind="real"}']) == run.summary.tokens
+    assert float(values["sishu_trainer_step_seconds_count"]) == 12
+    assert float(values["sishu_trainer_loss"]) == run.summary.loss_last
+    assert 'sishu_trainer_runs{state="queued"}' in values
+
+
+async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base: model_pb2.Model) -> None:
+    with pytest.raises(ApiError) as caught:
+        await school.client.models.DeleteModel(models.DeleteModelRequest(id=base.id))
+    assert caught.value.reason == "MODEL_IN_USE"
+    deleted = await school.client.training.DeleteTrainingRun(runs.DeleteTrainingRunRequest(id=run.id))
+    assert deleted.deleted_objects == 2
+    assert not school.work(run.id).exists()
+    assert (await school.model(run.model_id)).state == READY
+    answer = await school.client.training.DeleteProjectData(
+        runs.DeleteProjectDataRequest(project_id=school.project_id)
+    )
+    assert answer.deleted_rows["trainer.models"] == 2
+    assert answer.deleted_rows["trainer.model_files"] == answer.deleted_objects > 0
+    async with school.stores.pool("trainer") as pool:
+        for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
+            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table  # noqa: S608
+
+
+async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:
+    room = await start_trainer()
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 40)
+    school.engines()[0].kill()
+    await school.beyond(run.id, 120)
+
+    engine = school.engines()[0]
+    await room.kill()
+    psutil.wait_procs([engine], timeout=20)
+    assert not engine.is_running(), "the engine outlived its worker"
+    room = await start_trainer()
+    await school.beyond(run.id, 240)
+
+    # An orderly end: the engine writes a checkpoint, and nothing is done twice.
+    assert await room.stop() == 0
+    assert school.engines() == []
+    assert last_event(school.work(run.id)) == "stopped"
+    await start_trainer()
+    run = await school.run_in(run.id, SUCCEEDED)
+    await school.check_all_steps_once(run, 800)
+    resumed = [event["step"] for event in events_of(school.work(run.id)) if event["type"] == "resumed"]
+    assert len(resumed) == 3
+    assert resumed == sorted(resumed)
+    assert resumed[0] >= 40
+    assert run.job.counts.done == 1
+
+
+def events_of(work: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (work / "events.jsonl").read_text().splitlines() if line[-1:] == "}"]
+
+
+def last_event(work: Path) -> str:
+    return str(events_of(work)[-1]["type"])
+
+
+async def test_a_run_outlives_its_stores(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 30)
+    await school.stores.servers.postgres.stop()
+    await asyncio.sleep(3)
+    await school.stores.servers.s3.stop()
+    await school.stores.servers.postgres.start()
+    await school.until(run.id, lambda seen: seen.job.progress == "storing the adapter")
+    await asyncio.sleep(2)
+    assert (await school.run(run.id)).state == RUNNING
+    await school.stores.servers.s3.start()
+    run = await school.run_in(run.id, SUCCEEDED)
+    await school.check_all_steps_once(run, 800)
+    started = [event for event in events_of(school.work(run.id)) if event["type"] == "started"]
+    assert len(started) == 1, "the engine was started again"
+
+
+async def test_a_cancelled_run_stops_its_engine(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 30)
+    with pytest.raises(ApiError) as caught:
+        await school.client.training.DeleteTrainingRun(runs.DeleteTrainingRunRequest(id=run.id))
+    assert caught.value.reason == "TRAINING_RUN_ACTIVE"
+    await school.client.jobs("trainer").CancelJob(job_pb.CancelJobRequest(id=run.job.id))
+    assert (await school.run(run.id)).state == CANCELLED
+
+    async def gone() -> bool:
+        return not school.engines() and not (school.work(run.id) / "checkpoints").exists()
+
+    await eventually(gone)
+    run = await school.run(run.id)
+    assert (run.state, run.summary.phase, run.model_id) == (CANCELLED, "", "")
+    assert 30 < len(await school.steps(run.id)) < 800
+
+
+async def test_a_failed_run_says_what_its_engine_said_and_can_be_retried(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    wrong = await school.create_run(base, lora_targets=["no_such_layer"])
+    wrong = await school.run_in(wrong.id, FAILED)
+    assert (wrong.failure.code, wrong.failure.reason) == ("INVALID_ARGUMENT", "INVALID_BASE_MODEL")
+    assert "no_such_layer" in wrong.failure.message
+    assert "Traceback" not in wrong.failure.message
+
+    school.datasets.refusal = FailedPrecondition("DATASET_VERSION_NOT_READY", "the version is gone")
+    run = await school.create_run(base)
+    run = await school.run_in(run.id, FAILED)
+    assert (run.failure.reason, run.failure.message) == ("DATASET_VERSION_NOT_READY", "the version is gone")
+    school.datasets.refusal = None
+    await school.client.jobs("trainer").RetryJob(job_pb.RetryJobRequest(id=run.job.id))
+    assert (await school.run(run.id)).state in {QUEUED, RUNNING}
+    run = await school.run_in(run.id, SUCCEEDED)
+    await school.check_all_steps_once(run, 12)
+    assert not run.failure.reason
+
+
+async def test_two_workers_of_a_host_run_one_engine_at_a_time(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    await start_trainer("worker", "--concurrency", "2")
+    base = await school.prepared()
+    started = [await school.create_run(base, max_steps=300, epochs=1000.0) for _ in range(2)]
+    most, queued_while_running = 0, False
+
+    async def both_done() -> bool:
+        nonlocal most, queued_while_running
+        most = max(most, len(school.engines()))
+        states = {(await school.run(run.id)).state for run in started}
+        queued_while_running |= states == {QUEUED, RUNNING}
+        return states == {SUCCEEDED}
+
+    await eventually(both_done, RUN_SECONDS)
+    assert most == 1
+    assert queued_while_running
+    names = {(await school.model((await school.run(run.id)).model_id)).name for run in started}
+    assert "towns" in names
+    assert len(names) == 2
+
+
+async def test_what_cannot_be_trained_is_refused_at_once(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    base = await school.create_model(str(school.base))
+
+    async def refused(**config: Any) -> ApiError:
+        with pytest.raises(ApiError) as caught:
+            await school.create_run(base, **config)
+        return caught.value
+
+    if base.state != READY:
+        assert (await refused()).reason in {"MODEL_NOT_READY"}
+    base = await school.model_in(base.id, READY)
+    error = await refused(warmup_ratio=0.95)
+    assert (error.reason, error.field) == ("FIELD_INVALID", "training_run.config.warmup_ratio")
+    school.datasets.version.split_counts["train"] = 0
+    assert (await refused()).reason == "NO_TRAINING_ROWS"
+    school.datasets.version.state = dataset_version_pb2.DATASET_VERSION_STATE_MAKING
+    assert (await refused()).reason == "DATASET_VERSION_NOT_READY"
+    school.datasets.version.project_id = new_id()
+    assert (await refused()).field == "training_run.dataset_version_id"
+    school.datasets.version.id = new_id()
+    listed = await school.client.training.ListTrainingRuns(
+        runs.ListTrainingRunsRequest(project_id=school.project_id)
+    )
+    assert list(listed.training_runs) == []
+    with pytest.raises(ApiError) as caught:
+        await school.create_model(str(school.base))
+    assert caught.value.reason == "MODEL_NAME_TAKEN"
+
+
+async def test_a_missing_base_model_fails_clearly_and_comes_back_with_a_retry(
+    school: School, start_trainer: StartTrainer, tmp_path: Path
+) -> None:
+    await start_trainer()
+    folder = tmp_path / "later"
+    request_id = new_id()
+    model = await school.create_model(str(folder), request_id=request_id)
+    assert (await school.create_model(str(folder), request_id=request_id)).id == model.id
+    model = await school.model_in(model.id, model_pb2.MODEL_STATE_FAILED)
+    assert (model.failure.code, model.failure.reason) == ("NOT_FOUND", "BASE_MODEL_NOT_FOUND")
+    assert str(folder) in model.failure.message
+    shutil.copytree(school.base, folder)
+    await school.client.jobs("trainer").RetryJob(job_pb.RetryJobRequest(id=model.job.id))
+    model = await school.model_in(model.id, READY)
+    assert (model.failure.reason, model.parameters > 0) == ("", True)
+    kinds = models.ListModelsRequest(project_id=school.project_id, kind=model_pb2.MODEL_KIND_BASE)
+    assert [one.id for one in (await school.client.models.ListModels(kinds)).models] == [model.id]
+    await school.client.models.DeleteModel(models.DeleteModelRequest(id=model.id))
+    with pytest.raises(ApiError) as caught:
+        await school.model(model.id)
+    assert caught.value.reason == "MODEL_NOT_FOUND"

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from services.trainer.engine_events import BLOCK, RunLog, progress_text, read_events, steps_of
+
+STARTED = {
+    "type": "started",
+    "time": 1.0,
+    "device": "cpu",
+    "precision": "fp32",
+    "dropped_rows": 1,
+    "steps_total": 10,
+    "trainable_parameters": 5,
+    "parameters": 100,
+    "versions": {"torch": "2"},
+    "chat_template_sha256": "aa",
+    "base_model_sha256": "bb",
+}
+
+
+def step(number: int, loss: float = 1.0, tokens: int = 100, memory: int = 7) -> dict[str, Any]:
+    return {
+        "type": "step",
+        "time": 1_700_000_000.5 + number,
+        "step": number,
+        "epoch": number / 10,
+        "loss": loss,
+        "learning_rate": 1e-3,
+        "grad_norm": 0.5,
+        "tokens": tokens,
+        "supervised_tokens": 40,
+        "padded_tokens": 120,
+        "seconds": 0.5,
+        "memory_bytes": memory,
+    }
+
+
+def lines(*events: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def placed(*events: dict[str, Any], begin: int = 0) -> list[tuple[int, dict[str, Any]]]:
+    return [(begin + number, event) for number, event in enumerate(events)]
+
+
+def test_a_file_that_is_not_there_yet_has_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "events.jsonl", 0) == ([], 0)
+
+
+def test_a_line_without_its_end_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path, whole = tmp_path / "events.jsonl", lines(step(1), step(2))
+    path.write_bytes(whole[:-5])
+    events, offset = read_events(path, 0)
+    assert [event["step"] for _, event in events] == [1]
+    path.write_bytes(whole)
+    events, offset = read_events(path, offset)
+    assert [event["step"] for _, event in events] == [2]
+    assert read_events(path, offset) == ([], len(whole))
+
+
+def test_a_line_that_a_crash_tore_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(lines(step(1)) + b'{"type": "step", "st\n' + b"7\n\xff\n" + lines(step(2)))
+    events, offset = read_events(path, 0)
+    assert [event["step"] for _, event in events] == [1, 2]
+    assert offset == path.stat().st_size
+
+
+def test_a_large_file_comes_in_blocks_and_every_place_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    content = lines(*(step(number) for number in range(1, 8001)))
+    assert len(content) > BLOCK
+    path.write_bytes(content)
+    found, offset, reads = [], 0, 0
+    while True:
+        events, offset = read_events(path, offset)
+        if not events:
+            break
+        reads += 1
+        found += events
+    assert reads == 2
+    assert [event["step"] for _, event in found] == list(range(1, 8001))
+    assert all(content.startswith(b'{"type": "step"', place) for place, _ in found)
+
+
+def test_a_block_without_a_line_end_does_not_stop_the_reader(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x" * (BLOCK + 10) + b"\n" + lines(step(1)))
+    _, offset = read_events(path, 0)
+    events, _ = read_events(path, offset)
+    assert [event["step"] for _, event in events] == [1]
+
+
+def test_a_step_done_again_stands_once_as_measured_last() -> None:
+    steps = steps_of(placed(step(1), step(2, loss=9.0), step(3), step(2, loss=4.0)))
+    assert [(one.step, one.loss) for one in steps] == [(1, 1.0), (2, 4.0), (3, 1.0)]
+    assert steps[0].time.isoformat() == "2023-11-14T22:13:21.500000+00:00"
+
+
+def test_the_summary_follows_the_events() -> None:
+    log = RunLog().after(placed({"type": "progress", "phase": "loading", "time": 0.0}, STARTED))
+    assert (log.summary.phase, log.summary.steps_total, log.summary.dropped_rows) == ("training", 10, 1)
+    assert log.facts == {
+        "versions": {"torch": "2"},
+        "chat_template_sha256": "aa",
+        "base_model_sha256": "bb",
+    }
+    log = log.after(placed(step(1, loss=3.0, memory=9), step(2, loss=2.0, memory=8)))
+    assert (log.summary.steps, log.summary.loss_first, log.summary.loss_last) == (2, 3.0, 2.0)
+    assert (log.summary.peak_memory_bytes, log.summary.tokens_per_second) == (9, 200.0)
+    assert progress_text(log.summary) == "step 2/10, loss 2, 200 tokens/s"
+    log = log.after(placed({"type": "finished", "time": 9.0}))
+    assert log.finished
+    assert progress_text(log.summary) == "storing"
+
+
+def test_rates_count_the_present_process_only() -> None:
+    before = placed(STARTED, step(1, tokens=10), step(2, tokens=10))
+    now = placed(STARTED, {"type": "resumed", "step": 1, "time": 2.0}, step(2, tokens=300), begin=100)
+    log = RunLog(fresh_from=100).after([*before, *now])
+    assert (log.tokens, log.summary.tokens_per_second, log.summary.steps) == (300, 600.0, 2)
+
+
+def test_a_resumed_run_stands_where_its_checkpoint_is() -> None:
+    log = RunLog().after(placed(STARTED, step(1), step(2), step(3), {"type": "resumed", "step": 2}))
+    assert log.summary.steps == 2
+
+
+def test_the_failure_of_an_earlier_process_is_not_that_of_this_one() -> None:
+    failed = {"type": "failed", "reason": "NON_FINITE_LOSS", "message": "step 3: loss nan"}
+    assert RunLog(fresh_from=50).after(placed(failed)).failure is None
+    failure = RunLog(fresh_from=50).after(placed(failed, begin=50)).failure
+    assert failure is not None
+    assert (failure.reason, failure.message) == ("NON_FINITE_LOSS", "step 3: loss nan")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.runtime.errors import InvalidArgument
+from services.trainer.convert import config_to_pb, training_config
+from services.trainer.engine.spec import load_spec
+from services.trainer.training_config import Place, TrainingConfig, resolve, spec_of, write_spec
+from sishu.trainer.v1 import training_run_pb2 as pb
+
+
+def place_in(folder: Path) -> Place:
+    base, rows = folder / "base", folder / "train.jsonl"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    rows.write_text("")
+    return Place(folder, base, rows, "cpu", 2)
+
+
+def test_an_empty_config_shows_every_default() -> None:
+    assert training_config(pb.TrainingConfig()) == TrainingConfig(
+        epochs=3.0,
+        max_steps=0,
+        learning_rate=1e-3,
+        schedule="cosine",
+        warmup_ratio=0.05,
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        lora_rank=16,
+        lora_alpha=32,
+        lora_dropout=0.0,
+        lora_targets=(),
+        batch_tokens=1024,
+        accumulation=1,
+        cutoff_length=2048,
+        precision="auto",
+        seed=42,
+        checkpoint_steps=50,
+        gradient_checkpointing=False,
+    )
+
+
+def test_a_zero_that_was_said_is_not_a_default() -> None:
+    config = training_config(pb.TrainingConfig(warmup_ratio=0.0, seed=0))
+    assert (config.warmup_ratio, config.seed) == (0.0, 0)
+
+
+def test_alpha_is_twice_the_rank_unless_it_is_given() -> None:
+    assert resolve({"lora_rank": 4}).lora_alpha == 8
+    assert resolve({"lora_rank": 4, "lora_alpha": 4}).lora_alpha == 4
+
+
+def test_a_resolved_config_comes_back_from_the_database_and_through_the_contract() -> None:
+    config = training_config(pb.TrainingConfig(lora_targets=["q_proj", "v_proj"], max_steps=7))
+    assert TrainingConfig.of_json(json.loads(json.dumps(config.as_json()))) == config
+    assert training_config(config_to_pb(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("warmup_ratio", 0.95), ("seed", 2**31), ("seed", -1), ("cutoff_length", 7)]
+)
+def test_a_value_out_of_the_engines_range_is_refused_with_its_field(name: str, value: float) -> None:
+    with pytest.raises(InvalidArgument, match=name) as caught:
+        resolve({name: value})
+    assert caught.value.field == f"training_run.config.{name}"
+
+
+def test_the_engine_reads_the_spec_that_is_written(tmp_path: Path) -> None:
+    config = resolve({"lora_targets": ("q_proj",), "epochs": 1.5, "gradient_checkpointing": True})
+    place = place_in(tmp_path)
+    write_spec(tmp_path / "spec.json", spec_of("run-1", config, "tiny", place))
+    spec = load_spec(tmp_path / "spec.json")
+    assert (spec.run_id, spec.base_name, spec.output_dir) == ("run-1", "tiny", tmp_path)
+    assert (spec.lora_targets, spec.device, spec.threads) == (("q_proj",), "cpu", 2)
+    given = {name: getattr(spec, name) for name in config.as_json() if name != "lora_targets"}
+    assert given == {name: value for name, value in config.as_json().items() if name != "lora_targets"}
+
+
+def test_no_targets_mean_every_linear_layer(tmp_path: Path) -> None:
+    write_spec(tmp_path / "spec.json", spec_of("run-1", resolve({}), "tiny", place_in(tmp_path)))
+    assert load_spec(tmp_path / "spec.json").lora_targets == "all-linear"
+    assert [path.name for path in tmp_path.glob(".*")] == []
