@@ -1,0 +1,58 @@
+"""`python -m services.inference`: serve the inference room, or work on its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from services.inference.config import InferenceConfig
+from services.inference.engine_process import Engines
+from services.inference.loading import Loader
+from services.inference.metrics import InferenceMetrics
+from services.inference.reconciler import Reconciler
+from services.inference.service import ChatServicer, DeploymentServicer, ExamServicer
+from services.inference.store import Store
+from services.inference.supervisor import Supervisor
+from services.inference.upstream import Upstream
+from services.inference.worker import ExamWorker
+from services.runtime.config import read
+from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.server import Servicer
+from sishu.inference.v1 import chat_service_pb2_grpc, deployment_service_pb2_grpc, exam_service_pb2_grpc
+
+
+def build(parts: Parts) -> Built:
+    """Wire the room."""
+    config = read(InferenceConfig, os.environ)
+    home, wake = parts.config.home, asyncio.Event()
+    store, metrics = Store(parts.pool), InferenceMetrics(parts.metrics.registry)
+    upstream = Upstream(metrics, config.answer_seconds)
+    loader = Loader(parts.client, home, config.engine_python)
+    engines = Engines(config, home / "deployments")
+    supervisor = Supervisor(store.deployments, loader, engines, metrics)
+    return Built(
+        servicers=[
+            Servicer(
+                "sishu.inference.v1.DeploymentService",
+                deployment_service_pb2_grpc.add_DeploymentServiceServicer_to_server,
+                DeploymentServicer(store.deployments, parts.client, wake),
+            ),
+            Servicer(
+                "sishu.inference.v1.ChatService",
+                chat_service_pb2_grpc.add_ChatServiceServicer_to_server,
+                ChatServicer(store.deployments, upstream),
+            ),
+            Servicer(
+                "sishu.inference.v1.ExamService",
+                exam_service_pb2_grpc.add_ExamServiceServicer_to_server,
+                ExamServicer(store, parts.jobs, parts.storage, parts.client, wake),
+            ),
+        ],
+        handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, config, metrics).ask_question},
+        background=[Reconciler(store.deployments, supervisor, upstream, metrics, wake).run],
+    )
+
+
+if __name__ == "__main__":
+    run_room(Room("inference", Path(__file__).parent, build, concurrency=16))

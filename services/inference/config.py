@@ -1,0 +1,24 @@
+"""What the inference room can be told."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from services.runtime.config import setting
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """Settings of the inference room beside those that every room has."""
+
+    engine_python: str = setting("SISHU_ENGINE_PYTHON", sys.executable)
+    """Python that runs the engines and converts base models; it has torch and transformers."""
+    engine_batch: int = setting("SISHU_INFERENCE_ENGINE_BATCH", 16)
+    """Answers that one engine writes at once."""
+    load_seconds: float = setting("SISHU_INFERENCE_LOAD_SECONDS", 600.0)
+    """Longest time from the start of an engine until it answers."""
+    answer_seconds: float = setting("SISHU_INFERENCE_ANSWER_SECONDS", 600.0)
+    """Longest time that one answer may take."""
+    wait_seconds: float = setting("SISHU_INFERENCE_WAIT_SECONDS", 120.0)
+    """How long one try of an exam question waits for a deployment that is being loaded."""

@@ -1,0 +1,144 @@
+"""Between the contracts of the inference room and its domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.inference.deployments import Deployment
+from services.inference.exams import Exam, ExamResult, Summary
+from services.inference.model_files import ModelFile
+from services.inference.statistics import Estimate
+from services.inference.upstream import Piece, Sampling, Usage
+from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.runtime.jobs import Job
+from sishu.common.v1 import message_pb2, object_pb2, text_span_pb2
+from sishu.inference.v1 import chat_service_pb2, deployment_pb2, exam_pb2
+
+
+def deployment_to_pb(deployment: Deployment) -> deployment_pb2.Deployment:
+    """A deployment."""
+    return deployment_pb2.Deployment(
+        id=deployment.id,
+        project_id=deployment.project_id,
+        model_id=deployment.model_id,
+        state=deployment_pb2.DeploymentState.Value(f"DEPLOYMENT_STATE_{deployment.state.upper()}"),
+        failure=failure_to_pb(deployment.failure),
+        engine=deployment.engine,
+        base_url=deployment.base_url,
+        served_model_name=deployment.served_model_name,
+        restarts=deployment.restarts,
+        create_time=timestamp(deployment.create_time),
+        update_time=timestamp(deployment.update_time),
+    )
+
+
+def message_from_pb(message: message_pb2.Message) -> dict[str, str]:
+    """A message as the OpenAI protocol writes it; past reasoning is not shown to the model again."""
+    role = message_pb2.Role.Name(message.role).removeprefix("ROLE_").lower()
+    return {"role": role, "content": message.content}
+
+
+def sampling_from_pb(sampling: message_pb2.Sampling) -> Sampling:
+    """Sampling; what is unset is left to the server."""
+
+    def given(name: str) -> Any:
+        return getattr(sampling, name) if sampling.HasField(name) else None  # type: ignore[arg-type]  # our names
+
+    return Sampling(
+        temperature=given("temperature"),
+        top_p=given("top_p"),
+        max_tokens=given("max_tokens"),
+        seed=given("seed"),
+        stop=tuple(sampling.stop),
+    )
+
+
+def chat_response(piece: Piece) -> chat_service_pb2.ChatResponse:
+    """A piece of an answer."""
+    reason = f"FINISH_REASON_{piece.finish_reason.upper() or 'UNSPECIFIED'}"
+    return chat_service_pb2.ChatResponse(
+        content=piece.content,
+        reasoning=piece.reasoning,
+        finish_reason=chat_service_pb2.FinishReason.Value(reason),
+        usage=usage_to_pb(piece.usage),
+    )
+
+
+def usage_to_pb(usage: Usage | None) -> message_pb2.TokenUsage | None:
+    """The tokens of one call; nothing for nothing."""
+    if usage is None:
+        return None
+    return message_pb2.TokenUsage(
+        prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens, calls=1
+    )
+
+
+def model_file(stored: object_pb2.StoredObject) -> ModelFile:
+    """A file of a model."""
+    return ModelFile(stored.name, stored.url, stored.size_bytes, stored.sha256)
+
+
+def quote_from_pb(quote: text_span_pb2.Quote) -> dict[str, Any]:
+    """A quote as it is stored."""
+    return {
+        "text": quote.text,
+        "chunk_id": quote.chunk_id,
+        "document_id": quote.document_id,
+        "document_version": quote.document_version,
+        "start": quote.span.start,
+        "end": quote.span.end,
+    }
+
+
+def exam_to_pb(exam: Exam, job: Job, summary: Summary) -> exam_pb2.Exam:
+    """An exam with what it says so far."""
+    names = [arm.name for arm in exam.arms]
+    return exam_pb2.Exam(
+        id=exam.id,
+        project_id=exam.project_id,
+        dataset_version_id=exam.dataset_version_id,
+        arms=[exam_pb2.ExamArm(name=arm.name, deployment_id=arm.deployment_id) for arm in exam.arms],
+        job=job_to_pb(job),
+        scores=[
+            exam_pb2.ArmScore(arm=name, items=found.count, score=found.mean, low=found.low, high=found.high)
+            for name, found in zip(names, summary.arms, strict=True)
+        ],
+        item_count=exam.item_count,
+        difference=difference_to_pb(summary.difference, names[0], names[-1]),
+        create_time=timestamp(exam.create_time),
+    )
+
+
+def difference_to_pb(found: Estimate | None, first: str, last: str) -> exam_pb2.ArmDifference | None:
+    """How the last arm differs from the first; nothing for nothing."""
+    if found is None:
+        return None
+    return exam_pb2.ArmDifference(
+        from_arm=first, to_arm=last, mean=found.mean, low=found.low, high=found.high
+    )
+
+
+def result_to_pb(result: ExamResult, exam: Exam) -> exam_pb2.ExamResult:
+    """An answer of an exam."""
+    return exam_pb2.ExamResult(
+        id=result.id,
+        exam_id=result.exam_id,
+        arm=exam.arms[result.arm].name,
+        example_id=result.example_id,
+        question=result.question,
+        reference=result.reference,
+        answer=result.answer,
+        score=result.score,
+        quotes=[quote_to_pb(quote) for quote in result.quotes],
+    )
+
+
+def quote_to_pb(stored: Any) -> text_span_pb2.Quote:
+    """A stored quote."""
+    return text_span_pb2.Quote(
+        text=stored["text"],
+        chunk_id=stored["chunk_id"],
+        document_id=stored["document_id"],
+        document_version=stored["document_version"],
+        span=text_span_pb2.TextSpan(start=stored["start"], end=stored["end"]),
+    )

@@ -1,0 +1,179 @@
+"""The services of the inference room: one thin method an rpc."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+
+from services.inference.convert import (
+    chat_response,
+    deployment_to_pb,
+    exam_to_pb,
+    message_from_pb,
+    result_to_pb,
+    sampling_from_pb,
+)
+from services.inference.creation import check_model, create_exam
+from services.inference.deployments import Deployment
+from services.inference.exams import Exam, arm_index
+from services.inference.standings import Standings
+from services.inference.store import DeploymentStore, Store
+from services.inference.upstream import Upstream
+from services.runtime.interceptors import Context
+from services.runtime.jobs import Jobs
+from services.runtime.pages import page_request
+from services.runtime.storage import Storage
+from sishu.client import Client
+from sishu.inference.v1 import chat_service_pb2 as chat_pb
+from sishu.inference.v1 import deployment_service_pb2 as deployment_pb
+from sishu.inference.v1 import exam_pb2
+from sishu.inference.v1 import exam_service_pb2 as exam_pb
+from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceServicer
+from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceServicer
+from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceServicer
+
+WATCH_SECONDS = 0.25
+
+
+class DeploymentServicer(DeploymentServiceServicer):
+    """Deployments; `wake` tells whoever looks after the engines that what is wanted has changed."""
+
+    def __init__(self, store: DeploymentStore, client: Client, wake: asyncio.Event) -> None:
+        self._store = store
+        self._client = client
+        self._wake = wake
+
+    async def CreateDeployment(
+        self, request: deployment_pb.CreateDeploymentRequest, context: Context
+    ) -> deployment_pb.CreateDeploymentResponse:
+        wanted = request.deployment
+        name = await check_model(self._client, wanted.project_id, wanted.model_id)
+        deployment = await self._store.create(wanted.project_id, wanted.model_id, name, request.request_id)
+        self._wake.set()
+        return deployment_pb.CreateDeploymentResponse(deployment=deployment_to_pb(deployment))
+
+    async def GetDeployment(
+        self, request: deployment_pb.GetDeploymentRequest, context: Context
+    ) -> deployment_pb.GetDeploymentResponse:
+        deployment = await self._store.get(request.id)
+        return deployment_pb.GetDeploymentResponse(deployment=deployment_to_pb(deployment))
+
+    async def ListDeployments(
+        self, request: deployment_pb.ListDeploymentsRequest, context: Context
+    ) -> deployment_pb.ListDeploymentsResponse:
+        filters = (request.project_id or None, request.model_id or None)
+        page = await self._store.list_page(
+            page_request(request.page_size, request.page_token, *filters), *filters
+        )
+        return deployment_pb.ListDeploymentsResponse(
+            deployments=map(deployment_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def WatchDeployment(
+        self, request: deployment_pb.WatchDeploymentRequest, context: Context
+    ) -> AsyncIterator[deployment_pb.WatchDeploymentResponse]:
+        seen: Deployment | None = None
+        while seen is None or not seen.settled:
+            deployment = await self._store.get(request.id)
+            if deployment != seen:
+                yield deployment_pb.WatchDeploymentResponse(deployment=deployment_to_pb(deployment))
+                seen = deployment
+            else:
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def DeleteDeployment(
+        self, request: deployment_pb.DeleteDeploymentRequest, context: Context
+    ) -> deployment_pb.DeleteDeploymentResponse:
+        await self._store.delete(request.id)
+        self._wake.set()
+        return deployment_pb.DeleteDeploymentResponse()
+
+
+class ChatServicer(ChatServiceServicer):
+    """Chat."""
+
+    def __init__(self, store: DeploymentStore, upstream: Upstream) -> None:
+        self._store = store
+        self._upstream = upstream
+
+    async def Chat(
+        self, request: chat_pb.ChatRequest, context: Context
+    ) -> AsyncIterator[chat_pb.ChatResponse]:
+        deployment = await self._store.get(request.deployment_id)
+        messages = [message_from_pb(message) for message in request.messages]
+        answer = self._upstream.ask(deployment, messages, sampling_from_pb(request.sampling))
+        # Closed here and now when the caller goes away, not when the garbage is collected.
+        async with aclosing(answer) as pieces:
+            async for piece in pieces:
+                yield chat_response(piece)
+
+
+class ExamServicer(ExamServiceServicer):
+    """Exams."""
+
+    def __init__(
+        self,
+        store: Store,
+        jobs: Jobs,
+        storage: Storage,
+        client: Client,
+        wake: asyncio.Event,
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._storage = storage
+        self._client = client
+        self._wake = wake
+        self._standings = Standings(store.exams)
+
+    async def CreateExam(
+        self, request: exam_pb.CreateExamRequest, context: Context
+    ) -> exam_pb.CreateExamResponse:
+        exam_id = await create_exam(request.exam, request.request_id, self._store, self._jobs, self._client)
+        [exam] = await self._shown([await self._store.exams.get(exam_id)])
+        return exam_pb.CreateExamResponse(exam=exam)
+
+    async def GetExam(self, request: exam_pb.GetExamRequest, context: Context) -> exam_pb.GetExamResponse:
+        [exam] = await self._shown([await self._store.exams.get(request.id)])
+        return exam_pb.GetExamResponse(exam=exam)
+
+    async def ListExams(
+        self, request: exam_pb.ListExamsRequest, context: Context
+    ) -> exam_pb.ListExamsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.project_id)
+        page = await self._store.exams.list_page(wanted, request.project_id)
+        return exam_pb.ListExamsResponse(exams=await self._shown(page.rows), next_page_token=page.next_token)
+
+    async def ListExamResults(
+        self, request: exam_pb.ListExamResultsRequest, context: Context
+    ) -> exam_pb.ListExamResultsResponse:
+        exam = await self._store.exams.get(request.exam_id)
+        filters = (request.exam_id, arm_index(exam, request.arm))
+        wanted = page_request(request.page_size, request.page_token, *filters)
+        page = await self._store.exams.list_results(wanted, *filters)
+        return exam_pb.ListExamResultsResponse(
+            exam_results=[result_to_pb(result, exam) for result in page.rows],
+            next_page_token=page.next_token,
+        )
+
+    async def DeleteExam(
+        self, request: exam_pb.DeleteExamRequest, context: Context
+    ) -> exam_pb.DeleteExamResponse:
+        return exam_pb.DeleteExamResponse(deleted_results=await self._store.exams.delete(request.id))
+
+    async def DeleteProjectData(
+        self, request: exam_pb.DeleteProjectDataRequest, context: Context
+    ) -> exam_pb.DeleteProjectDataResponse:
+        rows = await self._store.delete_project(request.project_id)
+        self._wake.set()
+        objects = await self._storage.delete_prefix(f"exams/{request.project_id}/")
+        return exam_pb.DeleteProjectDataResponse(
+            deleted_rows={f"inference.{table}": count for table, count in rows.items()},
+            deleted_objects=objects,
+        )
+
+    async def _shown(self, exams: Sequence[Exam]) -> list[exam_pb2.Exam]:
+        jobs = await self._store.exams.jobs(exams)
+        standings = await self._standings.of(exams)
+        return [exam_to_pb(exam, jobs[exam.job_id], standings[exam.id]) for exam in exams]

@@ -1,0 +1,127 @@
+-- name: lock_model
+-- One caller at a time makes the deployment of a model.
+SELECT pg_advisory_xact_lock(hashtextextended('deployment ' || $1::uuid::text || $2::uuid::text, 0))
+
+-- name: find_deployment
+SELECT id FROM deployments WHERE project_id = $1 AND model_id = $2
+
+-- name: upsert_deployment
+-- A deployment that failed is tried again when somebody asks for it again.
+INSERT INTO deployments (id, project_id, model_id, engine, served_model_name)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (project_id, model_id) DO UPDATE
+SET state = CASE WHEN deployments.state = 'failed' THEN 'loading' ELSE deployments.state END,
+    failure = NULL,
+    update_time = CASE WHEN deployments.state = 'failed' THEN now() ELSE deployments.update_time END
+
+-- name: get_deployment
+SELECT * FROM deployments WHERE id = $1
+
+-- name: get_deployments
+SELECT * FROM deployments WHERE id = ANY ($1::uuid[])
+
+-- name: list_deployments
+SELECT * FROM deployments
+WHERE ($1::uuid IS NULL OR project_id = $1)
+  AND ($2::uuid IS NULL OR model_id = $2)
+  AND ($3::uuid IS NULL OR id < $3)
+ORDER BY id DESC
+LIMIT $4
+
+-- name: delete_deployment
+DELETE FROM deployments WHERE id = $1 RETURNING id
+
+-- name: lead
+-- One process looks after the engines; the lock ends with its session.
+SELECT pg_try_advisory_lock(hashtextextended('sishu engines ' || current_schema(), 0))
+
+-- name: wanted_deployments
+SELECT * FROM deployments ORDER BY id
+
+-- name: load_all_again
+UPDATE deployments SET state = 'loading', failure = NULL, base_url = '', update_time = now()
+
+-- name: set_ready
+UPDATE deployments SET state = 'ready', failure = NULL, base_url = $2, update_time = now() WHERE id = $1
+
+-- name: set_loading_again
+UPDATE deployments SET state = 'loading', base_url = '', restarts = restarts + 1, update_time = now()
+WHERE id = $1
+
+-- name: set_failed
+UPDATE deployments SET state = 'failed', base_url = '', failure = $2, update_time = now() WHERE id = $1
+
+-- name: find_request
+SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2
+
+-- name: insert_exam
+INSERT INTO exams (id, project_id, dataset_version_id, job_id, arms, item_count)
+VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: insert_exam_items
+INSERT INTO exam_items (exam_id, example_id, position, messages, question, reference, quotes)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: get_exam
+SELECT * FROM exams WHERE id = $1
+
+-- name: list_exams
+SELECT * FROM exams
+WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2)
+ORDER BY id DESC
+LIMIT $3
+
+-- name: exam_jobs
+SELECT * FROM job_view WHERE id = ANY ($1::uuid[])
+
+-- name: lock_exam
+SELECT job.state
+FROM exams JOIN jobs AS job ON job.id = exams.job_id
+WHERE exams.id = $1
+FOR UPDATE
+
+-- name: get_exam_item
+SELECT example_id, position, messages, question, reference, quotes
+FROM exam_items WHERE exam_id = $1 AND example_id = $2
+
+-- name: insert_exam_result
+INSERT INTO exam_results (id, exam_id, example_id, arm, answer, score) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: count_exam_results
+SELECT exam_id, count(*) AS results FROM exam_results WHERE exam_id = ANY ($1::uuid[]) GROUP BY exam_id
+
+-- name: exam_scores
+SELECT result.arm, item.position, result.score
+FROM exam_results AS result JOIN exam_items AS item USING (exam_id, example_id)
+WHERE exam_id = $1
+ORDER BY item.position, result.arm
+
+-- name: list_exam_results
+SELECT result.id, result.exam_id, result.arm, result.example_id, item.position, item.question, item.reference,
+       result.answer, result.score, item.quotes
+FROM exam_results AS result JOIN exam_items AS item USING (exam_id, example_id)
+WHERE exam_id = $1
+  AND ($2::smallint IS NULL OR result.arm = $2)
+  AND ($3::integer IS NULL OR (item.position, result.arm) > ($3, $4::smallint))
+ORDER BY item.position, result.arm
+LIMIT $5
+
+-- name: delete_exam
+WITH results AS (SELECT count(*) AS results FROM exam_results WHERE exam_id = $1),
+     job AS (DELETE FROM jobs WHERE id = (SELECT job_id FROM exams WHERE id = $1)),
+     exam AS (DELETE FROM exams WHERE id = $1)
+SELECT results FROM results
+
+-- name: delete_project_jobs
+-- Goes first: it waits for the items that are being finished, and none can be finished after it.
+DELETE FROM jobs WHERE project_id = $1
+
+-- name: count_project_rows
+SELECT (SELECT count(*) FROM exam_items JOIN exams ON exams.id = exam_id WHERE project_id = $1) AS exam_items,
+       (SELECT count(*) FROM exam_results JOIN exams ON exams.id = exam_id WHERE project_id = $1) AS exam_results
+
+-- name: delete_project_exams
+DELETE FROM exams WHERE project_id = $1
+
+-- name: delete_project_deployments
+DELETE FROM deployments WHERE project_id = $1

@@ -1,0 +1,253 @@
+"""Every SQL statement of the inference room, behind functions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import asyncpg
+
+from services.inference.deployments import BUILTIN, Deployment, not_found
+from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
+from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure, Job
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "inference.sql")
+
+
+class DeploymentStore:
+    """The table `deployments`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def create(self, project_id: str, model_id: str, model_name: str, request_id: str) -> Deployment:
+        """The project's deployment of a model, made unless it is there; a failed one is to be tried again.
+
+        Raises:
+            NotFound: the deployment that the request id made was deleted.
+        """
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.lock_model, project_id, model_id)
+            found = await connection.fetchval(SQL.find_deployment, project_id, model_id) or new_id()
+            deployment_id = await claim_request(connection, "CreateDeployment", request_id, found)
+            if deployment_id == found:
+                await connection.execute(
+                    SQL.upsert_deployment, found, project_id, model_id, BUILTIN, model_name
+                )
+            return await self._get(connection, deployment_id)
+
+    async def get(self, deployment_id: str) -> Deployment:
+        """One deployment.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._get(connection, deployment_id)
+
+    async def get_many(self, deployment_ids: Sequence[str]) -> dict[str, Deployment]:
+        """Deployments by id; those that are not there are left out."""
+        rows = await self.pool.fetch(SQL.get_deployments, list(deployment_ids))
+        return {row["id"]: deployment(row) for row in rows}
+
+    async def list_page(
+        self, page: PageRequest, project_id: str | None, model_id: str | None
+    ) -> Page[Deployment]:
+        """Deployments, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_deployments, project_id, model_id, after, page.limit)
+        return page_of([deployment(row) for row in rows], page, lambda one: (one.id,))
+
+    async def delete(self, deployment_id: str) -> None:
+        """Want a model no more.
+
+        Raises:
+            NotFound: there is no such deployment.
+        """
+        if await self.pool.fetchval(SQL.delete_deployment, deployment_id) is None:
+            raise not_found(deployment_id)
+
+    async def lead(self, connection: Connection) -> bool:
+        """Whether this connection's process is the one that looks after the engines, until it closes."""
+        return bool(await connection.fetchval(SQL.lead))
+
+    async def load_all_again(self, connection: Connection) -> None:
+        """Say of every deployment that it is being loaded, because no engine outlives its process."""
+        await connection.execute(SQL.load_all_again)
+
+    async def wanted(self, connection: Connection) -> list[Deployment]:
+        """Every deployment."""
+        return [deployment(row) for row in await connection.fetch(SQL.wanted_deployments)]
+
+    async def set_ready(self, deployment_id: str, base_url: str) -> None:
+        """Note where the engine answers."""
+        await self.pool.execute(SQL.set_ready, deployment_id, base_url)
+
+    async def set_loading_again(self, deployment_id: str) -> None:
+        """Note that the engine ended by itself and is started again."""
+        await self.pool.execute(SQL.set_loading_again, deployment_id)
+
+    async def set_failed(self, deployment_id: str, failure: Failure) -> None:
+        """Note why a model cannot be loaded."""
+        await self.pool.execute(SQL.set_failed, deployment_id, failure.as_json())
+
+    async def _get(self, connection: Connection, deployment_id: str) -> Deployment:
+        row = await connection.fetchrow(SQL.get_deployment, deployment_id)
+        if row is None:
+            raise not_found(deployment_id)
+        return deployment(row)
+
+
+class ExamStore:
+    """The tables `exams`, `exam_items` and `exam_results`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def made_by(self, request_id: str) -> str | None:
+        """Id of the exam that a request id made before."""
+        if not request_id:
+            return None
+        found: str | None = await self.pool.fetchval(SQL.find_request, "CreateExam", request_id)
+        return found
+
+    async def insert(self, connection: Connection, exam: Exam, items: Sequence[ExamItem]) -> None:
+        """Add an exam with its questions."""
+        arms = [asdict(arm) for arm in exam.arms]
+        await connection.execute(
+            SQL.insert_exam,
+            exam.id,
+            exam.project_id,
+            exam.dataset_version_id,
+            exam.job_id,
+            arms,
+            exam.item_count,
+        )
+        await connection.executemany(
+            SQL.insert_exam_items,
+            [(exam.id, *columns_of(item)) for item in items],
+        )
+
+    async def get(self, exam_id: str) -> Exam:
+        """One exam.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.get_exam, exam_id)
+        if row is None:
+            raise exam_not_found(exam_id)
+        return exam(row)
+
+    async def list_page(self, page: PageRequest, project_id: str) -> Page[Exam]:
+        """Exams of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_exams, project_id, after, page.limit)
+        return page_of([exam(row) for row in rows], page, lambda one: (one.id,))
+
+    async def jobs(self, exams: Sequence[Exam]) -> dict[str, Job]:
+        """Jobs of exams, by their ids."""
+        rows = await self.pool.fetch(SQL.exam_jobs, [exam.job_id for exam in exams])
+        return {row["id"]: Job(**row) for row in rows}
+
+    async def result_counts(self, exams: Sequence[Exam]) -> dict[str, int]:
+        """Number of results by exam; 0 where there is none."""
+        rows = await self.pool.fetch(SQL.count_exam_results, [exam.id for exam in exams])
+        return defaultdict(int, {row["exam_id"]: row["results"] for row in rows})
+
+    async def scores(self, exam_id: str) -> list[Score]:
+        """Scores of an exam, in the order of its questions."""
+        return [Score(**row) for row in await self.pool.fetch(SQL.exam_scores, exam_id)]
+
+    async def get_item(self, exam_id: str, example_id: str) -> ExamItem:
+        """One question of an exam.
+
+        Raises:
+            NotFound: the exam has no such question.
+        """
+        row = await self.pool.fetchrow(SQL.get_exam_item, exam_id, example_id)
+        if row is None:
+            raise NotFound(
+                "EXAM_ITEM_NOT_FOUND",
+                f"exam {exam_id} has no question made of example {example_id}",
+                exam_id=exam_id,
+                example_id=example_id,
+            )
+        return ExamItem(**row)
+
+    async def insert_result(
+        self, connection: Connection, exam_id: str, example_id: str, *, arm: int, answer: str, score: float
+    ) -> None:
+        """Add the answer of one arm to one question."""
+        await connection.execute(SQL.insert_exam_result, new_id(), exam_id, example_id, arm, answer, score)
+
+    async def list_results(self, page: PageRequest, exam_id: str, arm: int | None) -> Page[ExamResult]:
+        """Results question by question, arms in the exam's order."""
+        after = tuple(map(int, page.after)) if page.after else (None, None)
+        rows = await self.pool.fetch(SQL.list_exam_results, exam_id, arm, *after, page.limit)
+        return page_of([ExamResult(**row) for row in rows], page, lambda one: (one.position, one.arm))
+
+    async def delete(self, exam_id: str) -> int:
+        """Delete an exam with questions, results and job; return how many results.
+
+        Raises:
+            NotFound: there is no such exam.
+            FailedPrecondition: it is running.
+        """
+        async with transaction(self.pool) as connection:
+            state = await connection.fetchval(SQL.lock_exam, exam_id)
+            if state is None:
+                raise exam_not_found(exam_id)
+            if state in {"pending", "running"}:
+                raise FailedPrecondition(
+                    "EXAM_RUNNING", f"exam {exam_id} is running; cancel its job first", exam_id=exam_id
+                )
+            return int(await connection.fetchval(SQL.delete_exam, exam_id))
+
+
+class Store:
+    """The tables of the inference room."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.deployments = DeploymentStore(pool)
+        self.exams = ExamStore(pool)
+
+    async def delete_project(self, project_id: str) -> dict[str, int]:
+        """Delete the project's jobs, exams and deployments; return the deleted rows by table."""
+        async with transaction(self.pool) as connection:
+            jobs = await connection.execute(SQL.delete_project_jobs, project_id)
+            counts = await connection.fetchrow(SQL.count_project_rows, project_id)
+            exams = await connection.execute(SQL.delete_project_exams, project_id)
+            deployments = await connection.execute(SQL.delete_project_deployments, project_id)
+        assert counts is not None  # noqa: S101  # counts always come back
+        statuses = {"jobs": jobs, "exams": exams, "deployments": deployments}
+        return {**dict(counts), **{table: int(status.split()[-1]) for table, status in statuses.items()}}
+
+
+def deployment(row: asyncpg.Record) -> Deployment:
+    """A row of `deployments`."""
+    failure = row["failure"]
+    return Deployment(**{**row, "failure": Failure(**failure) if failure else None})
+
+
+def exam(row: asyncpg.Record) -> Exam:
+    """A row of `exams`."""
+    return Exam(**{**row, "arms": [ExamArm(**arm) for arm in row["arms"]]})
+
+
+def columns_of(item: ExamItem) -> tuple[object, ...]:
+    """The columns of an exam item, in the order of `insert_exam_items`."""
+    return (item.example_id, item.position, item.messages, item.question, item.reference, item.quotes)
+
+
+def exam_not_found(exam_id: str) -> NotFound:
+    """The error for an exam that is not there."""
+    return NotFound("EXAM_NOT_FOUND", f"there is no exam {exam_id}", exam_id=exam_id)

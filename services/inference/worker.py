@@ -1,0 +1,83 @@
+"""The inference room's queue consumer: asks one question of one arm an item, and scores the answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.inference.config import InferenceConfig
+from services.inference.deployments import Deployment, not_ready
+from services.inference.exams import ExamItem, longest_answer
+from services.inference.metrics import InferenceMetrics
+from services.inference.scoring import token_f1
+from services.inference.store import Store
+from services.inference.upstream import Sampling, Upstream
+from services.runtime.errors import Unavailable
+from services.runtime.jobs import Item, Jobs
+
+POLL_SECONDS = 0.5
+
+
+class ExamWorker:
+    """Does the items of `examine` jobs."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        store: Store,
+        upstream: Upstream,
+        config: InferenceConfig,
+        metrics: InferenceMetrics,
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._upstream = upstream
+        self._config = config
+        self._metrics = metrics
+
+    async def ask_question(self, item: Item) -> None:
+        """Ask an arm a question, and store answer and score.
+
+        Raises:
+            NotFound: the arm's deployment is gone.
+            FailedPrecondition: it cannot be loaded.
+            Unavailable: it is still being loaded, or its engine ended; to be tried again.
+        """
+        exam = await self._store.exams.get(item.job_resource_id)
+        question = await self._store.exams.get_item(exam.id, item.resource_id)
+        arm = int(item.payload["arm"])
+        deployment = await self._loaded(exam.arms[arm].deployment_id)
+        answer = await self._answer(deployment, question)
+        score = token_f1(answer, question.reference)
+        async with self._jobs.finish(item) as connection:
+            await self._store.exams.insert_result(
+                connection, exam.id, question.example_id, arm=arm, answer=answer, score=score
+            )
+        self._metrics.exam_items.inc()
+
+    async def _answer(self, deployment: Deployment, question: ExamItem) -> str:
+        """The likeliest answer, so that asking again gives the same."""
+        sampling = Sampling(temperature=0.0, max_tokens=longest_answer(question.reference))
+        pieces = [piece async for piece in self._upstream.ask(deployment, question.messages, sampling)]
+        return "".join(piece.content for piece in pieces)
+
+    async def _loaded(self, deployment_id: str) -> Deployment:
+        """The deployment once it answers.
+
+        Raises:
+            FailedPrecondition: it cannot be loaded.
+            Unavailable: it was not loaded in the time that one try may wait.
+        """
+        deadline = asyncio.get_running_loop().time() + self._config.wait_seconds
+        while True:
+            deployment = await self._store.deployments.get(deployment_id)
+            if deployment.state == "ready":
+                return deployment
+            if deployment.state == "failed":
+                raise not_ready(deployment)
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable(
+                    "DEPLOYMENT_LOADING",
+                    f"deployment {deployment_id} was not loaded within {self._config.wait_seconds:.0f} s",
+                    deployment_id=deployment_id,
+                )
+            await asyncio.sleep(POLL_SECONDS)
