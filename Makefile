@@ -1,0 +1,53 @@
+# Everything that a developer does with this tree. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+TYPED := services clients/python/sishu tests scripts
+EXTRAS := --extra local --extra engine --extra dev
+
+.PHONY: help setup demo test test-full lint format gen bench pins clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with the pinned dependencies.
+	@scripts/setup.sh
+
+demo: setup ## Turn the English examples into a tuned model and a report in out/demo/.
+	@scripts/demo.sh
+
+test: lint ## Lint, then all tests but the slow ones.
+	python -m pytest -m "not full"
+
+test-full: lint ## Lint, then all tests.
+	python -m pytest
+
+lint: setup ## Check format, types, generated code and contracts.
+	ruff format --check .
+	ruff check .
+	python -m mypy $(TYPED)
+	python scripts/generate.py --check
+	buf lint protos
+	scripts/check_breaking.sh
+
+format: setup ## Format the code and mend what ruff can mend.
+	ruff format .
+	ruff check --fix .
+
+gen: setup ## Generate the Python contracts from protos/.
+	python scripts/generate.py
+
+bench: setup ## Measure; the figures go to standard output.
+	python -m tests.bench
+
+pins: setup ## Pin the newest versions of all dependencies in constraints.txt.
+	uv pip compile pyproject.toml $(EXTRAS) --python-version 3.11 --upgrade --no-annotate \
+		--custom-compile-command "make pins" -o constraints.txt
+
+clean: ## Remove what these commands made, except outputs of your own in out/.
+	@if [ -d out/demo-home ] && [ -x .venv/bin/sishu ]; then SISHU_HOME=out/demo-home sishu down; fi
+	rm -rf .venv build out/demo out/demo-home .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
