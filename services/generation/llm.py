@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+import aiohttp
 import json_repair
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
@@ -34,7 +36,6 @@ T = TypeVar("T")
 
 MOST_ASKS = 3
 MODES = ("json_schema", "json_object", "text")
-THINK = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -91,6 +92,28 @@ class Llm:
                 http_client=DefaultAioHttpClient(timeout=self._seconds),
             )
         return self._clients[endpoint]
+
+    async def create(
+        self, endpoint: Endpoint, messages: Sequence[Mapping[str, str]], **parameters: Any
+    ) -> ChatCompletion:
+        """One call, whatever comes back.
+
+        Raises:
+            openai.BadRequestError: the server refuses the request.
+            SishuError: what `provider_error` makes of any other failure.
+        """
+        try:
+            answer: object = await self.client(endpoint).chat.completions.create(
+                model=endpoint.model, messages=cast(Any, messages), **parameters
+            )
+        except openai.BadRequestError:
+            raise
+        except (openai.OpenAIError, ValueError) as error:
+            raise provider_error(error, endpoint) from error
+        # The SDK hands on what it cannot read, such as the page of a web server.
+        if not isinstance(answer, ChatCompletion):
+            raise provider_error(TypeError(), endpoint)
+        return answer
 
     async def ask(
         self,
@@ -163,16 +186,13 @@ class Llm:
     ) -> ChatCompletion:
         with self._metrics.call() as outcome:
             try:
-                answer: ChatCompletion = await self.client(endpoint).chat.completions.create(
-                    model=endpoint.model, messages=cast(Any, messages), **form, **sampling
-                )
+                answer = await self.create(endpoint, messages, **form, **sampling)
             except openai.BadRequestError:
                 outcome.set("refused")
                 raise
-            except openai.OpenAIError as error:
-                known = provider_error(error, endpoint)
-                outcome.set(known.reason.lower())
-                raise known from error
+            except SishuError as error:
+                outcome.set(error.reason.lower())
+                raise
         if answer.usage:
             self._metrics.tokens.labels("prompt").inc(answer.usage.prompt_tokens)
             self._metrics.tokens.labels("completion").inc(answer.usage.completion_tokens)
@@ -189,13 +209,21 @@ def response_format(mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def content_of(answer: ChatCompletion) -> tuple[str, str]:
     """Text and reasoning of an answer; a server may send reasoning apart or inside `<think>`."""
-    if not answer.choices:
+    # The SDK does not validate: any part of a foreign server's answer may be missing.
+    if not answer.choices or not answer.choices[0].message:
         return "", ""
     message = answer.choices[0].message
-    text = message.content or ""
-    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
-    inside = "".join(THINK.findall(text)).replace("<think>", "").replace("</think>", "")
-    return THINK.sub("", text).strip(), str(reasoning or inside).strip()
+    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    thoughts, text = split_thoughts(message.content or "")
+    return text, str(reasoning or thoughts).strip()
+
+
+def split_thoughts(text: str) -> tuple[str, str]:
+    """What stands inside `<think>`, and what follows; chat templates may write the opening mark themselves."""
+    thoughts, closed, rest = text.rpartition("</think>")
+    if not closed:
+        rest, _, thoughts = text.partition("<think>")
+    return thoughts.replace("<think>", "").strip(), rest.strip()
 
 
 def decode(text: str) -> Any:
@@ -206,10 +234,10 @@ def decode(text: str) -> Any:
     """
     fenced = FENCE.search(text)
     body = fenced.group(1) if fenced else text
-    try:
-        return json.loads(body)
-    except ValueError:
-        pass
+    # The whole text first: a fence may stand inside one of its strings.
+    for whole in (text, body):
+        with suppress(ValueError):
+            return json.loads(whole)
     start = min((place for place in (body.find("{"), body.find("[")) if place >= 0), default=-1)
     if start < 0:
         raise OutputInvalid("the answer holds no JSON")
@@ -231,12 +259,12 @@ def count_tokens(tokens: list[int], answer: ChatCompletion) -> None:
         tokens[1] += answer.usage.completion_tokens
 
 
-def provider_error(error: openai.OpenAIError, endpoint: Endpoint) -> SishuError:
+def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
     """What went wrong at the model's server, in our words; never with the key in it."""
     where = f"{endpoint.base_url} (model {endpoint.model})"
     details = {"base_url": endpoint.base_url, "model": endpoint.model}
     match error:
-        case openai.APITimeoutError():
+        case openai.APITimeoutError() if not is_refused(error):
             return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
         case openai.APIConnectionError():
             return Unavailable(
@@ -262,7 +290,33 @@ def provider_error(error: openai.OpenAIError, endpoint: Endpoint) -> SishuError:
             return Unavailable("PROVIDER_FAILED", f"{where} answered HTTP {error.status_code}", **details)
         case openai.APIStatusError():
             return FailedPrecondition(
-                "PROVIDER_REFUSED", f"{where} refused the request: {error.message[:300]}", **details
+                "PROVIDER_REFUSED",
+                f"{where} refused the request: {without_key(error.message, endpoint)[:300]}",
+                **details,
             )
         case _:
-            return Unavailable("PROVIDER_FAILED", f"{where} gave no usable answer: {error}", **details)
+            return Unavailable(
+                "PROVIDER_FAILED",
+                f"{where} gave no usable answer; check that an OpenAI-compatible server answers there",
+                **details,
+            )
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether no connection came about or it broke: the SDK's aiohttp transport calls that a timeout."""
+    return any(
+        isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError)
+        for cause in causes(error)
+    )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def without_key(text: str, endpoint: Endpoint) -> str:
+    """A server's words without the key, which some servers send back."""
+    return text.replace(endpoint.api_key, "***") if endpoint.api_key else text

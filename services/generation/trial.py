@@ -46,14 +46,10 @@ class Trial:
         return TrialReport(True, "", "", seconds, await self._models(endpoint))
 
     async def _ask(self, endpoint: Endpoint) -> None:
+        question = {"role": "user", "content": "Say yes."}
         try:
-            await self._llm.client(endpoint).chat.completions.create(
-                model=endpoint.model,
-                messages=[{"role": "user", "content": "Say yes."}],
-                max_tokens=4,
-                timeout=TRIAL_SECONDS,
-            )
-        except openai.OpenAIError as error:
+            await self._llm.create(endpoint, [question], max_tokens=4, timeout=TRIAL_SECONDS)
+        except openai.BadRequestError as error:
             raise provider_error(error, endpoint) from error
 
     async def _models(self, endpoint: Endpoint) -> list[str]:

@@ -57,7 +57,7 @@ def download(hub_id: str) -> Path:
     except (hub.HfHubHTTPError, OSError, RuntimeError) as error:
         raise errors.Unavailable(
             "HUB_UNREACHABLE",
-            f"No local path {hub_id!r}, and it cannot be downloaded from the model hub: {_first_line(error)}. "
+            f"No local path {hub_id!r}, and the model hub does not deliver it: {_first_line(error)}. "
             "Go online, or give the path of a local Hugging Face folder or GGUF file.",
         ) from error
 

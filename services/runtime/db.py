@@ -32,6 +32,8 @@ DATABASE_AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    # Where the driver notices the loss of a connection only while it prepares to use it.
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 """What asyncpg raises when the server is gone, going or not yet there."""
@@ -45,21 +47,25 @@ async def open_pool(url: str, schema: str, connections: int) -> Pool:
     Raises:
         Unavailable: the server cannot be reached, or refuses us.
     """
+    pool = asyncpg.create_pool(
+        url,
+        # With a floor asyncpg logs a traceback a second while the server is away.
+        min_size=0,
+        max_size=connections,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        init=set_codecs,
+        server_settings={"search_path": schema, "application_name": f"sishu-{schema}"},
+    )
     try:
-        return await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            init=set_codecs,
-            server_settings={"search_path": schema, "application_name": f"sishu-{schema}"},
-        )
+        await pool
+        await pool.fetchval("SELECT 1")
     except (*DATABASE_AWAY, OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise Unavailable(
             "DATABASE_UNAVAILABLE",
             f"Postgres cannot be reached ({error}); check that it runs and that SISHU_DATABASE_URL is right",
         ) from error
+    return pool
 
 
 async def set_codecs(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import asyncpg
 import structlog
 
 from services.runtime.db import DATABASE_AWAY
@@ -59,6 +60,8 @@ def as_sishu_error(error: BaseException) -> SishuError:
         return Unavailable(
             "DATABASE_UNAVAILABLE", "Postgres cannot be reached now; try again when it is back"
         )
+    if isinstance(error, asyncpg.TransactionRollbackError):
+        return Aborted("TRANSACTION_LOST", "a concurrent change won; try again")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return DeadlineExceeded("TIMED_OUT", "a wait took longer than it may; try again")
     error_id = str(uuid.uuid4())

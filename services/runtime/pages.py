@@ -1,4 +1,4 @@
-"""Keyset paging: a token holds the sort key of the last row of a page, and a digest of the filter."""
+"""Keyset paging: a token holds the sort key of the last row of a page, and a digest of it and of the filter."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def page_request(size: int, token: str, *filters: object) -> PageRequest:
     Raises:
         InvalidArgument: the token is not ours, or belongs to another filter.
     """
-    digest = hashlib.sha256(repr(filters).encode()).hexdigest()[:16]
+    digest = digest_of(*filters)
     after = decode(token, digest) if token else ()
     return PageRequest(min(size or DEFAULT_SIZE, LARGEST_SIZE), after, digest)
 
@@ -62,20 +62,26 @@ def page_of(rows: Sequence[T], request: PageRequest, key: Callable[[T], tuple[ob
     shown = list(rows[: request.size])
     if len(rows) <= request.size:
         return Page(shown, "")
-    text = json.dumps([request.filter_digest, *(str(part) for part in key(shown[-1]))])
+    after = [str(part) for part in key(shown[-1])]
+    text = json.dumps([digest_of(request.filter_digest, *after), *after])
     return Page(shown, base64.urlsafe_b64encode(text.encode()).decode())
 
 
-def decode(token: str, digest: str) -> tuple[str, ...]:
+def digest_of(*parts: object) -> str:
+    """A short digest, which tells a changed token from ours; it keeps no secret."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def decode(token: str, filter_digest: str) -> tuple[str, ...]:
     """The sort key inside a token."""
     try:
         found, *after = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, binascii.Error, TypeError):
         found, after = "", []
-    if found != digest:
+    if found != digest_of(filter_digest, *after):
         raise InvalidArgument(
             "PAGE_TOKEN_INVALID",
             "the page token does not belong to this list and filter; start again without one",
             "page_token",
         )
-    return tuple(str(part) for part in after)
+    return tuple(after)

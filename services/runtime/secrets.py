@@ -42,4 +42,10 @@ class SecretBox:
             raise FailedPrecondition(
                 "SECRET_KEY_MISSING", "SISHU_SECRET_KEY_FILE names no file; it is needed to store API keys"
             )
-        return Fernet(self._key_file.read_bytes().strip())
+        try:
+            return Fernet(self._key_file.read_bytes().strip())
+        except ValueError:
+            raise FailedPrecondition(
+                "SECRET_KEY_INVALID",
+                f"SISHU_SECRET_KEY_FILE {self._key_file} holds no Fernet key: 32 bytes in URL-safe base64",
+            ) from None

@@ -175,7 +175,10 @@ class Storage:
             return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
         except S3Error as error:
             if error.code in MISSING:
-                raise NotFound("OBJECT_NOT_FOUND", f"the bucket has no object {args[1:2]}") from error
+                missing = error.object_name or error.resource
+                raise NotFound(
+                    "OBJECT_NOT_FOUND", f"the bucket {self._bucket} has no object {missing}"
+                ) from error
             raise Unavailable(
                 "STORAGE_REFUSED",
                 f"the S3 server refused: {error.code}; check SISHU_S3_ACCESS_KEY, SISHU_S3_SECRET_KEY and "

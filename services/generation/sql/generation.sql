@@ -19,12 +19,6 @@ SET name = $2, base_url = $3, deployment_id = $4, model = $5, sealed_key = $6, s
 WHERE id = $1
 RETURNING *
 
--- name: provider_in_use
-SELECT EXISTS (
-    SELECT 1 FROM generations JOIN jobs ON jobs.resource_id = generations.id
-    WHERE generations.provider_id = $1 AND jobs.state IN ('pending', 'running')
-)
-
 -- name: provider_has_generations
 SELECT EXISTS (SELECT 1 FROM generations WHERE provider_id = $1)
 
@@ -68,9 +62,6 @@ DELETE FROM generations WHERE id = $1
 
 -- name: delete_generation_jobs
 DELETE FROM jobs WHERE resource_id = $1
-
--- name: count_questions
-SELECT count(*) FROM questions WHERE generation_id = $1
 
 -- name: insert_call
 INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,

@@ -18,9 +18,13 @@ def read(path: Path, name: str) -> Reading:
     # The import loads half a dozen converters; only a DOCX pays for it.
     from markitdown import MarkItDown  # noqa: PLC0415
     from markitdown._exceptions import MarkItDownException  # noqa: PLC0415
+    from markitdown.converters import DocxConverter  # noqa: PLC0415
 
+    # With all its converters it would read a damaged DOCX as plain text.
+    converter = MarkItDown(enable_builtins=False, enable_plugins=False)
+    converter.register_converter(DocxConverter())
     try:
-        markdown = MarkItDown(enable_plugins=False).convert_local(path, file_extension=".docx").markdown
+        markdown = converter.convert_local(path, file_extension=".docx").markdown
     except (MarkItDownException, BadZipFile, KeyError, ValueError) as error:
         raise InvalidArgument(
             "DOCX_UNREADABLE", f"{name}: the DOCX cannot be opened; is it damaged or encrypted?", name=name

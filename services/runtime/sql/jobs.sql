@@ -33,10 +33,11 @@ FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
 
 -- name: lock_item
+-- Locks the job before the item, as everyone does who locks both; the order of the clauses decides.
 SELECT item.state = 'pending' AND job.state IN ('pending', 'running') AS open
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
-FOR NO KEY UPDATE OF item FOR SHARE OF job
+FOR SHARE OF job FOR NO KEY UPDATE OF item
 
 -- name: end_item
 UPDATE job_items SET state = $2, failure = $3, attempts = $4, update_time = now() WHERE id = $1
@@ -100,9 +101,3 @@ LIMIT 1000
 
 -- name: delete_project_jobs
 DELETE FROM jobs WHERE project_id = $1
-
--- name: queue_depth
-SELECT count(*) FILTER (WHERE status = 'queued') AS queued,
-       count(*) FILTER (WHERE status = 'picked') AS picked,
-       coalesce(extract(epoch FROM now() - min(created) FILTER (WHERE status = 'queued')), 0)::float8 AS oldest_seconds
-FROM pgqueuer

@@ -100,6 +100,15 @@ async def test_the_engine_does_not_see_the_rooms_secrets(
     assert "SISHU_S3_SECRET_KEY" in os.environ
 
 
+async def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
+    async with engine([str(tmp_path / "python"), "-m", "x"], tmp_path, stop_seconds=5) as process:
+        await asyncio.wait_for(process.wait(), WAIT_SECONDS)
+    assert process.returncode == 1
+    said = error_of(1, None, last_line(tmp_path)).message
+    assert said.startswith(f"the engine failed: cannot start {tmp_path}/python: No such file")
+    assert "SISHU_ENGINE_PYTHON" in said
+
+
 @pytest.mark.parametrize(
     ("code", "failure", "wanted"),
     [

@@ -1,0 +1,10 @@
+"""An ingest room of the contract tests' own; see `tests/integration/conftest.py`."""
+
+from __future__ import annotations
+
+import pytest_asyncio
+
+from tests.integration.conftest import servers as servers
+from tests.integration.stores import shared_rooms
+
+rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest"))

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from services.generation.llm import Completion, Endpoint, Llm, OutputInvalid
+from services.generation.metrics import GenerationMetrics
+from services.generation.prompts import Prompt
+from services.generation.writing import WrittenAnswer, parse_answer, strict_object
+from services.runtime.errors import SishuError
+from tests.support.mock_llm import MockServer, mock_llm
+
+PROMPT = Prompt("answer.en@1", "You answer.", "Text:\nIt runs for nine hours.\n\nQuestion: How long? As JSON.")
+SCHEMA = strict_object({"quote": {"type": "string"}, "answer": {"type": "string"}})
+GOOD = '{"quote": "a", "answer": "b"}'
+
+Answering = Callable[[dict[str, Any]], web.Response]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def running() -> AsyncIterator[MockServer]:
+    async with mock_llm() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def mock(running: MockServer) -> MockServer:
+    await running.control(next_faults=[], api_key="", models=[], hang_s=3600)
+    await running.reset()
+    return running
+
+
+@pytest_asyncio.fixture
+async def llm() -> AsyncIterator[Llm]:
+    made = Llm(10, GenerationMetrics(CollectorRegistry()))
+    yield made
+    await closed(made)
+
+
+async def closed(llm: Llm) -> None:
+    for client in llm._clients.values():
+        await client.close()
+
+
+async def ask(llm: Llm, base_url: str, key: str = "", **sampling: Any) -> Completion[WrittenAnswer]:
+    return await llm.ask(Endpoint(base_url, "mock-model", key), PROMPT, SCHEMA, parse_answer, sampling)
+
+
+async def failure(llm: Llm, base_url: str, key: str = "") -> SishuError:
+    with pytest.raises(SishuError) as raised:
+        await ask(llm, base_url, key)
+    return raised.value
+
+
+@asynccontextmanager
+async def server(answer: Answering) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """A model server that answers as it is told; yields its address and the requests that it got."""
+    bodies: list[dict[str, Any]] = []
+
+    async def complete(request: web.Request) -> web.Response:
+        bodies.append(await request.json())
+        return answer(bodies[-1])
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1", bodies
+    finally:
+        await runner.cleanup()
+
+
+def said(text: str, **message: Any) -> web.Response:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text, **message}}
+    usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
+    return web.json_response(
+        {"id": "x", "object": "chat.completion", "created": 1, "model": "m-1", "choices": [choice], "usage": usage}
+    )
+
+
+def refused(message: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": {"message": message, "type": "invalid_request_error"}}, status=status)
+
+
+async def test_an_answer_comes_with_model_tokens_and_calls(llm: Llm, mock: MockServer) -> None:
+    completion = await ask(llm, mock.base_url, temperature=0.5)
+    assert completion.value.quote
+    assert (completion.calls, completion.model) == (1, "mock-model")
+    assert completion.prompt_tokens > 0 < completion.completion_tokens
+    assert completion.parameters == {"temperature": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "reason"),
+    [
+        ({"api_key": "the-right-key"}, "FAILED_PRECONDITION", "PROVIDER_REFUSED_KEY"),
+        ({"models": ["another"]}, "NOT_FOUND", "PROVIDER_MODEL_NOT_FOUND"),
+        ({"next_faults": ["429"]}, "RESOURCE_EXHAUSTED", "PROVIDER_RATE_LIMITED"),
+        ({"next_faults": ["500"]}, "UNAVAILABLE", "PROVIDER_FAILED"),
+        ({"next_faults": ["503"]}, "UNAVAILABLE", "PROVIDER_FAILED"),
+        ({"next_faults": ["drop"]}, "UNAVAILABLE", "PROVIDER_UNREACHABLE"),
+    ],
+)
+async def test_a_failed_call_is_made_once_and_gives_the_reason(
+    llm: Llm, mock: MockServer, settings: dict[str, Any], code: str, reason: str
+) -> None:
+    await mock.control(**settings)
+    error = await failure(llm, mock.base_url, "the-wrong-key")
+    assert (error.code, error.reason) == (code, reason)
+    assert mock.base_url in error.message
+    assert "the-wrong-key" not in str(vars(error))
+    assert (await mock.stats())["calls"] == 1
+
+
+async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
+    impatient = Llm(0.3, GenerationMetrics(CollectorRegistry()))
+    await mock.control(next_faults=["hang"], hang_s=2)
+    error = await failure(impatient, mock.base_url)
+    await closed(impatient)
+    assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
+
+
+async def test_an_address_where_nobody_listens_is_named(llm: Llm) -> None:
+    error = await failure(llm, "http://127.0.0.1:9/v1")
+    assert (error.code, error.reason) == ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
+    assert "http://127.0.0.1:9/v1" in error.message
+
+
+async def test_invalid_output_is_asked_for_again_with_the_error(llm: Llm) -> None:
+    answers = iter(["no json", '{"quote": 1}', GOOD])
+    async with server(lambda _: said(next(answers))) as (url, bodies):
+        completion = await ask(llm, url)
+    assert completion.value == WrittenAnswer(quote="a", answer="b")
+    assert (completion.calls, completion.prompt_tokens, completion.completion_tokens) == (3, 30, 9)
+    assert [len(body["messages"]) for body in bodies] == [2, 4, 4]
+    assert '{"quote": text, "answer": text}' in bodies[2]["messages"][-1]["content"]
+
+
+async def test_output_that_stays_invalid_is_given_up_after_three_calls(llm: Llm, mock: MockServer) -> None:
+    await mock.control(next_faults=["garbage"] * 9)
+    error = await failure(llm, mock.base_url)
+    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "LLM_OUTPUT_INVALID")
+    assert (await mock.stats())["calls"] == 3
+
+
+async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mock: MockServer) -> None:
+    def never(_: Any) -> str:
+        raise OutputInvalid("it must rhyme")
+
+    with pytest.raises(SishuError, match="it must rhyme"):
+        await llm.ask(Endpoint(mock.base_url, "mock-model"), PROMPT, SCHEMA, never, {})
+
+
+async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are_remembered(llm: Llm) -> None:
+    def only_plain(body: dict[str, Any]) -> web.Response:
+        kind = body.get("response_format", {}).get("type")
+        return refused(f"response_format.type {kind} is not supported") if kind else said(GOOD)
+
+    async with server(only_plain) as (url, bodies):
+        first = await ask(llm, url)
+        await ask(llm, url)
+    kinds = [body.get("response_format", {}).get("type") for body in bodies]
+    assert kinds == ["json_schema", "json_object", None, None]
+    assert first.calls == 1
+
+
+async def test_a_refused_request_that_has_nothing_to_do_with_json_is_not_repeated(llm: Llm) -> None:
+    async with server(lambda _: refused("the prompt is too long")) as (url, bodies):
+        error = await failure(llm, url)
+    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PROVIDER_REFUSED")
+    assert "the prompt is too long" in error.message
+    assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 422, 429, 500])
+async def test_a_key_that_a_server_sends_back_is_never_shown(llm: Llm, status: int) -> None:
+    async with server(lambda _: refused("the key sk-planted-123 is bad", status)) as (url, _):
+        error = await failure(llm, url, "sk-planted-123")
+    assert "sk-planted-123" not in str(vars(error))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: web.Response(text="<html>Welcome</html>", content_type="text/html"),
+        lambda _: web.Response(text="{ this is not json", content_type="application/json"),
+        lambda _: web.json_response([1, 2]),
+        lambda _: web.json_response({"error": "something"}),
+        lambda _: web.json_response({"choices": []}),
+        lambda _: web.json_response({"choices": [{"message": None}]}),
+    ],
+    ids=["html", "broken", "list", "error", "no_choices", "no_message"],
+)
+async def test_a_server_that_speaks_another_protocol_gives_no_usable_answer(llm: Llm, answer: Answering) -> None:
+    async with server(answer) as (url, _):
+        error = await failure(llm, url)
+    assert error.reason in {"PROVIDER_FAILED", "LLM_OUTPUT_INVALID"}
+
+
+async def test_sampling_is_sent_as_given_and_the_rest_is_left_to_the_server(llm: Llm) -> None:
+    async with server(lambda _: said(GOOD)) as (url, bodies):
+        await ask(llm, url, temperature=0, seed=7, stop=["END"])
+        await ask(llm, url)
+    assert {name: bodies[0][name] for name in ("temperature", "seed", "stop")} == {
+        "temperature": 0,
+        "seed": 7,
+        "stop": ["END"],
+    }
+    assert set(bodies[1]) == {"model", "messages", "response_format"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "reasoning"),
+    [
+        (f"<think>\nLet me {{see}}.\n</think>\n{GOOD}", {}, "Let me {see}."),
+        (f"Let me {{see}}.\n</think>\n{GOOD}", {}, "Let me {see}."),
+        (GOOD, {"reasoning_content": "apart"}, "apart"),
+        (GOOD, {"reasoning": "apart"}, "apart"),
+        (GOOD, {}, ""),
+    ],
+)
+async def test_reasoning_is_kept_apart_from_the_answer(
+    llm: Llm, text: str, message: dict[str, Any], reasoning: str
+) -> None:
+    async with server(lambda _: said(text, **message)) as (url, _):
+        completion = await ask(llm, url)
+    assert completion.reasoning == reasoning
+    assert completion.value == WrittenAnswer(quote="a", answer="b")
+
+
+async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> None:
+    answers = iter(['<think>I could say {"quote": "x", "answer": "y"} but', GOOD])
+    async with server(lambda _: said(next(answers))) as (url, _):
+        completion = await ask(llm, url)
+    assert (completion.value.quote, completion.calls) == ("a", 2)
+
+
+async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:
+    await mock.control(api_key="the-right-key")
+    assert (await ask(llm, mock.base_url, "the-right-key")).calls == 1
+    assert (await failure(llm, mock.base_url, "the-wrong-key")).reason == "PROVIDER_REFUSED_KEY"
+
+
+async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:
+    registry = CollectorRegistry()
+    llm = Llm(10, GenerationMetrics(registry))
+    await mock.control(next_faults=["ok", "429"])
+    await ask(llm, mock.base_url)
+    await failure(llm, mock.base_url)
+    await closed(llm)
+
+    def calls(outcome: str) -> float | None:
+        return registry.get_sample_value("sishu_generation_llm_calls_total", {"outcome": outcome})
+
+    assert (calls("done"), calls("provider_rate_limited")) == (1, 1)
+    assert registry.get_sample_value("sishu_generation_llm_in_flight_calls") == 0
+
+
+def test_the_good_answer_of_these_tests_is_json() -> None:
+    assert set(json.loads(GOOD)) == {"quote", "answer"}
