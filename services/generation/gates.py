@@ -22,6 +22,8 @@ REFUSAL = re.compile(
     r"|(?:无法回答|没有提到|未提及|未提供|不知道|作为(?:一个)?(?:ai|人工智能))",
     re.IGNORECASE,
 )
+WORD = re.compile(r"[^\W_]+")
+NAME = re.compile(r"(?<=[\w,;:] )[A-Z][^\W\d_]+")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 QUESTION_END = re.compile(r"[?？][\"')”’」』）]*$")
 
@@ -30,13 +32,29 @@ SHORTEST_QUESTION_CJK = 5
 LONGEST_QUESTION = 500
 
 
+def words(text: str) -> set[str]:
+    """Words and numbers of a text, in lower case."""
+    return {word.casefold() for word in WORD.findall(text)}
+
+
+def names(text: str) -> set[str]:
+    """Words that are written like names: a capital inside a sentence."""
+    return {word.casefold() for word in NAME.findall(text)}
+
+
 def rejected(reason: str, message: str) -> Failure:
     """A rejection, as it is stored."""
     return Failure("FAILED_PRECONDITION", reason, message)
 
 
-def check_question(question: str, language: str) -> Failure | None:
-    """Why a question is rejected; nothing when it passes."""
+def check_question(question: str, language: str, source: str) -> Failure | None:
+    """Why a question is rejected; nothing when it passes.
+
+    Args:
+        question: what the model asked.
+        language: language of the source: `en` or `zh`.
+        source: the chunk.
+    """
     shortest = SHORTEST_QUESTION_CJK if language == "zh" else SHORTEST_QUESTION
     if not shortest <= len(question) <= LONGEST_QUESTION:
         return rejected("QUESTION_LENGTH", f"the question has {len(question)} characters")
@@ -46,13 +64,17 @@ def check_question(question: str, language: str) -> Failure | None:
         return rejected("LEAK_PHRASE", "the question speaks of the text that a reader will not have")
     if (language == "zh") != bool(CJK.search(question)):
         return rejected("LANGUAGE", f"the question is not in the language of its source ({language})")
+    foreign = sorted(names(question) - words(source))
+    if foreign:
+        return rejected("NAME_NOT_IN_SOURCE", f"the chunk does not hold {foreign[0]!r}")
     return None
 
 
-def check_answer(answer: str, quote: Fact | None, fact: Fact, source: str) -> Failure | None:
+def check_answer(question: str, answer: str, quote: Fact | None, fact: Fact, source: str) -> Failure | None:
     """Why an answer is rejected; nothing when it passes.
 
     Args:
+        question: what was asked.
         answer: what the model answered.
         quote: its quote as found in the chunk; nothing when it was not found.
         fact: the sentence that the question was written about.
@@ -68,6 +90,11 @@ def check_answer(answer: str, quote: Fact | None, fact: Fact, source: str) -> Fa
         return rejected("LEAK_PHRASE", "the answer speaks of the text that a reader will not have")
     if not overlap(quote, fact):
         return rejected("QUOTE_OFF_FACT", "the quote is not the fact that the question was written about")
+    if not words(answer) - words(question) and not CJK.search(answer):
+        return rejected("ANSWER_IN_QUESTION", "the answer says nothing that the question does not say")
+    foreign = sorted(names(answer) - words(source) - words(question))
+    if foreign:
+        return rejected("NAME_NOT_IN_SOURCE", f"the chunk does not hold {foreign[0]!r}")
     invented = sorted(set(NUMBER.findall(answer)) - set(NUMBER.findall(source)))
     if invented:
         return rejected("NUMBER_NOT_IN_SOURCE", f"the chunk does not hold the number {invented[0]}")

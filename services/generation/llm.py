@@ -219,7 +219,7 @@ def content_of(answer: ChatCompletion) -> tuple[str, str]:
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """What stands inside `<think>`, and what follows; chat templates may write the opening mark themselves."""
+    """What stands inside `<think>`, and what follows; a chat template may write the opening mark."""
     thoughts, closed, rest = text.rpartition("</think>")
     if not closed:
         rest, _, thoughts = text.partition("<think>")

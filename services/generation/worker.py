@@ -68,12 +68,14 @@ class GenerationWorker:
         completion = await self._llm.ask(
             await self._endpoints.find(provider),
             prompt,
-            questions_schema(len(facts), options.forms_per_fact),
+            questions_schema(len(facts), options.forms_per_fact, language),
             questions_parser(len(facts), options.forms_per_fact),
             sampling_of(generation, provider),
         )
         questions = [
-            NewQuestion(new_id(), text, quote_of(chunk, fact), form, check_question(text, language))
+            NewQuestion(
+                new_id(), text, quote_of(chunk, fact), form, check_question(text, language, chunk.text)
+            )
             for fact, texts in zip(facts, completion.value, strict=True)
             for form, text in enumerate(texts)
         ]
@@ -113,7 +115,7 @@ class GenerationWorker:
             completion.reasoning,
             record(completion, prompt.version, provider),
         )
-        rejection = check_answer(written.answer, quote, fact, chunk.text)
+        rejection = check_answer(question.text, written.answer, quote, fact, chunk.text)
         async with self._jobs.finish(item) as connection:
             await self._store.set_answer(connection, question, answer, rejection)
 

@@ -12,7 +12,12 @@ from services.generation.facts import Fact, around, sentences
 from services.generation.llm import OutputInvalid
 from services.generation.quotes import one_line
 
-LONGEST_QUESTION = 200
+QUESTION_PATTERNS = {
+    "en": "^(What|Which|Who|Whose|When|Where|Why|How|In what|In which|Can you tell me|Do you know) "
+    '[^?"\\\\\\n]{6,160}\\?$',
+    "zh": '^[^?？"\\\\\\n]{4,160}？$',
+}
+"""What a question looks like; a server that constrains its output cannot miss it."""
 LONGEST_ANSWER = 1000
 MOST_QUOTES = 100
 """Most sentences that a schema offers as quotes; servers limit the length of an enum."""
@@ -46,9 +51,9 @@ def passage(chunk: str, facts: Sequence[Fact], context_chars: int) -> Passage:
     return Passage(chunk[start:end].strip(), inside)
 
 
-def questions_schema(facts: int, forms: int) -> dict[str, Any]:
+def questions_schema(facts: int, forms: int, language: str) -> dict[str, Any]:
     """`{"fact_1": {"questions": [...]}, ...}` with exactly `forms` questions for each fact."""
-    question = {"type": "string", "minLength": 5, "maxLength": LONGEST_QUESTION}
+    question = {"type": "string", "pattern": QUESTION_PATTERNS[language]}
     questions = {"type": "array", "items": question, "minItems": forms, "maxItems": forms}
     return strict_object({fact_key(index): strict_object({"questions": questions}) for index in range(facts)})
 

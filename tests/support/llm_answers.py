@@ -77,6 +77,16 @@ def _text_of(content: Any) -> str:
     return str(content or "")
 
 
+def matching(text: str, pattern: str) -> str:
+    """The text dressed so that it matches a pattern; patterns that no dress fits are refused."""
+    bare = text.rstrip("?.").lower()
+    dresses = (text, f"What {bare}?", f"请问{bare}？", bare)
+    found = next((one for one in dresses if re.search(pattern, one)), None)
+    if found is None:
+        raise UnsupportedSchemaError(f"this server cannot write a text of the pattern {pattern!r}")
+    return found
+
+
 @dataclass(frozen=True)
 class Answerer:
     """Walks one schema for one prompt."""
@@ -100,7 +110,7 @@ class Answerer:
 
     def _resolved(self, schema: Schema) -> Schema:
         """Follow references, merge `allOf`, and take one branch of `anyOf` and `oneOf`."""
-        for word in ("pattern", "not", "if", "patternProperties"):
+        for word in ("not", "if", "patternProperties"):
             if word in schema:
                 raise UnsupportedSchemaError(f"the mock cannot satisfy the schema keyword {word!r}")
         if "$ref" in schema:
@@ -169,6 +179,8 @@ class Answerer:
         if "quote" in name:
             return self._quote()[:longest]
         text = sentence(self.dice, "?" if "question" in name else ".")
+        if "pattern" in schema:
+            return matching(text, schema["pattern"])
         while len(text) < schema.get("minLength", 0):
             text += " " + sentence(self.dice, ".")
         return text[:longest]

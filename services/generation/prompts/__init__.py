@@ -6,6 +6,8 @@ that a model wrote says which one made it.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,34 +17,37 @@ from jinja2 import Environment, StrictUndefined, Template
 FOLDER = Path(__file__).parent
 CURRENT = {"questions": 1, "answer": 1}
 SEPARATOR = "\n=====\n"
-"""Stands between the system message and the user message of a template."""
+"""Stands between the messages of a template: system, then user and assistant in turn, then user."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered prompt."""
+    """A rendered prompt: the system message, then user and assistant in turn, the user last."""
 
     version: str
-    system: str
-    user: str
+    texts: Sequence[str]
 
     def messages(self) -> list[dict[str, str]]:
         """As chat messages."""
-        return [{"role": "system", "content": self.system}, {"role": "user", "content": self.user}]
+        system, *turns = self.texts
+        roles = ("user", "assistant")
+        return [
+            {"role": "system", "content": system},
+            *({"role": roles[index % 2], "content": text} for index, text in enumerate(turns)),
+        ]
 
 
 def render(name: str, language: str, **values: object) -> Prompt:
     """Fill the current version of a prompt; text in the values is never read as template."""
     version = f"{name}.{language}@{CURRENT[name]}"
-    system, user = (part.render(**values).strip() for part in template(version))
-    return Prompt(version, system, user)
+    return Prompt(version, [part.render(**values).strip() for part in templates(version)])
 
 
 @cache
-def template(version: str) -> tuple[Template, Template]:
-    """The system and user templates of a prompt version."""
+def templates(version: str) -> list[Template]:
+    """The templates of a prompt version, one a message."""
     # The result goes to a model, not to a browser: escaping would spoil it.
     environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     text = (FOLDER / f"{version}.jinja").read_text(encoding="utf-8")
-    system, user = text.split(SEPARATOR)
-    return environment.from_string(system), environment.from_string(user)
+    return [environment.from_string(part) for part in text.split(SEPARATOR)]

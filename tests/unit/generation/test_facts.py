@@ -86,7 +86,10 @@ def test_sentences_end_at_their_signs_in_both_languages() -> None:
         "The motor weighs 4.5 kg in all.",
         "It runs for nine hours!",
     ]
-    assert texts("北辰公司成立于2015年。总部设在苏州工业园区！") == ["北辰公司成立于2015年。", "总部设在苏州工业园区！"]
+    assert texts("北辰公司成立于2015年。总部设在苏州工业园区！") == [
+        "北辰公司成立于2015年。",
+        "总部设在苏州工业园区！",
+    ]
 
 
 def test_facts_are_spread_evenly_over_a_text() -> None:
@@ -98,7 +101,13 @@ def test_facts_are_spread_evenly_over_a_text() -> None:
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("The motor runs.", "en"), ("电机运行九小时。", "zh"), ("Kestrel 400 电机运行九小时", "zh"), ("", "en"), ("123", "en")],
+    [
+        ("The motor runs.", "en"),
+        ("电机运行九小时。", "zh"),
+        ("Kestrel 400 电机运行九小时", "zh"),
+        ("", "en"),
+        ("123", "en"),
+    ],
 )
 def test_the_language_is_that_of_the_letters(text: str, language: str) -> None:
     assert language_of(text) == language

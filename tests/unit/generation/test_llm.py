@@ -17,7 +17,9 @@ from services.generation.writing import WrittenAnswer, parse_answer, strict_obje
 from services.runtime.errors import SishuError
 from tests.support.mock_llm import MockServer, mock_llm
 
-PROMPT = Prompt("answer.en@1", "You answer.", "Text:\nIt runs for nine hours.\n\nQuestion: How long? As JSON.")
+PROMPT = Prompt(
+    "answer.en@1", ["You answer.", "Text:\nIt runs for nine hours.\n\nQuestion: How long? As JSON."]
+)
 SCHEMA = strict_object({"quote": {"type": "string"}, "answer": {"type": "string"}})
 GOOD = '{"quote": "a", "answer": "b"}'
 
@@ -80,10 +82,21 @@ async def server(answer: Answering) -> AsyncIterator[tuple[str, list[dict[str, A
 
 
 def said(text: str, **message: Any) -> web.Response:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text, **message}}
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text, **message},
+    }
     usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
     return web.json_response(
-        {"id": "x", "object": "chat.completion", "created": 1, "model": "m-1", "choices": [choice], "usage": usage}
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m-1",
+            "choices": [choice],
+            "usage": usage,
+        }
     )
 
 
@@ -200,7 +213,9 @@ async def test_a_key_that_a_server_sends_back_is_never_shown(llm: Llm, status: i
     ],
     ids=["html", "broken", "list", "error", "no_choices", "no_message"],
 )
-async def test_a_server_that_speaks_another_protocol_gives_no_usable_answer(llm: Llm, answer: Answering) -> None:
+async def test_a_server_that_speaks_another_protocol_gives_no_usable_answer(
+    llm: Llm, answer: Answering
+) -> None:
     async with server(answer) as (url, _):
         error = await failure(llm, url)
     assert error.reason in {"PROVIDER_FAILED", "LLM_OUTPUT_INVALID"}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from jinja2 import UndefinedError
 
-from services.generation.prompts import CURRENT, FOLDER, render, template
+from services.generation.prompts import CURRENT, FOLDER, render, templates
 
 NASTY = "{{ passage }} {% raw %} {%- for x in y %} $$ ${HOME} {# no #} <b>&amp;</b> \\n %s {0} \n=====\n"
 
@@ -11,21 +13,22 @@ NASTY = "{{ passage }} {% raw %} {%- for x in y %} $$ ${HOME} {# no #} <b>&amp;<
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_text_of_a_document_is_never_read_as_template(language: str) -> None:
     prompt = render("answer", language, passage=NASTY, question=NASTY)
-    assert prompt.user.count(NASTY.strip()) == 2
-    assert NASTY not in prompt.system
+    system, *_, user = prompt.texts
+    assert user.count(NASTY.strip()) == 2
+    assert NASTY not in system
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_facts_with_template_signs_survive(language: str) -> None:
     prompt = render("questions", language, passage="p", facts=["{{x}} costs $$5", "{% raw %}"], forms=2)
-    assert "{{x}} costs $$5" in prompt.user
-    assert "{% raw %}" in prompt.user
+    assert "{{x}} costs $$5" in prompt.texts[-1]
+    assert "{% raw %}" in prompt.texts[-1]
 
 
 def test_a_passage_that_is_only_the_fact_is_shown_once() -> None:
     prompt = render("questions", "en", passage="The fact.", facts=["The fact."], forms=1)
-    assert prompt.user.count("The fact.") == 1
-    assert "1 different question " in prompt.user
+    assert prompt.texts[-1].count("The fact.") == 1
+    assert "Write 1 question " in prompt.texts[0]
 
 
 def test_a_prompt_names_its_version() -> None:
@@ -37,11 +40,23 @@ def test_a_missing_value_is_an_error_and_no_empty_place() -> None:
         render("answer", "en", passage="p")
 
 
-def test_messages_are_one_of_the_system_and_one_of_the_user() -> None:
-    messages = render("answer", "en", passage="p", question="q").messages()
-    assert [message["role"] for message in messages] == ["system", "user"]
+def test_messages_are_the_system_then_examples_then_the_user() -> None:
+    messages = render("answer", "zh", passage="p", question="q").messages()
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("forms", [1, 4])
+def test_the_examples_show_as_many_questions_as_are_wanted(language: str, forms: int) -> None:
+    messages = render("questions", language, passage="p", facts=["p"], forms=forms).messages()
+    examples = [json.loads(one["content"]) for one in messages if one["role"] == "assistant"]
+    assert examples
+    assert all(len(one["fact_1"]["questions"]) == forms for one in examples)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.jinja")), ids=lambda path: path.stem)
 def test_every_prompt_file_can_be_read(path: object) -> None:
-    assert len(template(str(path).rpartition("/")[2].removesuffix(".jinja"))) == 2
+    parts = templates(str(path).rpartition("/")[2].removesuffix(".jinja"))
+    # The system message, then pairs of user and assistant, then the user.
+    assert len(parts) >= 2
+    assert len(parts) % 2 == 0

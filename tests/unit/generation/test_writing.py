@@ -57,7 +57,7 @@ def test_json_of_another_kind_is_no_answer(text: str) -> None:
 
 
 def test_a_schema_demands_exactly_the_questions_that_are_wanted() -> None:
-    schema = questions_schema(facts=2, forms=3)
+    schema = questions_schema(facts=2, forms=3, language="en")
     assert list(schema["properties"]) == ["fact_1", "fact_2"] == schema["required"]
     questions = schema["properties"]["fact_1"]["properties"]["questions"]
     assert (questions["minItems"], questions["maxItems"]) == (3, 3)
@@ -65,7 +65,10 @@ def test_a_schema_demands_exactly_the_questions_that_are_wanted() -> None:
 
 
 def test_questions_come_back_by_fact_on_one_line_and_no_more_than_wanted() -> None:
-    value = {"fact_1": {"questions": [" What\n is it? ", "", "Who?", "Too many?"]}, "fact_2": {"questions": ["A?", "B?"]}}
+    value = {
+        "fact_1": {"questions": [" What\n is it? ", "", "Who?", "Too many?"]},
+        "fact_2": {"questions": ["A?", "B?"]},
+    }
     assert questions_parser(2, 2)(value) == [["What is it?", "Who?"], ["A?", "B?"]]
 
 
@@ -114,7 +117,11 @@ def test_the_three_ways_to_ask_for_json() -> None:
 
 
 def test_questions_that_differ_in_case_signs_and_spaces_have_one_wording() -> None:
-    assert text_key("How long does it run?") == text_key("how LONG does it run ？") == text_key("How-long does it run")
+    assert (
+        text_key("How long does it run?")
+        == text_key("how LONG does it run ？")
+        == text_key("How-long does it run")
+    )
     assert text_key("公司在哪里？") == text_key("公司 在哪里") != text_key("公司在那里？")
 
 

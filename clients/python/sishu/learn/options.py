@@ -18,8 +18,8 @@ BUILTIN_WRITES = GenerationOptions(
     chars_per_fact=90,
     forms_per_fact=2,
     facts_per_call=1,
-    context_chars=300,
-    sampling=Sampling(temperature=0.3, top_p=0.9, max_tokens=256, seed=7),
+    context_chars=1,
+    sampling=Sampling(temperature=0, max_tokens=256),
 )
 """What the built-in model is asked for: it is small, and needs one fact at a time and a short text."""
 
