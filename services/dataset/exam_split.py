@@ -1,7 +1,7 @@
 """Split examples into train and exam: the exam asks for what training teaches, but never in its words.
 
 A group of near copies stays on one side. The exam takes one example of a group, the rest of that group is
-left out: near copies would count one question twice. Documents are examined in proportion to their groups
+left out: near copies would count one question twice. Documents are examined in proportion to their size
 (largest remainder). Within a document those groups come first whose fact is asked in another form in train.
 """
 
@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 NEAR_COPY = "NEAR_COPY"
@@ -102,13 +102,40 @@ class Facts:
         return not self._exam[group.first.fact]
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How much goes into the exam: so many examples, near copies included, or so many exam items."""
+
+    size: int
+    of_items: bool
+
+    @classmethod
+    def of(cls, entries: int, share: float, most: int) -> Budget:
+        """The share of the entries, at least one, unless the limit of items is lower."""
+        held_out = max(1, math.floor(entries * share + 0.5)) if share else 0
+        limited = 0 < most < held_out
+        return cls(most if limited else held_out, limited)
+
+    def less(self, size: int) -> Budget:
+        """What is left of it."""
+        return replace(self, size=max(0, self.size - size))
+
+    def cost(self, group: Group) -> int:
+        """What a group takes of it."""
+        return 1 if self.of_items else len(group.members)
+
+    def allows(self, group: Group) -> bool:
+        """Whether taking the group comes closer to the budget than leaving it."""
+        return self.cost(group) <= 2 * self.size
+
+
 def split(entries: Sequence[Entry], groups: Sequence[int], share: float, most: int, seed: int) -> Split:
     """Split entries into train and exam; the same entries in another order give the same split.
 
     Args:
         entries: the entries.
         groups: number of the group of near copies of each entry.
-        share: wanted share of the groups in the exam, 0 to 0.9; train keeps at least one group.
+        share: share of the entries that is held out, 0 to 0.9; train keeps at least one group.
         most: most exam items; 0 means no limit.
         seed: another seed gives another split.
     """
@@ -121,8 +148,8 @@ def split(entries: Sequence[Entry], groups: Sequence[int], share: float, most: i
     forced, over = (forced[:most], forced[most:]) if most else (forced, [])
     trainable = [rest for group in over if (rest := without_exam_items(group, keys))]
     free = [*(group for group in sets if not group.first.exam_only), *trainable]
-    wanted = exam_size(len(forced) + len(free), share, most) - len(forced)
-    exam = [*forced, *choose(free, min(wanted, len(free) - 1), Facts(free, forced))]
+    budget = Budget.of(len(entries), share, most).less(len(forced))
+    exam = [*forced, *choose(free, budget, Facts(free, forced))]
     taken = {group.key for group in exam}
     train = [entry for group in free if group.key not in taken for entry in group.members]
     copies = [entry for group in exam for entry in group.members[1:]]
@@ -156,36 +183,30 @@ def without_exam_items(group: Group, keys: Mapping[str, str]) -> Group | None:
     return group_of(rest, keys) if rest else None
 
 
-def exam_size(groups: int, share: float, most: int) -> int:
-    """Exam items wanted out of so many groups."""
-    wanted = max(1, math.floor(groups * share + 0.5)) if share else 0
-    return min(wanted, most) if most else wanted
-
-
-def choose(groups: Sequence[Group], count: int, facts: Facts) -> list[Group]:
-    """Pick the groups that go into the exam, document by document."""
-    if count <= 0:
-        return []
+def choose(groups: Sequence[Group], budget: Budget, facts: Facts) -> list[Group]:
+    """Pick the groups that go into the exam, document by document; one at least is left."""
     documents: defaultdict[str, list[Group]] = defaultdict(list)
     for group in groups:
         documents[group.first.document].append(group)
-    parts = quotas(list(documents.values()), count)
-    return [group for part, quota in parts for group in choose_in_document(part, quota, facts)]
+    chosen: list[Group] = []
+    for part, quota in quotas(list(documents.values()), budget):
+        chosen += choose_in_document(part, quota, facts)
+    return chosen[: max(0, len(groups) - 1)]
 
 
-def quotas(documents: Sequence[Sequence[Group]], count: int) -> list[tuple[Sequence[Group], int]]:
-    """Exam items of each document, in proportion to its groups, by the method of the largest remainder."""
-    total = sum(map(len, documents))
-    exact = [Fraction(count * len(groups), total) for groups in documents]
-    numbers = [math.floor(part) for part in exact]
+def quotas(documents: Sequence[Sequence[Group]], budget: Budget) -> list[tuple[Sequence[Group], Budget]]:
+    """The budget of each document, in proportion to what it has, by the method of the largest remainder."""
+    costs = [sum(map(budget.cost, groups)) for groups in documents]
+    exact = [Fraction(budget.size * cost, sum(costs)) for cost in costs]
+    sizes = [math.floor(part) for part in exact]
     firsts = [min(group.key for group in groups) for groups in documents]
-    by_remainder = sorted(range(len(exact)), key=lambda at: (numbers[at] - exact[at], firsts[at]))
-    for at in by_remainder[: count - sum(numbers)]:
-        numbers[at] += 1
-    return list(zip(documents, numbers, strict=True))
+    by_remainder = sorted(range(len(exact)), key=lambda at: (sizes[at] - exact[at], firsts[at]))
+    for at in by_remainder[: budget.size - sum(sizes)]:
+        sizes[at] += 1
+    return [(groups, replace(budget, size=size)) for groups, size in zip(documents, sizes, strict=True)]
 
 
-def choose_in_document(groups: Sequence[Group], quota: int, facts: Facts) -> list[Group]:
+def choose_in_document(groups: Sequence[Group], quota: Budget, facts: Facts) -> list[Group]:
     """Pick groups: best those whose fact stays in train, each fact once, and those without near copies."""
     tiers: list[Callable[[Group], bool]] = [
         lambda group: facts.taught(group) and facts.fresh(group),
@@ -198,9 +219,10 @@ def choose_in_document(groups: Sequence[Group], quota: int, facts: Facts) -> lis
     for fits in tiers:
         rest = []
         for group in left:
-            if len(chosen) < quota and fits(group):
+            if quota.allows(group) and fits(group):
                 facts.move(group)
                 chosen.append(group)
+                quota = quota.less(quota.cost(group))
             else:
                 rest.append(group)
         left = rest

@@ -19,7 +19,7 @@ class DatasetOptions:
     """How a version is made."""
 
     exam_share: float = 0.2
-    """Share of the examples that is held out for the exam, 0 to 0.9; near copies count as one."""
+    """Share of the examples that is held out for the exam, 0 to 0.9."""
     max_exam_items: int = 0
     """Most exam items; 0 means no limit."""
     near_copy_threshold: float = 0.7

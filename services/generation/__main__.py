@@ -57,6 +57,7 @@ def build(parts: Parts) -> Built:
             "write_questions": worker.write_questions,
             "write_answer": worker.write_answer,
         },
+        closing=[llm.close],
     )
 
 

@@ -12,10 +12,13 @@ SENTENCE_END = re.compile(
 LETTER = re.compile(r"[^\W\d_]")
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 LIST_MARK = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)、])\s+")
+CLOSED = re.compile(r"[.!?…。！？；][\"')\]”’」』）]*$")
 STRUCTURE = re.compile(r"\s*(?:#{1,6}\s|\||```|~~~|[-=*_]{3,}\s*$)")
 
 SHORTEST = 20
 SHORTEST_CJK = 8
+WHOLE = 60
+WHOLE_CJK = 25
 LONGEST = 600
 
 
@@ -52,8 +55,11 @@ def trimmed(text: str, start: int, end: int) -> Fact | None:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a piece says enough to be asked for."""
-    shortest = SHORTEST_CJK if CJK.search(text) else SHORTEST
+    """Whether a piece says enough to be asked for; a short line without a full stop is a title."""
+    cjk = CJK.search(text)
+    shortest, whole = (SHORTEST_CJK, WHOLE_CJK) if cjk else (SHORTEST, WHOLE)
+    if len(text) < whole and not CLOSED.search(text):
+        return False
     return shortest <= len(text) <= LONGEST and len(LETTER.findall(text)) >= len(text) // 3
 
 

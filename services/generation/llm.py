@@ -93,6 +93,12 @@ class Llm:
             )
         return self._clients[endpoint]
 
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
     async def create(
         self, endpoint: Endpoint, messages: Sequence[Mapping[str, str]], **parameters: Any
     ) -> ChatCompletion:

@@ -199,7 +199,8 @@ class Store:
         """
         await self._insert_call(connection, one.id, call)
         waiting = []
-        for question in questions:
+        # In one order everywhere: transactions that add the same wordings would wait for each other.
+        for question in sorted(questions, key=lambda new: text_key(new.text)):
             state = "rejected" if question.rejection else "open"
             if await self._insert_question(connection, one, call, question, state):
                 if state == "open":

@@ -82,8 +82,10 @@ class Loader:
 
     async def _base(self, model: model_pb2.Model) -> Path:
         folder = await self._resolve(model.source)
+        if not model.sha256:
+            return folder
         found = (await asyncio.to_thread(describe_base_model, folder)).sha256
-        if model.sha256 and model.sha256 != found:
+        if model.sha256 != found:
             raise FailedPrecondition(
                 "BASE_MODEL_CHANGED",
                 f"{model.source} is not the base model {model.name} as it was registered: the SHA-256 of its "

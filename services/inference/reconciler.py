@@ -61,7 +61,6 @@ class Reconciler:
         finally:
             await self._upstream.idle(DRAIN_SECONDS)
             await self._stop_all()
-            await self._upstream.close()
 
     async def _lead(self, stop: asyncio.Event) -> None:
         """Look after the engines while this process is the one that may."""

@@ -18,7 +18,7 @@ from services.inference.creation import check_model, create_exam
 from services.inference.deployments import Deployment
 from services.inference.exams import Exam, arm_index
 from services.inference.standings import Standings
-from services.inference.store import DeploymentStore, Store
+from services.inference.store import DeploymentStore, Store, exam_not_found
 from services.inference.upstream import Upstream
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
@@ -131,19 +131,19 @@ class ExamServicer(ExamServiceServicer):
         self, request: exam_pb.CreateExamRequest, context: Context
     ) -> exam_pb.CreateExamResponse:
         exam_id = await create_exam(request.exam, request.request_id, self._store, self._jobs, self._client)
-        [exam] = await self._shown([await self._store.exams.get(exam_id)])
-        return exam_pb.CreateExamResponse(exam=exam)
+        return exam_pb.CreateExamResponse(exam=await self._shown(exam_id))
 
     async def GetExam(self, request: exam_pb.GetExamRequest, context: Context) -> exam_pb.GetExamResponse:
-        [exam] = await self._shown([await self._store.exams.get(request.id)])
-        return exam_pb.GetExamResponse(exam=exam)
+        return exam_pb.GetExamResponse(exam=await self._shown(request.id))
 
     async def ListExams(
         self, request: exam_pb.ListExamsRequest, context: Context
     ) -> exam_pb.ListExamsResponse:
         wanted = page_request(request.page_size, request.page_token, request.project_id)
         page = await self._store.exams.list_page(wanted, request.project_id)
-        return exam_pb.ListExamsResponse(exams=await self._shown(page.rows), next_page_token=page.next_token)
+        return exam_pb.ListExamsResponse(
+            exams=await self._all_shown(page.rows), next_page_token=page.next_token
+        )
 
     async def ListExamResults(
         self, request: exam_pb.ListExamResultsRequest, context: Context
@@ -173,7 +173,16 @@ class ExamServicer(ExamServiceServicer):
             deleted_objects=objects,
         )
 
-    async def _shown(self, exams: Sequence[Exam]) -> list[exam_pb2.Exam]:
+    async def _shown(self, exam_id: str) -> exam_pb2.Exam:
+        exams = await self._all_shown([await self._store.exams.get(exam_id)])
+        if not exams:
+            raise exam_not_found(exam_id)
+        return exams[0]
+
+    async def _all_shown(self, exams: Sequence[Exam]) -> list[exam_pb2.Exam]:
         jobs = await self._store.exams.jobs(exams)
         standings = await self._standings.of(exams)
-        return [exam_to_pb(exam, jobs[exam.job_id], standings[exam.id]) for exam in exams]
+        # An exam without a job is being deleted this moment.
+        return [
+            exam_to_pb(exam, jobs[exam.job_id], standings[exam.id]) for exam in exams if exam.job_id in jobs
+        ]

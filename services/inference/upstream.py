@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from services.runtime.errors import (
 )
 
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 TOO_LONG = "context_length_exceeded"
 
 
@@ -82,6 +84,7 @@ class Upstream:
         self._idle = asyncio.Event()
         self._idle.set()
         self._sdk: openai.AsyncOpenAI | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def ask(
         self, deployment: Deployment, messages: Sequence[Mapping[str, str]], sampling: Sampling
@@ -119,9 +122,10 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._sdk is not None:
-            await self._sdk.close()
-            self._sdk = None
+        if self._closing is not None:
+            self._closing.cancel()
+            await asyncio.wait({self._closing})
+            self._sdk = self._closing = None
 
     def _client(self, deployment: Deployment) -> openai.AsyncOpenAI:
         """An SDK client for the deployment; all of them share one set of connections, made at first use."""
@@ -134,6 +138,7 @@ class Upstream:
                 # Engines are on this machine, so a proxy from the environment is none for them.
                 http_client=openai.DefaultAioHttpClient(trust_env=False),
             )
+            self._closing = asyncio.create_task(close_at_the_end(self._sdk), name="close_upstream")
         return self._sdk.with_options(base_url=deployment.base_url)
 
     async def _pieces(
@@ -195,6 +200,14 @@ class Upstream:
             raise refusal(deployment, status, error.code or "", error.message) from error
 
 
+async def close_at_the_end(sdk: openai.AsyncOpenAI) -> None:
+    """Close the connections when cancelled, as `asyncio.run` does at its end with every task that is left."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await sdk.close()
+
+
 def usage_of(chunk: ChatCompletionChunk) -> Usage | None:
     """The usage that a chunk carries."""
     return Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens) if chunk.usage else None
@@ -208,10 +221,15 @@ def piece_of(chunk: ChatCompletionChunk) -> tuple[Piece | None, str]:
     reason = choice.finish_reason or ""
     extra = choice.delta.model_extra or {}
     # vLLM's name, and the one that others took up: the SDK knows neither.
-    reasoning = extra.get("reasoning_content") or extra.get("reasoning") or ""
-    content = choice.delta.content or ""
+    reasoning = clean(extra.get("reasoning_content") or extra.get("reasoning") or "")
+    content = clean(choice.delta.content or "")
     piece = Piece(content, reasoning) if content or reasoning else None
     return piece, reason if reason in FINISH_REASONS or not reason else "stop"
+
+
+def clean(text: str) -> str:
+    """Text that protobuf and Postgres can hold: both refuse halves of surrogate pairs, Postgres also NUL."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def refusal(deployment: Deployment, status: int, code: str, message: str) -> SishuError:

@@ -22,7 +22,7 @@ from sishu.ingest.v1 import (
 def build(parts: Parts) -> Built:
     """Wire the room."""
     config = read(IngestConfig, os.environ)
-    store = Store(parts.pool)
+    store = Store(parts.pool, parts.jobs)
     worker = ParseWorker(parts.jobs, store, parts.storage, config)
     return Built(
         servicers=[

@@ -174,11 +174,13 @@ class DocumentServicer(DocumentServiceServicer):
         self, request: document_pb.DeleteDocumentRequest, context: Context
     ) -> document_pb.DeleteDocumentResponse:
         document = await self._store.get_document(request.id)
-        chunks = await self._store.delete_document(document.id)
-        keys = [key for key in (document.file_key, document.text_key) if key]
-        for key in keys:
+        chunks, file_keys = await self._store.delete_document(document.id)
+        for key in file_keys:
             await self._storage.delete(key)
-        return document_pb.DeleteDocumentResponse(deleted_chunks=chunks, deleted_objects=len(keys))
+        texts = await self._storage.delete_prefix(f"documents/{document.project_id}/{document.id}/")
+        return document_pb.DeleteDocumentResponse(
+            deleted_chunks=chunks, deleted_objects=len(file_keys) + texts
+        )
 
     async def _file(self, document: Document) -> object_pb2.StoredObject:
         link = await self._storage.link_to_get(document.file_key, document.name.rsplit("/", 1)[-1])

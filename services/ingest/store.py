@@ -14,7 +14,7 @@ from services.ingest.projects import Project
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import AlreadyExists, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
+from services.runtime.jobs import Failure, Jobs
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -24,8 +24,9 @@ SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
 class Store:
     """The tables of the ingest room."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
+        self.jobs = jobs
 
     async def create_project(self, name: str, description: str, request_id: str) -> Project:
         """Add a project; the same request id gives the first answer.
@@ -74,10 +75,11 @@ class Store:
         return Project(**row)
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
-        """Delete a project with its documents, chunks and uploads; return the deleted rows by table."""
+        """Delete a project with its documents, chunks, uploads and jobs; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
             counts = await connection.fetchrow(SQL.count_project_rows, project_id)
             status = await connection.execute(SQL.delete_project, project_id)
+            await self.jobs.delete_project(connection, project_id)
         assert counts is not None  # noqa: S101  # counts always come back
         return {"projects": int(status.split()[-1]), **dict(counts)}
 
@@ -177,12 +179,13 @@ class Store:
         """Note why a document cannot be read."""
         await self.pool.execute(SQL.set_failed, parsed.id, parsed.version, failure.as_json())
 
-    async def delete_document(self, document_id: str) -> int:
-        """Delete a document with its chunks; return how many chunks."""
+    async def delete_document(self, document_id: str) -> tuple[int, list[str]]:
+        """Delete a document with its chunks; return how many chunks, and the keys of its files of all versions."""
         async with transaction(self.pool) as connection:
             status = await connection.execute(SQL.delete_chunks, document_id)
+            uploads = await connection.fetch(SQL.delete_uploads, document_id)
             await connection.execute(SQL.delete_document, document_id)
-        return int(status.split()[-1])
+        return int(status.split()[-1]), [row["file_key"] for row in uploads]
 
     async def get_chunk(self, chunk_id: str) -> Chunk:
         """One chunk.

@@ -8,7 +8,6 @@ out twice is done once, and one that it lost is queued again (`Jobs.recover`).
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
-SHARDS = 16
 WATCH_SECONDS = 0.25
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -142,7 +140,7 @@ class Jobs:
         job_id = job_id or new_id()
         await connection.execute(SQL.insert_job, job_id, project_id, kind, resource_id)
         # The shard row must be there before the first settle, also for a job without items.
-        await connection.execute(SQL.add_counts, job_id, 0, 0, 0, 0, 0)
+        await self._count(connection, job_id)
         await self.add_items(connection, job_id, items)
         if not items:
             await connection.execute(SQL.settle_job, job_id)
@@ -315,9 +313,7 @@ class Jobs:
         failed: int = 0,
         skipped: int = 0,
     ) -> None:
-        # Any shard will do: the sum is what counts. No secret is drawn here.
-        shard = random.randrange(SHARDS)  # noqa: S311
-        await connection.execute(SQL.add_counts, job_id, shard, total, done, failed, skipped)
+        await connection.execute(SQL.add_counts, job_id, total, done, failed, skipped)
 
     async def _enqueue(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
         if not rows:

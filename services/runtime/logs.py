@@ -9,6 +9,8 @@ import structlog
 
 from services.runtime.errors import InvalidArgument
 
+TALKATIVE = ("asyncpg", "pgqueuer")
+"""Libraries that log a traceback for every try while the database is away."""
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -38,7 +40,7 @@ def configure_logs(room: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[in_one_line, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
@@ -50,3 +52,18 @@ def configure_logs(room: str, level: str) -> None:
     for name in ("services", "sishu", "__main__"):
         logging.getLogger(name).setLevel(LEVELS[level])
     structlog.contextvars.bind_contextvars(room=room)
+
+
+def in_one_line(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Name the error of a talkative library, and leave out its traceback."""
+    record, info = event.get("_record"), event.get("exc_info")
+    if (
+        isinstance(record, logging.LogRecord)
+        and record.name.startswith(TALKATIVE)
+        and isinstance(info, tuple)
+    ):
+        del event["exc_info"]
+        event["error"] = f"{type(info[1]).__name__}: {info[1]}"
+    return event

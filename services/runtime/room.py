@@ -67,11 +67,13 @@ class Built:
         servicers: the services it serves, its JobService left out.
         handlers: what its worker does, by kind of item.
         background: what runs beside the server in the serving process only.
+        closing: what is closed when everything else has ended.
     """
 
     servicers: Sequence[Servicer]
     handlers: Mapping[str, Handler]
     background: Sequence[Background] = field(default_factory=list)
+    closing: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ class RoomProcess:
         if server:
             await server.drain()
         await asyncio.gather(*tasks)
+        for close in built.closing:
+            await close()
 
     async def _until_stopped(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the signal; a task that ends before it has failed, and ends the process."""

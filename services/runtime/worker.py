@@ -106,7 +106,7 @@ class Worker:
             except ItemClosed:
                 return
             except Exception as error:
-                raise await self._again(as_sishu_error(error), delivery) from error
+                raise await self._again(as_sishu_error(error), delivery) from None
             with structlog.contextvars.bound_contextvars(job_id=item.job_id, item_id=item.id):
                 await self._do(item, delivery)
 
@@ -124,7 +124,7 @@ class Worker:
                 if error.code in RETRYABLE and item.attempt < MOST_ATTEMPTS:
                     outcome.set("retried")
                     log.info("item_retried", kind=item.kind, reason=error.reason, error=error.message)
-                    raise await self._again(error, delivery) from raised
+                    raise await self._again(error, delivery) from None
                 outcome.set("failed")
                 await self._fail(item, error, delivery)
 
@@ -133,10 +133,13 @@ class Worker:
         try:
             await self._jobs.fail(item, error)
         except Exception as raised:
-            raise await self._again(as_sishu_error(raised), delivery) from raised
+            raise await self._again(as_sishu_error(raised), delivery) from None
 
     async def _again(self, error: SishuError, delivery: Delivery) -> RetryRequested:
-        """Ask for another delivery, once the database can note it."""
+        """Ask for another delivery, once the database can note it.
+
+        To be raised `from None`: PgQueuer stores the traceback, and what led to it may hold secrets.
+        """
         await wait_for_database(self._jobs.pool, seconds=60)
         delay = min(2.0**delivery.attempts, LONGEST_DELAY_SECONDS)
         return RetryRequested(timedelta(seconds=delay), error.reason)
@@ -147,8 +150,8 @@ class Worker:
                 count = await self._jobs.recover()
                 if count:
                     log.info("items_recovered", count=count)
-            except (*DATABASE_AWAY, OSError, TimeoutError) as error:
-                log.warning("recover_failed", error=str(error))
+            except Exception as error:
+                log.warning("recover_failed", error=as_sishu_error(error).message)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
 

@@ -39,7 +39,10 @@ def go_program(folder: Path) -> list[str]:
     """Build the Go program in a folder; return its command line without arguments."""
     demand("go")
     copy("go", folder)
-    plugins = ["google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc"]
+    plugins = [
+        "google.golang.org/protobuf/cmd/protoc-gen-go",
+        "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+    ]
     run(["go", "build", "-trimpath", "-o", "bin/", *plugins], folder)
     protoc(
         f"--plugin={folder / 'bin' / 'protoc-gen-go'}",
@@ -86,7 +89,7 @@ def own_protos() -> list[str]:
 
 
 def protoc(*arguments: str) -> None:
-    """Run protoc over our protos, the vendored ones, and Google's (`google.rpc` ships them beside its code)."""
+    """Run protoc; it finds our protos, the vendored ones, and Google's, which ship beside their code."""
     google = find_spec("google.rpc")
     assert google is not None
     assert google.submodule_search_locations is not None
@@ -100,9 +103,11 @@ def protoc(*arguments: str) -> None:
 
 
 def run(command: list[str], folder: Path, seconds: float = BUILD_SECONDS) -> str:
-    """Run a program to its end; fail with all that it printed unless it ends well. Return its standard output."""
+    """Run a program and return its standard output; fail with all that it printed unless it ends well."""
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=seconds, check=False
     )
-    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, (
+        f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    )
     return done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest_asyncio
 
-from tests.integration.conftest import servers as servers
+from tests.integration.conftest import servers  # noqa: F401  # a fixture
 from tests.integration.stores import shared_rooms
 
 rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest"))

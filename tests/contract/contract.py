@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 
+from buf.validate import validate_pb2
 from tests.contract.client_programs import own_protos, protoc
 
+# Numbers of fields in google/protobuf/descriptor.proto, of which the paths of comments are made.
 MESSAGE_TYPE = 4
-"""Number of `message_type` in `FileDescriptorProto`, and of `nested_type`'s parent in comment paths."""
 FIELD = 2
-"""Number of `field` in `DescriptorProto`."""
 
 
 @cache
@@ -33,7 +32,7 @@ def files() -> list[FileDescriptor]:
     """Our proto files."""
     pool = descriptor_pool.DescriptorPool()
     for file in file_set().file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     return [pool.FindFileByName(name) for name in own_protos()]
 
 

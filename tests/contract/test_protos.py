@@ -44,7 +44,9 @@ def test_a_create_or_start_can_be_repeated(method: MethodDescriptor) -> None:
 
 @pytest.mark.parametrize("method", methods(), ids=name_of)
 def test_every_id_that_a_caller_gives_is_checked(method: MethodDescriptor) -> None:
-    unchecked = [field.full_name for field in inputs(method.input_type) if is_id(field) and not uuid_is_checked(field)]
+    unchecked = [
+        field.full_name for field in inputs(method.input_type) if is_id(field) and not uuid_is_checked(field)
+    ]
     assert unchecked == []
 
 

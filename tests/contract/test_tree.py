@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
-import pytest
 import typer.main
 
 from services.runtime.config import ROOMS
@@ -22,6 +21,7 @@ LONGEST = 400
 
 BLOCKS = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPANS = re.compile(r"`([^`\n]+)`")
+VARIABLES = re.compile(r"SISHU_[A-Z0-9_]*[A-Z0-9]")
 LINKS = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -32,16 +32,14 @@ def tree(*suffixes: str) -> Iterator[Path]:
                 yield path
 
 
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *tree(".md")]
+def documents() -> Iterator[tuple[str, Path, str]]:
+    """Name, folder and text of every document."""
+    for path in [*sorted(ROOT.glob("*.md")), *tree(".md")]:
+        yield str(path.relative_to(ROOT)), path.parent, path.read_text(encoding="utf-8")
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def code_in(document: Path) -> list[str]:
-    """The lines of code blocks, joined where they go on, and the code spans."""
-    text = document.read_text(encoding="utf-8")
+def code_in(text: str) -> list[str]:
+    """The lines of a document's code blocks, joined where they go on, and its code spans."""
     blocks = [line for block in BLOCKS.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     return [line.partition("#")[0].strip() for line in blocks] + SPANS.findall(BLOCKS.sub("", text))
 
@@ -69,59 +67,83 @@ def words(line: str, program: str) -> list[str]:
     return parts[1:] if parts[:1] == [program] else []
 
 
-@pytest.mark.parametrize("path", list(tree(*CODE)), ids=name_of)
-def test_a_file_is_short_enough_to_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < LONGEST
+def test_files_are_short_enough_to_read() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_bytes().splitlines()) for path in tree(*CODE)}
+    too_long = {name: length for name, length in lengths.items() if length >= LONGEST}
+    # Tests are read one by one, whatever the file's length.
+    assert {name for name in too_long if not Path(name).name.startswith("test_")} == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_links_lead_somewhere(document: Path) -> None:
-    links = LINKS.findall(document.read_text(encoding="utf-8"))
-    assert [link for link in links if not (document.parent / link).exists()] == []
+def test_links_lead_somewhere() -> None:
+    dead = [
+        (name, link)
+        for name, folder, text in documents()
+        for link in LINKS.findall(text)
+        if not (folder / link).exists()
+    ]
+    assert dead == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_named_paths_exist(document: Path) -> None:
-    spans = [span for span in SPANS.findall(document.read_text(encoding="utf-8")) if "/" in span]
-    paths = [span for span in spans if span.split("/")[0] in FOLDERS and re.fullmatch(r"[\w./@-]+", span)]
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+def test_named_paths_exist() -> None:
+    named = [(name, span) for name, _, text in documents() for span in SPANS.findall(text)]
+    assert [(name, span) for name, span in named if is_path(span) and not (ROOT / span).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_named_variables_are_read(document: Path) -> None:
-    named = set(re.findall(r"SISHU_[A-Z0-9_]*[A-Z0-9]", document.read_text(encoding="utf-8")))
-    assert named - variables() == set()
+def is_path(span: str) -> bool:
+    """Whether a code span names something in the tree, from its root."""
+    return span.partition("/")[0] in FOLDERS and re.fullmatch(r"[\w.-]+(/[\w.@-]*)+", span) is not None
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_named_make_targets_exist(document: Path) -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    named = {word for line in code_in(document) for word in words(line, "make") if re.fullmatch(r"[a-z-]+", word)}
-    assert named - targets == set()
+def test_named_variables_are_read() -> None:
+    named = [(name, word) for name, _, text in documents() for word in VARIABLES.findall(text)]
+    assert [(name, word) for name, word in named if word not in variables()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_named_commands_and_options_exist(document: Path) -> None:
-    wrong = [problem for line in code_in(document) for problem in wrong_call(words(line, "sishu"))]
-    assert wrong == []
+def test_named_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = [(name, word) for name, line in code_lines() for word in words(line, "make")]
+    assert [
+        (name, word) for name, word in named if re.fullmatch(r"[a-z-]+", word) and word not in targets
+    ] == []
 
 
-def wrong_call(arguments: list[str]) -> Iterator[str]:
-    """What is wrong with a call of `sishu`; `a|b` stands for either command."""
-    command: click.Command = typer.main.get_command(app)
-    options = set(command_options(command))
+def test_named_commands_and_options_exist() -> None:
+    calls = [(name, words(line, "sishu")) for name, line in code_lines()]
+    assert [(name, problem) for name, call in calls for problem in wrong_in(call)] == []
+
+
+def code_lines() -> Iterator[tuple[str, str]]:
+    """Every line of code in the documents, with the document's name."""
+    return ((name, line) for name, _, text in documents() for line in code_in(text))
+
+
+@cache
+def root_command() -> Any:
+    return typer.main.get_command(app)
+
+
+def wrong_in(arguments: list[str]) -> Iterator[str]:
+    """The commands and options in a call of `sishu` that do not exist; `a|b` stands for either command."""
+    command = root_command()
+    options = {"--help", *options_of(command)}
     for argument in arguments:
+        commands = getattr(command, "commands", {})
         if argument.startswith("--"):
-            options |= set(command_options(command))
-            if argument.partition("=")[0] not in {*options, "--help"}:
+            if argument.partition("=")[0] not in options:
                 yield argument
-        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", argument):
+        elif commands and re.fullmatch(r"[a-z-]+(\|[a-z-]+)*", argument):
             names = argument.split("|")
-            yield from (name for name in names if name not in command.commands)
-            command = command.commands.get(names[0], command)
+            yield from (name for name in names if name not in commands)
+            command = commands.get(names[0], command)
+            options |= set(options_of(command))
 
 
-def command_options(command: click.Command) -> Iterator[str]:
-    for parameter in command.params:
-        yield from parameter.opts
+def options_of(command: Any) -> list[str]:
+    return [option for parameter in command.params for option in parameter.opts]
+
+
+def test_the_checks_find_what_is_wrong() -> None:
+    assert list(wrong_in(["learn", "docs", "--name=x", "--nmae", "x"])) == ["--nmae"]
+    assert list(wrong_in(["project|porject", "list"])) == ["porject"]
+    assert "SISHU_INGEST_PORT" in variables()
+    assert is_path("services/runtime/room.py")

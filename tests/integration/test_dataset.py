@@ -303,9 +303,9 @@ async def school(servers: Servers) -> AsyncIterator[School]:
         yield started
 
 
-@pytest_asyncio.fixture
-async def own_school(servers: Servers) -> AsyncIterator[School]:
-    """A school that a test may hurt, with a worker only where the test starts one."""
+@pytest_asyncio.fixture(scope="module")
+async def idle_school(servers: Servers) -> AsyncIterator[School]:
+    """A school whose queue is worked on only where a test starts a worker."""
     async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
         yield started
 
@@ -324,7 +324,7 @@ async def test_every_answered_or_rejected_question_becomes_one_example(school: S
     assert (first.state, first.kind) == (KEPT, example_pb2.EXAMPLE_KIND_SFT)
     assert [message.content for message in first.messages] == [
         "How heavy is it?",
-        "It weighs 1.4 kg.\r\n轻。",
+        "1.4 kg.\r\n轻。",
     ]
     assert first.messages[1].reasoning == "Look it up."
     assert list(first.quotes) == [asked[0].fact]
@@ -376,6 +376,27 @@ async def test_imports_of_two_generations_at_once_keep_one_of_two_equal_question
     kept = await school.listed(project_id, state=KEPT)
     assert len(kept) == len({one.messages[0].content for one in kept}) == 300
     assert len(await school.listed(project_id, state=REJECTED)) == 300
+
+
+async def test_a_cancelled_import_stores_nothing_more(school: School) -> None:
+    project_id = new_id()
+    generation_id = school.generations.add(project_id, [question(f"What is {at}?") for at in range(100)])
+    school.generations.largest_page, school.generations.page_seconds = 5, 0.1
+    try:
+        job = await school.start_import(project_id, generation_id)
+
+        async def stored_some() -> bool:
+            return bool(await school.listed(project_id))
+
+        await eventually(stored_some)
+        await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=job.id))
+        stored = len(await school.listed(project_id))
+        read = school.generations.pages
+        await asyncio.sleep(0.5)
+    finally:
+        school.generations.largest_page, school.generations.page_seconds = 1000, 0.0
+    assert len(await school.listed(project_id)) == stored < 100
+    assert school.generations.pages <= read + 1
 
 
 async def test_an_import_names_a_wrong_generation(school: School) -> None:
@@ -597,28 +618,29 @@ async def test_deleting_a_project_says_what_is_gone(school: School) -> None:
     assert not any(again.deleted_rows.values())
 
 
-async def test_an_import_survives_killed_workers_and_doubles_nothing(own_school: School) -> None:
-    school, project_id = own_school, new_id()
-    school.generations.largest_page, school.generations.page_seconds = 20, 0.15
-    generation_id = school.generations.add(project_id, [question(f"What is {at}?") for at in range(300)])
+async def test_an_import_survives_killed_workers_and_doubles_nothing(idle_school: School) -> None:
+    school, project_id, count = idle_school, new_id(), 300
+    school.generations.largest_page, school.generations.page_seconds = 5, 0.1
+    generation_id = school.generations.add(project_id, [question(f"What is {at}?") for at in range(count)])
     job = await school.start_import(project_id, generation_id)
-    for seen in (2, 20):
+    for share in (0.1, 0.4):
 
-        async def read_some(seen: int = seen) -> bool:
-            return school.generations.pages >= seen
+        async def stored_some(wanted: float = share * count) -> bool:
+            return len(await school.listed(project_id)) >= wanted
 
         async with started_room(school.stores, "dataset", "worker") as worker:
-            await eventually(read_some)
+            await eventually(stored_some)
             await worker.kill()
+        assert len(await school.listed(project_id)) < count
     school.generations.page_seconds = 0.0
     async with started_room(school.stores, "dataset", "worker"):
         assert (await school.ended(job)).state == job_pb2.JOB_STATE_SUCCEEDED
     questions = [one.lineage.question_id for one in await school.listed(project_id)]
-    assert len(questions) == len(set(questions)) == 300
+    assert len(questions) == len(set(questions)) == count
 
 
-async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(own_school: School) -> None:
-    school, project_id = own_school, new_id()
+async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
     await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
     request_id = new_id()
     version = await school.start_version(project_id, request_id)
@@ -634,8 +656,8 @@ async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(o
     assert (await school.client.datasets.DeleteDatasetVersion(request)).deleted_objects == 0
 
 
-async def test_a_version_whose_examples_are_gone_fails_and_comes_back_to_life(own_school: School) -> None:
-    school, project_id = own_school, new_id()
+async def test_a_version_whose_examples_are_gone_fails_and_comes_back_to_life(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
     example = await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
     version = await school.start_version(project_id)
     await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=example.id))
@@ -648,8 +670,8 @@ async def test_a_version_whose_examples_are_gone_fails_and_comes_back_to_life(ow
     assert (await school.version(version.id)).state == READY
 
 
-async def test_a_version_waits_for_a_bucket_that_is_away(own_school: School) -> None:
-    school, project_id = own_school, new_id()
+async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
     for name in ("Who?", "Where?", "When exactly?"):
         await school.create(project_id=project_id, messages=turns(name, "Ada."))
     async with started_room(school.stores, "dataset", "worker") as worker:

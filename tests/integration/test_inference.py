@@ -280,9 +280,16 @@ class School:
         """Wait until an exam has at least so many results."""
 
         async def there() -> bool:
-            return (await self.exam(exam_id)).job.counts.done >= items
+            job = (await self.exam(exam_id)).job
+            assert job.counts.failed == 0, await self.failures(job.id)
+            return job.counts.done >= items
 
         await eventually(there, 120)
+
+    async def failures(self, job_id: str) -> list[str]:
+        request = job_service_pb2.ListJobFailuresRequest(job_id=job_id)
+        page = await self.client.jobs("inference").ListJobFailures(request)
+        return [one.failure.message for one in page.job_failures]
 
     @asynccontextmanager
     async def worker(self, concurrency: int = 2) -> AsyncIterator[Room]:
@@ -607,14 +614,29 @@ async def test_an_engine_that_is_killed_is_started_again_and_answers(school: Sch
     assert await school.answer(school.base, "Are you there?")
 
 
-async def test_engines_die_with_the_room_and_every_deployment_is_loaded_again(school: School) -> None:
-    pids = [school.engine_pid(deployment_id) for deployment_id in (school.base, school.tuned)]
-    await school.room.kill()
+async def test_unloading_ends_the_engine_and_leaves_nothing_behind(school: School) -> None:
+    pid = school.engine_pid(school.tuned)
+    fetched = school.stores.home / "adapters" / (await school.get(school.tuned)).model_id
+    assert fetched.is_dir()
+    await school.unload(school.tuned)
 
     async def gone() -> bool:
-        return not any(is_running(pid) for pid in pids)
+        return not (is_running(pid) or fetched.exists() or school.log(school.tuned).exists())
 
     await eventually(gone)
+    with pytest.raises(ApiError) as caught:
+        await school.answer(school.tuned, "Are you there?")
+    assert caught.value.reason == "DEPLOYMENT_NOT_FOUND"
+    with pytest.raises(ApiError) as caught:
+        await school.unload(school.tuned)
+    assert caught.value.reason == "DEPLOYMENT_NOT_FOUND"
+    assert await school.answer(school.base, "Are you there?")
+
+
+async def test_engines_die_with_the_room_and_are_loaded_again_by_the_next(school: School) -> None:
+    pid = school.engine_pid(school.base)
+    await school.room.kill()
+    await eventually(lambda: ended(pid))
     environment = {"SISHU_INFERENCE_CONCURRENCY": "0"}
     async with started_room(school.stores, "inference", env=environment) as room:
 
@@ -624,10 +646,9 @@ async def test_engines_die_with_the_room_and_every_deployment_is_loaded_again(sc
             return False
 
         await eventually(forgotten)
-        for deployment_id in (school.base, school.tuned):
-            deployment = await school.settled(deployment_id)
-            assert deployment.state == READY, deployment.failure
-        assert await school.answer(school.tuned, "Are you there?")
+        deployment = await school.settled(school.base)
+        assert deployment.state == READY, deployment.failure
+        assert await school.answer(school.base, "Are you there?")
         await delete_everything(school)
         assert await room.stop() == 0
 
@@ -637,7 +658,7 @@ async def delete_everything(school: School) -> None:
     version_id = school.datasets.add_version([("Where?", "There."), ("When?", "Then.")])
     exam = await school.create_exam(version_id, ("base", school.base))
     await school.models.storage.put_bytes(f"exams/{school.project_id}/report.html", b"<p>")
-    pids = [school.engine_pid(deployment_id) for deployment_id in (school.base, school.tuned)]
+    pid = school.engine_pid(school.base)
     request = exams.DeleteProjectDataRequest(project_id=school.project_id)
     deleted = await school.client.exams.DeleteProjectData(request)
     assert deleted.deleted_objects == 1
@@ -646,18 +667,18 @@ async def delete_everything(school: School) -> None:
         "inference.exams": 1,
         "inference.exam_items": 2,
         "inference.exam_results": 0,
-        "inference.deployments": 2,
+        "inference.deployments": 1,
     }
-
-    async def gone() -> bool:
-        return not any(is_running(pid) for pid in pids)
-
-    await eventually(gone)
+    await eventually(lambda: ended(pid))
     with pytest.raises(ApiError) as caught:
         await school.client.jobs("inference").GetJob(job_service_pb2.GetJobRequest(id=exam.job.id))
     assert caught.value.reason == "JOB_NOT_FOUND"
     again = await school.client.exams.DeleteProjectData(request)
     assert sum(again.deleted_rows.values()) == 0
+
+
+async def ended(pid: int) -> bool:
+    return not is_running(pid)
 
 
 def is_running(pid: int) -> bool:

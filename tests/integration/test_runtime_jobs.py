@@ -156,6 +156,18 @@ async def test_items_may_make_items_and_the_job_ends_after_the_last(desk: Desk) 
     assert (ended.state, ended.total, ended.done) == ("succeeded", 21, 21)
 
 
+async def test_items_that_make_items_at_the_same_time_do_not_wait_for_each_other(desk: Desk) -> None:
+    job = await desk.job(some(3 * FINISHERS, "plan"))
+    turns = asyncio.Semaphore(FINISHERS)
+
+    async def plan(item: Item) -> None:
+        async with turns, desk.jobs.finish(item) as connection:
+            await desk.jobs.add_items(connection, item.job_id, [NewItem("work", f"{item.key}/{n}") for n in "ab"])
+
+    await asyncio.gather(*map(plan, await desk.items(job)))
+    assert await desk.counts(job) == (9 * FINISHERS, 3 * FINISHERS, 0, 0)
+
+
 async def test_after_a_cancel_nothing_more_is_stored(desk: Desk) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 

@@ -11,7 +11,11 @@ from services.ingest.readers.reading import Reading, checked, normalised
 from services.runtime.errors import InvalidArgument
 
 SOFT_HYPHEN = re.compile("\u00ad|\ufffe")
-LINE_BREAK = re.compile(r"(?<=[\w,;:])\n(?=[a-z(])")
+FULL_LINE = 50
+"""A line at least this long that ends in the middle of a sentence was broken by the page width."""
+RUNS_ON = re.compile(r"[a-z(]")
+"""How a line begins that goes on with the sentence of the line before."""
+SENTENCE_MARKS = ".!?:;。！？：；"
 
 
 def read(path: Path, name: str) -> Reading:
@@ -52,4 +56,17 @@ def page_text(page: pypdfium2.PdfPage) -> str:
         text = normalised(text_page.get_text_bounded())
     finally:
         text_page.close()
-    return LINE_BREAK.sub(" ", SOFT_HYPHEN.sub("", text))
+    return joined(SOFT_HYPHEN.sub("", text))
+
+
+def joined(text: str) -> str:
+    """The text with lines joined that only the page width broke."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        last = lines[-1].rstrip() if lines else ""
+        open_end = last != "" and last[-1] not in SENTENCE_MARKS
+        if line and open_end and (len(last) >= FULL_LINE or RUNS_ON.match(line)):
+            lines[-1] = f"{last} {line}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)

@@ -77,6 +77,9 @@ UPDATE documents SET state = 'failed', failure = $3, update_time = now() WHERE i
 -- name: delete_document
 DELETE FROM documents WHERE id = $1
 
+-- name: delete_uploads
+DELETE FROM uploads WHERE document_id = $1 RETURNING file_key
+
 -- name: delete_chunks
 DELETE FROM chunks WHERE document_id = $1
 

@@ -43,7 +43,9 @@ FOR SHARE OF job FOR NO KEY UPDATE OF item
 UPDATE job_items SET state = $2, failure = $3, attempts = $4, update_time = now() WHERE id = $1
 
 -- name: add_counts
-INSERT INTO job_counts (job_id, shard, total, done, failed, skipped) VALUES ($1, $2, $3, $4, $5, $6)
+-- A connection keeps to one shard: transactions that counted in two could wait for each other.
+INSERT INTO job_counts (job_id, shard, total, done, failed, skipped)
+VALUES ($1, pg_backend_pid() % 16, $2, $3, $4, $5)
 ON CONFLICT (job_id, shard) DO UPDATE
 SET total   = job_counts.total + EXCLUDED.total,
     done    = job_counts.done + EXCLUDED.done,
@@ -92,11 +94,13 @@ SELECT item.id, item.kind
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT 1 FROM pgqueuer WHERE pgqueuer.dedupe_key = item.id::text)
+ORDER BY item.id
 LIMIT 1000
 
 -- name: unsettled_jobs
 SELECT id FROM job_view
 WHERE state IN ('pending', 'running') AND total = done + failed + skipped
+ORDER BY id
 LIMIT 1000
 
 -- name: delete_project_jobs

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.dataset.exam_split import EXAM_LIMIT, NEAR_COPY, Entry, Split, split
+from services.runtime.ids import derived_id
 from tests.unit.dataset.makers import entry
 
 kinds = st.tuples(
@@ -29,9 +31,8 @@ def drawn_entries(drawn: list[tuple[str, str, bool, int]]) -> tuple[list[Entry],
 entries_and_groups = st.lists(kinds, min_size=1, max_size=25).map(drawn_entries)
 
 
-def ids(found: Split) -> tuple[list[str], list[str], dict[str, list[str]]]:
-    dropped = {reason: [one.id for one in entries] for reason, entries in found.dropped.items()}
-    return [one.id for one in found.train], [one.id for one in found.exam], dropped
+def questions(found: Split) -> list[list[str]]:
+    return [[one.question for one in side] for side in (*found.sides.values(), *found.dropped.values())]
 
 
 shares = st.sampled_from([0.0, 0.05, 0.2, 0.5, 0.9])
@@ -65,15 +66,17 @@ def test_the_order_and_the_ids_of_the_entries_change_nothing(
     drawn: tuple[list[Entry], list[int]], share: float, most: int, chance: random.Random
 ) -> None:
     entries, groups = drawn
-    shuffled = list(zip(entries, groups, strict=True))
+    shuffled = [
+        (replace(one, id=derived_id("other", one.id)), 100 - group) for one, group in zip(*drawn, strict=True)
+    ]
     chance.shuffle(shuffled)
-    again = split([one for one, _ in shuffled], [100 - group for _, group in shuffled], share, most, 7)
-    assert ids(again) == ids(split(entries, groups, share, most, 7))
+    again = split([one for one, _ in shuffled], [group for _, group in shuffled], share, most, 7)
+    assert questions(again) == questions(split(entries, groups, share, most, 7))
 
 
 def test_another_seed_gives_another_split() -> None:
     entries = [entry(f"question {number}") for number in range(50)]
-    exams = {tuple(ids(split(entries, range(50), 0.2, 0, seed))[1]) for seed in range(10)}
+    exams = {tuple(questions(split(entries, range(50), 0.2, 0, seed))[1]) for seed in range(10)}
     assert len(exams) == 10
 
 
@@ -104,9 +107,21 @@ def test_a_fact_is_not_examined_in_both_of_its_forms_while_others_are_left() -> 
 def test_questions_without_near_copies_are_examined_first() -> None:
     entries = [entry(f"q{at}") for at in range(30)]
     groups = [at // 2 for at in range(20)] + list(range(10, 20))
-    found = split(entries, groups, 0.5, 0, 0)
+    found = split(entries, groups, 1 / 3, 0, 0)
     assert len(found.exam) == 10
     assert not found.dropped[NEAR_COPY]
+
+
+def test_what_is_left_out_as_near_copy_counts_as_held_out() -> None:
+    entries = [entry(f"q{at}", "ab"[at % 4 // 2]) for at in range(100)]
+    found = split(entries, [at // 2 for at in range(100)], 0.2, 0, 0)
+    assert (len(found.train), len(found.exam), len(found.dropped[NEAR_COPY])) == (80, 10, 10)
+
+
+def test_a_limit_counts_exam_items_and_not_their_near_copies() -> None:
+    entries = [entry(f"q{at}") for at in range(100)]
+    found = split(entries, [at // 2 for at in range(100)], 0.2, 15, 0)
+    assert len(found.exam) == 15
 
 
 def test_near_copies_of_an_exam_item_are_left_out_with_the_reason() -> None:

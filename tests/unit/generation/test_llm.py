@@ -43,12 +43,7 @@ async def mock(running: MockServer) -> MockServer:
 async def llm() -> AsyncIterator[Llm]:
     made = Llm(10, GenerationMetrics(CollectorRegistry()))
     yield made
-    await closed(made)
-
-
-async def closed(llm: Llm) -> None:
-    for client in llm._clients.values():
-        await client.close()
+    await made.close()
 
 
 async def ask(llm: Llm, base_url: str, key: str = "", **sampling: Any) -> Completion[WrittenAnswer]:
@@ -138,7 +133,7 @@ async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
     impatient = Llm(0.3, GenerationMetrics(CollectorRegistry()))
     await mock.control(next_faults=["hang"], hang_s=2)
     error = await failure(impatient, mock.base_url)
-    await closed(impatient)
+    await impatient.close()
     assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
 
 
@@ -271,7 +266,7 @@ async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:
     await mock.control(next_faults=["ok", "429"])
     await ask(llm, mock.base_url)
     await failure(llm, mock.base_url)
-    await closed(llm)
+    await llm.close()
 
     def calls(outcome: str) -> float | None:
         return registry.get_sample_value("sishu_generation_llm_calls_total", {"outcome": outcome})

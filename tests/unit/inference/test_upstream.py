@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
+import openai
 import pytest
 import pytest_asyncio
 from openai.types.chat import ChatCompletionChunk
@@ -181,6 +182,23 @@ def test_reasoning_is_kept_apart_from_the_answer(name: str) -> None:
     assert piece_of(chunk({name: "Let me see."})) == (Piece(reasoning="Let me see."), "")
     assert piece_of(chunk({"content": "42"}, "stop")) == (Piece(content="42"), "stop")
     assert piece_of(chunk({"role": "assistant"})) == (None, "")
+
+
+def test_characters_that_cannot_be_stored_are_replaced() -> None:
+    piece, _ = piece_of(chunk({"content": "a\0b\ud83dc 你好 😀"}))
+    assert piece == Piece(content="a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c 你好 😀")
+
+
+def test_connections_are_closed_at_the_end_of_the_loop(registry: CollectorRegistry) -> None:
+    upstream = Upstream(InferenceMetrics(registry), seconds=1.0)
+
+    async def main() -> openai.AsyncOpenAI:
+        with pytest.raises(SishuError):
+            await ask(upstream, deployment_at("http://127.0.0.1:1/v1"))
+        assert upstream._sdk is not None
+        return upstream._sdk
+
+    assert asyncio.run(main()).is_closed()
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,20 @@ def test_an_exception_is_logged_on_the_same_line(capsys: pytest.CaptureFixture[s
     assert "Traceback" in json.loads(line)["exception"]
 
 
+@pytest.mark.usefixtures("logs_as_before")
+def test_a_library_that_loses_the_database_logs_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("ingest", "info")
+    for name in ("pgqueuer", "asyncio"):
+        try:
+            raise ConnectionRefusedError("nobody listens")
+        except ConnectionRefusedError:
+            logging.getLogger(name).exception("Flush failed")
+    brief, whole = map(json.loads, capsys.readouterr().err.splitlines())
+    assert brief["error"] == "ConnectionRefusedError: nobody listens"
+    assert "exception" not in brief
+    assert "Traceback" in whole["exception"]
+
+
 def test_an_unknown_log_level_names_the_choices() -> None:
     with pytest.raises(InvalidArgument, match="debug, info, warning, error"):
         configure_logs("ingest", "loud")

@@ -165,9 +165,9 @@ class TrainingConfig(_message.Message):
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
     GRADIENT_CHECKPOINTING_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
-    """OPTIONAL. Passes over the data; unset means 3. With `max_steps` the smaller one ends the run."""
+    """OPTIONAL. Passes over the data; unset means 3. `max_steps` takes its place."""
     max_steps: _builtins.int
-    """OPTIONAL. Most optimizer steps; 0 means no limit."""
+    """OPTIONAL. Optimizer steps, in place of `epochs`; 0 means as many as `epochs` take."""
     learning_rate: _builtins.float
     """OPTIONAL. Peak learning rate; unset means 1e-3."""
     schedule: _builtins.str
@@ -297,7 +297,7 @@ class TrainingSummary(_message.Message):
     trainable_parameters: _builtins.int
     """Parameters that are trained."""
     device: _builtins.str
-    """`cpu` or the name of the accelerator."""
+    """Device of the computation: `cpu` or `cuda`."""
     precision: _builtins.str
     """Precision of the computation: `bf16` or `fp32`."""
     dropped_rows: _builtins.int

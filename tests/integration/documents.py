@@ -1,0 +1,99 @@
+"""Upload and parse documents as a client does; for tests that need a project with chunks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Mapping
+
+import httpx
+
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2, project_pb2
+from sishu.ingest.v1 import document_service_pb2 as document_pb
+from sishu.ingest.v1 import project_service_pb2 as project_pb
+
+JOB_SECONDS = 120.0
+
+
+async def new_project(client: Client) -> str:
+    """A project of a name that no other test uses; its id."""
+    project = project_pb2.Project(name=f"project {secrets.token_hex(6)}")
+    return (await client.projects.CreateProject(project_pb.CreateProjectRequest(project=project))).project.id
+
+
+async def announce(client: Client, project_id: str, name: str, data: bytes) -> document_pb.CreateUploadResponse:
+    """The first step of an upload."""
+    digest = hashlib.sha256(data).hexdigest()
+    request = document_pb.CreateUploadRequest(
+        project_id=project_id, name=name, size_bytes=len(data), sha256=digest
+    )
+    return await client.documents.CreateUpload(request)
+
+
+async def send(url: str, data: bytes) -> None:
+    """The second step: HTTP PUT."""
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        (await http.put(url, content=data)).raise_for_status()
+
+
+async def fetch(url: str) -> bytes:
+    """What a link gives."""
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        return (await http.get(url)).raise_for_status().content
+
+
+async def complete(client: Client, upload_id: str) -> document_pb2.Document:
+    """The third step."""
+    request = document_pb.CompleteUploadRequest(upload_id=upload_id)
+    return (await client.documents.CompleteUpload(request)).document
+
+
+async def upload(client: Client, project_id: str, name: str, data: bytes) -> document_pb2.Document:
+    """All three steps."""
+    upload = await announce(client, project_id, name, data)
+    if upload.HasField("document"):
+        return upload.document
+    await send(upload.target.url, data)
+    return await complete(client, upload.upload_id)
+
+
+async def parse(client: Client, project_id: str, **sizes: int) -> job_pb2.Job:
+    """Parse what waits to be parsed; the ended job."""
+    request = document_pb.ParseDocumentsRequest(
+        project_id=project_id, split_options=chunk_pb2.SplitOptions(**sizes)
+    )
+    return await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
+
+
+async def end_of(client: Client, room: str, job_id: str) -> job_pb2.Job:
+    """The job when it has ended."""
+    job = job_pb2.Job()
+    async with asyncio.timeout(JOB_SECONDS):
+        async for seen in client.jobs(room).WatchJob(job_service_pb2.WatchJobRequest(id=job_id)):
+            job = seen.job
+    return job
+
+
+async def documents_of(client: Client, project_id: str) -> dict[str, document_pb2.Document]:
+    """The documents of a project by name."""
+    page = await client.documents.ListDocuments(document_pb.ListDocumentsRequest(project_id=project_id))
+    return {document.name: document for document in page.documents}
+
+
+async def chunks_of(client: Client, project_id: str) -> list[chunk_pb2.Chunk]:
+    """The first thousand chunks of a project."""
+    request = chunk_service_pb2.ListChunksRequest(project_id=project_id, page_size=1000)
+    return list((await client.chunks.ListChunks(request)).chunks)
+
+
+async def parsed_project(client: Client, files: Mapping[str, bytes], **sizes: int) -> str:
+    """A project with parsed documents."""
+    project_id = await new_project(client)
+    for name, data in files.items():
+        await upload(client, project_id, name, data)
+    job = await parse(client, project_id, **sizes)
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job
+    return project_id

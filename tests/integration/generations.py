@@ -1,0 +1,89 @@
+"""Start generations against a model server as a client does, and read what they made."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+
+from services.runtime.ids import new_id
+from sishu.client import Client
+from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2, question_service_pb2
+from sishu.generation.v1 import generation_service_pb2 as generation_pb
+from sishu.generation.v1 import provider_service_pb2 as provider_pb
+from tests.integration.documents import end_of
+
+ONLY_THE_FACT = 1
+"""`context_chars` with which a model sees one sentence, so that a model that quotes at random quotes that."""
+
+
+def handbook(facts: int) -> bytes:
+    """A document of so many sentences, each in a chunk of its own when chunks hold 100 characters."""
+    return "".join(
+        f"# Part {number}\n\nThe part number {number} of the Kestrel weighs {number} grams.\n\n"
+        for number in range(1, facts + 1)
+    ).encode()
+
+
+async def new_provider(client: Client, project_id: str, base_url: str, key: str = "") -> str:
+    """A provider of the project; its id."""
+    wanted = provider_pb2.Provider(
+        project_id=project_id,
+        name=f"provider {secrets.token_hex(4)}",
+        base_url=base_url,
+        model="mock-model",
+        api_key=key,
+    )
+    request = provider_pb.CreateProviderRequest(provider=wanted)
+    return (await client.providers.CreateProvider(request)).provider.id
+
+
+async def start_generation(
+    client: Client,
+    project_id: str,
+    provider_id: str,
+    options: generation_pb2.GenerationOptions | None = None,
+    request_id: str = "",
+) -> generation_pb2.Generation:
+    """Start a generation in which a model sees only the facts."""
+    made = options or generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT)
+    wanted = generation_pb2.Generation(project_id=project_id, provider_id=provider_id, options=made)
+    request = generation_pb.CreateGenerationRequest(generation=wanted, request_id=request_id or new_id())
+    return (await client.generations.CreateGeneration(request)).generation
+
+
+async def generated(client: Client, generation: generation_pb2.Generation) -> generation_pb2.Generation:
+    """The generation when its job has ended."""
+    await end_of(client, "generation", generation.job.id)
+    return await view(client, generation.id)
+
+
+async def view(client: Client, generation_id: str) -> generation_pb2.Generation:
+    """The generation as it is now."""
+    request = generation_pb.GetGenerationRequest(id=generation_id)
+    return (await client.generations.GetGeneration(request)).generation
+
+
+async def questions_of(client: Client, generation: generation_pb2.Generation) -> list[question_pb2.Question]:
+    """All questions of a generation, page by page."""
+    questions: list[question_pb2.Question] = []
+    token = ""
+    while True:
+        page = await client.questions.ListQuestions(
+            question_service_pb2.ListQuestionsRequest(
+                project_id=generation.project_id,
+                generation_id=generation.id,
+                page_size=100,
+                page_token=token,
+            )
+        )
+        questions += page.questions
+        token = page.next_page_token
+        if not token:
+            return questions
+
+
+def states(questions: list[question_pb2.Question]) -> Counter[str]:
+    """How many questions are in which state."""
+    return Counter(
+        question_pb2.QuestionState.Name(question.state).removeprefix("QUESTION_STATE_") for question in questions
+    )

@@ -1,0 +1,355 @@
+"""The generation room through its rpcs, against a mock model server: questions and answers with found quotes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from services.generation.questions import CallRecord, NewQuestion
+from services.generation.quotes import Quote
+from services.generation.store import Store
+from services.runtime.db import Connection, transaction
+from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.errors import ApiError
+from sishu.generation.v1 import generation_pb2, provider_pb2
+from sishu.generation.v1 import generation_service_pb2 as pb
+from sishu.generation.v1 import provider_service_pb2 as provider_pb
+from sishu.ingest.v1 import document_service_pb2
+from tests.integration.documents import documents_of, end_of, fetch, new_project, parsed_project
+from tests.integration.generations import (
+    ONLY_THE_FACT,
+    generated,
+    handbook,
+    new_provider,
+    questions_of,
+    start_generation,
+    states,
+    view,
+)
+from tests.integration.stores import Rooms, eventually
+from tests.support.mock_llm import MockServer, mock_llm
+
+SMALL = {"min_chars": 1, "max_chars": 100}
+KEY = "sk-planted-0123456789"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def running() -> AsyncIterator[MockServer]:
+    async with mock_llm() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def mock(running: MockServer) -> MockServer:
+    await running.control(latency_ms=0, next_faults=[], api_key="", models=[], fixed={})
+    await running.reset()
+    return running
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
+
+
+async def text_of(client: Client, document_id: str) -> str:
+    request = document_service_pb2.GetDocumentContentRequest(id=document_id)
+    content = await client.documents.GetDocumentContent(request)
+    return (await fetch(content.text.url)).decode()
+
+
+async def test_every_question_has_a_fact_an_answer_and_a_quote_that_stand_in_the_document(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(6)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    done = await generated(client, await start_generation(client, project, provider))
+    assert (done.job.state, done.job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, 1 + 6 + 12)
+    questions = await questions_of(client, done)
+    assert states(questions) == {"ANSWERED": 12}
+    text = await text_of(client, questions[0].document_id)
+    for question in questions:
+        assert question.text.endswith("?")
+        for quote in (question.fact, *question.answer.quotes):
+            assert text[quote.span.start : quote.span.end] == quote.text
+            assert quote.document_version == 1
+        assert question.answer.quotes[0].text == question.fact.text
+        assert (question.origin.prompt_version, question.origin.model) == ("questions.en@1", "mock-model")
+        assert question.answer.origin.prompt_version == "answer.en@1"
+        assert question.answer.origin.provider_id == provider
+    assert Counter(question.form for question in questions) == {0: 6, 1: 6}
+    stats = done.stats
+    assert (stats.questions, stats.answered, stats.rejected) == (12, 12, 0)
+    calls = await mock.stats()
+    assert stats.usage.calls == calls["paid"] == calls["distinct_prompts"] == 18
+    assert stats.usage.prompt_tokens > 0 < stats.usage.completion_tokens
+
+
+async def test_a_question_of_a_wording_that_is_there_is_rejected(client: Client, mock: MockServer) -> None:
+    await mock.control(fixed={"questions": ["How heavy is the part?", "how HEAVY is the part ?"]})
+    project = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    done = await generated(client, await start_generation(client, project, provider))
+    assert done.job.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert (done.stats.questions, done.stats.answered) == (6, 1)
+    assert dict(done.stats.rejected_by_reason) == {"DUPLICATE_QUESTION": 5}
+
+
+async def test_calls_that_bring_the_same_wordings_at_once_do_not_wait_for_each_other(
+    client: Client, rooms: Rooms, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    made = await generated(client, await start_generation(client, project, provider))
+    wordings = [f"How heavy is part {number}?" for number in range(40)]
+
+    async def write(store: Store, connection: Connection) -> int:
+        fact = Quote("fact", new_id(), new_id(), 1, 0, 4)
+        shuffled = random.sample(wordings, len(wordings))
+        new = [NewQuestion(new_id(), text, fact, 0, None) for text in shuffled]
+        call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
+        return len(await store.insert_questions(connection, await store.get_generation(made.id), call, new))
+
+    async with rooms.stores.pool("generation", 12) as pool:
+        store = Store(pool, Jobs(pool, "generation"))
+
+        async def transacted() -> int:
+            async with transaction(pool) as connection:
+                return await write(store, connection)
+
+        counts = await asyncio.gather(*(transacted() for _ in range(6)))
+    assert sum(counts) == len(wordings)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "reason"),
+    [
+        ({"answer": "I cannot answer that."}, "REFUSAL"),
+        ({"answer": "It weighs 9000 grams."}, "NUMBER_NOT_IN_SOURCE"),
+        ({"quote": "This stands nowhere."}, "QUOTE_NOT_FOUND"),
+        ({"questions": ["What does this passage say?"]}, "LEAK_PHRASE"),
+    ],
+)
+async def test_what_does_not_pass_the_gates_is_kept_with_the_reason(
+    client: Client, mock: MockServer, fixed: dict[str, object], reason: str
+) -> None:
+    await mock.control(fixed=fixed)
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    options = generation_pb2.GenerationOptions(forms_per_fact=1, context_chars=ONLY_THE_FACT)
+    done = await generated(client, await start_generation(client, project, provider, options))
+    assert dict(done.stats.rejected_by_reason) == {reason: 1}
+    (question,) = await questions_of(client, done)
+    assert question.rejection.reason == reason
+    assert done.job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+
+async def test_a_chinese_document_is_asked_about_in_chinese(client: Client, mock: MockServer) -> None:
+    await mock.control(fixed={"questions": ["北辰公司成立于哪一年？"], "answer": "成立于2015年。"})
+    sentence = "北辰公司成立于2015年，总部设在苏州工业园区。"
+    project = await parsed_project(client, {"公司.txt": sentence.encode("gb18030")})
+    provider = await new_provider(client, project, mock.base_url)
+    options = generation_pb2.GenerationOptions(forms_per_fact=1)
+    done = await generated(client, await start_generation(client, project, provider, options))
+    (question,) = await questions_of(client, done)
+    assert (question.origin.prompt_version, question.answer.text) == ("questions.zh@1", "成立于2015年。")
+    assert question.answer.quotes[0].text == sentence
+
+
+async def test_only_the_named_documents_are_asked_about(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(2), "b.md": handbook(3)}, **SMALL)
+    wanted = (await documents_of(client, project))["b.md"].id
+    provider = await new_provider(client, project, mock.base_url)
+    options = generation_pb2.GenerationOptions(document_ids=[wanted], context_chars=ONLY_THE_FACT)
+    done = await generated(client, await start_generation(client, project, provider, options))
+    assert {question.document_id for question in await questions_of(client, done)} == {wanted}
+    assert done.stats.questions == 6
+
+
+async def test_a_generation_that_failed_for_a_wrong_key_goes_on_when_the_key_is_mended(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(api_key="sk-right")
+    project = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url, KEY)
+    generation = await start_generation(client, project, provider)
+    ended = await end_of(client, "generation", generation.job.id)
+    assert (ended.state, ended.counts.failed) == (job_pb2.JOB_STATE_FAILED, 3)
+    failures = job_service_pb2.ListJobFailuresRequest(job_id=ended.id)
+    letters = (await client.jobs("generation").ListJobFailures(failures)).job_failures
+    assert {letter.failure.reason for letter in letters} == {"PROVIDER_REFUSED_KEY"}
+    assert KEY not in str(letters)
+    change = provider_pb.UpdateProviderRequest(provider=provider_pb2.Provider(id=provider, api_key="sk-right"))
+    change.update_mask.paths.append("api_key")
+    await client.providers.UpdateProvider(change)
+    await client.jobs("generation").RetryJob(job_service_pb2.RetryJobRequest(id=ended.id))
+    done = await generated(client, generation)
+    assert (done.job.state, done.stats.answered) == (job_pb2.JOB_STATE_SUCCEEDED, 6)
+    assert (await mock.stats())["paid"] == 9
+
+
+async def test_what_a_model_server_stumbles_over_is_asked_again(client: Client, mock: MockServer) -> None:
+    await mock.control(next_faults=["500", "garbage", "429", "ok", "drop", "think", "truncated", "503"])
+    project = await parsed_project(client, {"a.md": handbook(4)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    done = await generated(client, await start_generation(client, project, provider))
+    assert done.job.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert states(await questions_of(client, done)) == {"ANSWERED": 8}
+
+
+async def test_a_cancelled_generation_stores_nothing_more_and_can_be_deleted(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(latency_ms=300)
+    project = await parsed_project(client, {"a.md": handbook(40)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    generation = await start_generation(client, project, provider)
+    delete = pb.DeleteGenerationRequest(id=generation.id)
+    await eventually(lambda: has_answers(client, generation.id))
+    with pytest.raises(ApiError) as raised:
+        await client.generations.DeleteGeneration(delete)
+    assert raised.value.reason == "GENERATION_RUNNING"
+    await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+    stopped = await view(client, generation.id)
+    await eventually(lambda: is_idle(mock))
+    after = await view(client, generation.id)
+    assert (after.stats, after.job) == (stopped.stats, stopped.job)
+    assert after.job.state == job_pb2.JOB_STATE_CANCELLED
+    counts = after.job.counts
+    assert counts.total == counts.done + counts.skipped
+    deleted = await client.generations.DeleteGeneration(delete)
+    assert deleted.deleted_questions == after.stats.questions
+
+
+async def has_answers(client: Client, generation_id: str) -> bool:
+    return (await view(client, generation_id)).stats.answered > 0
+
+
+async def is_idle(mock: MockServer) -> bool:
+    return bool((await mock.stats())["in_flight"] == 0)
+
+
+async def test_a_generation_says_what_is_missing_before_it_starts(client: Client, mock: MockServer) -> None:
+    empty, other = await new_project(client), await new_project(client)
+    for project, provider, reason in (
+        (empty, await new_provider(client, empty, mock.base_url), "NO_CHUNKS"),
+        (empty, await new_provider(client, other, mock.base_url), "PROVIDER_OF_OTHER_PROJECT"),
+        (empty, new_id(), "PROVIDER_NOT_FOUND"),
+    ):
+        with pytest.raises(ApiError) as raised:
+            await start_generation(client, project, provider)
+        assert raised.value.reason == reason
+
+
+async def test_a_generation_with_one_request_id_is_one_generation(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    request_id = new_id()
+    ids = {(await start_generation(client, project, provider, request_id=request_id)).id for _ in range(3)}
+    assert len(ids) == 1
+    listed = await client.generations.ListGenerations(pb.ListGenerationsRequest(project_id=project))
+    await generated(client, listed.generations[0])
+    assert {one.id for one in listed.generations} == ids
+    assert (await mock.stats())["calls"] == 3
+
+
+async def test_providers_are_kept_without_showing_their_keys(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url, KEY)
+    got = (await client.providers.GetProvider(provider_pb.GetProviderRequest(id=provider))).provider
+    assert (got.has_api_key, got.api_key) == (True, "")
+    with pytest.raises(ApiError) as raised:
+        await client.providers.CreateProvider(provider_pb.CreateProviderRequest(provider=got))
+    assert (raised.value.reason, raised.value.field) == ("PROVIDER_NAME_TAKEN", "provider.name")
+    report = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=provider))
+    assert (report.ok, list(report.models), report.message) == (True, ["mock-model"], "")
+    await generated(client, await start_generation(client, project, provider))
+    with pytest.raises(ApiError) as raised:
+        await client.providers.DeleteProvider(provider_pb.DeleteProviderRequest(id=provider))
+    assert raised.value.reason == "PROVIDER_IN_USE"
+    unused = await new_provider(client, project, mock.base_url)
+    await client.providers.DeleteProvider(provider_pb.DeleteProviderRequest(id=unused))
+    listed = await client.providers.ListProviders(provider_pb.ListProvidersRequest(project_id=project))
+    assert [one.id for one in listed.providers] == [provider]
+
+
+@asynccontextmanager
+async def served(answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
+    async def handle(request: web.Request) -> web.Response:
+        return answer(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+def page(_: web.Request) -> web.Response:
+    return web.Response(text="<html>Welcome</html>", content_type="text/html")
+
+
+async def test_a_provider_that_is_a_web_page_is_found_out_by_its_trial(client: Client) -> None:
+    project = await new_project(client)
+    async with served(page) as url:
+        provider = await new_provider(client, project, url)
+        report = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=provider))
+    assert (report.ok, report.reason) == (False, "PROVIDER_FAILED")
+    assert url in report.message
+
+
+def echo(request: web.Request) -> web.Response:
+    said = f"the key {request.headers['Authorization']} is bad"
+    return web.json_response({"error": {"message": said}}, status=500)
+
+
+async def test_a_key_that_a_failing_server_sends_back_is_in_no_log_and_no_table(
+    client: Client, rooms: Rooms
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    async with served(echo) as url:
+        provider = await new_provider(client, project, url, KEY)
+        generation = await start_generation(client, project, provider)
+        await eventually(lambda: is_retried(rooms))
+        await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+    assert KEY not in rooms.processes["generation"].log()
+    async with rooms.stores.pool("generation") as pool:
+        tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'generation'")
+        for (table,) in tables:
+            found = await pool.fetchval(f'SELECT count(*) FROM "{table}" AS r WHERE r::text LIKE $1', f"%{KEY}%")  # noqa: S608
+            assert (table, found) == (table, 0)
+
+
+async def is_retried(rooms: Rooms) -> bool:
+    return "item_retried" in rooms.processes["generation"].log()
+
+
+async def test_deleting_a_projects_data_deletes_everything_and_says_what(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    generation = await generated(client, await start_generation(client, project, provider))
+    request = pb.DeleteProjectDataRequest(project_id=project)
+    deleted = await client.generations.DeleteProjectData(request)
+    assert dict(deleted.deleted_rows) == {
+        "generation.questions": 4,
+        "generation.generations": 1,
+        "generation.providers": 1,
+    }
+    again = await client.generations.DeleteProjectData(request)
+    assert set(again.deleted_rows.values()) == {0}
+    with pytest.raises(ApiError) as raised:
+        await client.jobs("generation").GetJob(job_service_pb2.GetJobRequest(id=generation.job.id))
+    assert raised.value.reason == "JOB_NOT_FOUND"

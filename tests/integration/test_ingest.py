@@ -1,0 +1,348 @@
+"""The ingest room through its rpcs: files in, chunks out, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.metrics import RuntimeMetrics
+from services.runtime.server import Server, Servicer
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc
+from sishu.errors import ApiError
+from sishu.inference.v1 import exam_service_pb2, exam_service_pb2_grpc
+from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2
+from sishu.ingest.v1 import document_service_pb2 as pb
+from sishu.ingest.v1 import project_service_pb2 as project_pb
+from sishu.trainer.v1 import training_service_pb2, training_service_pb2_grpc
+from tests.integration.conftest import StartRoom
+from tests.integration.documents import (
+    announce,
+    chunks_of,
+    complete,
+    documents_of,
+    end_of,
+    fetch,
+    new_project,
+    parse,
+    send,
+    upload,
+)
+from tests.integration.stores import HOST, Rooms, Stores
+
+HANDBOOK = "".join(
+    f"# {tree}\n\nThe {tree} grows in the garden of 北辰. It is {age} years old.\n\n"
+    for tree, age in (("Ash", 20), ("Birch", 30), ("Cedar", 40))
+)
+SMALL = {"min_chars": 1, "max_chars": 90}
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
+
+
+def pdf(folder: Path, *lines: str, encrypt: str = "") -> bytes:
+    path = folder / "some.pdf"
+    canvas = Canvas(str(path), encrypt=encrypt or None)
+    for line in lines:
+        canvas.drawString(100, 700, line)
+        canvas.showPage()
+    canvas.save()
+    return path.read_bytes()
+
+
+async def failure(call: Any) -> ApiError:
+    with pytest.raises(ApiError) as raised:
+        await call
+    return raised.value
+
+
+async def test_a_file_becomes_text_and_chunks_that_know_where_they_stand(client: Client) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "garden/退货 trees.md", HANDBOOK.replace("\n", "\r\n").encode())
+    assert (document.state, document.version) == (document_pb2.DOCUMENT_STATE_UPLOADED, 1)
+    job = await parse(client, project, **SMALL)
+    assert (job.state, job.counts.done, job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, 1, 1)
+    document = (await client.documents.GetDocument(pb.GetDocumentRequest(id=document.id))).document
+    assert document.state == document_pb2.DOCUMENT_STATE_PARSED
+    content = await client.documents.GetDocumentContent(pb.GetDocumentContentRequest(id=document.id))
+    text = await fetch(content.text.url)
+    assert text.decode() == HANDBOOK
+    assert content.text.sha256 == document.text_sha256 == hashlib.sha256(text).hexdigest()
+    assert await fetch(content.file.url) == HANDBOOK.replace("\n", "\r\n").encode()
+    chunks = await chunks_of(client, project)
+    assert "".join(chunk.text for chunk in chunks) == HANDBOOK
+    for chunk in chunks:
+        assert HANDBOOK[chunk.span.start : chunk.span.end] == chunk.text
+        assert chunk.sha256 == hashlib.sha256(chunk.text.encode()).hexdigest()
+    assert [list(chunk.heading_path) for chunk in chunks] == [["Ash"], ["Birch"], ["Cedar"]]
+    assert (document.chunk_count, document.char_count) == (3, len(HANDBOOK))
+    got = await client.chunks.GetChunk(chunk_service_pb2.GetChunkRequest(id=chunks[1].id))
+    assert got.chunk == chunks[1]
+
+
+async def test_the_chunks_of_a_pdf_know_their_pages(client: Client, tmp_path: Path) -> None:
+    project = await new_project(client)
+    await upload(client, project, "a.pdf", pdf(tmp_path, "The first page says this.", "The second says that."))
+    await parse(client, project, min_chars=1, max_chars=30)
+    chunks = await chunks_of(client, project)
+    assert [(chunk.page_start, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]
+    assert (await documents_of(client, project))["a.pdf"].page_count == 2
+
+
+async def test_the_same_bytes_under_the_same_name_need_not_be_sent_again(client: Client) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", b"text")
+    again = await announce(client, project, "a.md", b"text")
+    assert (again.document.id, again.upload_id) == (document.id, "")
+    assert not again.HasField("target")
+    assert (await announce(client, project, "b.md", b"text")).upload_id
+
+
+async def test_a_changed_file_is_the_next_version_and_unchanged_chunks_keep_their_ids(client: Client) -> None:
+    project = await new_project(client)
+    first = await upload(client, project, "a.md", HANDBOOK.encode())
+    await parse(client, project, **SMALL)
+    old = await chunks_of(client, project)
+    second = await upload(client, project, "a.md", HANDBOOK.replace("30", "31").encode())
+    assert (second.id, second.version, second.state) == (first.id, 2, document_pb2.DOCUMENT_STATE_UPLOADED)
+    await parse(client, project, **SMALL)
+    new = await chunks_of(client, project)
+    assert [a.id == b.id for a, b in zip(old, new, strict=True)] == [True, False, True]
+    assert {chunk.document_version for chunk in new} == {2}
+
+
+async def test_an_upload_is_checked_before_it_becomes_a_document(client: Client) -> None:
+    project = await new_project(client)
+    target = await announce(client, project, "a.md", b"right")
+    missing = await failure(complete(client, target.upload_id))
+    assert (missing.code, missing.reason) == ("FAILED_PRECONDITION", "UPLOAD_MISSING")
+    for wrong in (b"wrong", b"right and more", b""):
+        await send(target.target.url, wrong)
+        mismatch = await failure(complete(client, target.upload_id))
+        assert (mismatch.code, mismatch.reason, mismatch.field) == (
+            "INVALID_ARGUMENT",
+            "UPLOAD_MISMATCH",
+            "upload_id",
+        )
+    assert (await failure(complete(client, target.upload_id))).reason == "UPLOAD_MISSING"
+    assert await documents_of(client, project) == {}
+    await send(target.target.url, b"right")
+    documents = await asyncio.gather(*(complete(client, target.upload_id) for _ in range(5)))
+    assert {(document.id, document.version) for document in documents} == {(documents[0].id, 1)}
+    assert (await failure(complete(client, new_id()))).reason == "UPLOAD_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("../../etc/passwd.md", b"x", "DOCUMENT_NAME_INVALID"),
+        ("/a.md", b"x", "DOCUMENT_NAME_INVALID"),
+        ("a\nb.md", b"x", "DOCUMENT_NAME_INVALID"),
+        ("a.exe", b"x", "FORMAT_UNSUPPORTED"),
+        ("README", b"x", "FORMAT_UNSUPPORTED"),
+        ("a.md", b"", "FIELD_INVALID"),
+        ("", b"x", "FIELD_INVALID"),
+    ],
+)
+async def test_a_file_of_no_use_is_refused_before_it_is_sent(
+    client: Client, name: str, data: bytes, reason: str
+) -> None:
+    project = await new_project(client)
+    error = await failure(announce(client, project, name, data))
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", reason)
+    assert error.field in {"name", "size_bytes"}
+
+
+async def test_a_project_that_is_not_there_takes_no_file(client: Client) -> None:
+    assert (await failure(announce(client, new_id(), "a.md", b"x"))).reason == "PROJECT_NOT_FOUND"
+
+
+async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on(
+    client: Client, tmp_path: Path
+) -> None:
+    project = await new_project(client)
+    files = {
+        "good.md": b"A good file that says something.",
+        "damaged.pdf": b"%PDF-1.7 damaged",
+        "locked.pdf": pdf(tmp_path, "locked", encrypt="password"),
+        "scan.pdf": pdf(tmp_path, ""),
+        "blank.txt": b" \n",
+        "binary.txt": b"a\x00b",
+        "damaged.docx": b"PK damaged",
+    }
+    for name, data in files.items():
+        await upload(client, project, name, data)
+    job = await parse(client, project)
+    assert (job.state, job.counts.done, job.counts.failed) == (job_pb2.JOB_STATE_FAILED, 1, 6)
+    documents = await documents_of(client, project)
+    assert {name: document.failure.reason for name, document in documents.items()} == {
+        "good.md": "",
+        "damaged.pdf": "PDF_UNREADABLE",
+        "locked.pdf": "PDF_UNREADABLE",
+        "scan.pdf": "PDF_WITHOUT_TEXT",
+        "blank.txt": "TEXT_EMPTY",
+        "binary.txt": "TEXT_BINARY",
+        "damaged.docx": "DOCX_UNREADABLE",
+    }
+    assert all(name in one.failure.message for name, one in documents.items() if name != "good.md")
+    letters = await client.jobs("ingest").ListJobFailures(job_service_pb2.ListJobFailuresRequest(job_id=job.id))
+    assert {letter.resource_id for letter in letters.job_failures} == {
+        one.id for one in documents.values() if one.name != "good.md"
+    }
+    filtered = await client.documents.ListDocuments(
+        pb.ListDocumentsRequest(project_id=project, state=document_pb2.DOCUMENT_STATE_PARSED)
+    )
+    assert [document.name for document in filtered.documents] == ["good.md"]
+    await upload(client, project, "binary.txt", b"now it is text")
+    assert (await documents_of(client, project))["binary.txt"].state == document_pb2.DOCUMENT_STATE_UPLOADED
+    await parse(client, project)
+    assert (await documents_of(client, project))["binary.txt"].state == document_pb2.DOCUMENT_STATE_PARSED
+
+
+async def test_a_parse_with_one_request_id_is_one_job(client: Client) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", b"some text of use")
+    request = pb.ParseDocumentsRequest(project_id=project, document_ids=[document.id], request_id=new_id())
+    jobs = [(await client.documents.ParseDocuments(request)).job.id for _ in range(2)]
+    assert jobs[0] == jobs[1]
+    assert (await end_of(client, "ingest", jobs[0])).counts.total == 1
+
+
+async def test_split_options_that_contradict_each_other_are_refused(client: Client) -> None:
+    project = await new_project(client)
+    options = chunk_pb2.SplitOptions(min_chars=100, max_chars=50)
+    error = await failure(
+        client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project, split_options=options))
+    )
+    assert (error.reason, error.field) == ("SPLIT_OPTIONS_INVALID", "split_options.min_chars")
+
+
+async def test_documents_and_chunks_come_page_by_page_in_order(client: Client) -> None:
+    project = await new_project(client)
+    for name in ("b.md", "a.md", "退.md", "c.md"):
+        await upload(client, project, name, f"{HANDBOOK}\n{name}".encode())
+    await parse(client, project, **SMALL)
+    names: list[str] = []
+    indexes: list[tuple[str, int]] = []
+    token = ""
+    while token or not names:
+        page = await client.documents.ListDocuments(
+            pb.ListDocumentsRequest(project_id=project, page_size=3, page_token=token)
+        )
+        names += [document.name for document in page.documents]
+        token = page.next_page_token
+    assert names == ["a.md", "b.md", "c.md", "退.md"]
+    while token or not indexes:
+        chunks = await client.chunks.ListChunks(
+            chunk_service_pb2.ListChunksRequest(project_id=project, page_size=5, page_token=token)
+        )
+        indexes += [(chunk.document_id, chunk.index) for chunk in chunks.chunks]
+        token = chunks.next_page_token
+    assert indexes == sorted(set(indexes))
+    assert len(indexes) == sum(one.chunk_count for one in (await documents_of(client, project)).values())
+
+
+async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(
+    client: Client, rooms: Rooms
+) -> None:
+    project = await new_project(client)
+    for text in (HANDBOOK, HANDBOOK + "more\n"):
+        document = await upload(client, project, "a.md", text.encode())
+        await parse(client, project, **SMALL)
+    deleted = await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=document.id))
+    assert (deleted.deleted_chunks, deleted.deleted_objects) == (3, 4)
+    assert await chunks_of(client, project) == []
+    assert (await failure(client.documents.GetDocument(pb.GetDocumentRequest(id=document.id)))).code == "NOT_FOUND"
+    async with rooms.stores.storage() as storage:
+        assert await storage.delete_prefix(f"documents/{project}/") == 0
+    assert (await upload(client, project, "a.md", HANDBOOK.encode())).version == 1
+
+
+class OtherRooms(
+    exam_service_pb2_grpc.ExamServiceServicer,
+    training_service_pb2_grpc.TrainingServiceServicer,
+    dataset_service_pb2_grpc.DatasetServiceServicer,
+):
+    """Stand for the rooms that these tests do not start, as far as deleting a project asks them."""
+
+    async def DeleteProjectData(self, request: Any, context: Context) -> Any:  # noqa: N802, ARG002
+        answers = {
+            "inference": exam_service_pb2.DeleteProjectDataResponse(deleted_rows={"inference.exams": 1}),
+            "trainer": training_service_pb2.DeleteProjectDataResponse(deleted_objects=2),
+            "dataset": dataset_service_pb2.DeleteProjectDataResponse(deleted_rows={"dataset.examples": 3}),
+        }
+        return answers[request.DESCRIPTOR.full_name.split(".")[1]]
+
+
+@asynccontextmanager
+async def other_rooms(stores: Stores) -> AsyncIterator[None]:
+    adders = {
+        "inference": ("ExamService", exam_service_pb2_grpc.add_ExamServiceServicer_to_server),
+        "trainer": ("TrainingService", training_service_pb2_grpc.add_TrainingServiceServicer_to_server),
+        "dataset": ("DatasetService", dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server),
+    }
+    async with AsyncExitStack() as stack:
+        for room, (service, add) in adders.items():
+            servicer = Servicer(f"sishu.{room}.v1.{service}", add, OtherRooms())
+            server = Server([servicer], "", RuntimeMetrics(room))
+            await server.start(HOST, int(stores.addresses[room].rpartition(":")[2]))
+            stack.push_async_callback(server.drain)
+        yield
+
+
+async def test_a_deleted_project_says_what_went_in_every_room(client: Client, rooms: Rooms) -> None:
+    project, kept = await new_project(client), await new_project(client)
+    for one in (project, kept):
+        await upload(client, one, "a.md", HANDBOOK.encode())
+        await parse(client, one, **SMALL)
+    await announce(client, project, "never sent.md", b"x")
+    request = project_pb.DeleteProjectRequest(id=project)
+    assert (await failure(client.projects.DeleteProject(request))).reason == "SERVICE_UNREACHABLE"
+    assert len(await chunks_of(client, project)) == 3
+    async with other_rooms(rooms.stores):
+        deleted = await client.projects.DeleteProject(request)
+    assert {table: count for table, count in deleted.deleted_rows.items() if count} == {
+        "ingest.projects": 1,
+        "ingest.documents": 1,
+        "ingest.chunks": 3,
+        "inference.exams": 1,
+        "dataset.examples": 3,
+    }
+    assert deleted.deleted_objects == 2 + 2
+    assert await chunks_of(client, project) == []
+    assert len(await chunks_of(client, kept)) == 3
+    assert (await failure(client.projects.DeleteProject(request))).reason == "PROJECT_NOT_FOUND"
+    jobs = await client.jobs("ingest").ListJobs(job_service_pb2.ListJobsRequest(project_id=project))
+    assert list(jobs.jobs) == []
+
+
+async def test_a_parse_waits_for_an_s3_server_that_is_gone_for_a_while(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    await start_room("ingest")
+    async with stores.client() as client:
+        project = await new_project(client)
+        for name in ("a.md", "b.md", "c.md"):
+            await upload(client, project, name, HANDBOOK.encode())
+        await stores.servers.s3.stop()
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+        await asyncio.sleep(1.5)
+        waiting = (await client.jobs("ingest").GetJob(job_service_pb2.GetJobRequest(id=job.id))).job
+        assert (waiting.counts.done, waiting.counts.failed) == (0, 0)
+        await stores.servers.s3.start()
+        ended = await end_of(client, "ingest", job.id)
+        assert (ended.state, ended.counts.done) == (job_pb2.JOB_STATE_SUCCEEDED, 3)
+        states = {one.state for one in (await documents_of(client, project)).values()}
+        assert states == {document_pb2.DOCUMENT_STATE_PARSED}
