@@ -2,14 +2,14 @@
 # Build the MinIO server once and keep it outside the checkout: the storage tests run against it.
 # They look for it in $SISHU_TEST_MINIO, then in the folder below.
 set -euo pipefail
-. "$(dirname "$0")/progress.sh"
+cd "$(dirname "$0")/.."
+. scripts/progress.sh
 
 # The last state of its source; the project publishes no later one.
 version="v0.0.0-20260212201848-7aac2a2c5b7c"
 folder="${XDG_CACHE_HOME:-$HOME/.cache}/sishu/bin"
 
 main() {
-  local fresh
   if [[ -n "${SISHU_TEST_MINIO:-}" ]]; then
     say "SISHU_TEST_MINIO names $SISHU_TEST_MINIO"
     [[ -x "$SISHU_TEST_MINIO" ]]

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: what they say while they work.
 
 say() {
@@ -8,7 +9,7 @@ say() {
 heartbeat() {
   local since=$SECONDS
   # A sleep that outlives its killed shell must not hold the terminal or a pipe open.
-  while sleep 8 </dev/null >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+  while sleep 8 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
     say "$1 ($((SECONDS - since)) s)"
   done
 }

@@ -61,7 +61,7 @@ find_python() {
 prefer_cpu_torch() {
   UV_FIND_LINKS="$(wheels_at_hand)"
   export UV_FIND_LINKS
-  if [[ "$(uname -s)" != Linux ]] || has_accelerator; then
+  if [[ "$(uname -s)" != Linux ]] || has_accelerator || is_installed "$(pin_of torch)"; then
     return
   fi
   if has_torch --no-index; then
@@ -79,7 +79,16 @@ has_accelerator() {
 }
 
 has_torch() {
-  grep '^torch==' constraints.txt | uv pip compile --quiet --no-deps "$@" - >/dev/null 2>&1
+  pin_of torch | uv pip compile --quiet --no-deps "$@" - >/dev/null 2>&1
+}
+
+pin_of() {
+  grep "^$1==" constraints.txt
+}
+
+# A pinned 2.15.0 is satisfied by 2.15.0+cpu.
+is_installed() {
+  uv pip freeze --quiet | grep -F "$1" >/dev/null
 }
 
 # What pip is told about wheels at hand holds for uv too, which stops at folders that are not there.

@@ -67,7 +67,7 @@ def check_name(name: str) -> None:
     if not name.isprintable() or "\\" in name or any(part in {"", ".", ".."} for part in parts):
         raise InvalidArgument(
             "DOCUMENT_NAME_INVALID",
-            f"{name!r} is no document name: use a relative path with `/`, without `..` and control characters",
+            f"{name!r} is no document name: use a relative path with `/`, without `..` or control characters",
             "name",
             name=name,
         )

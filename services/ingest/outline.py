@@ -72,7 +72,7 @@ def heading_paths(text: str, places: Sequence[int]) -> list[list[str]]:
 
 
 def line_starts(text: str) -> list[int]:
-    """Offset of each line's first character; lines end at `\\n` only, as in normalised text."""
+    r"""Offset of each line's first character; lines end at `\\n` only, as in normalised text."""
     starts = [0]
     for line in text.split("\n"):
         starts.append(starts[-1] + len(line) + 1)

@@ -180,7 +180,7 @@ class Store:
         await self.pool.execute(SQL.set_failed, parsed.id, parsed.version, failure.as_json())
 
     async def delete_document(self, document_id: str) -> tuple[int, list[str]]:
-        """Delete a document with its chunks; return how many chunks, and the keys of its files of all versions."""
+        """Delete a document with its chunks; return how many chunks, and the keys of its files."""
         async with transaction(self.pool) as connection:
             status = await connection.execute(SQL.delete_chunks, document_id)
             uploads = await connection.fetch(SQL.delete_uploads, document_id)

@@ -26,8 +26,8 @@ async def check_upload(upload: Upload, storage: Storage) -> None:
         await storage.delete(upload.file_key)
         raise InvalidArgument(
             "UPLOAD_MISMATCH",
-            f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their SHA-256 "
-            "differs; send the file again",
+            f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their "
+            "SHA-256 differs; send the file again",
             "upload_id",
             name=upload.name,
         )

@@ -1,4 +1,4 @@
-"""Keyset paging: a token holds the sort key of the last row of a page, and a digest of it and of the filter."""
+"""Keyset paging: a token holds the sort key of a page's last row, and a digest of it and of the filter."""
 
 from __future__ import annotations
 

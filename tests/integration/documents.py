@@ -24,7 +24,9 @@ async def new_project(client: Client) -> str:
     return (await client.projects.CreateProject(project_pb.CreateProjectRequest(project=project))).project.id
 
 
-async def announce(client: Client, project_id: str, name: str, data: bytes) -> document_pb.CreateUploadResponse:
+async def announce(
+    client: Client, project_id: str, name: str, data: bytes
+) -> document_pb.CreateUploadResponse:
     """The first step of an upload."""
     digest = hashlib.sha256(data).hexdigest()
     request = document_pb.CreateUploadRequest(
@@ -63,7 +65,8 @@ async def upload(client: Client, project_id: str, name: str, data: bytes) -> doc
 async def parse(client: Client, project_id: str, **sizes: int) -> job_pb2.Job:
     """Parse what waits to be parsed; the ended job."""
     request = document_pb.ParseDocumentsRequest(
-        project_id=project_id, split_options=chunk_pb2.SplitOptions(**sizes)
+        project_id=project_id,
+        split_options=chunk_pb2.SplitOptions(**sizes),  # type: ignore[arg-type]  # wider than the stubs say
     )
     return await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
 

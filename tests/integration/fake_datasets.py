@@ -46,14 +46,14 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
     data: bytes
     refusal: SishuError | None = None
 
-    async def GetDatasetVersion(  # noqa: N802  # the name in the proto
+    async def GetDatasetVersion(  # the name in the proto
         self, request: pb.GetDatasetVersionRequest, _context: Context
     ) -> pb.GetDatasetVersionResponse:
         if request.id != self.version.id:
             raise NotFound("DATASET_VERSION_NOT_FOUND", f"there is no dataset version {request.id}")
         return pb.GetDatasetVersionResponse(dataset_version=self.version)
 
-    async def ExportDatasetVersion(  # noqa: N802  # the name in the proto
+    async def ExportDatasetVersion(  # the name in the proto
         self, request: pb.ExportDatasetVersionRequest, _context: Context
     ) -> pb.ExportDatasetVersionResponse:
         assert request.format == dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL

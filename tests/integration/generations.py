@@ -85,5 +85,6 @@ async def questions_of(client: Client, generation: generation_pb2.Generation) ->
 def states(questions: list[question_pb2.Question]) -> Counter[str]:
     """How many questions are in which state."""
     return Counter(
-        question_pb2.QuestionState.Name(question.state).removeprefix("QUESTION_STATE_") for question in questions
+        question_pb2.QuestionState.Name(question.state).removeprefix("QUESTION_STATE_")
+        for question in questions
     )

@@ -84,7 +84,9 @@ class Process:
         async with asyncio.timeout(START_SECONDS):
             while not await succeeds(check):
                 if not self.running:
-                    raise AssertionError(f"it ended with {self._process.returncode}:\n{self.output()[-4000:]}")
+                    raise AssertionError(
+                        f"it ended with {self._process.returncode}:\n{self.output()[-4000:]}"
+                    )
                 await asyncio.sleep(0.05)
 
     async def wait(self, seconds: float = 40.0) -> int:
@@ -166,8 +168,11 @@ class Servers:
 
 
 @asynccontextmanager
-async def started_servers(folder: Path) -> AsyncIterator[Servers]:
-    """Start Postgres and S3 under a folder, make the template database; stop both at the end."""
+async def started_servers(folder: Path, *, fast: bool = True) -> AsyncIterator[Servers]:
+    """Start Postgres and S3 under a folder, make the template database; stop both at the end.
+
+    A fast Postgres does not wait for the disk.
+    """
     ports = Ports(HOST)
     ports.choose(["postgres", *s3.PORTS], {}, {})
     keys = StackSecrets(secrets.token_urlsafe(24), secrets.token_hex(10), secrets.token_urlsafe(30))
@@ -177,12 +182,12 @@ async def started_servers(folder: Path) -> AsyncIterator[Servers]:
     with warnings.catch_warnings():
         # initdb's log is closed by the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
-        await database.prepare(str)
+        await database.prepare(str)  # type: ignore[arg-type]  # wider than the stubs say
         gc.collect()
-    await storage.prepare(str)
+    await storage.prepare(str)  # type: ignore[arg-type]  # wider than the stubs say
     ports.release()
     command = database.command()
-    command = replace(command, argv=(*command.argv, *UNSAFE_BUT_FAST))
+    command = replace(command, argv=(*command.argv, *(UNSAFE_BUT_FAST if fast else ())))
     servers = Servers(
         Server(command, folder / "logs" / "postgres.out", postgres.STOP, (database.check,)),
         Server(storage.command(), folder / "logs" / "s3.out", s3.STOP, (storage.check, storage.settle)),
@@ -387,7 +392,9 @@ class Rooms:
 
 
 @asynccontextmanager
-async def started_rooms(servers: Servers, *names: str, env: Mapping[str, Any] | None = None) -> AsyncIterator[Rooms]:
+async def started_rooms(
+    servers: Servers, *names: str, env: Mapping[str, Any] | None = None
+) -> AsyncIterator[Rooms]:
     """Run rooms on fresh stores."""
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(fresh_stores(servers))

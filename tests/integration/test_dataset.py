@@ -64,7 +64,7 @@ class FakeGenerations(
     largest_page: int = 1000
     pages: int = 0
 
-    async def GetGeneration(  # noqa: N802  # the name in the proto
+    async def GetGeneration(  # the name in the proto
         self, request: generation_service_pb2.GetGenerationRequest, _context: Context
     ) -> generation_service_pb2.GetGenerationResponse:
         if request.id not in self.projects:
@@ -72,7 +72,7 @@ class FakeGenerations(
         found = generation_pb2.Generation(id=request.id, project_id=self.projects[request.id])
         return generation_service_pb2.GetGenerationResponse(generation=found)
 
-    async def ListQuestions(  # noqa: N802  # the name in the proto
+    async def ListQuestions(  # the name in the proto
         self, request: question_service_pb2.ListQuestionsRequest, _context: Context
     ) -> question_service_pb2.ListQuestionsResponse:
         await asyncio.sleep(self.page_seconds)
@@ -96,7 +96,7 @@ class FakeProjects(project_service_pb2_grpc.ProjectServiceServicer):
 
     missing = "00000000-0000-7000-8000-000000000000"
 
-    async def GetProject(  # noqa: N802  # the name in the proto
+    async def GetProject(  # the name in the proto
         self, request: project_service_pb2.GetProjectRequest, _context: Context
     ) -> project_service_pb2.GetProjectResponse:
         if request.id == self.missing:

@@ -188,7 +188,9 @@ async def test_a_generation_that_failed_for_a_wrong_key_goes_on_when_the_key_is_
     letters = (await client.jobs("generation").ListJobFailures(failures)).job_failures
     assert {letter.failure.reason for letter in letters} == {"PROVIDER_REFUSED_KEY"}
     assert KEY not in str(letters)
-    change = provider_pb.UpdateProviderRequest(provider=provider_pb2.Provider(id=provider, api_key="sk-right"))
+    change = provider_pb.UpdateProviderRequest(
+        provider=provider_pb2.Provider(id=provider, api_key="sk-right")
+    )
     change.update_mask.paths.append("api_key")
     await client.providers.UpdateProvider(change)
     await client.jobs("generation").RetryJob(job_service_pb2.RetryJobRequest(id=ended.id))
@@ -329,7 +331,9 @@ async def test_a_key_that_a_failing_server_sends_back_is_in_no_log_and_no_table(
     async with rooms.stores.pool("generation") as pool:
         tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'generation'")
         for (table,) in tables:
-            found = await pool.fetchval(f'SELECT count(*) FROM "{table}" AS r WHERE r::text LIKE $1', f"%{KEY}%")  # noqa: S608
+            found = await pool.fetchval(
+                f'SELECT count(*) FROM "{table}" AS r WHERE r::text LIKE $1', f"%{KEY}%"
+            )
             assert (table, found) == (table, 0)
 
 
@@ -337,7 +341,9 @@ async def is_retried(rooms: Rooms) -> bool:
     return "item_retried" in rooms.processes["generation"].log()
 
 
-async def test_deleting_a_projects_data_deletes_everything_and_says_what(client: Client, mock: MockServer) -> None:
+async def test_deleting_a_projects_data_deletes_everything_and_says_what(
+    client: Client, mock: MockServer
+) -> None:
     project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
     generation = await generated(client, await start_generation(client, project, provider))

@@ -101,14 +101,14 @@ class FakeModels(model_service_pb2_grpc.ModelServiceServicer):
             self.files[model.id].append(stored_object(path.name, key, info.size, info.sha256, link))
         return model.id
 
-    async def GetModel(  # noqa: N802  # the name in the proto
+    async def GetModel(  # the name in the proto
         self, request: model_service_pb2.GetModelRequest, _context: Context
     ) -> model_service_pb2.GetModelResponse:
         if request.id not in self.models:
             raise NotFound("MODEL_NOT_FOUND", f"there is no model {request.id}")
         return model_service_pb2.GetModelResponse(model=self.models[request.id])
 
-    async def GetModelFiles(  # noqa: N802  # the name in the proto
+    async def GetModelFiles(  # the name in the proto
         self, request: model_service_pb2.GetModelFilesRequest, _context: Context
     ) -> model_service_pb2.GetModelFilesResponse:
         return model_service_pb2.GetModelFilesResponse(files=self.files[request.id])
@@ -145,7 +145,7 @@ class FakeDatasets(
             quotes=[quote],
         )
 
-    async def GetDatasetVersion(  # noqa: N802  # the name in the proto
+    async def GetDatasetVersion(  # the name in the proto
         self, request: dataset_service_pb2.GetDatasetVersionRequest, _context: Context
     ) -> dataset_service_pb2.GetDatasetVersionResponse:
         if request.id not in self.versions:
@@ -158,7 +158,7 @@ class FakeDatasets(
         )
         return dataset_service_pb2.GetDatasetVersionResponse(dataset_version=version)
 
-    async def ListExamples(  # noqa: N802  # the name in the proto
+    async def ListExamples(  # the name in the proto
         self, request: example_service_pb2.ListExamplesRequest, _context: Context
     ) -> example_service_pb2.ListExamplesResponse:
         assert (request.project_id, request.split) == (self.project_id, "exam")

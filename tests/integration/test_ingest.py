@@ -94,7 +94,9 @@ async def test_a_file_becomes_text_and_chunks_that_know_where_they_stand(client:
 
 async def test_the_chunks_of_a_pdf_know_their_pages(client: Client, tmp_path: Path) -> None:
     project = await new_project(client)
-    await upload(client, project, "a.pdf", pdf(tmp_path, "The first page says this.", "The second says that."))
+    await upload(
+        client, project, "a.pdf", pdf(tmp_path, "The first page says this.", "The second says that.")
+    )
     await parse(client, project, min_chars=1, max_chars=30)
     chunks = await chunks_of(client, project)
     assert [(chunk.page_start, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]
@@ -197,7 +199,9 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
         "damaged.docx": "DOCX_UNREADABLE",
     }
     assert all(name in one.failure.message for name, one in documents.items() if name != "good.md")
-    letters = await client.jobs("ingest").ListJobFailures(job_service_pb2.ListJobFailuresRequest(job_id=job.id))
+    letters = await client.jobs("ingest").ListJobFailures(
+        job_service_pb2.ListJobFailuresRequest(job_id=job.id)
+    )
     assert {letter.resource_id for letter in letters.job_failures} == {
         one.id for one in documents.values() if one.name != "good.md"
     }
@@ -264,7 +268,9 @@ async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(
     deleted = await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=document.id))
     assert (deleted.deleted_chunks, deleted.deleted_objects) == (3, 4)
     assert await chunks_of(client, project) == []
-    assert (await failure(client.documents.GetDocument(pb.GetDocumentRequest(id=document.id)))).code == "NOT_FOUND"
+    assert (
+        await failure(client.documents.GetDocument(pb.GetDocumentRequest(id=document.id)))
+    ).code == "NOT_FOUND"
     async with rooms.stores.storage() as storage:
         assert await storage.delete_prefix(f"documents/{project}/") == 0
     assert (await upload(client, project, "a.md", HANDBOOK.encode())).version == 1
@@ -277,7 +283,7 @@ class OtherRooms(
 ):
     """Stand for the rooms that these tests do not start, as far as deleting a project asks them."""
 
-    async def DeleteProjectData(self, request: Any, context: Context) -> Any:  # noqa: N802, ARG002
+    async def DeleteProjectData(self, request: Any, context: Context) -> Any:
         answers = {
             "inference": exam_service_pb2.DeleteProjectDataResponse(deleted_rows={"inference.exams": 1}),
             "trainer": training_service_pb2.DeleteProjectDataResponse(deleted_objects=2),
@@ -295,7 +301,7 @@ async def other_rooms(stores: Stores) -> AsyncIterator[None]:
     }
     async with AsyncExitStack() as stack:
         for room, (service, add) in adders.items():
-            servicer = Servicer(f"sishu.{room}.v1.{service}", add, OtherRooms())
+            servicer = Servicer(f"sishu.{room}.v1.{service}", add, OtherRooms())  # type: ignore[abstract,arg-type]  # serves only what the test calls
             server = Server([servicer], "", RuntimeMetrics(room))
             await server.start(HOST, int(stores.addresses[room].rpartition(":")[2]))
             stack.push_async_callback(server.drain)

@@ -158,7 +158,9 @@ async def test_several_processes_may_migrate_at_once(servers: Servers) -> None:
     assert sorted(map(len, applied)) == [0, 0, 0, 2]
 
 
-async def test_a_migration_that_changed_after_it_was_applied_is_refused(servers: Servers, tmp_path: Path) -> None:
+async def test_a_migration_that_changed_after_it_was_applied_is_refused(
+    servers: Servers, tmp_path: Path
+) -> None:
     folder = tmp_path / "sql" / "migrations"
     folder.mkdir(parents=True)
     first = folder / "0001_first.sql"
@@ -229,7 +231,7 @@ async def test_a_room_that_cannot_start_says_why_in_one_line_and_ends_with_code_
 
 async def health(address: str) -> int:
     async with grpc.aio.insecure_channel(address) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)  # type: ignore[attr-defined]  # the stubs know no asyncio
         return int(answer.status)
 
 
@@ -269,7 +271,9 @@ async def is_back(address: str, port: int) -> bool:
 
 
 async def provider(client: Client, base_url: str, key: str) -> str:
-    wanted = provider_pb2.Provider(project_id=new_id(), name="n", base_url=base_url, model="mock-model", api_key=key)
+    wanted = provider_pb2.Provider(
+        project_id=new_id(), name="n", base_url=base_url, model="mock-model", api_key=key
+    )
     made = await client.providers.CreateProvider(provider_pb.CreateProviderRequest(provider=wanted))
     assert made.provider.has_api_key
     assert made.provider.api_key == ""

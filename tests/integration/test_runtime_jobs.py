@@ -162,7 +162,9 @@ async def test_items_that_make_items_at_the_same_time_do_not_wait_for_each_other
 
     async def plan(item: Item) -> None:
         async with turns, desk.jobs.finish(item) as connection:
-            await desk.jobs.add_items(connection, item.job_id, [NewItem("work", f"{item.key}/{n}") for n in "ab"])
+            await desk.jobs.add_items(
+                connection, item.job_id, [NewItem("work", f"{item.key}/{n}") for n in "ab"]
+            )
 
     await asyncio.gather(*map(plan, await desk.items(job)))
     assert await desk.counts(job) == (9 * FINISHERS, 3 * FINISHERS, 0, 0)
@@ -190,7 +192,9 @@ async def test_after_a_cancel_nothing_more_is_stored(desk: Desk) -> None:
     assert (await desk.jobs.cancel(job.id)).end_time == cancelled.end_time
 
 
-async def test_an_item_that_ends_while_its_job_is_being_cancelled_waits_and_stores_nothing(desk: Desk) -> None:
+async def test_an_item_that_ends_while_its_job_is_being_cancelled_waits_and_stores_nothing(
+    desk: Desk,
+) -> None:
     job = await desk.job(some(1))
     (item,) = await desk.items(job)
     async with transaction(desk.pool) as connection:
@@ -209,7 +213,9 @@ async def has_done(desk: Desk, job: Job, count: int) -> bool:
 
 
 @pytest.mark.parametrize("round_", range(3))
-async def test_a_cancel_among_items_that_end_leaves_counters_that_equal_the_rows(desk: Desk, round_: int) -> None:
+async def test_a_cancel_among_items_that_end_leaves_counters_that_equal_the_rows(
+    desk: Desk, round_: int
+) -> None:
     job = await desk.job(some(3 * FINISHERS))
     items = await desk.items(job)
 

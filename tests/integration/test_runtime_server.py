@@ -26,7 +26,10 @@ from sishu.generation.v1.provider_service_pb2_grpc import (
 )
 from sishu.ingest.v1 import project_pb2
 from sishu.ingest.v1 import project_service_pb2 as pb
-from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceServicer, add_ProjectServiceServicer_to_server
+from sishu.ingest.v1.project_service_pb2_grpc import (
+    ProjectServiceServicer,
+    add_ProjectServiceServicer_to_server,
+)
 
 HOST = "127.0.0.1"
 TOKEN = "a-token-of-some-length"  # noqa: S105  # made up here
@@ -40,7 +43,9 @@ class Misbehaving(ProjectServiceServicer):
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def ListProjects(self, request: pb.ListProjectsRequest, context: Context) -> pb.ListProjectsResponse:  # noqa: N802
+    async def ListProjects(
+        self, request: pb.ListProjectsRequest, context: Context
+    ) -> pb.ListProjectsResponse:
         self.begun.set()
         match request.name:
             case "crash":
@@ -55,7 +60,9 @@ class Misbehaving(ProjectServiceServicer):
                 await self.go_on.wait()
         return pb.ListProjectsResponse()
 
-    async def CreateProject(self, request: pb.CreateProjectRequest, context: Context) -> pb.CreateProjectResponse:  # noqa: N802
+    async def CreateProject(
+        self, request: pb.CreateProjectRequest, context: Context
+    ) -> pb.CreateProjectResponse:
         return pb.CreateProjectResponse(project=request.project)
 
 
@@ -77,11 +84,13 @@ class Room:
 
 @asynccontextmanager
 async def served(token: str = "", port: int = 0) -> AsyncIterator[Room]:
-    service, metrics = Misbehaving(), RuntimeMetrics("ingest")
+    service, metrics = Misbehaving(), RuntimeMetrics("ingest")  # type: ignore[abstract]  # serves only what the test calls
     servicers = [
         Servicer("sishu.ingest.v1.ProjectService", add_ProjectServiceServicer_to_server, service),
         Servicer(
-            "sishu.generation.v1.ProviderService", add_ProviderServiceServicer_to_server, ProviderServiceServicer()
+            "sishu.generation.v1.ProviderService",
+            add_ProviderServiceServicer_to_server,
+            ProviderServiceServicer(),  # type: ignore[abstract]  # serves only what the test calls
         ),
     ]
     server = Server(servicers, token, metrics)
@@ -159,7 +168,9 @@ async def test_a_rule_of_the_contract_that_is_broken_names_the_field() -> None:
             sampling=message_pb2.Sampling(temperature=3, stop=["a"] * 3),
         )
         with pytest.raises(ApiError) as raised:
-            await client.providers.CreateProvider(provider_service_pb2.CreateProviderRequest(provider=provider))
+            await client.providers.CreateProvider(
+                provider_service_pb2.CreateProviderRequest(provider=provider)
+            )
         assert raised.value.field == "provider.sampling.temperature"
 
 
@@ -184,7 +195,9 @@ async def test_a_call_with_the_token_passes_and_probes_need_none() -> None:
         await listing(client, "")
         async with grpc.aio.insecure_channel(room.address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest(service="sishu.ingest.v1.ProjectService"))
+            answer = await health.Check(  # type: ignore[attr-defined]  # the stubs know no asyncio
+                health_pb2.HealthCheckRequest(service="sishu.ingest.v1.ProjectService")
+            )
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
@@ -197,9 +210,9 @@ async def test_the_token_is_checked_before_the_request_is() -> None:
 
 async def test_reflection_lists_the_services() -> None:
     async with served() as room, grpc.aio.insecure_channel(room.address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]  # wider than the stubs say
         request = reflection_pb2.ServerReflectionRequest(list_services="")
-        call = stub.ServerReflectionInfo(iter([request]))
+        call = stub.ServerReflectionInfo(iter([request]))  # type: ignore[operator]  # the stubs know no asyncio
         names = {service.name async for answer in call for service in answer.list_services_response.service}
     assert names == {
         "sishu.ingest.v1.ProjectService",

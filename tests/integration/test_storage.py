@@ -59,8 +59,15 @@ async def started_minio(folder: Path) -> AsyncIterator[S3]:
     ports.choose(["minio"], {}, {})
     ports.release()
     port, keys = ports.numbers["minio"], (secrets.token_hex(8), secrets.token_hex(16))
-    env = {"MINIO_ROOT_USER": keys[0], "MINIO_ROOT_PASSWORD": keys[1], "MINIO_BROWSER": "off", "HOME": str(folder)}
-    command = Command((str(binary), "server", "--address", f"{HOST}:{port}", str(folder / "data")), env, folder)
+    env = {
+        "MINIO_ROOT_USER": keys[0],
+        "MINIO_ROOT_PASSWORD": keys[1],
+        "MINIO_BROWSER": "off",
+        "HOME": str(folder),
+    }
+    command = Command(
+        (str(binary), "server", "--address", f"{HOST}:{port}", str(folder / "data")), env, folder
+    )
 
     async def ready() -> None:
         await check_http(HOST, port, "/minio/health/ready")

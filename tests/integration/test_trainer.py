@@ -276,7 +276,7 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     assert answer.deleted_rows["trainer.model_files"] == answer.deleted_objects > 0
     async with school.stores.pool("trainer") as pool:
         for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
-            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table  # noqa: S608
+            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:

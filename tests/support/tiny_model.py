@@ -14,9 +14,9 @@ WORDS = "user assistant system The mill of Ostrel ground sacks of rye; the river
 
 def write_tiny_model(folder: Path) -> Path:
     """Write the model to a folder and return it; the same weights each time."""
-    import torch  # noqa: PLC0415  # seconds that only its users pay
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: PLC0415
+    import torch  # seconds that only its users pay
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

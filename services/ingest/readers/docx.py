@@ -22,7 +22,7 @@ def read(path: Path, name: str) -> Reading:
 
     # With all its converters it would read a damaged DOCX as plain text.
     converter = MarkItDown(enable_builtins=False, enable_plugins=False)
-    converter.register_converter(DocxConverter())
+    converter.register_converter(DocxConverter())  # type: ignore[no-untyped-call]  # ships no types
     try:
         markdown = converter.convert_local(path, file_extension=".docx").markdown
     except (MarkItDownException, BadZipFile, KeyError, ValueError) as error:

@@ -12,7 +12,7 @@ from services.runtime.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class Reading:
-    """The text of a document: `\\n` line ends, no NUL, not empty.
+    r"""The text of a document: `\n` line ends, no NUL, not empty.
 
     Args:
         text: the normalised text; Markdown where the format has structure.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_a_fact_stands_where_it_says(text: str) -> None:
     found = sentences(text)
     assert all(text[fact.start : fact.end] == fact.text for fact in found)
     assert all(fact.text == fact.text.strip() for fact in found)
-    assert all(left.end <= right.start for left, right in zip(found, found[1:], strict=False))
+    assert all(left.end <= right.start for left, right in pairwise(found))
 
 
 @given(TEXTS)

@@ -85,7 +85,7 @@ def test_questions_come_back_by_fact_on_one_line_and_no_more_than_wanted() -> No
     ],
 )
 def test_too_few_questions_are_asked_for_again(value: Any) -> None:
-    with pytest.raises(OutputInvalid, match="fact_1|fact_2|object"):
+    with pytest.raises(OutputInvalid, match=r"fact_1|fact_2|object"):
         questions_parser(2, 2)(value)
 
 

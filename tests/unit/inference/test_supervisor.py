@@ -52,6 +52,7 @@ class Script:
     def __init__(self, *entries: Exception | str) -> None:
         self._entries = list(entries)
         self.alive = 0
+        self.living = asyncio.Event()
 
     async def prepare(self, _: str) -> ModelFolders:
         return ModelFolders(Path())
@@ -75,6 +76,7 @@ class Engine:
 
     async def wait(self) -> int:
         if self.base_url == "lives":
+            self._script.living.set()
             await asyncio.Event().wait()
         return -9
 
@@ -100,11 +102,12 @@ async def keep(notes: Notes, *entries: Exception | str) -> Sequence[str]:
         InferenceMetrics(CollectorRegistry()),
     )
     task = asyncio.create_task(supervisor.keep(deployment))
-    async with asyncio.timeout(5):
-        while not task.done() and "ready lives" not in notes.told:
-            await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait({task})
+    living = asyncio.create_task(script.living.wait())
+    await asyncio.wait({task, living}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert task.done() or living.done()
+    for one in (task, living):
+        one.cancel()
+    await asyncio.wait({task, living})
     assert script.alive == 0
     return notes.told
 

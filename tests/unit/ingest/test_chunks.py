@@ -12,7 +12,9 @@ from services.ingest.splitting import SplitOptions
 SMALL = SplitOptions(1, 60)
 
 
-def chunks_of(text: str, *, version: int = 1, document: str = "d", pages: tuple[int, ...] = ()) -> list[Chunk]:
+def chunks_of(
+    text: str, *, version: int = 1, document: str = "d", pages: tuple[int, ...] = ()
+) -> list[Chunk]:
     return cut(Reading(text, pages), "p", document, version, SMALL)
 
 

@@ -15,7 +15,20 @@ def test_relative_paths_are_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../a.md", "a/../b.md", "..", "/a.md", "a//b.md", "./a.md", "a/", "", "a\\b.md", "a\nb.md", "a\x00.md", "a\u202eb"],
+    [
+        "../a.md",
+        "a/../b.md",
+        "..",
+        "/a.md",
+        "a//b.md",
+        "./a.md",
+        "a/",
+        "",
+        "a\\b.md",
+        "a\nb.md",
+        "a\x00.md",
+        "a\u202eb",
+    ],
 )
 def test_tricks_are_no_names(name: str) -> None:
     with pytest.raises(InvalidArgument) as raised:

@@ -42,7 +42,9 @@ def two_pages(canvas: Canvas) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_text_of_any_encoding_and_line_end_reads_the_same(tmp_path: Path, encoding: str, line_end: str) -> None:
+def test_text_of_any_encoding_and_line_end_reads_the_same(
+    tmp_path: Path, encoding: str, line_end: str
+) -> None:
     data = CHINESE.replace("\n", line_end).encode(encoding)
     assert read(tmp_path, data).text == CHINESE
 
@@ -70,7 +72,11 @@ def test_a_text_of_no_use_is_refused_by_name(tmp_path: Path, data: bytes, reason
 def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
     reading = read(tmp_path, pdf(tmp_path, two_pages), PDF)
     assert reading.text == "The warranty lasts four years.\n\nReturns go to Kiel.\n"
-    assert [reading.page_at(reading.text.index(word)) for word in ("warranty", "years", "Returns")] == [1, 1, 2]
+    assert [reading.page_at(reading.text.index(word)) for word in ("warranty", "years", "Returns")] == [
+        1,
+        1,
+        2,
+    ]
 
 
 def test_a_pdf_page_without_text_still_counts(tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_a_pdf_that_asks_for_no_password_to_read_is_read(tmp_path: Path) -> None
     from reportlab.lib.pdfencrypt import StandardEncryption
 
     path = tmp_path / "owner.pdf"
-    canvas = Canvas(str(path), encrypt=StandardEncryption("", ownerPassword="owner"))  # noqa: S106
+    canvas = Canvas(str(path), encrypt=StandardEncryption("", ownerPassword="owner"))
     two_pages(canvas)
     canvas.save()
     assert "warranty" in read(tmp_path, path.read_bytes(), PDF).text
@@ -128,7 +134,9 @@ def test_a_docx_becomes_markdown(tmp_path: Path) -> None:
     document.add_paragraph("It lasts four years.")
     document.add_paragraph("keep the receipt", style="List Bullet")
     table = document.add_table(rows=2, cols=2)
-    for cell, text in zip([*table.rows[0].cells, *table.rows[1].cells], ["part", "years", "motor", "8"], strict=True):
+    for cell, text in zip(
+        [*table.rows[0].cells, *table.rows[1].cells], ["part", "years", "motor", "8"], strict=True
+    ):
         cell.text = text
     path = tmp_path / "made.docx"
     document.save(str(path))
@@ -149,7 +157,9 @@ def test_an_empty_docx_holds_no_text(tmp_path: Path) -> None:
     assert raised.value.reason == "TEXT_EMPTY"
 
 
-@pytest.mark.parametrize("data", [b"", b"not a docx", b"PK\x03\x04 broken", b"\xd0\xcf\x11\xe0 an encrypted one"])
+@pytest.mark.parametrize(
+    "data", [b"", b"not a docx", b"PK\x03\x04 broken", b"\xd0\xcf\x11\xe0 an encrypted one"]
+)
 def test_a_damaged_docx_says_that_it_cannot_be_opened(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InvalidArgument, match="handbook/the file") as raised:
         read(tmp_path, data, DOCX)

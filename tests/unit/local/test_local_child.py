@@ -49,7 +49,7 @@ async def running(folder: Path, program: Program) -> AsyncIterator[Child]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110  # what a process does sets no event
+        while not condition():  # what a process does sets no event
             await asyncio.sleep(0.02)
 
 

@@ -51,7 +51,7 @@ def notes(home: Path) -> list[str]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # what a process does sets no event
+        while not condition():  # what a process does sets no event
             await asyncio.sleep(0.02)
 
 

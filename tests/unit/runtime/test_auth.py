@@ -68,7 +68,9 @@ def test_a_wrong_or_missing_token_is_refused(metadata: list[tuple[str, str | byt
     assert raised.value.reason == "TOKEN_INVALID"
 
 
-@pytest.mark.parametrize("method", ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/X"])
+@pytest.mark.parametrize(
+    "method", ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/X"]
+)
 def test_probes_need_no_token(method: str) -> None:
     TokenCheck(TOKEN).check(method, [])
 

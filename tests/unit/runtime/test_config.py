@@ -14,7 +14,7 @@ class Config:
     needed: str = setting("X_NEEDED")
     count: int = setting("X_{ROOM}_COUNT", 3)
     share: float | None = setting("X_SHARE", None)
-    wanted: bool = setting("X_WANTED", False)  # noqa: FBT003
+    wanted: bool = setting("X_WANTED", False)
     folder: Path = setting("X_FOLDER", Path("/nowhere"))
 
 
@@ -33,7 +33,9 @@ def test_a_missing_variable_is_named() -> None:
         read(Config, {})
 
 
-@pytest.mark.parametrize(("name", "text"), [("X_INGEST_COUNT", "seven-secret"), ("X_WANTED", "perhaps-secret")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("X_INGEST_COUNT", "seven-secret"), ("X_WANTED", "perhaps-secret")]
+)
 def test_a_value_of_the_wrong_kind_names_the_variable_and_not_the_value(name: str, text: str) -> None:
     with pytest.raises(InvalidArgument, match=name) as raised:
         read(Config, {"X_NEEDED": "a", name: text}, "ingest")
@@ -41,6 +43,8 @@ def test_a_value_of_the_wrong_kind_names_the_variable_and_not_the_value(name: st
 
 
 def test_a_rooms_config_needs_only_the_stores() -> None:
-    config = read(RuntimeConfig, {"SISHU_DATABASE_URL": "postgresql://x", "SISHU_S3_URL": "http://y"}, "ingest")
+    config = read(
+        RuntimeConfig, {"SISHU_DATABASE_URL": "postgresql://x", "SISHU_S3_URL": "http://y"}, "ingest"
+    )
     assert (config.host, config.port) == ("127.0.0.1", 0)
     assert set(config.addresses) == {"ingest", "generation", "dataset", "trainer", "inference"}

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-
 import asyncpg
 import pytest
 
@@ -39,7 +37,7 @@ def test_what_another_room_said_keeps_code_reason_field_and_metadata(kind: type[
         asyncpg.InterfaceError("the connection is closed"),
         ConnectionRefusedError(),
         TimeoutError(),
-        asyncio.TimeoutError(),
+        TimeoutError(),
         asyncpg.DeadlockDetectedError(),
         asyncpg.SerializationError(),
     ],

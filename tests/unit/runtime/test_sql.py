@@ -17,7 +17,9 @@ def statements(folder: Path, text: str) -> Statements:
 
 
 def test_statements_are_found_by_name_without_the_space_around_them(tmp_path: Path) -> None:
-    found = statements(tmp_path, "-- A head.\n\n-- name: one\nSELECT 1\n\n-- name: two\n-- Why.\nSELECT\n  2\n")
+    found = statements(
+        tmp_path, "-- A head.\n\n-- name: one\nSELECT 1\n\n-- name: two\n-- Why.\nSELECT\n  2\n"
+    )
     assert found.one == "SELECT 1"
     assert found.two == "-- Why.\nSELECT\n  2"
 

@@ -71,7 +71,9 @@ def fail(error: Exception, message: str) -> None:
     """Print what went wrong and end with code 1; with --debug the traceback as well."""
     if SETTINGS.debug:
         traceback.print_exception(error)
-    ERRORS.print(f"{say('failed')}: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    ERRORS.print(
+        f"{say('failed')}: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True
+    )
     sys.exit(1)
 
 

@@ -23,7 +23,7 @@ BUILTIN_WRITES = GenerationOptions(
 )
 """What the built-in model is asked for: it is small, and needs one fact at a time and a short text."""
 
-BUILTIN_LEARNS = TrainingConfig(epochs=6, learning_rate=1e-3)
+BUILTIN_LEARNS = TrainingConfig(epochs=8, learning_rate=1e-3, batch_tokens=512)
 """How the built-in model is trained unless told otherwise."""
 
 

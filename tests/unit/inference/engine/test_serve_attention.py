@@ -124,7 +124,7 @@ def test_other_architectures_compute_what_transformers_computes(
 # peft reads an attribute that transformers renamed.
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_an_adapter_is_merged_into_the_base(folder: Path, reference: Any, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - takes seconds
+    from peft import LoraConfig, get_peft_model
 
     base = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     torch.manual_seed(2)

@@ -49,7 +49,7 @@ async def health(url: str) -> dict[str, Any]:
 
 async def until_active(url: str, count: int) -> None:
     async with asyncio.timeout(10):
-        while (await health(url))["active"] != count:  # noqa: ASYNC110 - another program's state
+        while (await health(url))["active"] != count:
             await asyncio.sleep(0.002)
 
 
