@@ -15,7 +15,7 @@ from services.generation.quotes import one_line
 QUESTION_PATTERNS = {
     "en": "^(What|Which|Who|Whose|When|Where|Why|How|In what|In which|Can you tell me|Do you know) "
     '[^?"\\\\\\n]{6,160}\\?$',
-    "zh": '^[^?？"\\\\\\n]{4,160}？$',
+    "zh": '^[^?？"\\\\\\n]{4,60}？$',
 }
 """What a question looks like; a server that constrains its output cannot miss it."""
 LONGEST_ANSWER = 1000
