@@ -41,7 +41,7 @@ gen: setup ## Generate the Python contracts from protos/.
 	python scripts/generate.py
 
 bench: setup ## Measure; the figures go to standard output.
-	python -m tests.bench
+	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done
 
 pins: setup ## Pin the newest versions of all dependencies in constraints.txt.
 	uv pip compile pyproject.toml $(EXTRAS) --python-version 3.11 --upgrade --no-annotate \

@@ -32,6 +32,12 @@ SHORTEST_QUESTION_CJK = 5
 LONGEST_QUESTION = 500
 
 
+def repetitive(text: str) -> bool:
+    """Whether a text of some length says the same again and again, as small models do."""
+    found = list(text) if CJK.search(text) else WORD.findall(text)
+    return len(found) > 24 and len(set(found)) * 2 < len(found)
+
+
 def words(text: str) -> set[str]:
     """Words and numbers of a text, in lower case."""
     return {word.casefold() for word in WORD.findall(text)}
@@ -84,6 +90,8 @@ def check_answer(question: str, answer: str, quote: Fact | None, fact: Fact, sou
         return rejected("QUOTE_NOT_FOUND", "the quote does not stand in the chunk")
     if not answer.strip():
         return rejected("ANSWER_EMPTY", "the answer is empty")
+    if repetitive(answer):
+        return rejected("REPETITIVE", "the answer repeats itself")
     if REFUSAL.search(answer):
         return rejected("REFUSAL", "the model refused to answer")
     if LEAK.search(answer):

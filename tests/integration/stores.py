@@ -363,7 +363,9 @@ async def started_room(
         cwd=ROOT,
     )
     log = stores.home / f"{room}-{secrets.token_hex(3)}.log"
-    one = Room(room, Process(command, log, ROOM_STOP))
+    # A worker chooses its side port itself, and says so in its log.
+    port = 0 if "worker" in arguments else int(stores.env[f"SISHU_{room.upper()}_METRICS_PORT"])
+    one = Room(room, Process(command, log, ROOM_STOP), port)
     try:
         await one.process.start(one.ready)
         yield one

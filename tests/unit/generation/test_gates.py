@@ -44,6 +44,7 @@ def test_a_question_passes_or_says_why_not(question: str, language: str, why: st
         ("Nine hours.", "Kestrel 400 runs", ""),
         ("It runs for 9 hours.", "It runs for 9 days.", "QUOTE_NOT_FOUND"),
         ("  ", "The Kestrel 400 runs for 9 hours.", "ANSWER_EMPTY"),
+        ("It runs. " * 20, "The Kestrel 400 runs for 9 hours.", "REPETITIVE"),
         ("I cannot answer that.", "The Kestrel 400 runs for 9 hours.", "REFUSAL"),
         ("It is not mentioned.", "The Kestrel 400 runs for 9 hours.", "REFUSAL"),
         ("The text says nine hours.", "The Kestrel 400 runs for 9 hours.", "LEAK_PHRASE"),
