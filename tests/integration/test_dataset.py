@@ -40,7 +40,8 @@ from sishu.generation.v1 import (
     question_service_pb2_grpc,
 )
 from sishu.ingest.v1 import project_pb2, project_service_pb2, project_service_pb2_grpc
-from tests.integration.stores import HOST, Room, Servers, Stores, eventually, fresh_stores, started_room
+from tests.integration.processes import eventually
+from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 
 READY = versions.DATASET_VERSION_STATE_READY
 KEPT, REJECTED = example_pb2.EXAMPLE_STATE_KEPT, example_pb2.EXAMPLE_STATE_REJECTED

@@ -36,7 +36,8 @@ from tests.integration.generations import (
     states,
     view,
 )
-from tests.integration.stores import Rooms, eventually
+from tests.integration.processes import eventually
+from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer, mock_llm
 
 SMALL = {"min_chars": 1, "max_chars": 100}
@@ -95,7 +96,7 @@ async def test_every_question_has_a_fact_an_answer_and_a_quote_that_stand_in_the
 
 
 async def test_a_question_of_a_wording_that_is_there_is_rejected(client: Client, mock: MockServer) -> None:
-    await mock.control(fixed={"questions": ["How heavy is the part?", "how HEAVY is the part ?"]})
+    await mock.control(fixed={"questions": ["How heavy is the part?", "how heavy is the part ?"]})
     project = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
     done = await generated(client, await start_generation(client, project, provider))

@@ -23,7 +23,8 @@ from tests.integration.generations import (
     states,
     view,
 )
-from tests.integration.stores import Room, Rooms, eventually, shared_rooms, started_room
+from tests.integration.processes import eventually
+from tests.integration.stores import Room, Rooms, shared_rooms, started_room
 from tests.support.mock_llm import MockServer, mock_llm
 
 FACTS = 54

@@ -45,7 +45,8 @@ from sishu.inference.v1 import deployment_pb2, exam_pb2
 from sishu.inference.v1 import deployment_service_pb2 as deployments
 from sishu.inference.v1 import exam_service_pb2 as exams
 from sishu.trainer.v1 import model_pb2, model_service_pb2, model_service_pb2_grpc
-from tests.integration.stores import HOST, Room, Servers, Stores, eventually, fresh_stores, started_room
+from tests.integration.processes import eventually
+from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 from tests.unit.inference.engine import conftest as engine_fixtures
 
 pytestmark = pytest.mark.timeout(600)

@@ -29,6 +29,7 @@ from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.ingest.v1 import project_pb2
 from sishu.ingest.v1 import project_service_pb2 as pb
 from tests.integration.conftest import StartRoom
+from tests.integration.processes import eventually
 from tests.integration.stores import (
     HOST,
     ROOT,
@@ -36,7 +37,6 @@ from tests.integration.stores import (
     Servers,
     Stores,
     administer,
-    eventually,
     room_environment,
 )
 from tests.support.mock_llm import mock_llm

@@ -19,7 +19,8 @@ from services.runtime.jobs import SQL, Item, ItemClosed, Job, Jobs, NewItem
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.pages import page_request
 from services.runtime.worker import Handler, Worker
-from tests.integration.stores import Stores, eventually
+from tests.integration.processes import eventually
+from tests.integration.stores import Stores
 
 FINISHERS = 24
 """Transactions at once; each holds a connection of its own."""

@@ -29,7 +29,8 @@ from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration.conftest import StartRoom
 from tests.integration.fake_datasets import FakeDatasets, fake_datasets, rows_about
-from tests.integration.stores import HOST, Room, Stores, eventually
+from tests.integration.processes import eventually
+from tests.integration.stores import HOST, Room, Stores
 from tests.unit.trainer.engine import conftest as engine_fixtures
 
 pytestmark = pytest.mark.timeout(600)
