@@ -109,7 +109,7 @@ async def room_round(rooms: Rooms, mock: MockServer, project: str, seconds: floa
     await mock.reset()
     provider = await new_provider(rooms.client, project, mock.base_url)
     options = generation_pb2.GenerationOptions(
-        forms_per_fact=FORMS, facts_per_call=1, context_chars=ONLY_THE_FACT
+        chars_per_fact=1, forms_per_fact=FORMS, facts_per_call=1, context_chars=ONLY_THE_FACT
     )
     generation = await start_generation(rooms.client, project, provider, options)
     await until(lambda: is_asked(mock))

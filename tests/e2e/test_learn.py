@@ -13,6 +13,9 @@ import pytest
 from tests.e2e.conftest import Command
 from tests.support.mock_llm import mock_llm
 
+# Minutes of real processes: `make test-full`.
+pytestmark = pytest.mark.full
+
 REPORT_KEYS = {
     "documents",
     "chunks",

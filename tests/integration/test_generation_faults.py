@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import pytest
 import pytest_asyncio
 
 from sishu.client import Client
@@ -26,6 +27,9 @@ from tests.integration.generations import (
 from tests.integration.processes import eventually
 from tests.integration.stores import Room, Rooms, shared_rooms, started_room
 from tests.support.mock_llm import MockServer, mock_llm
+
+# Minutes of real processes: `make test-full`.
+pytestmark = pytest.mark.full
 
 FACTS = 54
 FORMS = 4

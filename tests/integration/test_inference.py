@@ -49,6 +49,9 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 from tests.unit.inference.engine import conftest as engine_fixtures
 
+# Minutes of real processes: `make test-full`.
+pytestmark = pytest.mark.full
+
 pytestmark = pytest.mark.timeout(600)
 
 tokenizer = engine_fixtures.tokenizer
@@ -594,6 +597,30 @@ async def test_exams_that_cannot_be_held_are_refused(school: School) -> None:
         assert caught.value.reason == reason
 
 
+async def test_a_database_that_goes_away_and_comes_back_costs_no_engine(school: School) -> None:
+    pid = school.engine_pid(school.base)
+    await school.stores.servers.postgres.stop()
+    with pytest.raises(ApiError) as caught:
+        await school.get(school.base)
+    assert caught.value.code == "UNAVAILABLE"
+    await school.stores.servers.postgres.start()
+
+    async def back() -> bool:
+        with contextlib.suppress(ApiError):
+            return (await school.get(school.base)).state == READY
+        return False
+
+    await eventually(back)
+    # The room looks after its deployments again.
+    model_id = school.models.add_base("nowhere", Path("/nowhere"))
+    failed = await school.settled((await school.deploy(model_id)).id)
+    assert failed.failure.reason == "BASE_MODEL_NOT_FOUND"
+    await school.unload(failed.id)
+    assert school.engine_pid(school.base) == pid
+    assert is_running(pid)
+    assert await school.answer(school.base, "Are you there?")
+
+
 async def test_an_engine_that_is_killed_is_started_again_and_answers(school: School) -> None:
     before = await school.get(school.base)
     answer = school.chat(school.base, "Tell me all.", max_tokens=700)
@@ -664,7 +691,6 @@ async def delete_everything(school: School) -> None:
     deleted = await school.client.exams.DeleteProjectData(request)
     assert deleted.deleted_objects == 1
     assert dict(deleted.deleted_rows) == {
-        "inference.jobs": 1,
         "inference.exams": 1,
         "inference.exam_items": 2,
         "inference.exam_results": 0,

@@ -32,6 +32,9 @@ from services.local.state import ComponentState, StackState, State
 from services.runtime.config import ROOMS
 from services.runtime.errors import FailedPrecondition, SishuError, Unauthenticated, Unavailable
 
+# Minutes of real processes: `make test-full`.
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 DATABASE_URL, S3_URL = "SISHU_DATABASE_URL", "SISHU_S3_URL"
