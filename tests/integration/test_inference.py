@@ -49,10 +49,8 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 from tests.unit.inference.engine import conftest as engine_fixtures
 
-# Minutes of real processes: `make test-full`.
-pytestmark = pytest.mark.full
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 tokenizer = engine_fixtures.tokenizer
 folder = engine_fixtures.folder

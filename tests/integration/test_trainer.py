@@ -33,10 +33,8 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Stores
 from tests.unit.trainer.engine import conftest as engine_fixtures
 
-# Minutes of real processes: `make test-full`.
-pytestmark = pytest.mark.full
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 base_model = engine_fixtures.base_model
 tokenizer = engine_fixtures.tokenizer
