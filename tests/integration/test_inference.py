@@ -49,7 +49,6 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 from tests.unit.inference.engine import conftest as engine_fixtures
 
-
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 tokenizer = engine_fixtures.tokenizer

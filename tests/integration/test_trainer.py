@@ -33,7 +33,6 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Stores
 from tests.unit.trainer.engine import conftest as engine_fixtures
 
-
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 base_model = engine_fixtures.base_model
