@@ -14,7 +14,7 @@ from tests.e2e.conftest import Command
 from tests.support.mock_llm import mock_llm
 
 # Minutes of real processes: `make test-full`.
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 REPORT_KEYS = {
     "documents",
