@@ -17,7 +17,8 @@ TOKEN = re.compile(rf"[{CJK}]|[^\s{CJK}]+")
 FULL_WIDTH_NUMBER = re.compile("[０-９]+(?:[．，][０-９]+)*")
 GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)")
 LISTED_NUMBER = re.compile(r"(?<=\d),(?=\d)")
-ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+ARTICLE = re.compile(rf"(?<![^\W{CJK}])(?:a|an|the)(?![^\W{CJK}])")
+"""A whole word; a CJK character beside it is a word of its own."""
 PUNCTUATION = re.compile(rf"(?!(?<=\d)\.(?=\d))[{re.escape(string.punctuation)}]")
 """Every ASCII sign, but not the decimal point of a number."""
 
