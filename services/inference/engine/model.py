@@ -235,8 +235,13 @@ class PackedLinear(nn.Module):
 
 
 def pack_linears(network: nn.Module) -> None:
-    """Replace every linear layer by a packed one, in place."""
+    """Replace every linear layer that this CPU can pack by a packed one, in place."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if type(child) is nn.Linear:
+            if type(child) is nn.Linear and _packs(child.weight.dtype):
                 setattr(module, name, PackedLinear(child))
+
+
+def _packs(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has a kernel: for bf16 it wants AVX-512, without which torch's own is used."""
+    return dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
