@@ -26,7 +26,7 @@ def build(parts: Parts) -> Built:
     """Wire the room."""
     config = read(InferenceConfig, os.environ)
     home, wake = parts.config.home, asyncio.Event()
-    store, metrics = Store(parts.pool), InferenceMetrics(parts.metrics.registry)
+    store, metrics = Store(parts.pool, parts.jobs), InferenceMetrics(parts.metrics.registry)
     upstream = Upstream(metrics, config.answer_seconds)
     loader = Loader(parts.client, home, config.engine_python)
     engines = Engines(config, home / "deployments")

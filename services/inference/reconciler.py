@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -18,6 +19,7 @@ from services.runtime.jobs import Failure
 
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
+FOLLOW_SECONDS = 20.0
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class Reconciler:
         self._metrics = metrics
         self._wake = wake
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._led = 0.0
         self._known: frozenset[str] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -66,13 +69,27 @@ class Reconciler:
         """Look after the engines while this process is the one that may."""
         async with self._store.pool.acquire() as connection:
             if not await self._store.lead(connection):
-                await self._stop_all()
+                await self._follow()
                 return
-            if not self._tasks:
-                await self._store.load_all_again(connection)
-            while not stop.is_set():
-                await self._reconcile(connection)
-                await self._pause(stop)
+            try:
+                if not self._tasks:
+                    await self._store.load_all_again(connection)
+                while not stop.is_set():
+                    await self._reconcile(connection)
+                    self._led = time.monotonic()
+                    await self._pause(stop)
+            finally:
+                # Back in the pool the session would go on holding the lock, against ourselves too.
+                connection.terminate()
+
+    async def _follow(self) -> None:
+        """Leave the engines to another process.
+
+        The other may be ourselves: Postgres can take a while to notice that a session of ours is gone.
+        """
+        if self._tasks and time.monotonic() > self._led + FOLLOW_SECONDS:
+            log.warning("lead_lost")
+            await self._stop_all()
 
     async def _reconcile(self, connection: Connection) -> None:
         # Before the rows are read: what ends later has not told its row yet.

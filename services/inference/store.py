@@ -14,7 +14,7 @@ from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Job
+from services.runtime.jobs import Failure, Job, Jobs
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -215,20 +215,22 @@ class ExamStore:
 class Store:
     """The tables of the inference room."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
+        self.jobs = jobs
         self.deployments = DeploymentStore(pool)
         self.exams = ExamStore(pool)
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
         """Delete the project's jobs, exams and deployments; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
-            jobs = await connection.execute(SQL.delete_project_jobs, project_id)
+            # Goes first: it waits for the items that are being finished, and none can be finished after it.
+            await self.jobs.delete_project(connection, project_id)
             counts = await connection.fetchrow(SQL.count_project_rows, project_id)
             exams = await connection.execute(SQL.delete_project_exams, project_id)
             deployments = await connection.execute(SQL.delete_project_deployments, project_id)
         assert counts is not None  # noqa: S101  # counts always come back
-        statuses = {"jobs": jobs, "exams": exams, "deployments": deployments}
+        statuses = {"exams": exams, "deployments": deployments}
         return {**dict(counts), **{table: int(status.split()[-1]) for table, status in statuses.items()}}
 
 

@@ -112,10 +112,6 @@ WITH results AS (SELECT count(*) AS results FROM exam_results WHERE exam_id = $1
      exam AS (DELETE FROM exams WHERE id = $1)
 SELECT results FROM results
 
--- name: delete_project_jobs
--- Goes first: it waits for the items that are being finished, and none can be finished after it.
-DELETE FROM jobs WHERE project_id = $1
-
 -- name: count_project_rows
 SELECT (SELECT count(*) FROM exam_items JOIN exams ON exams.id = exam_id WHERE project_id = $1) AS exam_items,
        (SELECT count(*) FROM exam_results JOIN exams ON exams.id = exam_id WHERE project_id = $1) AS exam_results
