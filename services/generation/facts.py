@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 SENTENCE_END = re.compile(
     r"(?<=[.!?…])[\"')\]”’]*\s+(?=[\"'(\[“‘]?[A-Z0-9\u4e00-\u9fff])|(?<=[。！？；])[”’」』）]*|\n+"
@@ -31,15 +32,19 @@ class Fact:
     text: str
 
 
-def sentences(text: str) -> list[Fact]:
-    """The sentences of a text, without list marks; headings, table rows and rules are left out."""
+@lru_cache(maxsize=1024)
+def sentences(text: str) -> tuple[Fact, ...]:
+    """The sentences of a text, without list marks; headings, table rows and rules are left out.
+
+    Cached: every question about a chunk looks at the same ones.
+    """
     found, start = [], 0
     for end in [*(match.start() for match in SENTENCE_END.finditer(text)), len(text)]:
         fact = trimmed(text, start, end)
         if fact and is_sentence(fact.text):
             found.append(fact)
         start = end
-    return found
+    return tuple(found)
 
 
 def trimmed(text: str, start: int, end: int) -> Fact | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from services.generation.facts import CJK, Fact
 from services.generation.quotes import overlap
@@ -38,9 +39,10 @@ def repetitive(text: str) -> bool:
     return len(found) > 24 and len(set(found)) * 2 < len(found)
 
 
-def words(text: str) -> set[str]:
-    """Words and numbers of a text, in lower case."""
-    return {word.casefold() for word in WORD.findall(text)}
+@lru_cache(maxsize=1024)
+def words(text: str) -> frozenset[str]:
+    """Words and numbers of a text, in lower case; cached, since every question is held against its chunk."""
+    return frozenset(word.casefold() for word in WORD.findall(text))
 
 
 def names(text: str) -> set[str]:

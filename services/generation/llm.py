@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import aiohttp
 import json_repair
@@ -108,9 +108,11 @@ class Llm:
             openai.BadRequestError: the server refuses the request.
             SishuError: what `provider_error` makes of any other failure.
         """
+        body = {"model": endpoint.model, "messages": messages, **parameters}
         try:
-            answer: object = await self.client(endpoint).chat.completions.create(
-                model=endpoint.model, messages=cast(Any, messages), **parameters
+            # Not `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time.
+            answer: object = await self.client(endpoint).post(
+                "/chat/completions", cast_to=ChatCompletion, body=body
             )
         except openai.BadRequestError:
             raise

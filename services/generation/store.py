@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "generation.sql")
+
+DOUBLE = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
 
 
 class Store:
@@ -139,10 +141,27 @@ class Store:
         """
         row = await self.pool.fetchrow(SQL.get_generation, generation_id)
         if row is None:
-            raise NotFound(
-                "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
-            )
+            raise generation_not_found(generation_id)
         return generation(row)
+
+    async def get_origin(self, generation_id: str) -> tuple[Generation, Provider]:
+        """A generation and its provider.
+
+        Raises:
+            NotFound: there is no such generation.
+        """
+        row = await self.pool.fetchrow(SQL.get_origin, generation_id)
+        if row is None:
+            raise generation_not_found(generation_id)
+        values = dict(row)
+        one = Generation(
+            id=values.pop("generation_id"),
+            project_id=values["project_id"],
+            provider_id=values["id"],
+            options=GenerationOptions(**values.pop("generation_options")),
+            create_time=values.pop("generation_create_time"),
+        )
+        return one, Provider(**values)
 
     async def view_generation(self, one: Generation) -> GenerationView:
         """A generation with its job and what it made so far."""
@@ -197,34 +216,26 @@ class Store:
 
         A wording that the generation has already is stored as rejected.
         """
-        await self._insert_call(connection, one.id, call)
-        waiting = []
-        # In one order everywhere: transactions that add the same wordings would wait for each other.
-        for question in sorted(questions, key=lambda new: text_key(new.text)):
-            state = "rejected" if question.rejection else "open"
-            if await self._insert_question(connection, one, call, question, state):
-                if state == "open":
-                    waiting.append(question.id)
-            else:
-                double = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
-                doubled = NewQuestion(question.id, question.text, question.fact, question.form, double)
-                await self._insert_question(connection, one, call, doubled, "rejected")
-        return waiting
+        await connection.execute(SQL.insert_call, *call_values(one.id, call))
+        stored = await self._insert_questions(connection, one, call, questions)
+        doubles = [replace(new, rejection=DOUBLE) for new in questions if new.id not in stored]
+        if doubles:
+            await self._insert_questions(connection, one, call, doubles)
+        return [new.id for new in questions if new.id in stored and not new.rejection]
 
     async def set_answer(
         self, connection: Connection, question: Question, answer: Answer, rejection: Failure | None
     ) -> None:
         """Store the answer of an open question, kept or rejected."""
-        await self._insert_call(connection, question.generation_id, answer.call)
         await connection.execute(
             SQL.set_answer,
+            *call_values(question.generation_id, answer.call),
             question.id,
             "rejected" if rejection else "answered",
             rejection.as_json() if rejection else None,
             answer.text,
             [asdict(quote) for quote in answer.quotes],
             answer.reasoning,
-            answer.call.id,
         )
 
     async def get_question(self, question_id: str) -> Question:
@@ -270,40 +281,42 @@ class Store:
             raise provider_not_found(provider_id)
         return Provider(**row)
 
-    async def _insert_call(self, connection: Connection, generation_id: str, call: CallRecord) -> None:
-        await connection.execute(
-            SQL.insert_call,
-            call.id,
-            generation_id,
-            call.prompt_version,
-            call.provider_id,
-            call.model,
-            dict(call.parameters),
-            call.prompt_tokens,
-            call.completion_tokens,
-            call.calls,
-            call.seconds,
-        )
-
-    async def _insert_question(
-        self, connection: Connection, one: Generation, call: CallRecord, question: NewQuestion, state: str
-    ) -> bool:
-        stored = await connection.fetchval(
-            SQL.insert_question,
-            question.id,
+    async def _insert_questions(
+        self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+    ) -> set[str]:
+        """Insert those whose wording is new; return their ids."""
+        rows = await connection.fetch(
+            SQL.insert_questions,
             one.project_id,
             one.id,
-            question.fact.chunk_id,
-            question.fact.document_id,
-            question.text,
-            text_key(question.text),
-            asdict(question.fact),
-            question.form,
-            state,
-            question.rejection.as_json() if question.rejection else None,
             call.id,
+            [new.id for new in questions],
+            [new.fact.chunk_id for new in questions],
+            [new.fact.document_id for new in questions],
+            [new.text for new in questions],
+            [text_key(new.text) for new in questions],
+            [asdict(new.fact) for new in questions],
+            [new.form for new in questions],
+            ["rejected" if new.rejection else "open" for new in questions],
+            [new.rejection and new.rejection.as_json() for new in questions],
         )
-        return stored is not None
+        return {row["id"] for row in rows}
+
+
+def call_values(generation_id: str, call: CallRecord) -> tuple[object, ...]:
+    """The columns of `llm_calls` in their order."""
+    return (
+        call.id,
+        generation_id,
+        call.prompt_version,
+        call.provider_id,
+        call.model,
+        dict(call.parameters),
+        call.prompt_tokens,
+        call.completion_tokens,
+        call.calls,
+        call.seconds,
+    )
 
 
 def generation(row: asyncpg.Record) -> Generation:
@@ -339,6 +352,13 @@ def call_of(values: dict[str, Any]) -> CallRecord:
     """A row of `llm_calls` as JSON."""
     names = CallRecord.__dataclass_fields__
     return CallRecord(**{name: values[name] for name in names})
+
+
+def generation_not_found(generation_id: str) -> NotFound:
+    """The error for a generation that is not there."""
+    return NotFound(
+        "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
+    )
 
 
 def provider_not_found(provider_id: str) -> NotFound:

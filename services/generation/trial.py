@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import openai
 from services.generation.endpoints import Endpoints
 from services.generation.llm import Endpoint, Llm, provider_error
 from services.generation.providers import Provider
-from services.runtime.errors import SishuError
+from services.runtime.errors import DeadlineExceeded, SishuError
 
 TRIAL_SECONDS = 60.0
 
@@ -48,7 +49,12 @@ class Trial:
     async def _ask(self, endpoint: Endpoint) -> None:
         question = {"role": "user", "content": "Say yes."}
         try:
-            await self._llm.create(endpoint, [question], max_tokens=4, timeout=TRIAL_SECONDS)
+            async with asyncio.timeout(TRIAL_SECONDS):
+                await self._llm.create(endpoint, [question], max_tokens=4)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                "PROVIDER_TIMED_OUT", f"{endpoint.base_url} did not answer within {TRIAL_SECONDS:.0f} s"
+            ) from None
         except openai.BadRequestError as error:
             raise provider_error(error, endpoint) from error
 

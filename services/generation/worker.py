@@ -54,7 +54,7 @@ class GenerationWorker:
 
     async def write_questions(self, item: Item) -> None:
         """Have questions written about a few facts, and make an item for each that passes the gates."""
-        generation, provider = await self._origin(item)
+        generation, provider = await self._store.get_origin(item.job_resource_id)
         chunk = await self._chunks.get(item.resource_id)
         facts = [Fact(start, end, chunk.text[start:end]) for start, end in item.payload["facts"]]
         options, language = generation.options, self._language(generation, chunk)
@@ -87,7 +87,7 @@ class GenerationWorker:
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
-        generation, provider = await self._origin(item)
+        generation, provider = await self._store.get_origin(item.job_resource_id)
         question = await self._store.get_question(item.resource_id)
         chunk = await self._chunks.get(question.chunk_id)
         fact = Fact(
@@ -118,10 +118,6 @@ class GenerationWorker:
         rejection = check_answer(question.text, written.answer, quote, fact, chunk.text)
         async with self._jobs.finish(item) as connection:
             await self._store.set_answer(connection, question, answer, rejection)
-
-    async def _origin(self, item: Item) -> tuple[Generation, Provider]:
-        generation = await self._store.get_generation(item.job_resource_id)
-        return generation, await self._store.get_provider(generation.provider_id)
 
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)

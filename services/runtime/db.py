@@ -55,6 +55,7 @@ async def open_pool(url: str, schema: str, connections: int) -> Pool:
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         init=set_codecs,
+        reset=keep_session,
         server_settings={"search_path": schema, "application_name": f"sishu-{schema}"},
     )
     try:
@@ -66,6 +67,10 @@ async def open_pool(url: str, schema: str, connections: int) -> Pool:
             f"Postgres cannot be reached ({error}); check that it runs and that SISHU_DATABASE_URL is right",
         ) from error
     return pool
+
+
+async def keep_session(_: Connection) -> None:
+    """Save asyncpg's round trip that cleans a session: nothing here sets state beyond a transaction."""
 
 
 async def set_codecs(connection: Connection) -> None:

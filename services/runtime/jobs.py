@@ -26,6 +26,8 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
+MOST_ENDING_AT_ONCE = 1000
+"""More transactions than a Postgres runs at once."""
 WATCH_SECONDS = 0.25
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -265,24 +267,16 @@ class Jobs:
             if not await connection.fetchval(SQL.lock_item, item.id):
                 raise ItemClosed
             yield connection
-            state = "skipped" if skipped else "done"
-            await connection.execute(SQL.end_item, item.id, state, None, item.attempt)
-            await self._count(connection, item.job_id, **{state: 1})
-        await self.settle(item.job_id)
+            open_items = await self._end(connection, item, "skipped" if skipped else "done")
+        await self._settle_if_near(item.job_id, open_items)
 
     async def fail(self, item: Item, error: SishuError) -> None:
         """Store that an item failed for good; a closed item is left as it is."""
         async with transaction(self.pool) as connection:
             if not await connection.fetchval(SQL.lock_item, item.id):
                 return
-            failure = Failure.of(error).as_json()
-            await connection.execute(SQL.end_item, item.id, "failed", failure, item.attempt)
-            await self._count(connection, item.job_id, failed=1)
-        await self.settle(item.job_id)
-
-    async def settle(self, job_id: str) -> None:
-        """End the job when all its items have ended."""
-        await self.pool.execute(SQL.settle_job, job_id)
+            open_items = await self._end(connection, item, "failed", Failure.of(error))
+        await self._settle_if_near(item.job_id, open_items)
 
     async def recover(self) -> int:
         """Queue lost items again and end jobs whose worker died before it could; return how many items."""
@@ -296,6 +290,20 @@ class Jobs:
     async def delete_project(self, connection: Connection, project_id: str) -> None:
         """Delete the jobs of a project, inside the caller's transaction; items in work end unstored."""
         await connection.execute(SQL.delete_project_jobs, project_id)
+
+    async def _end(
+        self, connection: Connection, item: Item, state: str, failure: Failure | None = None
+    ) -> int:
+        """End an item; return how many were open before, those that end at the same time included."""
+        open_items: int = await connection.fetchval(
+            SQL.end_item, item.job_id, item.id, state, failure and failure.as_json(), item.attempt
+        )
+        return open_items
+
+    async def _settle_if_near(self, job_id: str, open_items: int) -> None:
+        """End the job when all its items have ended; while many are open, others will end after us."""
+        if open_items < MOST_ENDING_AT_ONCE:
+            await self.pool.execute(SQL.settle_job, job_id)
 
     async def _get(self, connection: Connection, job_id: str) -> Job:
         row = await connection.fetchrow(SQL.get_job, job_id)

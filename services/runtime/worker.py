@@ -54,7 +54,7 @@ class Worker:
         self._concurrency = concurrency
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._metrics = metrics
-        # PgQueuer wants room for two batches; this keeps the promise when one item at a time is wanted.
+        # PgQueuer may hold a batch more than this, so that no slot waits for the next dequeue.
         self._slots = asyncio.Semaphore(concurrency)
         self._started: set[str] = set()
 
@@ -83,7 +83,7 @@ class Worker:
             manager.run(
                 dequeue_timeout=timedelta(seconds=5),
                 batch_size=batch,
-                max_concurrent_tasks=max(2 * batch, self._concurrency),
+                max_concurrent_tasks=self._concurrency + batch,
                 heartbeat_timeout=self._heartbeat,
                 log_aggregation_interval=timedelta(minutes=5),
             )

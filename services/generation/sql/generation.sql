@@ -31,6 +31,12 @@ INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $
 -- name: get_generation
 SELECT * FROM generations WHERE id = $1
 
+-- name: get_origin
+SELECT generations.id AS generation_id, generations.options AS generation_options,
+       generations.create_time AS generation_create_time, providers.*
+FROM generations JOIN providers ON providers.id = generations.provider_id
+WHERE generations.id = $1
+
 -- name: list_generations
 SELECT * FROM generations
 WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2)
@@ -68,17 +74,27 @@ INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, pa
                        completion_tokens, calls, seconds)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
--- name: insert_question
-INSERT INTO questions (id, project_id, generation_id, chunk_id, document_id, text, text_key, fact, form, state,
-                       rejection, call_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+-- name: insert_questions
+-- In one order everywhere: transactions that add the same wordings could wait for each other.
+INSERT INTO questions (project_id, generation_id, call_id, id, chunk_id, document_id, text, text_key, fact, form,
+                       state, rejection)
+SELECT $1, $2, $3, new.*
+FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::jsonb[], $10::integer[],
+            $11::question_state[], $12::jsonb[])
+    AS new (id, chunk_id, document_id, text, text_key, fact, form, state, rejection)
+ORDER BY text_key
 ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 
 -- name: set_answer
+WITH call AS (
+    INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
+                           completion_tokens, calls, seconds)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+)
 UPDATE questions
-SET state = $2, rejection = $3, answer = $4, answer_quotes = $5, answer_reasoning = $6, answer_call_id = $7
-WHERE id = $1 AND state = 'open'
+SET state = $12, rejection = $13, answer = $14, answer_quotes = $15, answer_reasoning = $16, answer_call_id = $1
+WHERE id = $11 AND state = 'open'
 
 -- name: get_question
 SELECT * FROM question_view WHERE id = $1

@@ -40,7 +40,18 @@ WHERE item.id = $1
 FOR SHARE OF job FOR NO KEY UPDATE OF item
 
 -- name: end_item
-UPDATE job_items SET state = $2, failure = $3, attempts = $4, update_time = now() WHERE id = $1
+-- Ends an item, counts it, and says how many items were open when it began to.
+WITH ended AS (
+    UPDATE job_items SET state = $3, failure = $4, attempts = $5, update_time = now() WHERE id = $2
+), counted AS (
+    INSERT INTO job_counts (job_id, shard, done, failed, skipped)
+    VALUES ($1, pg_backend_pid() % 16, ($3 = 'done')::int, ($3 = 'failed')::int, ($3 = 'skipped')::int)
+    ON CONFLICT (job_id, shard) DO UPDATE
+    SET done    = job_counts.done + EXCLUDED.done,
+        failed  = job_counts.failed + EXCLUDED.failed,
+        skipped = job_counts.skipped + EXCLUDED.skipped
+)
+SELECT sum(total - done - failed - skipped)::bigint FROM job_counts WHERE job_id = $1
 
 -- name: add_counts
 -- A connection keeps to one shard: transactions that counted in two could wait for each other.
