@@ -7,6 +7,7 @@ from pathlib import Path
 from services.dataset.service import DatasetServicer, ExampleServicer
 from services.dataset.store import Store
 from services.dataset.worker import ImportWorker, VersionWorker
+from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
 from sishu.dataset.v1 import dataset_service_pb2_grpc, example_service_pb2_grpc
@@ -28,6 +29,7 @@ def build(parts: Parts) -> Built:
                 DatasetServicer(store, parts.storage, parts.jobs),
             ),
         ],
+        project_data=ProjectData(store.delete_project, ("datasets",)),
         handlers={
             "import_examples": ImportWorker(parts.jobs, store, parts.client).import_examples,
             "make_dataset_version": VersionWorker(parts.jobs, store, parts.storage).make_version,

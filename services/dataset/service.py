@@ -198,12 +198,3 @@ class DatasetServicer(DatasetServiceServicer):
         deleted = await self._storage.delete_prefix(version.prefix)
         await self._store.delete_version(version.id)
         return dataset_pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
-
-    async def DeleteProjectData(
-        self, request: dataset_pb.DeleteProjectDataRequest, context: Context
-    ) -> dataset_pb.DeleteProjectDataResponse:
-        rows = await self._store.delete_project(request.project_id)
-        deleted = await self._storage.delete_prefix(f"datasets/{request.project_id}/")
-        return dataset_pb.DeleteProjectDataResponse(
-            deleted_rows={f"dataset.{table}": count for table, count in rows.items()}, deleted_objects=deleted
-        )

@@ -16,7 +16,7 @@ from services.dataset.manifest import dropped_counts, split_counts
 from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, transaction
 from services.runtime.errors import NotFound
-from services.runtime.jobs import Failure, ItemClosed, Job
+from services.runtime.jobs import Failure, ItemClosed, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -278,15 +278,14 @@ def example_of(row: asyncpg.Record) -> Example:
 
 
 def version_of(row: asyncpg.Record) -> DatasetVersion:
-    """A row of `list_versions`, its job in the columns `job_…`."""
-    job = {name.removeprefix("job_"): value for name, value in row.items() if name.startswith("job_")}
+    """A row of `list_versions`."""
     return DatasetVersion(
         id=row["id"],
         project_id=row["project_id"],
         number=row["number"],
         parent_id=row["parent_id"] or "",
         options=DatasetOptions(**row["options"]),
-        job=Job(**job),
+        job=job_of(row["job"]),
         split_counts=row["split_counts"],
         dropped_counts=row["dropped_counts"],
         content_sha256=row["content_sha256"],

@@ -15,6 +15,7 @@ from services.generation.store import Store
 from services.generation.trial import Trial
 from services.generation.worker import GenerationWorker
 from services.runtime.config import read
+from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.secrets import SecretBox
 from services.runtime.server import Servicer
@@ -57,6 +58,7 @@ def build(parts: Parts) -> Built:
             "write_questions": worker.write_questions,
             "write_answer": worker.write_answer,
         },
+        project_data=ProjectData(store.delete_project),
         closing=[llm.close],
     )
 

@@ -12,7 +12,7 @@ from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
-from sishu.common.v1 import message_pb2, text_span_pb2
+from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
 from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
@@ -114,11 +114,11 @@ def quote_to_pb(quote: Quote) -> text_span_pb2.Quote:
     )
 
 
-def origin_to_pb(call: CallRecord) -> question_pb2.Origin:
+def origin_to_pb(call: CallRecord) -> origin_pb2.Origin:
     """How a text was made."""
     parameters = Struct()
     parameters.update(dict(call.parameters))
-    return question_pb2.Origin(
+    return origin_pb2.Origin(
         prompt_version=call.prompt_version,
         provider_id=call.provider_id,
         model=call.model,

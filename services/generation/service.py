@@ -174,13 +174,6 @@ class GenerationServicer(GenerationServiceServicer):
         deleted = await self._store.delete_generation(request.id)
         return generation_pb.DeleteGenerationResponse(deleted_questions=deleted)
 
-    async def DeleteProjectData(
-        self, request: generation_pb.DeleteProjectDataRequest, context: Context
-    ) -> generation_pb.DeleteProjectDataResponse:
-        deleted = await self._store.delete_project(request.project_id)
-        rows = {f"generation.{table}": count for table, count in deleted.items()}
-        return generation_pb.DeleteProjectDataResponse(deleted_rows=rows)
-
 
 class QuestionServicer(QuestionServiceServicer):
     """Questions."""

@@ -17,7 +17,7 @@ from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Job, Jobs, NewItem
+from services.runtime.jobs import Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -173,7 +173,7 @@ class Store:
         assert job is not None and counts is not None and usage is not None  # noqa: S101
         by_reason = {row["reason"]: row["count"] for row in reasons}
         stats = GenerationStats(**counts, rejected_by_reason=by_reason, **usage)
-        return GenerationView(one, Job(**job), stats)
+        return GenerationView(one, job_of(job), stats)
 
     async def list_generations(self, page: PageRequest, project_id: str) -> Page[Generation]:
         """Generations of a project, newest first."""

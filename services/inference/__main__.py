@@ -17,6 +17,7 @@ from services.inference.supervisor import Supervisor
 from services.inference.upstream import Upstream
 from services.inference.worker import ExamWorker
 from services.runtime.config import read
+from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
 from sishu.inference.v1 import chat_service_pb2_grpc, deployment_service_pb2_grpc, exam_service_pb2_grpc
@@ -50,6 +51,7 @@ def build(parts: Parts) -> Built:
             ),
         ],
         handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, config, metrics).ask_question},
+        project_data=ProjectData(store.delete_project, ("exams",)),
         background=[Reconciler(store.deployments, supervisor, upstream, metrics, wake).run],
     )
 

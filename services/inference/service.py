@@ -162,17 +162,6 @@ class ExamServicer(ExamServiceServicer):
     ) -> exam_pb.DeleteExamResponse:
         return exam_pb.DeleteExamResponse(deleted_results=await self._store.exams.delete(request.id))
 
-    async def DeleteProjectData(
-        self, request: exam_pb.DeleteProjectDataRequest, context: Context
-    ) -> exam_pb.DeleteProjectDataResponse:
-        rows = await self._store.delete_project(request.project_id)
-        self._wake.set()
-        objects = await self._storage.delete_prefix(f"exams/{request.project_id}/")
-        return exam_pb.DeleteProjectDataResponse(
-            deleted_rows={f"inference.{table}": count for table, count in rows.items()},
-            deleted_objects=objects,
-        )
-
     async def _shown(self, exam_id: str) -> exam_pb2.Exam:
         exams = await self._all_shown([await self._store.exams.get(exam_id)])
         if not exams:

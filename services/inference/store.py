@@ -14,7 +14,7 @@ from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Job, Jobs
+from services.runtime.jobs import Failure, Job, Jobs, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -155,7 +155,7 @@ class ExamStore:
     async def jobs(self, exams: Sequence[Exam]) -> dict[str, Job]:
         """Jobs of exams, by their ids."""
         rows = await self.pool.fetch(SQL.exam_jobs, [exam.job_id for exam in exams])
-        return {row["id"]: Job(**row) for row in rows}
+        return {row["id"]: job_of(row) for row in rows}
 
     async def result_counts(self, exams: Sequence[Exam]) -> dict[str, int]:
         """Number of results by exam; 0 where there is none."""

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 from services.ingest.store import Store
 from services.runtime.storage import Storage
 from sishu.client import Client
-from sishu.dataset.v1 import dataset_service_pb2
-from sishu.generation.v1 import generation_service_pb2
-from sishu.inference.v1 import exam_service_pb2
-from sishu.trainer.v1 import training_service_pb2
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 
-
-class Deleted(Protocol):
-    """What every room's DeleteProjectDataResponse says."""
-
-    @property
-    def deleted_rows(self) -> Mapping[str, int]: ...  # noqa: D102
-
-    @property
-    def deleted_objects(self) -> int: ...  # noqa: D102
+LATER_ROOMS = ("inference", "trainer", "dataset", "generation")
+"""The rooms that hold what came out of documents, the last first."""
 
 
 async def delete_project(
@@ -36,20 +23,8 @@ async def delete_project(
         ApiError: a room could not delete its part; repeat the call.
     """
     await store.get_project(project_id)
-    answers: list[Deleted] = [
-        await client.exams.DeleteProjectData(
-            exam_service_pb2.DeleteProjectDataRequest(project_id=project_id)
-        ),
-        await client.training.DeleteProjectData(
-            training_service_pb2.DeleteProjectDataRequest(project_id=project_id)
-        ),
-        await client.datasets.DeleteProjectData(
-            dataset_service_pb2.DeleteProjectDataRequest(project_id=project_id)
-        ),
-        await client.generations.DeleteProjectData(
-            generation_service_pb2.DeleteProjectDataRequest(project_id=project_id)
-        ),
-    ]
+    request = DeleteProjectDataRequest(project_id=project_id)
+    answers = [await client.project_data(room).DeleteProjectData(request) for room in LATER_ROOMS]
     rows = {table: count for answer in answers for table, count in answer.deleted_rows.items()}
     objects = sum(answer.deleted_objects for answer in answers)
     objects += await storage.delete_prefix(f"documents/{project_id}/")

@@ -45,6 +45,7 @@ def job_to_pb(job: Job) -> job_pb2.Job:
         resource_id=job.resource_id or "",
         progress=job.progress,
         create_time=timestamp(job.create_time),
+        failure=failure_to_pb(job.failure),
         update_time=timestamp(job.update_time),
         end_time=timestamp(job.end_time),
     )

@@ -161,3 +161,8 @@ async def claim_request(connection: Connection, method: str, request_id: str, re
         resource_id,
     )
     return str(owner)
+
+
+async def forget_requests(connection: Connection, *resource_ids: str) -> None:
+    """Let the requests that made some resources make new ones; goes with what deletes them."""
+    await connection.execute("DELETE FROM requests WHERE resource_id = ANY ($1::uuid[])", resource_ids)

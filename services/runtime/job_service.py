@@ -45,4 +45,4 @@ class JobServicer(JobServiceServicer):
         return pb.CancelJobResponse(job=job_to_pb(await self._jobs.cancel(request.id)))
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
-        return pb.RetryJobResponse(job=job_to_pb(await self._jobs.retry(request.id)))
+        return pb.RetryJobResponse(job=job_to_pb(await self._jobs.retry(request.id, request.request_id)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from services.runtime.db import Connection, Pool, transaction
+from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.ids import new_id
 from services.runtime.pages import Page, PageRequest, page_of
@@ -29,6 +29,7 @@ SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 MOST_ENDING_AT_ONCE = 1000
 """More transactions than a Postgres runs at once."""
 WATCH_SECONDS = 0.25
+TIMES = ("create_time", "update_time", "end_time")
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -73,6 +74,8 @@ class Job:
     done: int
     failed: int
     skipped: int
+    failure: Failure | None = None
+    """Of the first failed item of a failed job."""
 
     @property
     def ended(self) -> bool:
@@ -180,7 +183,7 @@ class Jobs:
         """Jobs, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_jobs, project_id, state, resource_id, after, page.limit)
-        return page_of([Job(**row) for row in rows], page, lambda job: (job.id,))
+        return page_of([job_of(row) for row in rows], page, lambda job: (job.id,))
 
     async def failures(self, job_id: str, page: PageRequest) -> Page[FailedItem]:
         """The failed items of a job, oldest first.
@@ -216,15 +219,17 @@ class Jobs:
                 await self._count(connection, job_id, skipped=int(status.split()[-1]))
             return await self._get(connection, job_id)
 
-    async def retry(self, job_id: str) -> Job:
-        """Queue the failed items of a failed job again.
+    async def retry(self, job_id: str, request_id: str = "") -> Job:
+        """Queue the failed items of a failed job again; the same request id does so once.
 
         Raises:
             NotFound: the room has no such job.
             FailedPrecondition: the job was cancelled.
         """
+        attempt = new_id()
         async with transaction(self.pool) as connection:
-            if await connection.fetchval(SQL.reopen_job, job_id):
+            first = await claim_request(connection, f"RetryJob {job_id}", request_id, attempt) == attempt
+            if first and await connection.fetchval(SQL.reopen_job, job_id):
                 rows = await connection.fetch(SQL.reopen_failed_items, job_id)
                 await self._count(connection, job_id, failed=-len(rows))
                 await self._enqueue(connection, rows)
@@ -309,7 +314,7 @@ class Jobs:
         row = await connection.fetchrow(SQL.get_job, job_id)
         if row is None:
             raise NotFound("JOB_NOT_FOUND", f"the {self.schema} room has no job {job_id}", job_id=job_id)
-        return Job(**row)
+        return job_of(row)
 
     async def _count(
         self,
@@ -333,6 +338,13 @@ class Jobs:
             dedupe_key=[row["id"] for row in rows],
             on_conflict="skip",
         )
+
+
+def job_of(values: Mapping[str, Any] | asyncpg.Record) -> Job:
+    """A row of `job_view`, or what `to_jsonb` makes of one."""
+    failure = values["failure"]
+    times = {name: datetime.fromisoformat(values[name]) for name in TIMES if isinstance(values[name], str)}
+    return Job(**{**values, **times, "failure": failure and Failure(**failure)})
 
 
 def failed_item(row: asyncpg.Record) -> FailedItem:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 DEFAULT_SIZE = 100
 LARGEST_SIZE = 1000
+LARGEST_BYTES = 2**20
+"""Bytes of text after which a page ends; clients in other languages take messages of 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,36 @@ def page_request(size: int, token: str, *filters: object) -> PageRequest:
     return PageRequest(min(size or DEFAULT_SIZE, LARGEST_SIZE), after, digest)
 
 
-def page_of(rows: Sequence[T], request: PageRequest, key: Callable[[T], tuple[object, ...]]) -> Page[T]:
-    """Cut fetched rows to a page; `key` gives a row's sort key."""
-    shown = list(rows[: request.size])
-    if len(rows) <= request.size:
+def page_of(
+    rows: Sequence[T],
+    request: PageRequest,
+    key: Callable[[T], tuple[object, ...]],
+    size_bytes: Callable[[T], int] = lambda row: 0,
+) -> Page[T]:
+    """Cut fetched rows to a page.
+
+    Args:
+        rows: `request.limit` rows, or fewer at the end.
+        request: what was asked for.
+        key: sort key of a row.
+        size_bytes: about how large a row is in an answer, where rows can be large.
+    """
+    shown = list(rows[: fitting(rows[: request.size], size_bytes)])
+    if len(shown) == len(rows):
         return Page(shown, "")
     after = [str(part) for part in key(shown[-1])]
     text = json.dumps([digest_of(request.filter_digest, *after), *after])
     return Page(shown, base64.urlsafe_b64encode(text.encode()).decode())
+
+
+def fitting(rows: Sequence[T], size_bytes: Callable[[T], int]) -> int:
+    """How many of the first rows fit into one answer: at least one."""
+    total = 0
+    for count, row in enumerate(rows):
+        total += size_bytes(row)
+        if count and total > LARGEST_BYTES:
+            return count
+    return len(rows)
 
 
 def digest_of(*parts: object) -> str:

@@ -27,13 +27,14 @@ from services.runtime.job_service import JobServicer
 from services.runtime.jobs import Jobs
 from services.runtime.logs import configure_logs
 from services.runtime.metrics import RuntimeMetrics
+from services.runtime.project_data import ProjectData, ProjectDataServicer
 from services.runtime.queue import install_queue
 from services.runtime.server import Server, Servicer
 from services.runtime.side_port import SidePort
 from services.runtime.storage import Storage
 from services.runtime.worker import Handler, Worker
 from sishu.client import Client
-from sishu.common.v1 import job_service_pb2_grpc
+from sishu.common.v1 import job_service_pb2_grpc, project_data_service_pb2_grpc
 
 STORES_SECONDS = 60.0
 CHECK_SECONDS = 3.0
@@ -64,14 +65,16 @@ class Built:
     """What a room is made of.
 
     Args:
-        servicers: the services it serves, its JobService left out.
+        servicers: the services it serves, those that every room has left out.
         handlers: what its worker does, by kind of item.
+        project_data: what it holds for projects; nothing in the room that keeps the projects themselves.
         background: what runs beside the server in the serving process only.
         closing: what is closed when everything else has ended.
     """
 
     servicers: Sequence[Servicer]
     handlers: Mapping[str, Handler]
+    project_data: ProjectData | None = None
     background: Sequence[Background] = field(default_factory=list)
     closing: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -212,7 +215,12 @@ class RoomProcess:
             job_service_pb2_grpc.add_JobServiceServicer_to_server,
             JobServicer(parts.jobs),
         )
-        return Server([*built.servicers, jobs], self._token, self._metrics)
+        servicers = [*built.servicers, jobs]
+        if built.project_data:
+            data = ProjectDataServicer(self._room.name, built.project_data, parts.storage)
+            add = project_data_service_pb2_grpc.add_ProjectDataServiceServicer_to_server
+            servicers.append(Servicer("sishu.common.v1.ProjectDataService", add, data))
+        return Server(servicers, self._token, self._metrics)
 
     async def _watch_stores(self, parts: Parts, server: Server | None) -> None:
         """Be ready while Postgres answers; a bucket away for a while is a matter of single calls."""

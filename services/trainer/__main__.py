@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from services.runtime.config import read
+from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
 from services.trainer.code_version import code_version
@@ -40,6 +41,7 @@ def build(parts: Parts) -> Built:
             ),
         ],
         handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
+        project_data=ProjectData(deletion.delete_project_rows, ("runs", "models")),
         background=[trainer.stop_with, functools.partial(count_runs, store, metrics)],
     )
 

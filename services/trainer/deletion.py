@@ -46,14 +46,11 @@ class Deletion:
         await self._drop_folders([run_id])
         return await self._storage.delete_prefix(run.files_prefix)
 
-    async def delete_project(self, project_id: str) -> tuple[dict[str, int], int]:
-        """Delete all rows and objects of a project, open runs too; return rows by table, and objects."""
+    async def delete_project_rows(self, project_id: str) -> dict[str, int]:
+        """Delete all rows of a project and its work folders here, open runs too; return rows by table."""
         counts, runs = await self._store.delete_project(project_id)
         await self._drop_folders(runs)
-        objects = 0
-        for prefix in ("runs", "models"):
-            objects += await self._storage.delete_prefix(f"{prefix}/{project_id}/")
-        return {f"trainer.{table}": count for table, count in counts.items()}, objects
+        return counts
 
     async def _drop_folders(self, run_ids: Sequence[str]) -> None:
         for run_id in run_ids:

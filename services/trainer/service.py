@@ -134,12 +134,6 @@ class TrainingServicer(TrainingServiceServicer):
     ) -> run_pb.DeleteTrainingRunResponse:
         return run_pb.DeleteTrainingRunResponse(deleted_objects=await self._deletion.delete_run(request.id))
 
-    async def DeleteProjectData(
-        self, request: run_pb.DeleteProjectDataRequest, context: Context
-    ) -> run_pb.DeleteProjectDataResponse:
-        rows, objects = await self._deletion.delete_project(request.project_id)
-        return run_pb.DeleteProjectDataResponse(deleted_rows=rows, deleted_objects=objects)
-
     async def _checked(self, wanted: training_run_pb2.TrainingRun) -> NewRun:
         """The run to queue, held against model and dataset version."""
         check_name(wanted.name, "training_run.name")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from services.runtime.base_models import BaseModelInfo
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import ENDED, Failure, Job, Jobs, NewItem
+from services.runtime.jobs import ENDED, Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 from services.trainer.engine_events import RunLog
@@ -25,7 +24,6 @@ from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep, Tr
 SQL = Statements(Path(__file__).parent / "sql" / "trainer.sql")
 
 SUMMARY = tuple(field.name for field in fields(TrainingSummary))
-TIMES = ("create_time", "update_time", "end_time")
 
 
 class Store:
@@ -282,14 +280,6 @@ class Store:
         return dict(counts), [row["id"] for row in runs]
 
 
-def job_of(values: dict[str, Any] | None) -> Job | None:
-    """A job as `to_jsonb` writes it; nothing for nothing."""
-    if values is None:
-        return None
-    times = {name: datetime.fromisoformat(values[name]) for name in TIMES if values[name]}
-    return Job(**{**values, **times})
-
-
 def failure_of(values: dict[str, Any] | None) -> Failure | None:
     """A stored failure; nothing for nothing."""
     return Failure(**values) if values else None
@@ -297,7 +287,9 @@ def failure_of(values: dict[str, Any] | None) -> Failure | None:
 
 def model_of(row: asyncpg.Record) -> Model:
     """A row of `select_models`."""
-    return Model(**{**row, "job": job_of(row["job"]), "job_failure": failure_of(row["job_failure"])})
+    return Model(
+        **{**row, "job": row["job"] and job_of(row["job"]), "job_failure": failure_of(row["job_failure"])}
+    )
 
 
 def run_of(row: asyncpg.Record) -> TrainingRun:

@@ -25,7 +25,8 @@ from services.runtime.interceptors import Context
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from sishu.client import Client
-from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2, message_pb2, text_span_pb2
+from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2, message_pb2, origin_pb2, text_span_pb2
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
 from sishu.dataset.v1 import example_pb2
@@ -117,7 +118,7 @@ def question(
         document_version=1,
         span=text_span_pb2.TextSpan(start=place, end=place + 24),
     )
-    origin = question_pb2.Origin(prompt_version="answer.en@1", provider_id=new_id(), model="mock")
+    origin = origin_pb2.Origin(prompt_version="answer.en@1", provider_id=new_id(), model="mock")
     origin.parameters.update({"temperature": 0.5, "seed": 7})
     return question_pb2.Question(
         id=new_id(),
@@ -127,7 +128,7 @@ def question(
         fact=fact,
         state=ANSWERED,
         answer=question_pb2.Answer(text=answer, quotes=[fact], reasoning="Look it up.", origin=origin),
-        origin=question_pb2.Origin(prompt_version="question.en@2"),
+        origin=origin_pb2.Origin(prompt_version="question.en@2"),
     )
 
 
@@ -608,14 +609,14 @@ async def test_deleting_a_project_says_what_is_gone(school: School) -> None:
     project_id = new_id()
     await school.imported(project_id, about_herons(2))
     await school.made(project_id)
-    request = datasets.DeleteProjectDataRequest(project_id=project_id)
-    gone = await school.client.datasets.DeleteProjectData(request)
+    request = DeleteProjectDataRequest(project_id=project_id)
+    gone = await school.client.project_data("dataset").DeleteProjectData(request)
     assert gone.deleted_rows["dataset.examples"] == 6
     assert gone.deleted_rows["dataset.dataset_versions"] == 1
     assert gone.deleted_rows["dataset.dataset_version_examples"] == 6
     assert gone.deleted_objects == 11
     assert not await school.listed(project_id)
-    again = await school.client.datasets.DeleteProjectData(request)
+    again = await school.client.project_data("dataset").DeleteProjectData(request)
     assert not any(again.deleted_rows.values())
 
 

@@ -20,6 +20,7 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_pb2, provider_pb2
 from sishu.generation.v1 import generation_service_pb2 as pb
@@ -348,14 +349,14 @@ async def test_deleting_a_projects_data_deletes_everything_and_says_what(
     project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
     generation = await generated(client, await start_generation(client, project, provider))
-    request = pb.DeleteProjectDataRequest(project_id=project)
-    deleted = await client.generations.DeleteProjectData(request)
+    request = DeleteProjectDataRequest(project_id=project)
+    deleted = await client.project_data("generation").DeleteProjectData(request)
     assert dict(deleted.deleted_rows) == {
         "generation.questions": 4,
         "generation.generations": 1,
         "generation.providers": 1,
     }
-    again = await client.generations.DeleteProjectData(request)
+    again = await client.project_data("generation").DeleteProjectData(request)
     assert set(again.deleted_rows.values()) == {0}
     with pytest.raises(ApiError) as raised:
         await client.jobs("generation").GetJob(job_service_pb2.GetJobRequest(id=generation.job.id))

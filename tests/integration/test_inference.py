@@ -31,6 +31,7 @@ from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2, message_pb2, text_span_pb2
 from sishu.common.v1.object_pb2 import StoredObject
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -684,8 +685,8 @@ async def delete_everything(school: School) -> None:
     exam = await school.create_exam(version_id, ("base", school.base))
     await school.models.storage.put_bytes(f"exams/{school.project_id}/report.html", b"<p>")
     pid = school.engine_pid(school.base)
-    request = exams.DeleteProjectDataRequest(project_id=school.project_id)
-    deleted = await school.client.exams.DeleteProjectData(request)
+    request = DeleteProjectDataRequest(project_id=school.project_id)
+    deleted = await school.client.project_data("inference").DeleteProjectData(request)
     assert deleted.deleted_objects == 1
     assert dict(deleted.deleted_rows) == {
         "inference.exams": 1,
@@ -697,7 +698,7 @@ async def delete_everything(school: School) -> None:
     with pytest.raises(ApiError) as caught:
         await school.client.jobs("inference").GetJob(job_service_pb2.GetJobRequest(id=exam.job.id))
     assert caught.value.reason == "JOB_NOT_FOUND"
-    again = await school.client.exams.DeleteProjectData(request)
+    again = await school.client.project_data("inference").DeleteProjectData(request)
     assert sum(again.deleted_rows.values()) == 0
 
 

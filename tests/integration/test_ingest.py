@@ -18,13 +18,15 @@ from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
-from sishu.dataset.v1 import dataset_service_pb2, dataset_service_pb2_grpc
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataResponse as ProjectDataResponse
+from sishu.common.v1.project_data_service_pb2_grpc import (
+    ProjectDataServiceServicer,
+    add_ProjectDataServiceServicer_to_server,
+)
 from sishu.errors import ApiError
-from sishu.inference.v1 import exam_service_pb2, exam_service_pb2_grpc
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
-from sishu.trainer.v1 import training_service_pb2, training_service_pb2_grpc
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     announce,
@@ -276,32 +278,29 @@ async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(
     assert (await upload(client, project, "a.md", HANDBOOK.encode())).version == 1
 
 
-class OtherRooms(
-    exam_service_pb2_grpc.ExamServiceServicer,
-    training_service_pb2_grpc.TrainingServiceServicer,
-    dataset_service_pb2_grpc.DatasetServiceServicer,
-):
-    """Stand for the rooms that these tests do not start, as far as deleting a project asks them."""
+OTHER_ROOMS = {
+    "inference": ProjectDataResponse(deleted_rows={"inference.exams": 1}),
+    "trainer": ProjectDataResponse(deleted_objects=2),
+    "dataset": ProjectDataResponse(deleted_rows={"dataset.examples": 3}),
+}
 
-    async def DeleteProjectData(self, request: Any, context: Context) -> Any:
-        answers = {
-            "inference": exam_service_pb2.DeleteProjectDataResponse(deleted_rows={"inference.exams": 1}),
-            "trainer": training_service_pb2.DeleteProjectDataResponse(deleted_objects=2),
-            "dataset": dataset_service_pb2.DeleteProjectDataResponse(deleted_rows={"dataset.examples": 3}),
-        }
-        return answers[request.DESCRIPTOR.full_name.split(".")[1]]
+
+class OtherRoom(ProjectDataServiceServicer):
+    """Stands for a room that these tests do not start, as far as deleting a project asks it."""
+
+    def __init__(self, answer: ProjectDataResponse) -> None:
+        self._answer = answer
+
+    async def DeleteProjectData(self, request: Any, context: Context) -> ProjectDataResponse:
+        return self._answer
 
 
 @asynccontextmanager
 async def other_rooms(stores: Stores) -> AsyncIterator[None]:
-    adders = {
-        "inference": ("ExamService", exam_service_pb2_grpc.add_ExamServiceServicer_to_server),
-        "trainer": ("TrainingService", training_service_pb2_grpc.add_TrainingServiceServicer_to_server),
-        "dataset": ("DatasetService", dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server),
-    }
     async with AsyncExitStack() as stack:
-        for room, (service, add) in adders.items():
-            servicer = Servicer(f"sishu.{room}.v1.{service}", add, OtherRooms())  # type: ignore[abstract,arg-type]  # serves only what the test calls
+        for room, answer in OTHER_ROOMS.items():
+            add = add_ProjectDataServiceServicer_to_server
+            servicer = Servicer("sishu.common.v1.ProjectDataService", add, OtherRoom(answer))
             server = Server([servicer], "", RuntimeMetrics(room))
             await server.start(HOST, int(stores.addresses[room].rpartition(":")[2]))
             stack.push_async_callback(server.drain)

@@ -22,6 +22,7 @@ from services.runtime.errors import FailedPrecondition
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_service_pb2 as job_pb
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_version_pb2
 from sishu.errors import ApiError
 from sishu.trainer.v1 import model_pb2, training_run_pb2
@@ -270,8 +271,8 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     assert deleted.deleted_objects == 2
     assert not school.work(run.id).exists()
     assert (await school.model(run.model_id)).state == READY
-    answer = await school.client.training.DeleteProjectData(
-        runs.DeleteProjectDataRequest(project_id=school.project_id)
+    answer = await school.client.project_data("trainer").DeleteProjectData(
+        DeleteProjectDataRequest(project_id=school.project_id)
     )
     assert answer.deleted_rows["trainer.models"] == 2
     assert answer.deleted_rows["trainer.model_files"] == answer.deleted_objects > 0

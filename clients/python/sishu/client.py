@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 
 from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
+from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import api_error
@@ -37,6 +38,7 @@ from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceStub
 if TYPE_CHECKING:
     # The generator types asynchronous stubs apart; at run time there is one class for both.
     from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub
+    from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
@@ -120,6 +122,10 @@ class Client:
     def jobs(self, room: str) -> JobServiceAsyncStub:
         """A room's jobs."""
         return JobServiceStub(self.channel(room))
+
+    def project_data(self, room: str) -> ProjectDataServiceAsyncStub:
+        """What a room holds for projects."""
+        return ProjectDataServiceStub(self.channel(room))
 
     @cached_property
     def projects(self) -> ProjectServiceAsyncStub:

@@ -72,10 +72,7 @@ SELECT $1, $2, $3, (SELECT id FROM dataset_versions WHERE project_id = $2 ORDER 
 
 -- name: list_versions
 -- A single version, or those of a project.
-SELECT version.*, job.project_id AS job_project_id, job.kind AS job_kind,
-       job.state AS job_state, job.resource_id AS job_resource_id, job.progress AS job_progress,
-       job.create_time AS job_create_time, job.update_time AS job_update_time, job.end_time AS job_end_time,
-       job.total AS job_total, job.done AS job_done, job.failed AS job_failed, job.skipped AS job_skipped
+SELECT version.*, to_jsonb(job) AS job
 FROM dataset_versions AS version JOIN job_view AS job ON job.id = version.job_id
 WHERE ($1::uuid IS NULL OR version.id = $1)
   AND ($2::uuid IS NULL OR version.project_id = $2)

@@ -8,6 +8,7 @@ CREATE TABLE requests (
     create_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (method, request_id)
 );
+CREATE INDEX requests_by_resource ON requests (resource_id);
 
 CREATE TYPE job_state AS ENUM (
     'pending',   -- -> running, cancelled
@@ -69,7 +70,12 @@ CREATE TABLE job_counts (
 );
 
 CREATE VIEW job_view AS
-SELECT jobs.*, counts.total, counts.done, counts.failed, counts.skipped
+SELECT jobs.*, counts.total, counts.done, counts.failed, counts.skipped,
+       -- The first one stands for all.
+       CASE WHEN jobs.state = 'failed' THEN (
+           SELECT item.failure FROM job_items AS item
+           WHERE item.job_id = jobs.id AND item.state = 'failed' ORDER BY item.id LIMIT 1
+       ) END AS failure
 FROM jobs
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(total), 0)::bigint   AS total,

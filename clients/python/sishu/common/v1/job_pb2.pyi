@@ -90,7 +90,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
-        """Why the job failed; set in state FAILED only. The failures of single items are listed by `ListJobFailures`. OUTPUT_ONLY."""
+        """Why the job failed: the failure of its first failed item; set in state FAILED only. All of them are listed by `ListJobFailures`. OUTPUT_ONLY."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

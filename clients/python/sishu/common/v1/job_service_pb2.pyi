@@ -81,7 +81,7 @@ class ListJobsRequest(_message.Message):
     state: _job_pb2.JobState.ValueType
     """OPTIONAL. Only jobs in this state."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of jobs to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of jobs to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     resource_id: _builtins.str
@@ -143,7 +143,7 @@ class ListJobFailuresRequest(_message.Message):
     job_id: _builtins.str
     """REQUIRED. UUID of the job."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of failures to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of failures to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(
@@ -288,16 +288,20 @@ class RetryJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """REQUIRED. UUID of the job."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: with the same id the failed items run again once, however often it is sent."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

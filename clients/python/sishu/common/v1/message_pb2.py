@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/common/v1/message.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\"^\n\x07Message\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x15.sishu.common.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x11\n\treasoning\x18\x03 \x01(\t\"M\n\nTokenUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\"\xe9\x01\n\x08Sampling\x12\x31\n\x0btemperature\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12+\n\x05top_p\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12 \n\nmax_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x16\n\x04stop\x18\x05 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seed*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x42>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/common/v1/message.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\"t\n\x07Message\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x15.sishu.common.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x07\x63ontent\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x1c\n\treasoning\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"M\n\nTokenUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\"\xf2\x01\n\x08Sampling\x12\x31\n\x0btemperature\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12+\n\x05top_p\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12 \n\nmax_tokens\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x1f\n\x04stop\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x10\"\x07r\x05\x10\x01\x18\xe8\x07\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seed*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x42>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\023dev.sishu.common.v1P\001Z%sishu.dev/go/sishu/common/v1;commonv1'
   _globals['_MESSAGE'].fields_by_name['role']._loaded_options = None
   _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_MESSAGE'].fields_by_name['content']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['content']._serialized_options = b'\272H\006r\004(\200\200@'
+  _globals['_MESSAGE'].fields_by_name['reasoning']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['reasoning']._serialized_options = b'\272H\006r\004(\200\200@'
   _globals['_SAMPLING'].fields_by_name['temperature']._loaded_options = None
   _globals['_SAMPLING'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\000@)\000\000\000\000\000\000\000\000'
   _globals['_SAMPLING'].fields_by_name['top_p']._loaded_options = None
@@ -42,13 +46,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLING'].fields_by_name['max_tokens']._loaded_options = None
   _globals['_SAMPLING'].fields_by_name['max_tokens']._serialized_options = b'\272H\004\032\002 \000'
   _globals['_SAMPLING'].fields_by_name['stop']._loaded_options = None
-  _globals['_SAMPLING'].fields_by_name['stop']._serialized_options = b'\272H\005\222\001\002\020\020'
-  _globals['_ROLE']._serialized_start=490
-  _globals['_ROLE']._serialized_end=585
+  _globals['_SAMPLING'].fields_by_name['stop']._serialized_options = b'\272H\016\222\001\013\020\020\"\007r\005\020\001\030\350\007'
+  _globals['_ROLE']._serialized_start=521
+  _globals['_ROLE']._serialized_end=616
   _globals['_MESSAGE']._serialized_start=79
-  _globals['_MESSAGE']._serialized_end=173
-  _globals['_TOKENUSAGE']._serialized_start=175
-  _globals['_TOKENUSAGE']._serialized_end=252
-  _globals['_SAMPLING']._serialized_start=255
-  _globals['_SAMPLING']._serialized_end=488
+  _globals['_MESSAGE']._serialized_end=195
+  _globals['_TOKENUSAGE']._serialized_start=197
+  _globals['_TOKENUSAGE']._serialized_end=274
+  _globals['_SAMPLING']._serialized_start=277
+  _globals['_SAMPLING']._serialized_end=519
 # @@protoc_insertion_point(module_scope)

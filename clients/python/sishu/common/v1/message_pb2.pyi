@@ -63,7 +63,7 @@ class Message(_message.Message):
     role: Global___Role.ValueType
     """Who speaks."""
     content: _builtins.str
-    """What is said."""
+    """What is said, at most 1 MiB."""
     reasoning: _builtins.str
     """What the model thought before it spoke, where it says so; empty otherwise."""
     def __init__(

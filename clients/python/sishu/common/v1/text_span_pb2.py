@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsishu/common/v1/text_span.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\"8\n\x08TextSpan\x12\x16\n\x05start\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x14\n\x03\x65nd\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x99\x01\n\x05Quote\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x1d\n\x08\x63hunk_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x0b\x64ocument_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x18\n\x10\x64ocument_version\x18\x04 \x01(\x05\x12\'\n\x04span\x18\x05 \x01(\x0b\x32\x19.sishu.common.v1.TextSpanB>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsishu/common/v1/text_span.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x86\x01\n\x08TextSpan\x12\x16\n\x05start\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x14\n\x03\x65nd\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00:L\xbaHI\x1aG\n\x0ftext_span.order\x12\x1c\x65nd must not be before start\x1a\x16this.end >= this.start\"\xaf\x01\n\x05Quote\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80@\x12\x1d\n\x08\x63hunk_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x0b\x64ocument_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12!\n\x10\x64ocument_version\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\'\n\x04span\x18\x05 \x01(\x0b\x32\x19.sishu.common.v1.TextSpanB>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEXTSPAN'].fields_by_name['start']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_TEXTSPAN'].fields_by_name['end']._loaded_options = None
   _globals['_TEXTSPAN'].fields_by_name['end']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_TEXTSPAN']._loaded_options = None
+  _globals['_TEXTSPAN']._serialized_options = b'\272HI\032G\n\017text_span.order\022\034end must not be before start\032\026this.end >= this.start'
+  _globals['_QUOTE'].fields_by_name['text']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001(\200\200@'
   _globals['_QUOTE'].fields_by_name['chunk_id']._loaded_options = None
   _globals['_QUOTE'].fields_by_name['chunk_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_QUOTE'].fields_by_name['document_id']._loaded_options = None
   _globals['_QUOTE'].fields_by_name['document_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
-  _globals['_TEXTSPAN']._serialized_start=81
-  _globals['_TEXTSPAN']._serialized_end=137
-  _globals['_QUOTE']._serialized_start=140
-  _globals['_QUOTE']._serialized_end=293
+  _globals['_QUOTE'].fields_by_name['document_version']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['document_version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_TEXTSPAN']._serialized_start=82
+  _globals['_TEXTSPAN']._serialized_end=216
+  _globals['_QUOTE']._serialized_start=219
+  _globals['_QUOTE']._serialized_end=394
 # @@protoc_insertion_point(module_scope)

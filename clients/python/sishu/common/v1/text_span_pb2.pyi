@@ -60,7 +60,7 @@ class Quote(_message.Message):
     document_id: _builtins.str
     """UUID of the document that holds it."""
     document_version: _builtins.int
-    """Version of the document whose text `span` counts in; from 1."""
+    """Version of the document whose text `span` counts in; from 1; 0 where `document_id` is empty."""
     @_builtins.property
     def span(self) -> Global___TextSpan:
         """Place in the document's normalised text."""

@@ -60,11 +60,6 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionResponse.FromString,
                 _registered_method=True)
-        self.DeleteProjectData = channel.unary_unary(
-                '/sishu.dataset.v1.DatasetService/DeleteProjectData',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataResponse.FromString,
-                _registered_method=True)
 
 
 class DatasetServiceServicer:
@@ -107,13 +102,6 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeleteProjectData(self, request, context):
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_DatasetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -141,11 +129,6 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.DeleteDatasetVersion,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionResponse.SerializeToString,
-            ),
-            'DeleteProjectData': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteProjectData,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -284,33 +267,6 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/DeleteDatasetVersion',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteProjectData(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.DatasetService/DeleteProjectData',
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteProjectDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

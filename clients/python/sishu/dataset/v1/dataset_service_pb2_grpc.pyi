@@ -45,8 +45,6 @@ class DatasetServiceStub:
     """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
     """DeleteDatasetVersion deletes a version with its files. The examples stay."""
-    DeleteProjectData: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteProjectDataRequest, _dataset_service_pb2.DeleteProjectDataResponse]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -65,8 +63,6 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
     """DeleteDatasetVersion deletes a version with its files. The examples stay."""
-    DeleteProjectData: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteProjectDataRequest, _dataset_service_pb2.DeleteProjectDataResponse]  # type: ignore[assignment]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """DatasetService makes dataset versions and hands them over."""
@@ -112,13 +108,5 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionResponse]]:
         """DeleteDatasetVersion deletes a version with its files. The examples stay."""
-
-    @_abc_1.abstractmethod
-    def DeleteProjectData(
-        self,
-        request: _dataset_service_pb2.DeleteProjectDataRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dataset_service_pb2.DeleteProjectDataResponse, _abc.Awaitable[_dataset_service_pb2.DeleteProjectDataResponse]]:
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -35,7 +35,7 @@ class ImportExamplesRequest(_message.Message):
     generation_id: _builtins.str
     """REQUIRED. UUID of the generation."""
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     def __init__(
         self,
         *,
@@ -84,7 +84,7 @@ class CreateExampleRequest(_message.Message):
     EXAMPLE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def example(self) -> _example_pb2.Example:
         """REQUIRED. The example; output-only fields are ignored."""
@@ -200,7 +200,7 @@ class ListExamplesRequest(_message.Message):
     split: _builtins.str
     """OPTIONAL. Only this split of `dataset_version_id`: `train` or `exam`."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.generation.v1 import generation_pb2 as sishu_dot_generation_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sishu/generation/v1/generation_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$sishu/generation/v1/generation.proto\"w\n\x17\x43reateGenerationRequest\x12;\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18\x43reateGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\",\n\x14GetGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"L\n\x15GetGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\"p\n\x16ListGenerationsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"h\n\x17ListGenerationsResponse\x12\x34\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1f.sishu.generation.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x17\x44\x65leteGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x18\x44\x65leteGenerationResponse\x12\x19\n\x11\x64\x65leted_questions\x18\x01 \x01(\x03\"8\n\x18\x44\x65leteProjectDataRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xbf\x01\n\x19\x44\x65leteProjectDataResponse\x12U\n\x0c\x64\x65leted_rows\x18\x01 \x03(\x0b\x32?.sishu.generation.v1.DeleteProjectDataResponse.DeletedRowsEntry\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x1a\x32\n\x10\x44\x65letedRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xd8\x04\n\x11GenerationService\x12t\n\x10\x43reateGeneration\x12,.sishu.generation.v1.CreateGenerationRequest\x1a-.sishu.generation.v1.CreateGenerationResponse\"\x03\x90\x02\x02\x12k\n\rGetGeneration\x12).sishu.generation.v1.GetGenerationRequest\x1a*.sishu.generation.v1.GetGenerationResponse\"\x03\x90\x02\x01\x12q\n\x0fListGenerations\x12+.sishu.generation.v1.ListGenerationsRequest\x1a,.sishu.generation.v1.ListGenerationsResponse\"\x03\x90\x02\x01\x12t\n\x10\x44\x65leteGeneration\x12,.sishu.generation.v1.DeleteGenerationRequest\x1a-.sishu.generation.v1.DeleteGenerationResponse\"\x03\x90\x02\x02\x12w\n\x11\x44\x65leteProjectData\x12-.sishu.generation.v1.DeleteProjectDataRequest\x1a..sishu.generation.v1.DeleteProjectDataResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sishu/generation/v1/generation_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$sishu/generation/v1/generation.proto\"w\n\x17\x43reateGenerationRequest\x12;\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18\x43reateGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\",\n\x14GetGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"L\n\x15GetGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\"p\n\x16ListGenerationsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"h\n\x17ListGenerationsResponse\x12\x34\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1f.sishu.generation.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x17\x44\x65leteGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x18\x44\x65leteGenerationResponse\x12\x19\n\x11\x64\x65leted_questions\x18\x01 \x01(\x03\x32\xda\x03\n\x11GenerationService\x12o\n\x10\x43reateGeneration\x12,.sishu.generation.v1.CreateGenerationRequest\x1a-.sishu.generation.v1.CreateGenerationResponse\x12k\n\rGetGeneration\x12).sishu.generation.v1.GetGenerationRequest\x1a*.sishu.generation.v1.GetGenerationResponse\"\x03\x90\x02\x01\x12q\n\x0fListGenerations\x12+.sishu.generation.v1.ListGenerationsRequest\x1a,.sishu.generation.v1.ListGenerationsResponse\"\x03\x90\x02\x01\x12t\n\x10\x44\x65leteGeneration\x12,.sishu.generation.v1.DeleteGenerationRequest\x1a-.sishu.generation.v1.DeleteGenerationResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,20 +48,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTGENERATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_DELETEGENERATIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEGENERATIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DELETEPROJECTDATAREQUEST'].fields_by_name['project_id']._loaded_options = None
-  _globals['_DELETEPROJECTDATAREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._loaded_options = None
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_options = b'8\001'
-  _globals['_GENERATIONSERVICE'].methods_by_name['CreateGeneration']._loaded_options = None
-  _globals['_GENERATIONSERVICE'].methods_by_name['CreateGeneration']._serialized_options = b'\220\002\002'
   _globals['_GENERATIONSERVICE'].methods_by_name['GetGeneration']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['GetGeneration']._serialized_options = b'\220\002\001'
   _globals['_GENERATIONSERVICE'].methods_by_name['ListGenerations']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['ListGenerations']._serialized_options = b'\220\002\001'
   _globals['_GENERATIONSERVICE'].methods_by_name['DeleteGeneration']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['DeleteGeneration']._serialized_options = b'\220\002\002'
-  _globals['_GENERATIONSERVICE'].methods_by_name['DeleteProjectData']._loaded_options = None
-  _globals['_GENERATIONSERVICE'].methods_by_name['DeleteProjectData']._serialized_options = b'\220\002\002'
   _globals['_CREATEGENERATIONREQUEST']._serialized_start=136
   _globals['_CREATEGENERATIONREQUEST']._serialized_end=255
   _globals['_CREATEGENERATIONRESPONSE']._serialized_start=257
@@ -78,12 +70,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEGENERATIONREQUEST']._serialized_end=729
   _globals['_DELETEGENERATIONRESPONSE']._serialized_start=731
   _globals['_DELETEGENERATIONRESPONSE']._serialized_end=784
-  _globals['_DELETEPROJECTDATAREQUEST']._serialized_start=786
-  _globals['_DELETEPROJECTDATAREQUEST']._serialized_end=842
-  _globals['_DELETEPROJECTDATARESPONSE']._serialized_start=845
-  _globals['_DELETEPROJECTDATARESPONSE']._serialized_end=1036
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_start=986
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_end=1036
-  _globals['_GENERATIONSERVICE']._serialized_start=1039
-  _globals['_GENERATIONSERVICE']._serialized_end=1639
+  _globals['_GENERATIONSERVICE']._serialized_start=787
+  _globals['_GENERATIONSERVICE']._serialized_end=1261
 # @@protoc_insertion_point(module_scope)

@@ -55,11 +55,6 @@ class GenerationServiceStub:
                 request_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationRequest.SerializeToString,
                 response_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationResponse.FromString,
                 _registered_method=True)
-        self.DeleteProjectData = channel.unary_unary(
-                '/sishu.generation.v1.GenerationService/DeleteProjectData',
-                request_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataRequest.SerializeToString,
-                response_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataResponse.FromString,
-                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -95,13 +90,6 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeleteProjectData(self, request, context):
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,11 +112,6 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.DeleteGeneration,
                     request_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationRequest.FromString,
                     response_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationResponse.SerializeToString,
-            ),
-            'DeleteProjectData': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteProjectData,
-                    request_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataRequest.FromString,
-                    response_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -240,33 +223,6 @@ class GenerationService:
             '/sishu.generation.v1.GenerationService/DeleteGeneration',
             sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationRequest.SerializeToString,
             sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteProjectData(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.generation.v1.GenerationService/DeleteProjectData',
-            sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataRequest.SerializeToString,
-            sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteProjectDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

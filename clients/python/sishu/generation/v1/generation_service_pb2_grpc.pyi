@@ -43,8 +43,6 @@ class GenerationServiceStub:
     """ListGenerations returns generations, newest first."""
     DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]
     """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
-    DeleteProjectData: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteProjectDataRequest, _generation_service_pb2.DeleteProjectDataResponse]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -61,8 +59,6 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """ListGenerations returns generations, newest first."""
     DeleteGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
     """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
-    DeleteProjectData: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteProjectDataRequest, _generation_service_pb2.DeleteProjectDataResponse]  # type: ignore[assignment]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     """GenerationService writes questions and answers about the chunks of a project."""
@@ -100,13 +96,5 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.DeleteGenerationResponse, _abc.Awaitable[_generation_service_pb2.DeleteGenerationResponse]]:
         """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
-
-    @_abc_1.abstractmethod
-    def DeleteProjectData(
-        self,
-        request: _generation_service_pb2.DeleteProjectDataRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_generation_service_pb2.DeleteProjectDataResponse, _abc.Awaitable[_generation_service_pb2.DeleteProjectDataResponse]]:
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,14 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
-from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
+from sishu.common.v1 import origin_pb2 as sishu_dot_common_dot_v1_dot_origin__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/question.proto\x12\x13sishu.generation.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1fsishu/common/v1/text_span.proto\"\x95\x03\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x04 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12$\n\x04\x66\x61\x63t\x18\x07 \x01(\x0b\x32\x16.sishu.common.v1.Quote\x12\x0c\n\x04\x66orm\x18\x08 \x01(\x05\x12\x31\n\x05state\x18\t \x01(\x0e\x32\".sishu.generation.v1.QuestionState\x12+\n\trejection\x18\n \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12+\n\x06\x61nswer\x18\x0b \x01(\x0b\x32\x1b.sishu.generation.v1.Answer\x12+\n\x06origin\x18\x0c \x01(\x0b\x32\x1b.sishu.generation.v1.Origin\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06quotes\x18\x02 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x11\n\treasoning\x18\x03 \x01(\t\x12+\n\x06origin\x18\x04 \x01(\x0b\x32\x1b.sishu.generation.v1.Origin\"\x9d\x01\n\x06Origin\x12\x16\n\x0eprompt_version\x18\x01 \x01(\t\x12\x13\n\x0bprovider_id\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12+\n\nparameters\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage*\x82\x01\n\rQuestionState\x12\x1e\n\x1aQUESTION_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13QUESTION_STATE_OPEN\x10\x01\x12\x1b\n\x17QUESTION_STATE_ANSWERED\x10\x02\x12\x1b\n\x17QUESTION_STATE_REJECTED\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/question.proto\x12\x13sishu.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\"\x91\x03\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x04 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12$\n\x04\x66\x61\x63t\x18\x07 \x01(\x0b\x32\x16.sishu.common.v1.Quote\x12\x0c\n\x04\x66orm\x18\x08 \x01(\x05\x12\x31\n\x05state\x18\t \x01(\x0e\x32\".sishu.generation.v1.QuestionState\x12+\n\trejection\x18\n \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12+\n\x06\x61nswer\x18\x0b \x01(\x0b\x32\x1b.sishu.generation.v1.Answer\x12\'\n\x06origin\x18\x0c \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06quotes\x18\x02 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x11\n\treasoning\x18\x03 \x01(\t\x12\'\n\x06origin\x18\x04 \x01(\x0b\x32\x17.sishu.common.v1.Origin*\x82\x01\n\rQuestionState\x12\x1e\n\x1aQUESTION_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13QUESTION_STATE_OPEN\x10\x01\x12\x1b\n\x17QUESTION_STATE_ANSWERED\x10\x02\x12\x1b\n\x17QUESTION_STATE_REJECTED\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +36,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.generation.v1.questio
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.sishu.generation.v1P\001Z-sishu.dev/go/sishu/generation/v1;generationv1'
-  _globals['_QUESTIONSTATE']._serialized_start=914
-  _globals['_QUESTIONSTATE']._serialized_end=1044
-  _globals['_QUESTION']._serialized_start=218
-  _globals['_QUESTION']._serialized_end=623
-  _globals['_ANSWER']._serialized_start=625
-  _globals['_ANSWER']._serialized_end=751
-  _globals['_ORIGIN']._serialized_start=754
-  _globals['_ORIGIN']._serialized_end=911
+  _globals['_QUESTIONSTATE']._serialized_start=715
+  _globals['_QUESTIONSTATE']._serialized_end=845
+  _globals['_QUESTION']._serialized_start=187
+  _globals['_QUESTION']._serialized_end=588
+  _globals['_ANSWER']._serialized_start=590
+  _globals['_ANSWER']._serialized_end=712
 # @@protoc_insertion_point(module_scope)

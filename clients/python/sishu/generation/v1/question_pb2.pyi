@@ -6,12 +6,11 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
-from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.common.v1 import origin_pb2 as _origin_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
 import builtins as _builtins
 import sys
@@ -100,7 +99,7 @@ class Question(_message.Message):
         """The answer; set in state ANSWERED, and in state REJECTED where an answer was written. OUTPUT_ONLY."""
 
     @_builtins.property
-    def origin(self) -> Global___Origin:
+    def origin(self) -> _origin_pb2.Origin:
         """How the question was written. OUTPUT_ONLY."""
 
     @_builtins.property
@@ -121,7 +120,7 @@ class Question(_message.Message):
         state: Global___QuestionState.ValueType = ...,
         rejection: _failure_pb2.Failure | None = ...,
         answer: Global___Answer | None = ...,
-        origin: Global___Origin | None = ...,
+        origin: _origin_pb2.Origin | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "fact", b"fact", "origin", b"origin", "rejection", b"rejection"]  # noqa: Y015
@@ -151,7 +150,7 @@ class Answer(_message.Message):
         """Where the chunk says so: verbatim, at least one."""
 
     @_builtins.property
-    def origin(self) -> Global___Origin:
+    def origin(self) -> _origin_pb2.Origin:
         """How the answer was written."""
 
     def __init__(
@@ -160,7 +159,7 @@ class Answer(_message.Message):
         text: _builtins.str = ...,
         quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
         reasoning: _builtins.str = ...,
-        origin: Global___Origin | None = ...,
+        origin: _origin_pb2.Origin | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -169,45 +168,3 @@ class Answer(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
-
-@_typing.final
-class Origin(_message.Message):
-    """Origin says how a text was made by a language model."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
-    PARAMETERS_FIELD_NUMBER: _builtins.int
-    USAGE_FIELD_NUMBER: _builtins.int
-    prompt_version: _builtins.str
-    """Name and version of the prompt, such as `answer.en@1`."""
-    provider_id: _builtins.str
-    """UUID of the provider."""
-    model: _builtins.str
-    """Model that the server named in its answer."""
-    @_builtins.property
-    def parameters(self) -> _struct_pb2.Struct:
-        """Parameters as they were sent: temperature, seed and so on."""
-
-    @_builtins.property
-    def usage(self) -> _message_pb2.TokenUsage:
-        """Tokens that the call used."""
-
-    def __init__(
-        self,
-        *,
-        prompt_version: _builtins.str = ...,
-        provider_id: _builtins.str = ...,
-        model: _builtins.str = ...,
-        parameters: _struct_pb2.Struct | None = ...,
-        usage: _message_pb2.TokenUsage | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "usage", b"usage"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "parameters", b"parameters", "prompt_version", b"prompt_version", "provider_id", b"provider_id", "usage", b"usage"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Origin: _TypeAlias = Origin  # noqa: Y015

@@ -86,7 +86,7 @@ class ListQuestionsRequest(_message.Message):
     state: _question_pb2.QuestionState.ValueType
     """OPTIONAL. Only questions in this state."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of questions to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of questions to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(

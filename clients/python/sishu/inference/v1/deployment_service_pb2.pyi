@@ -28,7 +28,7 @@ class CreateDeploymentRequest(_message.Message):
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def deployment(self) -> _deployment_pb2.Deployment:
         """REQUIRED. The deployment with `project_id` and `model_id`; output-only fields are ignored."""
@@ -130,7 +130,7 @@ class ListDeploymentsRequest(_message.Message):
     project_id: _builtins.str
     """OPTIONAL. Only deployments of this project."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of deployments to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of deployments to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     model_id: _builtins.str

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.inference.v1 import exam_pb2 as sishu_dot_inference_dot_v1_dot_exam__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/inference/v1/exam_service.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dsishu/inference/v1/exam.proto\"d\n\x11\x43reateExamRequest\x12.\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.ExamB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"<\n\x12\x43reateExamResponse\x12&\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.Exam\"&\n\x0eGetExamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"9\n\x0fGetExamResponse\x12&\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.Exam\"j\n\x10ListExamsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"U\n\x11ListExamsResponse\x12\'\n\x05\x65xams\x18\x01 \x03(\x0b\x32\x18.sishu.inference.v1.Exam\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x16ListExamResultsRequest\x12\x19\n\x07\x65xam_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x03\x61rm\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\"h\n\x17ListExamResultsResponse\x12\x34\n\x0c\x65xam_results\x18\x01 \x03(\x0b\x32\x1e.sishu.inference.v1.ExamResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x11\x44\x65leteExamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"-\n\x12\x44\x65leteExamResponse\x12\x17\n\x0f\x64\x65leted_results\x18\x01 \x01(\x03\"8\n\x18\x44\x65leteProjectDataRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xbe\x01\n\x19\x44\x65leteProjectDataResponse\x12T\n\x0c\x64\x65leted_rows\x18\x01 \x03(\x0b\x32>.sishu.inference.v1.DeleteProjectDataResponse.DeletedRowsEntry\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x1a\x32\n\x10\x44\x65letedRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xf1\x04\n\x0b\x45xamService\x12`\n\nCreateExam\x12%.sishu.inference.v1.CreateExamRequest\x1a&.sishu.inference.v1.CreateExamResponse\"\x03\x90\x02\x02\x12W\n\x07GetExam\x12\".sishu.inference.v1.GetExamRequest\x1a#.sishu.inference.v1.GetExamResponse\"\x03\x90\x02\x01\x12]\n\tListExams\x12$.sishu.inference.v1.ListExamsRequest\x1a%.sishu.inference.v1.ListExamsResponse\"\x03\x90\x02\x01\x12o\n\x0fListExamResults\x12*.sishu.inference.v1.ListExamResultsRequest\x1a+.sishu.inference.v1.ListExamResultsResponse\"\x03\x90\x02\x01\x12`\n\nDeleteExam\x12%.sishu.inference.v1.DeleteExamRequest\x1a&.sishu.inference.v1.DeleteExamResponse\"\x03\x90\x02\x02\x12u\n\x11\x44\x65leteProjectData\x12,.sishu.inference.v1.DeleteProjectDataRequest\x1a-.sishu.inference.v1.DeleteProjectDataResponse\"\x03\x90\x02\x02\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/inference/v1/exam_service.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dsishu/inference/v1/exam.proto\"d\n\x11\x43reateExamRequest\x12.\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.ExamB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"<\n\x12\x43reateExamResponse\x12&\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.Exam\"&\n\x0eGetExamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"9\n\x0fGetExamResponse\x12&\n\x04\x65xam\x18\x01 \x01(\x0b\x32\x18.sishu.inference.v1.Exam\"j\n\x10ListExamsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"U\n\x11ListExamsResponse\x12\'\n\x05\x65xams\x18\x01 \x03(\x0b\x32\x18.sishu.inference.v1.Exam\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x16ListExamResultsRequest\x12\x19\n\x07\x65xam_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x03\x61rm\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\"h\n\x17ListExamResultsResponse\x12\x34\n\x0c\x65xam_results\x18\x01 \x03(\x0b\x32\x1e.sishu.inference.v1.ExamResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x11\x44\x65leteExamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"-\n\x12\x44\x65leteExamResponse\x12\x17\n\x0f\x64\x65leted_results\x18\x01 \x01(\x03\x32\xf5\x03\n\x0b\x45xamService\x12[\n\nCreateExam\x12%.sishu.inference.v1.CreateExamRequest\x1a&.sishu.inference.v1.CreateExamResponse\x12W\n\x07GetExam\x12\".sishu.inference.v1.GetExamRequest\x1a#.sishu.inference.v1.GetExamResponse\"\x03\x90\x02\x01\x12]\n\tListExams\x12$.sishu.inference.v1.ListExamsRequest\x1a%.sishu.inference.v1.ListExamsResponse\"\x03\x90\x02\x01\x12o\n\x0fListExamResults\x12*.sishu.inference.v1.ListExamResultsRequest\x1a+.sishu.inference.v1.ListExamResultsResponse\"\x03\x90\x02\x01\x12`\n\nDeleteExam\x12%.sishu.inference.v1.DeleteExamRequest\x1a&.sishu.inference.v1.DeleteExamResponse\"\x03\x90\x02\x02\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,12 +56,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEXAMRESULTSREQUEST'].fields_by_name['arm']._serialized_options = b'\272H\004r\002\030('
   _globals['_DELETEEXAMREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEEXAMREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DELETEPROJECTDATAREQUEST'].fields_by_name['project_id']._loaded_options = None
-  _globals['_DELETEPROJECTDATAREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._loaded_options = None
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_options = b'8\001'
-  _globals['_EXAMSERVICE'].methods_by_name['CreateExam']._loaded_options = None
-  _globals['_EXAMSERVICE'].methods_by_name['CreateExam']._serialized_options = b'\220\002\002'
   _globals['_EXAMSERVICE'].methods_by_name['GetExam']._loaded_options = None
   _globals['_EXAMSERVICE'].methods_by_name['GetExam']._serialized_options = b'\220\002\001'
   _globals['_EXAMSERVICE'].methods_by_name['ListExams']._loaded_options = None
@@ -70,8 +64,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMSERVICE'].methods_by_name['ListExamResults']._serialized_options = b'\220\002\001'
   _globals['_EXAMSERVICE'].methods_by_name['DeleteExam']._loaded_options = None
   _globals['_EXAMSERVICE'].methods_by_name['DeleteExam']._serialized_options = b'\220\002\002'
-  _globals['_EXAMSERVICE'].methods_by_name['DeleteProjectData']._loaded_options = None
-  _globals['_EXAMSERVICE'].methods_by_name['DeleteProjectData']._serialized_options = b'\220\002\002'
   _globals['_CREATEEXAMREQUEST']._serialized_start=121
   _globals['_CREATEEXAMREQUEST']._serialized_end=221
   _globals['_CREATEEXAMRESPONSE']._serialized_start=223
@@ -92,12 +84,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEEXAMREQUEST']._serialized_end=860
   _globals['_DELETEEXAMRESPONSE']._serialized_start=862
   _globals['_DELETEEXAMRESPONSE']._serialized_end=907
-  _globals['_DELETEPROJECTDATAREQUEST']._serialized_start=909
-  _globals['_DELETEPROJECTDATAREQUEST']._serialized_end=965
-  _globals['_DELETEPROJECTDATARESPONSE']._serialized_start=968
-  _globals['_DELETEPROJECTDATARESPONSE']._serialized_end=1158
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_start=1108
-  _globals['_DELETEPROJECTDATARESPONSE_DELETEDROWSENTRY']._serialized_end=1158
-  _globals['_EXAMSERVICE']._serialized_start=1161
-  _globals['_EXAMSERVICE']._serialized_end=1786
+  _globals['_EXAMSERVICE']._serialized_start=910
+  _globals['_EXAMSERVICE']._serialized_end=1411
 # @@protoc_insertion_point(module_scope)

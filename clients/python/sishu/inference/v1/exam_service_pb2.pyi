@@ -28,7 +28,7 @@ class CreateExamRequest(_message.Message):
     EXAM_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def exam(self) -> _exam_pb2.Exam:
         """REQUIRED. The exam; output-only fields are ignored."""
@@ -129,7 +129,7 @@ class ListExamsRequest(_message.Message):
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of exams to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of exams to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(
@@ -188,7 +188,7 @@ class ListExamResultsRequest(_message.Message):
     exam_id: _builtins.str
     """REQUIRED. UUID of the exam."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of results to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of results to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     arm: _builtins.str
@@ -280,73 +280,3 @@ class DeleteExamResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteExamResponse: _TypeAlias = DeleteExamResponse  # noqa: Y015
-
-@_typing.final
-class DeleteProjectDataRequest(_message.Message):
-    """DeleteProjectDataRequest names the project."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROJECT_ID_FIELD_NUMBER: _builtins.int
-    project_id: _builtins.str
-    """REQUIRED. UUID of the project."""
-    def __init__(
-        self,
-        *,
-        project_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteProjectDataRequest: _TypeAlias = DeleteProjectDataRequest  # noqa: Y015
-
-@_typing.final
-class DeleteProjectDataResponse(_message.Message):
-    """DeleteProjectDataResponse says what was deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class DeletedRowsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.int
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.int = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    DELETED_ROWS_FIELD_NUMBER: _builtins.int
-    DELETED_OBJECTS_FIELD_NUMBER: _builtins.int
-    deleted_objects: _builtins.int
-    """Objects deleted from the bucket."""
-    @_builtins.property
-    def deleted_rows(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Rows deleted, by table, such as `inference.exams`."""
-
-    def __init__(
-        self,
-        *,
-        deleted_rows: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
-        deleted_objects: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_objects", b"deleted_objects", "deleted_rows", b"deleted_rows"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteProjectDataResponse: _TypeAlias = DeleteProjectDataResponse  # noqa: Y015

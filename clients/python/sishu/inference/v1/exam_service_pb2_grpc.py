@@ -60,11 +60,6 @@ class ExamServiceStub:
                 request_serializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamRequest.SerializeToString,
                 response_deserializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamResponse.FromString,
                 _registered_method=True)
-        self.DeleteProjectData = channel.unary_unary(
-                '/sishu.inference.v1.ExamService/DeleteProjectData',
-                request_serializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataRequest.SerializeToString,
-                response_deserializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataResponse.FromString,
-                _registered_method=True)
 
 
 class ExamServiceServicer:
@@ -106,13 +101,6 @@ class ExamServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeleteProjectData(self, request, context):
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_ExamServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -140,11 +128,6 @@ def add_ExamServiceServicer_to_server(servicer, server):
                     servicer.DeleteExam,
                     request_deserializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamRequest.FromString,
                     response_serializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamResponse.SerializeToString,
-            ),
-            'DeleteProjectData': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteProjectData,
-                    request_deserializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataRequest.FromString,
-                    response_serializer=sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -283,33 +266,6 @@ class ExamService:
             '/sishu.inference.v1.ExamService/DeleteExam',
             sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamRequest.SerializeToString,
             sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteExamResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteProjectData(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.inference.v1.ExamService/DeleteProjectData',
-            sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataRequest.SerializeToString,
-            sishu_dot_inference_dot_v1_dot_exam__service__pb2.DeleteProjectDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,6 @@ class ExamServiceStub:
     """ListExamResults returns the answers of an exam, question by question, arms in the exam's order."""
     DeleteExam: _grpc.UnaryUnaryMultiCallable[_exam_service_pb2.DeleteExamRequest, _exam_service_pb2.DeleteExamResponse]
     """DeleteExam deletes an exam with its results. FAILED_PRECONDITION `EXAM_RUNNING` while it runs."""
-    DeleteProjectData: _grpc.UnaryUnaryMultiCallable[_exam_service_pb2.DeleteProjectDataRequest, _exam_service_pb2.DeleteProjectDataResponse]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 @_typing.type_check_only
 class ExamServiceAsyncStub(ExamServiceStub):
@@ -61,8 +59,6 @@ class ExamServiceAsyncStub(ExamServiceStub):
     """ListExamResults returns the answers of an exam, question by question, arms in the exam's order."""
     DeleteExam: _aio.UnaryUnaryMultiCallable[_exam_service_pb2.DeleteExamRequest, _exam_service_pb2.DeleteExamResponse]  # type: ignore[assignment]
     """DeleteExam deletes an exam with its results. FAILED_PRECONDITION `EXAM_RUNNING` while it runs."""
-    DeleteProjectData: _aio.UnaryUnaryMultiCallable[_exam_service_pb2.DeleteProjectDataRequest, _exam_service_pb2.DeleteProjectDataResponse]  # type: ignore[assignment]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 class ExamServiceServicer(metaclass=_abc_1.ABCMeta):
     """ExamService examines models on questions that they were not trained on."""
@@ -106,13 +102,5 @@ class ExamServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_exam_service_pb2.DeleteExamResponse, _abc.Awaitable[_exam_service_pb2.DeleteExamResponse]]:
         """DeleteExam deletes an exam with its results. FAILED_PRECONDITION `EXAM_RUNNING` while it runs."""
-
-    @_abc_1.abstractmethod
-    def DeleteProjectData(
-        self,
-        request: _exam_service_pb2.DeleteProjectDataRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_exam_service_pb2.DeleteProjectDataResponse, _abc.Awaitable[_exam_service_pb2.DeleteProjectDataResponse]]:
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 def add_ExamServiceServicer_to_server(servicer: ExamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

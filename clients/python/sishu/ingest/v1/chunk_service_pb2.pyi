@@ -80,7 +80,7 @@ class ListChunksRequest(_message.Message):
     document_id: _builtins.str
     """OPTIONAL. Only chunks of this document."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of chunks to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of chunks to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(

@@ -149,7 +149,7 @@ class ParseDocumentsRequest(_message.Message):
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Documents to parse again; empty means all that are in state UPLOADED or FAILED."""
@@ -311,7 +311,7 @@ class ListDocumentsRequest(_message.Message):
     state: _document_pb2.DocumentState.ValueType
     """OPTIONAL. Only documents in this state."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of documents to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of documents to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(

@@ -29,7 +29,7 @@ class CreateProjectRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives the first answer again."""
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def project(self) -> _project_pb2.Project:
         """REQUIRED. The project; output-only fields are ignored."""
@@ -128,7 +128,7 @@ class ListProjectsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """OPTIONAL. Largest number of projects to return; 0 means 100; larger than 1000 is read as 1000."""
+    """OPTIONAL. Largest number of projects to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     name: _builtins.str

@@ -65,11 +65,6 @@ class TrainingServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.FromString,
                 _registered_method=True)
-        self.DeleteProjectData = channel.unary_unary(
-                '/sishu.trainer.v1.TrainingService/DeleteProjectData',
-                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataRequest.SerializeToString,
-                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataResponse.FromString,
-                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -118,13 +113,6 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DeleteProjectData(self, request, context):
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -157,11 +145,6 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.DeleteTrainingRun,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.SerializeToString,
-            ),
-            'DeleteProjectData': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteProjectData,
-                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataRequest.FromString,
-                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -327,33 +310,6 @@ class TrainingService:
             '/sishu.trainer.v1.TrainingService/DeleteTrainingRun',
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteProjectData(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.trainer.v1.TrainingService/DeleteProjectData',
-            sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataRequest.SerializeToString,
-            sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteProjectDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,8 +45,6 @@ class TrainingServiceStub:
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
     """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
-    DeleteProjectData: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteProjectDataRequest, _training_service_pb2.DeleteProjectDataResponse]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -65,8 +63,6 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
     """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
-    DeleteProjectData: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteProjectDataRequest, _training_service_pb2.DeleteProjectDataResponse]  # type: ignore[assignment]
-    """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService trains models: it starts the engine, follows it, and stores what it makes."""
@@ -118,13 +114,5 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.DeleteTrainingRunResponse, _abc.Awaitable[_training_service_pb2.DeleteTrainingRunResponse]]:
         """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
-
-    @_abc_1.abstractmethod
-    def DeleteProjectData(
-        self,
-        request: _training_service_pb2.DeleteProjectDataRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_training_service_pb2.DeleteProjectDataResponse, _abc.Awaitable[_training_service_pb2.DeleteProjectDataResponse]]:
-        """DeleteProjectData deletes all rows and objects that this room holds for a project. Called by ProjectService.DeleteProject."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
