@@ -27,7 +27,8 @@ BACKOFF_FIRST, BACKOFF_LAST = 0.5, 30.0
 """Seconds before the first restart and, after doubling, before every later one at most."""
 BACKOFF_RESET = 60.0
 """Seconds of health after which a death counts as the first again."""
-ROOM_STOP: Steps = ((signal.SIGTERM, 15.0),)
+ROOM_STOP: Steps = ((signal.SIGTERM, 30.0),)
+"""Longer than a room's worker and server take to drain."""
 
 CANNOT_SPAWN = 127
 """Exit code that stands for a process which the system would not make."""

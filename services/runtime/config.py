@@ -121,6 +121,8 @@ class RuntimeConfig:
     """Items that the serving process works on at once; 0 leaves all work to worker processes."""
     heartbeat_seconds: float = setting("SISHU_HEARTBEAT_SECONDS", 10.0)
     """A worker silent for this long counts as dead, and its items go to another."""
+    patience_seconds: float = setting("SISHU_PATIENCE_SECONDS", 120.0)
+    """How long work is tried again while what it needs is away; rate limits get thirty times that."""
     ingest_address: str = setting("SISHU_INGEST_ADDRESS", "127.0.0.1:7010")
     """Where other processes reach the ingest room."""
     generation_address: str = setting("SISHU_GENERATION_ADDRESS", "127.0.0.1:7020")

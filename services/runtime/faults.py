@@ -27,6 +27,9 @@ from sishu.errors import ApiError
 RETRYABLE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED"})
 """Codes after which the same work may succeed later."""
 
+WAITED_FOR = frozenset({"DEPLOYMENT_LOADING", "DEVICES_BUSY"})
+"""Reasons that are no trouble: what the work needs is on its way, however long that takes."""
+
 BY_CODE: dict[str, type[SishuError]] = {
     kind.code: kind
     for kind in (
@@ -54,7 +57,7 @@ def as_sishu_error(error: BaseException) -> SishuError:
     if isinstance(error, SishuError):
         return error
     if isinstance(error, ApiError):
-        kind = BY_CODE.get(error.code, Unavailable)
+        kind = BY_CODE.get(error.code, Internal)
         return kind(error.reason, error.message, error.field, **error.metadata)
     if isinstance(error, DATABASE_AWAY):
         return Unavailable(

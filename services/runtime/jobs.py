@@ -283,9 +283,17 @@ class Jobs:
             open_items = await self._end(connection, item, "failed", Failure.of(error))
         await self._settle_if_near(item.job_id, open_items)
 
+    async def note_trouble(self, item_id: str, waiting: bool) -> float:
+        """Note that an item is to be tried again; return for how many seconds it has been in trouble."""
+        seconds: float | None = await self.pool.fetchval(SQL.note_trouble, item_id, waiting)
+        return seconds or 0.0
+
     async def recover(self) -> int:
         """Queue lost items again and end jobs whose worker died before it could; return how many items."""
         async with transaction(self.pool) as connection:
+            if not await connection.fetchval(SQL.may_recover):
+                return 0
+            await connection.execute(SQL.forget_deliveries)
             rows = await connection.fetch(SQL.lost_items)
             await self._enqueue(connection, rows)
             for row in await connection.fetch(SQL.unsettled_jobs):

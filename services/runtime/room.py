@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 import structlog
 
 from services.runtime.auth import read_token
@@ -138,7 +139,7 @@ class RoomProcess:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        side_port = SidePort(self._metrics.registry, lambda: self._ready)
+        side_port = SidePort(self._metrics.registry, lambda: self._ready and not self._stop.is_set())
         port = await side_port.start(self._config.host, self._config.metrics_port)
         log.info("side_port_listening", port=port)
         try:
@@ -188,6 +189,7 @@ class RoomProcess:
                 self._config.concurrency,
                 self._config.heartbeat_seconds,
                 self._metrics,
+                self._config.patience_seconds,
             )
             tasks.append(asyncio.create_task(worker.run(self._stop), name="worker"))
         if self._serve:
@@ -228,7 +230,7 @@ class RoomProcess:
             try:
                 await parts.pool.fetchval("SELECT 1", timeout=CHECK_SECONDS)
                 self._ready = True
-            except (*DATABASE_AWAY, OSError, TimeoutError) as error:
+            except (*DATABASE_AWAY, asyncpg.PostgresError, OSError, TimeoutError) as error:
                 if self._ready:
                     log.warning("database_away", error=str(error))
                 self._ready = False

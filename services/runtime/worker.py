@@ -14,7 +14,7 @@ from pgqueuer.domain.models import Job as Delivery
 
 from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.errors import SishuError
-from services.runtime.faults import RETRYABLE, as_sishu_error
+from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.queue import queries_of, settings
@@ -22,9 +22,13 @@ from services.runtime.queue import queries_of, settings
 Handler = Callable[[Item], Awaitable[None]]
 """Does an item and stores its result through `Jobs.finish`; raises a `SishuError` when it cannot."""
 
-MOST_ATTEMPTS = 6
+LIMIT_PATIENCE = 30.0
+"""How many times longer than any other trouble a rate limit is put up with: it is what servers have."""
 LONGEST_DELAY_SECONDS = 30.0
+MOST_ASKED_SECONDS = 600.0
+"""The longest pause that a server may ask for."""
 RECOVER_SECONDS = 10.0
+POLL_SECONDS = 1.0
 DRAIN_SECONDS = 20.0
 
 log = structlog.get_logger()
@@ -39,6 +43,7 @@ class Worker:
         concurrency: items in work at once.
         heartbeat_seconds: silence after which this worker counts as dead.
         metrics: where items are counted.
+        patience_seconds: how long an item in trouble that may pass is tried again.
     """
 
     def __init__(
@@ -48,18 +53,23 @@ class Worker:
         concurrency: int,
         heartbeat_seconds: float,
         metrics: RuntimeMetrics,
+        patience_seconds: float = 120.0,
     ) -> None:
         self._jobs = jobs
         self._handlers = handlers
         self._concurrency = concurrency
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._metrics = metrics
+        self._patience = patience_seconds
         # PgQueuer may hold a batch more than this, so that no slot waits for the next dequeue.
         self._slots = asyncio.Semaphore(concurrency)
         self._started: set[str] = set()
+        self._troubled: set[str] = set()
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then let items in work end; a lost database is waited for."""
+        self._stop = stop
         recovery = asyncio.create_task(self._recover_often(stop), name="recover")
         try:
             while not stop.is_set():
@@ -81,7 +91,8 @@ class Worker:
         batch = max(1, min(25, self._concurrency // 2))
         running = asyncio.create_task(
             manager.run(
-                dequeue_timeout=timedelta(seconds=5),
+                # No notification tells that a pause is over.
+                dequeue_timeout=timedelta(seconds=POLL_SECONDS),
                 batch_size=batch,
                 max_concurrent_tasks=self._concurrency + batch,
                 heartbeat_timeout=self._heartbeat,
@@ -100,6 +111,8 @@ class Worker:
     async def _work(self, delivery: Delivery) -> None:
         """Do one delivered item; every way out leaves either its end or a reason to deliver it again."""
         async with self._slots:
+            if self._stop.is_set():
+                raise RetryRequested(reason="STOPPING")
             item_id = (delivery.payload or b"").decode()
             try:
                 item = await self._jobs.load(item_id, delivery.attempts + 1)
@@ -117,16 +130,38 @@ class Worker:
                     await self._jobs.start(item.job_id)
                     self._started.add(item.job_id)
                 await self._handlers[item.kind](item)
+                await self._say_trouble(item, "")
             except ItemClosed:
                 outcome.set("closed")
             except Exception as raised:
                 error = as_sishu_error(raised)
-                if error.code in RETRYABLE and item.attempt < MOST_ATTEMPTS:
+                if error.code in RETRYABLE and await self._bears(item, error):
                     outcome.set("retried")
                     log.info("item_retried", kind=item.kind, reason=error.reason, error=error.message)
                     raise await self._again(error, delivery) from None
                 outcome.set("failed")
                 await self._fail(item, error, delivery)
+
+    async def _bears(self, item: Item, error: SishuError) -> bool:
+        """Whether an item is tried again; its job says what it waits for."""
+        patience = self._patience * (LIMIT_PATIENCE if error.code == "RESOURCE_EXHAUSTED" else 1)
+        try:
+            if await self._jobs.note_trouble(item.id, error.reason in WAITED_FOR) > patience:
+                return False
+            await self._say_trouble(item, error.message)
+        except Exception as raised:
+            # The database is away as well: not the fault of the item.
+            log.warning("trouble_not_noted", error=as_sishu_error(raised).message)
+        return True
+
+    async def _say_trouble(self, item: Item, message: str) -> None:
+        """Show in a job what its items wait for, until one of them ends well."""
+        if message:
+            self._troubled.add(item.job_id)
+            await self._jobs.set_progress(item.job_id, message)
+        elif item.job_id in self._troubled:
+            self._troubled.discard(item.job_id)
+            await self._jobs.set_progress(item.job_id, "")
 
     async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> None:
         log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
@@ -141,8 +176,10 @@ class Worker:
         To be raised `from None`: PgQueuer stores the traceback, and what led to it may hold secrets.
         """
         await wait_for_database(self._jobs.pool, seconds=60)
-        delay = min(2.0**delivery.attempts, LONGEST_DELAY_SECONDS)
-        return RetryRequested(timedelta(seconds=delay), error.reason)
+        # Doubling 31 times is for ever; a server that names a time knows best.
+        delay = min(2.0 ** min(delivery.attempts, 31), LONGEST_DELAY_SECONDS)
+        asked = float(error.metadata.get("retry_after_seconds", 0))
+        return RetryRequested(timedelta(seconds=max(delay, min(asked, MOST_ASKED_SECONDS))), error.reason)
 
     async def _recover_often(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

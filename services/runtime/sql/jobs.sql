@@ -39,6 +39,12 @@ FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
 FOR SHARE OF job FOR NO KEY UPDATE OF item
 
+-- name: note_trouble
+-- Seconds since the first of the failures that led to another try; waiting is no trouble.
+UPDATE job_items SET trouble_time = CASE WHEN $2::boolean THEN NULL ELSE coalesce(trouble_time, now()) END
+WHERE id = $1
+RETURNING coalesce(extract(epoch FROM now() - trouble_time), 0)::float8
+
 -- name: end_item
 -- Ends an item, counts it, and says how many items were open when it began to.
 WITH ended AS (
@@ -90,7 +96,7 @@ RETURNING id
 UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
 
 -- name: reopen_failed_items
-UPDATE job_items SET state = 'pending', failure = NULL, update_time = now()
+UPDATE job_items SET state = 'pending', failure = NULL, trouble_time = NULL, update_time = now()
 WHERE job_id = $1 AND state = 'failed'
 RETURNING id, kind
 
@@ -99,12 +105,21 @@ UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL
 WHERE id = $1 AND state = 'failed'
 RETURNING id
 
+-- name: may_recover
+-- One worker of a room at a time looks for what was lost.
+SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.recover'))
+
+-- name: forget_deliveries
+-- PgQueuer writes a row at every step of a delivery and keeps it for ever.
+DELETE FROM pgqueuer_log WHERE aggregated AND created < now() - interval '1 day'
+
 -- name: lost_items
 -- Open items that PgQueuer no longer holds: their worker vanished between two writes.
 SELECT item.id, item.kind
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
-  AND NOT EXISTS (SELECT 1 FROM pgqueuer WHERE pgqueuer.dedupe_key = item.id::text)
+  AND NOT EXISTS (SELECT 1 FROM pgqueuer
+                  WHERE dedupe_key = item.id::text AND status IN ('queued', 'picked'))
 ORDER BY item.id
 LIMIT 1000
 

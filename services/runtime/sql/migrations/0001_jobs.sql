@@ -51,6 +51,7 @@ CREATE TABLE job_items (
     state       job_item_state NOT NULL DEFAULT 'pending',
     attempts    integer        NOT NULL DEFAULT 0,
     failure     jsonb,
+    trouble_time timestamptz, -- since when it fails and is tried again
     update_time timestamptz    NOT NULL DEFAULT now(),
     UNIQUE (job_id, kind, key),
     CHECK ((failure IS NOT NULL) = (state = 'failed'))
