@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from services.runtime.errors import InvalidArgument, NotFound, Unavailable
+from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +32,7 @@ READ_SECONDS = 60
 THREADS = 8
 URL_LIFE = timedelta(hours=1)
 BLOCK = 1 << 20
+DELETED_AT_ONCE = 1000
 MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject"})
 
 
@@ -147,14 +149,15 @@ class Storage:
 
     async def link_to_get(self, key: str, name: str = "") -> Link:
         """A link under which the object can be read; a browser saves it as `name`."""
-        headers = {"response-content-disposition": f'attachment; filename="{name}"'} if name.isascii() else {}
+        # As RFC 6266 has it, for names in any language.
+        disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         expire_time = datetime.now(UTC) + URL_LIFE
         url = await self._run(
             self._client.presigned_get_object,
             self._bucket,
             key,
             expires=URL_LIFE,
-            response_headers=dict(headers) if name else None,
+            response_headers={"response-content-disposition": disposition} if name else None,
         )
         return Link(url, expire_time)
 
@@ -184,10 +187,22 @@ class Storage:
                 f"the S3 server refused: {error.code}; check SISHU_S3_ACCESS_KEY, SISHU_S3_SECRET_KEY and "
                 "the bucket",
             ) from error
-        except (urllib3.exceptions.HTTPError, InvalidResponseError, ServerError, OSError) as error:
+        except (
+            urllib3.exceptions.HTTPError,
+            InvalidResponseError,
+            ServerError,
+            ConnectionError,
+            TimeoutError,
+        ) as error:
             raise Unavailable(
                 "STORAGE_UNAVAILABLE",
                 "the S3 server cannot be reached now; check that it runs and that SISHU_S3_URL is right",
+            ) from error
+        except OSError as error:
+            raise FailedPrecondition(
+                "DISK_UNUSABLE",
+                f"{error.filename or 'a local file'}: {error.strerror}; see that this machine's disk has "
+                "room and the folder is ours",
             ) from error
 
     def _ensure_bucket(self) -> None:
@@ -225,15 +240,13 @@ class Storage:
     def _delete_prefix(self, prefix: str) -> int:
         count = 0
         found = self._client.list_objects(self._bucket, prefix, recursive=True)
-
-        def doomed() -> list[DeleteObject]:
-            nonlocal count
-            names = [DeleteObject(item.object_name) for item in found if item.object_name]
-            count = len(names)
-            return names
-
-        for error in self._client.remove_objects(self._bucket, doomed()):
-            raise Unavailable("STORAGE_REFUSED", f"the S3 server did not delete {error.name}: {error.code}")
+        names = (DeleteObject(item.object_name) for item in found if item.object_name)
+        while some := list(itertools.islice(names, DELETED_AT_ONCE)):
+            for error in self._client.remove_objects(self._bucket, some):
+                raise Unavailable(
+                    "STORAGE_REFUSED", f"the S3 server did not delete {error.name}: {error.code}"
+                )
+            count += len(some)
         return count
 
 
