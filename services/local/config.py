@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.runtime.auth import read_token
@@ -76,6 +76,10 @@ def read_launch(home: Path, environ: Mapping[str, str], rooms: Mapping[str, Sequ
             "SISHU_S3_URL is set: set SISHU_S3_ACCESS_KEY and SISHU_S3_SECRET_KEY as well",
             "SISHU_S3_ACCESS_KEY",
         )
+    # The rooms run in the state directory, where a relative path would mean another file.
+    config = replace(
+        config, token_file=whole(config.token_file), secret_key_file=whole(config.secret_key_file)
+    )
     read_token(config.token_file, config.host)
     commands = rooms or {room: (sys.executable, "-P", "-m", f"services.{room}") for room in ROOMS}
     return Launch(
@@ -85,6 +89,11 @@ def read_launch(home: Path, environ: Mapping[str, str], rooms: Mapping[str, Sequ
         rooms={name: tuple(argv) for name, argv in commands.items()},
         ports=fixed_ports(environ, commands),
     )
+
+
+def whole(path: Path | None) -> Path | None:
+    """A path from the root; nothing for nothing."""
+    return path and path.absolute()
 
 
 def port_variables(room: str) -> dict[str, str]:

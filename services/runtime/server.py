@@ -25,8 +25,6 @@ from services.runtime.interceptors import (
 from services.runtime.metrics import RuntimeMetrics
 
 DRAIN_SECONDS = 10.0
-PROBE_SECONDS = 0.2
-"""How long health says NOT_SERVING before calls in progress get their last seconds."""
 
 OPTIONS = [
     ("grpc.max_receive_message_length", 4 * 2**20),

@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from services.runtime.errors import Unavailable
+
 REQUEST_SECONDS = 10.0
 
 
@@ -35,10 +37,20 @@ class SidePort:
         )
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port."""
+        """Listen; return the port.
+
+        Raises:
+            Unavailable: the address is taken or not ours.
+        """
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise Unavailable(
+                "ADDRESS_UNAVAILABLE", f"cannot listen on {host}:{port}; another process may hold the port"
+            ) from error
         chosen: int = self._runner.addresses[0][1]
         return chosen
 
