@@ -3,6 +3,7 @@
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
+for name in ${!SISHU_@}; do unset "$name"; done
 export SISHU_HOME="$PWD/out/demo-home"
 sishu="$PWD/.venv/bin/sishu"
 

@@ -27,12 +27,13 @@ def acquire(home: Path) -> int:
             os.close(number)
             raise FailedPrecondition("STACK_RUNNING", f"a supervisor of {home} is running already")
         time.sleep(0.05)
+    # Whom the file names is dead, and its process id may be another's by now.
+    os.ftruncate(number, 0)
     return number
 
 
 def write_holder(number: int) -> None:
     """Write this process's id into the lock file."""
-    os.ftruncate(number, 0)
     os.pwrite(number, f"{os.getpid()}\n".encode(), 0)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from services.local.logs import LogPipe, RotatingLog
+from services.runtime.errors import FailedPrecondition
 
 LAUNCH = Path(__file__).with_name("launch.py")
 MARK = "SISHU_STACK"
@@ -100,16 +101,24 @@ async def stop(process: asyncio.subprocess.Process, steps: Steps) -> None:
 def sweep(home: Path, data: Path) -> list[int]:
     """End whatever an earlier stack of this state directory left behind; return the process ids.
 
-    Postgres overwrites its environment, so its processes are known by their working directory, `data`.
+    Postgres overwrites its environment, so its processes are known by name and working directory, `data`.
+
+    Raises:
+        FailedPrecondition: one does not end.
     """
     left = leftovers(home, data)
     for process in left:
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGQUIT if is_in(process, data) else signal.SIGKILL)
+            process.send_signal(signal.SIGQUIT if is_postgres(process, data) else signal.SIGKILL)
     for process in wait_gone(left, SWEEP_SECONDS):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    wait_gone(left, SWEEP_SECONDS)
+    alive = wait_gone(left, SWEEP_SECONDS)
+    if alive:
+        raise FailedPrecondition(
+            "LEFTOVERS_ALIVE",
+            f"processes {[one.pid for one in alive]} of an earlier stack of {home} do not end: end them",
+        )
     return [process.pid for process in left]
 
 
@@ -134,7 +143,7 @@ def leftovers(home: Path, data: Path) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter()
-        if process.pid != os.getpid() and (is_marked(process, home) or is_in(process, data))
+        if process.pid != os.getpid() and (is_marked(process, home) or is_postgres(process, data))
     ]
 
 
@@ -146,10 +155,10 @@ def is_marked(process: psutil.Process, home: Path) -> bool:
         return False
 
 
-def is_in(process: psutil.Process, folder: Path) -> bool:
-    """Whether a process has its working directory there."""
+def is_postgres(process: psutil.Process, data: Path) -> bool:
+    """Whether a process is of the Postgres server of a data folder; a shell may stand in it as well."""
     try:
-        return process.cwd() == str(folder)
+        return process.name() == "postgres" and process.cwd() == str(data)
     except (psutil.Error, OSError):
         return False
 

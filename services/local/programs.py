@@ -63,6 +63,7 @@ def make_plan(launch: Launch, before: StackState | None) -> Plan:
         "SISHU_S3_BUCKET": launch.config.s3_bucket,
         "SISHU_SECRET_KEY_FILE": str(launch.config.secret_key_file or ensure_key_file(launch.home)),
         "SISHU_ENGINE_PYTHON": launch.config.engine_python,
+        **({"SISHU_TOKEN_FILE": str(launch.config.token_file)} if launch.config.token_file else {}),
         **database.environment,
         **storage.environment,
         **room_variables(launch, ports.numbers),

@@ -147,21 +147,32 @@ def prepare_home(home: Path) -> Path:
     """Make the state directory, private to its owner; return its full path.
 
     Raises:
-        FailedPrecondition: the path is a file or a folder that others share.
+        FailedPrecondition: the path is a file, or a folder that others use as well.
     """
     home = home.expanduser().resolve()
     if home.exists() and not home.is_dir():
         raise FailedPrecondition("HOME_UNUSABLE", f"{home} is a file; choose a folder with SISHU_HOME")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(home.stat().st_mode)
-    if home == home.parent or mode & stat.S_ISVTX:
-        raise FailedPrecondition(
-            "HOME_UNUSABLE", f"{home} is shared by all users; choose a folder of your own with SISHU_HOME"
-        )
-    if mode != 0o700:
-        home.chmod(0o700)
+    if stat.S_IMODE(home.stat().st_mode) & 0o077:
+        close_to_others(home)
     (home / "logs").mkdir(mode=0o700, exist_ok=True)
     return home
+
+
+def close_to_others(home: Path) -> None:
+    """Make a state directory private.
+
+    Raises:
+        FailedPrecondition: it was something else before, and may be other people's too.
+    """
+    ours = lock.lock_file(home).exists() or {path.name for path in home.iterdir()} <= {"logs"}
+    if not ours or home.stat().st_mode & stat.S_ISVTX:
+        raise FailedPrecondition(
+            "HOME_UNUSABLE",
+            f"{home} is open to other users and holds other files; choose a new folder with SISHU_HOME, or "
+            f"`chmod 700` it if it is for Sishu alone",
+        )
+    home.chmod(0o700)
 
 
 def spawn_supervisor(

@@ -91,9 +91,14 @@ def test_a_sweep_ends_what_bears_the_mark_or_sits_in_the_data_and_nothing_else(t
     data = tmp_path / "postgres"
     data.mkdir()
     sleep = [sys.executable, "-S", "-c", SLEEP]
+    # The system names a process after the file that was started.
+    server = tmp_path / "postgres.bin" / "postgres"
+    server.parent.mkdir()
+    server.symlink_to(sys.executable)
     with (
         subprocess.Popen(sleep, env={MARK: str(tmp_path)}) as marked,
-        subprocess.Popen(sleep, cwd=data) as inside,
+        subprocess.Popen([server, *sleep[1:]], cwd=data) as inside,
+        subprocess.Popen(sleep, cwd=data) as visitor,
         subprocess.Popen(sleep, env={MARK: str(tmp_path / "other")}) as other,
     ):
         try:
@@ -104,7 +109,8 @@ def test_a_sweep_ends_what_bears_the_mark_or_sits_in_the_data_and_nothing_else(t
             assert marked.wait(5) == -signal.SIGKILL
             assert inside.wait(5) == -signal.SIGQUIT
             assert other.poll() is None
+            assert visitor.poll() is None
         finally:
-            for process in (marked, inside, other):
+            for process in (marked, inside, visitor, other):
                 process.kill()
     assert sweep(tmp_path, data) == []

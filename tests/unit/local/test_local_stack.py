@@ -68,9 +68,15 @@ def test_a_home_that_is_a_file_or_shared_is_refused(tmp_path: Path) -> None:
         up(tmp_path / "file", environ={})
     shared = tmp_path / "shared"
     shared.mkdir()
-    shared.chmod(0o1777)
-    with pytest.raises(FailedPrecondition, match="shared by all users"):
-        up(shared, environ={})
+    for mode, name in ((0o1777, ""), (0o755, "somebody's.txt")):
+        if name:
+            (shared / name).touch()
+        shared.chmod(mode)
+        with pytest.raises(FailedPrecondition, match="open to other users"):
+            up(shared, environ={})
+        assert stat.S_IMODE(shared.stat().st_mode) == mode
+    shared.chmod(0o700)
+    assert prepare_home(shared) == shared.resolve()
 
 
 def test_what_the_file_system_refuses_is_a_clear_error(

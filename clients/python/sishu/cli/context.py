@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from services.local import stack
 from services.runtime.auth import read_token
-from services.runtime.config import ROOMS
+from services.runtime.config import ROOMS, to_path
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 30.0
+"""A room that died is started again within this time."""
+
 
 class Interrupted(Exception):
     """The person pressed Ctrl-C; the command line library would end with words of its own."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into our own way to end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
 
 
 @dataclass
@@ -57,8 +69,8 @@ async def connected() -> AsyncIterator[Client]:
     found = environment()
     addresses = {room: found[f"SISHU_{room.upper()}_ADDRESS"] for room in ROOMS}
     token_file = found.get("SISHU_TOKEN_FILE")
-    token = read_token(Path(token_file), "127.0.0.1") if token_file else ""
-    async with Client(addresses, token) as client:
+    token = read_token(to_path(token_file), "127.0.0.1") if token_file else ""
+    async with Client(addresses, token, patience=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -69,7 +81,5 @@ def with_client(work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
         async with connected() as client:
             return await work(client)
 
-    try:
+    with interruptible():
         return asyncio.run(run())
-    except KeyboardInterrupt:
-        raise Interrupted from None

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from services.local import stack
 from services.local.state import ComponentState, StackState
-from sishu.cli.context import SETTINGS
+from sishu.cli.context import SETTINGS, interruptible
 from sishu.cli.output import CONSOLE, ERRORS
 from sishu.cli.texts import say
 
@@ -48,13 +48,15 @@ def logs(
 @app.command(help=say("down"))
 def down() -> None:
     """Stop the stack."""
-    stack.down(SETTINGS.home)
+    with interruptible():
+        stack.down(SETTINGS.home)
     CONSOLE.print(say("stopped"))
 
 
 def ensure_up() -> StackState:
     """Start the stack unless it runs; a line for every component that becomes healthy."""
-    return stack.up(SETTINGS.home, environ=os.environ, progress=report)
+    with interruptible():
+        return stack.up(SETTINGS.home, environ=os.environ, progress=report)
 
 
 def report(component: ComponentState) -> None:

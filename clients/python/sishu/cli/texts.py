@@ -80,14 +80,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),
+    "import": ("Make examples of the answers of a generation.", "用一次生成的答案制作样例。"),
+    "export_model": ("Download the files of a trained model.", "下载训练所得模型的文件。"),
+    "wait": ("Wait until a job has ended.", "等待作业结束。"),
     "option_wait": ("Wait until it has ended.", "等待其结束。"),
     "starting": ("starting the stack …", "正在启动服务 …"),
     "stopped": ("stopped", "已停止"),
     "not_running": ("the stack is not running; start it with `sishu up`", "服务未运行；请用 `sishu up` 启动"),
     "failed": ("error", "错误"),
     "interrupted": (
-        "stopped; give the same command again to go on",
-        "已中断；再次执行同一命令即可继续",
+        "stopped. What the services have begun goes on (`sishu job cancel ID` or `sishu down` stops it); "
+        "give the same command again to go on with it",
+        "已中断。服务中已开始的作业仍在继续（可用 `sishu job cancel ID` 或 `sishu down` 停止）；"
+        "再次执行同一命令即可继续",
     ),
     "deleted": ("deleted", "已删除"),
     "stage_upload": ("upload", "上传"),
