@@ -3,13 +3,14 @@
     async with Client(addresses) as sishu:
         answer = await sishu.projects.ListProjects(project_service_pb2.ListProjectsRequest())
 
-Every call has a deadline, carries token and request id, is retried while the room is away, and raises
+Every call has a deadline, carries token and request id, is repeated while no room answers, and raises
 `ApiError` when it fails.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cached_property
@@ -22,7 +23,7 @@ from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
 from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
-from sishu.errors import api_error
+from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
@@ -56,20 +57,18 @@ if TYPE_CHECKING:
 CALL_SECONDS = 60.0
 STREAM_SECONDS = 24 * 3600.0
 
-SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
+PATIENCE_SECONDS = 3.0
+"""How long a room that does not answer is asked again."""
+PAUSE_SECONDS = 0.25
+
+CHANNEL_OPTIONS = [
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.max_receive_message_length", 16 * 2**20),
+    # A room that starts again is back within seconds; the library would wait for minutes at last.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 
 
 class Client:
@@ -79,12 +78,20 @@ class Client:
         addresses: `host:port` of every room, by its name.
         token: bearer token, where the rooms demand one.
         seconds: deadline of a unary call that sets none itself.
+        patience: seconds for which a room that does not answer is asked again.
     """
 
-    def __init__(self, addresses: Mapping[str, str], token: str = "", seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        token: str = "",
+        seconds: float = CALL_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._addresses = dict(addresses)
         self._token = token
         self._seconds = seconds
+        self._patience = patience
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> Self:
@@ -107,14 +114,10 @@ class Client:
             address = self._addresses[room]
             self._channels[room] = grpc.aio.insecure_channel(
                 address,
-                options=[
-                    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
-                    ("grpc.keepalive_time_ms", 60_000),
-                    ("grpc.max_receive_message_length", 16 * 2**20),
-                ],
+                options=CHANNEL_OPTIONS,
                 interceptors=[
-                    UnaryCalls(address, self._token, self._seconds),
-                    StreamCalls(address, self._token),
+                    UnaryCalls(address, self._token, self._seconds, self._patience),
+                    StreamCalls(address, self._token, self._patience),
                 ],
             )
         return self._channels[room]
@@ -208,13 +211,37 @@ def dressed(details: grpc.aio.ClientCallDetails, token: str, seconds: float) -> 
     )
 
 
-class UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
-    """Dresses unary calls, and turns their failures into `ApiError`."""
+def repeatable(request: Any) -> Any:
+    """A request that may be sent again: its request id, where it has one, is filled in."""
+    if "request_id" not in request.DESCRIPTOR.fields_by_name or request.request_id:
+        return request
+    again = type(request)()
+    again.CopyFrom(request)
+    again.request_id = str(uuid.uuid4())
+    return again
 
-    def __init__(self, address: str, token: str, seconds: float) -> None:
+
+class Patience:
+    """Decides whether a room that did not answer is asked again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    async def bear(self, error: ApiError) -> None:
+        """Pause before the next try; raise the error when there is none."""
+        if error.reason != UNREACHABLE or time.monotonic() > self._end:
+            raise error from None
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+class UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
+    """Dresses unary calls, repeats those that no room answered, and turns failures into `ApiError`."""
+
+    def __init__(self, address: str, token: str, seconds: float, patience: float) -> None:
         self._address = address
         self._token = token
         self._seconds = seconds
+        self._patience = patience
 
     async def intercept_unary_unary(  # noqa: D102  # the library's interface
         self,
@@ -222,19 +249,23 @@ class UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request: Any,
     ) -> Any:
-        try:
-            call = await continuation(dressed(client_call_details, self._token, self._seconds), request)
-            return await call
-        except grpc.aio.AioRpcError as error:
-            raise api_error(error, self._address) from None
+        details = dressed(client_call_details, self._token, self._seconds)
+        request, patience = repeatable(request), Patience(self._patience)
+        while True:
+            try:
+                call = await continuation(details, request)
+                return await call
+            except grpc.aio.AioRpcError as error:
+                await patience.bear(api_error(error, self._address))
 
 
 class StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
-    """Dresses server-streamed calls, and turns their failures into `ApiError`."""
+    """Dresses server-streamed calls, repeats those that no room began to answer, turns failures as above."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, patience: float) -> None:
         self._address = address
         self._token = token
+        self._patience = patience
 
     async def intercept_unary_stream(  # noqa: D102  # the library's interface
         self,
@@ -242,14 +273,22 @@ class StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request: Any,
     ) -> Any:
-        call = await continuation(dressed(client_call_details, self._token, STREAM_SECONDS), request)
-        return self._responses(call)
+        details = dressed(client_call_details, self._token, STREAM_SECONDS)
+        return self._responses(lambda: continuation(details, request))
 
-    async def _responses(self, call: Any) -> AsyncIterator[Any]:
-        try:
-            async for response in call:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise api_error(error, self._address) from None
-        finally:
-            call.cancel()
+    async def _responses(self, start: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+        patience = Patience(self._patience)
+        while True:
+            call = await start()
+            try:
+                async for response in call:
+                    # What has begun is not begun again: the caller has seen a part of it.
+                    patience = Patience(0)
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                failure = api_error(error, self._address)
+            else:
+                return
+            finally:
+                call.cancel()
+            await patience.bear(failure)

@@ -8,6 +8,9 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+UNREACHABLE = "SERVICE_UNREACHABLE"
+"""Reason of a call that no service answered: it does not run, or starts again this moment."""
+
 
 class ApiError(Exception):
     """A failed rpc, with the reason and the field that the server named.
@@ -44,7 +47,5 @@ def api_error(error: grpc.aio.AioRpcError, address: str) -> ApiError:
             detail.Unpack(request)
             field = request.field_violations[0].field if request.field_violations else ""
     if not info.reason and code == "UNAVAILABLE":
-        return ApiError(
-            code, "SERVICE_UNREACHABLE", f"nothing answers at {address}; is it running? ({message})"
-        )
+        return ApiError(code, UNREACHABLE, f"nothing answers at {address}; is it running? ({message})")
     return ApiError(code, info.reason or code, message, field, info.metadata)

@@ -7,24 +7,24 @@ from sishu.errors import ApiError
 from sishu.inference.v1.deployment_pb2 import DEPLOYMENT_STATE_FAILED, Deployment
 from sishu.inference.v1.deployment_service_pb2 import (
     CreateDeploymentRequest,
-    DeleteDeploymentRequest,
     WatchDeploymentRequest,
 )
+from sishu.learn.watching import watched
 
 
 async def deploy(client: Client, project_id: str, model_id: str) -> Deployment:
-    """The deployment of a model, loaded.
+    """The deployment of a model, loaded; one that failed before is tried again.
 
     Raises:
-        ApiError: the model cannot be loaded. The deployment is deleted, so that the next call tries again.
+        ApiError: the model cannot be loaded.
     """
     wanted = Deployment(project_id=project_id, model_id=model_id)
     request = CreateDeploymentRequest(deployment=wanted)
     deployment = (await client.deployments.CreateDeployment(request)).deployment
-    async for sight in client.deployments.WatchDeployment(WatchDeploymentRequest(id=deployment.id)):
+    watch = WatchDeploymentRequest(id=deployment.id)
+    async for sight in watched(lambda: client.deployments.WatchDeployment(watch)):
         deployment = sight.deployment
     if deployment.state == DEPLOYMENT_STATE_FAILED:
-        await client.deployments.DeleteDeployment(DeleteDeploymentRequest(id=deployment.id))
         failure = deployment.failure
         raise ApiError(failure.code, failure.reason, failure.message)
     return deployment

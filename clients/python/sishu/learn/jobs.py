@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import (
@@ -14,9 +15,13 @@ from sishu.common.v1.job_pb2 import (
     JobFailure,
 )
 from sishu.common.v1.job_service_pb2 import ListJobFailuresRequest, RetryJobRequest, WatchJobRequest
+from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
 from sishu.errors import ApiError
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.document_service_pb2 import ParseDocumentsRequest
+from sishu.learn.watching import watched
+
+T = TypeVar("T")
 
 ENDED = (JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED)
 
@@ -28,19 +33,42 @@ def request_id(*parts: object) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "sishu-learn:" + "\x1f".join(map(str, parts))))
 
 
-async def wait(client: Client, room: str, job: Job, watch: Watcher = lambda job: None) -> Job:
-    """Wait for a job; one that had failed before is first tried again.
+async def begun(start: Callable[[str], Awaitable[T]], job_of: Callable[[T], Job], *parts: object) -> T:
+    """Start what these parts name, or find it again; what was cancelled since is started anew.
+
+    Args:
+        start: sends the request with a request id.
+        job_of: the job of what came back.
+        parts: the inputs.
+    """
+    while True:
+        found = await start(request_id(*parts))
+        job = job_of(found)
+        if job.state != JOB_STATE_CANCELLED:
+            return found
+        parts = (*parts, job.id)
+
+
+async def wait(
+    client: Client,
+    room: str,
+    job: Job,
+    watch: Watcher = lambda job: None,
+    again: Callable[[Job], bool] = lambda job: True,
+) -> Job:
+    """Wait for a job; one that had failed before is first tried again, unless that is good enough.
 
     Returns the ended job, succeeded or failed.
 
     Raises:
         ApiError: the job was cancelled.
     """
-    if job.state == JOB_STATE_FAILED:
+    if job.state == JOB_STATE_FAILED and again(job):
         job = (await client.jobs(room).RetryJob(RetryJobRequest(id=job.id))).job
     watch(job)
     if job.state not in ENDED:
-        async for sight in client.jobs(room).WatchJob(WatchJobRequest(id=job.id)):
+        request = WatchJobRequest(id=job.id)
+        async for sight in watched(lambda: client.jobs(room).WatchJob(request)):
             job = sight.job
             watch(job)
     if job.state == JOB_STATE_CANCELLED:
@@ -77,6 +105,12 @@ def job_error(job: Job, failures: Sequence[JobFailure]) -> ApiError:
     return ApiError(first.code, first.reason, "; ".join(messages[:5]) + more)
 
 
+async def start_import(client: Client, project_id: str, generation_id: str, request_id: str = "") -> Job:
+    """The job that makes examples of the answers of a generation."""
+    request = ImportExamplesRequest(project_id=project_id, generation_id=generation_id, request_id=request_id)
+    return (await client.examples.ImportExamples(request)).job
+
+
 async def parse_documents(
     client: Client, project_id: str, documents: Sequence[Document], watch: Watcher = lambda job: None
 ) -> None:
@@ -86,10 +120,11 @@ async def parse_documents(
         ApiError: one of them cannot be read; the others are parsed all the same.
     """
     versions = [f"{one.id}:{one.version}" for one in documents]
-    request = ParseDocumentsRequest(
-        project_id=project_id,
-        document_ids=[one.id for one in documents],
-        request_id=request_id(project_id, "parse", *versions),
-    )
-    job = (await client.documents.ParseDocuments(request)).job
+    request = ParseDocumentsRequest(project_id=project_id, document_ids=[one.id for one in documents])
+
+    async def start(request_id: str) -> Job:
+        request.request_id = request_id
+        return (await client.documents.ParseDocuments(request)).job
+
+    job = await begun(start, lambda job: job, project_id, "parse", *versions)
     await wait_for_success(client, "ingest", job, watch)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sishu.client import Client
-from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, Job
+from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, JOB_STATE_SUCCEEDED, Job
 from sishu.common.v1.job_service_pb2 import GetJobRequest, RetryJobRequest
 from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
-from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
 from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Generation
 from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
@@ -26,16 +25,18 @@ from sishu.ingest.v1.project_pb2 import Project
 from sishu.learn.deployments import deploy
 from sishu.learn.files import upload_files
 from sishu.learn.jobs import (
+    begun,
     failures_of,
     job_error,
     parse_documents,
-    request_id,
+    start_import,
     wait,
     wait_for_success,
 )
 from sishu.learn.options import LearnOptions
 from sishu.learn.progress import ProgressDisplay, Stage, show_training, watching
 from sishu.learn.resources import base_model, project_named, provider_named
+from sishu.learn.watching import watched
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.training_run_pb2 import TRAINING_RUN_STATE_SUCCEEDED, TrainingRun
 from sishu.trainer.v1.training_service_pb2 import (
@@ -123,19 +124,16 @@ class Pipeline:
         async with self._display.stage(self._words("stage_generate")) as stage:
             wanted = self._options.generation()
             wanted.document_ids.extend(one.id for one in documents)
+            generation = Generation(project_id=project.id, provider_id=provider.id, options=wanted)
+
+            async def start(request_id: str) -> Generation:
+                request = CreateGenerationRequest(generation=generation, request_id=request_id)
+                return (await self._client.generations.CreateGeneration(request)).generation
+
             versions = [f"{one.id}:{one.version}" for one in documents]
-            request = CreateGenerationRequest(
-                generation=Generation(project_id=project.id, provider_id=provider.id, options=wanted),
-                request_id=request_id(
-                    project.id,
-                    "generate",
-                    provider.id,
-                    wanted.SerializeToString(deterministic=True),
-                    *versions,
-                ),
-            )
-            generation = (await self._client.generations.CreateGeneration(request)).generation
-            job = await wait(self._client, "generation", generation.job, watching(stage))
+            inputs = (project.id, "generate", provider.id, wanted.SerializeToString(deterministic=True))
+            generation = await begun(start, lambda one: one.job, *inputs, *versions)
+            job = await wait(self._client, "generation", generation.job, watching(stage), failed_widely)
             answer = await self._client.generations.GetGeneration(GetGenerationRequest(id=generation.id))
             await self._check_generation(answer.generation, job)
             return answer.generation
@@ -143,7 +141,7 @@ class Pipeline:
     async def _check_generation(self, generation: Generation, job: Job) -> None:
         """Go on with a generation that failed here and there; stop at one that failed as a whole."""
         failures = await failures_of(self._client, "generation", job) if job.state == JOB_STATE_FAILED else []
-        if failures and job.counts.failed > MOST_FAILED_SHARE * job.counts.total:
+        if failures and failed_widely(job):
             raise job_error(job, failures)
         if generation.stats.answered == 0:
             raise ApiError(
@@ -156,21 +154,24 @@ class Pipeline:
     async def _dataset(self, project: Project, generation: Generation) -> DatasetVersion:
         state = (project.id, generation.id, generation.stats.answered)
         async with self._display.stage(self._words("stage_import")) as stage:
-            request = ImportExamplesRequest(
-                project_id=project.id,
-                generation_id=generation.id,
-                request_id=request_id("import", *state),
+            job = await begun(
+                lambda request_id: start_import(self._client, project.id, generation.id, request_id),
+                lambda job: job,
+                "import",
+                *state,
             )
-            job = (await self._client.examples.ImportExamples(request)).job
             await wait_for_success(self._client, "dataset", job, watching(stage))
         async with self._display.stage(self._words("stage_dataset")) as stage:
             wanted = self._options.dataset()
             wanted.generation_ids.append(generation.id)
-            create = CreateDatasetVersionRequest(
-                dataset_version=DatasetVersion(project_id=project.id, options=wanted),
-                request_id=request_id("version", *state, wanted.SerializeToString(deterministic=True)),
-            )
-            version = (await self._client.datasets.CreateDatasetVersion(create)).dataset_version
+            version = DatasetVersion(project_id=project.id, options=wanted)
+
+            async def start(request_id: str) -> DatasetVersion:
+                request = CreateDatasetVersionRequest(dataset_version=version, request_id=request_id)
+                return (await self._client.datasets.CreateDatasetVersion(request)).dataset_version
+
+            options = wanted.SerializeToString(deterministic=True)
+            version = await begun(start, lambda one: one.job, "version", *state, options)
             await wait_for_success(self._client, "dataset", version.job, watching(stage))
             request_again = GetDatasetVersionRequest(id=version.id)
             return (await self._client.datasets.GetDatasetVersion(request_again)).dataset_version
@@ -178,19 +179,20 @@ class Pipeline:
     async def _train(self, project: Project, version: DatasetVersion, model: Model) -> TrainingRun:
         async with self._display.stage(self._words("stage_train")) as stage:
             config = self._options.training()
-            request = CreateTrainingRunRequest(
-                training_run=TrainingRun(
-                    project_id=project.id,
-                    name=f"{self._options.name[:60]}-{version.number}",
-                    dataset_version_id=version.id,
-                    base_model_id=model.id,
-                    config=config,
-                ),
-                request_id=request_id(
-                    "train", version.id, model.id, config.SerializeToString(deterministic=True)
-                ),
+            run = TrainingRun(
+                project_id=project.id,
+                name=f"{self._options.name[:60]}-{version.number}",
+                dataset_version_id=version.id,
+                base_model_id=model.id,
+                config=config,
             )
-            run = (await self._client.training.CreateTrainingRun(request)).training_run
+
+            async def start(request_id: str) -> TrainingRun:
+                request = CreateTrainingRunRequest(training_run=run, request_id=request_id)
+                return (await self._client.training.CreateTrainingRun(request)).training_run
+
+            inputs = ("train", version.id, model.id, config.SerializeToString(deterministic=True))
+            run = await begun(start, lambda one: one.job, *inputs)
             if run.state != TRAINING_RUN_STATE_SUCCEEDED:
                 await self._watch_training(run, stage)
             return (await self._client.training.GetTrainingRun(GetTrainingRunRequest(id=run.id))).training_run
@@ -198,7 +200,8 @@ class Pipeline:
     async def _watch_training(self, run: TrainingRun, stage: Stage) -> None:
         if run.job.state == JOB_STATE_FAILED:
             await self._client.jobs("trainer").RetryJob(RetryJobRequest(id=run.job.id))
-        async for sight in self._client.training.WatchTrainingRun(WatchTrainingRunRequest(id=run.id)):
+        watch = WatchTrainingRunRequest(id=run.id)
+        async for sight in watched(lambda: self._client.training.WatchTrainingRun(watch)):
             show_training(stage, sight.training_run)
         job = (await self._client.jobs("trainer").GetJob(GetJobRequest(id=run.job.id))).job
         if job.state == JOB_STATE_FAILED:
@@ -212,14 +215,34 @@ class Pipeline:
             base = await deploy(self._client, project.id, model.id)
             tuned = await deploy(self._client, project.id, run.model_id)
         async with self._display.stage(self._words("stage_exam")) as stage:
-            arms = [
-                ExamArm(name="base", deployment_id=base.id),
-                ExamArm(name="tuned", deployment_id=tuned.id),
-            ]
-            request = CreateExamRequest(
-                exam=Exam(project_id=project.id, dataset_version_id=version.id, arms=arms),
-                request_id=request_id("exam", version.id, base.id, tuned.id),
+            exam = Exam(
+                project_id=project.id,
+                dataset_version_id=version.id,
+                arms=[
+                    ExamArm(name="base", deployment_id=base.id),
+                    ExamArm(name="tuned", deployment_id=tuned.id),
+                ],
             )
-            exam = (await self._client.exams.CreateExam(request)).exam
+
+            async def start(request_id: str) -> Exam:
+                request = CreateExamRequest(exam=exam, request_id=request_id)
+                return (await self._client.exams.CreateExam(request)).exam
+
+            # The models, not what they are loaded as: an exam that was held stays held.
+            inputs = ("exam", version.id, model.id, run.model_id)
+            found = await begun(start, lambda one: one.job, *inputs)
+            if found.job.state != JOB_STATE_SUCCEEDED and deployments_of(found) != deployments_of(exam):
+                found = await begun(start, lambda one: one.job, *inputs, *deployments_of(exam))
+            exam = found
             await wait_for_success(self._client, "inference", exam.job, watching(stage))
             return (await self._client.exams.GetExam(GetExamRequest(id=exam.id))).exam
+
+
+def failed_widely(job: Job) -> bool:
+    """Whether so much of a generation failed that it is not gone on with."""
+    return job.counts.failed > MOST_FAILED_SHARE * job.counts.total
+
+
+def deployments_of(exam: Exam) -> list[str]:
+    """The deployments that answer in an exam."""
+    return [arm.deployment_id for arm in exam.arms]

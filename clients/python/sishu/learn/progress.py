@@ -86,7 +86,7 @@ class ProgressDisplay:
                 await asyncio.sleep(0.1)
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def watching(stage: Stage) -> Callable[[Job], None]:

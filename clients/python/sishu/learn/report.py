@@ -44,9 +44,10 @@ async def write_report(client: Client, learned: Learned, options: LearnOptions) 
     )
     adapter = await download_model(client, learned.training_run.model_id, out / "adapter")
     json_path, html_path = out / "report.json", out / "report.html"
-    values = report_values(learned, gathered, [*dataset, *adapter, html_path], out)
-    write_whole(json_path, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+    values = report_values(learned, gathered, [*dataset, *adapter], out)
     write_whole(html_path, render(values, gathered, options.language))
+    values["artifacts"][html_path.name] = html_path.stat().st_size
+    write_whole(json_path, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
     return Report(html_path, json_path, summary(values, WORDS[options.language]))
 
 
@@ -92,9 +93,7 @@ def report_values(learned: Learned, gathered: Gathered, files: Sequence[Path], o
         "exam_table": [asdict(row) for row in gathered.exam_rows],
         "loss": [{"step": one.step, "loss": round(one.loss, 4)} for one in gathered.steps],
         "lineage": lineage(learned),
-        "artifacts": {
-            file.relative_to(out).as_posix(): file.stat().st_size for file in files if file.exists()
-        },
+        "artifacts": {file.relative_to(out).as_posix(): file.stat().st_size for file in files},
     }
 
 

@@ -74,13 +74,17 @@ async def provider_named(
     else:
         writer = await base_model(client, project, BUILTIN, watch)
         wanted.deployment_id = (await deploy(client, project.id, writer.id)).id
-        wanted.name = f"builtin-{wanted.deployment_id[-8:]}"
+        # By the model: what it writes is the same wherever it is loaded.
+        wanted.name = f"builtin-{writer.id[-8:]}"
     request = ListProvidersRequest(project_id=project.id, name=wanted.name)
     found = (await client.providers.ListProviders(request)).providers
     if not found:
         return (await client.providers.CreateProvider(CreateProviderRequest(provider=wanted))).provider
-    if not wanted.api_key:
+    paths = ["api_key"] if wanted.api_key else []
+    if wanted.deployment_id != found[0].deployment_id:
+        paths.append("deployment_id")
+    if not paths:
         return found[0]
     wanted.id = found[0].id
-    update = UpdateProviderRequest(provider=wanted, update_mask=FieldMask(paths=["api_key"]))
+    update = UpdateProviderRequest(provider=wanted, update_mask=FieldMask(paths=paths))
     return (await client.providers.UpdateProvider(update)).provider

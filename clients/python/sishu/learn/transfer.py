@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,22 @@ async def download(objects: Sequence[StoredObject], folder: Path) -> list[Path]:
 async def download_one(http: httpx.AsyncClient, source: StoredObject, path: Path) -> Path:
     """Store one object at a path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    # Another run may write the same file.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        await fetch(http, source, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+async def fetch(http: httpx.AsyncClient, source: StoredObject, part: Path) -> None:
+    """Write an object to a file and hold it against its SHA-256.
+
+    Raises:
+        ApiError: the bucket does not give it, or gives other bytes.
+    """
     digest = hashlib.sha256()
     try:
         async with http.stream("GET", source.url) as answer:
@@ -61,4 +77,3 @@ async def download_one(http: httpx.AsyncClient, source: StoredObject, path: Path
         ) from error
     if digest.hexdigest() != source.sha256:
         raise ApiError("DATA_LOSS", "DOWNLOAD_MISMATCH", f"{source.name} came with other bytes; try again")
-    return part.replace(path)
