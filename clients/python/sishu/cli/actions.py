@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_project
+from sishu.cli.find import find_model, find_project
 from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.resources import IdArgument, LimitOption
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest
+from sishu.common.v1.job_pb2 import Job
+from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat, DatasetVersion
 from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
-from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import CreateProviderRequest, TestProviderRequest
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
-from sishu.inference.v1.exam_pb2 import Exam, ExamArm
-from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, ListExamResultsRequest
+from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
+from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest, ListExamResultsRequest
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
+from sishu.learn.deployments import deploy
 from sishu.learn.files import gather_files, upload_files
-from sishu.learn.jobs import parse_documents
-from sishu.learn.transfer import download_dataset
+from sishu.learn.jobs import parse_documents, start_import, wait_for_success
+from sishu.learn.resources import absolute
+from sishu.learn.transfer import download_dataset, download_model
 from sishu.trainer.v1.model_pb2 import Model
-from sishu.trainer.v1.model_service_pb2 import CreateModelRequest
+from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
 from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
-from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest
+from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest, GetTrainingRunRequest
 
 ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("argument_name"))]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
+WaitOption = Annotated[bool, typer.Option("--wait", help=say("option_wait"))]
 
 
 def create_project(name: NameArgument, description: Annotated[str, typer.Option()] = "") -> None:
@@ -104,6 +108,7 @@ def create_generation(
     provider: Annotated[str, typer.Option(help=say("provider"))],
     chars_per_fact: Annotated[int, typer.Option(help=say("learn_facts"))] = 0,
     forms: Annotated[int, typer.Option(help=say("learn_forms"))] = 0,
+    wait: WaitOption = False,
 ) -> None:
     """`sishu generation create`."""
 
@@ -113,20 +118,41 @@ def create_generation(
             provider_id=provider,
             options=GenerationOptions(chars_per_fact=chars_per_fact, forms_per_fact=forms),
         )
-        return (
-            await client.generations.CreateGeneration(CreateGenerationRequest(generation=wanted))
-        ).generation
+        request = CreateGenerationRequest(generation=wanted)
+        made = (await client.generations.CreateGeneration(request)).generation
+        if not wait:
+            return made
+        await wait_for_success(client, "generation", made.job)
+        return (await client.generations.GetGeneration(GetGenerationRequest(id=made.id))).generation
 
     show_one(with_client(work))
 
 
-def create_dataset(project: ProjectOption) -> None:
+def import_examples(
+    project: ProjectOption,
+    generation: Annotated[str, typer.Option(help=say("generation"))],
+    wait: WaitOption = False,
+) -> None:
+    """`sishu example import`: make examples of the answers of a generation."""
+
+    async def work(client: Client) -> Job:
+        job = await start_import(client, (await find_project(client, project)).id, generation)
+        return await wait_for_success(client, "dataset", job) if wait else job
+
+    show_one(with_client(work))
+
+
+def create_dataset(project: ProjectOption, wait: WaitOption = False) -> None:
     """`sishu dataset create`."""
 
     async def work(client: Client) -> DatasetVersion:
         wanted = DatasetVersion(project_id=(await find_project(client, project)).id)
         request = CreateDatasetVersionRequest(dataset_version=wanted)
-        return (await client.datasets.CreateDatasetVersion(request)).dataset_version
+        made = (await client.datasets.CreateDatasetVersion(request)).dataset_version
+        if not wait:
+            return made
+        await wait_for_success(client, "dataset", made.job)
+        return (await client.datasets.GetDatasetVersion(GetDatasetVersionRequest(id=made.id))).dataset_version
 
     show_one(with_client(work))
 
@@ -142,22 +168,40 @@ def export_dataset(
         known = [one.removeprefix("DATASET_FORMAT_").lower() for one in DatasetFormat.keys()[1:]]
         raise ApiError("INVALID_ARGUMENT", "FORMAT_UNKNOWN", f"--format is one of {', '.join(known)}")
     paths = with_client(lambda client: download_dataset(client, version_id, DatasetFormat.Value(name), out))
-    for path in paths:
-        CONSOLE.print(str(path))
+    show_paths(paths)
 
 
 def create_model(
     name: NameArgument,
     project: ProjectOption,
     source: Annotated[str, typer.Option(help=say("learn_base"))] = "builtin",
+    wait: WaitOption = False,
 ) -> None:
     """`sishu model create`: register a base model."""
 
     async def work(client: Client) -> Model:
-        wanted = Model(project_id=(await find_project(client, project)).id, name=name, source=source)
-        return (await client.models.CreateModel(CreateModelRequest(model=wanted))).model
+        wanted = Model(
+            project_id=(await find_project(client, project)).id, name=name, source=absolute(source)
+        )
+        made = (await client.models.CreateModel(CreateModelRequest(model=wanted))).model
+        if not wait:
+            return made
+        await wait_for_success(client, "trainer", made.job)
+        return (await client.models.GetModel(GetModelRequest(id=made.id))).model
 
     show_one(with_client(work))
+
+
+def export_model(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=say("chat_model"))],
+    out: Annotated[Path, typer.Option(help=say("learn_out"))] = Path("model"),
+) -> None:
+    """`sishu model export`: download the files of a model that a run made."""
+
+    async def work(client: Client) -> list[Path]:
+        return await download_model(client, (await find_model(client, model)).id, out)
+
+    show_paths(with_client(work))
 
 
 def create_run(
@@ -167,6 +211,7 @@ def create_run(
     model: Annotated[str, typer.Option(help=say("model"))],
     epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None,
     learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None,
+    wait: WaitOption = False,
 ) -> None:
     """`sishu run create`: queue a training run."""
 
@@ -179,16 +224,25 @@ def create_run(
             config=TrainingConfig(epochs=epochs, learning_rate=learning_rate),
         )
         request = CreateTrainingRunRequest(training_run=wanted)
-        return (await client.training.CreateTrainingRun(request)).training_run
+        made = (await client.training.CreateTrainingRun(request)).training_run
+        if not wait:
+            return made
+        await wait_for_success(client, "trainer", made.job)
+        return (await client.training.GetTrainingRun(GetTrainingRunRequest(id=made.id))).training_run
 
     show_one(with_client(work))
 
 
-def create_deployment(project: ProjectOption, model: Annotated[str, typer.Option(help=say("model"))]) -> None:
+def create_deployment(
+    project: ProjectOption, model: Annotated[str, typer.Option(help=say("model"))], wait: WaitOption = False
+) -> None:
     """`sishu deployment create`: load a model."""
 
     async def work(client: Client) -> Deployment:
-        wanted = Deployment(project_id=(await find_project(client, project)).id, model_id=model)
+        project_id = (await find_project(client, project)).id
+        if wait:
+            return await deploy(client, project_id, model)
+        wanted = Deployment(project_id=project_id, model_id=model)
         request = CreateDeploymentRequest(deployment=wanted)
         return (await client.deployments.CreateDeployment(request)).deployment
 
@@ -199,6 +253,7 @@ def create_exam(
     project: ProjectOption,
     dataset: Annotated[str, typer.Option(help=say("dataset"))],
     arm: Annotated[list[str], typer.Option(help="NAME=DEPLOYMENT_ID")],
+    wait: WaitOption = False,
 ) -> None:
     """`sishu exam create`: ask the held-out questions to one or more deployments."""
 
@@ -211,22 +266,37 @@ def create_exam(
                 for name, _, value in (one.partition("=") for one in arm)
             ],
         )
-        return (await client.exams.CreateExam(CreateExamRequest(exam=wanted))).exam
+        made = (await client.exams.CreateExam(CreateExamRequest(exam=wanted))).exam
+        if not wait:
+            return made
+        await wait_for_success(client, "inference", made.job)
+        return (await client.exams.GetExam(GetExamRequest(id=made.id))).exam
 
     show_one(with_client(work))
 
 
-def list_results(
-    exam_id: IdArgument, limit: Annotated[int, typer.Option(help=say("option_limit"))] = 100
-) -> None:
+def list_results(exam_id: IdArgument, limit: LimitOption = 100) -> None:
     """`sishu exam results`."""
 
-    async def work(client: Client) -> None:
-        request = ListExamResultsRequest(exam_id=exam_id, page_size=limit)
-        answer = await client.exams.ListExamResults(request)
-        show_many(answer.exam_results, ("arm", "score", "question", "reference", "answer"))
+    async def work(client: Client) -> list[ExamResult]:
+        request = ListExamResultsRequest(exam_id=exam_id)
+        found: list[ExamResult] = []
+        while len(found) < limit:
+            request.page_size = limit - len(found)
+            answer = await client.exams.ListExamResults(request)
+            found += answer.exam_results
+            request.page_token = answer.next_page_token
+            if not request.page_token:
+                break
+        return found
 
-    with_client(work)
+    show_many(with_client(work), ("arm", "score", "question", "reference", "answer"))
+
+
+def show_paths(paths: Sequence[Path]) -> None:
+    """Print where files are, whole, a line each."""
+    for path in paths:
+        CONSOLE.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 def read_key(variable: str) -> str:
@@ -252,8 +322,9 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     "document": [("add", "add", add_documents)],
     "provider": [("create", "create", create_provider), ("test", "test", test_provider)],
     "generation": [("create", "create", create_generation)],
+    "example": [("import", "import", import_examples)],
     "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],
-    "model": [("create", "create", create_model)],
+    "model": [("create", "create", create_model), ("export", "export_model", export_model)],
     "run": [("create", "create", create_run)],
     "deployment": [("create", "create", create_deployment)],
     "exam": [("create", "create", create_exam), ("results", "results", list_results)],

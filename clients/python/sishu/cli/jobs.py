@@ -9,19 +9,20 @@ import typer
 from services.runtime.config import ROOMS
 from sishu.cli.context import with_client
 from sishu.cli.output import show_many, show_one
+from sishu.cli.resources import IdArgument
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.errors import ApiError
+from sishu.learn.jobs import wait
 
 app = typer.Typer(no_args_is_help=True, help=say("job"))
 
 COLUMNS = ("id", "kind", "state", "counts.total", "counts.done", "counts.failed", "progress", "create_time")
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
 
 
 @app.command("list", help=say("list"))
-def list_jobs(limit: Annotated[int, typer.Option(help=say("option_limit"))] = 50) -> None:
+def list_jobs(limit: Annotated[int, typer.Option(min=1, max=1000, help=say("option_limit"))] = 50) -> None:
     """Print the newest jobs of every room."""
 
     async def work(client: Client) -> list[job_pb2.Job]:
@@ -46,6 +47,20 @@ def get_job(job_id: IdArgument) -> None:
             show_many(failures, ("kind", "resource_id", "attempts", "failure.reason", "failure.message"))
 
     with_client(work)
+
+
+@app.command("wait", help=say("wait"))
+def wait_for_job(job_id: IdArgument) -> None:
+    """Wait until a job has ended; exit with 1 when it failed."""
+
+    async def work(client: Client) -> job_pb2.Job:
+        room, job = await find_job(client, job_id)
+        return await wait(client, room, job, again=lambda job: False)
+
+    job = with_client(work)
+    show_one(job)
+    if job.state == job_pb2.JOB_STATE_FAILED:
+        raise typer.Exit(1)
 
 
 @app.command("cancel", help=say("cancel"))

@@ -71,8 +71,8 @@ async def run(client: Client, options: LearnOptions) -> None:
     if SETTINGS.json:
         print(report.json_path.read_text(encoding="utf-8"))
         return
-    CONSOLE.print(report.summary, markup=False, highlight=False)
-    CONSOLE.print(f"{say('report_at')}: {report.html_path}", markup=False, highlight=False)
+    for line in (report.summary, f"{say('report_at')}: {report.html_path}"):
+        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def start_stack() -> None:

@@ -177,9 +177,7 @@ def commands(resource: Resource) -> typer.Typer:
     if resource.deletable:
 
         @app.command("delete", help=say("delete"))
-        def delete(
-            resource_id: Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))],
-        ) -> None:
+        def delete(resource_id: IdArgument) -> None:
             async def work(client: Client) -> Message:
                 answer: Message = await resource.call(
                     client, "Delete", id=await resolved(client, resource, resource_id)
