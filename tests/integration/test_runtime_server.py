@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,19 +18,21 @@ from services.runtime.interceptors import Context
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from sishu.client import Client
-from sishu.common.v1 import job_service_pb2, message_pb2
+from sishu.common.v1 import job_pb2, job_service_pb2, message_pb2
+from sishu.common.v1.job_service_pb2_grpc import JobServiceServicer, add_JobServiceServicer_to_server
 from sishu.errors import ApiError
 from sishu.generation.v1 import provider_pb2, provider_service_pb2
 from sishu.generation.v1.provider_service_pb2_grpc import (
     ProviderServiceServicer,
     add_ProviderServiceServicer_to_server,
 )
-from sishu.ingest.v1 import project_pb2
+from sishu.ingest.v1 import chunk_service_pb2, project_pb2
 from sishu.ingest.v1 import project_service_pb2 as pb
 from sishu.ingest.v1.project_service_pb2_grpc import (
     ProjectServiceServicer,
     add_ProjectServiceServicer_to_server,
 )
+from sishu.learn import watching
 
 HOST = "127.0.0.1"
 TOKEN = "a-token-of-some-length"  # noqa: S105  # made up here
@@ -40,6 +43,8 @@ class Misbehaving(ProjectServiceServicer):
     """Does what the name of the project says."""
 
     def __init__(self) -> None:
+        self.away = 0
+        self.request_ids: list[str] = []
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
 
@@ -63,7 +68,25 @@ class Misbehaving(ProjectServiceServicer):
     async def CreateProject(
         self, request: pb.CreateProjectRequest, context: Context
     ) -> pb.CreateProjectResponse:
+        self.request_ids.append(request.request_id)
+        if len(self.request_ids) < self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
         return pb.CreateProjectResponse(project=request.project)
+
+
+class BreakingOff(JobServiceServicer):
+    """Breaks off its first streams, as a room does that is killed."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    async def WatchJob(
+        self, request: job_service_pb2.WatchJobRequest, context: Context
+    ) -> AsyncIterator[job_service_pb2.WatchJobResponse]:
+        yield job_service_pb2.WatchJobResponse(job=job_pb2.Job(id=request.id, progress=str(self.left)))
+        self.left -= 1
+        if self.left >= 0:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
 
 
 class Room:
@@ -76,7 +99,7 @@ class Room:
         self.address = f"{HOST}:{port}"
 
     def client(self, token: str = "") -> Client:
-        return Client({"ingest": self.address, "generation": self.address}, token)
+        return Client(dict.fromkeys(("ingest", "generation"), self.address), token)
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -85,6 +108,7 @@ class Room:
 @asynccontextmanager
 async def served(token: str = "", port: int = 0) -> AsyncIterator[Room]:
     service, metrics = Misbehaving(), RuntimeMetrics("ingest")  # type: ignore[abstract]  # serves only what the test calls
+    watched_jobs = BreakingOff(2)  # type: ignore[abstract]  # serves only what the test calls
     servicers = [
         Servicer("sishu.ingest.v1.ProjectService", add_ProjectServiceServicer_to_server, service),
         Servicer(
@@ -92,6 +116,7 @@ async def served(token: str = "", port: int = 0) -> AsyncIterator[Room]:
             add_ProviderServiceServicer_to_server,
             ProviderServiceServicer(),  # type: ignore[abstract]  # serves only what the test calls
         ),
+        Servicer("sishu.common.v1.JobService", add_JobServiceServicer_to_server, watched_jobs),
     ]
     server = Server(servicers, token, metrics)
     room = Room(server, service, metrics.registry, await server.start(HOST, port))
@@ -149,6 +174,28 @@ async def test_a_room_that_restarts_is_asked_again() -> None:
             await call
 
 
+async def test_a_create_is_repeated_under_one_request_id() -> None:
+    async with served() as room, room.client() as client:
+        room.service.away = 3
+        request = pb.CreateProjectRequest(project=project_pb2.Project(name="a"))
+        await client.projects.CreateProject(request)
+    assert len(room.service.request_ids) == 3
+    (request_id,) = set(room.service.request_ids)
+    assert uuid.UUID(request_id)
+    assert not request.request_id
+
+
+async def test_a_watch_outlasts_the_restarts_of_a_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PAUSE_SECONDS", 0.01)
+    request = job_service_pb2.WatchJobRequest(id=ID)
+    async with served() as room, room.client() as client:
+        with pytest.raises(ApiError) as broken:
+            [one async for one in client.jobs("ingest").WatchJob(request)]
+        assert broken.value.reason == "SERVICE_UNREACHABLE"
+        sights = [one async for one in watching.watched(lambda: client.jobs("ingest").WatchJob(request))]
+    assert [sight.job.progress for sight in sights] == ["1", "0"]
+
+
 async def test_a_rule_of_the_contract_that_is_broken_names_the_field() -> None:
     async with served() as room, room.client() as client:
         for request, field in (
@@ -177,7 +224,7 @@ async def test_a_rule_of_the_contract_that_is_broken_names_the_field() -> None:
 async def test_an_rpc_that_nobody_serves_is_unimplemented() -> None:
     async with served() as room, room.client() as client:
         with pytest.raises(ApiError) as raised:
-            await client.jobs("ingest").GetJob(job_service_pb2.GetJobRequest(id=ID))
+            await client.chunks.GetChunk(chunk_service_pb2.GetChunkRequest(id=ID))
     assert raised.value.code == "UNIMPLEMENTED"
 
 
@@ -217,6 +264,7 @@ async def test_reflection_lists_the_services() -> None:
     assert names == {
         "sishu.ingest.v1.ProjectService",
         "sishu.generation.v1.ProviderService",
+        "sishu.common.v1.JobService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -274,12 +274,12 @@ class StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
         request: Any,
     ) -> Any:
         details = dressed(client_call_details, self._token, STREAM_SECONDS)
-        return self._responses(lambda: continuation(details, request))
+        # The library wants to know a call by the time this returns.
+        return self._responses(await continuation(details, request), lambda: continuation(details, request))
 
-    async def _responses(self, start: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+    async def _responses(self, call: Any, again: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
         patience = Patience(self._patience)
         while True:
-            call = await start()
             try:
                 async for response in call:
                     # What has begun is not begun again: the caller has seen a part of it.
@@ -292,3 +292,4 @@ class StreamCalls(grpc.aio.UnaryStreamClientInterceptor):
             finally:
                 call.cancel()
             await patience.bear(failure)
+            call = await again()
