@@ -27,7 +27,7 @@ from sishu.common.v1 import object_pb2 as sishu_dot_common_dot_v1_dot_object__pb
 from sishu.dataset.v1 import dataset_version_pb2 as sishu_dot_dataset_dot_v1_dot_dataset__version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a&sishu/dataset/v1/dataset_version.proto\"\x81\x01\n\x1b\x43reateDatasetVersionRequest\x12\x41\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersionB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Y\n\x1c\x43reateDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"0\n\x18GetDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x19GetDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"t\n\x1aListDatasetVersionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"r\n\x1bListDatasetVersionsResponse\x12:\n\x10\x64\x61taset_versions\x18\x01 \x03(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x1b\x45xportDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1f.sishu.dataset.v1.DatasetFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05split\x18\x03 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x05trainR\x04\x65xam\"L\n\x1c\x45xportDatasetVersionResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"3\n\x1b\x44\x65leteDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x1c\x44\x65leteDatasetVersionResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xeb\x04\n\x0e\x44\x61tasetService\x12u\n\x14\x43reateDatasetVersion\x12-.sishu.dataset.v1.CreateDatasetVersionRequest\x1a..sishu.dataset.v1.CreateDatasetVersionResponse\x12q\n\x11GetDatasetVersion\x12*.sishu.dataset.v1.GetDatasetVersionRequest\x1a+.sishu.dataset.v1.GetDatasetVersionResponse\"\x03\x90\x02\x01\x12w\n\x13ListDatasetVersions\x12,.sishu.dataset.v1.ListDatasetVersionsRequest\x1a-.sishu.dataset.v1.ListDatasetVersionsResponse\"\x03\x90\x02\x01\x12z\n\x14\x45xportDatasetVersion\x12-.sishu.dataset.v1.ExportDatasetVersionRequest\x1a..sishu.dataset.v1.ExportDatasetVersionResponse\"\x03\x90\x02\x02\x12z\n\x14\x44\x65leteDatasetVersion\x12-.sishu.dataset.v1.DeleteDatasetVersionRequest\x1a..sishu.dataset.v1.DeleteDatasetVersionResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a&sishu/dataset/v1/dataset_version.proto\"\x81\x01\n\x1b\x43reateDatasetVersionRequest\x12\x41\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersionB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Y\n\x1c\x43reateDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"0\n\x18GetDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x19GetDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"t\n\x1aListDatasetVersionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"r\n\x1bListDatasetVersionsResponse\x12:\n\x10\x64\x61taset_versions\x18\x01 \x03(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbc\x01\n!ListDatasetVersionExamplesRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x88\x01\n\"ListDatasetVersionExamplesResponse\x12I\n\x18\x64\x61taset_version_examples\x18\x01 \x03(\x0b\x32\'.sishu.dataset.v1.DatasetVersionExample\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x01\n\x1b\x45xportDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1f.sishu.dataset.v1.DatasetFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05split\x18\x03 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x05trainR\x04\x65xam\"L\n\x1c\x45xportDatasetVersionResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"3\n\x1b\x44\x65leteDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x1c\x44\x65leteDatasetVersionResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xfa\x05\n\x0e\x44\x61tasetService\x12u\n\x14\x43reateDatasetVersion\x12-.sishu.dataset.v1.CreateDatasetVersionRequest\x1a..sishu.dataset.v1.CreateDatasetVersionResponse\x12q\n\x11GetDatasetVersion\x12*.sishu.dataset.v1.GetDatasetVersionRequest\x1a+.sishu.dataset.v1.GetDatasetVersionResponse\"\x03\x90\x02\x01\x12w\n\x13ListDatasetVersions\x12,.sishu.dataset.v1.ListDatasetVersionsRequest\x1a-.sishu.dataset.v1.ListDatasetVersionsResponse\"\x03\x90\x02\x01\x12\x8c\x01\n\x1aListDatasetVersionExamples\x12\x33.sishu.dataset.v1.ListDatasetVersionExamplesRequest\x1a\x34.sishu.dataset.v1.ListDatasetVersionExamplesResponse\"\x03\x90\x02\x01\x12z\n\x14\x45xportDatasetVersion\x12-.sishu.dataset.v1.ExportDatasetVersionRequest\x1a..sishu.dataset.v1.ExportDatasetVersionResponse\"\x03\x90\x02\x02\x12z\n\x14\x44\x65leteDatasetVersion\x12-.sishu.dataset.v1.DeleteDatasetVersionRequest\x1a..sishu.dataset.v1.DeleteDatasetVersionResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTDATASETVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTDATASETVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['dataset_version_id']._loaded_options = None
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['dataset_version_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['split']._loaded_options = None
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['split']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_EXPORTDATASETVERSIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_EXPORTDATASETVERSIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_EXPORTDATASETVERSIONREQUEST'].fields_by_name['format']._loaded_options = None
@@ -59,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETSERVICE'].methods_by_name['GetDatasetVersion']._serialized_options = b'\220\002\001'
   _globals['_DATASETSERVICE'].methods_by_name['ListDatasetVersions']._loaded_options = None
   _globals['_DATASETSERVICE'].methods_by_name['ListDatasetVersions']._serialized_options = b'\220\002\001'
+  _globals['_DATASETSERVICE'].methods_by_name['ListDatasetVersionExamples']._loaded_options = None
+  _globals['_DATASETSERVICE'].methods_by_name['ListDatasetVersionExamples']._serialized_options = b'\220\002\001'
   _globals['_DATASETSERVICE'].methods_by_name['ExportDatasetVersion']._loaded_options = None
   _globals['_DATASETSERVICE'].methods_by_name['ExportDatasetVersion']._serialized_options = b'\220\002\002'
   _globals['_DATASETSERVICE'].methods_by_name['DeleteDatasetVersion']._loaded_options = None
@@ -75,14 +85,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETVERSIONSREQUEST']._serialized_end=636
   _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_start=638
   _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_end=752
-  _globals['_EXPORTDATASETVERSIONREQUEST']._serialized_start=755
-  _globals['_EXPORTDATASETVERSIONREQUEST']._serialized_end=904
-  _globals['_EXPORTDATASETVERSIONRESPONSE']._serialized_start=906
-  _globals['_EXPORTDATASETVERSIONRESPONSE']._serialized_end=982
-  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_start=984
-  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_end=1035
-  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_start=1037
-  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_end=1092
-  _globals['_DATASETSERVICE']._serialized_start=1095
-  _globals['_DATASETSERVICE']._serialized_end=1714
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_start=755
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_end=943
+  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_start=946
+  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_end=1082
+  _globals['_EXPORTDATASETVERSIONREQUEST']._serialized_start=1085
+  _globals['_EXPORTDATASETVERSIONREQUEST']._serialized_end=1234
+  _globals['_EXPORTDATASETVERSIONRESPONSE']._serialized_start=1236
+  _globals['_EXPORTDATASETVERSIONRESPONSE']._serialized_end=1312
+  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_start=1314
+  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_end=1365
+  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_start=1367
+  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_end=1422
+  _globals['_DATASETSERVICE']._serialized_start=1425
+  _globals['_DATASETSERVICE']._serialized_end=2187
 # @@protoc_insertion_point(module_scope)

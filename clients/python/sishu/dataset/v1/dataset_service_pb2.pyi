@@ -177,6 +177,68 @@ class ListDatasetVersionsResponse(_message.Message):
 Global___ListDatasetVersionsResponse: _TypeAlias = ListDatasetVersionsResponse  # noqa: Y015
 
 @_typing.final
+class ListDatasetVersionExamplesRequest(_message.Message):
+    """ListDatasetVersionExamplesRequest filters and pages the examples of a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    dataset_version_id: _builtins.str
+    """REQUIRED. UUID of the dataset version."""
+    split: _dataset_version_pb2.DatasetSplit.ValueType
+    """OPTIONAL. Only this split."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        dataset_version_id: _builtins.str = ...,
+        split: _dataset_version_pb2.DatasetSplit.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version_id", b"dataset_version_id", "page_size", b"page_size", "page_token", b"page_token", "split", b"split"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetVersionExamplesRequest: _TypeAlias = ListDatasetVersionExamplesRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetVersionExamplesResponse(_message.Message):
+    """ListDatasetVersionExamplesResponse is a page of the examples of a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_EXAMPLES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def dataset_version_examples(self) -> _containers.RepeatedCompositeFieldContainer[_dataset_version_pb2.DatasetVersionExample]:
+        """The examples by split and position."""
+
+    def __init__(
+        self,
+        *,
+        dataset_version_examples: _abc.Iterable[_dataset_version_pb2.DatasetVersionExample] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version_examples", b"dataset_version_examples", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetVersionExamplesResponse: _TypeAlias = ListDatasetVersionExamplesResponse  # noqa: Y015
+
+@_typing.final
 class ExportDatasetVersionRequest(_message.Message):
     """ExportDatasetVersionRequest names version and format."""
 

@@ -50,6 +50,11 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.FromString,
                 _registered_method=True)
+        self.ListDatasetVersionExamples = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/ListDatasetVersionExamples',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.FromString,
+                _registered_method=True)
         self.ExportDatasetVersion = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/ExportDatasetVersion',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionRequest.SerializeToString,
@@ -88,6 +93,14 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDatasetVersionExamples(self, request, context):
+        """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
+        in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportDatasetVersion(self, request, context):
         """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
         """
@@ -119,6 +132,11 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetVersions,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.SerializeToString,
+            ),
+            'ListDatasetVersionExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasetVersionExamples,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.SerializeToString,
             ),
             'ExportDatasetVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportDatasetVersion,
@@ -213,6 +231,33 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/ListDatasetVersions',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasetVersionExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/ListDatasetVersionExamples',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

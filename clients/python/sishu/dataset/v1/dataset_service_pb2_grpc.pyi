@@ -41,6 +41,10 @@ class DatasetServiceStub:
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
     ListDatasetVersions: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionsRequest, _dataset_service_pb2.ListDatasetVersionsResponse]
     """ListDatasetVersions returns dataset versions, newest first."""
+    ListDatasetVersionExamples: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]
+    """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
+    in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+    """
     ExportDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ExportDatasetVersionRequest, _dataset_service_pb2.ExportDatasetVersionResponse]
     """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
@@ -59,6 +63,10 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
     ListDatasetVersions: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionsRequest, _dataset_service_pb2.ListDatasetVersionsResponse]  # type: ignore[assignment]
     """ListDatasetVersions returns dataset versions, newest first."""
+    ListDatasetVersionExamples: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]  # type: ignore[assignment]
+    """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
+    in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+    """
     ExportDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ExportDatasetVersionRequest, _dataset_service_pb2.ExportDatasetVersionResponse]  # type: ignore[assignment]
     """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
@@ -92,6 +100,16 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetVersionsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetVersionsResponse]]:
         """ListDatasetVersions returns dataset versions, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListDatasetVersionExamples(
+        self,
+        request: _dataset_service_pb2.ListDatasetVersionExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.ListDatasetVersionExamplesResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetVersionExamplesResponse]]:
+        """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
+        in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+        """
 
     @_abc_1.abstractmethod
     def ExportDatasetVersion(

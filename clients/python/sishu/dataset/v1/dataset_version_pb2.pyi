@@ -10,6 +10,9 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import job_pb2 as _job_pb2
+from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.common.v1 import text_span_pb2 as _text_span_pb2
+from sishu.dataset.v1 import example_pb2 as _example_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,6 +51,30 @@ DATASET_VERSION_STATE_READY: DatasetVersionState.ValueType  # 2
 DATASET_VERSION_STATE_FAILED: DatasetVersionState.ValueType  # 3
 """Making it failed; the job says why."""
 Global___DatasetVersionState: _TypeAlias = DatasetVersionState  # noqa: Y015
+
+class _DatasetSplit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DatasetSplitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetSplit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATASET_SPLIT_UNSPECIFIED: _DatasetSplit.ValueType  # 0
+    """Never returned; in a filter: every split."""
+    DATASET_SPLIT_TRAIN: _DatasetSplit.ValueType  # 1
+    """What is trained on."""
+    DATASET_SPLIT_EXAM: _DatasetSplit.ValueType  # 2
+    """What is held out to examine models with."""
+
+class DatasetSplit(_DatasetSplit, metaclass=_DatasetSplitEnumTypeWrapper):
+    """DatasetSplit is a side of a dataset version."""
+
+DATASET_SPLIT_UNSPECIFIED: DatasetSplit.ValueType  # 0
+"""Never returned; in a filter: every split."""
+DATASET_SPLIT_TRAIN: DatasetSplit.ValueType  # 1
+"""What is trained on."""
+DATASET_SPLIT_EXAM: DatasetSplit.ValueType  # 2
+"""What is held out to examine models with."""
+Global___DatasetSplit: _TypeAlias = DatasetSplit  # noqa: Y015
 
 class _DatasetFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -188,6 +215,58 @@ class DatasetVersion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetVersion: _TypeAlias = DatasetVersion  # noqa: Y015
+
+@_typing.final
+class DatasetVersionExample(_message.Message):
+    """DatasetVersionExample is an example as a version holds it: later changes of the example do not reach it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_ID_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    QUOTES_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
+    example_id: _builtins.str
+    """UUID of the example, which may have been changed or deleted since. OUTPUT_ONLY."""
+    split: Global___DatasetSplit.ValueType
+    """Which side of the version it is on. OUTPUT_ONLY."""
+    position: _builtins.int
+    """Its place in the split, from 0; the files have the same order. OUTPUT_ONLY."""
+    kind: _example_pb2.ExampleKind.ValueType
+    """What kind of example it is. OUTPUT_ONLY."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """The conversation as the files of the version have it, the version's system prompt included. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:
+        """Where the source says so. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def lineage(self) -> _example_pb2.Lineage:
+        """How the example came to be. OUTPUT_ONLY."""
+
+    def __init__(
+        self,
+        *,
+        example_id: _builtins.str = ...,
+        split: Global___DatasetSplit.ValueType = ...,
+        position: _builtins.int = ...,
+        kind: _example_pb2.ExampleKind.ValueType = ...,
+        messages: _abc.Iterable[_message_pb2.Message] | None = ...,
+        quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
+        lineage: _example_pb2.Lineage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lineage", b"lineage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "position", b"position", "quotes", b"quotes", "split", b"split"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetVersionExample: _TypeAlias = DatasetVersionExample  # noqa: Y015
 
 @_typing.final
 class DatasetOptions(_message.Message):
