@@ -246,7 +246,7 @@ def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:
     return stored_object(file.file_name, file.key, file.size_bytes, file.sha256, link)
 
 
-def exported(
+def files_in(
     files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str
 ) -> list[VersionFile]:
     """The files of a format, of one split or of all; LLaMA-Factory gets one split at a time."""

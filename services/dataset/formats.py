@@ -219,7 +219,7 @@ def parquet_row(example: Example) -> dict[str, Any]:
 def write_dataset_info(folder: Path, split: str, history: bool) -> MadeFile:
     """Write LLaMA-Factory's `dataset_info.json` for a split.
 
-    That of the exam names the train files too, so that both exports can lie in one folder.
+    That of the exam names the train files too, so that both splits can lie in one folder.
     """
     splits = ["train"] if split == "train" else ["train", "exam"]
     name = "dataset_info.json" if split == "train" else f"{split}/dataset_info.json"

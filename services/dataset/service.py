@@ -8,8 +8,8 @@ from services.dataset.convert import (
     example_kind,
     example_state,
     example_to_pb,
-    exported,
     file_to_pb,
+    files_in,
     messages_from_pb,
     options_from_pb,
     version_to_pb,
@@ -180,14 +180,14 @@ class DatasetServicer(DatasetServiceServicer):
             dataset_versions=map(version_to_pb, page.rows), next_page_token=page.next_token
         )
 
-    async def ExportDatasetVersion(
-        self, request: dataset_pb.ExportDatasetVersionRequest, context: Context
-    ) -> dataset_pb.ExportDatasetVersionResponse:
+    async def GetDatasetVersionFiles(
+        self, request: dataset_pb.GetDatasetVersionFilesRequest, context: Context
+    ) -> dataset_pb.GetDatasetVersionFilesResponse:
         version = await self._store.get_version(request.id)
         version.check_ready()
-        files = exported(version.files, request.format, request.split)
+        files = files_in(version.files, request.format, request.split)
         links = [await self._storage.link_to_get(file.key, file.file_name) for file in files]
-        return dataset_pb.ExportDatasetVersionResponse(files=map(file_to_pb, files, links))
+        return dataset_pb.GetDatasetVersionFilesResponse(files=map(file_to_pb, files, links))
 
     async def DeleteDatasetVersion(
         self, request: dataset_pb.DeleteDatasetVersionRequest, context: Context

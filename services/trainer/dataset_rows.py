@@ -62,10 +62,10 @@ async def fetch_rows(client: Client, version_id: str, path: Path) -> None:
         Unavailable: the bytes do not come, or are not those that were announced.
         ApiError: the dataset room refuses, or is away.
     """
-    request = pb.ExportDatasetVersionRequest(
+    request = pb.GetDatasetVersionFilesRequest(
         id=version_id, format=dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL, split=SPLIT
     )
-    files = (await client.datasets.ExportDatasetVersion(request)).files
+    files = (await client.datasets.GetDatasetVersionFiles(request)).files
     if len(files) != 1:
         raise FailedPrecondition(
             "EXPORT_UNEXPECTED",

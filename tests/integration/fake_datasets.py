@@ -39,7 +39,7 @@ def rows_about(count: int) -> list[Row]:
 
 @dataclass
 class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
-    """Hands one dataset version over; a test may change it, or have the export refused."""
+    """Hands one dataset version over; a test may change it, or have its files refused."""
 
     storage: Storage
     version: dataset_version_pb2.DatasetVersion
@@ -53,9 +53,9 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
             raise NotFound("DATASET_VERSION_NOT_FOUND", f"there is no dataset version {request.id}")
         return pb.GetDatasetVersionResponse(dataset_version=self.version)
 
-    async def ExportDatasetVersion(  # the name in the proto
-        self, request: pb.ExportDatasetVersionRequest, _context: Context
-    ) -> pb.ExportDatasetVersionResponse:
+    async def GetDatasetVersionFiles(  # the name in the proto
+        self, request: pb.GetDatasetVersionFilesRequest, _context: Context
+    ) -> pb.GetDatasetVersionFilesResponse:
         assert request.format == dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL
         assert request.split == "train"
         if self.refusal:
@@ -63,7 +63,7 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
         key = f"datasets/{self.version.project_id}/{self.version.id}/train.jsonl"
         info = await self.storage.put_bytes(key, self.data)
         link = await self.storage.link_to_get(key)
-        return pb.ExportDatasetVersionResponse(
+        return pb.GetDatasetVersionFilesResponse(
             files=[stored_object("train.jsonl", key, info.size, info.sha256, link)]
         )
 

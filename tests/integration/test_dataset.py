@@ -232,12 +232,12 @@ class School:
         assert version.state == READY
         return version
 
-    async def exported(
+    async def files(
         self, version_id: str, wanted: versions.DatasetFormat.ValueType, split: str = ""
     ) -> dict[str, bytes]:
         """Contents by name, each downloaded from its link and held against size and SHA-256."""
-        request = datasets.ExportDatasetVersionRequest(id=version_id, format=wanted, split=split)
-        files = (await self.client.datasets.ExportDatasetVersion(request)).files
+        request = datasets.GetDatasetVersionFilesRequest(id=version_id, format=wanted, split=split)
+        files = (await self.client.datasets.GetDatasetVersionFiles(request)).files
         found = {}
         async with httpx.AsyncClient(trust_env=False) as http:
             for file in files:
@@ -421,7 +421,7 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     assert not version.dropped_counts
     rows = {}
     for side in ("train", "exam"):
-        (lines,) = (await school.exported(version.id, JSONL, side)).values()
+        (lines,) = (await school.files(version.id, JSONL, side)).values()
         rows[side] = [json.loads(line) for line in lines.splitlines()]
         listed = await school.listed(project_id, dataset_version_id=version.id, split=side)
         assert {row["id"] for row in rows[side]} == {one.id for one in listed}
@@ -442,21 +442,21 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     assert max(similarity(normalise(one), normalise(other)) for one, other in pairs) < 0.7
 
 
-async def test_exports_have_the_files_of_their_format(school: School) -> None:
+async def test_a_version_has_the_files_of_each_format(school: School) -> None:
     project_id = new_id()
     await school.imported(project_id, about_herons(10))
     version = await school.made(project_id)
-    assert set(await school.exported(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
-    assert set(await school.exported(version.id, PARQUET, "exam")) == {"exam.parquet"}
-    factory = await school.exported(version.id, LLAMA_FACTORY)
+    assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
+    assert set(await school.files(version.id, PARQUET, "exam")) == {"exam.parquet"}
+    factory = await school.files(version.id, LLAMA_FACTORY)
     assert set(factory) == {"alpaca.json", "sharegpt.json", "dataset_info.json"}
     info = json.loads(factory["dataset_info.json"])
     assert {one["file_name"] for one in info.values()} == {"alpaca.json", "sharegpt.json"}
     assert len(json.loads(factory["alpaca.json"])) == version.split_counts["train"]
-    exam = await school.exported(version.id, LLAMA_FACTORY, "exam")
+    exam = await school.files(version.id, LLAMA_FACTORY, "exam")
     assert set(exam) == {"alpaca_exam.json", "sharegpt_exam.json", "dataset_info.json"}
 
-    stored = await school.exported(version.id, PARQUET)
+    stored = await school.files(version.id, PARQUET)
     manifest = json.loads(stored["manifest.json"])
     assert content_sha256(manifest) == manifest["content_sha256"] == version.content_sha256
     digests = {file["name"]: file["sha256"] for file in manifest["files"]}
@@ -476,8 +476,8 @@ async def test_equal_versions_have_equal_content_and_another_seed_another(school
     other = await school.made(project_id, seed=2)
     assert first.content_sha256 == again.content_sha256 != other.content_sha256
     for wanted in (JSONL, LLAMA_FACTORY):
-        assert await school.exported(first.id, wanted) == await school.exported(again.id, wanted)
-    one, two = [(await school.exported(version.id, PARQUET)) for version in (first, again)]
+        assert await school.files(first.id, wanted) == await school.files(again.id, wanted)
+    one, two = [(await school.files(version.id, PARQUET)) for version in (first, again)]
     assert one["train.parquet"] == two["train.parquet"]
     assert json.loads(two["manifest.json"])["parent_content_sha256"] == first.content_sha256
 
@@ -567,13 +567,13 @@ async def test_a_version_keeps_its_copy_of_a_changed_or_deleted_example(school: 
     project_id = new_id()
     await school.imported(project_id, about_herons(4))
     version = await school.made(project_id)
-    before = await school.exported(version.id, JSONL)
+    before = await school.files(version.id, JSONL)
     kept = await school.listed(project_id, dataset_version_id=version.id)
     assert len(kept) == 12
     kept[0].messages[1].content = "Changed."
     await school.update(kept[0], "messages")
     await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=kept[1].id))
-    assert await school.exported(version.id, JSONL) == before
+    assert await school.files(version.id, JSONL) == before
     assert (await school.version(version.id)).split_counts == version.split_counts
 
 
@@ -650,7 +650,7 @@ async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(i
     assert version.state == versions.DATASET_VERSION_STATE_MAKING
     assert (version.options.exam_share, version.options.near_copy_threshold) == (0.2, 0.7)
     with pytest.raises(ApiError) as error:
-        await school.exported(version.id, JSONL)
+        await school.files(version.id, JSONL)
     assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "DATASET_VERSION_NOT_READY")
     await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=version.job.id))
     assert (await school.version(version.id)).state == versions.DATASET_VERSION_STATE_FAILED
@@ -687,4 +687,4 @@ async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) ->
         await school.stores.servers.s3.start()
         await school.ended(version.job)
     assert (await school.version(version.id)).state == READY
-    assert set(await school.exported(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
+    assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}

@@ -11,7 +11,7 @@ import httpx
 
 from sishu.client import Client
 from sishu.common.v1.object_pb2 import StoredObject
-from sishu.dataset.v1.dataset_service_pb2 import ExportDatasetVersionRequest
+from sishu.dataset.v1.dataset_service_pb2 import GetDatasetVersionFilesRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat
 from sishu.errors import ApiError
 from sishu.trainer.v1.model_service_pb2 import GetModelFilesRequest
@@ -23,8 +23,8 @@ async def download_dataset(
     client: Client, version_id: str, file_format: DatasetFormat.ValueType, folder: Path
 ) -> list[Path]:
     """Download a dataset version in a format."""
-    request = ExportDatasetVersionRequest(id=version_id, format=file_format)
-    return await download((await client.datasets.ExportDatasetVersion(request)).files, folder)
+    request = GetDatasetVersionFilesRequest(id=version_id, format=file_format)
+    return await download((await client.datasets.GetDatasetVersionFiles(request)).files, folder)
 
 
 async def download_model(client: Client, model_id: str, folder: Path) -> list[Path]:

@@ -239,8 +239,8 @@ class ListDatasetVersionExamplesResponse(_message.Message):
 Global___ListDatasetVersionExamplesResponse: _TypeAlias = ListDatasetVersionExamplesResponse  # noqa: Y015
 
 @_typing.final
-class ExportDatasetVersionRequest(_message.Message):
-    """ExportDatasetVersionRequest names version and format."""
+class GetDatasetVersionFilesRequest(_message.Message):
+    """GetDatasetVersionFilesRequest names version and format."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -268,11 +268,11 @@ class ExportDatasetVersionRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExportDatasetVersionRequest: _TypeAlias = ExportDatasetVersionRequest  # noqa: Y015
+Global___GetDatasetVersionFilesRequest: _TypeAlias = GetDatasetVersionFilesRequest  # noqa: Y015
 
 @_typing.final
-class ExportDatasetVersionResponse(_message.Message):
-    """ExportDatasetVersionResponse links the files."""
+class GetDatasetVersionFilesResponse(_message.Message):
+    """GetDatasetVersionFilesResponse links the files."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -292,7 +292,7 @@ class ExportDatasetVersionResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ExportDatasetVersionResponse: _TypeAlias = ExportDatasetVersionResponse  # noqa: Y015
+Global___GetDatasetVersionFilesResponse: _TypeAlias = GetDatasetVersionFilesResponse  # noqa: Y015
 
 @_typing.final
 class DeleteDatasetVersionRequest(_message.Message):

@@ -55,10 +55,10 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.FromString,
                 _registered_method=True)
-        self.ExportDatasetVersion = channel.unary_unary(
-                '/sishu.dataset.v1.DatasetService/ExportDatasetVersion',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionResponse.FromString,
+        self.GetDatasetVersionFiles = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/GetDatasetVersionFiles',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
                 _registered_method=True)
         self.DeleteDatasetVersion = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/DeleteDatasetVersion',
@@ -101,8 +101,9 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ExportDatasetVersion(self, request, context):
-        """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+    def GetDatasetVersionFiles(self, request, context):
+        """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
+        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,10 +139,10 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.SerializeToString,
             ),
-            'ExportDatasetVersion': grpc.unary_unary_rpc_method_handler(
-                    servicer.ExportDatasetVersion,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionResponse.SerializeToString,
+            'GetDatasetVersionFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDatasetVersionFiles,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.SerializeToString,
             ),
             'DeleteDatasetVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDatasetVersion,
@@ -269,7 +270,7 @@ class DatasetService:
             _registered_method=True)
 
     @staticmethod
-    def ExportDatasetVersion(request,
+    def GetDatasetVersionFiles(request,
             target,
             options=(),
             channel_credentials=None,
@@ -282,9 +283,9 @@ class DatasetService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sishu.dataset.v1.DatasetService/ExportDatasetVersion',
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ExportDatasetVersionResponse.FromString,
+            '/sishu.dataset.v1.DatasetService/GetDatasetVersionFiles',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

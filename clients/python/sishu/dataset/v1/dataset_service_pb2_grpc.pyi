@@ -45,8 +45,10 @@ class DatasetServiceStub:
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
-    ExportDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ExportDatasetVersionRequest, _dataset_service_pb2.ExportDatasetVersionResponse]
-    """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
+    GetDatasetVersionFiles: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionFilesRequest, _dataset_service_pb2.GetDatasetVersionFilesResponse]
+    """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
+    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+    """
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
     """DeleteDatasetVersion deletes a version with its files. The examples stay."""
 
@@ -67,8 +69,10 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
-    ExportDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ExportDatasetVersionRequest, _dataset_service_pb2.ExportDatasetVersionResponse]  # type: ignore[assignment]
-    """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
+    GetDatasetVersionFiles: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionFilesRequest, _dataset_service_pb2.GetDatasetVersionFilesResponse]  # type: ignore[assignment]
+    """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
+    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+    """
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
     """DeleteDatasetVersion deletes a version with its files. The examples stay."""
 
@@ -112,12 +116,14 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ExportDatasetVersion(
+    def GetDatasetVersionFiles(
         self,
-        request: _dataset_service_pb2.ExportDatasetVersionRequest,
+        request: _dataset_service_pb2.GetDatasetVersionFilesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_dataset_service_pb2.ExportDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.ExportDatasetVersionResponse]]:
-        """ExportDatasetVersion returns links to the version's files in a format. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made."""
+    ) -> _typing.Union[_dataset_service_pb2.GetDatasetVersionFilesResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetVersionFilesResponse]]:
+        """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
+        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
+        """
 
     @_abc_1.abstractmethod
     def DeleteDatasetVersion(
