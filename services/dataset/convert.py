@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from google.protobuf import json_format
 
-from services.dataset.examples import Example, Lineage, Message, Quote
+from services.dataset.examples import Example, Lineage, Message, Origin, Quote
 from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
 from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
 from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
@@ -15,7 +15,7 @@ from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure
 from services.runtime.storage import Link
-from sishu.common.v1 import failure_pb2, message_pb2, object_pb2, text_span_pb2
+from sishu.common.v1 import failure_pb2, message_pb2, object_pb2, origin_pb2, text_span_pb2
 from sishu.dataset.v1 import dataset_version_pb2, example_pb2
 from sishu.generation.v1 import question_pb2
 
@@ -64,17 +64,33 @@ def quote_to_pb(quote: Quote) -> text_span_pb2.Quote:
 
 def lineage_to_pb(lineage: Lineage) -> example_pb2.Lineage:
     """A lineage."""
-    message = example_pb2.Lineage(
+    return example_pb2.Lineage(
         generation_id=lineage.generation_id,
-        question_id=lineage.question_id,
-        chunk_id=lineage.chunk_id,
+        question_ids=lineage.question_ids,
+        chunk_ids=lineage.chunk_ids,
         document_id=lineage.document_id,
-        prompt_version=lineage.prompt_version,
-        provider_id=lineage.provider_id,
-        model=lineage.model,
-        question_prompt_version=lineage.question_prompt_version,
+        document_version=lineage.document_version,
+        question_origin=origin_to_pb(lineage.question_origin),
+        answer_origin=origin_to_pb(lineage.answer_origin),
+        fact_id=lineage.fact_id,
     )
-    message.parameters.update(dict(lineage.parameters))
+
+
+def origin_to_pb(origin: Origin | None) -> origin_pb2.Origin | None:
+    """How a text was made; nothing for nothing."""
+    if origin is None:
+        return None
+    message = origin_pb2.Origin(
+        prompt_version=origin.prompt_version,
+        provider_id=origin.provider_id,
+        model=origin.model,
+        usage=message_pb2.TokenUsage(
+            prompt_tokens=origin.prompt_tokens,
+            completion_tokens=origin.completion_tokens,
+            calls=origin.calls,
+        ),
+    )
+    message.parameters.update(dict(origin.parameters))
     return message
 
 
@@ -140,17 +156,27 @@ def quotes_of(question: question_pb2.Question) -> list[Quote]:
 
 def lineage_of(question: question_pb2.Question) -> Lineage:
     """How a question and its answer came to be."""
-    origin = question.answer.origin
     return Lineage(
         generation_id=question.generation_id,
-        question_id=question.id,
-        chunk_id=question.chunk_id,
+        question_ids=[question.id],
+        chunk_ids=[question.chunk_id],
         document_id=question.document_id,
+        document_version=question.fact.document_version,
+        question_origin=origin_from_pb(question.origin) if question.HasField("origin") else None,
+        answer_origin=origin_from_pb(question.answer.origin) if question.answer.HasField("origin") else None,
+    )
+
+
+def origin_from_pb(origin: origin_pb2.Origin) -> Origin:
+    """How a text was made."""
+    return Origin(
         prompt_version=origin.prompt_version,
         provider_id=origin.provider_id,
         model=origin.model,
         parameters=json_format.MessageToDict(origin.parameters),
-        question_prompt_version=question.origin.prompt_version,
+        prompt_tokens=origin.usage.prompt_tokens,
+        completion_tokens=origin.usage.completion_tokens,
+        calls=origin.usage.calls,
     )
 
 

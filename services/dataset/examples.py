@@ -38,18 +38,30 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class Lineage:
-    """Where an example comes from; all empty for one written by hand."""
+class Origin:
+    """How a text was made by a language model; the counts are of tokens and calls."""
 
-    generation_id: str = ""
-    question_id: str = ""
-    chunk_id: str = ""
-    document_id: str = ""
     prompt_version: str = ""
     provider_id: str = ""
     model: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    question_prompt_version: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where an example comes from; all empty for one written by hand."""
+
+    generation_id: str = ""
+    question_ids: Sequence[str] = ()
+    chunk_ids: Sequence[str] = ()
+    document_id: str = ""
+    document_version: int = 0
+    question_origin: Origin | None = None
+    answer_origin: Origin | None = None
+    fact_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,18 @@ QUOTE_TYPE = pa.struct(
         "end": pa.int64(),
     }
 )
+ORIGIN_TYPE = pa.struct(
+    {
+        "prompt_version": pa.string(),
+        "provider_id": pa.string(),
+        "model": pa.string(),
+        "parameters": pa.string(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
+        "calls": pa.int64(),
+    }
+)
+"""`parameters` is a JSON object."""
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -50,17 +62,16 @@ SCHEMA = pa.schema(
         "messages": pa.list_(MESSAGE_TYPE),
         "quotes": pa.list_(QUOTE_TYPE),
         "generation_id": pa.string(),
-        "question_id": pa.string(),
-        "chunk_id": pa.string(),
+        "question_ids": pa.list_(pa.string()),
+        "chunk_ids": pa.list_(pa.string()),
         "document_id": pa.string(),
-        "prompt_version": pa.string(),
-        "provider_id": pa.string(),
-        "model": pa.string(),
-        "parameters": pa.string(),
-        "question_prompt_version": pa.string(),
+        "document_version": pa.int32(),
+        "question_origin": ORIGIN_TYPE,
+        "answer_origin": ORIGIN_TYPE,
+        "fact_id": pa.string(),
     }
 )
-"""Columns of the Parquet files; `parameters` is a JSON object."""
+"""Columns of the Parquet files."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +217,8 @@ def sharegpt_row(example: Example) -> dict[str, Any]:
 def parquet_row(example: Example) -> dict[str, Any]:
     """All that is known of an example, its project and times left out."""
     lineage = asdict(example.lineage)
-    lineage["parameters"] = json.dumps(lineage["parameters"], ensure_ascii=False, sort_keys=True)
+    for origin in filter(None, (lineage["question_origin"], lineage["answer_origin"])):
+        origin["parameters"] = json.dumps(origin["parameters"], ensure_ascii=False, sort_keys=True)
     return {
         "id": example.id,
         "kind": example.kind,

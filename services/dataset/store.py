@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from services.dataset.exam_split import Split
-from services.dataset.examples import Example, Lineage, Message, Quote, gate
+from services.dataset.examples import Example, Lineage, Message, Origin, Quote, gate
 from services.dataset.manifest import dropped_counts, split_counts
 from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, transaction
@@ -42,9 +42,9 @@ class Store:
             if not await connection.fetchval(SQL.hold_job, job_id):
                 raise ItemClosed
             await connection.execute(SQL.lock_project, project_id)
-            questions = [example.lineage.question_id for example in examples]
+            questions = [question_id for example in examples for question_id in example.lineage.question_ids]
             there = {row["question_id"] for row in await connection.fetch(SQL.imported_questions, questions)}
-            new = [example for example in examples if example.lineage.question_id not in there]
+            new = [example for example in examples if there.isdisjoint(example.lineage.question_ids)]
             digests = [example.question_sha256 for example in new]
             rows = await connection.fetch(SQL.first_examples, project_id, digests)
             firsts = {row["question_sha256"]: row["id"] for row in rows}
@@ -238,15 +238,9 @@ def example_row(example: Example) -> tuple[Any, ...]:
         example.state,
         example.rejection.as_json() if example.rejection else None,
         [asdict(quote) for quote in example.quotes],
+        asdict(lineage),
         lineage.generation_id or None,
-        lineage.question_id or None,
-        lineage.chunk_id or None,
-        lineage.document_id or None,
-        lineage.prompt_version,
-        lineage.provider_id or None,
-        lineage.model,
-        dict(lineage.parameters),
-        lineage.question_prompt_version,
+        next(iter(lineage.question_ids), None),
         example.question_sha256,
     )
 
@@ -261,20 +255,16 @@ def example_of(row: asyncpg.Record) -> Example:
         state=row["state"],
         rejection=Failure(**row["rejection"]) if row["rejection"] else None,
         quotes=[Quote(**quote) for quote in row["quotes"]],
-        lineage=Lineage(
-            generation_id=row["generation_id"] or "",
-            question_id=row["question_id"] or "",
-            chunk_id=row["chunk_id"] or "",
-            document_id=row["document_id"] or "",
-            prompt_version=row["prompt_version"],
-            provider_id=row["provider_id"] or "",
-            model=row["model"],
-            parameters=row["parameters"],
-            question_prompt_version=row["question_prompt_version"],
-        ),
+        lineage=lineage_of(row["lineage"]),
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
+
+
+def lineage_of(values: Mapping[str, Any]) -> Lineage:
+    """What `asdict` made of a lineage."""
+    origins = {name: values[name] and Origin(**values[name]) for name in ("question_origin", "answer_origin")}
+    return Lineage(**{**values, **origins})
 
 
 def version_of(row: asyncpg.Record) -> DatasetVersion:

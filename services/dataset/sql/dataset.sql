@@ -15,10 +15,9 @@ WHERE project_id = $1 AND state = 'kept' AND question_sha256 = ANY ($2::text[])
 ORDER BY question_sha256, id
 
 -- name: insert_example
-INSERT INTO examples (id, project_id, kind, messages, state, rejection, quotes, generation_id, question_id,
-                      chunk_id, document_id, prompt_version, provider_id, model, parameters,
-                      question_prompt_version, question_sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+INSERT INTO examples (id, project_id, kind, messages, state, rejection, quotes, lineage, generation_id,
+                      question_id, question_sha256)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: get_example
 SELECT * FROM examples WHERE id = $1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from services.dataset.exam_split import Entry
-from services.dataset.examples import Example, Lineage, Message, Quote
+from services.dataset.examples import Example, Lineage, Message, Origin, Quote
 from services.runtime.ids import derived_id
 
 
@@ -17,7 +17,11 @@ def sft(question: str, answer: str = "Forty-two.", kind: str = "sft", name: str 
         kind=kind,
         messages=[Message("user", question), Message("assistant", answer)],
         quotes=[Quote("The answer is 42.", derived_id("chunk"), derived_id("document"), 1, 10, 27)],
-        lineage=Lineage(question_id=derived_id("question", question), model="m", parameters={"seed": 7.0}),
+        lineage=Lineage(
+            question_ids=[derived_id("question", question)],
+            document_version=1,
+            answer_origin=Origin(model="m", parameters={"seed": 7.0}, calls=2),
+        ),
     )
 
 

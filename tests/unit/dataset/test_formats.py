@@ -125,8 +125,10 @@ def test_parquet_holds_lineage_and_quotes(tmp_path: Path) -> None:
             "end": 27,
         }
     ]
-    assert row["question_id"] == example.lineage.question_id
-    assert json.loads(row["parameters"]) == {"seed": 7.0}
+    assert row["question_ids"] == example.lineage.question_ids
+    assert (row["document_version"], row["question_origin"]) == (1, None)
+    origin = row["answer_origin"]
+    assert (origin["model"], origin["calls"], json.loads(origin["parameters"])) == ("m", 2, {"seed": 7.0})
 
 
 def test_the_same_examples_give_the_same_bytes(tmp_path: Path) -> None:

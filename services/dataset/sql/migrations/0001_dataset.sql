@@ -6,26 +6,20 @@ CREATE TYPE example_state AS ENUM (
 );
 
 CREATE TABLE examples (
-    id                      uuid          PRIMARY KEY,
-    project_id              uuid          NOT NULL,
-    kind                    example_kind  NOT NULL,
-    messages                jsonb         NOT NULL,
-    state                   example_state NOT NULL,
-    rejection               jsonb,
-    quotes                  jsonb         NOT NULL,
-    generation_id           uuid,
-    -- One example a question, however often and from wherever it is imported.
-    question_id             uuid          UNIQUE,
-    chunk_id                uuid,
-    document_id             uuid,
-    prompt_version          text          NOT NULL,
-    provider_id             uuid,
-    model                   text          NOT NULL,
-    parameters              jsonb         NOT NULL,
-    question_prompt_version text          NOT NULL,
-    question_sha256         text          NOT NULL,
-    create_time             timestamptz   NOT NULL DEFAULT now(),
-    update_time             timestamptz   NOT NULL DEFAULT now(),
+    id              uuid          PRIMARY KEY,
+    project_id      uuid          NOT NULL,
+    kind            example_kind  NOT NULL,
+    messages        jsonb         NOT NULL,
+    state           example_state NOT NULL,
+    rejection       jsonb,
+    quotes          jsonb         NOT NULL,
+    lineage         jsonb         NOT NULL,
+    generation_id   uuid,
+    -- The question that it was imported from. One example a question, however often and from wherever it is imported.
+    question_id     uuid          UNIQUE,
+    question_sha256 text          NOT NULL,
+    create_time     timestamptz   NOT NULL DEFAULT now(),
+    update_time     timestamptz   NOT NULL DEFAULT now(),
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
 CREATE INDEX examples_by_project ON examples (project_id, id);

@@ -6,12 +6,12 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.common.v1 import origin_pb2 as _origin_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
 import builtins as _builtins
 import sys
@@ -110,7 +110,10 @@ class Example(_message.Message):
     """Where the example stands. OUTPUT_ONLY."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """The conversation; for SFT one user and one assistant turn, perhaps a system turn before. REQUIRED."""
+        """What it says, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. Each perhaps after
+        one system message. PREFERENCE is to hold the prompt only, PRETRAINING one assistant message with the text; examples of these two
+        kinds cannot be stored at present (INVALID_ARGUMENT `KIND_UNSUPPORTED`). A rejected example may have another form. REQUIRED.
+        """
 
     @_builtins.property
     def rejection(self) -> _failure_pb2.Failure:
@@ -156,55 +159,57 @@ Global___Example: _TypeAlias = Example  # noqa: Y015
 
 @_typing.final
 class Lineage(_message.Message):
-    """Lineage says where an example comes from."""
+    """Lineage says where an example comes from; all of it is empty for an example written by hand."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GENERATION_ID_FIELD_NUMBER: _builtins.int
-    QUESTION_ID_FIELD_NUMBER: _builtins.int
-    CHUNK_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_IDS_FIELD_NUMBER: _builtins.int
+    CHUNK_IDS_FIELD_NUMBER: _builtins.int
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
-    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
-    PARAMETERS_FIELD_NUMBER: _builtins.int
-    QUESTION_PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_VERSION_FIELD_NUMBER: _builtins.int
+    QUESTION_ORIGIN_FIELD_NUMBER: _builtins.int
+    ANSWER_ORIGIN_FIELD_NUMBER: _builtins.int
+    FACT_ID_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
-    """UUID of the generation; empty for an example written by hand."""
-    question_id: _builtins.str
-    """UUID of the question."""
-    chunk_id: _builtins.str
-    """UUID of the chunk."""
+    """UUID of the generation."""
     document_id: _builtins.str
-    """UUID of the document."""
-    prompt_version: _builtins.str
-    """Name and version of the prompt that wrote the answer, such as `answer.en@1`."""
-    provider_id: _builtins.str
-    """UUID of the provider that wrote the answer."""
-    model: _builtins.str
-    """Model that wrote the answer."""
-    question_prompt_version: _builtins.str
-    """Name and version of the prompt that wrote the question."""
+    """UUID of the document of the chunks."""
+    document_version: _builtins.int
+    """Version of the document's text that it is about."""
+    fact_id: _builtins.str
+    """Names the fact that the question asks for: the same for every question about it. Empty where the question does not say."""
     @_builtins.property
-    def parameters(self) -> _struct_pb2.Struct:
-        """Parameters of the call that wrote the answer."""
+    def question_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the questions that it was made of, in the order in which it asks them."""
+
+    @_builtins.property
+    def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the chunks that it is about."""
+
+    @_builtins.property
+    def question_origin(self) -> _origin_pb2.Origin:
+        """How the question was written."""
+
+    @_builtins.property
+    def answer_origin(self) -> _origin_pb2.Origin:
+        """How the answer was written; unset where none was."""
 
     def __init__(
         self,
         *,
         generation_id: _builtins.str = ...,
-        question_id: _builtins.str = ...,
-        chunk_id: _builtins.str = ...,
+        question_ids: _abc.Iterable[_builtins.str] | None = ...,
+        chunk_ids: _abc.Iterable[_builtins.str] | None = ...,
         document_id: _builtins.str = ...,
-        prompt_version: _builtins.str = ...,
-        provider_id: _builtins.str = ...,
-        model: _builtins.str = ...,
-        parameters: _struct_pb2.Struct | None = ...,
-        question_prompt_version: _builtins.str = ...,
+        document_version: _builtins.int = ...,
+        question_origin: _origin_pb2.Origin | None = ...,
+        answer_origin: _origin_pb2.Origin | None = ...,
+        fact_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "question_origin", b"question_origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "document_id", b"document_id", "generation_id", b"generation_id", "model", b"model", "parameters", b"parameters", "prompt_version", b"prompt_version", "provider_id", b"provider_id", "question_id", b"question_id", "question_prompt_version", b"question_prompt_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "question_ids", b"question_ids", "question_origin", b"question_origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
