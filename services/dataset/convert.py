@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 from services.dataset.examples import Example, Lineage, Message, Origin, Quote
 from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
-from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
+from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
 from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
@@ -228,6 +228,25 @@ def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion
         content_sha256=version.content_sha256,
         create_time=timestamp(version.create_time),
     )
+
+
+def member_to_pb(member: DatasetVersionExample) -> dataset_version_pb2.DatasetVersionExample:
+    """An example as a version holds it."""
+    return dataset_version_pb2.DatasetVersionExample(
+        example_id=member.example_id,
+        split=dataset_version_pb2.DatasetSplit.Value(f"DATASET_SPLIT_{member.split.upper()}"),
+        position=member.position,
+        kind=example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{member.kind.upper()}"),
+        messages=map(message_to_pb, member.messages),
+        quotes=map(quote_to_pb, member.quotes),
+        lineage=lineage_to_pb(member.lineage),
+    )
+
+
+def split_name(split: dataset_version_pb2.DatasetSplit.ValueType) -> str | None:
+    """The stored name of a split; nothing for unspecified."""
+    name = dataset_version_pb2.DatasetSplit.Name(split)
+    return None if split == 0 else name.removeprefix("DATASET_SPLIT_").lower()
 
 
 def options_to_pb(options: DatasetOptions) -> dataset_version_pb2.DatasetOptions:

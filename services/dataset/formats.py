@@ -7,7 +7,7 @@ same rows give the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ SCHEMA = pa.schema(
     }
 )
 """Columns of the Parquet files."""
+CONTENT = ("kind", "messages", "quotes")
+LINEAGE = tuple(name for name in SCHEMA.names if name not in {"id", *CONTENT})
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class SplitFiles:
         self._system_prompt = system_prompt
         self._history = history
         self.files = [
-            MadeFile(f"{split}.parquet", PARQUET, split, PARQUET_TYPE),
+            MadeFile(parquet_name(split), PARQUET, split, PARQUET_TYPE),
             MadeFile(f"{split}.jsonl", MESSAGES_JSONL, split, JSON_LINES),
             MadeFile(alpaca_name(split), LLAMA_FACTORY, split, JSON),
             MadeFile(sharegpt_name(split), LLAMA_FACTORY, split, JSON),
@@ -228,6 +230,21 @@ def parquet_row(example: Example) -> dict[str, Any]:
     }
 
 
+def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one of our Parquet files, a row group at a time in memory."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group).to_pylist()
+
+
+def frozen(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of a Parquet file says, with its lineage in one piece and its parameters as values."""
+    lineage = {name: row[name] for name in LINEAGE}
+    for origin in filter(None, (lineage["question_origin"], lineage["answer_origin"])):
+        origin["parameters"] = json.loads(origin["parameters"])
+    return {**{name: row[name] for name in CONTENT}, "lineage": lineage}
+
+
 def write_dataset_info(folder: Path, split: str, history: bool) -> MadeFile:
     """Write LLaMA-Factory's `dataset_info.json` for a split.
 
@@ -266,6 +283,11 @@ def dataset_info(split: str, history: bool) -> dict[str, Any]:
             "tags": tags,
         },
     }
+
+
+def parquet_name(split: str) -> str:
+    """Name of a split's Parquet file."""
+    return f"{split}.parquet"
 
 
 def alpaca_name(split: str) -> str:

@@ -10,8 +10,10 @@ from services.dataset.convert import (
     example_to_pb,
     file_to_pb,
     files_in,
+    member_to_pb,
     messages_from_pb,
     options_from_pb,
+    split_name,
     version_to_pb,
 )
 from services.dataset.examples import check_messages, revised
@@ -80,14 +82,11 @@ class ExampleServicer(ExampleServiceServicer):
     async def ListExamples(
         self, request: example_pb.ListExamplesRequest, context: Context
     ) -> example_pb.ListExamplesResponse:
-        await self._check_split(request.dataset_version_id, request.split)
         filters = (
             request.project_id,
             example_state(request.state),
             example_kind(request.kind),
             request.generation_id or None,
-            request.dataset_version_id or None,
-            request.split or None,
         )
         wanted = page_request(request.page_size, request.page_token, *filters)
         page = await self._store.list_examples(wanted, *filters)
@@ -124,14 +123,6 @@ class ExampleServicer(ExampleServiceServicer):
                 "generation_id",
                 generation_id=generation_id,
                 project_id=answer.generation.project_id,
-            )
-
-    async def _check_split(self, version_id: str, split: str) -> None:
-        if version_id:
-            await self._store.get_version(version_id)
-        elif split:
-            raise InvalidArgument(
-                "FIELD_INVALID", "split: names a part of dataset_version_id, which is not set", "split"
             )
 
 
@@ -178,6 +169,18 @@ class DatasetServicer(DatasetServiceServicer):
         page = await self._store.list_versions(wanted, request.project_id)
         return dataset_pb.ListDatasetVersionsResponse(
             dataset_versions=map(version_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ListDatasetVersionExamples(
+        self, request: dataset_pb.ListDatasetVersionExamplesRequest, context: Context
+    ) -> dataset_pb.ListDatasetVersionExamplesResponse:
+        version = await self._store.get_version(request.dataset_version_id)
+        version.check_ready()
+        split = split_name(request.split)
+        wanted = page_request(request.page_size, request.page_token, version.id, split)
+        page = await self._store.list_members(wanted, version.id, split)
+        return dataset_pb.ListDatasetVersionExamplesResponse(
+            dataset_version_examples=map(member_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def GetDatasetVersionFiles(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ import asyncpg
 from services.dataset.exam_split import Split
 from services.dataset.examples import Example, Lineage, Message, Origin, Quote, gate
 from services.dataset.manifest import dropped_counts, split_counts
-from services.dataset.versions import DatasetOptions, DatasetVersion, VersionFile
+from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, transaction
 from services.runtime.errors import NotFound
 from services.runtime.jobs import Failure, ItemClosed, job_of
@@ -22,6 +22,8 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "dataset.sql")
 
+FIRST_SPLIT, LAST_SPLIT = "train", "exam"
+"""In the order of the type `dataset_split`."""
 ROWS = 1000
 """Rows that go to Postgres, or come from it, at once."""
 
@@ -103,15 +105,18 @@ class Store:
         state: str | None,
         kind: str | None,
         generation_id: str | None,
-        version_id: str | None,
-        split: str | None,
     ) -> Page[Example]:
         """Examples, oldest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(
-            SQL.list_examples, project_id, state, kind, generation_id, version_id, split, after, page.limit
+            SQL.list_examples, project_id, state, kind, generation_id, after, page.limit
         )
-        return page_of([example_of(row) for row in rows], page, lambda example: (example.id,))
+        return page_of(
+            [example_of(row) for row in rows],
+            page,
+            lambda example: (example.id,),
+            size_bytes=lambda example: size_of(example.messages, example.quotes),
+        )
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -160,6 +165,21 @@ class Store:
         """Content hash of a version; empty when it has none, or is gone."""
         return (await self.pool.fetchval(SQL.content_of, version_id)) or "" if version_id else ""
 
+    async def list_members(
+        self, page: PageRequest, version_id: str, split: str | None
+    ) -> Page[DatasetVersionExample]:
+        """What a version holds, or one split of it, by split and position."""
+        after, position = page.after or (split or FIRST_SPLIT, "-1")
+        rows = await self.pool.fetch(
+            SQL.list_members, version_id, after, int(position), split or LAST_SPLIT, page.limit
+        )
+        return page_of(
+            [member_of(row) for row in rows],
+            page,
+            lambda member: (member.split, member.position),
+            size_bytes=lambda member: size_of(member.messages, member.quotes),
+        )
+
     async def set_made(
         self,
         connection: Connection,
@@ -168,7 +188,7 @@ class Store:
         content_sha256: str,
         files: Sequence[VersionFile],
     ) -> None:
-        """Make a version complete: counts, files, and which examples it holds."""
+        """Make a version complete but for its members: counts and files."""
         await connection.execute(
             SQL.set_made,
             version_id,
@@ -177,9 +197,19 @@ class Store:
             content_sha256,
             [asdict(file) for file in files],
         )
-        for side, entries in split.sides.items():
-            ids = [entry.id for entry in entries]
-            await connection.execute(SQL.insert_members, version_id, side, ids)
+
+    async def add_members(
+        self,
+        connection: Connection,
+        version_id: str,
+        split: str,
+        start: int,
+        members: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Add what a version holds from a position of a split on: contents by the id of the example."""
+        await connection.execute(
+            SQL.insert_members, version_id, split, start, list(members), list(members.values())
+        )
 
     async def delete_version(self, version_id: str) -> None:
         """Delete a version; a missing one is no error."""
@@ -265,6 +295,26 @@ def lineage_of(values: Mapping[str, Any]) -> Lineage:
     """What `asdict` made of a lineage."""
     origins = {name: values[name] and Origin(**values[name]) for name in ("question_origin", "answer_origin")}
     return Lineage(**{**values, **origins})
+
+
+def member_of(row: asyncpg.Record) -> DatasetVersionExample:
+    """A row of `dataset_version_examples`."""
+    content = row["content"]
+    return DatasetVersionExample(
+        example_id=row["example_id"],
+        split=row["split"],
+        position=row["position"],
+        kind=content["kind"],
+        messages=[Message(**message) for message in content["messages"]],
+        quotes=[Quote(**quote) for quote in content["quotes"]],
+        lineage=lineage_of(content["lineage"]),
+    )
+
+
+def size_of(messages: Iterable[Message], quotes: Iterable[Quote]) -> int:
+    """About how large an example is in an answer, in bytes."""
+    texts = [text for message in messages for text in (message.content, message.reasoning)]
+    return sum(len(text.encode()) for text in [*texts, *(quote.text for quote in quotes)])
 
 
 def version_of(row: asyncpg.Record) -> DatasetVersion:

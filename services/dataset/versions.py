@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from services.dataset.exam_split import NEAR_COPY, Entry, Split, split
-from services.dataset.examples import Example
+from services.dataset.examples import Example, Lineage, Message, Quote
 from services.dataset.near_copies import group_near_copies, leaks
 from services.runtime.errors import FailedPrecondition, Internal
 from services.runtime.jobs import Job
@@ -91,6 +91,19 @@ class DatasetVersion:
                 dataset_version_id=self.id,
                 job_id=self.job.id,
             )
+
+
+@dataclass(frozen=True)
+class DatasetVersionExample:
+    """An example as a version holds it; `position` counts from 0 in its split."""
+
+    example_id: str
+    split: str
+    position: int
+    kind: str
+    messages: Sequence[Message]
+    quotes: Sequence[Quote]
+    lineage: Lineage
 
 
 def entry_of(example: Example) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,20 @@ import structlog
 from services.dataset import manifest
 from services.dataset.convert import example_from_question
 from services.dataset.exam_split import Split
-from services.dataset.formats import BATCH, JSON, PARQUET, MadeFile, SplitFiles, write_dataset_info
+from services.dataset.formats import (
+    BATCH,
+    JSON,
+    PARQUET,
+    MadeFile,
+    SplitFiles,
+    frozen,
+    parquet_name,
+    read_parquet,
+    write_dataset_info,
+)
 from services.dataset.store import Snapshot, Store
 from services.dataset.versions import DatasetVersion, VersionFile, entry_of, plan
+from services.runtime.db import Connection
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
@@ -25,6 +37,8 @@ from sishu.generation.v1 import question_pb2, question_service_pb2
 
 PAGE = 200
 """Questions asked for at once."""
+MEMBERS = 200
+"""Examples of a version that are stored at once."""
 
 log = structlog.get_logger()
 
@@ -89,12 +103,14 @@ class VersionWorker:
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"
             files = await self._upload(Path(folder), prefix, made)
-        try:
-            async with self._jobs.finish(item) as connection:
-                await self._store.set_made(connection, version.id, split, content, files)
-        except ItemClosed:
-            await self._discard(prefix)
-            raise
+            try:
+                async with self._jobs.finish(item) as connection:
+                    await self._store.set_made(connection, version.id, split, content, files)
+                    for side in split.sides:
+                        await self._add_members(connection, version.id, side, Path(folder))
+            except ItemClosed:
+                await self._discard(prefix)
+                raise
         log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
 
     async def _write(self, item: Item, version: DatasetVersion, folder: Path) -> tuple[Split, list[MadeFile]]:
@@ -122,6 +138,13 @@ class VersionWorker:
                 examples = await snapshot.examples(ids[start : start + BATCH])
                 await asyncio.to_thread(files.write, examples)
                 await self._jobs.set_progress(item.job_id, f"writing {start + len(examples)} rows of {side}")
+
+    async def _add_members(self, connection: Connection, version_id: str, side: str, folder: Path) -> None:
+        rows, start = read_parquet(folder / parquet_name(side)), 0
+        while batch := await asyncio.to_thread(lambda: list(itertools.islice(rows, MEMBERS))):
+            members = {row["id"]: frozen(row) for row in batch}
+            await self._store.add_members(connection, version_id, side, start, members)
+            start += len(batch)
 
     async def _upload(self, folder: Path, prefix: str, made: Sequence[MadeFile]) -> list[VersionFile]:
         files = []

@@ -51,6 +51,8 @@ JSONL = versions.DATASET_FORMAT_MESSAGES_JSONL
 LLAMA_FACTORY = versions.DATASET_FORMAT_LLAMA_FACTORY
 PARQUET = versions.DATASET_FORMAT_PARQUET
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
+SPLITS = {"train": versions.DATASET_SPLIT_TRAIN, "exam": versions.DATASET_SPLIT_EXAM}
+Held = versions.DatasetVersionExample
 FORMS = ["What does heron {n} weigh?", "请问苍鹭{n}有多重？", "Tell me how heavy {n} is."]
 
 
@@ -211,6 +213,20 @@ class School:
         while True:
             page = await self.client.examples.ListExamples(request)
             found += page.examples
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    async def held(self, version_id: str, page_size: int = 7, **filters: Any) -> list[Held]:
+        """What a version holds."""
+        found: list[Held] = []
+        request = datasets.ListDatasetVersionExamplesRequest(
+            dataset_version_id=version_id, page_size=page_size, **filters
+        )
+        while True:
+            page = await self.client.datasets.ListDatasetVersionExamples(request)
+            assert len(page.dataset_version_examples) <= page_size
+            found += page.dataset_version_examples
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token
@@ -423,8 +439,6 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     for side in ("train", "exam"):
         (lines,) = (await school.files(version.id, JSONL, side)).values()
         rows[side] = [json.loads(line) for line in lines.splitlines()]
-        listed = await school.listed(project_id, dataset_version_id=version.id, split=side)
-        assert {row["id"] for row in rows[side]} == {one.id for one in listed}
     assert {row["id"] for side in rows.values() for row in side} == set(kept)
     for row in rows["train"]:
         system, asked, answer = row["messages"]
@@ -555,26 +569,65 @@ async def test_wrong_examples_and_changes_are_refused_with_their_field(school: S
         with pytest.raises(ApiError) as error:
             await school.update(change, *paths)
         assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", field_name)
-    with pytest.raises(ApiError) as error:
-        await school.listed(project_id, split="exam")
-    assert error.value.field == "split"
-    with pytest.raises(ApiError) as error:
-        await school.listed(project_id, dataset_version_id=new_id())
-    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
+
+
+async def test_what_a_version_holds_is_listed_as_its_files_have_it(school: School) -> None:
+    project_id = new_id()
+    await school.imported(project_id, about_herons(6))
+    sources = {one.id: one for one in await school.listed(project_id)}
+    version = await school.made(project_id, system_prompt="Be brief.")
+    by_side = {side: await school.held(version.id, split=split) for side, split in SPLITS.items()}
+    assert await school.held(version.id) == [*by_side["train"], *by_side["exam"]]
+    assert {side: len(found) for side, found in by_side.items()} == version.split_counts
+    for side, found in by_side.items():
+        (lines,) = (await school.files(version.id, JSONL, side)).values()
+        assert [(one.example_id, said(one)) for one in found] == [
+            (row["id"], [(each["role"], each["content"]) for each in row["messages"]])
+            for row in map(json.loads, lines.splitlines())
+        ]
+        assert [one.position for one in found] == list(range(len(found)))
+        assert {one.split for one in found} == {SPLITS[side]}
+        for one in found:
+            source = sources[one.example_id]
+            assert list(one.messages[1:]) == list(source.messages)
+            assert one.messages[0].content == "Be brief."
+            assert list(one.quotes) == list(source.quotes)
+            assert (one.kind, one.lineage) == (source.kind, source.lineage)
+
+
+def said(held: Held) -> list[tuple[str, str]]:
+    names = {message_pb2.ROLE_SYSTEM: "system", message_pb2.ROLE_USER: "user"}
+    return [(names.get(message.role, "assistant"), message.content) for message in held.messages]
 
 
 async def test_a_version_keeps_its_copy_of_a_changed_or_deleted_example(school: School) -> None:
     project_id = new_id()
     await school.imported(project_id, about_herons(4))
     version = await school.made(project_id)
-    before = await school.files(version.id, JSONL)
-    kept = await school.listed(project_id, dataset_version_id=version.id)
-    assert len(kept) == 12
-    kept[0].messages[1].content = "Changed."
-    await school.update(kept[0], "messages")
-    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=kept[1].id))
-    assert await school.files(version.id, JSONL) == before
+    files, held = await school.files(version.id, JSONL), await school.held(version.id)
+    changed, deleted, *_ = await school.listed(project_id)
+    changed.messages[1].content = "Changed."
+    await school.update(changed, "messages")
+    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=deleted.id))
+    assert await school.files(version.id, JSONL) == files
+    assert await school.held(version.id) == held
+    assert len(held) == 12
     assert (await school.version(version.id)).split_counts == version.split_counts
+
+
+async def test_pages_of_long_examples_end_before_they_are_too_large_for_a_client(school: School) -> None:
+    project_id = new_id()
+    for number in range(3):
+        await school.create(
+            project_id=project_id, messages=turns(f"Who is {name_of(number)}?", "x" * 700_000)
+        )
+    version = await school.made(project_id, exam_share=0)
+    listed = examples.ListExamplesRequest(project_id=project_id)
+    assert len((await school.client.examples.ListExamples(listed)).examples) == 1
+    held = datasets.ListDatasetVersionExamplesRequest(dataset_version_id=version.id)
+    page = await school.client.datasets.ListDatasetVersionExamples(held)
+    assert len(page.dataset_version_examples) == 1
+    assert len(await school.held(version.id)) == len(await school.listed(project_id)) == 3
 
 
 async def test_exam_items_by_hand_are_examined_and_never_trained_on(school: School) -> None:
@@ -586,8 +639,8 @@ async def test_exam_items_by_hand_are_examined_and_never_trained_on(school: Scho
         messages=turns(FORMS[0].format(n=name_of(0)) + "!", "0 g"),
     )
     version = await school.made(project_id, exam_share=0)
-    exam = await school.listed(project_id, dataset_version_id=version.id, split="exam")
-    assert [one.id for one in exam] == [item.id]
+    exam = await school.held(version.id, split=versions.DATASET_SPLIT_EXAM)
+    assert [(one.example_id, one.kind) for one in exam] == [(item.id, item.kind)]
     assert version.dropped_counts == {"NEAR_COPY": 1}
     assert version.split_counts == {"train": 11, "exam": 1}
 
@@ -598,9 +651,10 @@ async def test_a_deleted_version_leaves_no_object_and_gives_its_number_to_none(s
     version = await school.made(project_id)
     request = datasets.DeleteDatasetVersionRequest(id=version.id)
     assert (await school.client.datasets.DeleteDatasetVersion(request)).deleted_objects == 11
-    with pytest.raises(ApiError) as error:
-        await school.version(version.id)
-    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
+    for read in (school.version(version.id), school.held(version.id)):
+        with pytest.raises(ApiError) as error:
+            await read
+        assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
     assert len(await school.listed(project_id)) == 6
     assert (await school.made(project_id)).number == 2
 
@@ -649,9 +703,10 @@ async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(i
     assert (await school.start_version(project_id, request_id)).id == version.id
     assert version.state == versions.DATASET_VERSION_STATE_MAKING
     assert (version.options.exam_share, version.options.near_copy_threshold) == (0.2, 0.7)
-    with pytest.raises(ApiError) as error:
-        await school.files(version.id, JSONL)
-    assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "DATASET_VERSION_NOT_READY")
+    for read in (school.files(version.id, JSONL), school.held(version.id)):
+        with pytest.raises(ApiError) as error:
+            await read
+        assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "DATASET_VERSION_NOT_READY")
     await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=version.job.id))
     assert (await school.version(version.id)).state == versions.DATASET_VERSION_STATE_FAILED
     request = datasets.DeleteDatasetVersionRequest(id=version.id)

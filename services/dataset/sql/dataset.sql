@@ -40,13 +40,9 @@ WHERE project_id = $1
   AND ($2::example_state IS NULL OR state = $2)
   AND ($3::example_kind IS NULL OR kind = $3)
   AND ($4::uuid IS NULL OR generation_id = $4)
-  AND ($5::uuid IS NULL OR EXISTS (
-        SELECT 1 FROM dataset_version_examples AS member
-        WHERE member.version_id = $5 AND member.example_id = examples.id
-          AND ($6::dataset_split IS NULL OR member.split = $6)))
-  AND ($7::uuid IS NULL OR id > $7)
+  AND ($5::uuid IS NULL OR id > $5)
 ORDER BY id
-LIMIT $8
+LIMIT $6
 
 -- name: any_kept_example
 SELECT EXISTS (
@@ -88,9 +84,16 @@ SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5
 WHERE id = $1
 
 -- name: insert_members
-INSERT INTO dataset_version_examples (version_id, example_id, split, position)
-SELECT $1, example_id, $2, position - 1
-FROM unnest($3::uuid[]) WITH ORDINALITY AS member (example_id, position)
+INSERT INTO dataset_version_examples (version_id, split, position, example_id, content)
+SELECT $1, $2, $3 + place - 1, example_id, content
+FROM unnest($4::uuid[], $5::jsonb[]) WITH ORDINALITY AS member (example_id, content, place)
+
+-- name: list_members
+-- Those after a place, up to the end of a split.
+SELECT * FROM dataset_version_examples
+WHERE version_id = $1 AND (split, position) > ($2, $3) AND split <= $4
+ORDER BY split, position
+LIMIT $5
 
 -- name: delete_version
 DELETE FROM dataset_versions WHERE id = $1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.dataset.examples import Example, Message
-from services.dataset.formats import BATCH, SplitFiles, with_system_prompt, write_dataset_info
+from services.dataset.formats import (
+    BATCH,
+    SplitFiles,
+    frozen,
+    read_parquet,
+    with_system_prompt,
+    write_dataset_info,
+)
 from tests.unit.dataset.makers import conversation, sft
 
 HARD = [
@@ -129,6 +137,19 @@ def test_parquet_holds_lineage_and_quotes(tmp_path: Path) -> None:
     assert (row["document_version"], row["question_origin"]) == (1, None)
     origin = row["answer_origin"]
     assert (origin["model"], origin["calls"], json.loads(origin["parameters"])) == ("m", 2, {"seed": 7.0})
+
+
+def test_parquet_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    examples = [*(sft(f"Question {number}?") for number in range(BATCH)), conversation("Q?", "A.")]
+    write(tmp_path, examples, "Be brief.")
+    rows = list(read_parquet(tmp_path / "train.parquet"))
+    assert [row["id"] for row in rows] == [example.id for example in examples]
+    expected = [asdict_of(with_system_prompt(example, "Be brief.")) for example in examples]
+    assert [frozen(row) for row in rows] == json.loads(json.dumps(expected))
+
+
+def asdict_of(example: Example) -> dict[str, Any]:
+    return {name: asdict(example)[name] for name in ("kind", "messages", "quotes", "lineage")}
 
 
 def test_the_same_examples_give_the_same_bytes(tmp_path: Path) -> None:

@@ -50,12 +50,13 @@ CREATE TABLE dataset_versions (
 
 CREATE TYPE dataset_split AS ENUM ('train', 'exam');
 
--- Which examples a version holds. The examples live on by themselves; the copies are in the version's files.
+-- The examples that a version holds, as its files have them. The examples live on by themselves.
 CREATE TABLE dataset_version_examples (
     version_id uuid          NOT NULL REFERENCES dataset_versions ON DELETE CASCADE,
-    example_id uuid          NOT NULL,
     split      dataset_split NOT NULL,
     position   integer       NOT NULL,
-    PRIMARY KEY (version_id, example_id),
-    UNIQUE (version_id, split, position)
+    example_id uuid          NOT NULL,
+    content    jsonb         NOT NULL,
+    PRIMARY KEY (version_id, split, position),
+    UNIQUE (version_id, example_id)
 );

@@ -183,8 +183,6 @@ class ListExamplesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     GENERATION_ID_FIELD_NUMBER: _builtins.int
-    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
-    SPLIT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
@@ -195,10 +193,6 @@ class ListExamplesRequest(_message.Message):
     """OPTIONAL. Only examples of this kind."""
     generation_id: _builtins.str
     """OPTIONAL. Only examples of this generation."""
-    dataset_version_id: _builtins.str
-    """OPTIONAL. Only examples in this dataset version."""
-    split: _builtins.str
-    """OPTIONAL. Only this split of `dataset_version_id`: `train` or `exam`."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
@@ -210,14 +204,12 @@ class ListExamplesRequest(_message.Message):
         state: _example_pb2.ExampleState.ValueType = ...,
         kind: _example_pb2.ExampleKind.ValueType = ...,
         generation_id: _builtins.str = ...,
-        dataset_version_id: _builtins.str = ...,
-        split: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version_id", b"dataset_version_id", "generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "split", b"split", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
