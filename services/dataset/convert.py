@@ -292,9 +292,9 @@ def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:
 
 
 def files_in(
-    files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str
+    files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str | None
 ) -> list[VersionFile]:
     """The files of a format, of one split or of all; LLaMA-Factory gets one split at a time."""
     name = FORMATS[wanted]
-    split = split or ("train" if name == LLAMA_FACTORY else "")
+    split = split or ("train" if name == LLAMA_FACTORY else None)
     return [file for file in files if file.format == name and (not split or file.split == split)]

@@ -188,7 +188,7 @@ class DatasetServicer(DatasetServiceServicer):
     ) -> dataset_pb.GetDatasetVersionFilesResponse:
         version = await self._store.get_version(request.id)
         version.check_ready()
-        files = files_in(version.files, request.format, request.split)
+        files = files_in(version.files, request.format, split_name(request.split))
         links = [await self._storage.link_to_get(file.key, file.file_name) for file in files]
         return dataset_pb.GetDatasetVersionFilesResponse(files=map(file_to_pb, files, links))
 

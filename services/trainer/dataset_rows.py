@@ -63,7 +63,9 @@ async def fetch_rows(client: Client, version_id: str, path: Path) -> None:
         ApiError: the dataset room refuses, or is away.
     """
     request = pb.GetDatasetVersionFilesRequest(
-        id=version_id, format=dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL, split=SPLIT
+        id=version_id,
+        format=dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL,
+        split=dataset_version_pb2.DATASET_SPLIT_TRAIN,
     )
     files = (await client.datasets.GetDatasetVersionFiles(request)).files
     if len(files) != 1:

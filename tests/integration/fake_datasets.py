@@ -57,7 +57,7 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
         self, request: pb.GetDatasetVersionFilesRequest, _context: Context
     ) -> pb.GetDatasetVersionFilesResponse:
         assert request.format == dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL
-        assert request.split == "train"
+        assert request.split == dataset_version_pb2.DATASET_SPLIT_TRAIN
         if self.refusal:
             raise self.refusal
         key = f"datasets/{self.version.project_id}/{self.version.id}/train.jsonl"

@@ -51,6 +51,7 @@ JSONL = versions.DATASET_FORMAT_MESSAGES_JSONL
 LLAMA_FACTORY = versions.DATASET_FORMAT_LLAMA_FACTORY
 PARQUET = versions.DATASET_FORMAT_PARQUET
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
+ANY_SPLIT = versions.DATASET_SPLIT_UNSPECIFIED
 SPLITS = {"train": versions.DATASET_SPLIT_TRAIN, "exam": versions.DATASET_SPLIT_EXAM}
 Held = versions.DatasetVersionExample
 FORMS = ["What does heron {n} weigh?", "请问苍鹭{n}有多重？", "Tell me how heavy {n} is."]
@@ -253,7 +254,9 @@ class School:
         self, version_id: str, wanted: versions.DatasetFormat.ValueType, split: str = ""
     ) -> dict[str, bytes]:
         """Contents by name, each downloaded from its link and held against size and SHA-256."""
-        request = datasets.GetDatasetVersionFilesRequest(id=version_id, format=wanted, split=split)
+        request = datasets.GetDatasetVersionFilesRequest(
+            id=version_id, format=wanted, split=SPLITS.get(split, ANY_SPLIT)
+        )
         files = (await self.client.datasets.GetDatasetVersionFiles(request)).files
         found = {}
         async with httpx.AsyncClient(trust_env=False) as http:

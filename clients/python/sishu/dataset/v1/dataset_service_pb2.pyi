@@ -251,16 +251,14 @@ class GetDatasetVersionFilesRequest(_message.Message):
     """REQUIRED. UUID of the version."""
     format: _dataset_version_pb2.DatasetFormat.ValueType
     """REQUIRED. Format of the files."""
-    split: _builtins.str
-    """OPTIONAL. Only this split: `train` or `exam`; empty means every split of a format that keeps splits apart, and `train` for
-    LLAMA_FACTORY.
-    """
+    split: _dataset_version_pb2.DatasetSplit.ValueType
+    """OPTIONAL. Only this split; unset means TRAIN for LLAMA_FACTORY, and every split for the other formats."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         format: _dataset_version_pb2.DatasetFormat.ValueType = ...,
-        split: _builtins.str = ...,
+        split: _dataset_version_pb2.DatasetSplit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

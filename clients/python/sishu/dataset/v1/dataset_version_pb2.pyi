@@ -183,7 +183,7 @@ class DatasetVersion(_message.Message):
 
     @_builtins.property
     def split_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Examples by split, such as `train`, `exam`. OUTPUT_ONLY."""
+        """Examples by split: `train` and `exam`; empty until the version is ready. OUTPUT_ONLY."""
 
     @_builtins.property
     def dropped_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
