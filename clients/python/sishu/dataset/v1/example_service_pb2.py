@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"w\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\x81\x02\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\rgeneration_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xe7\x04\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\x8a\x01\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\x81\x02\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\rgeneration_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x01\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xe7\x04\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.dataset.v1.example_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.dataset.v1P\001Z\'sishu.dev/go/sishu/dataset/v1;datasetv1'
+  _globals['_IMPORTEXAMPLESREQUEST'].oneofs_by_name['source']._loaded_options = None
+  _globals['_IMPORTEXAMPLESREQUEST'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
   _globals['_IMPORTEXAMPLESREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_IMPORTEXAMPLESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_IMPORTEXAMPLESREQUEST'].fields_by_name['generation_id']._loaded_options = None
@@ -74,30 +76,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMPLESERVICE'].methods_by_name['UpdateExample']._serialized_options = b'\220\002\002'
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._serialized_options = b'\220\002\002'
-  _globals['_IMPORTEXAMPLESREQUEST']._serialized_start=182
-  _globals['_IMPORTEXAMPLESREQUEST']._serialized_end=301
-  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_start=303
-  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_end=362
-  _globals['_CREATEEXAMPLEREQUEST']._serialized_start=364
-  _globals['_CREATEEXAMPLEREQUEST']._serialized_end=471
-  _globals['_CREATEEXAMPLERESPONSE']._serialized_start=473
-  _globals['_CREATEEXAMPLERESPONSE']._serialized_end=540
-  _globals['_GETEXAMPLEREQUEST']._serialized_start=542
-  _globals['_GETEXAMPLEREQUEST']._serialized_end=583
-  _globals['_GETEXAMPLERESPONSE']._serialized_start=585
-  _globals['_GETEXAMPLERESPONSE']._serialized_end=649
-  _globals['_LISTEXAMPLESREQUEST']._serialized_start=652
-  _globals['_LISTEXAMPLESREQUEST']._serialized_end=909
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=911
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1003
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1006
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1137
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1139
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1206
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1208
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1252
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1254
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1277
-  _globals['_EXAMPLESERVICE']._serialized_start=1280
-  _globals['_EXAMPLESERVICE']._serialized_end=1895
+  _globals['_IMPORTEXAMPLESREQUEST']._serialized_start=183
+  _globals['_IMPORTEXAMPLESREQUEST']._serialized_end=321
+  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_start=323
+  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_end=382
+  _globals['_CREATEEXAMPLEREQUEST']._serialized_start=384
+  _globals['_CREATEEXAMPLEREQUEST']._serialized_end=491
+  _globals['_CREATEEXAMPLERESPONSE']._serialized_start=493
+  _globals['_CREATEEXAMPLERESPONSE']._serialized_end=560
+  _globals['_GETEXAMPLEREQUEST']._serialized_start=562
+  _globals['_GETEXAMPLEREQUEST']._serialized_end=603
+  _globals['_GETEXAMPLERESPONSE']._serialized_start=605
+  _globals['_GETEXAMPLERESPONSE']._serialized_end=669
+  _globals['_LISTEXAMPLESREQUEST']._serialized_start=672
+  _globals['_LISTEXAMPLESREQUEST']._serialized_end=929
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=931
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1023
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1026
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1157
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1159
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1226
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1228
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1272
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1274
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1297
+  _globals['_EXAMPLESERVICE']._serialized_start=1300
+  _globals['_EXAMPLESERVICE']._serialized_end=1915
 # @@protoc_insertion_point(module_scope)

@@ -72,8 +72,8 @@ class ExampleServiceServicer:
     """
 
     def ImportExamples(self, request, context):
-        """ImportExamples starts a job (`import_examples`) that makes one example of every answered or rejected question of a generation.
-        A question that has an example already is skipped, so the call can be repeated at any time.
+        """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
+        repeated at any time. The items of a generation are its answered and its rejected questions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,8 +34,8 @@ class ExampleServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExampleServiceAsyncStub: ...
     ImportExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]
-    """ImportExamples starts a job (`import_examples`) that makes one example of every answered or rejected question of a generation.
-    A question that has an example already is skipped, so the call can be repeated at any time.
+    """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
+    repeated at any time. The items of a generation are its answered and its rejected questions.
     """
     CreateExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]
     """CreateExample stores an example written by hand."""
@@ -54,8 +54,8 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]  # type: ignore[assignment]
-    """ImportExamples starts a job (`import_examples`) that makes one example of every answered or rejected question of a generation.
-    A question that has an example already is skipped, so the call can be repeated at any time.
+    """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
+    repeated at any time. The items of a generation are its answered and its rejected questions.
     """
     CreateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]  # type: ignore[assignment]
     """CreateExample stores an example written by hand."""
@@ -77,8 +77,8 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.ImportExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.ImportExamplesResponse, _abc.Awaitable[_example_service_pb2.ImportExamplesResponse]]:
-        """ImportExamples starts a job (`import_examples`) that makes one example of every answered or rejected question of a generation.
-        A question that has an example already is skipped, so the call can be repeated at any time.
+        """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
+        repeated at any time. The items of a generation are its answered and its rejected questions.
         """
 
     @_abc_1.abstractmethod
