@@ -15,7 +15,7 @@ from sishu.dataset.v1 import dataset_service_pb2_grpc, example_service_pb2_grpc
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
-    store = Store(parts.pool)
+    store = Store(parts.pool, parts.jobs)
     return Built(
         servicers=[
             Servicer(

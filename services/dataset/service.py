@@ -18,13 +18,11 @@ from services.dataset.convert import (
 )
 from services.dataset.examples import check_messages, revised
 from services.dataset.store import Store
-from services.dataset.versions import no_examples
 from services.runtime.convert import job_to_pb
-from services.runtime.db import claim_request, transaction
+from services.runtime.db import first_answer
 from services.runtime.errors import InvalidArgument
-from services.runtime.ids import new_id
 from services.runtime.interceptors import Context
-from services.runtime.jobs import Jobs, NewItem
+from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
@@ -48,31 +46,27 @@ class ExampleServicer(ExampleServiceServicer):
     async def ImportExamples(
         self, request: example_pb.ImportExamplesRequest, context: Context
     ) -> example_pb.ImportExamplesResponse:
-        await self._check_generation(request.project_id, request.generation_id)
-        async with transaction(self._store.pool) as connection:
-            new = new_id()
-            job_id = await claim_request(connection, "ImportExamples", request.request_id, new)
-            if job_id == new:
-                item = NewItem("import_examples", request.generation_id, request.generation_id)
-                await self._jobs.create(
-                    connection,
-                    "import_examples",
-                    [item],
-                    project_id=request.project_id,
-                    resource_id=request.generation_id,
-                    job_id=job_id,
-                )
+        job_id = await first_answer(self._store.pool, "ImportExamples", request.request_id)
+        if not job_id:
+            await self._check_generation(request.project_id, request.generation_id)
+            job_id = await self._store.create_import(
+                request.project_id, request.generation_id, request.request_id
+            )
         return example_pb.ImportExamplesResponse(job=job_to_pb(await self._jobs.get(job_id)))
 
     async def CreateExample(
         self, request: example_pb.CreateExampleRequest, context: Context
     ) -> example_pb.CreateExampleResponse:
-        example = example_from_pb(request.example)
-        check_messages(example.kind, example.messages)
-        wanted = project_service_pb2.GetProjectRequest(id=example.project_id)
-        await self._client.projects.GetProject(wanted)
-        example = await self._store.create_example(example, request.request_id)
-        return example_pb.CreateExampleResponse(example=example_to_pb(example))
+        example_id = await first_answer(self._store.pool, "CreateExample", request.request_id)
+        if not example_id:
+            example = example_from_pb(request.example)
+            check_messages(example.kind, example.messages)
+            wanted = project_service_pb2.GetProjectRequest(id=example.project_id)
+            await self._client.projects.GetProject(wanted)
+            example_id = await self._store.create_example(example, request.request_id)
+        return example_pb.CreateExampleResponse(
+            example=example_to_pb(await self._store.get_example(example_id))
+        )
 
     async def GetExample(
         self, request: example_pb.GetExampleRequest, context: Context
@@ -137,22 +131,12 @@ class DatasetServicer(DatasetServiceServicer):
     async def CreateDatasetVersion(
         self, request: dataset_pb.CreateDatasetVersionRequest, context: Context
     ) -> dataset_pb.CreateDatasetVersionResponse:
-        project_id = request.dataset_version.project_id
-        options = options_from_pb(request.dataset_version.options)
-        async with transaction(self._store.pool) as connection:
-            new = new_id()
-            version_id = await claim_request(connection, "CreateDatasetVersion", request.request_id, new)
-            if version_id == new:
-                if not await self._store.any_kept_example(connection, project_id, options.generation_ids):
-                    raise no_examples()
-                job = await self._jobs.create(
-                    connection,
-                    "make_dataset_version",
-                    [NewItem("make_dataset_version", version_id, version_id)],
-                    project_id=project_id,
-                    resource_id=version_id,
-                )
-                await self._store.create_version(connection, version_id, project_id, options, job.id)
+        version_id = await first_answer(self._store.pool, "CreateDatasetVersion", request.request_id)
+        if not version_id:
+            options = options_from_pb(request.dataset_version.options)
+            version_id = await self._store.create_version(
+                request.dataset_version.project_id, options, request.request_id
+            )
         version = await self._store.get_version(version_id)
         return dataset_pb.CreateDatasetVersionResponse(dataset_version=version_to_pb(version))
 

@@ -13,10 +13,17 @@ import asyncpg
 from services.dataset.exam_split import Split
 from services.dataset.examples import Example, Lineage, Message, Origin, Quote, gate
 from services.dataset.manifest import dropped_counts, split_counts
-from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
-from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, transaction
+from services.dataset.versions import (
+    DatasetOptions,
+    DatasetVersion,
+    DatasetVersionExample,
+    VersionFile,
+    no_examples,
+)
+from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import NotFound
-from services.runtime.jobs import Failure, ItemClosed, job_of
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure, ItemClosed, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -31,8 +38,26 @@ ROWS = 1000
 class Store:
     """The tables of the dataset room."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
+        self.jobs = jobs
+
+    async def create_import(self, project_id: str, generation_id: str, request_id: str) -> str:
+        """Start an import of a generation; return its job. A request id gives its first one."""
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            job_id = await claim_request(connection, "ImportExamples", request_id, new)
+            if job_id == new:
+                item = NewItem("import_examples", generation_id, generation_id)
+                await self.jobs.create(
+                    connection,
+                    "import_examples",
+                    [item],
+                    project_id=project_id,
+                    resource_id=generation_id,
+                    job_id=job_id,
+                )
+        return job_id
 
     async def import_examples(self, job_id: str, project_id: str, examples: Sequence[Example]) -> int:
         """Add the examples whose questions have none yet, after the gate; return how many.
@@ -53,13 +78,13 @@ class Store:
             await connection.executemany(SQL.insert_example, map(example_row, gate(new, firsts)))
         return len(new)
 
-    async def create_example(self, example: Example, request_id: str) -> Example:
-        """Add an example written by hand; the same request id gives the first answer."""
+    async def create_example(self, example: Example, request_id: str) -> str:
+        """Add an example written by hand; return its id. A request id gives its first one."""
         async with transaction(self.pool) as connection:
             example_id = await claim_request(connection, "CreateExample", request_id, example.id)
             if example_id == example.id:
                 await connection.execute(SQL.insert_example, *example_row(example))
-            return await self._get_example(connection, SQL.get_example, example_id)
+        return example_id
 
     async def get_example(self, example_id: str) -> Example:
         """One example.
@@ -95,8 +120,10 @@ class Store:
         Raises:
             NotFound: there is none.
         """
-        if await self.pool.execute(SQL.delete_example, example_id) == "DELETE 0":
-            raise example_not_found(example_id)
+        async with transaction(self.pool) as connection:
+            if await connection.execute(SQL.delete_example, example_id) == "DELETE 0":
+                raise example_not_found(example_id)
+            await forget_requests(connection, example_id)
 
     async def list_examples(
         self,
@@ -127,18 +154,21 @@ class Store:
         ):
             yield Snapshot(connection)
 
-    async def any_kept_example(
-        self, connection: Connection, project_id: str, generation_ids: Sequence[str]
-    ) -> bool:
-        """Whether a version of the project, or of these generations, would hold anything."""
-        return bool(await connection.fetchval(SQL.any_kept_example, project_id, list(generation_ids)))
+    async def create_version(self, project_id: str, options: DatasetOptions, request_id: str) -> str:
+        """Start a version, after the newest of the project; return its id. A request id gives its first one.
 
-    async def create_version(
-        self, connection: Connection, version_id: str, project_id: str, options: DatasetOptions, job_id: str
-    ) -> None:
-        """Add a version in the making, after the newest of the project."""
-        number = await connection.fetchval(SQL.next_number, project_id)
-        await connection.execute(SQL.insert_version, version_id, project_id, number, asdict(options), job_id)
+        Raises:
+            FailedPrecondition: it would hold nothing.
+        """
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            version_id = await claim_request(connection, "CreateDatasetVersion", request_id, new)
+            if version_id == new:
+                generations = list(options.generation_ids)
+                if not await connection.fetchval(SQL.any_kept_example, project_id, generations):
+                    raise no_examples()
+                await self._insert_version(connection, version_id, project_id, options)
+        return version_id
 
     async def get_version(self, version_id: str) -> DatasetVersion:
         """One version.
@@ -213,7 +243,9 @@ class Store:
 
     async def delete_version(self, version_id: str) -> None:
         """Delete a version; a missing one is no error."""
-        await self.pool.execute(SQL.delete_version, version_id)
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.delete_version, version_id)
+            await forget_requests(connection, version_id)
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
         """Delete everything of a project; return the deleted rows by table."""
@@ -222,14 +254,29 @@ class Store:
             "dataset_versions": SQL.delete_project_versions,
             "examples": SQL.delete_project_examples,
             "version_numbers": SQL.delete_project_numbers,
-            "jobs": SQL.delete_project_jobs,
         }
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.lock_project_jobs, project_id)
+            requested = [row["resource_id"] for row in await connection.fetch(SQL.requested, project_id)]
+            # Go first: this waits for what they are storing now, and nothing more is stored after it.
+            await self.jobs.delete_project(connection, project_id)
+            await forget_requests(connection, *requested)
             return {
                 table: int((await connection.execute(statement, project_id)).split()[-1])
                 for table, statement in statements.items()
             }
+
+    async def _insert_version(
+        self, connection: Connection, version_id: str, project_id: str, options: DatasetOptions
+    ) -> None:
+        job = await self.jobs.create(
+            connection,
+            "make_dataset_version",
+            [NewItem("make_dataset_version", version_id, version_id)],
+            project_id=project_id,
+            resource_id=version_id,
+        )
+        number = await connection.fetchval(SQL.next_number, project_id)
+        await connection.execute(SQL.insert_version, version_id, project_id, number, asdict(options), job.id)
 
     async def _get_example(self, connection: Connection, statement: str, example_id: str) -> Example:
         row = await connection.fetchrow(statement, example_id)

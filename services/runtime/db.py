@@ -163,6 +163,16 @@ async def claim_request(connection: Connection, method: str, request_id: str, re
     return str(owner)
 
 
+async def first_answer(pool: Pool, method: str, request_id: str) -> str | None:
+    """Id of what a request id made before; nothing for a new request, and for one without an id."""
+    if not request_id:
+        return None
+    resource_id: str | None = await pool.fetchval(
+        "SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2", method, request_id
+    )
+    return resource_id
+
+
 async def forget_requests(connection: Connection, *resource_ids: str) -> None:
     """Let the requests that made some resources make new ones; goes with what deletes them."""
     await connection.execute("DELETE FROM requests WHERE resource_id = ANY ($1::uuid[])", resource_ids)

@@ -266,9 +266,9 @@ class School:
                 assert hashlib.sha256(found[file.name]).hexdigest() == file.sha256
         return found
 
-    async def create(self, **fields: Any) -> example_pb2.Example:
+    async def create(self, request_id: str = "", **fields: Any) -> example_pb2.Example:
         wanted = example_pb2.Example(**{"kind": example_pb2.EXAMPLE_KIND_SFT, **fields})
-        request = examples.CreateExampleRequest(example=wanted)
+        request = examples.CreateExampleRequest(example=wanted, request_id=request_id)
         return (await self.client.examples.CreateExample(request)).example
 
     async def update(self, example: example_pb2.Example, *paths: str) -> example_pb2.Example:
@@ -418,6 +418,47 @@ async def test_a_cancelled_import_stores_nothing_more(school: School) -> None:
         school.generations.largest_page, school.generations.page_seconds = 1000, 0.0
     assert len(await school.listed(project_id)) == stored < 100
     assert school.generations.pages <= read + 1
+
+
+async def test_a_repeated_request_gives_what_it_made_whatever_else_it_says(school: School) -> None:
+    project_id, request_id = new_id(), new_id()
+    job = await school.start_import(project_id, school.generations.add(project_id, []), request_id)
+    assert (await school.start_import(project_id, new_id(), request_id)).id == job.id
+    example = await school.create(request_id, project_id=project_id, messages=turns("Who?", "Ada."))
+    assert await school.create(request_id, project_id=FakeProjects.missing, messages=turns("Who?")) == example
+    version = await school.start_version(project_id, request_id)
+    assert (await school.start_version(new_id(), request_id)).id == version.id
+
+
+async def test_a_repeated_request_makes_anew_what_was_deleted_since(school: School) -> None:
+    project_id, request_id = new_id(), new_id()
+    wanted = {"project_id": project_id, "messages": turns("Who?", "Ada.")}
+    example = await school.create(request_id, **wanted)
+    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=example.id))
+    again = await school.create(request_id, **wanted)
+    assert again.id != example.id
+
+    version = await school.start_version(project_id, request_id)
+    await school.ended(version.job)
+    await school.client.datasets.DeleteDatasetVersion(datasets.DeleteDatasetVersionRequest(id=version.id))
+    second = await school.start_version(project_id, request_id)
+    assert second.id != version.id
+    await school.ended(second.job)
+
+    generation_id = school.generations.add(project_id, [])
+    job = await school.start_import(project_id, generation_id, request_id)
+    await school.ended(job)
+    gone = DeleteProjectDataRequest(project_id=project_id)
+    await school.client.project_data("dataset").DeleteProjectData(gone)
+    assert (await school.start_import(project_id, generation_id, request_id)).id != job.id
+    assert (await school.create(request_id, **wanted)).id != again.id
+    assert (await school.start_version(project_id, request_id)).id != second.id
+
+
+async def test_an_import_says_where_from(school: School) -> None:
+    with pytest.raises(ApiError) as error:
+        await school.client.examples.ImportExamples(examples.ImportExamplesRequest(project_id=new_id()))
+    assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", "source")
 
 
 async def test_an_import_names_a_wrong_generation(school: School) -> None:

@@ -98,9 +98,12 @@ LIMIT $5
 -- name: delete_version
 DELETE FROM dataset_versions WHERE id = $1
 
--- name: lock_project_jobs
--- Waits for what the project's jobs are storing now, and keeps them from storing more.
-SELECT id FROM jobs WHERE project_id = $1 FOR UPDATE
+-- name: requested
+-- What a project has that a request id made.
+SELECT resource_id FROM requests WHERE resource_id IN (
+    SELECT id FROM jobs WHERE project_id = $1
+    UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM examples WHERE project_id = $1)
 
 -- name: delete_project_members
 DELETE FROM dataset_version_examples AS member USING dataset_versions AS version
@@ -114,6 +117,3 @@ DELETE FROM examples WHERE project_id = $1
 
 -- name: delete_project_numbers
 DELETE FROM version_numbers WHERE project_id = $1
-
--- name: delete_project_jobs
-DELETE FROM jobs WHERE project_id = $1
