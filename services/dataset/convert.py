@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from google.protobuf import json_format
+from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.dataset.examples import Example, Lineage, Message, Origin, Quote
+from services.dataset.examples import Example, Lineage, Message, Origin, Quote, Review, rejection_by_hand
 from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
 from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
@@ -185,6 +186,38 @@ def failure_from_pb(failure: failure_pb2.Failure) -> Failure:
     return Failure(failure.code, failure.reason, failure.message, dict(failure.metadata))
 
 
+def review_from_pb(example: example_pb2.Example, paths: Container[str]) -> Review:
+    """What a person changes of an example: the fields that a mask names.
+
+    Raises:
+        InvalidArgument: there is no such state, or the rejection does not say why.
+    """
+    state = example_state(example.state) if "state" in paths else None
+    if "state" in paths and state is None:
+        raise InvalidArgument("FIELD_INVALID", "example.state: say which state it gets", "example.state")
+    return Review(
+        messages=messages_from_pb(example.messages) if "messages" in paths else None,
+        state=state,
+        rejection=rejection_from_pb(example.rejection) if "rejection" in paths else None,
+    )
+
+
+def rejection_from_pb(failure: failure_pb2.Failure) -> Failure:
+    """A person's reason; its code is not looked at.
+
+    Raises:
+        InvalidArgument: it does not say why.
+    """
+    return rejection_by_hand(failure.reason, failure.message, dict(failure.metadata))
+
+
+def merged(example: Example, wanted: example_pb2.Example, mask: FieldMask) -> example_pb2.Example:
+    """The example with the fields that a mask names taken from another."""
+    message = example_to_pb(example)
+    mask.MergeMessage(wanted, message, replace_message_field=True, replace_repeated_field=True)
+    return message
+
+
 def example_kind(kind: example_pb2.ExampleKind.ValueType) -> str | None:
     """The stored name of a kind; nothing for unspecified."""
     return None if kind == 0 else example_pb2.ExampleKind.Name(kind).removeprefix("EXAMPLE_KIND_").lower()
@@ -199,18 +232,6 @@ def example_state(state: example_pb2.ExampleState.ValueType) -> str | None:
     if state not in example_pb2.ExampleState.values():
         raise InvalidArgument("FIELD_INVALID", f"example.state: there is no state {state}", "example.state")
     return None if state == 0 else example_pb2.ExampleState.Name(state).removeprefix("EXAMPLE_STATE_").lower()
-
-
-def check_uuid(text: str, field: str) -> str:
-    """A UUID in the usual form.
-
-    Raises:
-        InvalidArgument: it is none.
-    """
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise InvalidArgument("FIELD_INVALID", f"{field}: value must be a valid UUID", field) from None
 
 
 def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion:
@@ -280,7 +301,7 @@ def options_from_pb(message: dataset_version_pb2.DatasetOptions) -> DatasetOptio
         near_copy_threshold=message.near_copy_threshold
         if message.HasField("near_copy_threshold")
         else usual.near_copy_threshold,
-        seed=message.seed,
+        seed=message.seed if message.HasField("seed") else usual.seed,
         generation_ids=sorted({str(uuid.UUID(each)) for each in message.generation_ids}),
         system_prompt=message.system_prompt,
     )

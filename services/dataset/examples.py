@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -14,6 +15,9 @@ from services.runtime.jobs import Failure
 
 TURNS = {"sft": (2, 2), "conversation": (2, 1000), "exam_item": (2, 2)}
 """Fewest and most turns of a conversation, its system turn left out, by kind of example."""
+REVIEW = "REVIEW"
+"""The reason of a person who gives no other."""
+REASON = re.compile("[A-Z][A-Z0-9_]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -152,19 +156,56 @@ def check_texts(messages: Sequence[Message]) -> None:
             )
 
 
-def revised(example: Example, messages: Sequence[Message] | None, state: str | None) -> Example:
-    """The example after a person's review; what is None stays.
+@dataclass(frozen=True)
+class Review:
+    """What a person changes of an example; what is None stays."""
+
+    messages: Sequence[Message] | None = None
+    state: str | None = None
+    rejection: Failure | None = None
+
+
+def revised(example: Example, review: Review) -> Example:
+    """The example after a review.
 
     Raises:
-        InvalidArgument: the messages break a rule.
+        InvalidArgument: the messages break a rule, or an example is to be kept with a rejection.
     """
-    messages = example.messages if messages is None else messages
-    if (state or example.state) == "kept":
+    messages = example.messages if review.messages is None else review.messages
+    if (review.state or example.state) == "kept":
+        if review.rejection:
+            raise InvalidArgument(
+                "FIELD_INVALID",
+                "example.rejection: only a rejected example has one; change the state to REJECTED with it",
+                "example.rejection",
+            )
         check_messages(example.kind, messages)
         return replace(example, messages=messages, state="kept", rejection=None)
     check_texts(messages)
-    reviewed = Failure.of(FailedPrecondition("REVIEW", "a person rejected this example"))
-    return replace(example, messages=messages, state="rejected", rejection=example.rejection or reviewed)
+    reason = review.rejection or example.rejection or rejection_by_hand("", "a person rejected this example")
+    return replace(example, messages=messages, state="rejected", rejection=reason)
+
+
+def rejection_by_hand(reason: str, message: str, metadata: Mapping[str, str] | None = None) -> Failure:
+    """Why a person rejects an example; an empty reason is REVIEW.
+
+    Raises:
+        InvalidArgument: the message is blank, or something cannot be stored.
+    """
+    metadata = metadata or {}
+    if not message.strip() or "\0" in "".join([reason, message, *metadata, *metadata.values()]):
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            "example.rejection.message: say why, without NUL characters",
+            "example.rejection.message",
+        )
+    if not REASON.fullmatch(reason or REVIEW):
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            "example.rejection.reason: value must be UPPER_SNAKE_CASE of at most 63 characters",
+            "example.rejection.reason",
+        )
+    return Failure(FailedPrecondition.code, reason or REVIEW, message, metadata)
 
 
 def gate(examples: Iterable[Example], firsts: Mapping[str, str]) -> list[Example]:

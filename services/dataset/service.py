@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.dataset.convert import (
-    check_uuid,
     example_from_pb,
     example_kind,
     example_state,
@@ -11,17 +10,18 @@ from services.dataset.convert import (
     file_to_pb,
     files_in,
     member_to_pb,
-    messages_from_pb,
+    merged,
     options_from_pb,
+    review_from_pb,
     split_name,
     version_to_pb,
 )
-from services.dataset.examples import check_messages, revised
+from services.dataset.examples import Example, check_messages, revised
 from services.dataset.store import Store
 from services.runtime.convert import job_to_pb
 from services.runtime.db import first_answer
 from services.runtime.errors import InvalidArgument
-from services.runtime.interceptors import Context
+from services.runtime.interceptors import Context, check_message
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
@@ -91,14 +91,17 @@ class ExampleServicer(ExampleServiceServicer):
     async def UpdateExample(
         self, request: example_pb.UpdateExampleRequest, context: Context
     ) -> example_pb.UpdateExampleResponse:
-        paths = check_mask(request.update_mask, "messages", "state")
-        messages = messages_from_pb(request.example.messages) if "messages" in paths else None
-        state = example_state(request.example.state) if "state" in paths else None
-        if "state" in paths and state is None:
-            raise InvalidArgument("FIELD_INVALID", "example.state: say which state it gets", "example.state")
-        example = await self._store.update_example(
-            check_uuid(request.example.id, "example.id"), lambda example: revised(example, messages, state)
+        review = review_from_pb(
+            request.example, check_mask(request.update_mask, "messages", "state", "rejection")
         )
+
+        def change(example: Example) -> Example:
+            wanted = merged(example, request.example, request.update_mask)
+            # Names the fields as those of this request: `example.messages[0].role`.
+            check_message(example_pb.CreateExampleRequest(example=wanted))
+            return revised(example, review)
+
+        example = await self._store.update_example(request.example.id, change)
         return example_pb.UpdateExampleResponse(example=example_to_pb(example))
 
     async def DeleteExample(

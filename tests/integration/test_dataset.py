@@ -576,6 +576,12 @@ async def test_people_write_review_and_delete_examples(school: School) -> None:
     assert (changed.state, changed.messages[1].content) == (KEPT, "Ada Lovelace.")
     changed = await school.update(example, "state")
     assert (changed.state, changed.rejection.reason) == (REJECTED, "REVIEW")
+    example.rejection.MergeFrom(failure_pb2.Failure(message="A countess.", metadata={"page": "7"}))
+    changed = await school.update(example, "rejection")
+    expected = failure_pb2.Failure(
+        code="FAILED_PRECONDITION", reason="REVIEW", message="A countess.", metadata={"page": "7"}
+    )
+    assert changed.rejection == expected
     with pytest.raises(ApiError) as error:
         await school.start_version(project_id)
     assert error.value.reason == "NO_EXAMPLES"
@@ -608,7 +614,18 @@ async def test_wrong_examples_and_changes_are_refused_with_their_field(school: S
         (example_pb2.Example(id=example.id), ["state"], "example.state"),
         (example_pb2.Example(id=example.id), ["messages"], "example.messages"),
         (example_pb2.Example(id=example.id), ["id"], "update_mask"),
-        (example_pb2.Example(id="no uuid", state=KEPT), ["state"], "example.id"),
+        (example_pb2.Example(id="no uuid", state=KEPT), ["state"], "request"),
+        (example_pb2.Example(id=example.id), ["rejection"], "example.rejection.message"),
+        (
+            example_pb2.Example(id=example.id, rejection=failure_pb2.Failure(message="No.")),
+            ["rejection"],
+            "example.rejection",
+        ),
+        (
+            example_pb2.Example(id=example.id, state=REJECTED, messages=[message_pb2.Message(content="x")]),
+            ["state", "messages"],
+            "example.messages[0].role",
+        ),
     ]:
         with pytest.raises(ApiError) as error:
             await school.update(change, *paths)
@@ -747,6 +764,7 @@ async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(i
     assert (await school.start_version(project_id, request_id)).id == version.id
     assert version.state == versions.DATASET_VERSION_STATE_MAKING
     assert (version.options.exam_share, version.options.near_copy_threshold) == (0.2, 0.7)
+    assert (version.options.HasField("seed"), version.options.seed) == (True, 0)
     for read in (school.files(version.id, JSONL), school.held(version.id)):
         with pytest.raises(ApiError) as error:
             await read

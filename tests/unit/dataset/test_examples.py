@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from services.dataset.examples import Lineage, Message, Quote, check_messages, gate, revised
+from services.dataset.examples import (
+    Lineage,
+    Message,
+    Quote,
+    Review,
+    check_messages,
+    gate,
+    rejection_by_hand,
+    revised,
+)
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
 from tests.unit.dataset.makers import conversation, sft
@@ -83,20 +92,47 @@ def test_an_answer_of_nothing_is_rejected_at_the_gate() -> None:
 
 def test_a_review_can_reject_keep_and_rewrite() -> None:
     example = sft("What is it?")
-    rejected = revised(example, None, "rejected")
+    rejected = revised(example, Review(state="rejected"))
     assert rejected.rejection
     assert rejected.rejection.reason == "REVIEW"
-    kept = revised(rejected, [USER, MODEL], "kept")
+    kept = revised(rejected, Review([USER, MODEL], "kept"))
     assert (kept.state, kept.rejection, kept.messages) == ("kept", None, [USER, MODEL])
     with pytest.raises(InvalidArgument):
-        revised(example, [USER], None)
+        revised(example, Review([USER]))
+
+
+def test_a_review_rejects_with_its_reason_and_may_change_it() -> None:
+    wrong = rejection_by_hand("WRONG", "It weighs 2 kg.", {"page": "7"})
+    rejected = revised(sft("What is it?"), Review(state="rejected", rejection=wrong))
+    assert rejected.rejection == Failure("FAILED_PRECONDITION", "WRONG", "It weighs 2 kg.", {"page": "7"})
+    assert revised(rejected, Review([USER])).rejection == wrong
+    vague = rejection_by_hand("", "Vague.")
+    assert vague.reason == "REVIEW"
+    assert revised(rejected, Review(rejection=vague)).rejection == vague
+    with pytest.raises(InvalidArgument, match="only a rejected example"):
+        revised(rejected, Review(state="kept", rejection=wrong))
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "metadata"),
+    [
+        ("", " ", {}),
+        ("", "a\0b", {}),
+        ("WRONG", "x", {"a": "\0"}),
+        ("no reason", "x", {}),
+        ("A" * 64, "x", {}),
+    ],
+)
+def test_a_rejection_says_why_in_the_usual_form(reason: str, message: str, metadata: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgument):
+        rejection_by_hand(reason, message, metadata)
 
 
 def test_a_rejected_example_without_answer_cannot_be_kept_as_it_is() -> None:
     open_question = replace(sft("Q?"), messages=[USER], state="rejected", rejection=Failure("", "R", ""))
     with pytest.raises(InvalidArgument, match="one pair"):
-        revised(open_question, None, "kept")
-    assert revised(open_question, [Message("user", "Better?")], None).rejection == Failure("", "R", "")
+        revised(open_question, Review(state="kept"))
+    assert revised(open_question, Review([Message("user", "Better?")])).rejection == Failure("", "R", "")
 
 
 def test_two_forms_of_a_question_about_one_place_share_their_fact() -> None:

@@ -50,7 +50,9 @@ class DatasetServiceStub:
     FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
-    """DeleteDatasetVersion deletes a version with its files. The examples stay."""
+    """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
+    (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+    """
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
@@ -74,7 +76,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
-    """DeleteDatasetVersion deletes a version with its files. The examples stay."""
+    """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
+    (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+    """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     """DatasetService makes dataset versions and hands them over."""
@@ -131,6 +135,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.DeleteDatasetVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionResponse]]:
-        """DeleteDatasetVersion deletes a version with its files. The examples stay."""
+        """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
+        (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+        """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

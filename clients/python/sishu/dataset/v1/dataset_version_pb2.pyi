@@ -168,7 +168,7 @@ class DatasetVersion(_message.Message):
     number: _builtins.int
     """Counts the versions of a project from 1. OUTPUT_ONLY."""
     parent_id: _builtins.str
-    """UUID of the version made before it; empty for the first. OUTPUT_ONLY."""
+    """UUID of the version that it was derived from, at present the one made before it; empty for the first. OUTPUT_ONLY."""
     state: Global___DatasetVersionState.ValueType
     """Where the version stands. OUTPUT_ONLY."""
     content_sha256: _builtins.str
@@ -281,13 +281,19 @@ class DatasetOptions(_message.Message):
     GENERATION_IDS_FIELD_NUMBER: _builtins.int
     SYSTEM_PROMPT_FIELD_NUMBER: _builtins.int
     exam_share: _builtins.float
-    """OPTIONAL. Share of the examples that is held out for the exam, 0 to 0.9; unset means 0.2."""
+    """OPTIONAL. Share of the examples that is held out for the exam, 0 to 0.9; unset lets the service choose (at present 0.2). The stored version shows
+    what was taken.
+    """
     max_exam_items: _builtins.int
     """OPTIONAL. Most exam items; 0 means no limit."""
     near_copy_threshold: _builtins.float
-    """OPTIONAL. Questions at least this alike (estimated Jaccard similarity of their character 3-grams) are near copies: they stay on one side; unset means 0.7."""
+    """OPTIONAL. Questions at least this alike (estimated Jaccard similarity of their character 3-grams) are near copies: they stay on one side.
+    Unset lets the service choose (at present 0.7); the stored version shows what was taken.
+    """
     seed: _builtins.int
-    """OPTIONAL. Seed of the split; the same examples, options and seed give the same bytes."""
+    """OPTIONAL. Seed of the split; the same examples, options and seed give the same bytes. Unset lets the service choose (at present 0);
+    the stored version shows what was taken.
+    """
     system_prompt: _builtins.str
     """OPTIONAL. System message put before every conversation; may be empty."""
     @_builtins.property
@@ -300,21 +306,25 @@ class DatasetOptions(_message.Message):
         exam_share: _builtins.float | None = ...,
         max_exam_items: _builtins.int = ...,
         near_copy_threshold: _builtins.float | None = ...,
-        seed: _builtins.int = ...,
+        seed: _builtins.int | None = ...,
         generation_ids: _abc.Iterable[_builtins.str] | None = ...,
         system_prompt: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "exam_share", b"exam_share", "near_copy_threshold", b"near_copy_threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "near_copy_threshold", b"near_copy_threshold", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "exam_share", b"exam_share", "generation_ids", b"generation_ids", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "seed", b"seed", "system_prompt", b"system_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "generation_ids", b"generation_ids", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "seed", b"seed", "system_prompt", b"system_prompt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exam_share: _TypeAlias = _typing.Literal["exam_share"]  # noqa: Y015
     _WhichOneofArgType__exam_share: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share"]  # noqa: Y015
     _WhichOneofReturnType__near_copy_threshold: _TypeAlias = _typing.Literal["near_copy_threshold"]  # noqa: Y015
     _WhichOneofArgType__near_copy_threshold: _TypeAlias = _typing.Literal["_near_copy_threshold", b"_near_copy_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exam_share) -> _WhichOneofReturnType__exam_share | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__near_copy_threshold) -> _WhichOneofReturnType__near_copy_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___DatasetOptions: _TypeAlias = DatasetOptions  # noqa: Y015

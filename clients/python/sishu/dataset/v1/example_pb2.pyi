@@ -107,7 +107,7 @@ class Example(_message.Message):
     kind: Global___ExampleKind.ValueType
     """What kind of example it is. REQUIRED."""
     state: Global___ExampleState.ValueType
-    """Where the example stands. OUTPUT_ONLY."""
+    """Where the example stands. One written by hand is KEPT; an import decides for itself. Only UpdateExample takes it."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """What it says, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. Each perhaps after
@@ -117,7 +117,9 @@ class Example(_message.Message):
 
     @_builtins.property
     def rejection(self) -> _failure_pb2.Failure:
-        """Why it was rejected; set in state REJECTED only. OUTPUT_ONLY."""
+        """Why it was rejected; set in state REJECTED only. Only UpdateExample takes it, and then `message` is required, an empty `reason`
+        means REVIEW, and `code` is not looked at: it is FAILED_PRECONDITION.
+        """
 
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:

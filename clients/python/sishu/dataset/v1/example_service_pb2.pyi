@@ -131,7 +131,7 @@ Global___CreateExampleResponse: _TypeAlias = CreateExampleResponse  # noqa: Y015
 
 @_typing.final
 class GetExampleRequest(_message.Message):
-    """GetExampleRequest names a example."""
+    """GetExampleRequest names an example."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,11 +255,13 @@ class UpdateExampleRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def example(self) -> _example_pb2.Example:
-        """REQUIRED. The example with its id and the new values. A field that the mask does not name is not looked at."""
+        """REQUIRED. The example with its id and the new values. A field that the mask does not name is not looked at; the changed example must
+        obey the rules of Example.
+        """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """REQUIRED. Fields to change: `messages`, `state`."""
+        """REQUIRED. Fields to change: `messages`, `state`, `rejection`."""
 
     def __init__(
         self,

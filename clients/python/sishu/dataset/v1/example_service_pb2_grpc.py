@@ -101,7 +101,8 @@ class ExampleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateExample(self, request, context):
-        """UpdateExample changes the fields in the mask, for review by people.
+        """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
+        without a `rejection` gets one whose reason is REVIEW.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class ExampleServiceStub:
     ListExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ListExamplesRequest, _example_service_pb2.ListExamplesResponse]
     """ListExamples returns examples, oldest first."""
     UpdateExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExampleRequest, _example_service_pb2.UpdateExampleResponse]
-    """UpdateExample changes the fields in the mask, for review by people."""
+    """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
+    without a `rejection` gets one whose reason is REVIEW.
+    """
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]
     """DeleteExample deletes an example. Dataset versions that hold a copy of it keep the copy."""
 
@@ -64,7 +66,9 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     ListExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ListExamplesRequest, _example_service_pb2.ListExamplesResponse]  # type: ignore[assignment]
     """ListExamples returns examples, oldest first."""
     UpdateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExampleRequest, _example_service_pb2.UpdateExampleResponse]  # type: ignore[assignment]
-    """UpdateExample changes the fields in the mask, for review by people."""
+    """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
+    without a `rejection` gets one whose reason is REVIEW.
+    """
     DeleteExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """DeleteExample deletes an example. Dataset versions that hold a copy of it keep the copy."""
 
@@ -111,7 +115,9 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.UpdateExampleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.UpdateExampleResponse, _abc.Awaitable[_example_service_pb2.UpdateExampleResponse]]:
-        """UpdateExample changes the fields in the mask, for review by people."""
+        """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
+        without a `rejection` gets one whose reason is REVIEW.
+        """
 
     @_abc_1.abstractmethod
     def DeleteExample(
