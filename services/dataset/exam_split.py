@@ -148,7 +148,8 @@ def split(entries: Sequence[Entry], groups: Sequence[int], share: float, most: i
     forced, over = (forced[:most], forced[most:]) if most else (forced, [])
     trainable = [rest for group in over if (rest := without_exam_items(group, keys))]
     free = [*(group for group in sets if not group.first.exam_only), *trainable]
-    budget = Budget.of(len(entries), share, most).less(len(forced))
+    budget = Budget.of(len(entries), share, most)
+    budget = budget.less(sum(map(budget.cost, forced)))
     exam = [*forced, *choose(free, budget, Facts(free, forced))]
     taken = {group.key for group in exam}
     train = [entry for group in free if group.key not in taken for entry in group.members]

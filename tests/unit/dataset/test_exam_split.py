@@ -118,6 +118,12 @@ def test_what_is_left_out_as_near_copy_counts_as_held_out() -> None:
     assert (len(found.train), len(found.exam), len(found.dropped[NEAR_COPY])) == (80, 10, 10)
 
 
+def test_near_copies_of_exam_items_by_hand_count_as_held_out() -> None:
+    entries = [entry(f"q{at}", exam_only=at in range(0, 20, 4)) for at in range(100)]
+    found = split(entries, [at // 4 if at < 20 else at for at in range(100)], 0.2, 0, 0)
+    assert (len(found.train), len(found.exam), len(found.dropped[NEAR_COPY])) == (80, 5, 15)
+
+
 def test_a_limit_counts_exam_items_and_not_their_near_copies() -> None:
     entries = [entry(f"q{at}") for at in range(100)]
     found = split(entries, [at // 2 for at in range(100)], 0.2, 15, 0)
