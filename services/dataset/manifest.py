@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from services.dataset.exam_split import Split
-from services.dataset.versions import DatasetOptions
+from services.dataset.versions import DatasetOptions, VersionFile
 
 SCHEMA = "sishu.dataset_version/1"
 NAME = "manifest.json"
@@ -17,19 +17,8 @@ OUTSIDE = frozenset({"parent_content_sha256", "content_sha256"})
 """What is said about the content, and is no part of it: two versions that hold the same are the same."""
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """A file as the manifest names it."""
-
-    name: str
-    format: str
-    split: str
-    size_bytes: int
-    sha256: str
-
-
 def manifest_of(
-    options: DatasetOptions, split: Split, files: Sequence[FileEntry], parent_content_sha256: str
+    options: DatasetOptions, split: Split, files: Sequence[VersionFile], parent_content_sha256: str
 ) -> dict[str, Any]:
     """The manifest; equal examples, options and seed give an equal one but for the parent."""
     manifest = {
@@ -38,10 +27,15 @@ def manifest_of(
         "split_counts": split_counts(split),
         "dropped_counts": dropped_counts(split),
         "facts_in_train": split.facts_in_train,
-        "files": [asdict(file) for file in sorted(files, key=lambda file: file.name)],
+        "files": [described(file) for file in sorted(files, key=lambda file: file.name)],
         "parent_content_sha256": parent_content_sha256,
     }
     return {**manifest, "content_sha256": content_sha256(manifest)}
+
+
+def described(file: VersionFile) -> dict[str, Any]:
+    """A file as the manifest names it, wherever it is."""
+    return {key: value for key, value in asdict(file).items() if key != "key"}
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from services.dataset.convert import (
 )
 from services.dataset.examples import Example, check_messages, revised
 from services.dataset.store import Store
+from services.dataset.versions import VersionFile
 from services.runtime.convert import job_to_pb
 from services.runtime.db import first_answer
 from services.runtime.errors import InvalidArgument
@@ -27,6 +28,7 @@ from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
 from sishu.client import Client
+from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as dataset_pb
 from sishu.dataset.v1 import example_service_pb2 as example_pb
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
@@ -176,8 +178,9 @@ class DatasetServicer(DatasetServiceServicer):
         version = await self._store.get_version(request.id)
         version.check_ready()
         files = files_in(version.files, request.format, split_name(request.split))
-        links = [await self._storage.link_to_get(file.key, file.file_name) for file in files]
-        return dataset_pb.GetDatasetVersionFilesResponse(files=map(file_to_pb, files, links))
+        return dataset_pb.GetDatasetVersionFilesResponse(
+            files=[await self._linked(file) for file in files], manifest=await self._linked(version.manifest)
+        )
 
     async def DeleteDatasetVersion(
         self, request: dataset_pb.DeleteDatasetVersionRequest, context: Context
@@ -188,3 +191,6 @@ class DatasetServicer(DatasetServiceServicer):
         deleted = await self._storage.delete_prefix(version.prefix)
         await self._store.delete_version(version.id)
         return dataset_pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
+
+    async def _linked(self, file: VersionFile) -> object_pb2.StoredObject:
+        return file_to_pb(file, await self._storage.link_to_get(file.key, file.file_name))

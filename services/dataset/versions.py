@@ -34,7 +34,7 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class VersionFile:
-    """A file of a version in the bucket; `split` is empty for one that belongs to no side."""
+    """A file of a version in the bucket; the manifest belongs to no format and no side: both are empty."""
 
     name: str
     format: str
@@ -76,6 +76,11 @@ class DatasetVersion:
         if self.content_sha256:
             return "ready"
         return "failed" if self.job.ended else "making"
+
+    @property
+    def manifest(self) -> VersionFile:
+        """The file that names all others; a ready version has one."""
+        return next(file for file in self.files if not file.format)
 
     def check_ready(self) -> None:
         """Demand that the version is complete.

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -17,7 +18,6 @@ from services.dataset.exam_split import Split
 from services.dataset.formats import (
     BATCH,
     JSON,
-    PARQUET,
     MadeFile,
     SplitFiles,
     frozen,
@@ -31,7 +31,7 @@ from services.runtime.db import Connection
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
-from services.runtime.storage import Storage, file_info
+from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.generation.v1 import question_pb2, question_service_pb2
 
@@ -93,16 +93,12 @@ class VersionWorker:
             FailedPrecondition: no kept example is left.
         """
         version = await self._store.get_version(item.resource_id)
-        parent_sha256 = await self._store.content_of(version.parent_id)
         with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
             split, made = await self._write(item, version, Path(folder))
-            content, made = await asyncio.to_thread(
-                write_manifest, Path(folder), version, split, made, parent_sha256
-            )
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"
-            files = await self._upload(Path(folder), prefix, made)
+            content, files = await self._upload(version, split, Path(folder), prefix, made)
             try:
                 async with self._jobs.finish(item) as connection:
                     await self._store.set_made(connection, version.id, split, content, files)
@@ -146,32 +142,30 @@ class VersionWorker:
             await self._store.add_members(connection, version_id, side, start, members)
             start += len(batch)
 
-    async def _upload(self, folder: Path, prefix: str, made: Sequence[MadeFile]) -> list[VersionFile]:
-        files = []
+    async def _upload(
+        self, version: DatasetVersion, split: Split, folder: Path, prefix: str, made: Sequence[MadeFile]
+    ) -> tuple[str, list[VersionFile]]:
+        parent_sha256 = await self._store.content_of(version.parent_id)
         try:
-            for file in made:
-                key = prefix + file.name
-                info = await self._storage.put_file(key, folder / file.name, file.media_type)
-                files.append(VersionFile(file.name, file.format, file.split, key, info.size, info.sha256))
+            files = [await self._put_file(folder, prefix, file) for file in made]
+            content = manifest.manifest_of(version.options, split, files, parent_sha256)
+            files.append(await self._put_manifest(prefix, content))
         except SishuError:
             await self._discard(prefix)
             raise
-        return files
+        return content["content_sha256"], files
+
+    async def _put_file(self, folder: Path, prefix: str, file: MadeFile) -> VersionFile:
+        key = prefix + file.name
+        info = await self._storage.put_file(key, folder / file.name, file.media_type)
+        return VersionFile(file.name, file.format, file.split, key, info.size, info.sha256)
+
+    async def _put_manifest(self, prefix: str, content: Mapping[str, Any]) -> VersionFile:
+        key = prefix + manifest.NAME
+        info = await self._storage.put_bytes(key, manifest.manifest_bytes(content), JSON)
+        return VersionFile(manifest.NAME, "", "", key, info.size, info.sha256)
 
     async def _discard(self, prefix: str) -> None:
         """Delete what this try uploaded; what stays goes with the version or the project."""
         with contextlib.suppress(SishuError):
             await self._storage.delete_prefix(prefix)
-
-
-def write_manifest(
-    folder: Path, version: DatasetVersion, split: Split, made: Sequence[MadeFile], parent_sha256: str
-) -> tuple[str, list[MadeFile]]:
-    """Write the manifest; return the content hash, and the files with the manifest among them."""
-    entries = []
-    for file in made:
-        info = file_info(folder / file.name)
-        entries.append(manifest.FileEntry(file.name, file.format, file.split, info.size, info.sha256))
-    content = manifest.manifest_of(version.options, split, entries, parent_sha256)
-    (folder / manifest.NAME).write_bytes(manifest.manifest_bytes(content))
-    return content["content_sha256"], [*made, MadeFile(manifest.NAME, PARQUET, "", JSON)]

@@ -25,7 +25,15 @@ from services.runtime.interceptors import Context
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from sishu.client import Client
-from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2, message_pb2, origin_pb2, text_span_pb2
+from sishu.common.v1 import (
+    failure_pb2,
+    job_pb2,
+    job_service_pb2,
+    message_pb2,
+    object_pb2,
+    origin_pb2,
+    text_span_pb2,
+)
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
@@ -253,17 +261,18 @@ class School:
     async def files(
         self, version_id: str, wanted: versions.DatasetFormat.ValueType, split: str = ""
     ) -> dict[str, bytes]:
-        """Contents by name, each downloaded from its link and held against size and SHA-256."""
+        """Contents of the files of a format by name."""
         request = datasets.GetDatasetVersionFilesRequest(
             id=version_id, format=wanted, split=SPLITS.get(split, ANY_SPLIT)
         )
         files = (await self.client.datasets.GetDatasetVersionFiles(request)).files
-        found = {}
-        async with httpx.AsyncClient(trust_env=False) as http:
-            for file in files:
-                found[file.name] = (await http.get(file.url)).raise_for_status().content
-                assert len(found[file.name]) == file.size_bytes
-                assert hashlib.sha256(found[file.name]).hexdigest() == file.sha256
+        return {file.name: await downloaded(file) for file in files}
+
+    async def manifest(self, version_id: str) -> dict[str, Any]:
+        request = datasets.GetDatasetVersionFilesRequest(id=version_id, format=JSONL)
+        answer = await self.client.datasets.GetDatasetVersionFiles(request)
+        assert answer.manifest.name == "manifest.json"
+        found: dict[str, Any] = json.loads(await downloaded(answer.manifest))
         return found
 
     async def create(self, request_id: str = "", **fields: Any) -> example_pb2.Example:
@@ -274,6 +283,14 @@ class School:
     async def update(self, example: example_pb2.Example, *paths: str) -> example_pb2.Example:
         request = examples.UpdateExampleRequest(example=example, update_mask=FieldMask(paths=paths))
         return (await self.client.examples.UpdateExample(request)).example
+
+
+async def downloaded(file: object_pb2.StoredObject) -> bytes:
+    """The content behind a link, held against its size and SHA-256."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        content = (await http.get(file.url)).raise_for_status().content
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size_bytes, file.sha256)
+    return content
 
 
 @asynccontextmanager
@@ -515,7 +532,8 @@ async def test_a_version_has_the_files_of_each_format(school: School) -> None:
     assert set(exam) == {"alpaca_exam.json", "sharegpt_exam.json", "dataset_info.json"}
 
     stored = await school.files(version.id, PARQUET)
-    manifest = json.loads(stored["manifest.json"])
+    assert set(stored) == {"train.parquet", "exam.parquet"}
+    manifest = await school.manifest(version.id)
     assert content_sha256(manifest) == manifest["content_sha256"] == version.content_sha256
     digests = {file["name"]: file["sha256"] for file in manifest["files"]}
     assert digests["train.parquet"] == hashlib.sha256(stored["train.parquet"]).hexdigest()
@@ -537,7 +555,7 @@ async def test_equal_versions_have_equal_content_and_another_seed_another(school
         assert await school.files(first.id, wanted) == await school.files(again.id, wanted)
     one, two = [(await school.files(version.id, PARQUET)) for version in (first, again)]
     assert one["train.parquet"] == two["train.parquet"]
-    assert json.loads(two["manifest.json"])["parent_content_sha256"] == first.content_sha256
+    assert (await school.manifest(again.id))["parent_content_sha256"] == first.content_sha256
 
     assert [first.number, again.number, other.number] == [1, 2, 3]
     assert (again.parent_id, other.parent_id) == (first.id, again.id)

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 from services.dataset.exam_split import EXAM_LIMIT, NEAR_COPY, Split
-from services.dataset.manifest import FileEntry, content_sha256, manifest_bytes, manifest_of
-from services.dataset.versions import DatasetOptions
+from services.dataset.manifest import content_sha256, manifest_bytes, manifest_of
+from services.dataset.versions import DatasetOptions, VersionFile
 from tests.unit.dataset.makers import entry
 
 OPTIONS = DatasetOptions(generation_ids=["b", "a"], system_prompt="请简短", seed=4)
@@ -15,8 +15,8 @@ SPLIT = Split(
     dropped={NEAR_COPY: [entry("e")], EXAM_LIMIT: []},
 )
 FILES = [
-    FileEntry("train.jsonl", "messages_jsonl", "train", 7, "00"),
-    FileEntry("exam.jsonl", "messages_jsonl", "exam", 8, "11"),
+    VersionFile("train.jsonl", "messages_jsonl", "train", "a/train.jsonl", 7, "00"),
+    VersionFile("exam.jsonl", "messages_jsonl", "exam", "a/exam.jsonl", 8, "11"),
 ]
 
 
@@ -45,6 +45,11 @@ def test_every_file_and_option_is_part_of_the_content() -> None:
         manifest_of(OPTIONS, SPLIT, FILES, ""),
     ]
     assert len({manifest["content_sha256"] for manifest in changed}) == 4
+
+
+def test_where_the_files_are_is_no_part_of_the_content() -> None:
+    moved = [replace(file, key=f"b/{file.name}") for file in FILES]
+    assert manifest_of(OPTIONS, SPLIT, moved, "") == manifest_of(OPTIONS, SPLIT, FILES, "")
 
 
 def test_the_order_of_files_and_generations_changes_nothing() -> None:

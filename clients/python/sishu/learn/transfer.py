@@ -22,9 +22,10 @@ DOWNLOAD_SECONDS = 600.0
 async def download_dataset(
     client: Client, version_id: str, file_format: DatasetFormat.ValueType, folder: Path
 ) -> list[Path]:
-    """Download a dataset version in a format."""
+    """Download a dataset version in a format, with its manifest."""
     request = GetDatasetVersionFilesRequest(id=version_id, format=file_format)
-    return await download((await client.datasets.GetDatasetVersionFiles(request)).files, folder)
+    answer = await client.datasets.GetDatasetVersionFiles(request)
+    return await download([*answer.files, answer.manifest], folder)
 
 
 async def download_model(client: Client, model_id: str, folder: Path) -> list[Path]:

@@ -275,18 +275,24 @@ class GetDatasetVersionFilesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FILES_FIELD_NUMBER: _builtins.int
+    MANIFEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.StoredObject]:
-        """The files."""
+        """The files of the format."""
+
+    @_builtins.property
+    def manifest(self) -> _object_pb2.StoredObject:
+        """`manifest.json`, whatever the format: how the version was made, and the size and the SHA-256 of every file of every format."""
 
     def __init__(
         self,
         *,
         files: _abc.Iterable[_object_pb2.StoredObject] | None = ...,
+        manifest: _object_pb2.StoredObject | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "manifest", b"manifest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

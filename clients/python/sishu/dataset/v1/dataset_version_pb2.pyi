@@ -172,7 +172,9 @@ class DatasetVersion(_message.Message):
     state: Global___DatasetVersionState.ValueType
     """Where the version stands. OUTPUT_ONLY."""
     content_sha256: _builtins.str
-    """SHA-256 of the manifest, which holds the SHA-256 of every file: the identity of the content. OUTPUT_ONLY."""
+    """Identity of the content: SHA-256 of what the manifest says, its parent left out. It holds the SHA-256 of every file. Empty until the
+    version is ready. OUTPUT_ONLY.
+    """
     @_builtins.property
     def options(self) -> Global___DatasetOptions:
         """How it is made."""
