@@ -85,6 +85,8 @@ class VersionWorker:
         self._jobs = jobs
         self._store = store
         self._storage = storage
+        # A version in the writing holds a connection and asks for others: some must always be left.
+        self._writing = asyncio.Semaphore(max(1, store.pool.get_max_size() // 4))
 
     async def make_version(self, item: Item) -> None:
         """Split the kept examples, write and upload the files, and make the version complete.
@@ -94,7 +96,8 @@ class VersionWorker:
         """
         version = await self._store.get_version(item.resource_id)
         with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
-            split, made = await self._write(item, version, Path(folder))
+            async with self._writing:
+                split, made = await self._write(item, version, Path(folder))
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"

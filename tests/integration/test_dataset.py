@@ -807,6 +807,16 @@ async def test_a_version_whose_examples_are_gone_fails_and_comes_back_to_life(id
     assert (await school.version(version.id)).state == READY
 
 
+async def test_versions_made_at_once_do_not_wait_for_each_others_connections(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
+    await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    started = [await school.start_version(project_id) for _ in range(8)]
+    narrow = {"SISHU_DATABASE_CONNECTIONS": "4", "SISHU_DATASET_CONCURRENCY": "8"}
+    async with started_room(school.stores, "dataset", "worker", env=narrow):
+        for version in started:
+            assert (await school.ended(version.job, 60.0)).state == job_pb2.JOB_STATE_SUCCEEDED
+
+
 async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) -> None:
     school, project_id = idle_school, new_id()
     for name in ("Who?", "Where?", "When exactly?"):
