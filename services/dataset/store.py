@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -189,7 +190,12 @@ class Store:
         """Versions of a project, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_versions, None, project_id, after, page.limit)
-        return page_of([version_of(row) for row in rows], page, lambda version: (version.id,))
+        return page_of(
+            [version_of(row) for row in rows],
+            page,
+            lambda version: (version.id,),
+            size_bytes=lambda version: len(json.dumps(asdict(version.options), ensure_ascii=False).encode()),
+        )
 
     async def content_of(self, version_id: str) -> str:
         """Content hash of a version; empty when it has none, or is gone."""
