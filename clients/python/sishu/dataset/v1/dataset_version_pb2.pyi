@@ -31,7 +31,7 @@ class _DatasetVersionState:
 class _DatasetVersionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetVersionState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DATASET_VERSION_STATE_UNSPECIFIED: _DatasetVersionState.ValueType  # 0
-    """Never returned; in a filter: any state."""
+    """Never returned."""
     DATASET_VERSION_STATE_MAKING: _DatasetVersionState.ValueType  # 1
     """Its files are being written."""
     DATASET_VERSION_STATE_READY: _DatasetVersionState.ValueType  # 2
@@ -43,7 +43,7 @@ class DatasetVersionState(_DatasetVersionState, metaclass=_DatasetVersionStateEn
     """DatasetVersionState is where a dataset version stands."""
 
 DATASET_VERSION_STATE_UNSPECIFIED: DatasetVersionState.ValueType  # 0
-"""Never returned; in a filter: any state."""
+"""Never returned."""
 DATASET_VERSION_STATE_MAKING: DatasetVersionState.ValueType  # 1
 """Its files are being written."""
 DATASET_VERSION_STATE_READY: DatasetVersionState.ValueType  # 2

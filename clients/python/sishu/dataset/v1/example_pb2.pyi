@@ -178,7 +178,7 @@ class Lineage(_message.Message):
     document_id: _builtins.str
     """UUID of the document of the chunks."""
     document_version: _builtins.int
-    """Version of the document's text that it is about."""
+    """Version of the document's text that it is about; 0 where the question does not say."""
     fact_id: _builtins.str
     """Names the fact that the question asks for: the same for every question about it. Empty where the question does not say."""
     @_builtins.property

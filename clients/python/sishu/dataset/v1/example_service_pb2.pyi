@@ -89,7 +89,7 @@ class CreateExampleRequest(_message.Message):
     """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def example(self) -> _example_pb2.Example:
-        """REQUIRED. The example; output-only fields are ignored."""
+        """REQUIRED. The example; `state`, `rejection` and output-only fields are ignored."""
 
     def __init__(
         self,
