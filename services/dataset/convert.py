@@ -160,8 +160,8 @@ def lineage_of(question: question_pb2.Question) -> Lineage:
     return Lineage(
         generation_id=question.generation_id,
         question_ids=[question.id],
-        chunk_ids=[question.chunk_id],
-        document_id=question.document_id,
+        chunk_ids=list(question.chunk_ids),
+        document_id=next(iter(question.document_ids), ""),
         document_version=question.fact.document_version,
         question_origin=origin_from_pb(question.origin) if question.HasField("origin") else None,
         answer_origin=origin_from_pb(question.answer.origin) if question.answer.HasField("origin") else None,

@@ -29,7 +29,7 @@ class CallRecord:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered from the chunk."""
+    """What a model answered."""
 
     text: str
     quotes: Sequence[Quote]
@@ -39,21 +39,26 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """Something that a chunk answers."""
+    """Something to ask; `chunk_ids` are the chunks that it was written from, the fact's first."""
 
     id: str
     project_id: str
     generation_id: str
-    chunk_id: str
-    document_id: str
+    chunk_ids: Sequence[str]
+    document_ids: Sequence[str]
     text: str
-    fact: Quote
+    fact: Quote | None
     form: int
     state: str
     rejection: Failure | None
     answer: Answer | None
     call: CallRecord
     create_time: datetime
+
+    @property
+    def fact_id(self) -> str:
+        """Id of the fact, the same for all questions that ask for it; empty where it asks for none."""
+        return self.fact.place_id if self.fact else ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,9 @@ class NewQuestion:
 
     id: str
     text: str
-    fact: Quote
+    chunk_ids: Sequence[str]
+    document_ids: Sequence[str]
+    fact: Quote | None
     form: int
     rejection: Failure | None
 

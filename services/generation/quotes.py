@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from services.generation.facts import Fact
+from services.runtime.ids import derived_id
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Quote:
     document_version: int
     start: int
     end: int
+
+    @property
+    def place_id(self) -> str:
+        """An id of the place: the same for every quote of this piece of this version of the document."""
+        return derived_id(self.document_id, str(self.document_version), str(self.start), str(self.end))
 
 
 def one_line(text: str) -> str:

@@ -290,15 +290,7 @@ class Store:
             one.project_id,
             one.id,
             call.id,
-            [new.id for new in questions],
-            [new.fact.chunk_id for new in questions],
-            [new.fact.document_id for new in questions],
-            [new.text for new in questions],
-            [text_key(new.text) for new in questions],
-            [asdict(new.fact) for new in questions],
-            [new.form for new in questions],
-            ["rejected" if new.rejection else "open" for new in questions],
-            [new.rejection and new.rejection.as_json() for new in questions],
+            [question_values(new) for new in questions],
         )
         return {row["id"] for row in rows}
 
@@ -319,6 +311,16 @@ def call_values(generation_id: str, call: CallRecord) -> tuple[object, ...]:
     )
 
 
+def question_values(new: NewQuestion) -> dict[str, Any]:
+    """The columns of a new row of `questions`, by name."""
+    return {
+        **asdict(new),
+        "text_key": text_key(new.text),
+        "state": "rejected" if new.rejection else "open",
+        "rejection": new.rejection and new.rejection.as_json(),
+    }
+
+
 def generation(row: asyncpg.Record) -> Generation:
     """A row of `generations`."""
     return Generation(**{**row, "options": GenerationOptions(**row["options"])})
@@ -335,10 +337,10 @@ def question_of(row: asyncpg.Record) -> Question:
         id=row["id"],
         project_id=row["project_id"],
         generation_id=row["generation_id"],
-        chunk_id=row["chunk_id"],
-        document_id=row["document_id"],
+        chunk_ids=row["chunk_ids"],
+        document_ids=row["document_ids"],
         text=row["text"],
-        fact=Quote(**row["fact"]),
+        fact=Quote(**row["fact"]) if row["fact"] else None,
         form=row["form"],
         state=row["state"],
         rejection=Failure(**rejection) if rejection else None,

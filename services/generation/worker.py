@@ -13,7 +13,7 @@ from services.generation.generations import Generation
 from services.generation.llm import Completion, Llm
 from services.generation.prompts import render
 from services.generation.providers import Provider
-from services.generation.questions import Answer, CallRecord, NewQuestion
+from services.generation.questions import Answer, CallRecord, NewQuestion, Question
 from services.generation.quotes import Quote, find_quote, one_line
 from services.generation.store import Store
 from services.generation.writing import (
@@ -74,7 +74,13 @@ class GenerationWorker:
         )
         questions = [
             NewQuestion(
-                new_id(), text, quote_of(chunk, fact), form, check_question(text, language, chunk.text)
+                new_id(),
+                text,
+                [chunk.id],
+                [chunk.document_id],
+                quote_of(chunk, fact),
+                form,
+                check_question(text, language, chunk.text),
             )
             for fact, texts in zip(facts, completion.value, strict=True)
             for form, text in enumerate(texts)
@@ -89,10 +95,8 @@ class GenerationWorker:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
         generation, provider = await self._store.get_origin(item.job_resource_id)
         question = await self._store.get_question(item.resource_id)
-        chunk = await self._chunks.get(question.chunk_id)
-        fact = Fact(
-            question.fact.start - chunk.char_start, question.fact.end - chunk.char_start, question.fact.text
-        )
+        chunk = await self._chunks.get(question.chunk_ids[0])
+        fact = fact_of(question, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
         prompt = render(
             "answer",
@@ -142,6 +146,13 @@ def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
 def sampling_of(generation: Generation, provider: Provider) -> Mapping[str, Any]:
     """Sampling of a call: the generation's, else the provider's; what is set nowhere is not sent."""
     return {**provider.sampling, **generation.options.sampling}
+
+
+def fact_of(question: Question, chunk: SourceChunk) -> Fact:
+    """The fact of a question with its place in the chunk; every question that is answered here has one."""
+    quote = question.fact
+    assert quote is not None  # noqa: S101
+    return Fact(quote.start - chunk.char_start, quote.end - chunk.char_start, quote.text)
 
 
 def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:

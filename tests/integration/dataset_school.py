@@ -142,8 +142,8 @@ def question(
     origin.parameters.update({"temperature": 0.5, "seed": 7})
     return question_pb2.Question(
         id=new_id(),
-        chunk_id=fact.chunk_id,
-        document_id=document_id,
+        chunk_ids=[fact.chunk_id],
+        document_ids=[document_id],
         text=text,
         fact=fact,
         state=ANSWERED,

@@ -13,7 +13,6 @@ import pytest_asyncio
 from aiohttp import web
 
 from services.generation.questions import CallRecord, NewQuestion
-from services.generation.quotes import Quote
 from services.generation.store import Store
 from services.runtime.db import Connection, transaction
 from services.runtime.ids import new_id
@@ -78,7 +77,7 @@ async def test_every_question_has_a_fact_an_answer_and_a_quote_that_stand_in_the
     assert (done.job.state, done.job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, 1 + 6 + 12)
     questions = await questions_of(client, done)
     assert states(questions) == {"ANSWERED": 12}
-    text = await text_of(client, questions[0].document_id)
+    text = await text_of(client, questions[0].document_ids[0])
     for question in questions:
         assert question.text.endswith("?")
         for quote in (question.fact, *question.answer.quotes):
@@ -115,9 +114,8 @@ async def test_calls_that_bring_the_same_wordings_at_once_do_not_wait_for_each_o
     wordings = [f"How heavy is part {number}?" for number in range(40)]
 
     async def write(store: Store, connection: Connection) -> int:
-        fact = Quote("fact", new_id(), new_id(), 1, 0, 4)
         shuffled = random.sample(wordings, len(wordings))
-        new = [NewQuestion(new_id(), text, fact, 0, None) for text in shuffled]
+        new = [NewQuestion(new_id(), text, [], [], None, 0, None) for text in shuffled]
         call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
         return len(await store.insert_questions(connection, await store.get_generation(made.id), call, new))
 
@@ -173,7 +171,7 @@ async def test_only_the_named_documents_are_asked_about(client: Client, mock: Mo
     provider = await new_provider(client, project, mock.base_url)
     options = generation_pb2.GenerationOptions(document_ids=[wanted], context_chars=ONLY_THE_FACT)
     done = await generated(client, await start_generation(client, project, provider, options))
-    assert {question.document_id for question in await questions_of(client, done)} == {wanted}
+    assert {question.document_ids[0] for question in await questions_of(client, done)} == {wanted}
     assert done.stats.questions == 6
 
 

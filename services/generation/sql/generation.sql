@@ -76,12 +76,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: insert_questions
 -- In one order everywhere: transactions that add the same wordings could wait for each other.
-INSERT INTO questions (project_id, generation_id, call_id, id, chunk_id, document_id, text, text_key, fact, form,
+INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, text, text_key, fact, form,
                        state, rejection)
 SELECT $1, $2, $3, new.*
-FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::jsonb[], $10::integer[],
-            $11::question_state[], $12::jsonb[])
-    AS new (id, chunk_id, document_id, text, text_key, fact, form, state, rejection)
+FROM jsonb_to_recordset($4)
+    AS new (id uuid, chunk_ids uuid[], document_ids uuid[], text text, text_key text, fact jsonb, form integer,
+            state question_state, rejection jsonb)
 ORDER BY text_key
 ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
@@ -103,7 +103,7 @@ SELECT * FROM question_view WHERE id = $1
 SELECT * FROM question_view
 WHERE project_id = $1
   AND ($2::uuid IS NULL OR generation_id = $2)
-  AND ($3::uuid IS NULL OR chunk_id = $3)
+  AND ($3::uuid IS NULL OR chunk_ids @> ARRAY[$3::uuid])
   AND ($4::question_state IS NULL OR state = $4)
   AND ($5::uuid IS NULL OR id > $5)
 ORDER BY id

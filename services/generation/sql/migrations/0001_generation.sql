@@ -49,11 +49,11 @@ CREATE TABLE questions (
     id               uuid           PRIMARY KEY,
     project_id       uuid           NOT NULL,
     generation_id    uuid           NOT NULL REFERENCES generations ON DELETE CASCADE,
-    chunk_id         uuid           NOT NULL,
-    document_id      uuid           NOT NULL,
+    chunk_ids        uuid[]         NOT NULL,
+    document_ids     uuid[]         NOT NULL,
     text             text           NOT NULL,
     text_key         text           NOT NULL,
-    fact             jsonb          NOT NULL,
+    fact             jsonb,
     form             integer        NOT NULL,
     state            question_state NOT NULL,
     rejection        jsonb,
@@ -64,12 +64,14 @@ CREATE TABLE questions (
     answer_call_id   uuid           REFERENCES llm_calls ON DELETE CASCADE,
     create_time      timestamptz    NOT NULL DEFAULT now(),
     CHECK ((rejection IS NOT NULL) = (state = 'rejected')),
-    CHECK (state <> 'answered' OR (answer IS NOT NULL AND jsonb_array_length(answer_quotes) > 0)),
+    CHECK (fact IS NULL OR cardinality(chunk_ids) > 0),
+    CHECK (state <> 'answered' OR answer IS NOT NULL),
+    CHECK ((answer IS NULL) = (answer_quotes IS NULL)),
     CHECK ((answer IS NULL) = (answer_call_id IS NULL))
 );
 CREATE INDEX questions_by_project ON questions (project_id, id);
 CREATE INDEX questions_by_generation ON questions (generation_id, id);
-CREATE INDEX questions_by_chunk ON questions (chunk_id, id);
+CREATE INDEX questions_by_chunk ON questions USING gin (chunk_ids);
 -- One kept question of a wording in a generation; `text_key` is the wording without case, signs and spaces.
 CREATE UNIQUE INDEX questions_once ON questions (generation_id, text_key) WHERE state <> 'rejected';
 

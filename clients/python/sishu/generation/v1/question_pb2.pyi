@@ -34,7 +34,7 @@ class _QuestionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Questio
     QUESTION_STATE_OPEN: _QuestionState.ValueType  # 1
     """Waits for its answer."""
     QUESTION_STATE_ANSWERED: _QuestionState.ValueType  # 2
-    """Has an answer whose quotes were found in the chunk."""
+    """Has an answer that passed every gate."""
     QUESTION_STATE_REJECTED: _QuestionState.ValueType  # 3
     """A gate rejected the question or its answer; kept with the reason."""
 
@@ -46,24 +46,25 @@ QUESTION_STATE_UNSPECIFIED: QuestionState.ValueType  # 0
 QUESTION_STATE_OPEN: QuestionState.ValueType  # 1
 """Waits for its answer."""
 QUESTION_STATE_ANSWERED: QuestionState.ValueType  # 2
-"""Has an answer whose quotes were found in the chunk."""
+"""Has an answer that passed every gate."""
 QUESTION_STATE_REJECTED: QuestionState.ValueType  # 3
 """A gate rejected the question or its answer; kept with the reason."""
 Global___QuestionState: _TypeAlias = QuestionState  # noqa: Y015
 
 @_typing.final
 class Question(_message.Message):
-    """Question is something that a chunk answers."""
+    """Question is something to ask a model, with what is known about its answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     GENERATION_ID_FIELD_NUMBER: _builtins.int
-    CHUNK_ID_FIELD_NUMBER: _builtins.int
-    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    CHUNK_IDS_FIELD_NUMBER: _builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     FACT_FIELD_NUMBER: _builtins.int
+    FACT_ID_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
@@ -76,19 +77,27 @@ class Question(_message.Message):
     """UUID of the project. OUTPUT_ONLY."""
     generation_id: _builtins.str
     """UUID of the generation that made it. OUTPUT_ONLY."""
-    chunk_id: _builtins.str
-    """UUID of the chunk that answers it. OUTPUT_ONLY."""
-    document_id: _builtins.str
-    """UUID of the document of the chunk. OUTPUT_ONLY."""
     text: _builtins.str
     """The question. OUTPUT_ONLY."""
+    fact_id: _builtins.str
+    """UUID of the fact, the same for all questions that ask for it; empty where `fact` is unset. It is the UUIDv5, in the namespace
+    of URLs, of `sishu:` followed by document id, document version, start and end of `fact`, joined by U+001F. OUTPUT_ONLY.
+    """
     form: _builtins.int
     """Which form of a question about this fact it is, from 0. OUTPUT_ONLY."""
     state: Global___QuestionState.ValueType
     """Where the question stands. OUTPUT_ONLY."""
     @_builtins.property
+    def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the chunks that it was written from, the fact's first; empty without documents. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the documents of these chunks, each once, the fact's first; empty without documents. OUTPUT_ONLY."""
+
+    @_builtins.property
     def fact(self) -> _text_span_pb2.Quote:
-        """The fact that it asks for, as it stands in the chunk. OUTPUT_ONLY."""
+        """The fact that it asks for, as it stands in the first chunk; unset where it asks for none. OUTPUT_ONLY."""
 
     @_builtins.property
     def rejection(self) -> _failure_pb2.Failure:
@@ -112,10 +121,11 @@ class Question(_message.Message):
         id: _builtins.str = ...,
         project_id: _builtins.str = ...,
         generation_id: _builtins.str = ...,
-        chunk_id: _builtins.str = ...,
-        document_id: _builtins.str = ...,
+        chunk_ids: _abc.Iterable[_builtins.str] | None = ...,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
         text: _builtins.str = ...,
         fact: _text_span_pb2.Quote | None = ...,
+        fact_id: _builtins.str = ...,
         form: _builtins.int = ...,
         state: Global___QuestionState.ValueType = ...,
         rejection: _failure_pb2.Failure | None = ...,
@@ -125,7 +135,7 @@ class Question(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "fact", b"fact", "origin", b"origin", "rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chunk_id", b"chunk_id", "create_time", b"create_time", "document_id", b"document_id", "fact", b"fact", "form", b"form", "generation_id", b"generation_id", "id", b"id", "origin", b"origin", "project_id", b"project_id", "rejection", b"rejection", "state", b"state", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chunk_ids", b"chunk_ids", "create_time", b"create_time", "document_ids", b"document_ids", "fact", b"fact", "fact_id", b"fact_id", "form", b"form", "generation_id", b"generation_id", "id", b"id", "origin", b"origin", "project_id", b"project_id", "rejection", b"rejection", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,7 +143,7 @@ Global___Question: _TypeAlias = Question  # noqa: Y015
 
 @_typing.final
 class Answer(_message.Message):
-    """Answer is what a language model answered from the chunk."""
+    """Answer is what a language model answered."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,7 +157,7 @@ class Answer(_message.Message):
     """What the model thought before it answered, where it says so; empty otherwise."""
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:
-        """Where the chunk says so: verbatim, at least one."""
+        """Where the chunks say so, verbatim; empty for a refusal, without documents, or where no quote was found (REJECTED)."""
 
     @_builtins.property
     def origin(self) -> _origin_pb2.Origin:

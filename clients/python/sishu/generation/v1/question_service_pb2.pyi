@@ -82,7 +82,7 @@ class ListQuestionsRequest(_message.Message):
     generation_id: _builtins.str
     """OPTIONAL. Only questions of this generation."""
     chunk_id: _builtins.str
-    """OPTIONAL. Only questions about this chunk."""
+    """OPTIONAL. Only questions that were written from this chunk, alone or among others."""
     state: _question_pb2.QuestionState.ValueType
     """OPTIONAL. Only questions in this state."""
     page_size: _builtins.int

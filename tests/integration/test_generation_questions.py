@@ -1,0 +1,87 @@
+"""What the generation room keeps about questions: the chunks that they were written from, and their facts."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+
+import pytest
+
+from services.generation.questions import Answer, CallRecord, NewQuestion
+from services.generation.store import Store
+from services.runtime.db import transaction
+from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from sishu.client import Client
+from sishu.generation.v1 import question_pb2
+from sishu.generation.v1 import question_service_pb2 as pb
+from tests.integration.documents import chunks_of, new_project, parsed_project
+from tests.integration.generations import generated, handbook, new_provider, questions_of, start_generation
+from tests.integration.stores import Rooms
+from tests.support.mock_llm import mock_llm
+
+SMALL = {"min_chars": 1, "max_chars": 100}
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
+
+
+def call_of(provider_id: str) -> CallRecord:
+    return CallRecord(new_id(), "questions.en@1", provider_id, "m", {}, 1, 1, 1, 0.1)
+
+
+async def about(client: Client, project_id: str, chunk_id: str) -> list[question_pb2.Question]:
+    request = pb.ListQuestionsRequest(project_id=project_id, chunk_id=chunk_id)
+    return list((await client.questions.ListQuestions(request)).questions)
+
+
+async def test_all_forms_of_a_fact_bear_its_id_and_the_chunk_that_holds_it(client: Client) -> None:
+    project = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
+    async with mock_llm() as mock:
+        provider = await new_provider(client, project, mock.base_url)
+        done = await generated(client, await start_generation(client, project, provider))
+    forms = defaultdict(set)
+    for question in await questions_of(client, done):
+        fact = question.fact
+        assert [*question.chunk_ids, *question.document_ids] == [fact.chunk_id, fact.document_id]
+        place = [fact.document_id, str(fact.document_version), str(fact.span.start), str(fact.span.end)]
+        assert question.fact_id == str(uuid.uuid5(uuid.NAMESPACE_URL, "sishu:" + "\x1f".join(place)))
+        forms[question.fact_id].add(question.form)
+    assert list(forms.values()) == [{0, 1}] * 3
+    for chunk in await chunks_of(client, project):
+        assert {question.chunk_ids[0] for question in await about(client, project, chunk.id)} == {chunk.id}
+
+
+async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_needs_no_quote(
+    client: Client, rooms: Rooms
+) -> None:
+    project = await new_project(client)
+    provider = await new_provider(client, project, "http://127.0.0.1:9/v1")
+    chunks, document = [new_id(), new_id()], new_id()
+    several = NewQuestion(new_id(), "Which part is the heaviest?", chunks, [document], None, 0, None)
+    free = NewQuestion(new_id(), "What is a kestrel?", [], [], None, 0, None)
+    async with rooms.stores.pool("generation") as pool:
+        store = Store(pool, Jobs(pool, "generation"))
+        await pool.execute(
+            "INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, '{}')",
+            generation_id := new_id(),
+            project,
+            provider,
+        )
+        made = await store.get_generation(generation_id)
+        async with transaction(pool) as connection:
+            await store.insert_questions(connection, made, call_of(provider), [several, free])
+        asked = await store.get_question(several.id)
+        async with transaction(pool) as connection:
+            answer = Answer("Nobody says.", [], "", call_of(provider))
+            await store.set_answer(connection, asked, answer, None)
+    for chunk_id in chunks:
+        (found,) = await about(client, project, chunk_id)
+        assert [found.id, *found.chunk_ids, *found.document_ids] == [several.id, *chunks, document]
+        assert (found.HasField("fact"), found.fact_id) == (False, "")
+        assert found.state == question_pb2.QUESTION_STATE_ANSWERED
+        assert (found.answer.text, len(found.answer.quotes)) == ("Nobody says.", 0)
+    got = (await client.questions.GetQuestion(pb.GetQuestionRequest(id=free.id))).question
+    assert (len(got.chunk_ids), len(got.document_ids), got.HasField("fact")) == (0, 0, False)
