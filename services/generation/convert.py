@@ -11,9 +11,10 @@ from services.generation.generations import GenerationOptions, GenerationView
 from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
+from services.generation.trial import TrialReport
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
 from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
-from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2
+from sishu.generation.v1 import generation_pb2, provider_pb2, provider_service_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
 
@@ -46,6 +47,16 @@ def provider_to_pb(provider: Provider) -> provider_pb2.Provider:
     else:
         message.base_url = provider.base_url
     return message
+
+
+def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderResponse:
+    """What trying a provider showed."""
+    return provider_service_pb2.TestProviderResponse(
+        ok=report.failure is None,
+        failure=failure_to_pb(report.failure),
+        latency_seconds=report.seconds,
+        models=report.models,
+    )
 
 
 def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:

@@ -12,6 +12,7 @@ from services.generation.convert import (
     provider_to_pb,
     question_state,
     question_to_pb,
+    report_to_pb,
     sampling,
 )
 from services.generation.providers import Provider, check_provider
@@ -92,13 +93,7 @@ class ProviderServicer(ProviderServiceServicer):
         self, request: provider_pb.TestProviderRequest, context: Context
     ) -> provider_pb.TestProviderResponse:
         report = await self._trial.run(await self._store.get_provider(request.id))
-        return provider_pb.TestProviderResponse(
-            ok=report.ok,
-            message=report.message,
-            reason=report.reason,
-            latency_seconds=report.seconds,
-            models=report.models,
-        )
+        return report_to_pb(report)
 
     async def DeleteProvider(
         self, request: provider_pb.DeleteProviderRequest, context: Context

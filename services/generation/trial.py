@@ -13,17 +13,16 @@ from services.generation.endpoints import Endpoints
 from services.generation.llm import Endpoint, Llm, provider_error
 from services.generation.providers import Provider
 from services.runtime.errors import DeadlineExceeded, SishuError
+from services.runtime.jobs import Failure
 
 TRIAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class TrialReport:
-    """Whether a provider works; `message` and `reason` say why not."""
+    """Whether a provider works: it does without a failure."""
 
-    ok: bool
-    message: str
-    reason: str
+    failure: Failure | None
     seconds: float
     models: Sequence[str]
 
@@ -42,9 +41,9 @@ class Trial:
             endpoint = await self._endpoints.find(provider)
             await self._ask(endpoint)
         except SishuError as error:
-            return TrialReport(False, error.message, error.reason, time.monotonic() - started, [])
+            return TrialReport(Failure.of(error), time.monotonic() - started, [])
         seconds = time.monotonic() - started
-        return TrialReport(True, "", "", seconds, await self._models(endpoint))
+        return TrialReport(None, seconds, await self._models(endpoint))
 
     async def _ask(self, endpoint: Endpoint) -> None:
         question = {"role": "user", "content": "Say yes."}

@@ -273,7 +273,8 @@ async def test_providers_are_kept_without_showing_their_keys(client: Client, moc
         await client.providers.CreateProvider(provider_pb.CreateProviderRequest(provider=got))
     assert (raised.value.reason, raised.value.field) == ("PROVIDER_NAME_TAKEN", "provider.name")
     report = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=provider))
-    assert (report.ok, list(report.models), report.message) == (True, ["mock-model"], "")
+    assert (report.ok, list(report.models)) == (True, ["mock-model"])
+    assert not report.HasField("failure")
     await generated(client, await start_generation(client, project, provider))
     with pytest.raises(ApiError) as raised:
         await client.providers.DeleteProvider(provider_pb.DeleteProviderRequest(id=provider))
@@ -309,8 +310,12 @@ async def test_a_provider_that_is_a_web_page_is_found_out_by_its_trial(client: C
     async with served(page) as url:
         provider = await new_provider(client, project, url)
         report = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=provider))
-    assert (report.ok, report.reason) == (False, "PROVIDER_FAILED")
-    assert url in report.message
+    assert (report.ok, report.failure.code, report.failure.reason) == (
+        False,
+        "UNAVAILABLE",
+        "PROVIDER_FAILED",
+    )
+    assert url in report.failure.message
 
 
 def echo(request: web.Request) -> web.Response:

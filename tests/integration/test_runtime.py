@@ -287,7 +287,7 @@ async def test_a_room_told_to_stop_ends_the_call_in_flight_and_shows_no_key(
     async with mock_llm(latency_ms=1500, api_key="sk-right-one") as mock:
         wrong = await provider(client, mock.base_url, "sk-planted-0123456789")
         refused = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=wrong))
-        assert (refused.ok, refused.reason) == (False, "PROVIDER_REFUSED_KEY")
+        assert (refused.ok, refused.failure.reason) == (False, "PROVIDER_REFUSED_KEY")
         key = provider_pb2.Provider(id=wrong, api_key="sk-right-one")
         change = provider_pb.UpdateProviderRequest(provider=key)
         change.update_mask.paths.append("api_key")

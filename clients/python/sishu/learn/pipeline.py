@@ -115,7 +115,8 @@ class Pipeline:
             provider = await provider_named(self._client, project, self._options, watching(stage))
             trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
             if not trial.ok:
-                raise ApiError("FAILED_PRECONDITION", trial.reason, trial.message)
+                failure = trial.failure
+                raise ApiError(failure.code, failure.reason, failure.message)
             return provider
 
     async def _generate(

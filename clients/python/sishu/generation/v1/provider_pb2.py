@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/provider.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/message.proto\"\xf9\x02\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1c\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12!\n\rdeployment_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x07\x61pi_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x13\n\x0bhas_api_key\x18\x08 \x01(\x08\x12+\n\x08sampling\x18\t \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x08\x65ndpoint\x12\x05\xbaH\x02\x08\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/provider.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/message.proto\"\x89\x03\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1c\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12!\n\rdeployment_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1b\n\x07\x61pi_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01\x12\x13\n\x0bhas_api_key\x18\x08 \x01(\x08\x12+\n\x08sampling\x18\t \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x08\x65ndpoint\x12\x05\xbaH\x02\x08\x01\x42\x0c\n\ncredentialBJ\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,5 +50,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDER'].fields_by_name['api_key']._loaded_options = None
   _globals['_PROVIDER'].fields_by_name['api_key']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_PROVIDER']._serialized_start=153
-  _globals['_PROVIDER']._serialized_end=530
+  _globals['_PROVIDER']._serialized_end=546
 # @@protoc_insertion_point(module_scope)

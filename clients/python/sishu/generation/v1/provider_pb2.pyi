@@ -48,9 +48,9 @@ class Provider(_message.Message):
     model: _builtins.str
     """Model to ask for; empty lets a deployment use its own. REQUIRED with `base_url`."""
     api_key: _builtins.str
-    """The secret key; stored encrypted, never returned. INPUT_ONLY."""
+    """The key itself; stored encrypted, never returned. INPUT_ONLY."""
     has_api_key: _builtins.bool
-    """Whether a key is stored. OUTPUT_ONLY."""
+    """Whether a key is configured. OUTPUT_ONLY."""
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """Sampling used where a generation sets none."""
@@ -78,12 +78,17 @@ class Provider(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "base_url", b"base_url", "create_time", b"create_time", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "has_api_key", b"has_api_key", "id", b"id", "model", b"model", "name", b"name", "project_id", b"project_id", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "has_api_key", b"has_api_key", "id", b"id", "model", b"model", "name", b"name", "project_id", b"project_id", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
     _WhichOneofReturnType_endpoint: _TypeAlias = _typing.Literal["base_url", "deployment_id"]  # noqa: Y015
     _WhichOneofArgType_endpoint: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_endpoint) -> _WhichOneofReturnType_endpoint | None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015

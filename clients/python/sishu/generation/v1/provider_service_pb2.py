@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
 from sishu.generation.v1 import provider_pb2 as sishu_dot_generation_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/provider_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\"sishu/generation/v1/provider.proto\"q\n\x15\x43reateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x16\x43reateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"*\n\x12GetProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"\x85\x01\n\x14ListProvidersRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x15UpdateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\"I\n\x16UpdateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"+\n\x13TestProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"l\n\x14TestProviderResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x17\n\x0flatency_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"-\n\x15\x44\x65leteProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteProviderResponse2\x9a\x05\n\x0fProviderService\x12i\n\x0e\x43reateProvider\x12*.sishu.generation.v1.CreateProviderRequest\x1a+.sishu.generation.v1.CreateProviderResponse\x12\x65\n\x0bGetProvider\x12\'.sishu.generation.v1.GetProviderRequest\x1a(.sishu.generation.v1.GetProviderResponse\"\x03\x90\x02\x01\x12k\n\rListProviders\x12).sishu.generation.v1.ListProvidersRequest\x1a*.sishu.generation.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12n\n\x0eUpdateProvider\x12*.sishu.generation.v1.UpdateProviderRequest\x1a+.sishu.generation.v1.UpdateProviderResponse\"\x03\x90\x02\x02\x12h\n\x0cTestProvider\x12(.sishu.generation.v1.TestProviderRequest\x1a).sishu.generation.v1.TestProviderResponse\"\x03\x90\x02\x00\x12n\n\x0e\x44\x65leteProvider\x12*.sishu.generation.v1.DeleteProviderRequest\x1a+.sishu.generation.v1.DeleteProviderResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/provider_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\"sishu/generation/v1/provider.proto\"q\n\x15\x43reateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x16\x43reateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"*\n\x12GetProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"\x85\x01\n\x14ListProvidersRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x15UpdateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\"I\n\x16UpdateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"+\n\x13TestProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"v\n\x14TestProviderResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x17\n\x0flatency_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\"-\n\x15\x44\x65leteProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteProviderResponse2\x9a\x05\n\x0fProviderService\x12i\n\x0e\x43reateProvider\x12*.sishu.generation.v1.CreateProviderRequest\x1a+.sishu.generation.v1.CreateProviderResponse\x12\x65\n\x0bGetProvider\x12\'.sishu.generation.v1.GetProviderRequest\x1a(.sishu.generation.v1.GetProviderResponse\"\x03\x90\x02\x01\x12k\n\rListProviders\x12).sishu.generation.v1.ListProvidersRequest\x1a*.sishu.generation.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12n\n\x0eUpdateProvider\x12*.sishu.generation.v1.UpdateProviderRequest\x1a+.sishu.generation.v1.UpdateProviderResponse\"\x03\x90\x02\x02\x12h\n\x0cTestProvider\x12(.sishu.generation.v1.TestProviderRequest\x1a).sishu.generation.v1.TestProviderResponse\"\x03\x90\x02\x00\x12n\n\x0e\x44\x65leteProvider\x12*.sishu.generation.v1.DeleteProviderRequest\x1a+.sishu.generation.v1.DeleteProviderResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,30 +68,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['TestProvider']._serialized_options = b'\220\002\000'
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=166
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=279
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=281
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=354
-  _globals['_GETPROVIDERREQUEST']._serialized_start=356
-  _globals['_GETPROVIDERREQUEST']._serialized_end=398
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=400
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=470
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=473
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=606
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=608
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=706
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=709
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=846
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=848
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=921
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=923
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=966
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=968
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1076
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1078
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1123
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1125
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1149
-  _globals['_PROVIDERSERVICE']._serialized_start=1152
-  _globals['_PROVIDERSERVICE']._serialized_end=1818
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=197
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=310
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=312
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=385
+  _globals['_GETPROVIDERREQUEST']._serialized_start=387
+  _globals['_GETPROVIDERREQUEST']._serialized_end=429
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=431
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=501
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=504
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=637
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=639
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=737
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=740
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=877
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=879
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=952
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=954
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=997
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=999
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1117
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1119
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1164
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1166
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1190
+  _globals['_PROVIDERSERVICE']._serialized_start=1193
+  _globals['_PROVIDERSERVICE']._serialized_end=1859
 # @@protoc_insertion_point(module_scope)

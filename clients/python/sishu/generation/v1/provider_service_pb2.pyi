@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.generation.v1 import provider_pb2 as _provider_pb2
 import builtins as _builtins
 import sys
@@ -263,18 +264,17 @@ class TestProviderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OK_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     LATENCY_SECONDS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """Whether the model answered."""
-    message: _builtins.str
-    """What went wrong and what to do; empty when `ok`."""
     latency_seconds: _builtins.float
     """Seconds from request to the whole answer."""
-    reason: _builtins.str
-    """Stable reason of the failure, UPPER_SNAKE_CASE, such as `PROVIDER_REFUSED_KEY`; empty when `ok`."""
+    @_builtins.property
+    def failure(self) -> _failure_pb2.Failure:
+        """What went wrong and what to do; unset when `ok`."""
+
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models that the server lists; empty where it lists none."""
@@ -283,14 +283,13 @@ class TestProviderResponse(_message.Message):
         self,
         *,
         ok: _builtins.bool = ...,
-        message: _builtins.str = ...,
+        failure: _failure_pb2.Failure | None = ...,
         latency_seconds: _builtins.float = ...,
         models: _abc.Iterable[_builtins.str] | None = ...,
-        reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["latency_seconds", b"latency_seconds", "message", b"message", "models", b"models", "ok", b"ok", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "latency_seconds", b"latency_seconds", "models", b"models", "ok", b"ok"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
