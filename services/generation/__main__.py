@@ -10,6 +10,7 @@ from services.generation.config import GenerationConfig
 from services.generation.endpoints import Endpoints
 from services.generation.llm import Llm
 from services.generation.metrics import GenerationMetrics
+from services.generation.provider_store import ProviderStore
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
 from services.generation.store import Store
 from services.generation.trial import Trial
@@ -29,7 +30,8 @@ from sishu.generation.v1 import (
 def build(parts: Parts) -> Built:
     """Wire the room."""
     config = read(GenerationConfig, os.environ)
-    store, chunks = Store(parts.pool, parts.jobs), ChunkReader(parts.client)
+    store, providers = Store(parts.pool, parts.jobs), ProviderStore(parts.pool)
+    chunks = ChunkReader(parts.client)
     secrets = SecretBox(config.secret_key_file)
     endpoints = Endpoints(parts.client, secrets)
     llm = Llm(config.call_seconds, GenerationMetrics(parts.metrics.registry))
@@ -40,12 +42,12 @@ def build(parts: Parts) -> Built:
             Servicer(
                 f"{package}.ProviderService",
                 provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
-                ProviderServicer(store, secrets, Trial(llm, endpoints)),
+                ProviderServicer(providers, secrets, Trial(llm, endpoints)),
             ),
             Servicer(
                 f"{package}.GenerationService",
                 generation_service_pb2_grpc.add_GenerationServiceServicer_to_server,
-                GenerationServicer(store, chunks),
+                GenerationServicer(store, providers, chunks),
             ),
             Servicer(
                 f"{package}.QuestionService",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
@@ -13,10 +14,15 @@ from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
 from services.generation.trial import TrialReport
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.runtime.ids import new_id
+from services.runtime.secrets import SecretBox
 from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
 from sishu.generation.v1 import generation_pb2, provider_pb2, provider_service_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
+ENDPOINT = frozenset({"base_url", "deployment_id"})
+PROVIDER_FIELDS = (*sorted(ENDPOINT), "name", "model", "api_key", "sampling")
+"""Fields of a provider that its owner may change."""
 
 
 def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
@@ -28,6 +34,43 @@ def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
 def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
     """Sampling parameters."""
     return message_pb2.Sampling(**values)
+
+
+def provider_from_pb(message: provider_pb2.Provider, secrets: SecretBox) -> Provider:
+    """A new provider."""
+    now = datetime.now(UTC)
+    values = provider_values(message, PROVIDER_FIELDS, secrets)
+    return Provider(id=new_id(), project_id=message.project_id, **values, create_time=now, update_time=now)
+
+
+def provider_values(
+    message: provider_pb2.Provider, paths: Collection[str], secrets: SecretBox
+) -> dict[str, Any]:
+    """What a caller says about a provider, by the domain's names; the key where the paths name it."""
+    values: dict[str, Any] = {
+        "name": message.name,
+        "base_url": message.base_url,
+        "deployment_id": message.deployment_id or None,
+        "model": message.model,
+        "sampling": sampling(message.sampling),
+    }
+    if "api_key" in paths:
+        values["sealed_key"] = secrets.seal(message.api_key) if message.api_key else None
+    return values
+
+
+def merged_provider(
+    provider: Provider, wanted: provider_pb2.Provider, paths: frozenset[str]
+) -> provider_pb2.Provider:
+    """A provider with the named fields of another; its endpoint is one field."""
+    paths = paths | ENDPOINT if paths & ENDPOINT else paths
+    message, taken = provider_to_pb(provider), provider_pb2.Provider()
+    taken.CopyFrom(wanted)
+    for name in provider_pb2.Provider.DESCRIPTOR.fields_by_name:
+        loser: Any = message if name in paths else taken
+        loser.ClearField(name)
+    message.MergeFrom(taken)
+    return message
 
 
 def provider_to_pb(provider: Provider) -> provider_pb2.Provider:

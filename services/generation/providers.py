@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,49 @@ class Provider:
     create_time: datetime
     update_time: datetime
 
+    @property
+    def size_bytes(self) -> int:
+        """About how large it is in an answer."""
+        return len(self.base_url) + sum(len(text.encode()) for text in self.sampling.get("stop", ()))
 
-def check_provider(name: str, base_url: str, deployment_id: str, model: str) -> None:
+
+def changed(provider: Provider, values: Mapping[str, Any]) -> Provider:
+    """A provider with other values.
+
+    Raises:
+        InvalidArgument: it would break a rule of the contract.
+        FailedPrecondition: its key would go to an address that it was not given for.
+    """
+    new = replace(provider, **values)
+    check_provider(new)
+    moved = (new.base_url, new.deployment_id) != (provider.base_url, provider.deployment_id)
+    if moved and provider.sealed_key and "sealed_key" not in values:
+        raise FailedPrecondition(
+            "PROVIDER_KEY_FOR_OTHER_ADDRESS",
+            f"the key of provider {provider.id} was given for another address; name api_key in update_mask "
+            "as well, with the key for the new address or empty for none",
+            provider_id=provider.id,
+        )
+    return new
+
+
+def check_provider(provider: Provider) -> None:
     """Hold a provider against the rules of the contract.
 
     Raises:
         InvalidArgument: one of them is broken.
     """
-    if not name or len(name) > 100 or not name.isprintable():
+    if not provider.name or len(provider.name) > 100 or not provider.name.isprintable():
         raise InvalidArgument(
             "FIELD_INVALID", "a provider's name has 1 to 100 printable characters", "provider.name"
         )
-    if bool(base_url) == bool(deployment_id):
+    if bool(provider.base_url) == bool(provider.deployment_id):
         raise InvalidArgument(
             "FIELD_INVALID", "a provider has either a base_url or a deployment_id", "provider.base_url"
         )
-    if base_url:
-        check_base_url(base_url)
-        if not model:
+    if provider.base_url:
+        check_base_url(provider.base_url)
+        if not provider.model:
             raise InvalidArgument(
                 "FIELD_INVALID", "a provider with a base_url names its model", "provider.model"
             )
@@ -73,3 +98,8 @@ def check_base_url(base_url: str) -> None:
             "the address holds a user or password; give the key as api_key",
             "provider.base_url",
         )
+
+
+def provider_not_found(provider_id: str) -> NotFound:
+    """The error for a provider that is not there."""
+    return NotFound("PROVIDER_NOT_FOUND", f"there is no provider {provider_id}", provider_id=provider_id)

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 from services.generation.chunk_reader import ChunkReader
 from services.generation.convert import (
+    PROVIDER_FIELDS,
     generation_to_pb,
+    merged_provider,
     options,
+    provider_from_pb,
     provider_to_pb,
+    provider_values,
     question_state,
     question_to_pb,
     report_to_pb,
-    sampling,
 )
-from services.generation.providers import Provider, check_provider
+from services.generation.provider_store import ProviderStore
+from services.generation.providers import Provider, changed, check_provider
 from services.generation.store import Store
 from services.generation.trial import Trial
 from services.runtime.errors import FailedPrecondition, InvalidArgument
-from services.runtime.ids import new_id
-from services.runtime.interceptors import Context
+from services.runtime.interceptors import Context, check_message
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
 from services.runtime.secrets import SecretBox
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
-from sishu.generation.v1 import provider_pb2 as provider_message_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.generation.v1 import question_service_pb2 as question_pb
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceServicer
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceServicer
 
-PROVIDER_FIELDS = ("name", "base_url", "deployment_id", "model", "api_key", "sampling")
-
 
 class ProviderServicer(ProviderServiceServicer):
     """Providers."""
 
-    def __init__(self, store: Store, secrets: SecretBox, trial: Trial) -> None:
+    def __init__(self, store: ProviderStore, secrets: SecretBox, trial: Trial) -> None:
         self._store = store
         self._secrets = secrets
         self._trial = trial
@@ -46,28 +43,17 @@ class ProviderServicer(ProviderServiceServicer):
     async def CreateProvider(
         self, request: provider_pb.CreateProviderRequest, context: Context
     ) -> provider_pb.CreateProviderResponse:
-        wanted = request.provider
-        check_provider(wanted.name, wanted.base_url, wanted.deployment_id, wanted.model)
-        now = datetime.now(UTC)
-        provider = Provider(
-            new_id(),
-            wanted.project_id,
-            wanted.name,
-            wanted.base_url,
-            wanted.deployment_id or None,
-            wanted.model,
-            self._secrets.seal(wanted.api_key) if wanted.api_key else None,
-            sampling(wanted.sampling),
-            now,
-            now,
-        )
-        stored = await self._store.create_provider(provider, request.request_id)
+        stored = await self._store.made_by(request.request_id)
+        if stored is None:
+            provider = provider_from_pb(request.provider, self._secrets)
+            check_provider(provider)
+            stored = await self._store.create(provider, request.request_id)
         return provider_pb.CreateProviderResponse(provider=provider_to_pb(stored))
 
     async def GetProvider(
         self, request: provider_pb.GetProviderRequest, context: Context
     ) -> provider_pb.GetProviderResponse:
-        provider = await self._store.get_provider(request.id)
+        provider = await self._store.get(request.id)
         return provider_pb.GetProviderResponse(provider=provider_to_pb(provider))
 
     async def ListProviders(
@@ -75,7 +61,7 @@ class ProviderServicer(ProviderServiceServicer):
     ) -> provider_pb.ListProvidersResponse:
         filters = (request.project_id, request.name)
         wanted = page_request(request.page_size, request.page_token, *filters)
-        page = await self._store.list_providers(wanted, *filters)
+        page = await self._store.list_page(wanted, *filters)
         return provider_pb.ListProvidersResponse(
             providers=map(provider_to_pb, page.rows), next_page_token=page.next_token
         )
@@ -84,53 +70,42 @@ class ProviderServicer(ProviderServiceServicer):
         self, request: provider_pb.UpdateProviderRequest, context: Context
     ) -> provider_pb.UpdateProviderResponse:
         paths = check_mask(request.update_mask, *PROVIDER_FIELDS)
-        provider = self._changed(await self._store.get_provider(request.provider.id), request.provider, paths)
-        check_provider(provider.name, provider.base_url, provider.deployment_id or "", provider.model)
-        stored = await self._store.update_provider(provider)
+
+        def change(provider: Provider) -> Provider:
+            message = merged_provider(provider, request.provider, paths)
+            # The rules of a new provider hold for a changed one.
+            check_message(provider_pb.CreateProviderRequest(provider=message))
+            return changed(provider, provider_values(message, paths, self._secrets))
+
+        stored = await self._store.update(request.provider.id, change)
         return provider_pb.UpdateProviderResponse(provider=provider_to_pb(stored))
 
     async def TestProvider(
         self, request: provider_pb.TestProviderRequest, context: Context
     ) -> provider_pb.TestProviderResponse:
-        report = await self._trial.run(await self._store.get_provider(request.id))
+        report = await self._trial.run(await self._store.get(request.id))
         return report_to_pb(report)
 
     async def DeleteProvider(
         self, request: provider_pb.DeleteProviderRequest, context: Context
     ) -> provider_pb.DeleteProviderResponse:
-        await self._store.delete_provider(request.id)
+        await self._store.delete(request.id)
         return provider_pb.DeleteProviderResponse()
-
-    def _changed(
-        self, provider: Provider, wanted: provider_message_pb.Provider, paths: frozenset[str]
-    ) -> Provider:
-        if {"base_url", "deployment_id"} & paths:
-            endpoint = (wanted.base_url, wanted.deployment_id or None)
-            provider = replace(provider, base_url=endpoint[0], deployment_id=endpoint[1])
-        if "name" in paths:
-            provider = replace(provider, name=wanted.name)
-        if "model" in paths:
-            provider = replace(provider, model=wanted.model)
-        if "sampling" in paths:
-            provider = replace(provider, sampling=sampling(wanted.sampling))
-        if "api_key" in paths:
-            key = self._secrets.seal(wanted.api_key) if wanted.api_key else None
-            provider = replace(provider, sealed_key=key)
-        return provider
 
 
 class GenerationServicer(GenerationServiceServicer):
     """Generations."""
 
-    def __init__(self, store: Store, chunks: ChunkReader) -> None:
+    def __init__(self, store: Store, providers: ProviderStore, chunks: ChunkReader) -> None:
         self._store = store
+        self._providers = providers
         self._chunks = chunks
 
     async def CreateGeneration(
         self, request: generation_pb.CreateGenerationRequest, context: Context
     ) -> generation_pb.CreateGenerationResponse:
         wanted = request.generation
-        provider = await self._store.get_provider(wanted.provider_id)
+        provider = await self._providers.get(wanted.provider_id)
         if provider.project_id != wanted.project_id:
             raise InvalidArgument(
                 "PROVIDER_OF_OTHER_PROJECT",

@@ -1,4 +1,4 @@
-"""Every SQL statement of the generation room, behind functions."""
+"""Generations, their questions and what these cost: the SQL statements of the room, behind functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, NewQuestion, Question, text_key
 from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, transaction
-from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
+from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -27,91 +27,11 @@ DOUBLE = rejected("DUPLICATE_QUESTION", "the generation has a question of this w
 
 
 class Store:
-    """The tables of the generation room."""
+    """The tables `generations`, `llm_calls` and `questions`."""
 
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
         self.jobs = jobs
-
-    async def create_provider(self, provider: Provider, request_id: str) -> Provider:
-        """Add a provider; the same request id gives the first answer.
-
-        Raises:
-            AlreadyExists: the project has one of this name.
-        """
-        async with transaction(self.pool) as connection:
-            owner = await claim_request(connection, "CreateProvider", request_id, provider.id)
-            if owner != provider.id:
-                return await self._provider(connection, owner)
-            row = await connection.fetchrow(
-                SQL.insert_provider,
-                provider.id,
-                provider.project_id,
-                provider.name,
-                provider.base_url,
-                provider.deployment_id,
-                provider.model,
-                provider.sealed_key,
-                dict(provider.sampling),
-            )
-        if row is None:
-            raise provider_name_taken(provider.name)
-        return Provider(**row)
-
-    async def get_provider(self, provider_id: str) -> Provider:
-        """One provider.
-
-        Raises:
-            NotFound: there is none.
-        """
-        async with self.pool.acquire() as connection:
-            return await self._provider(connection, provider_id)
-
-    async def list_providers(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
-        """Providers of a project, newest first."""
-        after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.list_providers, project_id, name, after, page.limit)
-        return page_of([Provider(**row) for row in rows], page, lambda one: (one.id,))
-
-    async def update_provider(self, provider: Provider) -> Provider:
-        """Store the changed fields of a provider.
-
-        Raises:
-            AlreadyExists: the project has another one of this name.
-        """
-        try:
-            row = await self.pool.fetchrow(
-                SQL.update_provider,
-                provider.id,
-                provider.name,
-                provider.base_url,
-                provider.deployment_id,
-                provider.model,
-                provider.sealed_key,
-                dict(provider.sampling),
-            )
-        except asyncpg.UniqueViolationError:
-            raise provider_name_taken(provider.name) from None
-        if row is None:
-            raise provider_not_found(provider.id)
-        return Provider(**row)
-
-    async def delete_provider(self, provider_id: str) -> None:
-        """Delete a provider that no generation names.
-
-        Raises:
-            NotFound: there is none.
-            FailedPrecondition: a generation names it.
-        """
-        async with transaction(self.pool) as connection:
-            await self._provider(connection, provider_id)
-            if await connection.fetchval(SQL.provider_has_generations, provider_id):
-                raise FailedPrecondition(
-                    "PROVIDER_IN_USE",
-                    f"generations name provider {provider_id} as their origin; delete them first",
-                    provider_id=provider_id,
-                )
-            await connection.execute(SQL.delete_provider, provider_id)
 
     async def create_generation(
         self, project_id: str, provider_id: str, options: GenerationOptions, request_id: str
@@ -275,12 +195,6 @@ class Store:
         await self.get_question(question_id)
         await self.pool.execute(SQL.delete_question, question_id)
 
-    async def _provider(self, connection: Connection, provider_id: str) -> Provider:
-        row = await connection.fetchrow(SQL.get_provider, provider_id)
-        if row is None:
-            raise provider_not_found(provider_id)
-        return Provider(**row)
-
     async def _insert_questions(
         self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
     ) -> set[str]:
@@ -360,16 +274,4 @@ def generation_not_found(generation_id: str) -> NotFound:
     """The error for a generation that is not there."""
     return NotFound(
         "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
-    )
-
-
-def provider_not_found(provider_id: str) -> NotFound:
-    """The error for a provider that is not there."""
-    return NotFound("PROVIDER_NOT_FOUND", f"there is no provider {provider_id}", provider_id=provider_id)
-
-
-def provider_name_taken(name: str) -> AlreadyExists:
-    """The error for a second provider of a name."""
-    return AlreadyExists(
-        "PROVIDER_NAME_TAKEN", f"the project has a provider named {name!r}", "provider.name", name=name
     )

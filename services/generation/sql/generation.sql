@@ -1,11 +1,14 @@
 -- name: insert_provider
-INSERT INTO providers (id, project_id, name, base_url, deployment_id, model, sealed_key, sampling)
+INSERT INTO providers (id, name, base_url, deployment_id, model, sealed_key, sampling, project_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING *
 
 -- name: get_provider
 SELECT * FROM providers WHERE id = $1
+
+-- name: lock_provider
+SELECT * FROM providers WHERE id = $1 FOR UPDATE
 
 -- name: list_providers
 SELECT * FROM providers

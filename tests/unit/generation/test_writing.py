@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from services.generation.facts import Fact
 from services.generation.llm import OutputInvalid, decode, response_format
-from services.generation.providers import check_provider
+from services.generation.providers import Provider, check_provider
 from services.generation.questions import text_key
 from services.generation.writing import (
     MOST_QUOTES,
@@ -125,6 +126,11 @@ def test_questions_that_differ_in_case_signs_and_spaces_have_one_wording() -> No
     assert text_key("公司在哪里？") == text_key("公司 在哪里") != text_key("公司在那里？")
 
 
+def provider(name: str, base_url: str, deployment_id: str, model: str) -> Provider:
+    now = datetime.now(UTC)
+    return Provider("id", "project", name, base_url, deployment_id or None, model, None, {}, now, now)
+
+
 @pytest.mark.parametrize(
     ("name", "base_url", "deployment_id", "model", "field"),
     [
@@ -142,10 +148,10 @@ def test_a_provider_that_breaks_a_rule_names_the_field(
     name: str, base_url: str, deployment_id: str, model: str, field: str
 ) -> None:
     with pytest.raises(InvalidArgument) as raised:
-        check_provider(name, base_url, deployment_id, model)
+        check_provider(provider(name, base_url, deployment_id, model))
     assert raised.value.field == field
     assert "secret" not in raised.value.message
 
 
 def test_a_deployment_needs_no_model() -> None:
-    check_provider("n", "", "018f", "")
+    check_provider(provider("n", "", "018f", ""))

@@ -28,7 +28,7 @@ from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__
 from sishu.generation.v1 import provider_pb2 as sishu_dot_generation_dot_v1_dot_provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/provider_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\"sishu/generation/v1/provider.proto\"q\n\x15\x43reateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x16\x43reateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"*\n\x12GetProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"\x85\x01\n\x14ListProvidersRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x89\x01\n\x15UpdateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\"I\n\x16UpdateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"+\n\x13TestProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"v\n\x14TestProviderResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x17\n\x0flatency_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\"-\n\x15\x44\x65leteProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteProviderResponse2\x9a\x05\n\x0fProviderService\x12i\n\x0e\x43reateProvider\x12*.sishu.generation.v1.CreateProviderRequest\x1a+.sishu.generation.v1.CreateProviderResponse\x12\x65\n\x0bGetProvider\x12\'.sishu.generation.v1.GetProviderRequest\x1a(.sishu.generation.v1.GetProviderResponse\"\x03\x90\x02\x01\x12k\n\rListProviders\x12).sishu.generation.v1.ListProvidersRequest\x1a*.sishu.generation.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12n\n\x0eUpdateProvider\x12*.sishu.generation.v1.UpdateProviderRequest\x1a+.sishu.generation.v1.UpdateProviderResponse\"\x03\x90\x02\x02\x12h\n\x0cTestProvider\x12(.sishu.generation.v1.TestProviderRequest\x1a).sishu.generation.v1.TestProviderResponse\"\x03\x90\x02\x00\x12n\n\x0e\x44\x65leteProvider\x12*.sishu.generation.v1.DeleteProviderRequest\x1a+.sishu.generation.v1.DeleteProviderResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/provider_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\"sishu/generation/v1/provider.proto\"q\n\x15\x43reateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"I\n\x16\x43reateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"*\n\x12GetProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"\x85\x01\n\x14ListProvidersRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x02\n\x15UpdateProviderRequest\x12\x37\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.ProviderB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x89\x01\xbaH\x85\x01\x1a\x82\x01\n\x12update_provider.id\x12\x1aprovider.id must be a UUID\x1aPthis.provider.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"I\n\x16UpdateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Provider\"+\n\x13TestProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"v\n\x14TestProviderResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x17\n\x0flatency_seconds\x18\x03 \x01(\x01\x12\x0e\n\x06models\x18\x04 \x03(\t\"-\n\x15\x44\x65leteProviderRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteProviderResponse2\x9a\x05\n\x0fProviderService\x12i\n\x0e\x43reateProvider\x12*.sishu.generation.v1.CreateProviderRequest\x1a+.sishu.generation.v1.CreateProviderResponse\x12\x65\n\x0bGetProvider\x12\'.sishu.generation.v1.GetProviderRequest\x1a(.sishu.generation.v1.GetProviderResponse\"\x03\x90\x02\x01\x12k\n\rListProviders\x12).sishu.generation.v1.ListProvidersRequest\x1a*.sishu.generation.v1.ListProvidersResponse\"\x03\x90\x02\x01\x12n\n\x0eUpdateProvider\x12*.sishu.generation.v1.UpdateProviderRequest\x1a+.sishu.generation.v1.UpdateProviderResponse\"\x03\x90\x02\x02\x12h\n\x0cTestProvider\x12(.sishu.generation.v1.TestProviderRequest\x1a).sishu.generation.v1.TestProviderResponse\"\x03\x90\x02\x00\x12n\n\x0e\x44\x65leteProvider\x12*.sishu.generation.v1.DeleteProviderRequest\x1a+.sishu.generation.v1.DeleteProviderResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROVIDERREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\003\330\001\003'
   _globals['_UPDATEPROVIDERREQUEST'].fields_by_name['update_mask']._loaded_options = None
   _globals['_UPDATEPROVIDERREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEPROVIDERREQUEST']._loaded_options = None
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_options = b'\272H\205\001\032\202\001\n\022update_provider.id\022\032provider.id must be a UUID\032Pthis.provider.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')'
   _globals['_TESTPROVIDERREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_TESTPROVIDERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['id']._loaded_options = None
@@ -81,17 +83,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROVIDERSRESPONSE']._serialized_start=639
   _globals['_LISTPROVIDERSRESPONSE']._serialized_end=737
   _globals['_UPDATEPROVIDERREQUEST']._serialized_start=740
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=877
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=879
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=952
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=954
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=997
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=999
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1117
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1119
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1164
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1166
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1190
-  _globals['_PROVIDERSERVICE']._serialized_start=1193
-  _globals['_PROVIDERSERVICE']._serialized_end=1859
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=1017
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=1019
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=1092
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=1094
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=1137
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=1139
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=1257
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1259
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1304
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1306
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1330
+  _globals['_PROVIDERSERVICE']._serialized_start=1333
+  _globals['_PROVIDERSERVICE']._serialized_end=1999
 # @@protoc_insertion_point(module_scope)

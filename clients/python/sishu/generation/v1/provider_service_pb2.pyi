@@ -195,7 +195,9 @@ class UpdateProviderRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """REQUIRED. Fields to change: `name`, `base_url`, `deployment_id`, `model`, `api_key`, `sampling`."""
+        """REQUIRED. Fields to change: `name`, `base_url`, `deployment_id`, `model`, `api_key`, `sampling`. `base_url` and `deployment_id` replace
+        each other; an empty `api_key` drops the stored one.
+        """
 
     def __init__(
         self,

@@ -93,7 +93,9 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProvider(self, request, context):
-        """UpdateProvider changes the fields in the mask; `api_key` may be among them.
+        """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
+        A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
+        stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,13 +103,15 @@ class ProviderServiceServicer:
 
     def TestProvider(self, request, context):
         """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+        NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProvider(self, request, context):
-        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a running generation uses it.
+        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+        NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

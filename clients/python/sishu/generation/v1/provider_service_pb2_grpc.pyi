@@ -40,11 +40,18 @@ class ProviderServiceStub:
     ListProviders: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersRequest, _provider_service_pb2.ListProvidersResponse]
     """ListProviders returns providers, newest first."""
     UpdateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_service_pb2.UpdateProviderResponse]
-    """UpdateProvider changes the fields in the mask; `api_key` may be among them."""
+    """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
+    A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
+    stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
     TestProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]
-    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc."""
+    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+    NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a running generation uses it."""
+    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+    NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
@@ -58,11 +65,18 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     ListProviders: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersRequest, _provider_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
     """ListProviders returns providers, newest first."""
     UpdateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_service_pb2.UpdateProviderResponse]  # type: ignore[assignment]
-    """UpdateProvider changes the fields in the mask; `api_key` may be among them."""
+    """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
+    A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
+    stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
     TestProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]  # type: ignore[assignment]
-    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc."""
+    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+    NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a running generation uses it."""
+    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+    NOT_FOUND `PROVIDER_NOT_FOUND`.
+    """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """ProviderService keeps the language models that write questions and answers."""
@@ -97,7 +111,10 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.UpdateProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.UpdateProviderResponse, _abc.Awaitable[_provider_service_pb2.UpdateProviderResponse]]:
-        """UpdateProvider changes the fields in the mask; `api_key` may be among them."""
+        """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
+        A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
+        stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+        """
 
     @_abc_1.abstractmethod
     def TestProvider(
@@ -105,7 +122,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.TestProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.TestProviderResponse, _abc.Awaitable[_provider_service_pb2.TestProviderResponse]]:
-        """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc."""
+        """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+        NOT_FOUND `PROVIDER_NOT_FOUND`.
+        """
 
     @_abc_1.abstractmethod
     def DeleteProvider(
@@ -113,6 +132,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a running generation uses it."""
+        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+        NOT_FOUND `PROVIDER_NOT_FOUND`.
+        """
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,126 @@
+"""The table `providers`, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import asyncpg
+
+from services.generation.providers import Provider, provider_not_found
+from services.generation.store import SQL
+from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
+from services.runtime.errors import AlreadyExists, FailedPrecondition
+from services.runtime.pages import Page, PageRequest, page_of
+
+
+class ProviderStore:
+    """The providers of the generation room."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def made_by(self, request_id: str) -> Provider | None:
+        """What an earlier request of this id made, as it stands now."""
+        made = await first_answer(self.pool, "CreateProvider", request_id)
+        return await self.get(made) if made else None
+
+    async def create(self, provider: Provider, request_id: str) -> Provider:
+        """Add a provider; the same request id gives the first answer.
+
+        Raises:
+            AlreadyExists: the project has one of this name.
+        """
+        async with transaction(self.pool) as connection:
+            owner = await claim_request(connection, "CreateProvider", request_id, provider.id)
+            if owner != provider.id:
+                return await self._get(connection, owner)
+            row = await connection.fetchrow(SQL.insert_provider, *columns(provider), provider.project_id)
+            if row is None:
+                raise name_taken(provider.name)
+        return Provider(**row)
+
+    async def get(self, provider_id: str) -> Provider:
+        """One provider.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self.pool.acquire() as connection:
+            return await self._get(connection, provider_id)
+
+    async def list_page(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
+        """Providers of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_providers, project_id, name, after, page.limit)
+        found = [Provider(**row) for row in rows]
+        return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
+
+    async def update(self, provider_id: str, change: Callable[[Provider], Provider]) -> Provider:
+        """Store what `change` makes of a provider; nobody else changes it meanwhile.
+
+        Raises:
+            NotFound: there is none.
+            AlreadyExists: the project has another one of this name.
+        """
+        async with transaction(self.pool) as connection:
+            changed = change(await self._locked(connection, provider_id))
+            try:
+                row = await connection.fetchrow(SQL.update_provider, *columns(changed))
+            except asyncpg.UniqueViolationError:
+                raise name_taken(changed.name) from None
+        return provider_of(row, provider_id)
+
+    async def delete(self, provider_id: str) -> None:
+        """Delete a provider that no generation names.
+
+        Raises:
+            NotFound: there is none.
+            FailedPrecondition: a generation names it.
+        """
+        async with transaction(self.pool) as connection:
+            await self._locked(connection, provider_id)
+            if await connection.fetchval(SQL.provider_has_generations, provider_id):
+                raise FailedPrecondition(
+                    "PROVIDER_IN_USE",
+                    f"generations name provider {provider_id} as their origin; delete them first",
+                    provider_id=provider_id,
+                )
+            await connection.execute(SQL.delete_provider, provider_id)
+            await forget_requests(connection, provider_id)
+
+    async def _get(self, connection: Connection, provider_id: str) -> Provider:
+        return provider_of(await connection.fetchrow(SQL.get_provider, provider_id), provider_id)
+
+    async def _locked(self, connection: Connection, provider_id: str) -> Provider:
+        return provider_of(await connection.fetchrow(SQL.lock_provider, provider_id), provider_id)
+
+
+def columns(provider: Provider) -> tuple[object, ...]:
+    """The columns that a change may touch, after the id."""
+    return (
+        provider.id,
+        provider.name,
+        provider.base_url,
+        provider.deployment_id,
+        provider.model,
+        provider.sealed_key,
+        dict(provider.sampling),
+    )
+
+
+def provider_of(row: asyncpg.Record | None, provider_id: str) -> Provider:
+    """A row of `providers`.
+
+    Raises:
+        NotFound: there is no row.
+    """
+    if row is None:
+        raise provider_not_found(provider_id)
+    return Provider(**row)
+
+
+def name_taken(name: str) -> AlreadyExists:
+    """The error for a second provider of a name."""
+    return AlreadyExists(
+        "PROVIDER_NAME_TAKEN", f"the project has a provider named {name!r}", "provider.name", name=name
+    )
