@@ -7,6 +7,7 @@ error, at most twice. Nothing unvalidated comes out.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 MOST_ASKS = 3
 MODES = ("json_schema", "json_object", "text")
+CONNECT_SECONDS = 10.0
+REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
+"""What a server answers that does not take a request as it is."""
 FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -70,12 +74,16 @@ class Llm:
     """The clients of all endpoints of a process.
 
     Args:
-        seconds: longest time of one call.
+        seconds: longest time of one call, from request to whole answer.
         metrics: where calls and tokens are counted.
+        connect_seconds: longest time until a server takes the connection.
     """
 
-    def __init__(self, seconds: float, metrics: GenerationMetrics) -> None:
+    def __init__(
+        self, seconds: float, metrics: GenerationMetrics, connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
         self._seconds = seconds
+        self._timeout = openai.Timeout(seconds, connect=min(seconds, connect_seconds))
         self._metrics = metrics
         self._clients: dict[Endpoint, AsyncOpenAI] = {}
         self._modes: dict[Endpoint, int] = {}
@@ -88,8 +96,8 @@ class Llm:
                 # The SDK refuses an empty key; a server that needs none ignores this one.
                 api_key=endpoint.api_key or "none",
                 max_retries=0,
-                timeout=self._seconds,
-                http_client=DefaultAioHttpClient(timeout=self._seconds),
+                timeout=self._timeout,
+                http_client=DefaultAioHttpClient(timeout=self._timeout),
             )
         return self._clients[endpoint]
 
@@ -105,18 +113,21 @@ class Llm:
         """One call, whatever comes back.
 
         Raises:
-            openai.BadRequestError: the server refuses the request.
+            openai.BadRequestError, openai.UnprocessableEntityError: the server refuses the request.
             SishuError: what `provider_error` makes of any other failure.
         """
         body = {"model": endpoint.model, "messages": messages, **parameters}
         try:
-            # Not `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time.
-            answer: object = await self.client(endpoint).post(
-                "/chat/completions", cast_to=ChatCompletion, body=body
-            )
-        except openai.BadRequestError:
+            # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
+            async with asyncio.timeout(self._seconds):
+                # Not `chat.completions.create`: it walks the messages for types, at a third of a call's
+                # CPU time.
+                answer: object = await self.client(endpoint).post(
+                    "/chat/completions", cast_to=ChatCompletion, body=body
+                )
+        except REFUSALS:
             raise
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, ValueError, TimeoutError) as error:
             raise provider_error(error, endpoint) from error
         # The SDK hands on what it cannot read, such as the page of a web server.
         if not isinstance(answer, ChatCompletion):
@@ -180,7 +191,7 @@ class Llm:
             mode = self._modes.get(endpoint, 0)
             try:
                 return await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
-            except openai.BadRequestError as error:
+            except REFUSALS as error:
                 if mode + 1 == len(MODES) or "response_format" not in str(error):
                     raise provider_error(error, endpoint) from error
                 self._modes[endpoint] = mode + 1
@@ -195,7 +206,7 @@ class Llm:
         with self._metrics.call() as outcome:
             try:
                 answer = await self.create(endpoint, messages, **form, **sampling)
-            except openai.BadRequestError:
+            except REFUSALS:
                 outcome.set("refused")
                 raise
             except SishuError as error:
@@ -272,7 +283,7 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
     where = f"{endpoint.base_url} (model {endpoint.model})"
     details = {"base_url": endpoint.base_url, "model": endpoint.model}
     match error:
-        case openai.APITimeoutError() if not is_refused(error):
+        case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
             return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
         case openai.APIConnectionError():
             return Unavailable(
@@ -310,10 +321,11 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
             )
 
 
-def is_refused(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """Whether no connection came about or it broke: the SDK's aiohttp transport calls that a timeout."""
     return any(
-        isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError)
+        isinstance(cause, aiohttp.ConnectionTimeoutError)
+        or (isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError))
         for cause in causes(error)
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import openai
 
 from services.generation.endpoints import Endpoints
-from services.generation.llm import Endpoint, Llm, provider_error
+from services.generation.llm import REFUSALS, Endpoint, Llm, provider_error
 from services.generation.providers import Provider
 from services.runtime.errors import DeadlineExceeded, SishuError
 from services.runtime.jobs import Failure
@@ -54,7 +54,7 @@ class Trial:
             raise DeadlineExceeded(
                 "PROVIDER_TIMED_OUT", f"{endpoint.base_url} did not answer within {TRIAL_SECONDS:.0f} s"
             ) from None
-        except openai.BadRequestError as error:
+        except REFUSALS as error:
             raise provider_error(error, endpoint) from error
 
     async def _models(self, endpoint: Endpoint) -> list[str]:

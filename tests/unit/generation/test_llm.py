@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -57,6 +59,20 @@ async def failure(llm: Llm, base_url: str, key: str = "") -> SishuError:
 
 
 @asynccontextmanager
+async def served(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """A web server that answers any request by a function; yields the address for the SDK."""
+    app = web.Application()
+    app.router.add_route("*", "/v1/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def server(answer: Answering) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """A model server that answers as it is told; yields its address and the requests that it got."""
     bodies: list[dict[str, Any]] = []
@@ -65,15 +81,8 @@ async def server(answer: Answering) -> AsyncIterator[tuple[str, list[dict[str, A
         bodies.append(await request.json())
         return answer(bodies[-1])
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", complete)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1", bodies
-    finally:
-        await runner.cleanup()
+    async with served(complete) as url:
+        yield url, bodies
 
 
 def said(text: str, **message: Any) -> web.Response:
@@ -137,6 +146,34 @@ async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
     assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
 
 
+async def test_blanks_that_keep_a_connection_open_give_a_call_no_more_time() -> None:
+    impatient = Llm(0.5, GenerationMetrics(CollectorRegistry()))
+
+    async def blanks(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+        return response
+
+    async with served(blanks) as url:
+        error = await failure(impatient, url)
+        await impatient.close()
+    assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
+
+
+async def test_a_host_that_takes_no_connection_is_unreachable_long_before_a_call_times_out() -> None:
+    llm = Llm(60, GenerationMetrics(CollectorRegistry()), connect_seconds=0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:
+        first.connect(full.getsockname())
+        async with asyncio.timeout(30):
+            error = await failure(llm, f"http://127.0.0.1:{full.getsockname()[1]}/v1")
+    await llm.close()
+    assert (error.code, error.reason) == ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
+
+
 async def test_an_address_where_nobody_listens_is_named(llm: Llm) -> None:
     error = await failure(llm, "http://127.0.0.1:9/v1")
     assert (error.code, error.reason) == ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
@@ -168,10 +205,13 @@ async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mo
         await llm.ask(Endpoint(mock.base_url, "mock-model"), PROMPT, SCHEMA, never, {})
 
 
-async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are_remembered(llm: Llm) -> None:
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are_remembered(
+    llm: Llm, status: int
+) -> None:
     def only_plain(body: dict[str, Any]) -> web.Response:
         kind = body.get("response_format", {}).get("type")
-        return refused(f"response_format.type {kind} is not supported") if kind else said(GOOD)
+        return refused(f"response_format.type {kind} is not supported", status) if kind else said(GOOD)
 
     async with server(only_plain) as (url, bodies):
         first = await ask(llm, url)
