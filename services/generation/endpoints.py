@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.generation.llm import Endpoint
-from services.generation.providers import Provider
+from services.generation.providers import Endpoint, Provider
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.secrets import SecretBox
 from sishu.client import Client

@@ -11,12 +11,11 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import aiohttp
 import json_repair
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
@@ -24,14 +23,9 @@ from openai.types.chat import ChatCompletion
 
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
-from services.runtime.errors import (
-    DeadlineExceeded,
-    FailedPrecondition,
-    NotFound,
-    ResourceExhausted,
-    SishuError,
-    Unavailable,
-)
+from services.generation.provider_errors import provider_error
+from services.generation.providers import Endpoint
+from services.runtime.errors import FailedPrecondition, SishuError
 
 T = TypeVar("T")
 
@@ -45,15 +39,6 @@ FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|\Z)", re.DOTALL)
 
 class OutputInvalid(ValueError):
     """The model's output is not what was asked for; the message is told to the model."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a model answers."""
-
-    base_url: str
-    model: str
-    api_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -276,67 +261,3 @@ def count_tokens(tokens: list[int], answer: ChatCompletion) -> None:
     if answer.usage:
         tokens[0] += answer.usage.prompt_tokens
         tokens[1] += answer.usage.completion_tokens
-
-
-def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
-    """What went wrong at the model's server, in our words; never with the key in it."""
-    where = f"{endpoint.base_url} (model {endpoint.model})"
-    details = {"base_url": endpoint.base_url, "model": endpoint.model}
-    match error:
-        case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
-            return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
-        case openai.APIConnectionError():
-            return Unavailable(
-                "PROVIDER_UNREACHABLE",
-                f"{where} cannot be reached; check the address and that it runs",
-                **details,
-            )
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
-            return FailedPrecondition(
-                "PROVIDER_REFUSED_KEY",
-                f"{where} refused the API key; check the key and its rights",
-                **details,
-            )
-        case openai.NotFoundError():
-            return NotFound(
-                "PROVIDER_MODEL_NOT_FOUND",
-                f"{where}: there is no such model or address; check both",
-                **details,
-            )
-        case openai.RateLimitError():
-            return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
-        case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
-            return Unavailable("PROVIDER_FAILED", f"{where} answered HTTP {error.status_code}", **details)
-        case openai.APIStatusError():
-            return FailedPrecondition(
-                "PROVIDER_REFUSED",
-                f"{where} refused the request: {without_key(error.message, endpoint)[:300]}",
-                **details,
-            )
-        case _:
-            return Unavailable(
-                "PROVIDER_FAILED",
-                f"{where} gave no usable answer; check that an OpenAI-compatible server answers there",
-                **details,
-            )
-
-
-def is_unreachable(error: BaseException) -> bool:
-    """Whether no connection came about or it broke: the SDK's aiohttp transport calls that a timeout."""
-    return any(
-        isinstance(cause, aiohttp.ConnectionTimeoutError)
-        or (isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError))
-        for cause in causes(error)
-    )
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what led to it."""
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
-def without_key(text: str, endpoint: Endpoint) -> str:
-    """A server's words without the key, which some servers send back."""
-    return text.replace(endpoint.api_key, "***") if endpoint.api_key else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,15 @@ class Provider:
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
         return len(self.base_url) + sum(len(text.encode()) for text in self.sampling.get("stop", ()))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model answers now."""
+
+    base_url: str
+    model: str
+    api_key: str = field(default="", repr=False)
 
 
 def changed(provider: Provider, values: Mapping[str, Any]) -> Provider:

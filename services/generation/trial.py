@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import openai
 
 from services.generation.endpoints import Endpoints
-from services.generation.llm import REFUSALS, Endpoint, Llm, provider_error
-from services.generation.providers import Provider
+from services.generation.llm import REFUSALS, Llm
+from services.generation.provider_errors import provider_error
+from services.generation.providers import Endpoint, Provider
 from services.runtime.errors import DeadlineExceeded, SishuError
 from services.runtime.jobs import Failure
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ import pytest_asyncio
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from services.generation.llm import Completion, Endpoint, Llm, OutputInvalid
+from services.generation.llm import Completion, Llm, OutputInvalid
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
+from services.generation.providers import Endpoint
 from services.generation.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.errors import SishuError
 from tests.support.mock_llm import MockServer, mock_llm
@@ -104,8 +107,9 @@ def said(text: str, **message: Any) -> web.Response:
     )
 
 
-def refused(message: str, status: int = 400) -> web.Response:
-    return web.json_response({"error": {"message": message, "type": "invalid_request_error"}}, status=status)
+def refused(message: str, status: int = 400, headers: dict[str, str] | None = None) -> web.Response:
+    error = {"message": message, "type": "invalid_request_error"}
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 async def test_an_answer_comes_with_model_tokens_and_calls(llm: Llm, mock: MockServer) -> None:
@@ -136,6 +140,34 @@ async def test_a_failed_call_is_made_once_and_gives_the_reason(
     assert mock.base_url in error.message
     assert "the-wrong-key" not in str(vars(error))
     assert (await mock.stats())["calls"] == 1
+
+
+@pytest.mark.parametrize("status", [429, 503, 408])
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("0.25", 0.25, 0.25),
+        (formatdate(time.time() + 600, usegmt=True), 300, 600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("99999999", 3600, 3600),
+    ],
+)
+async def test_how_long_a_server_asks_to_be_left_alone_is_told(
+    llm: Llm, status: int, said: str, least: float, most: float
+) -> None:
+    async with server(lambda _: refused("wait", status, {"Retry-After": said})) as (url, _):
+        error = await failure(llm, url)
+    assert least <= float(error.metadata["retry_after_seconds"]) <= most
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}])
+async def test_a_server_that_does_not_say_how_long_to_wait_leaves_it_open(
+    llm: Llm, headers: dict[str, str]
+) -> None:
+    async with server(lambda _: refused("wait", 429, headers)) as (url, _):
+        error = await failure(llm, url)
+    assert set(error.metadata) == {"base_url", "model"}
 
 
 async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
@@ -292,6 +324,10 @@ async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> 
     async with server(lambda _: said(next(answers))) as (url, _):
         completion = await ask(llm, url)
     assert (completion.value.quote, completion.calls) == ("a", 2)
+
+
+def test_an_endpoint_does_not_show_its_key() -> None:
+    assert "sk-planted" not in repr(Endpoint("http://h/v1", "m", "sk-planted"))
 
 
 async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:

@@ -1,0 +1,121 @@
+"""What went wrong at a model's server, in our words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import openai
+
+from services.generation.providers import Endpoint
+from services.runtime.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    SishuError,
+    Unavailable,
+)
+
+LONGEST_WAIT_SECONDS = 3600.0
+
+
+def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
+    """What went wrong, never with the key in it.
+
+    Where the server asks to be left alone for a while, the metadata holds `retry_after_seconds`.
+    """
+    where = f"{endpoint.base_url} (model {endpoint.model})"
+    details = {"base_url": endpoint.base_url, "model": endpoint.model}
+    match error:
+        case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
+            return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
+        case openai.APIConnectionError():
+            return Unavailable(
+                "PROVIDER_UNREACHABLE",
+                f"{where} cannot be reached; check the address and that it runs",
+                **details,
+            )
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return FailedPrecondition(
+                "PROVIDER_REFUSED_KEY",
+                f"{where} refused the API key; check the key and its rights",
+                **details,
+            )
+        case openai.NotFoundError():
+            return NotFound(
+                "PROVIDER_MODEL_NOT_FOUND",
+                f"{where}: there is no such model or address; check both",
+                **details,
+            )
+        case openai.RateLimitError():
+            return ResourceExhausted(
+                "PROVIDER_RATE_LIMITED",
+                f"{where} limits the rate of calls",
+                **details,
+                **retry_after(error),
+            )
+        case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
+            return Unavailable(
+                "PROVIDER_FAILED",
+                f"{where} answered HTTP {error.status_code}",
+                **details,
+                **retry_after(error),
+            )
+        case openai.APIStatusError():
+            return FailedPrecondition(
+                "PROVIDER_REFUSED",
+                f"{where} refused the request: {without_key(error.message, endpoint)[:300]}",
+                **details,
+            )
+        case _:
+            return Unavailable(
+                "PROVIDER_FAILED",
+                f"{where} gave no usable answer; check that an OpenAI-compatible server answers there",
+                **details,
+            )
+
+
+def retry_after(error: openai.APIStatusError) -> dict[str, str]:
+    """How long the server asks to be left alone, in seconds; nothing where it does not say.
+
+    It says so in seconds or by a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
+    """
+    said = error.response.headers.get("retry-after", "")
+    for read in (float, seconds_until):
+        with suppress(ValueError):
+            return {"retry_after_seconds": str(min(max(0.0, read(said)), LONGEST_WAIT_SECONDS))}
+    return {}
+
+
+def seconds_until(date: str) -> float:
+    """Seconds from now to an HTTP date.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    return parsedate_to_datetime(date).timestamp() - time.time()
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether no connection came about or it broke: the SDK's aiohttp transport calls that a timeout."""
+    return any(
+        isinstance(cause, aiohttp.ConnectionTimeoutError)
+        or (isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError))
+        for cause in causes(error)
+    )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def without_key(text: str, endpoint: Endpoint) -> str:
+    """A server's words without the key, which some servers send back."""
+    return text.replace(endpoint.api_key, "***") if endpoint.api_key else text
