@@ -11,8 +11,9 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 MOST_ASKS = 3
 MODES = ("json_schema", "json_object", "text")
 CONNECT_SECONDS = 10.0
+LIST_SECONDS = 5.0
+MOST_CLIENTS = 64
+"""More endpoints than a process asks at once; those of restarted deployments and changed keys go."""
 REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
 """What a server answers that does not take a request as it is."""
 FENCE = re.compile(r"```(?:json)?\s*(.*?)(?:```|\Z)", re.DOTALL)
@@ -55,6 +59,14 @@ class Completion(Generic[T]):
     seconds: float
 
 
+@dataclass
+class Client:
+    """The SDK's client of an endpoint, and how many calls it has in progress."""
+
+    sdk: AsyncOpenAI
+    calls: int = 0
+
+
 class Llm:
     """The clients of all endpoints of a process.
 
@@ -62,35 +74,70 @@ class Llm:
         seconds: longest time of one call, from request to whole answer.
         metrics: where calls and tokens are counted.
         connect_seconds: longest time until a server takes the connection.
+        most_clients: endpoints whose connections are kept while nobody uses them.
     """
 
     def __init__(
-        self, seconds: float, metrics: GenerationMetrics, connect_seconds: float = CONNECT_SECONDS
+        self,
+        seconds: float,
+        metrics: GenerationMetrics,
+        connect_seconds: float = CONNECT_SECONDS,
+        most_clients: int = MOST_CLIENTS,
     ) -> None:
         self._seconds = seconds
         self._timeout = openai.Timeout(seconds, connect=min(seconds, connect_seconds))
+        self._most_clients = most_clients
         self._metrics = metrics
-        self._clients: dict[Endpoint, AsyncOpenAI] = {}
+        self._clients: OrderedDict[Endpoint, Client] = OrderedDict()
         self._modes: dict[Endpoint, int] = {}
-
-    def client(self, endpoint: Endpoint) -> AsyncOpenAI:
-        """The client of an endpoint, made at first use."""
-        if endpoint not in self._clients:
-            self._clients[endpoint] = AsyncOpenAI(
-                base_url=endpoint.base_url,
-                # The SDK refuses an empty key; a server that needs none ignores this one.
-                api_key=endpoint.api_key or "none",
-                max_retries=0,
-                timeout=self._timeout,
-                http_client=DefaultAioHttpClient(timeout=self._timeout),
-            )
-        return self._clients[endpoint]
 
     async def close(self) -> None:
         """Close every connection."""
-        for client in self._clients.values():
-            await client.close()
-        self._clients.clear()
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.sdk.close()
+
+    async def models(self, endpoint: Endpoint) -> list[str]:
+        """The models that a server lists; none where the list fails in whatever way, as many have none."""
+        try:
+            async with asyncio.timeout(LIST_SECONDS), self._client(endpoint) as sdk:
+                listed = await sdk.models.list()
+                return sorted({model.id for model in listed.data if isinstance(model.id, str)})
+        except Exception:
+            return []
+
+    @asynccontextmanager
+    async def _client(self, endpoint: Endpoint) -> AsyncIterator[AsyncOpenAI]:
+        """The client of an endpoint, made at first use; of too many, those idle for longest are closed."""
+        if endpoint not in self._clients:
+            self._clients[endpoint] = Client(self._made(endpoint))
+        client = self._clients[endpoint]
+        self._clients.move_to_end(endpoint)
+        client.calls += 1
+        try:
+            yield client.sdk
+        finally:
+            client.calls -= 1
+            await self._shrink()
+
+    def _made(self, endpoint: Endpoint) -> AsyncOpenAI:
+        return AsyncOpenAI(
+            base_url=endpoint.base_url,
+            # The SDK refuses an empty key; a server that needs none ignores this one.
+            api_key=endpoint.api_key or "none",
+            max_retries=0,
+            timeout=self._timeout,
+            http_client=DefaultAioHttpClient(timeout=self._timeout),
+        )
+
+    async def _shrink(self) -> None:
+        surplus = len(self._clients) - self._most_clients
+        if surplus > 0:
+            idle = [endpoint for endpoint, client in self._clients.items() if not client.calls]
+            for endpoint in idle[:surplus]:
+                client = self._clients.pop(endpoint)
+                self._modes.pop(endpoint, None)
+                await client.sdk.close()
 
     async def create(
         self, endpoint: Endpoint, messages: Sequence[Mapping[str, str]], **parameters: Any
@@ -104,12 +151,10 @@ class Llm:
         body = {"model": endpoint.model, "messages": messages, **parameters}
         try:
             # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), self._client(endpoint) as sdk:
                 # Not `chat.completions.create`: it walks the messages for types, at a third of a call's
                 # CPU time.
-                answer: object = await self.client(endpoint).post(
-                    "/chat/completions", cast_to=ChatCompletion, body=body
-                )
+                answer: object = await sdk.post("/chat/completions", cast_to=ChatCompletion, body=body)
         except REFUSALS:
             raise
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
@@ -172,14 +217,15 @@ class Llm:
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
     ) -> ChatCompletion:
+        mode = self._modes.get(endpoint, 0)
         while True:
-            mode = self._modes.get(endpoint, 0)
             try:
                 return await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
             except REFUSALS as error:
                 if mode + 1 == len(MODES) or "response_format" not in str(error):
                     raise provider_error(error, endpoint) from error
-                self._modes[endpoint] = mode + 1
+                mode += 1
+                self._modes[endpoint] = mode
 
     async def _call(
         self,

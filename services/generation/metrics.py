@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,9 @@ class GenerationMetrics:
         with self.in_flight.track_inprogress():
             try:
                 yield outcome
+            except asyncio.CancelledError:
+                outcome.set("cancelled")
+                raise
             finally:
                 self.calls.labels(outcome.value).inc()
                 self.call_seconds.observe(time.monotonic() - started)

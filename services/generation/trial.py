@@ -7,16 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import openai
-
 from services.generation.endpoints import Endpoints
 from services.generation.llm import REFUSALS, Llm
 from services.generation.provider_errors import provider_error
 from services.generation.providers import Endpoint, Provider
 from services.runtime.errors import DeadlineExceeded, SishuError
+from services.runtime.faults import as_sishu_error
 from services.runtime.jobs import Failure
+from sishu.errors import ApiError
 
-TRIAL_SECONDS = 60.0
+TRIAL_SECONDS = 30.0
+"""Together with the list of models well within the deadline of a client's call."""
 
 
 @dataclass(frozen=True)
@@ -29,39 +30,34 @@ class TrialReport:
 
 
 class Trial:
-    """Makes the call."""
+    """Makes the call, which may take so many seconds."""
 
-    def __init__(self, llm: Llm, endpoints: Endpoints) -> None:
+    def __init__(self, llm: Llm, endpoints: Endpoints, seconds: float = TRIAL_SECONDS) -> None:
         self._llm = llm
         self._endpoints = endpoints
+        self._seconds = seconds
 
     async def run(self, provider: Provider) -> TrialReport:
         """Ask the model for a word; a failure is an answer."""
         started = time.monotonic()
         try:
-            endpoint = await self._endpoints.find(provider)
-            await self._ask(endpoint)
-        except SishuError as error:
-            return TrialReport(Failure.of(error), time.monotonic() - started, [])
-        seconds = time.monotonic() - started
-        return TrialReport(None, seconds, await self._models(endpoint))
+            async with asyncio.timeout(self._seconds):
+                endpoint = await self._endpoints.find(provider)
+                await self._ask(endpoint)
+        except TimeoutError:
+            error: SishuError = DeadlineExceeded(
+                "PROVIDER_TIMED_OUT", f"the provider did not answer within {self._seconds:g} s"
+            )
+        except (SishuError, ApiError) as raised:
+            error = as_sishu_error(raised)
+        else:
+            seconds = time.monotonic() - started
+            return TrialReport(None, seconds, await self._llm.models(endpoint))
+        return TrialReport(Failure.of(error), time.monotonic() - started, [])
 
     async def _ask(self, endpoint: Endpoint) -> None:
         question = {"role": "user", "content": "Say yes."}
         try:
-            async with asyncio.timeout(TRIAL_SECONDS):
-                await self._llm.create(endpoint, [question], max_tokens=4)
-        except TimeoutError:
-            raise DeadlineExceeded(
-                "PROVIDER_TIMED_OUT", f"{endpoint.base_url} did not answer within {TRIAL_SECONDS:.0f} s"
-            ) from None
+            await self._llm.create(endpoint, [question], max_tokens=4)
         except REFUSALS as error:
             raise provider_error(error, endpoint) from error
-
-    async def _models(self, endpoint: Endpoint) -> list[str]:
-        try:
-            page = await self._llm.client(endpoint).models.list(timeout=TRIAL_SECONDS)
-        except openai.OpenAIError:
-            # Many servers list no models; that alone is no failure.
-            return []
-        return sorted(model.id for model in page.data)

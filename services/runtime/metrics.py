@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 
 @dataclass
 class Outcome:
-    """How an item ended: `done`, `failed`, `retried` or `closed`."""
+    """How an item ended: `done`, `failed`, `retried`, `closed` or `cancelled`."""
 
     value: str = "done"
 
@@ -76,6 +77,9 @@ class RuntimeMetrics:
         with self.items_in_flight.track_inprogress():
             try:
                 yield outcome
+            except asyncio.CancelledError:
+                outcome.set("cancelled")
+                raise
             finally:
                 self.items.labels(kind, outcome.value).inc()
                 self.item_seconds.labels(kind).observe(time.monotonic() - started)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -39,6 +38,7 @@ from tests.integration.generations import (
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.web_server import served
 
 SMALL = {"min_chars": 1, "max_chars": 100}
 KEY = "sk-planted-0123456789"
@@ -285,23 +285,7 @@ async def test_providers_are_kept_without_showing_their_keys(client: Client, moc
     assert [one.id for one in listed.providers] == [provider]
 
 
-@asynccontextmanager
-async def served(answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
-    async def handle(request: web.Request) -> web.Response:
-        return answer(request)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
-
-
-def page(_: web.Request) -> web.Response:
+async def page(_: web.Request) -> web.Response:
     return web.Response(text="<html>Welcome</html>", content_type="text/html")
 
 
@@ -318,7 +302,7 @@ async def test_a_provider_that_is_a_web_page_is_found_out_by_its_trial(client: C
     assert url in report.failure.message
 
 
-def echo(request: web.Request) -> web.Response:
+async def echo(request: web.Request) -> web.Response:
     said = f"the key {request.headers['Authorization']} is bad"
     return web.json_response({"error": {"message": said}}, status=500)
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from services.runtime.db import Pool, transaction
 from services.runtime.ids import new_id
@@ -17,6 +18,7 @@ from sishu.generation.v1 import provider_service_pb2 as pb
 from tests.integration.generations import new_provider
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms
+from tests.support.web_server import served
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_URL = "http://127.0.0.1:10/v1"
@@ -147,3 +149,29 @@ async def test_a_request_id_gives_what_it_made_before_whatever_else_is_said(clie
     await client.providers.DeleteProvider(pb.DeleteProviderRequest(id=made))
     again = await create(client, project, "n", request_id)
     assert (await get(client, again)).id == again != made
+
+
+async def tried(client: Client, provider_id: str) -> pb.TestProviderResponse:
+    return await client.providers.TestProvider(pb.TestProviderRequest(id=provider_id))
+
+
+async def test_a_provider_whose_list_of_models_hangs_works(client: Client) -> None:
+    left = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            await left.wait()
+        return web.json_response({"id": "x", "object": "chat.completion", "created": 1, "choices": []})
+
+    async with served(answer) as url:
+        report = await tried(client, await new_provider(client, new_id(), url))
+        left.set()
+    assert (report.ok, list(report.models)) == (True, [])
+    assert report.latency_seconds < 5
+
+
+async def test_a_deployment_that_cannot_be_found_is_an_answer_of_the_trial(client: Client) -> None:
+    wanted = provider_pb2.Provider(project_id=new_id(), name="n", deployment_id=new_id())
+    made = await client.providers.CreateProvider(pb.CreateProviderRequest(provider=wanted))
+    report = await tried(client, made.provider.id)
+    assert (report.ok, report.failure.reason) == (False, "SERVICE_UNREACHABLE")

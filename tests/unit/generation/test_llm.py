@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Any
@@ -21,6 +21,7 @@ from services.generation.providers import Endpoint
 from services.generation.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.errors import SishuError
 from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.web_server import served
 
 PROMPT = Prompt(
     "answer.en@1", ["You answer.", "Text:\nIt runs for nine hours.\n\nQuestion: How long? As JSON."]
@@ -59,20 +60,6 @@ async def failure(llm: Llm, base_url: str, key: str = "") -> SishuError:
     with pytest.raises(SishuError) as raised:
         await ask(llm, base_url, key)
     return raised.value
-
-
-@asynccontextmanager
-async def served(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
-    """A web server that answers any request by a function; yields the address for the SDK."""
-    app = web.Application()
-    app.router.add_route("*", "/v1/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -326,6 +313,55 @@ async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> 
     assert (completion.value.quote, completion.calls) == ("a", 2)
 
 
+async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in_use() -> None:
+    llm = Llm(60, GenerationMetrics(CollectorRegistry()), most_clients=2)
+    asked, answer = asyncio.Event(), asyncio.Event()
+    connections: dict[str, asyncio.Transport] = {}
+
+    async def complete(request: web.Request) -> web.Response:
+        key = request.headers["Authorization"].removeprefix("Bearer ")
+        assert request.transport
+        connections[key] = request.transport
+        if key == "slow":
+            asked.set()
+            await answer.wait()
+        return said(GOOD)
+
+    async with served(complete) as url:
+        slow = asyncio.ensure_future(ask(llm, url, "slow"))
+        await asked.wait()
+        for key in ("first", "second"):
+            await ask(llm, url, key)
+        # Long before the transport closes it for idleness.
+        async with asyncio.timeout(2):
+            while not connections["first"].is_closing():
+                await asyncio.sleep(0.01)
+        assert not connections["slow"].is_closing()
+        assert not connections["second"].is_closing()
+        answer.set()
+        assert (await slow).calls == 1
+        await llm.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.json_response({"data": None}),
+        lambda: web.json_response({"data": [{"name": "no id"}]}),
+        lambda: web.json_response([1]),
+        lambda: web.Response(text="<html>Welcome</html>", content_type="text/html"),
+        lambda: web.Response(status=404),
+    ],
+    ids=["null", "no_id", "list", "html", "404"],
+)
+async def test_a_list_of_models_that_is_none_is_empty(llm: Llm, answer: Callable[[], web.Response]) -> None:
+    async def models(_: web.Request) -> web.Response:
+        return answer()
+
+    async with served(models) as url:
+        assert await llm.models(Endpoint(url, "m")) == []
+
+
 def test_an_endpoint_does_not_show_its_key() -> None:
     assert "sk-planted" not in repr(Endpoint("http://h/v1", "m", "sk-planted"))
 
@@ -334,6 +370,23 @@ async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:
     await mock.control(api_key="the-right-key")
     assert (await ask(llm, mock.base_url, "the-right-key")).calls == 1
     assert (await failure(llm, mock.base_url, "the-wrong-key")).reason == "PROVIDER_REFUSED_KEY"
+
+
+async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None:
+    registry = CollectorRegistry()
+    llm = Llm(10, GenerationMetrics(registry))
+    await mock.control(next_faults=["hang"])
+    call = asyncio.ensure_future(ask(llm, mock.base_url))
+    async with asyncio.timeout(10):
+        while (await mock.stats())["in_flight"] == 0:
+            await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await llm.close()
+    calls = "sishu_generation_llm_calls_total"
+    assert registry.get_sample_value(calls, {"outcome": "cancelled"}) == 1
+    assert registry.get_sample_value(calls, {"outcome": "done"}) is None
 
 
 async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:

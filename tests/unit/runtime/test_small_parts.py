@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -16,6 +17,7 @@ from services.runtime.errors import InvalidArgument
 from services.runtime.ids import derived_id, new_id
 from services.runtime.logs import configure_logs
 from services.runtime.masks import check_mask
+from services.runtime.metrics import RuntimeMetrics
 from sishu.common.v1 import job_pb2
 
 
@@ -41,6 +43,15 @@ def test_a_mask_may_name_only_fields_that_change() -> None:
 def test_an_empty_mask_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="no field"):
         check_mask(FieldMask(), "name")
+
+
+def test_an_item_that_is_cancelled_counts_as_that() -> None:
+    metrics = RuntimeMetrics("ingest")
+    with pytest.raises(asyncio.CancelledError), metrics.item("parse"):
+        raise asyncio.CancelledError
+    labels = {"kind": "parse", "outcome": "cancelled"}
+    assert metrics.registry.get_sample_value("sishu_ingest_items_total", labels) == 1
+    assert metrics.registry.get_sample_value("sishu_ingest_items_in_flight") == 0
 
 
 def test_job_states_have_the_names_that_are_stored() -> None:
