@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sishu.client import Client
@@ -44,20 +44,29 @@ class ChunkReader:
                 self._at_hand.popitem(last=False)
         return self._at_hand[chunk_id]
 
-    async def all(self, project_id: str, document_ids: Sequence[str]) -> AsyncIterator[SourceChunk]:
-        """Every chunk of a project, or of some documents of it, page by page."""
-        for document_id in document_ids or [""]:
-            token = ""
-            while True:
-                request = chunk_service_pb2.ListChunksRequest(
-                    project_id=project_id, document_id=document_id, page_size=PAGE, page_token=token
-                )
-                page = await self._client.chunks.ListChunks(request)
-                for chunk in page.chunks:
-                    yield source_chunk(chunk)
-                token = page.next_page_token
-                if not token:
-                    break
+    async def page(
+        self, project_id: str, document_ids: Sequence[str], token: str
+    ) -> tuple[list[SourceChunk], str]:
+        """A page of the chunks of a project, or of some documents of it, and the token of the next.
+
+        The token says at which of the documents to go on, and where in it; it is empty at the start and
+        at the end.
+        """
+        documents, chunks = document_ids or [""], list[SourceChunk]()
+        place, _, inner = token.partition(":")
+        at = int(place or 0)
+        while at < len(documents) and len(chunks) < PAGE:
+            request = chunk_service_pb2.ListChunksRequest(
+                project_id=project_id,
+                document_id=documents[at],
+                page_size=PAGE - len(chunks),
+                page_token=inner,
+            )
+            page = await self._client.chunks.ListChunks(request)
+            chunks += map(source_chunk, page.chunks)
+            inner = page.next_page_token
+            at += not inner
+        return chunks, f"{at}:{inner}" if at < len(documents) else ""
 
     async def any(self, project_id: str) -> bool:
         """Whether a project has a chunk."""

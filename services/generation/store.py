@@ -47,7 +47,7 @@ class Store:
                 await self.jobs.create(
                     connection,
                     "generate",
-                    [NewItem("plan_questions", "plan")],
+                    [NewItem("plan_questions", "0")],
                     project_id=project_id,
                     resource_id=generation_id,
                 )

@@ -30,8 +30,9 @@ from services.runtime.jobs import Item, Jobs, NewItem
 class GenerationWorker:
     """Does the items of `generate` jobs.
 
-    The three kinds follow one another: `plan_questions` (one) makes the `write_questions` items (one for each
-    few facts of a chunk), and each of these makes the `write_answer` items (one a question).
+    The three kinds follow one another: `plan_questions` (one a page of chunks) makes the `write_questions`
+    items (one for each few facts of a chunk), and each of these makes the `write_answer` items (one a
+    question).
     """
 
     def __init__(self, jobs: Jobs, store: Store, chunks: ChunkReader, llm: Llm, endpoints: Endpoints) -> None:
@@ -42,13 +43,15 @@ class GenerationWorker:
         self._endpoints = endpoints
 
     async def plan_questions(self, item: Item) -> None:
-        """Choose facts in every chunk, and make an item for each call that asks for them."""
+        """Choose facts in a page of chunks; make items for the calls about them and for the next page."""
         generation = await self._store.get_generation(item.job_resource_id)
-        items = [
-            new
-            async for chunk in self._chunks.all(generation.project_id, generation.options.document_ids)
-            for new in planned(chunk, generation)
-        ]
+        chunks, token = await self._chunks.page(
+            generation.project_id, generation.options.document_ids, item.payload.get("page_token", "")
+        )
+        # The next page stands first in the queue, so that the job's total is known soon.
+        following = NewItem("plan_questions", str(int(item.key) + 1), payload={"page_token": token})
+        items = [following] if token else []
+        items += (new for chunk in chunks for new in planned(chunk, generation))
         async with self._jobs.finish(item) as connection:
             await self._jobs.add_items(connection, item.job_id, items)
 

@@ -88,6 +88,8 @@ async def test_every_question_has_a_fact_an_answer_and_a_quote_that_stand_in_the
         assert question.answer.origin.prompt_version == "answer.en@1"
         assert question.answer.origin.provider_id == provider
     assert Counter(question.form for question in questions) == {0: 6, 1: 6}
+    taken = done.options
+    assert (taken.chars_per_fact, taken.forms_per_fact, taken.facts_per_call) == (240, 2, 8)
     stats = done.stats
     assert (stats.questions, stats.answered, stats.rejected) == (12, 12, 0)
     calls = await mock.stats()
@@ -173,6 +175,24 @@ async def test_only_the_named_documents_are_asked_about(client: Client, mock: Mo
     done = await generated(client, await start_generation(client, project, provider, options))
     assert {question.document_ids[0] for question in await questions_of(client, done)} == {wanted}
     assert done.stats.questions == 6
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_chunks_are_planned_page_by_page(client: Client, mock: MockServer, named: bool) -> None:
+    files = {"a.md": handbook(150), "b.md": handbook(60).replace(b"Kestrel", b"Merlin")}
+    project = await parsed_project(client, files, **SMALL)
+    documents = (await documents_of(client, project)).values()
+    provider = await new_provider(client, project, mock.base_url)
+    options = generation_pb2.GenerationOptions(
+        forms_per_fact=1,
+        context_chars=ONLY_THE_FACT,
+        document_ids=[document.id for document in documents if named],
+    )
+    done = await generated(client, await start_generation(client, project, provider, options))
+    pages = 2
+    assert (done.job.state, done.job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, pages + 210 + 210)
+    questions = await questions_of(client, done)
+    assert len({question.chunk_ids[0] for question in questions}) == len(questions) == 210
 
 
 async def test_a_generation_that_failed_for_a_wrong_key_goes_on_when_the_key_is_mended(

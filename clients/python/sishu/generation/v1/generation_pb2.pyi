@@ -46,7 +46,7 @@ class Generation(_message.Message):
 
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job that does the work (`generate`): its items are chunks and questions. OUTPUT_ONLY."""
+        """The job that does the work (`generate`): an item plans a page of chunks, writes questions about a few facts, or answers a question. OUTPUT_ONLY."""
 
     @_builtins.property
     def stats(self) -> Global___GenerationStats:
@@ -89,13 +89,19 @@ class GenerationOptions(_message.Message):
     FACTS_PER_CALL_FIELD_NUMBER: _builtins.int
     CONTEXT_CHARS_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
-    """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk; 0 means 240."""
+    """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds a sentence. 0 lets the service
+    choose (at present 240); the stored resource shows what was taken.
+    """
     forms_per_fact: _builtins.int
-    """OPTIONAL. How many differently worded questions are asked for each fact; 0 means 2."""
+    """OPTIONAL. How many differently worded questions are asked for each fact. 0 lets the service choose (at present 2); the stored
+    resource shows what was taken.
+    """
     language: _builtins.str
     """OPTIONAL. Language of the prompts, questions and answers: `en`, `zh`; empty means that of each chunk."""
     facts_per_call: _builtins.int
-    """OPTIONAL. Most facts asked for in one call; 0 means 8. Small models do better with 1."""
+    """OPTIONAL. Most facts asked for in one call; small models do better with 1. 0 lets the service choose (at present 8); the stored resource
+    shows what was taken.
+    """
     context_chars: _builtins.int
     """OPTIONAL. Characters of the chunk around the facts that the model sees; 0 means the whole chunk. Small models do better with 500."""
     @_builtins.property
