@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from services.generation.generations import GenerationOptions, GenerationView
+from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
 from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
@@ -100,6 +100,11 @@ def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderRespon
         latency_seconds=report.seconds,
         models=report.models,
     )
+
+
+def generation_from_pb(message: generation_pb2.Generation) -> NewGeneration:
+    """A generation to start."""
+    return NewGeneration(message.project_id, message.provider_id, options(message.options))
 
 
 def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:

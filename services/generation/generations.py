@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.runtime.jobs import Job
+from services.generation.providers import Provider
+from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
+from services.runtime.jobs import ENDED, Job
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,15 @@ class GenerationOptions:
     language: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     document_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class NewGeneration:
+    """A generation to start."""
+
+    project_id: str
+    provider_id: str
+    options: GenerationOptions
 
 
 @dataclass(frozen=True)
@@ -54,3 +65,52 @@ class GenerationView:
     generation: Generation
     job: Job
     stats: GenerationStats
+
+    @property
+    def size_bytes(self) -> int:
+        """About how large it is in an answer."""
+        return sum(map(len, self.generation.options.document_ids))
+
+
+def check_generation(wanted: NewGeneration, provider: Provider, *, has_chunks: bool) -> None:
+    """Refuse what cannot be started.
+
+    Raises:
+        InvalidArgument: the provider belongs to another project.
+        FailedPrecondition: there is nothing to ask about.
+    """
+    if provider.project_id != wanted.project_id:
+        raise InvalidArgument(
+            "PROVIDER_OF_OTHER_PROJECT",
+            f"provider {provider.id} belongs to another project",
+            "generation.provider_id",
+            provider_id=provider.id,
+        )
+    if not has_chunks:
+        raise FailedPrecondition(
+            "NO_CHUNKS",
+            f"project {wanted.project_id} has no parsed document; upload and parse one first",
+            project_id=wanted.project_id,
+        )
+
+
+def check_ended(generation_id: str, job_id: str, state: str) -> None:
+    """Refuse to touch a generation whose job is in a state in which it works.
+
+    Raises:
+        FailedPrecondition: it is running.
+    """
+    if state not in ENDED:
+        raise FailedPrecondition(
+            "GENERATION_RUNNING",
+            f"generation {generation_id} is running; cancel its job {job_id} first",
+            generation_id=generation_id,
+            job_id=job_id,
+        )
+
+
+def generation_not_found(generation_id: str) -> NotFound:
+    """The error for a generation that is not there."""
+    return NotFound(
+        "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
+    )

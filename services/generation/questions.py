@@ -60,6 +60,16 @@ class Question:
         """Id of the fact, the same for all questions that ask for it; empty where it asks for none."""
         return self.fact.place_id if self.fact else ""
 
+    @property
+    def size_bytes(self) -> int:
+        """About how large it is in an answer."""
+        quotes = [self.fact] if self.fact else []
+        texts = [self.text]
+        if self.answer:
+            quotes += self.answer.quotes
+            texts += [self.answer.text, self.answer.reasoning]
+        return sum(len(text.encode()) for text in [*texts, *(quote.text for quote in quotes)])
+
 
 @dataclass(frozen=True)
 class NewQuestion:

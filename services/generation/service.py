@@ -5,9 +5,9 @@ from __future__ import annotations
 from services.generation.chunk_reader import ChunkReader
 from services.generation.convert import (
     PROVIDER_FIELDS,
+    generation_from_pb,
     generation_to_pb,
     merged_provider,
-    options,
     provider_from_pb,
     provider_to_pb,
     provider_values,
@@ -15,11 +15,11 @@ from services.generation.convert import (
     question_to_pb,
     report_to_pb,
 )
+from services.generation.generations import check_generation
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
 from services.generation.store import Store
 from services.generation.trial import Trial
-from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.interceptors import Context, check_message
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
@@ -104,28 +104,19 @@ class GenerationServicer(GenerationServiceServicer):
     async def CreateGeneration(
         self, request: generation_pb.CreateGenerationRequest, context: Context
     ) -> generation_pb.CreateGenerationResponse:
-        wanted = request.generation
-        provider = await self._providers.get(wanted.provider_id)
-        if provider.project_id != wanted.project_id:
-            raise InvalidArgument(
-                "PROVIDER_OF_OTHER_PROJECT",
-                f"provider {provider.id} belongs to another project",
-                "generation.provider_id",
-            )
-        if not await self._chunks.any(wanted.project_id):
-            raise FailedPrecondition(
-                "NO_CHUNKS", f"project {wanted.project_id} has no parsed document; upload and parse one first"
-            )
-        generation_id = await self._store.create_generation(
-            wanted.project_id, provider.id, options(wanted.options), request.request_id
-        )
-        view = await self._store.view_generation(await self._store.get_generation(generation_id))
+        made = await self._store.generation_made_by(request.request_id)
+        if made is None:
+            wanted = generation_from_pb(request.generation)
+            provider = await self._providers.get(wanted.provider_id)
+            check_generation(wanted, provider, has_chunks=await self._chunks.any(wanted.project_id))
+            made = await self._store.create_generation(wanted, request.request_id)
+        view = await self._store.view_generation(made)
         return generation_pb.CreateGenerationResponse(generation=generation_to_pb(view))
 
     async def GetGeneration(
         self, request: generation_pb.GetGenerationRequest, context: Context
     ) -> generation_pb.GetGenerationResponse:
-        view = await self._store.view_generation(await self._store.get_generation(request.id))
+        view = await self._store.view_generation(request.id)
         return generation_pb.GetGenerationResponse(generation=generation_to_pb(view))
 
     async def ListGenerations(
@@ -133,9 +124,8 @@ class GenerationServicer(GenerationServiceServicer):
     ) -> generation_pb.ListGenerationsResponse:
         wanted = page_request(request.page_size, request.page_token, request.project_id)
         page = await self._store.list_generations(wanted, request.project_id)
-        views = [await self._store.view_generation(one) for one in page.rows]
         return generation_pb.ListGenerationsResponse(
-            generations=map(generation_to_pb, views), next_page_token=page.next_token
+            generations=map(generation_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def DeleteGeneration(

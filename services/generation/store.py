@@ -10,12 +10,20 @@ from typing import Any
 import asyncpg
 
 from services.generation.gates import rejected
-from services.generation.generations import Generation, GenerationOptions, GenerationStats, GenerationView
-from services.generation.providers import Provider
+from services.generation.generations import (
+    Generation,
+    GenerationOptions,
+    GenerationStats,
+    GenerationView,
+    NewGeneration,
+    check_ended,
+    generation_not_found,
+)
+from services.generation.providers import Provider, provider_not_found
 from services.generation.questions import Answer, CallRecord, NewQuestion, Question, text_key
 from services.generation.quotes import Quote
-from services.runtime.db import Connection, Pool, claim_request, transaction
-from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
+from services.runtime.errors import NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -33,24 +41,21 @@ class Store:
         self.pool = pool
         self.jobs = jobs
 
-    async def create_generation(
-        self, project_id: str, provider_id: str, options: GenerationOptions, request_id: str
-    ) -> str:
-        """Add a generation with its job; return its id, for a repeated request that of the first."""
+    async def generation_made_by(self, request_id: str) -> str | None:
+        """The id of the generation that an earlier request of this id made."""
+        return await first_answer(self.pool, "CreateGeneration", request_id)
+
+    async def create_generation(self, wanted: NewGeneration, request_id: str) -> str:
+        """Add a generation with its job; return its id, for a repeated request that of the first.
+
+        Raises:
+            NotFound: the provider was deleted meanwhile.
+        """
         async with transaction(self.pool) as connection:
             new = new_id()
             generation_id = await claim_request(connection, "CreateGeneration", request_id, new)
             if generation_id == new:
-                await connection.execute(
-                    SQL.insert_generation, generation_id, project_id, provider_id, asdict(options)
-                )
-                await self.jobs.create(
-                    connection,
-                    "generate",
-                    [NewItem("plan_questions", "0")],
-                    project_id=project_id,
-                    resource_id=generation_id,
-                )
+                await self._insert_generation(connection, new, wanted)
         return generation_id
 
     async def get_generation(self, generation_id: str) -> Generation:
@@ -83,51 +88,56 @@ class Store:
         )
         return one, Provider(**values)
 
-    async def view_generation(self, one: Generation) -> GenerationView:
-        """A generation with its job and what it made so far."""
-        async with self.pool.acquire() as connection:
-            job = await connection.fetchrow(SQL.job_of, one.id)
-            counts = await connection.fetchrow(SQL.generation_counts, one.id)
-            reasons = await connection.fetch(SQL.rejection_counts, one.id)
-            usage = await connection.fetchrow(SQL.generation_usage, one.id)
-        assert job is not None and counts is not None and usage is not None  # noqa: S101
-        by_reason = {row["reason"]: row["count"] for row in reasons}
-        stats = GenerationStats(**counts, rejected_by_reason=by_reason, **usage)
-        return GenerationView(one, job_of(job), stats)
+    async def view_generation(self, generation_id: str) -> GenerationView:
+        """A generation with its job and what it made so far.
 
-    async def list_generations(self, page: PageRequest, project_id: str) -> Page[Generation]:
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.view_generations, generation_id, None, None, 1)
+        if row is None:
+            raise generation_not_found(generation_id)
+        return view_of(row)
+
+    async def list_generations(self, page: PageRequest, project_id: str) -> Page[GenerationView]:
         """Generations of a project, newest first."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.list_generations, project_id, after, page.limit)
-        return page_of([generation(row) for row in rows], page, lambda one: (one.id,))
+        rows = await self.pool.fetch(SQL.view_generations, None, project_id, after, page.limit)
+        views = [view_of(row) for row in rows]
+        return page_of(views, page, lambda one: (one.generation.id,), size_bytes=lambda one: one.size_bytes)
 
     async def delete_generation(self, generation_id: str) -> int:
-        """Delete an ended generation with its questions and calls; return how many questions.
+        """Delete an ended generation with its job, questions and calls; return how many questions.
 
         Raises:
             NotFound: there is none.
             FailedPrecondition: it is running.
         """
-        view = await self.view_generation(await self.get_generation(generation_id))
-        if not view.job.ended:
-            raise FailedPrecondition(
-                "GENERATION_RUNNING",
-                f"generation {generation_id} is running; cancel its job {view.job.id} first",
-                job_id=view.job.id,
-            )
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_generation, generation_id)
+            # The job first, as items do that end.
+            job = await connection.fetchrow(SQL.lock_generation_job, generation_id)
+            if job is None:
+                raise generation_not_found(generation_id)
+            check_ended(generation_id, job["id"], job["state"])
             await connection.execute(SQL.delete_generation_jobs, generation_id)
-        return view.stats.questions
+            deleted = await connection.execute(SQL.delete_generation_questions, generation_id)
+            await connection.execute(SQL.delete_generation, generation_id)
+            await forget_requests(connection, generation_id)
+        return count_of(deleted)
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
         """Delete everything of a project; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
-            counts = await connection.fetchrow(SQL.project_counts, project_id)
-            await connection.execute(SQL.delete_project_generations, project_id)
-            await connection.execute(SQL.delete_project_providers, project_id)
             await self.jobs.delete_project(connection, project_id)
-        return dict(counts or {})
+            questions = await connection.execute(SQL.delete_project_questions, project_id)
+            generations = await connection.fetch(SQL.delete_project_generations, project_id)
+            providers = await connection.fetch(SQL.delete_project_providers, project_id)
+            await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
+        return {
+            "questions": count_of(questions),
+            "generations": len(generations),
+            "providers": len(providers),
+        }
 
     async def insert_questions(
         self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
@@ -166,9 +176,7 @@ class Store:
         """
         row = await self.pool.fetchrow(SQL.get_question, question_id)
         if row is None:
-            raise NotFound(
-                "QUESTION_NOT_FOUND", f"there is no question {question_id}", question_id=question_id
-            )
+            raise question_not_found(question_id)
         return question_of(row)
 
     async def list_questions(
@@ -184,7 +192,8 @@ class Store:
         rows = await self.pool.fetch(
             SQL.list_questions, project_id, generation_id, chunk_id, state, after, page.limit
         )
-        return page_of([question_of(row) for row in rows], page, lambda one: (one.id,))
+        questions = [question_of(row) for row in rows]
+        return page_of(questions, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
 
     async def delete_question(self, question_id: str) -> None:
         """Delete a question with its answer.
@@ -192,8 +201,28 @@ class Store:
         Raises:
             NotFound: there is none.
         """
-        await self.get_question(question_id)
-        await self.pool.execute(SQL.delete_question, question_id)
+        if not count_of(await self.pool.execute(SQL.delete_question, question_id)):
+            raise question_not_found(question_id)
+
+    async def _insert_generation(
+        self, connection: Connection, generation_id: str, wanted: NewGeneration
+    ) -> None:
+        if await connection.fetchval(SQL.share_provider, wanted.provider_id) is None:
+            raise provider_not_found(wanted.provider_id)
+        await connection.execute(
+            SQL.insert_generation,
+            generation_id,
+            wanted.project_id,
+            wanted.provider_id,
+            asdict(wanted.options),
+        )
+        await self.jobs.create(
+            connection,
+            "generate",
+            [NewItem("plan_questions", "0")],
+            project_id=wanted.project_id,
+            resource_id=generation_id,
+        )
 
     async def _insert_questions(
         self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
@@ -235,9 +264,21 @@ def question_values(new: NewQuestion) -> dict[str, Any]:
     }
 
 
+def count_of(status: str) -> int:
+    """How many rows a statement touched, by what Postgres says about it."""
+    return int(status.rpartition(" ")[2])
+
+
 def generation(row: asyncpg.Record) -> Generation:
     """A row of `generations`."""
-    return Generation(**{**row, "options": GenerationOptions(**row["options"])})
+    values = {name: row[name] for name in Generation.__dataclass_fields__}
+    return Generation(**{**values, "options": GenerationOptions(**values["options"])})
+
+
+def view_of(row: asyncpg.Record) -> GenerationView:
+    """A row of `view_generations`."""
+    stats = GenerationStats(**{name: row[name] for name in GenerationStats.__dataclass_fields__})
+    return GenerationView(generation(row), job_of(row["job"]), stats)
 
 
 def question_of(row: asyncpg.Record) -> Question:
@@ -270,8 +311,6 @@ def call_of(values: dict[str, Any]) -> CallRecord:
     return CallRecord(**{name: values[name] for name in names})
 
 
-def generation_not_found(generation_id: str) -> NotFound:
-    """The error for a generation that is not there."""
-    return NotFound(
-        "GENERATION_NOT_FOUND", f"there is no generation {generation_id}", generation_id=generation_id
-    )
+def question_not_found(question_id: str) -> NotFound:
+    """The error for a question that is not there."""
+    return NotFound("QUESTION_NOT_FOUND", f"there is no question {question_id}", question_id=question_id)

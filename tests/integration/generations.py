@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 
+from services.runtime.db import Pool
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2, question_service_pb2
@@ -88,3 +89,11 @@ def states(questions: list[question_pb2.Question]) -> Counter[str]:
         question_pb2.QuestionState.Name(question.state).removeprefix("QUESTION_STATE_")
         for question in questions
     )
+
+
+async def is_waited_for(pool: Pool) -> bool:
+    """Whether a transaction waits for another one's lock."""
+    found = await pool.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(found)

@@ -29,6 +29,7 @@ from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
     handbook,
+    is_waited_for,
     new_provider,
     questions_of,
     start_generation,
@@ -284,6 +285,46 @@ async def test_a_generation_with_one_request_id_is_one_generation(client: Client
     assert (await mock.stats())["calls"] == 3
 
 
+async def test_a_generations_request_id_is_looked_up_before_anything_else(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    request_id = new_id()
+    made = await generated(client, await start_generation(client, project, provider, request_id=request_id))
+    assert await start_generation(client, project, new_id(), request_id=request_id) == made
+    await client.generations.DeleteGeneration(pb.DeleteGenerationRequest(id=made.id))
+    again = await start_generation(client, project, provider, request_id=request_id)
+    assert again.id != made.id
+    assert (await generated(client, again)).stats.questions == 2
+
+
+async def test_a_list_shows_each_generation_as_it_is(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    ended = []
+    for fixed in ({}, {"answer": "I cannot answer that."}, {"quote": "This stands nowhere."}):
+        await mock.control(fixed=fixed)
+        ended.append(await generated(client, await start_generation(client, project, provider)))
+    request = pb.ListGenerationsRequest(project_id=project, page_size=2)
+    first = await client.generations.ListGenerations(request)
+    request.page_token = first.next_page_token
+    second = await client.generations.ListGenerations(request)
+    assert [*first.generations, *second.generations] == ended[::-1]
+    reasons = [dict(one.stats.rejected_by_reason) for one in ended]
+    assert reasons == [{}, {"REFUSAL": 4}, {"QUOTE_NOT_FOUND": 4}]
+
+
+async def test_a_generation_that_is_not_there_is_not_found(client: Client) -> None:
+    for call in (
+        client.generations.GetGeneration(pb.GetGenerationRequest(id=new_id())),
+        client.generations.DeleteGeneration(pb.DeleteGenerationRequest(id=new_id())),
+    ):
+        with pytest.raises(ApiError) as raised:
+            await call
+        assert raised.value.reason == "GENERATION_NOT_FOUND"
+
+
 async def test_providers_are_kept_without_showing_their_keys(client: Client, mock: MockServer) -> None:
     project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url, KEY)
@@ -368,3 +409,31 @@ async def test_deleting_a_projects_data_deletes_everything_and_says_what(
     with pytest.raises(ApiError) as raised:
         await client.jobs("generation").GetJob(job_service_pb2.GetJobRequest(id=generation.job.id))
     assert raised.value.reason == "JOB_NOT_FOUND"
+
+
+async def test_a_project_can_be_deleted_while_an_item_of_it_ends(client: Client, rooms: Rooms) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    async with mock_llm(next_faults=["hang"] * 9) as hanging, rooms.stores.pool("generation") as pool:
+        provider = await new_provider(client, project, hanging.base_url)
+        generation = await start_generation(client, project, provider)
+        await eventually(lambda: is_busy(hanging))
+        store, jobs = Store(pool, Jobs(pool, "generation")), Jobs(pool, "generation")
+        writing = await pool.fetchval(
+            "SELECT id FROM job_items WHERE job_id = $1 AND kind = 'write_questions'", generation.job.id
+        )
+        request = DeleteProjectDataRequest(project_id=project)
+        made = await store.get_generation(generation.id)
+        async with jobs.finish(await jobs.load(writing, 1)) as connection:
+            deletion = asyncio.ensure_future(client.project_data("generation").DeleteProjectData(request))
+            await eventually(lambda: is_waited_for(pool))
+            call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
+            await store.insert_questions(connection, made, call, [])
+        assert (await deletion).deleted_rows["generation.generations"] == 1
+        for table in ("jobs", "generations", "llm_calls"):
+            column = {"jobs": "resource_id", "generations": "id"}.get(table, "generation_id")
+            left = await pool.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = $1", generation.id)
+            assert (table, left) == (table, 0)
+
+
+async def is_busy(mock: MockServer) -> bool:
+    return bool((await mock.stats())["in_flight"] > 0)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.runtime.db import Pool, transaction
+from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import message_pb2
 from sishu.errors import ApiError
 from sishu.generation.v1 import provider_pb2
 from sishu.generation.v1 import provider_service_pb2 as pb
-from tests.integration.generations import new_provider
+from tests.integration.generations import is_waited_for, new_provider
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms
 from tests.support.web_server import served
@@ -112,13 +112,6 @@ async def test_a_change_without_endpoint_or_uuid_is_refused(client: Client) -> N
         with pytest.raises(ApiError, match=said) as raised:
             await update(client, provider_id, *paths, name="n")
         assert raised.value.code == "INVALID_ARGUMENT"
-
-
-async def is_waited_for(pool: Pool) -> bool:
-    found = await pool.fetchval(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return bool(found)
 
 
 async def test_changes_at_the_same_time_are_both_kept(client: Client, rooms: Rooms) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import defaultdict
 
 import pytest
 
+from services.generation.generations import Generation
 from services.generation.questions import Answer, CallRecord, NewQuestion
 from services.generation.store import Store
 from services.runtime.db import transaction
@@ -15,6 +17,7 @@ from services.runtime.jobs import Jobs
 from sishu.client import Client
 from sishu.generation.v1 import question_pb2
 from sishu.generation.v1 import question_service_pb2 as pb
+from sishu.generation.v1.generation_service_pb2 import ListGenerationsRequest
 from tests.integration.documents import chunks_of, new_project, parsed_project
 from tests.integration.generations import generated, handbook, new_provider, questions_of, start_generation
 from tests.integration.stores import Rooms
@@ -30,6 +33,23 @@ def client(rooms: Rooms) -> Client:
 
 def call_of(provider_id: str) -> CallRecord:
     return CallRecord(new_id(), "questions.en@1", provider_id, "m", {}, 1, 1, 1, 0.1)
+
+
+async def empty_generation(
+    store: Store, project_id: str, provider_id: str, options: str = "{}"
+) -> Generation:
+    """A generation without anything to do, whose job has ended."""
+    async with transaction(store.pool) as connection:
+        generation_id = new_id()
+        await connection.execute(
+            "INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, $4::text::jsonb)",
+            generation_id,
+            project_id,
+            provider_id,
+            options,
+        )
+        await store.jobs.create(connection, "generate", [], project_id=project_id, resource_id=generation_id)
+    return await store.get_generation(generation_id)
 
 
 async def about(client: Client, project_id: str, chunk_id: str) -> list[question_pb2.Question]:
@@ -64,13 +84,7 @@ async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_ne
     free = NewQuestion(new_id(), "What is a kestrel?", [], [], None, 0, None)
     async with rooms.stores.pool("generation") as pool:
         store = Store(pool, Jobs(pool, "generation"))
-        await pool.execute(
-            "INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, '{}')",
-            generation_id := new_id(),
-            project,
-            provider,
-        )
-        made = await store.get_generation(generation_id)
+        made = await empty_generation(store, project, provider)
         async with transaction(pool) as connection:
             await store.insert_questions(connection, made, call_of(provider), [several, free])
         asked = await store.get_question(several.id)
@@ -85,3 +99,31 @@ async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_ne
         assert (found.answer.text, len(found.answer.quotes)) == ("Nobody says.", 0)
     got = (await client.questions.GetQuestion(pb.GetQuestionRequest(id=free.id))).question
     assert (len(got.chunk_ids), len(got.document_ids), got.HasField("fact")) == (0, 0, False)
+
+
+async def test_pages_of_long_rows_end_early(client: Client, rooms: Rooms) -> None:
+    project = await new_project(client)
+    provider = await new_provider(client, project, "http://127.0.0.1:9/v1")
+    many = json.dumps({"document_ids": [new_id() for _ in range(10_000)]})
+    async with rooms.stores.pool("generation") as pool:
+        store = Store(pool, Jobs(pool, "generation"))
+        made = [await empty_generation(store, project, provider, many) for _ in range(4)]
+        new = [NewQuestion(new_id(), f"Question {n}?", [], [], None, 0, None) for n in range(7)]
+        async with transaction(pool) as connection:
+            await store.insert_questions(connection, made[0], call_of(provider), new)
+        for one in new:
+            asked = await store.get_question(one.id)
+            async with transaction(pool) as connection:
+                answer = Answer("Yes.", [], "想" * 100_000, call_of(provider))
+                await store.set_answer(connection, asked, answer, None)
+    request = pb.ListQuestionsRequest(project_id=project, page_size=1000)
+    pages: list[list[str]] = []
+    while not pages or request.page_token:
+        page = await client.questions.ListQuestions(request)
+        pages.append([question.id for question in page.questions])
+        request.page_token = page.next_page_token
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [one for page in pages for one in page] == [one.id for one in new]
+    listed = await client.generations.ListGenerations(ListGenerationsRequest(project_id=project))
+    assert [one.id for one in listed.generations] == [made[3].id, made[2].id]
+    assert listed.next_page_token

@@ -28,6 +28,9 @@ SELECT EXISTS (SELECT 1 FROM generations WHERE provider_id = $1)
 -- name: delete_provider
 DELETE FROM providers WHERE id = $1
 
+-- name: share_provider
+SELECT id FROM providers WHERE id = $1 FOR KEY SHARE
+
 -- name: insert_generation
 INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, $4)
 
@@ -40,37 +43,44 @@ SELECT generations.id AS generation_id, generations.options AS generation_option
 FROM generations JOIN providers ON providers.id = generations.provider_id
 WHERE generations.id = $1
 
--- name: list_generations
-SELECT * FROM generations
-WHERE project_id = $1 AND ($2::uuid IS NULL OR id < $2)
-ORDER BY id DESC
-LIMIT $3
+-- name: view_generations
+-- One by its id, or a page of a project; each with its job and what it made.
+SELECT generations.*, job.job, made.*, used.*
+FROM (SELECT * FROM generations
+      WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR project_id = $2) AND ($3::uuid IS NULL OR id < $3)
+      ORDER BY id DESC
+      LIMIT $4) AS generations
+CROSS JOIN LATERAL (
+    SELECT to_jsonb(job_view) AS job FROM job_view WHERE resource_id = generations.id ORDER BY id DESC LIMIT 1
+) AS job
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(count), 0)::bigint AS questions,
+           coalesce(sum(count) FILTER (WHERE state = 'answered'), 0)::bigint AS answered,
+           coalesce(sum(count) FILTER (WHERE state = 'rejected'), 0)::bigint AS rejected,
+           coalesce(jsonb_object_agg(reason, count) FILTER (WHERE state = 'rejected'), '{}') AS rejected_by_reason
+    FROM (SELECT state, rejection ->> 'reason' AS reason, count(*) AS count
+          FROM questions WHERE generation_id = generations.id
+          GROUP BY 1, 2) AS counted
+) AS made
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
+           coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
+           coalesce(sum(calls), 0)::bigint AS calls
+    FROM llm_calls WHERE generation_id = generations.id
+) AS used
+ORDER BY generations.id DESC
 
--- name: job_of
-SELECT * FROM job_view WHERE resource_id = $1 ORDER BY id DESC LIMIT 1
-
--- name: generation_counts
-SELECT count(*) AS questions,
-       count(*) FILTER (WHERE state = 'answered') AS answered,
-       count(*) FILTER (WHERE state = 'rejected') AS rejected
-FROM questions WHERE generation_id = $1
-
--- name: rejection_counts
-SELECT rejection ->> 'reason' AS reason, count(*) AS count
-FROM questions WHERE generation_id = $1 AND state = 'rejected'
-GROUP BY 1
-
--- name: generation_usage
-SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
-       coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
-       coalesce(sum(calls), 0)::bigint AS calls
-FROM llm_calls WHERE generation_id = $1
-
--- name: delete_generation
-DELETE FROM generations WHERE id = $1
+-- name: lock_generation_job
+SELECT id, state FROM jobs WHERE resource_id = $1 FOR UPDATE
 
 -- name: delete_generation_jobs
 DELETE FROM jobs WHERE resource_id = $1
+
+-- name: delete_generation_questions
+DELETE FROM questions WHERE generation_id = $1
+
+-- name: delete_generation
+DELETE FROM generations WHERE id = $1
 
 -- name: insert_call
 INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
@@ -115,13 +125,11 @@ LIMIT $6
 -- name: delete_question
 DELETE FROM questions WHERE id = $1
 
--- name: project_counts
-SELECT (SELECT count(*) FROM questions WHERE project_id = $1) AS questions,
-       (SELECT count(*) FROM generations WHERE project_id = $1) AS generations,
-       (SELECT count(*) FROM providers WHERE project_id = $1) AS providers
+-- name: delete_project_questions
+DELETE FROM questions WHERE project_id = $1
 
 -- name: delete_project_generations
-DELETE FROM generations WHERE project_id = $1
+DELETE FROM generations WHERE project_id = $1 RETURNING id
 
 -- name: delete_project_providers
-DELETE FROM providers WHERE project_id = $1
+DELETE FROM providers WHERE project_id = $1 RETURNING id

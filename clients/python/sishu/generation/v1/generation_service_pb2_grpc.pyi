@@ -35,6 +35,7 @@ class GenerationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> GenerationServiceAsyncStub: ...
     CreateGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CreateGenerationRequest, _generation_service_pb2.CreateGenerationResponse]
     """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
+    NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
     FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
     """
     GetGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetGenerationRequest, _generation_service_pb2.GetGenerationResponse]
@@ -42,7 +43,7 @@ class GenerationServiceStub:
     ListGenerations: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListGenerationsRequest, _generation_service_pb2.ListGenerationsResponse]
     """ListGenerations returns generations, newest first."""
     DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]
-    """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+    """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -51,6 +52,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CreateGenerationRequest, _generation_service_pb2.CreateGenerationResponse]  # type: ignore[assignment]
     """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
+    NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
     FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
     """
     GetGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetGenerationRequest, _generation_service_pb2.GetGenerationResponse]  # type: ignore[assignment]
@@ -58,7 +60,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     ListGenerations: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListGenerationsRequest, _generation_service_pb2.ListGenerationsResponse]  # type: ignore[assignment]
     """ListGenerations returns generations, newest first."""
     DeleteGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
-    """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+    """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     """GenerationService writes questions and answers about the chunks of a project."""
@@ -70,6 +72,7 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.CreateGenerationResponse, _abc.Awaitable[_generation_service_pb2.CreateGenerationResponse]]:
         """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
+        NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
         FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
         """
 
@@ -95,6 +98,6 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.DeleteGenerationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.DeleteGenerationResponse, _abc.Awaitable[_generation_service_pb2.DeleteGenerationResponse]]:
-        """DeleteGeneration deletes a generation with its questions and answers. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+        """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

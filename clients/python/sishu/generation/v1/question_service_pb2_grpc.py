@@ -71,7 +71,7 @@ class QuestionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteQuestion(self, request, context):
-        """DeleteQuestion deletes a question with its answer. Examples already made from it stay.
+        """DeleteQuestion deletes a question with its answer. Examples already made from it stay. NOT_FOUND `QUESTION_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class QuestionServiceStub:
     ListQuestions: _grpc.UnaryUnaryMultiCallable[_question_service_pb2.ListQuestionsRequest, _question_service_pb2.ListQuestionsResponse]
     """ListQuestions returns questions, oldest first."""
     DeleteQuestion: _grpc.UnaryUnaryMultiCallable[_question_service_pb2.DeleteQuestionRequest, _question_service_pb2.DeleteQuestionResponse]
-    """DeleteQuestion deletes a question with its answer. Examples already made from it stay."""
+    """DeleteQuestion deletes a question with its answer. Examples already made from it stay. NOT_FOUND `QUESTION_NOT_FOUND`."""
 
 @_typing.type_check_only
 class QuestionServiceAsyncStub(QuestionServiceStub):
@@ -50,7 +50,7 @@ class QuestionServiceAsyncStub(QuestionServiceStub):
     ListQuestions: _aio.UnaryUnaryMultiCallable[_question_service_pb2.ListQuestionsRequest, _question_service_pb2.ListQuestionsResponse]  # type: ignore[assignment]
     """ListQuestions returns questions, oldest first."""
     DeleteQuestion: _aio.UnaryUnaryMultiCallable[_question_service_pb2.DeleteQuestionRequest, _question_service_pb2.DeleteQuestionResponse]  # type: ignore[assignment]
-    """DeleteQuestion deletes a question with its answer. Examples already made from it stay."""
+    """DeleteQuestion deletes a question with its answer. Examples already made from it stay. NOT_FOUND `QUESTION_NOT_FOUND`."""
 
 class QuestionServiceServicer(metaclass=_abc_1.ABCMeta):
     """QuestionService reads questions and their answers. They are made by GenerationService."""
@@ -77,6 +77,6 @@ class QuestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _question_service_pb2.DeleteQuestionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_question_service_pb2.DeleteQuestionResponse, _abc.Awaitable[_question_service_pb2.DeleteQuestionResponse]]:
-        """DeleteQuestion deletes a question with its answer. Examples already made from it stay."""
+        """DeleteQuestion deletes a question with its answer. Examples already made from it stay. NOT_FOUND `QUESTION_NOT_FOUND`."""
 
 def add_QuestionServiceServicer_to_server(servicer: QuestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
