@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +45,12 @@ class Command:
             timeout=COMMAND_SECONDS,
             check=False,
         )
+
+    def kill(self, component: str) -> None:
+        """`kill -9` of a component of the stack."""
+        rows = [json.loads(line) for line in self.run("--json", "status").stdout.splitlines()]
+        (pid,) = [int(row["pid"]) for row in rows if row["name"] == component]
+        os.kill(pid, signal.SIGKILL)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
