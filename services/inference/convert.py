@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from services.inference.deployments import Deployment
-from services.inference.exams import Exam, ExamResult, Summary
+from services.inference.exams import Difference, Exam, ExamResult, Summary
 from services.inference.model_files import ModelFile
-from services.inference.statistics import Estimate
 from services.inference.upstream import Piece, Sampling, Usage
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
 from services.runtime.jobs import Job
@@ -97,39 +97,48 @@ def exam_to_pb(exam: Exam, job: Job, summary: Summary) -> exam_pb2.Exam:
         id=exam.id,
         project_id=exam.project_id,
         dataset_version_id=exam.dataset_version_id,
-        arms=[exam_pb2.ExamArm(name=arm.name, deployment_id=arm.deployment_id) for arm in exam.arms],
+        arms=[
+            exam_pb2.ExamArm(name=arm.name, deployment_id=arm.deployment_id, model_id=arm.model_id)
+            for arm in exam.arms
+        ],
         job=job_to_pb(job),
         scores=[
-            exam_pb2.ArmScore(arm=name, items=found.count, score=found.mean, low=found.low, high=found.high)
+            exam_pb2.ArmScore(arm=name, items=found.count, mean=found.mean, low=found.low, high=found.high)
             for name, found in zip(names, summary.arms, strict=True)
         ],
         item_count=exam.item_count,
-        difference=difference_to_pb(summary.difference, names[0], names[-1]),
+        differences=[difference_to_pb(found, names) for found in summary.differences],
         create_time=timestamp(exam.create_time),
     )
 
 
-def difference_to_pb(found: Estimate | None, first: str, last: str) -> exam_pb2.ArmDifference | None:
-    """How the last arm differs from the first; nothing for nothing."""
-    if found is None:
-        return None
+def difference_to_pb(found: Difference, names: Sequence[str]) -> exam_pb2.ArmDifference:
+    """How two arms of these names differ."""
     return exam_pb2.ArmDifference(
-        from_arm=first, to_arm=last, mean=found.mean, low=found.low, high=found.high
+        minuend_arm=names[found.minuend],
+        subtrahend_arm=names[found.subtrahend],
+        mean=found.estimate.mean,
+        low=found.estimate.low,
+        high=found.estimate.high,
     )
 
 
 def result_to_pb(result: ExamResult, exam: Exam) -> exam_pb2.ExamResult:
     """An answer of an exam."""
+    arm = exam.arms[result.arm]
     return exam_pb2.ExamResult(
         id=result.id,
         exam_id=result.exam_id,
-        arm=exam.arms[result.arm].name,
+        arm=arm.name,
         example_id=result.example_id,
         question=result.question,
         reference=result.reference,
         answer=result.answer,
         score=result.score,
+        metric=exam_pb2.EXAM_METRIC_TOKEN_F1,
         quotes=[quote_to_pb(quote) for quote in result.quotes],
+        model_id=arm.model_id,
+        create_time=timestamp(result.create_time),
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from services.inference.scoring import tokens
@@ -66,6 +67,7 @@ class ExamResult:
     answer: str
     score: float
     quotes: Sequence[Mapping[str, Any]]
+    create_time: datetime
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,20 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How two arms differ, given by their places among the exam's arms."""
+
+    minuend: int
+    subtrahend: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
 class Summary:
-    """What an exam says so far: an estimate an arm, and how the last differs from the first."""
+    """What an exam says so far: an estimate an arm, and each later arm minus each earlier one."""
 
     arms: Sequence[Estimate]
-    difference: Estimate | None
+    differences: Sequence[Difference]
 
 
 def check_arms(names: Sequence[str]) -> None:
@@ -147,10 +158,13 @@ def arm_index(exam: Exam, name: str) -> int | None:
 
 
 def summarise(arm_count: int, scores: Sequence[Score]) -> Summary:
-    """Estimate every arm, and the difference between the last and the first arm where both answered."""
+    """Estimate every arm, and how every two arms differ on the questions that both answered."""
     by_arm: list[dict[int, float]] = [{} for _ in range(arm_count)]
     for score in scores:
         by_arm[score.arm][score.position] = score.score
-    arms = [mean_interval(list(found.values())) for found in by_arm]
-    difference = paired_interval(by_arm[0], by_arm[-1]) if arm_count > 1 else None
-    return Summary(arms, difference)
+    differences = [
+        Difference(later, earlier, estimate)
+        for earlier, later in combinations(range(arm_count), 2)
+        if (estimate := paired_interval(by_arm[earlier], by_arm[later]))
+    ]
+    return Summary([mean_interval(list(found.values())) for found in by_arm], differences)

@@ -520,7 +520,9 @@ async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_ar
     assert exam.item_count == QUESTIONS
     assert (exam.job.kind, exam.job.counts.total) == ("examine", 2 * QUESTIONS)
     assert [(score.arm, score.items) for score in exam.scores] == [("tuned", 0), ("base", 0)]
-    assert not exam.HasField("difference")
+    models = [(await school.get(deployment_id)).model_id for _, deployment_id in arms]
+    assert [arm.model_id for arm in exam.arms] == models
+    assert not exam.differences
     with pytest.raises(ApiError) as caught:
         await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=exam.id))
     assert caught.value.reason == "EXAM_RUNNING"
@@ -557,22 +559,26 @@ def check_results(
     expected = [(example.id, arm) for example in examples for arm in ("tuned", "base")]
     assert [(result.example_id, result.arm) for result in results] == expected
     by_id = {example.id: example for example in examples}
+    models = {arm.name: arm.model_id for arm in exam.arms}
     for result in results:
         example = by_id[result.example_id]
         asked, known = example.messages
         assert (result.question, result.reference) == (asked.content, known.content)
         assert list(result.quotes) == list(example.quotes)
         assert result.score == token_f1(result.answer, result.reference)
+        assert result.metric == exam_pb2.EXAM_METRIC_TOKEN_F1
+        assert result.model_id == models[result.arm]
+        assert exam.create_time.ToDatetime() < result.create_time.ToDatetime()
     tuned, base = exam.scores
     for score in exam.scores:
         own = [result.score for result in results if result.arm == score.arm]
         assert score.items == len(own) == QUESTIONS
-        assert score.score == pytest.approx(sum(own) / len(own))
-        assert score.low <= score.score <= score.high
-    assert base.score > tuned.score
-    difference = exam.difference
-    assert (difference.from_arm, difference.to_arm) == ("tuned", "base")
-    assert difference.mean == pytest.approx(base.score - tuned.score)
+        assert score.mean == pytest.approx(sum(own) / len(own))
+        assert score.low <= score.mean <= score.high
+    assert base.mean > tuned.mean
+    [difference] = exam.differences
+    assert (difference.minuend_arm, difference.subtrahend_arm) == ("base", "tuned")
+    assert difference.mean == pytest.approx(base.mean - tuned.mean)
     assert difference.low <= difference.mean <= difference.high
 
 
@@ -588,6 +594,7 @@ async def test_exams_that_cannot_be_held_are_refused(school: School) -> None:
         (ready, [arm, arm], "ARM_NAME_TAKEN"),
         (ready, [("gone", new_id())], "DEPLOYMENT_NOT_FOUND"),
         (ready, [], "FIELD_INVALID"),
+        (ready, [("tuned-base", school.base)], "FIELD_INVALID"),
     ]
     for version_id, arms, reason in cases:
         with pytest.raises(ApiError) as caught:

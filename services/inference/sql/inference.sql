@@ -98,7 +98,7 @@ ORDER BY item.position, result.arm
 
 -- name: list_exam_results
 SELECT result.id, result.exam_id, result.arm, result.example_id, item.position, item.question, item.reference,
-       result.answer, result.score, item.quotes
+       result.answer, result.score, item.quotes, result.create_time
 FROM exam_results AS result JOIN exam_items AS item USING (exam_id, example_id)
 WHERE exam_id = $1
   AND ($2::smallint IS NULL OR result.arm = $2)

@@ -66,7 +66,7 @@ def test_an_arm_is_found_by_its_name() -> None:
         arm_index(exam, "tunde")
 
 
-def test_the_last_arm_is_compared_with_the_first_question_by_question() -> None:
+def test_every_later_arm_is_compared_with_every_earlier_one_question_by_question() -> None:
     scores = [
         Score(0, 0, 0.0), Score(1, 0, 0.3), Score(2, 0, 1.0),
         Score(0, 1, 0.5), Score(2, 1, 1.0),
@@ -75,11 +75,14 @@ def test_the_last_arm_is_compared_with_the_first_question_by_question() -> None:
     summary = summarise(3, scores)
     assert [arm.count for arm in summary.arms] == [2, 1, 3]
     assert [arm.mean for arm in summary.arms] == pytest.approx([0.25, 0.3, 2 / 3])
-    assert summary.difference is not None
-    assert (summary.difference.count, summary.difference.mean) == (2, 0.75)
+    found = [(one.minuend, one.subtrahend, one.estimate.count) for one in summary.differences]
+    assert found == [(1, 0, 1), (2, 0, 2), (2, 1, 1)]
+    assert [one.estimate.mean for one in summary.differences] == pytest.approx([0.3, 0.75, 0.7])
 
 
 def test_there_is_no_difference_with_one_arm_or_before_both_answered() -> None:
-    assert summarise(1, [Score(0, 0, 1.0)]).difference is None
-    assert summarise(2, [Score(0, 0, 1.0)]).difference is None
-    assert summarise(2, []).difference is None
+    assert not summarise(1, [Score(0, 0, 1.0)]).differences
+    assert not summarise(2, [Score(0, 0, 1.0)]).differences
+    assert not summarise(2, []).differences
+    found = summarise(3, [Score(0, 0, 1.0), Score(2, 0, 0.5)]).differences
+    assert [(one.minuend, one.subtrahend) for one in found] == [(2, 0)]

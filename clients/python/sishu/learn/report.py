@@ -100,20 +100,21 @@ def report_values(learned: Learned, gathered: Gathered, files: Sequence[Path], o
 def exam_values(learned: Learned) -> dict[str, Any]:
     """Items, scores by arm, and the difference."""
     exam = learned.exam
+    [difference] = exam.differences
     return {
         "items": exam.item_count,
         **{score.arm: score_values(score) for score in exam.scores},
         "difference": {
-            "mean": round(exam.difference.mean, 4),
-            "low": round(exam.difference.low, 4),
-            "high": round(exam.difference.high, 4),
+            "mean": round(difference.mean, 4),
+            "low": round(difference.low, 4),
+            "high": round(difference.high, 4),
         },
     }
 
 
 def score_values(score: ArmScore) -> dict[str, float]:
     """A score with its interval."""
-    return {"score": round(score.score, 4), "low": round(score.low, 4), "high": round(score.high, 4)}
+    return {"score": round(score.mean, 4), "low": round(score.low, 4), "high": round(score.high, 4)}
 
 
 def lineage(learned: Learned) -> dict[str, Any]:

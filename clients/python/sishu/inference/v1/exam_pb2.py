@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/inference/v1/exam.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xda\x02\n\x04\x45xam\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x12\x64\x61taset_version_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04\x61rms\x18\x04 \x03(\x0b\x32\x1b.sishu.inference.v1.ExamArmB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12,\n\x06scores\x18\x06 \x03(\x0b\x32\x1c.sishu.inference.v1.ArmScore\x12\x12\n\nitem_count\x18\x07 \x01(\x05\x12\x35\n\ndifference\x18\x08 \x01(\x0b\x32!.sishu.inference.v1.ArmDifference\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x07\x45xamArm\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[a-z][a-z0-9_+-]{0,39}$\x12\x1f\n\rdeployment_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"P\n\x08\x41rmScore\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\"Z\n\rArmDifference\x12\x10\n\x08\x66rom_arm\x18\x01 \x01(\t\x12\x0e\n\x06to_arm\x18\x02 \x01(\t\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\"\xb6\x01\n\nExamResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xam_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\x12\n\nexample_id\x18\x04 \x01(\t\x12\x10\n\x08question\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x07 \x01(\t\x12\r\n\x05score\x18\x08 \x01(\x01\x12&\n\x06quotes\x18\t \x03(\x0b\x32\x16.sishu.common.v1.QuoteBG\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/inference/v1/exam.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xdb\x02\n\x04\x45xam\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x12\x64\x61taset_version_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x35\n\x04\x61rms\x18\x04 \x03(\x0b\x32\x1b.sishu.inference.v1.ExamArmB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12,\n\x06scores\x18\x06 \x03(\x0b\x32\x1c.sishu.inference.v1.ArmScore\x12\x12\n\nitem_count\x18\x07 \x01(\x05\x12\x36\n\x0b\x64ifferences\x18\x08 \x03(\x0b\x32!.sishu.inference.v1.ArmDifference\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x07\x45xamArm\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x32\x17^[a-z][a-z0-9_+]{0,39}$\x12\x1f\n\rdeployment_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x10\n\x08model_id\x18\x03 \x01(\t\"O\n\x08\x41rmScore\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x05\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\"e\n\rArmDifference\x12\x13\n\x0bminuend_arm\x18\x01 \x01(\t\x12\x16\n\x0esubtrahend_arm\x18\x02 \x01(\t\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01\"\xa9\x02\n\nExamResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x65xam_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\x12\n\nexample_id\x18\x04 \x01(\t\x12\x10\n\x08question\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x07 \x01(\t\x12\r\n\x05score\x18\x08 \x01(\x01\x12.\n\x06metric\x18\t \x01(\x0e\x32\x1e.sishu.inference.v1.ExamMetric\x12&\n\x06quotes\x18\n \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x10\n\x08model_id\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*C\n\nExamMetric\x12\x1b\n\x17\x45XAM_METRIC_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XAM_METRIC_TOKEN_F1\x10\x01\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,17 +43,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAM'].fields_by_name['arms']._loaded_options = None
   _globals['_EXAM'].fields_by_name['arms']._serialized_options = b'\272H\007\222\001\004\010\001\020\024'
   _globals['_EXAMARM'].fields_by_name['name']._loaded_options = None
-  _globals['_EXAMARM'].fields_by_name['name']._serialized_options = b'\272H\034r\0322\030^[a-z][a-z0-9_+-]{0,39}$'
+  _globals['_EXAMARM'].fields_by_name['name']._serialized_options = b'\272H\033r\0312\027^[a-z][a-z0-9_+]{0,39}$'
   _globals['_EXAMARM'].fields_by_name['deployment_id']._loaded_options = None
   _globals['_EXAMARM'].fields_by_name['deployment_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_EXAMMETRIC']._serialized_start=1117
+  _globals['_EXAMMETRIC']._serialized_end=1184
   _globals['_EXAM']._serialized_start=176
-  _globals['_EXAM']._serialized_end=522
-  _globals['_EXAMARM']._serialized_start=524
-  _globals['_EXAMARM']._serialized_end=613
-  _globals['_ARMSCORE']._serialized_start=615
-  _globals['_ARMSCORE']._serialized_end=695
-  _globals['_ARMDIFFERENCE']._serialized_start=697
-  _globals['_ARMDIFFERENCE']._serialized_end=787
-  _globals['_EXAMRESULT']._serialized_start=790
-  _globals['_EXAMRESULT']._serialized_end=972
+  _globals['_EXAM']._serialized_end=523
+  _globals['_EXAMARM']._serialized_start=525
+  _globals['_EXAMARM']._serialized_end=631
+  _globals['_ARMSCORE']._serialized_start=633
+  _globals['_ARMSCORE']._serialized_end=712
+  _globals['_ARMDIFFERENCE']._serialized_start=714
+  _globals['_ARMDIFFERENCE']._serialized_end=815
+  _globals['_EXAMRESULT']._serialized_start=818
+  _globals['_EXAMRESULT']._serialized_end=1115
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
 import builtins as _builtins
@@ -20,6 +21,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ExamMetric:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExamMetricEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExamMetric.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXAM_METRIC_UNSPECIFIED: _ExamMetric.ValueType  # 0
+    """Never returned."""
+    EXAM_METRIC_TOKEN_F1: _ExamMetric.ValueType  # 1
+    """Token F1 between answer and reference (as in SQuAD, Rajpurkar et al. 2016; CJK characters count as tokens)."""
+
+class ExamMetric(_ExamMetric, metaclass=_ExamMetricEnumTypeWrapper):
+    """ExamMetric is a way to score an answer."""
+
+EXAM_METRIC_UNSPECIFIED: ExamMetric.ValueType  # 0
+"""Never returned."""
+EXAM_METRIC_TOKEN_F1: ExamMetric.ValueType  # 1
+"""Token F1 between answer and reference (as in SQuAD, Rajpurkar et al. 2016; CJK characters count as tokens)."""
+Global___ExamMetric: _TypeAlias = ExamMetric  # noqa: Y015
 
 @_typing.final
 class Exam(_message.Message):
@@ -34,7 +55,7 @@ class Exam(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     SCORES_FIELD_NUMBER: _builtins.int
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
-    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the exam. OUTPUT_ONLY."""
@@ -57,8 +78,8 @@ class Exam(_message.Message):
         """Scores by arm, in the order of `arms`; they grow while the exam runs. OUTPUT_ONLY."""
 
     @_builtins.property
-    def difference(self) -> Global___ArmDifference:
-        """How the last arm differs from the first, item by item; unset with one arm, or before both have answers. OUTPUT_ONLY."""
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmDifference]:
+        """How the arms differ: one for every pair of arms, in the order of `arms`: each later arm minus each earlier one. A pair is left out until both have answered a same item. OUTPUT_ONLY."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -74,12 +95,12 @@ class Exam(_message.Message):
         job: _job_pb2.Job | None = ...,
         scores: _abc.Iterable[Global___ArmScore] | None = ...,
         item_count: _builtins.int = ...,
-        difference: Global___ArmDifference | None = ...,
+        differences: _abc.Iterable[Global___ArmDifference] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "difference", b"difference", "job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "create_time", b"create_time", "dataset_version_id", b"dataset_version_id", "difference", b"difference", "id", b"id", "item_count", b"item_count", "job", b"job", "project_id", b"project_id", "scores", b"scores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "create_time", b"create_time", "dataset_version_id", b"dataset_version_id", "differences", b"differences", "id", b"id", "item_count", b"item_count", "job", b"job", "project_id", b"project_id", "scores", b"scores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -93,19 +114,23 @@ class ExamArm(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_ID_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in scores and reports, such as `base` or `tuned`. REQUIRED."""
     deployment_id: _builtins.str
     """UUID of the deployment that answers. REQUIRED."""
+    model_id: _builtins.str
+    """UUID of the model that the deployment served when the exam was created. OUTPUT_ONLY."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         deployment_id: _builtins.str = ...,
+        model_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment_id", b"deployment_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment_id", b"deployment_id", "model_id", b"model_id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,14 +144,14 @@ class ArmScore(_message.Message):
 
     ARM_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
-    SCORE_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
     arm: _builtins.str
     """Name of the arm."""
     items: _builtins.int
     """Items scored so far."""
-    score: _builtins.float
+    mean: _builtins.float
     """Mean score, 0 to 1."""
     low: _builtins.float
     """Lower end of the 95 % bootstrap interval of the mean."""
@@ -137,13 +162,13 @@ class ArmScore(_message.Message):
         *,
         arm: _builtins.str = ...,
         items: _builtins.int = ...,
-        score: _builtins.float = ...,
+        mean: _builtins.float = ...,
         low: _builtins.float = ...,
         high: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "high", b"high", "items", b"items", "low", b"low", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "high", b"high", "items", b"items", "low", b"low", "mean", b"mean"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,17 +180,17 @@ class ArmDifference(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    FROM_ARM_FIELD_NUMBER: _builtins.int
-    TO_ARM_FIELD_NUMBER: _builtins.int
+    MINUEND_ARM_FIELD_NUMBER: _builtins.int
+    SUBTRAHEND_ARM_FIELD_NUMBER: _builtins.int
     MEAN_FIELD_NUMBER: _builtins.int
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
-    from_arm: _builtins.str
-    """Arm that is subtracted."""
-    to_arm: _builtins.str
-    """Arm that it is subtracted from."""
+    minuend_arm: _builtins.str
+    """Name of the arm that is subtracted from."""
+    subtrahend_arm: _builtins.str
+    """Name of the arm that is subtracted."""
     mean: _builtins.float
-    """Mean of (score of `to_arm` - score of `from_arm`) over the items that both answered, -1 to 1."""
+    """Mean of (score of `minuend_arm` - score of `subtrahend_arm`) over the items that both answered, -1 to 1."""
     low: _builtins.float
     """Lower end of the 95 % paired bootstrap interval."""
     high: _builtins.float
@@ -173,15 +198,15 @@ class ArmDifference(_message.Message):
     def __init__(
         self,
         *,
-        from_arm: _builtins.str = ...,
-        to_arm: _builtins.str = ...,
+        minuend_arm: _builtins.str = ...,
+        subtrahend_arm: _builtins.str = ...,
         mean: _builtins.float = ...,
         low: _builtins.float = ...,
         high: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_arm", b"from_arm", "high", b"high", "low", b"low", "mean", b"mean", "to_arm", b"to_arm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "mean", b"mean", "minuend_arm", b"minuend_arm", "subtrahend_arm", b"subtrahend_arm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,7 +226,10 @@ class ExamResult(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
     QUOTES_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the result. OUTPUT_ONLY."""
     exam_id: _builtins.str
@@ -217,10 +245,18 @@ class ExamResult(_message.Message):
     answer: _builtins.str
     """What the arm answered. OUTPUT_ONLY."""
     score: _builtins.float
-    """Token F1 between answer and reference, 0 to 1 (as in SQuAD, Rajpurkar et al. 2016; CJK characters count as tokens). OUTPUT_ONLY."""
+    """How good the answer is by `metric`, 0 to 1. OUTPUT_ONLY."""
+    metric: Global___ExamMetric.ValueType
+    """How the score was found. OUTPUT_ONLY."""
+    model_id: _builtins.str
+    """UUID of the model that answered. OUTPUT_ONLY."""
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:
         """Where the source says so. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the answer was stored. OUTPUT_ONLY."""
 
     def __init__(
         self,
@@ -233,11 +269,14 @@ class ExamResult(_message.Message):
         reference: _builtins.str = ...,
         answer: _builtins.str = ...,
         score: _builtins.float = ...,
+        metric: Global___ExamMetric.ValueType = ...,
         quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
+        model_id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "arm", b"arm", "exam_id", b"exam_id", "example_id", b"example_id", "id", b"id", "question", b"question", "quotes", b"quotes", "reference", b"reference", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "arm", b"arm", "create_time", b"create_time", "exam_id", b"exam_id", "example_id", b"example_id", "id", b"id", "metric", b"metric", "model_id", b"model_id", "question", b"question", "quotes", b"quotes", "reference", b"reference", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
