@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.inference.deployments import not_found
+from services.inference.deployments import Deployment, not_found
 from services.inference.exams import Exam, ExamArm, ExamItem, check_arms
 from services.inference.held_out import read_exam_items
-from services.inference.store import Store
-from services.runtime.db import claim_request, transaction
+from services.inference.store import DeploymentStore, Store
+from services.runtime.db import claim_request, first_answer, transaction
 from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem
 from sishu.client import Client
 from sishu.inference.v1 import exam_pb2
 from sishu.trainer.v1 import model_service_pb2
+
+
+async def create_deployment(
+    project_id: str, model_id: str, request_id: str, store: DeploymentStore, client: Client
+) -> Deployment:
+    """The project's deployment of a model, or what the request id made before.
+
+    Raises:
+        NotFound: there is no such model.
+        InvalidArgument: it belongs to another project.
+    """
+    made = await first_answer(store.pool, "CreateDeployment", request_id)
+    if made:
+        return await store.get(made)
+    name = await check_model(client, project_id, model_id)
+    return await store.create(project_id, model_id, name, request_id)
 
 
 async def check_model(client: Client, project_id: str, model_id: str) -> str:
@@ -48,7 +64,7 @@ async def create_exam(
         NotFound: a deployment or the dataset version is not there.
         FailedPrecondition: the dataset version is no use for an exam.
     """
-    made = await store.exams.made_by(request_id)
+    made = await first_answer(store.pool, "CreateExam", request_id)
     if made:
         return made
     arms = await read_arms(wanted, store)
@@ -58,6 +74,7 @@ async def create_exam(
         exam_id = await claim_request(connection, "CreateExam", request_id, new)
         if exam_id != new:
             return exam_id
+        await store.deployments.share(connection, [arm.deployment_id for arm in arms])
         job = await jobs.create(
             connection,
             "examine",

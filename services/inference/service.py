@@ -14,7 +14,7 @@ from services.inference.convert import (
     result_to_pb,
     sampling_from_pb,
 )
-from services.inference.creation import check_model, create_exam
+from services.inference.creation import create_deployment, create_exam
 from services.inference.deployments import Deployment
 from services.inference.exams import Exam, arm_index
 from services.inference.standings import Standings
@@ -48,8 +48,9 @@ class DeploymentServicer(DeploymentServiceServicer):
         self, request: deployment_pb.CreateDeploymentRequest, context: Context
     ) -> deployment_pb.CreateDeploymentResponse:
         wanted = request.deployment
-        name = await check_model(self._client, wanted.project_id, wanted.model_id)
-        deployment = await self._store.create(wanted.project_id, wanted.model_id, name, request.request_id)
+        deployment = await create_deployment(
+            wanted.project_id, wanted.model_id, request.request_id, self._store, self._client
+        )
         self._wake.set()
         return deployment_pb.CreateDeploymentResponse(deployment=deployment_to_pb(deployment))
 

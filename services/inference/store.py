@@ -11,7 +11,7 @@ import asyncpg
 
 from services.inference.deployments import BUILTIN, Deployment, not_found
 from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
-from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Job, Jobs, job_of
@@ -28,11 +28,7 @@ class DeploymentStore:
         self.pool = pool
 
     async def create(self, project_id: str, model_id: str, model_name: str, request_id: str) -> Deployment:
-        """The project's deployment of a model, made unless it is there; a failed one is to be tried again.
-
-        Raises:
-            NotFound: the deployment that the request id made was deleted.
-        """
+        """The project's deployment of a model, made unless it is there; a failed one is to be tried again."""
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.lock_model, project_id, model_id)
             found = await connection.fetchval(SQL.find_deployment, project_id, model_id) or new_id()
@@ -70,9 +66,33 @@ class DeploymentStore:
 
         Raises:
             NotFound: there is no such deployment.
+            FailedPrecondition: an exam that runs asks it.
         """
-        if await self.pool.fetchval(SQL.delete_deployment, deployment_id) is None:
-            raise not_found(deployment_id)
+        async with transaction(self.pool) as connection:
+            project_id = await connection.fetchval(SQL.lock_deployment, deployment_id)
+            if project_id is None:
+                raise not_found(deployment_id)
+            exam_id = await connection.fetchval(SQL.exam_that_asks, deployment_id, project_id)
+            if exam_id:
+                raise FailedPrecondition(
+                    "DEPLOYMENT_IN_USE",
+                    f"exam {exam_id} is asking deployment {deployment_id}; wait for it, or cancel its job",
+                    deployment_id=deployment_id,
+                    exam_id=exam_id,
+                )
+            await connection.execute(SQL.delete_deployment, deployment_id)
+            await forget_requests(connection, deployment_id)
+
+    async def share(self, connection: Connection, deployment_ids: Sequence[str]) -> None:
+        """Let nobody delete some deployments until the transaction ends.
+
+        Raises:
+            NotFound: one of them is gone.
+        """
+        rows = await connection.fetch(SQL.share_deployments, list(deployment_ids))
+        gone = set(deployment_ids) - {row["id"] for row in rows}
+        if gone:
+            raise not_found(min(gone))
 
     async def lead(self, connection: Connection) -> bool:
         """Whether this connection's process is the one that looks after the engines, until it closes."""
@@ -110,13 +130,6 @@ class ExamStore:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-
-    async def made_by(self, request_id: str) -> str | None:
-        """Id of the exam that a request id made before."""
-        if not request_id:
-            return None
-        found: str | None = await self.pool.fetchval(SQL.find_request, "CreateExam", request_id)
-        return found
 
     async def insert(self, connection: Connection, exam: Exam, items: Sequence[ExamItem]) -> None:
         """Add an exam with its questions."""
@@ -209,6 +222,7 @@ class ExamStore:
                 raise FailedPrecondition(
                     "EXAM_RUNNING", f"exam {exam_id} is running; cancel its job first", exam_id=exam_id
                 )
+            await forget_requests(connection, exam_id)
             return int(await connection.fetchval(SQL.delete_exam, exam_id))
 
 
@@ -227,11 +241,11 @@ class Store:
             # Goes first: it waits for the items that are being finished, and none can be finished after it.
             await self.jobs.delete_project(connection, project_id)
             counts = await connection.fetchrow(SQL.count_project_rows, project_id)
-            exams = await connection.execute(SQL.delete_project_exams, project_id)
-            deployments = await connection.execute(SQL.delete_project_deployments, project_id)
+            exams = await connection.fetch(SQL.delete_project_exams, project_id)
+            deployments = await connection.fetch(SQL.delete_project_deployments, project_id)
+            await forget_requests(connection, *(row["id"] for row in [*exams, *deployments]))
         assert counts is not None  # noqa: S101  # counts always come back
-        statuses = {"exams": exams, "deployments": deployments}
-        return {**dict(counts), **{table: int(status.split()[-1]) for table, status in statuses.items()}}
+        return {**counts, "exams": len(exams), "deployments": len(deployments)}
 
 
 def deployment(row: asyncpg.Record) -> Deployment:

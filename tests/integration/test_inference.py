@@ -263,6 +263,10 @@ class School:
         request = exams.CreateExamRequest(exam=exam, request_id=request_id)
         return (await self.client.exams.CreateExam(request)).exam
 
+    async def cancel(self, exam: exam_pb2.Exam) -> None:
+        request = job_service_pb2.CancelJobRequest(id=exam.job.id)
+        await self.client.jobs("inference").CancelJob(request)
+
     async def exam(self, exam_id: str) -> exam_pb2.Exam:
         return (await self.client.exams.GetExam(exams.GetExamRequest(id=exam_id))).exam
 
@@ -437,6 +441,22 @@ async def test_a_model_has_one_deployment(school: School) -> None:
     assert found.id == school.base
 
 
+async def test_a_request_id_gives_what_it_made_whatever_became_of_its_model(school: School) -> None:
+    model_id, request_id = school.models.add_base("gone", Path("/nowhere")), new_id()
+    made = await school.settled((await school.deploy(model_id, request_id)).id)
+    assert made.state == FAILED
+    model = school.models.models.pop(model_id)
+    assert await school.deploy(model_id, request_id) == made
+    await school.unload(made.id)
+    with pytest.raises(ApiError) as caught:
+        await school.deploy(model_id, request_id)
+    assert caught.value.reason == "MODEL_NOT_FOUND"
+    school.models.models[model_id] = model
+    anew = await school.deploy(model_id, request_id)
+    assert anew.id != made.id
+    await school.unload(anew.id)
+
+
 async def test_models_that_are_not_there_or_not_ours_are_refused(school: School) -> None:
     with pytest.raises(ApiError) as caught:
         await school.deploy(new_id())
@@ -448,6 +468,12 @@ async def test_models_that_are_not_there_or_not_ours_are_refused(school: School)
             deployments.CreateDeploymentRequest(deployment=wanted)
         )
     assert (caught.value.code, caught.value.field) == ("INVALID_ARGUMENT", "deployment.model_id")
+    sourceless = deployment_pb2.Deployment(project_id=school.project_id)
+    with pytest.raises(ApiError) as caught:
+        await school.client.deployments.CreateDeployment(
+            deployments.CreateDeploymentRequest(deployment=sourceless)
+        )
+    assert (caught.value.reason, caught.value.field) == ("FIELD_INVALID", "deployment.source")
     with pytest.raises(ApiError) as caught:
         await school.get(new_id())
     assert caught.value.reason == "DEPLOYMENT_NOT_FOUND"
@@ -526,6 +552,9 @@ async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_ar
     with pytest.raises(ApiError) as caught:
         await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=exam.id))
     assert caught.value.reason == "EXAM_RUNNING"
+    with pytest.raises(ApiError) as caught:
+        await school.unload(school.tuned)
+    assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "DEPLOYMENT_IN_USE")
 
     for items in (4, QUESTIONS):
         async with school.worker() as worker:
@@ -550,6 +579,10 @@ async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_ar
     with pytest.raises(ApiError) as caught:
         await school.exam(exam.id)
     assert caught.value.reason == "EXAM_NOT_FOUND"
+    anew = await school.create_exam(version_id, *arms, request_id=request_id)
+    assert anew.id != exam.id
+    await school.cancel(anew)
+    await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=anew.id))
 
 
 def check_results(
@@ -689,7 +722,8 @@ async def test_engines_die_with_the_room_and_are_loaded_again_by_the_next(school
 async def delete_everything(school: School) -> None:
     """Deleting the project's data ends engines, jobs and exams, and says what it deleted."""
     version_id = school.datasets.add_version([("Where?", "There."), ("When?", "Then.")])
-    exam = await school.create_exam(version_id, ("base", school.base))
+    arm, request_id = ("base", school.base), new_id()
+    exam = await school.create_exam(version_id, arm, request_id=request_id)
     await school.models.storage.put_bytes(f"exams/{school.project_id}/report.html", b"<p>")
     pid = school.engine_pid(school.base)
     request = DeleteProjectDataRequest(project_id=school.project_id)
@@ -707,6 +741,9 @@ async def delete_everything(school: School) -> None:
     assert caught.value.reason == "JOB_NOT_FOUND"
     again = await school.client.project_data("inference").DeleteProjectData(request)
     assert sum(again.deleted_rows.values()) == 0
+    with pytest.raises(ApiError) as caught:
+        await school.create_exam(version_id, arm, request_id=request_id)
+    assert caught.value.reason == "DEPLOYMENT_NOT_FOUND"
 
 
 async def ended(pid: int) -> bool:

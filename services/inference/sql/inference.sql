@@ -28,8 +28,22 @@ WHERE ($1::uuid IS NULL OR project_id = $1)
 ORDER BY id DESC
 LIMIT $4
 
+-- name: lock_deployment
+SELECT project_id FROM deployments WHERE id = $1 FOR UPDATE
+
+-- name: share_deployments
+SELECT id FROM deployments WHERE id = ANY ($1::uuid[]) ORDER BY id FOR KEY SHARE
+
+-- name: exam_that_asks
+SELECT exam.id
+FROM exams AS exam JOIN jobs AS job ON job.id = exam.job_id
+WHERE exam.project_id = $2
+  AND exam.arms @> jsonb_build_array(jsonb_build_object('deployment_id', $1::uuid::text))
+  AND job.state IN ('pending', 'running')
+LIMIT 1
+
 -- name: delete_deployment
-DELETE FROM deployments WHERE id = $1 RETURNING id
+DELETE FROM deployments WHERE id = $1
 
 -- name: lead
 -- One process looks after the engines; the lock ends with its session.
@@ -50,9 +64,6 @@ WHERE id = $1
 
 -- name: set_failed
 UPDATE deployments SET state = 'failed', base_url = '', failure = $2, update_time = now() WHERE id = $1
-
--- name: find_request
-SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2
 
 -- name: insert_exam
 INSERT INTO exams (id, project_id, dataset_version_id, job_id, arms, item_count)
@@ -117,7 +128,7 @@ SELECT (SELECT count(*) FROM exam_items JOIN exams ON exams.id = exam_id WHERE p
        (SELECT count(*) FROM exam_results JOIN exams ON exams.id = exam_id WHERE project_id = $1) AS exam_results
 
 -- name: delete_project_exams
-DELETE FROM exams WHERE project_id = $1
+DELETE FROM exams WHERE project_id = $1 RETURNING id
 
 -- name: delete_project_deployments
-DELETE FROM deployments WHERE project_id = $1
+DELETE FROM deployments WHERE project_id = $1 RETURNING id

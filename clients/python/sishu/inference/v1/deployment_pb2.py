@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/inference/v1/deployment.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\"\xe2\x02\n\nDeployment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\x08model_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.sishu.inference.v1.DeploymentState\x12)\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x07 \x01(\t\x12\x19\n\x11served_model_name\x18\x08 \x01(\t\x12\x10\n\x08restarts\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8a\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_LOADING\x10\x01\x12\x1a\n\x16\x44\x45PLOYMENT_STATE_READY\x10\x02\x12\x1b\n\x17\x44\x45PLOYMENT_STATE_FAILED\x10\x03\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/inference/v1/deployment.proto\x12\x12sishu.inference.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\"\xf5\x02\n\nDeployment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x08model_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.sishu.inference.v1.DeploymentState\x12)\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x07 \x01(\t\x12\x19\n\x11served_model_name\x18\x08 \x01(\t\x12\x10\n\x08restarts\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01*\x8a\x01\n\x0f\x44\x65ploymentState\x12 \n\x1c\x44\x45PLOYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45PLOYMENT_STATE_LOADING\x10\x01\x12\x1a\n\x16\x44\x45PLOYMENT_STATE_READY\x10\x02\x12\x1b\n\x17\x44\x45PLOYMENT_STATE_FAILED\x10\x03\x42G\n\x16\x64\x65v.sishu.inference.v1P\x01Z+sishu.dev/go/sishu/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.inference.v1.deployme
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\026dev.sishu.inference.v1P\001Z+sishu.dev/go/sishu/inference/v1;inferencev1'
+  _globals['_DEPLOYMENT'].oneofs_by_name['source']._loaded_options = None
+  _globals['_DEPLOYMENT'].oneofs_by_name['source']._serialized_options = b'\272H\002\010\001'
   _globals['_DEPLOYMENT'].fields_by_name['project_id']._loaded_options = None
   _globals['_DEPLOYMENT'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DEPLOYMENT'].fields_by_name['model_id']._loaded_options = None
   _globals['_DEPLOYMENT'].fields_by_name['model_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DEPLOYMENTSTATE']._serialized_start=510
-  _globals['_DEPLOYMENTSTATE']._serialized_end=648
+  _globals['_DEPLOYMENTSTATE']._serialized_start=529
+  _globals['_DEPLOYMENTSTATE']._serialized_end=667
   _globals['_DEPLOYMENT']._serialized_start=153
-  _globals['_DEPLOYMENT']._serialized_end=507
+  _globals['_DEPLOYMENT']._serialized_end=526
 # @@protoc_insertion_point(module_scope)

@@ -12,10 +12,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -69,13 +69,13 @@ class Deployment(_message.Message):
     project_id: _builtins.str
     """UUID of the project. REQUIRED."""
     model_id: _builtins.str
-    """UUID of the model to load: base, adapter or merged. REQUIRED."""
+    """UUID of the model to load: base, adapter or merged."""
     state: Global___DeploymentState.ValueType
     """Where the deployment stands. OUTPUT_ONLY."""
     engine: _builtins.str
     """Program that serves it: `builtin`. OUTPUT_ONLY."""
     base_url: _builtins.str
-    """Base address of its OpenAI-compatible server, while READY. OUTPUT_ONLY."""
+    """Address under which OpenAI-compatible clients reach it, while READY; at present on the loopback of the machine that loaded it. OUTPUT_ONLY."""
     served_model_name: _builtins.str
     """Name under which its server knows the model. OUTPUT_ONLY."""
     restarts: _builtins.int
@@ -107,10 +107,12 @@ class Deployment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "model_id", b"model_id", "source", b"source", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "engine", b"engine", "failure", b"failure", "id", b"id", "model_id", b"model_id", "project_id", b"project_id", "restarts", b"restarts", "served_model_name", b"served_model_name", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "create_time", b"create_time", "engine", b"engine", "failure", b"failure", "id", b"id", "model_id", b"model_id", "project_id", b"project_id", "restarts", b"restarts", "served_model_name", b"served_model_name", "source", b"source", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["model_id"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___Deployment: _TypeAlias = Deployment  # noqa: Y015

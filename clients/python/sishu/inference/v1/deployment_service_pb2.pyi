@@ -31,7 +31,7 @@ class CreateDeploymentRequest(_message.Message):
     """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def deployment(self) -> _deployment_pb2.Deployment:
-        """REQUIRED. The deployment with `project_id` and `model_id`; output-only fields are ignored."""
+        """REQUIRED. The deployment with `project_id` and a source; output-only fields are ignored."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class ListDeploymentsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     MODEL_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
-    """OPTIONAL. Only deployments of this project."""
+    """OPTIONAL. Only deployments of this project. Not required, as it is in other lists: the deployments of all projects share one machine, and its memory."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of deployments to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str

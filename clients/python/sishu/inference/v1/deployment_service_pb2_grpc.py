@@ -67,7 +67,8 @@ class DeploymentServiceServicer:
     """
 
     def CreateDeployment(self, request, context):
-        """CreateDeployment loads a model. A project has one deployment a model: a second call returns the first.
+        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+        NOT_FOUND `MODEL_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,7 @@ class DeploymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDeployment(self, request, context):
-        """DeleteDeployment unloads a model.
+        """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

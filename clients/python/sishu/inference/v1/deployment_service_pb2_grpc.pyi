@@ -34,7 +34,9 @@ class DeploymentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeploymentServiceAsyncStub: ...
     CreateDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.CreateDeploymentRequest, _deployment_service_pb2.CreateDeploymentResponse]
-    """CreateDeployment loads a model. A project has one deployment a model: a second call returns the first."""
+    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+    NOT_FOUND `MODEL_NOT_FOUND`.
+    """
     GetDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]
     """GetDeployment returns one deployment. NOT_FOUND `DEPLOYMENT_NOT_FOUND`."""
     ListDeployments: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]
@@ -42,7 +44,7 @@ class DeploymentServiceStub:
     WatchDeployment: _grpc.UnaryStreamMultiCallable[_deployment_service_pb2.WatchDeploymentRequest, _deployment_service_pb2.WatchDeploymentResponse]
     """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED."""
     DeleteDeployment: _grpc.UnaryUnaryMultiCallable[_deployment_service_pb2.DeleteDeploymentRequest, _deployment_service_pb2.DeleteDeploymentResponse]
-    """DeleteDeployment unloads a model."""
+    """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`."""
 
 @_typing.type_check_only
 class DeploymentServiceAsyncStub(DeploymentServiceStub):
@@ -50,7 +52,9 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.CreateDeploymentRequest, _deployment_service_pb2.CreateDeploymentResponse]  # type: ignore[assignment]
-    """CreateDeployment loads a model. A project has one deployment a model: a second call returns the first."""
+    """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+    NOT_FOUND `MODEL_NOT_FOUND`.
+    """
     GetDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.GetDeploymentRequest, _deployment_service_pb2.GetDeploymentResponse]  # type: ignore[assignment]
     """GetDeployment returns one deployment. NOT_FOUND `DEPLOYMENT_NOT_FOUND`."""
     ListDeployments: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.ListDeploymentsRequest, _deployment_service_pb2.ListDeploymentsResponse]  # type: ignore[assignment]
@@ -58,7 +62,7 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     WatchDeployment: _aio.UnaryStreamMultiCallable[_deployment_service_pb2.WatchDeploymentRequest, _deployment_service_pb2.WatchDeploymentResponse]  # type: ignore[assignment]
     """WatchDeployment sends the deployment at once, then after each change, and ends when it is READY or FAILED."""
     DeleteDeployment: _aio.UnaryUnaryMultiCallable[_deployment_service_pb2.DeleteDeploymentRequest, _deployment_service_pb2.DeleteDeploymentResponse]  # type: ignore[assignment]
-    """DeleteDeployment unloads a model."""
+    """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`."""
 
 class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
     """DeploymentService loads and unloads models."""
@@ -69,7 +73,9 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.CreateDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.CreateDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.CreateDeploymentResponse]]:
-        """CreateDeployment loads a model. A project has one deployment a model: a second call returns the first."""
+        """CreateDeployment loads a model. Returns the project's deployment with the same source and options when there is one; a FAILED one is loaded again.
+        NOT_FOUND `MODEL_NOT_FOUND`.
+        """
 
     @_abc_1.abstractmethod
     def GetDeployment(
@@ -101,6 +107,6 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deployment_service_pb2.DeleteDeploymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deployment_service_pb2.DeleteDeploymentResponse, _abc.Awaitable[_deployment_service_pb2.DeleteDeploymentResponse]]:
-        """DeleteDeployment unloads a model."""
+        """DeleteDeployment unloads a model. It may refuse while something refers to it, such as an exam that runs: FAILED_PRECONDITION `DEPLOYMENT_IN_USE`."""
 
 def add_DeploymentServiceServicer_to_server(servicer: DeploymentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
