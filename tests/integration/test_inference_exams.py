@@ -1,0 +1,129 @@
+"""Exams, with the real engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+import pytest_asyncio
+
+from services.inference.scoring import token_f1
+from services.runtime.ids import new_id
+from sishu.common.v1 import job_pb2
+from sishu.dataset.v1 import example_pb2
+from sishu.errors import ApiError
+from sishu.inference.v1 import exam_pb2
+from sishu.inference.v1 import exam_service_pb2 as exams
+from tests.integration.inference_school import School, started_school
+from tests.unit.inference.engine import conftest as engine_fixtures
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+
+tokenizer, folder = engine_fixtures.tokenizer, engine_fixtures.folder
+school = pytest_asyncio.fixture(scope="module")(started_school)
+
+QUESTIONS = 30
+
+
+async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_are_killed(
+    school: School,
+) -> None:
+    questions = [f"Where is town {number}?" for number in range(QUESTIONS)]
+    # What the base model says anyway is the reference, so that it must do better.
+    answers = await asyncio.gather(*(school.answer(school.base, question) for question in questions))
+    version_id = school.datasets.add_version(list(zip(questions, answers, strict=True)))
+    arms = [("tuned", school.tuned), ("base", school.base)]
+    request_id = new_id()
+    exam = await school.create_exam(version_id, *arms, request_id=request_id)
+    assert (await school.create_exam(version_id, *arms, request_id=request_id)).id == exam.id
+    assert exam.item_count == QUESTIONS
+    assert (exam.job.kind, exam.job.counts.total) == ("examine", 2 * QUESTIONS)
+    assert [(score.arm, score.items) for score in exam.scores] == [("tuned", 0), ("base", 0)]
+    models = [(await school.get(deployment_id)).model_id for _, deployment_id in arms]
+    assert [arm.model_id for arm in exam.arms] == models
+    assert not exam.differences
+    with pytest.raises(ApiError) as caught:
+        await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=exam.id))
+    assert caught.value.reason == "EXAM_RUNNING"
+    with pytest.raises(ApiError) as caught:
+        await school.unload(school.tuned)
+    assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "DEPLOYMENT_IN_USE")
+
+    for items in (4, QUESTIONS):
+        async with school.worker() as worker:
+            await school.done(exam.id, items)
+            await worker.kill()
+    async with school.worker(concurrency=8):
+        await school.done(exam.id, 2 * QUESTIONS)
+
+    exam = await school.exam(exam.id)
+    assert exam.job.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert exam.job.counts.done == exam.job.counts.total == 2 * QUESTIONS
+    check_results(exam, await school.results(exam.id), school.datasets.versions[version_id])
+    assert len(await school.results(exam.id, arm="base")) == QUESTIONS
+    with pytest.raises(ApiError) as caught:
+        await school.results(exam.id, arm="third")
+    assert caught.value.reason == "ARM_UNKNOWN"
+
+    listed = await school.client.exams.ListExams(exams.ListExamsRequest(project_id=school.project_id))
+    assert list(listed.exams) == [exam]
+    deleted = await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=exam.id))
+    assert deleted.deleted_results == 2 * QUESTIONS
+    with pytest.raises(ApiError) as caught:
+        await school.exam(exam.id)
+    assert caught.value.reason == "EXAM_NOT_FOUND"
+    anew = await school.create_exam(version_id, *arms, request_id=request_id)
+    assert anew.id != exam.id
+    await school.cancel(anew)
+    await school.client.exams.DeleteExam(exams.DeleteExamRequest(id=anew.id))
+
+
+def check_results(
+    exam: exam_pb2.Exam, results: Sequence[exam_pb2.ExamResult], examples: Sequence[example_pb2.Example]
+) -> None:
+    """Every arm answered every question once; the scores are those of the answers."""
+    expected = [(example.id, arm) for example in examples for arm in ("tuned", "base")]
+    assert [(result.example_id, result.arm) for result in results] == expected
+    by_id = {example.id: example for example in examples}
+    models = {arm.name: arm.model_id for arm in exam.arms}
+    for result in results:
+        example = by_id[result.example_id]
+        asked, known = example.messages
+        assert (result.question, result.reference) == (asked.content, known.content)
+        assert list(result.quotes) == list(example.quotes)
+        assert result.score == token_f1(result.answer, result.reference)
+        assert result.metric == exam_pb2.EXAM_METRIC_TOKEN_F1
+        assert result.model_id == models[result.arm]
+        assert exam.create_time.ToDatetime() < result.create_time.ToDatetime()
+    tuned, base = exam.scores
+    for score in exam.scores:
+        own = [result.score for result in results if result.arm == score.arm]
+        assert score.items == len(own) == QUESTIONS
+        assert score.mean == pytest.approx(sum(own) / len(own))
+        assert score.low <= score.mean <= score.high
+    assert base.mean > tuned.mean
+    [difference] = exam.differences
+    assert (difference.minuend_arm, difference.subtrahend_arm) == ("base", "tuned")
+    assert difference.mean == pytest.approx(base.mean - tuned.mean)
+    assert difference.low <= difference.mean <= difference.high
+
+
+async def test_exams_that_cannot_be_held_are_refused(school: School) -> None:
+    arm = ("base", school.base)
+    ready = school.datasets.add_version([("Where?", "There.")])
+    making = school.datasets.add_version([("Where?", "There.")])
+    school.datasets.making.add(making)
+    cases = [
+        (school.datasets.add_version([]), [arm], "NO_EXAM_ITEMS"),
+        (making, [arm], "DATASET_VERSION_NOT_READY"),
+        (new_id(), [arm], "DATASET_VERSION_NOT_FOUND"),
+        (ready, [arm, arm], "ARM_NAME_TAKEN"),
+        (ready, [("gone", new_id())], "DEPLOYMENT_NOT_FOUND"),
+        (ready, [], "FIELD_INVALID"),
+        (ready, [("tuned-base", school.base)], "FIELD_INVALID"),
+    ]
+    for version_id, arms, reason in cases:
+        with pytest.raises(ApiError) as caught:
+            await school.create_exam(version_id, *arms)
+        assert caught.value.reason == reason
