@@ -6,14 +6,13 @@ from services.inference.convert import message_from_pb, quote_from_pb
 from services.inference.exams import MOST_ITEMS, ExamItem, exam_item
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from sishu.client import Client
-from sishu.dataset.v1 import dataset_service_pb2, dataset_version_pb2, example_service_pb2
+from sishu.dataset.v1 import dataset_service_pb2, dataset_version_pb2
 
-SPLIT = "exam"
 PAGE_SIZE = 200
 
 
 async def read_exam_items(client: Client, project_id: str, dataset_version_id: str) -> list[ExamItem]:
-    """The questions of a version's exam split, in its order.
+    """The questions of a version's exam split, in its order and as it holds them, system prompt included.
 
     Raises:
         NotFound: there is no such version.
@@ -22,15 +21,17 @@ async def read_exam_items(client: Client, project_id: str, dataset_version_id: s
     """
     await check_version(client, project_id, dataset_version_id)
     items: list[ExamItem] = []
-    request = example_service_pb2.ListExamplesRequest(
-        project_id=project_id, dataset_version_id=dataset_version_id, split=SPLIT, page_size=PAGE_SIZE
+    request = dataset_service_pb2.ListDatasetVersionExamplesRequest(
+        dataset_version_id=dataset_version_id,
+        split=dataset_version_pb2.DATASET_SPLIT_EXAM,
+        page_size=PAGE_SIZE,
     )
     while True:
-        page = await client.examples.ListExamples(request)
-        for example in page.examples:
-            messages = [message_from_pb(message) for message in example.messages]
-            quotes = [quote_from_pb(quote) for quote in example.quotes]
-            items.append(exam_item(example.id, len(items), messages, quotes))
+        page = await client.datasets.ListDatasetVersionExamples(request)
+        for held in page.dataset_version_examples:
+            messages = [message_from_pb(message) for message in held.messages]
+            quotes = [quote_from_pb(quote) for quote in held.quotes]
+            items.append(exam_item(held.example_id, len(items), messages, quotes))
         check_size(len(items), dataset_version_id, complete=not page.next_page_token)
         if not page.next_page_token:
             return items

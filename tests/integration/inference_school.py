@@ -36,8 +36,6 @@ from sishu.dataset.v1 import (
     dataset_service_pb2_grpc,
     dataset_version_pb2,
     example_pb2,
-    example_service_pb2,
-    example_service_pb2_grpc,
 )
 from sishu.inference.v1 import chat_service_pb2 as chat
 from sishu.inference.v1 import deployment_pb2, exam_pb2
@@ -111,21 +109,24 @@ class FakeModels(model_service_pb2_grpc.ModelServiceServicer):
 
 
 @dataclass
-class FakeDatasets(
-    dataset_service_pb2_grpc.DatasetServiceServicer, example_service_pb2_grpc.ExampleServiceServicer
-):
-    """A dataset room's versions, with the examples of their exam split."""
+class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
+    """A dataset room's versions, with the examples of their exam split as the versions hold them."""
 
     project_id: str
-    versions: dict[str, list[example_pb2.Example]] = field(default_factory=dict)
+    versions: dict[str, list[dataset_version_pb2.DatasetVersionExample]] = field(default_factory=dict)
     making: set[str] = field(default_factory=set)
 
-    def add_version(self, pairs: Sequence[tuple[str, str]]) -> str:
+    def add_version(self, pairs: Sequence[tuple[str, str]], system_prompt: str = "") -> str:
         version_id = new_id()
-        self.versions[version_id] = [self.example(question, answer) for question, answer in pairs]
+        self.versions[version_id] = [
+            self.held(position, pair, system_prompt) for position, pair in enumerate(pairs)
+        ]
         return version_id
 
-    def example(self, question: str, answer: str) -> example_pb2.Example:
+    def held(
+        self, position: int, pair: tuple[str, str], system_prompt: str
+    ) -> dataset_version_pb2.DatasetVersionExample:
+        question, answer = pair
         quote = text_span_pb2.Quote(
             text=answer,
             chunk_id=new_id(),
@@ -133,11 +134,12 @@ class FakeDatasets(
             document_version=2,
             span=text_span_pb2.TextSpan(start=5, end=5 + len(answer)),
         )
-        return example_pb2.Example(
-            id=new_id(),
-            project_id=self.project_id,
+        return dataset_version_pb2.DatasetVersionExample(
+            example_id=new_id(),
+            split=dataset_version_pb2.DATASET_SPLIT_EXAM,
+            position=position,
             kind=example_pb2.EXAMPLE_KIND_SFT,
-            messages=[said("user", question), said("assistant", answer)],
+            messages=conversation(system_prompt, question, answer),
             quotes=[quote],
         )
 
@@ -154,16 +156,22 @@ class FakeDatasets(
         )
         return dataset_service_pb2.GetDatasetVersionResponse(dataset_version=version)
 
-    async def ListExamples(  # the name in the proto
-        self, request: example_service_pb2.ListExamplesRequest, _context: Context
-    ) -> example_service_pb2.ListExamplesResponse:
-        assert (request.project_id, request.split) == (self.project_id, "exam")
+    async def ListDatasetVersionExamples(  # the name in the proto
+        self, request: dataset_service_pb2.ListDatasetVersionExamplesRequest, _context: Context
+    ) -> dataset_service_pb2.ListDatasetVersionExamplesResponse:
+        assert request.split == dataset_version_pb2.DATASET_SPLIT_EXAM
         start = int(request.page_token or 0)
         found = self.versions[request.dataset_version_id]
         more = str(start + PAGE) if start + PAGE < len(found) else ""
-        return example_service_pb2.ListExamplesResponse(
-            examples=found[start : start + PAGE], next_page_token=more
+        return dataset_service_pb2.ListDatasetVersionExamplesResponse(
+            dataset_version_examples=found[start : start + PAGE], next_page_token=more
         )
+
+
+def conversation(system_prompt: str, question: str, *answers: str) -> list[message_pb2.Message]:
+    """A question, after the system prompt where there is one, and perhaps the answer to it."""
+    system = [said("system", system_prompt)] if system_prompt else []
+    return [*system, said("user", question), *(said("assistant", answer) for answer in answers)]
 
 
 def said(role: str, content: str) -> message_pb2.Message:
@@ -205,16 +213,21 @@ class School:
     async def unload(self, deployment_id: str) -> None:
         await self.client.deployments.DeleteDeployment(deployments.DeleteDeploymentRequest(id=deployment_id))
 
-    def chat(self, deployment_id: str, text: str, max_tokens: int = 12) -> AsyncIterator[chat.ChatResponse]:
+    def chat(
+        self, deployment_id: str, text: str, max_tokens: int = 12, system_prompt: str = ""
+    ) -> AsyncIterator[chat.ChatResponse]:
         request = chat.ChatRequest(
             deployment_id=deployment_id,
-            messages=[said("user", text)],
+            messages=conversation(system_prompt, text),
             sampling=message_pb2.Sampling(temperature=0, max_tokens=max_tokens),
         )
         return aiter(self.client.chat.Chat(request))
 
-    async def answer(self, deployment_id: str, text: str, max_tokens: int = 12) -> str:
-        return "".join([piece.content async for piece in self.chat(deployment_id, text, max_tokens)])
+    async def answer(
+        self, deployment_id: str, text: str, max_tokens: int = 12, system_prompt: str = ""
+    ) -> str:
+        pieces = self.chat(deployment_id, text, max_tokens, system_prompt)
+        return "".join([piece.content async for piece in pieces])
 
     async def metric(self, name: str) -> float:
         async with httpx.AsyncClient() as http:
@@ -317,7 +330,6 @@ async def opened(servers: Servers) -> AsyncIterator[School]:
         datasets = FakeDatasets(models.project_id)  # type: ignore[abstract]
         add_models = model_service_pb2_grpc.add_ModelServiceServicer_to_server
         add_datasets = dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server
-        add_examples = example_service_pb2_grpc.add_ExampleServiceServicer_to_server
         await stack.enter_async_context(
             serving(stores, "trainer", Servicer("sishu.trainer.v1.ModelService", add_models, models))
         )
@@ -326,7 +338,6 @@ async def opened(servers: Servers) -> AsyncIterator[School]:
                 stores,
                 "dataset",
                 Servicer("sishu.dataset.v1.DatasetService", add_datasets, datasets),
-                Servicer("sishu.dataset.v1.ExampleService", add_examples, datasets),
             )
         )
         environment = {"SISHU_INFERENCE_CONCURRENCY": "0"}

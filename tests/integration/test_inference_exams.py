@@ -11,7 +11,7 @@ import pytest_asyncio
 from services.inference.scoring import token_f1
 from services.runtime.ids import new_id
 from sishu.common.v1 import job_pb2
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1.dataset_version_pb2 import DatasetVersionExample
 from sishu.errors import ApiError
 from sishu.inference.v1 import exam_pb2
 from sishu.inference.v1 import exam_service_pb2 as exams
@@ -24,15 +24,20 @@ tokenizer, folder = engine_fixtures.tokenizer, engine_fixtures.folder
 school = pytest_asyncio.fixture(scope="module")(started_school)
 
 QUESTIONS = 30
+SYSTEM_PROMPT = "Answer about the towns of Ostrel."
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""Where an answer was cut within a character."""
 
 
 async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_are_killed(
     school: School,
 ) -> None:
     questions = [f"Where is town {number}?" for number in range(QUESTIONS)]
-    # What the base model says anyway is the reference, so that it must do better.
-    answers = await asyncio.gather(*(school.answer(school.base, question) for question in questions))
-    version_id = school.datasets.add_version(list(zip(questions, answers, strict=True)))
+    # What the base model says anyway under the version's system prompt is the reference.
+    answers = await asyncio.gather(
+        *(school.answer(school.base, question, system_prompt=SYSTEM_PROMPT) for question in questions)
+    )
+    version_id = school.datasets.add_version(list(zip(questions, answers, strict=True)), SYSTEM_PROMPT)
     arms = [("tuned", school.tuned), ("base", school.base)]
     request_id = new_id()
     exam = await school.create_exam(version_id, *arms, request_id=request_id)
@@ -80,21 +85,23 @@ async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_ar
 
 
 def check_results(
-    exam: exam_pb2.Exam, results: Sequence[exam_pb2.ExamResult], examples: Sequence[example_pb2.Example]
+    exam: exam_pb2.Exam, results: Sequence[exam_pb2.ExamResult], examples: Sequence[DatasetVersionExample]
 ) -> None:
     """Every arm answered every question once; the scores are those of the answers."""
-    expected = [(example.id, arm) for example in examples for arm in ("tuned", "base")]
+    expected = [(example.example_id, arm) for example in examples for arm in ("tuned", "base")]
     assert [(result.example_id, result.arm) for result in results] == expected
-    by_id = {example.id: example for example in examples}
+    by_id = {example.example_id: example for example in examples}
     models = {arm.name: arm.model_id for arm in exam.arms}
     for result in results:
         example = by_id[result.example_id]
-        asked, known = example.messages
+        _, asked, known = example.messages
         assert (result.question, result.reference) == (asked.content, known.content)
         assert list(result.quotes) == list(example.quotes)
         assert result.score == token_f1(result.answer, result.reference)
         assert result.metric == exam_pb2.EXAM_METRIC_TOKEN_F1
         assert result.model_id == models[result.arm]
+        if result.arm == "base":
+            assert result.answer.startswith(result.reference.rstrip(REPLACEMENT))
         assert exam.create_time.ToDatetime() < result.create_time.ToDatetime()
     tuned, base = exam.scores
     for score in exam.scores:

@@ -73,7 +73,7 @@ Global___CreateExamResponse: _TypeAlias = CreateExamResponse  # noqa: Y015
 
 @_typing.final
 class GetExamRequest(_message.Message):
-    """GetExamRequest names a exam."""
+    """GetExamRequest names an exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

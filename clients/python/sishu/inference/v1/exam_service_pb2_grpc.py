@@ -67,7 +67,9 @@ class ExamServiceServicer:
     """
 
     def CreateExam(self, request, context):
-        """CreateExam starts an exam. FAILED_PRECONDITION `NO_EXAM_ITEMS` when the version holds none, `DATASET_VERSION_NOT_READY`.
+        """CreateExam starts an exam: the held-out examples of the version are asked as it holds them, its system prompt included.
+        FAILED_PRECONDITION `NO_EXAM_ITEMS` when it holds none, `EXAM_TOO_LARGE` above 10000, `EXAM_ITEM_INVALID` when one does not end with a
+        user's message and its answer, `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `ARM_NAME_TAKEN`; NOT_FOUND `DEPLOYMENT_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,10 @@ class ExamServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExamServiceAsyncStub: ...
     CreateExam: _grpc.UnaryUnaryMultiCallable[_exam_service_pb2.CreateExamRequest, _exam_service_pb2.CreateExamResponse]
-    """CreateExam starts an exam. FAILED_PRECONDITION `NO_EXAM_ITEMS` when the version holds none, `DATASET_VERSION_NOT_READY`."""
+    """CreateExam starts an exam: the held-out examples of the version are asked as it holds them, its system prompt included.
+    FAILED_PRECONDITION `NO_EXAM_ITEMS` when it holds none, `EXAM_TOO_LARGE` above 10000, `EXAM_ITEM_INVALID` when one does not end with a
+    user's message and its answer, `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `ARM_NAME_TAKEN`; NOT_FOUND `DEPLOYMENT_NOT_FOUND`.
+    """
     GetExam: _grpc.UnaryUnaryMultiCallable[_exam_service_pb2.GetExamRequest, _exam_service_pb2.GetExamResponse]
     """GetExam returns one exam. NOT_FOUND `EXAM_NOT_FOUND`."""
     ListExams: _grpc.UnaryUnaryMultiCallable[_exam_service_pb2.ListExamsRequest, _exam_service_pb2.ListExamsResponse]
@@ -50,7 +53,10 @@ class ExamServiceAsyncStub(ExamServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateExam: _aio.UnaryUnaryMultiCallable[_exam_service_pb2.CreateExamRequest, _exam_service_pb2.CreateExamResponse]  # type: ignore[assignment]
-    """CreateExam starts an exam. FAILED_PRECONDITION `NO_EXAM_ITEMS` when the version holds none, `DATASET_VERSION_NOT_READY`."""
+    """CreateExam starts an exam: the held-out examples of the version are asked as it holds them, its system prompt included.
+    FAILED_PRECONDITION `NO_EXAM_ITEMS` when it holds none, `EXAM_TOO_LARGE` above 10000, `EXAM_ITEM_INVALID` when one does not end with a
+    user's message and its answer, `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `ARM_NAME_TAKEN`; NOT_FOUND `DEPLOYMENT_NOT_FOUND`.
+    """
     GetExam: _aio.UnaryUnaryMultiCallable[_exam_service_pb2.GetExamRequest, _exam_service_pb2.GetExamResponse]  # type: ignore[assignment]
     """GetExam returns one exam. NOT_FOUND `EXAM_NOT_FOUND`."""
     ListExams: _aio.UnaryUnaryMultiCallable[_exam_service_pb2.ListExamsRequest, _exam_service_pb2.ListExamsResponse]  # type: ignore[assignment]
@@ -69,7 +75,10 @@ class ExamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _exam_service_pb2.CreateExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_exam_service_pb2.CreateExamResponse, _abc.Awaitable[_exam_service_pb2.CreateExamResponse]]:
-        """CreateExam starts an exam. FAILED_PRECONDITION `NO_EXAM_ITEMS` when the version holds none, `DATASET_VERSION_NOT_READY`."""
+        """CreateExam starts an exam: the held-out examples of the version are asked as it holds them, its system prompt included.
+        FAILED_PRECONDITION `NO_EXAM_ITEMS` when it holds none, `EXAM_TOO_LARGE` above 10000, `EXAM_ITEM_INVALID` when one does not end with a
+        user's message and its answer, `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `ARM_NAME_TAKEN`; NOT_FOUND `DEPLOYMENT_NOT_FOUND`.
+        """
 
     @_abc_1.abstractmethod
     def GetExam(
