@@ -50,7 +50,7 @@ def build(parts: Parts) -> Built:
                 ExamServicer(store, parts.jobs, parts.storage, parts.client, wake),
             ),
         ],
-        handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, config, metrics).ask_question},
+        handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, metrics).ask_question},
         project_data=ProjectData(store.delete_project, ("exams",)),
         background=[Reconciler(store.deployments, supervisor, upstream, metrics, wake).run],
     )

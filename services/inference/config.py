@@ -20,5 +20,3 @@ class InferenceConfig:
     """Longest time from the start of an engine until it answers."""
     answer_seconds: float = setting("SISHU_INFERENCE_ANSWER_SECONDS", 600.0)
     """Longest time that one answer may take."""
-    wait_seconds: float = setting("SISHU_INFERENCE_WAIT_SECONDS", 120.0)
-    """How long one try of an exam question waits for a deployment that is being loaded."""

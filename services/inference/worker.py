@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from services.inference.config import InferenceConfig
 from services.inference.deployments import Deployment, not_ready
 from services.inference.exams import ExamItem, longest_answer
 from services.inference.metrics import InferenceMetrics
@@ -15,6 +14,7 @@ from services.runtime.errors import Unavailable
 from services.runtime.jobs import Item, Jobs
 
 POLL_SECONDS = 0.5
+WAIT_SECONDS = 2.0
 
 
 class ExamWorker:
@@ -25,13 +25,11 @@ class ExamWorker:
         jobs: Jobs,
         store: Store,
         upstream: Upstream,
-        config: InferenceConfig,
         metrics: InferenceMetrics,
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._upstream = upstream
-        self._config = config
         self._metrics = metrics
 
     async def ask_question(self, item: Item) -> None:
@@ -61,13 +59,13 @@ class ExamWorker:
         return "".join(piece.content for piece in pieces)
 
     async def _loaded(self, deployment_id: str) -> Deployment:
-        """The deployment once it answers.
+        """The deployment once it answers; a longer load is left to a later try, so that others get the slot.
 
         Raises:
             FailedPrecondition: it cannot be loaded.
-            Unavailable: it was not loaded in the time that one try may wait.
+            Unavailable: it is still being loaded.
         """
-        deadline = asyncio.get_running_loop().time() + self._config.wait_seconds
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
         while True:
             deployment = await self._store.deployments.get(deployment_id)
             if deployment.state == "ready":
@@ -77,7 +75,7 @@ class ExamWorker:
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(
                     "DEPLOYMENT_LOADING",
-                    f"deployment {deployment_id} was not loaded within {self._config.wait_seconds:.0f} s",
+                    f"deployment {deployment_id} is still being loaded",
                     deployment_id=deployment_id,
                 )
             await asyncio.sleep(POLL_SECONDS)

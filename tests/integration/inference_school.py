@@ -278,7 +278,7 @@ class School:
             if not token:
                 return found
 
-    async def done(self, exam_id: str, items: int) -> None:
+    async def done(self, exam_id: str, items: int, seconds: float = 120.0) -> None:
         """Wait until an exam has at least so many results."""
 
         async def there() -> bool:
@@ -286,7 +286,7 @@ class School:
             assert job.counts.failed == 0, await self.failures(job.id)
             return job.counts.done >= items
 
-        await eventually(there, 120)
+        await eventually(there, seconds)
 
     async def failures(self, job_id: str) -> list[str]:
         request = job_service_pb2.ListJobFailuresRequest(job_id=job_id)

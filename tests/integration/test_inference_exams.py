@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ from sishu.dataset.v1.dataset_version_pb2 import DatasetVersionExample
 from sishu.errors import ApiError
 from sishu.inference.v1 import exam_pb2
 from sishu.inference.v1 import exam_service_pb2 as exams
+from sishu.trainer.v1 import model_pb2
 from tests.integration.inference_school import School, started_school
 from tests.unit.inference.engine import conftest as engine_fixtures
 
@@ -134,3 +136,17 @@ async def test_exams_that_cannot_be_held_are_refused(school: School) -> None:
         with pytest.raises(ApiError) as caught:
             await school.create_exam(version_id, *arms)
         assert caught.value.reason == reason
+
+
+async def test_a_model_that_is_being_loaded_keeps_no_other_arm_waiting(school: School, folder: Path) -> None:
+    model_id = school.models.add_base("slow", folder)
+    school.models.models[model_id].state = model_pb2.MODEL_STATE_PREPARING
+    slow = await school.deploy(model_id)
+    version_id = school.datasets.add_version([("Where?", "There."), ("When?", "Then.")])
+    exam = await school.create_exam(version_id, ("slow", slow.id), ("base", school.base))
+    async with school.worker(concurrency=2):
+        await school.done(exam.id, 2, seconds=30)
+        assert [score.items for score in (await school.exam(exam.id)).scores] == [0, 2]
+        school.models.models[model_id].state = model_pb2.MODEL_STATE_READY
+        await school.done(exam.id, 4)
+    await school.unload(slow.id)
