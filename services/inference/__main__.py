@@ -53,6 +53,7 @@ def build(parts: Parts) -> Built:
         handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, metrics).ask_question},
         project_data=ProjectData(store.delete_project, ("exams",)),
         background=[Reconciler(store.deployments, supervisor, upstream, metrics, wake).run],
+        closing=[upstream.close],
     )
 
 

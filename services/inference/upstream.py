@@ -27,6 +27,7 @@ from services.runtime.errors import (
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 TOO_LONG = "context_length_exceeded"
+TOO_SLOW = "too_slow"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,6 @@ class Upstream:
         self._idle = asyncio.Event()
         self._idle.set()
         self._sdk: openai.AsyncOpenAI | None = None
-        self._closing: asyncio.Task[None] | None = None
 
     async def ask(
         self, deployment: Deployment, messages: Sequence[Mapping[str, str]], sampling: Sampling
@@ -122,10 +122,9 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._closing is not None:
-            self._closing.cancel()
-            await asyncio.wait({self._closing})
-            self._sdk = self._closing = None
+        if self._sdk is not None:
+            await self._sdk.close()
+            self._sdk = None
 
     def _client(self, deployment: Deployment) -> openai.AsyncOpenAI:
         """An SDK client for the deployment; all of them share one set of connections, made at first use."""
@@ -138,7 +137,6 @@ class Upstream:
                 # Engines are on this machine, so a proxy from the environment is none for them.
                 http_client=openai.DefaultAioHttpClient(trust_env=False),
             )
-            self._closing = asyncio.create_task(close_at_the_end(self._sdk), name="close_upstream")
         return self._sdk.with_options(base_url=deployment.base_url)
 
     async def _pieces(
@@ -200,14 +198,6 @@ class Upstream:
             raise refusal(deployment, status, error.code or "", error.message) from error
 
 
-async def close_at_the_end(sdk: openai.AsyncOpenAI) -> None:
-    """Close the connections when cancelled, as `asyncio.run` does at its end with every task that is left."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await sdk.close()
-
-
 def usage_of(chunk: ChatCompletionChunk) -> Usage | None:
     """The usage that a chunk carries."""
     return Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens) if chunk.usage else None
@@ -233,7 +223,9 @@ def clean(text: str) -> str:
 
 
 def refusal(deployment: Deployment, status: int, code: str, message: str) -> SishuError:
-    """Our error for what an engine answered; status 0 is an error in the middle of the answer."""
+    """Our error for what an engine answered; in the middle of an answer there is no status but 0."""
+    if code == TOO_SLOW:
+        status = 504
     if code == TOO_LONG:
         return InvalidArgument("CONTEXT_TOO_LONG", message, "messages", deployment_id=deployment.id)
     match status:

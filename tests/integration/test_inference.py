@@ -291,6 +291,7 @@ async def test_engines_die_with_the_room_and_are_loaded_again_by_the_next(school
         assert await school.answer(school.base, "Are you there?")
         await delete_everything(school)
         assert await room.stop() == 0
+        assert "Unclosed" not in room.log()
 
 
 async def delete_everything(school: School) -> None:

@@ -1,18 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import threading
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
+import torch
 from openai import AsyncOpenAI
+from prometheus_client import CollectorRegistry
 
+from services.inference.deployments import Deployment
+from services.inference.engine.attention import FlatBatch
 from services.inference.engine.model import Model
 from services.inference.engine.server import listening
+from services.inference.metrics import InferenceMetrics
+from services.inference.upstream import Sampling, Upstream
+from services.runtime.errors import DeadlineExceeded
 from tests.unit.inference.engine.tiny import ITEMS, NAME, flags
 
 ASK: Any = [{"role": "user", "content": "Where is the river?"}]
@@ -219,6 +229,31 @@ async def test_a_completion_over_its_time_is_ended(folder: Path, model: Model) -
         reply = await post(url, ENDLESS)
         assert (reply.status_code, reply.json()["error"]["code"]) == (504, "too_slow")
         await until_active(url, 0)
+
+
+async def test_the_room_knows_an_answer_that_took_too_long_from_an_engine_that_failed(
+    folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, steps, late = Model.logits, itertools.count(), threading.Event()
+
+    def logits(self: Model, batch: FlatBatch) -> torch.Tensor:
+        if next(steps) > 8:
+            late.wait(30)
+        return compute(self, batch)
+
+    monkeypatch.setattr(Model, "logits", logits)
+    upstream, pieces = Upstream(InferenceMetrics(CollectorRegistry()), 30.0), []
+    async with listening(flags(folder, request_seconds=1), model) as port:
+        now = datetime.now(UTC)
+        address = f"http://127.0.0.1:{port}/v1"
+        deployment = Deployment("d1", "p1", "m1", "ready", None, "builtin", address, NAME, 0, now, now)
+        with pytest.raises(DeadlineExceeded) as caught:
+            async for piece in upstream.ask(deployment, ASK, Sampling(temperature=0, max_tokens=700)):
+                pieces.append(piece)
+        late.set()
+        await upstream.close()
+    assert caught.value.reason == "ANSWER_TIMED_OUT"
+    assert pieces
 
 
 async def test_stopping_answers_those_in_flight(folder: Path, model: Model) -> None:
