@@ -52,6 +52,7 @@ class Scheduler:
         self._waiting: deque[Completion] = deque()
         self._active: list[Completion] = []
         self._held: list[list[int]] = [[] for _ in range(max_batch)]
+        self._compared: tuple[Completion, list[int]] | None = None
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -128,53 +129,69 @@ class Scheduler:
 
     def _forget(self) -> None:
         self._cache.clear()
+        self._compared = None
         self._held = [[] for _ in range(self._max_batch)]
 
     def _sweep(self) -> None:
-        """Free the slots of those whose asker has gone."""
+        """Free the slots, and the places in the queue, of those whose asker has gone."""
         for completion in [c for c in self._active if c.cancelled]:
             self._release(completion)
+        with self._wake:
+            if any(c.cancelled for c in self._waiting):
+                self._waiting = deque(c for c in self._waiting if not c.cancelled)
 
     def _release(self, completion: Completion) -> None:
         self._active.remove(completion)
         self._held[completion.slot] = completion.tokens[: completion.computed]
+        self._compared = None
 
     def _admit(self) -> None:
         """Give slots to those who wait, first come, first served."""
         while self._waiting and len(self._active) < self._max_batch:
             completion = self._waiting[0]
-            place = None if completion.cancelled else self._place(completion)
-            if place is None and not completion.cancelled:
+            place = self._place(completion)
+            if place is None:
                 return
             with self._wake:
                 self._waiting.popleft()
-            if place:
-                self._join(completion, place)
+            self._join(completion, place)
 
     def _place(self, completion: Completion) -> _Place | None:
         """Return where the completion goes, or None where waiting is right.
 
         It waits for memory, and for a prompt in progress whose beginning it can then take over.
         """
-        taken = {c.slot for c in self._active}
+        taken = {c.slot: c for c in self._active}
         slot = next(slot for slot in range(self._max_batch) if slot not in taken)
         if not self._fits(completion, slot):
             if self._active:
                 return None
             self._forget()
-        held = list(self._held)
+        common = self._common_with(completion)
+        ready = [
+            min(common[at], taken[at].computed) if at in taken else common[at]
+            for at in range(self._max_batch)
+        ]
+        shared, source = max((count, -at) for at, count in enumerate(ready))
         for other in self._active:
-            held[other.slot] = other.tokens[: other.computed]
-        # At least one token must be computed, else there are no logits to draw from.
-        wanted = completion.prompt[:-1]
-        shared, source = max((_common(wanted, tokens), -slot) for slot, tokens in enumerate(held))
-        for other in self._active:
-            if (
-                other.computed < len(other.prompt)
-                and _common(wanted, other.prompt) >= shared + _WORTH_WAITING
-            ):
+            reading = other.computed < len(other.prompt)
+            if reading and min(common[other.slot], len(other.prompt)) >= shared + _WORTH_WAITING:
                 return None
         return _Place(slot, -source, shared)
+
+    def _common_with(self, completion: Completion) -> list[int]:
+        """Return how much of the prompt's beginning each slot holds, or will hold when its prompt is read.
+
+        Compared once while the completion waits: only joining and leaving changes what slots will hold.
+        """
+        if self._compared is None or self._compared[0] is not completion:
+            contents = list(self._held)
+            for other in self._active:
+                contents[other.slot] = other.tokens
+            # At least one token must be computed, else there are no logits to draw from.
+            wanted = completion.prompt[:-1]
+            self._compared = completion, [_common(wanted, tokens) for tokens in contents]
+        return self._compared[1]
 
     def _fits(self, completion: Completion, slot: int) -> bool:
         longest = max(c.longest for c in [*self._active, completion])

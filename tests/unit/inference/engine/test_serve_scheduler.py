@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from services.inference.engine import scheduler as scheduling
 from services.inference.engine.attention import FlatBatch
 from services.inference.engine.grammar import Grammars
 from services.inference.engine.kv_cache import GRAIN
@@ -151,6 +152,48 @@ def test_a_cancelled_completion_frees_its_slot(model: Model) -> None:
     assert not endless.deltas
     assert until(lambda: scheduler.active == 0 and scheduler.waiting == 0)
     scheduler.stop()
+
+
+def test_those_who_left_the_queue_keep_no_place_in_it(model: Model) -> None:
+    scheduler = Scheduler(model, max_batch=1, max_queue=2)
+    scheduler.start()
+    grammars = Grammars(model.tokenizer, model.vocab_size, model.eos_ids)
+    long = grammars.compile({"type": "string", "minLength": 9000})
+    endless = ask(scheduler, model, prompt(model, "Where?"), greedy(4000), grammar=long)
+    assert until(lambda: scheduler.active == 1)
+    first, left = (ask(scheduler, model, prompt(model, "Who?"), greedy(3)) for _ in range(2))
+    left.completion.cancelled = True
+    assert until(lambda: scheduler.waiting == 1)
+    assert not endless.deltas
+    last = ask(scheduler, model, prompt(model, "What?"), greedy(3))
+    endless.completion.cancelled = True
+    assert [one.wait().completion_tokens for one in (first, last)] == [3, 3]
+    assert not left.deltas
+    scheduler.stop()
+
+
+def test_a_prompt_that_waits_for_a_shared_beginning_is_compared_once(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare, compared = scheduling._common, []
+
+    def counted(left: list[int], right: list[int]) -> int:
+        compared.append(len(right))
+        return compare(left, right)
+
+    monkeypatch.setattr(scheduling, "_STEP_TOKENS", 8)
+    monkeypatch.setattr(scheduling, "_common", counted)
+    scheduler = Scheduler(model, max_batch=4, max_queue=8)
+    tokens = prompt(model, "river " * 300)
+    heard = [ask(scheduler, model, tokens, greedy(2)) for _ in range(2)]
+    scheduler.start()
+    first, second = (one.wait() for one in heard)
+    scheduler.stop()
+    # Dozens of steps read the first prompt while the second waits.
+    assert first.cached_tokens == 0
+    assert second.cached_tokens > len(tokens) - 40
+    assert second.text == first.text
+    assert len(compared) <= 3 * 4
 
 
 def test_a_full_queue_refuses_and_stopping_fails_those_who_wait(model: Model) -> None:
