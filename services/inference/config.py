@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.runtime.config import setting
 
@@ -12,7 +13,7 @@ from services.runtime.config import setting
 class InferenceConfig:
     """Settings of the inference room beside those that every room has."""
 
-    engine_python: str = setting("SISHU_ENGINE_PYTHON", sys.executable)
+    engine_python: Path = setting("SISHU_ENGINE_PYTHON", Path(sys.executable))
     """Python that runs the engines and converts base models; it has torch and transformers."""
     engine_batch: int = setting("SISHU_INFERENCE_ENGINE_BATCH", 16)
     """Answers that one engine writes at once."""

@@ -119,7 +119,7 @@ class Engines:
 
 def engine_command(config: InferenceConfig, deployment: Deployment, folders: ModelFolders) -> Sequence[str]:
     """The command line of a deployment's engine."""
-    command = [config.engine_python, "-m", "services.inference.engine", "--model", str(folders.model)]
+    command = [str(config.engine_python), "-m", "services.inference.engine", "--model", str(folders.model)]
     if folders.adapter:
         command += ["--adapter", str(folders.adapter)]
     # With `=`, a name may begin with a dash.

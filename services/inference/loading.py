@@ -33,11 +33,11 @@ class Loader:
         python: Python that converts base models.
     """
 
-    def __init__(self, client: Client, home: Path, python: str) -> None:
+    def __init__(self, client: Client, home: Path, python: Path) -> None:
         self._client = client
         self._bases = home / "models"
         self._adapters = home / "adapters"
-        self._python = python
+        self._python = str(python)
         self._resolving = asyncio.Semaphore(RESOLVED_AT_ONCE)
 
     async def prepare(self, model_id: str) -> ModelFolders:

@@ -10,6 +10,7 @@ import threading
 import time
 
 from services.inference.engine.config import parse_flags
+from services.inference.engine.requirements import check_requirements
 from services.runtime.errors import SishuError
 
 _PARENT_POLL_SECONDS = 0.5
@@ -20,11 +21,12 @@ def main() -> int:
     config = parse_flags(sys.argv[1:])
     threading.Thread(target=_end_with, args=(config.parent,), daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # After the watch began: these imports take seconds, and the starter may die meanwhile.
-    from services.inference.engine.model import load_model  # noqa: PLC0415
-    from services.inference.engine.server import serve  # noqa: PLC0415
-
     try:
+        check_requirements()
+        # After the watch began: these imports take seconds, and the starter may die meanwhile.
+        from services.inference.engine.model import load_model  # noqa: PLC0415
+        from services.inference.engine.server import serve  # noqa: PLC0415
+
         asyncio.run(serve(config, load_model(config)))
     except SishuError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)

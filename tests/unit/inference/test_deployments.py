@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from services.inference.deployments import (
     verdict,
 )
 from services.inference.engine_process import engine_command
+from services.runtime.config import read
 from services.runtime.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -100,10 +102,16 @@ def test_a_deployment_that_does_not_answer_says_why() -> None:
 
 def test_a_model_name_with_a_dash_is_no_flag(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("model")
-    config = InferenceConfig(engine_python="python3")
+    config = InferenceConfig(engine_python=Path("python3"))
     plain = engine_command(config, make_deployment(name="--help me"), ModelFolders(folder))
     assert plain[:3] == ["python3", "-m", "services.inference.engine"]
     assert "--name=--help me" in plain
     assert "--adapter" not in plain
     adapted = engine_command(config, make_deployment(), ModelFolders(folder, folder / "a"))
     assert adapted[adapted.index("--adapter") + 1] == str(folder / "a")
+
+
+def test_the_python_of_engines_may_be_named_from_the_home_folder(tmp_path: Path) -> None:
+    config = read(InferenceConfig, {"SISHU_ENGINE_PYTHON": "~/dtk/bin/python"})
+    command = engine_command(config, make_deployment(), ModelFolders(tmp_path))
+    assert command[0] == str(Path.home() / "dtk/bin/python")

@@ -10,7 +10,11 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
+from services.inference.deployments import Verdict, engine_failure, verdict
+from services.inference.engine.requirements import check_requirements
+from services.runtime.errors import FailedPrecondition
 from tests.unit.inference.engine.tiny import NAME
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -65,6 +69,31 @@ def test_wrong_flags_are_said_in_one_line(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert "no folder" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("version", ["4.45.2+das.dtk2504", "4.55.4"])
+def test_a_transformers_that_is_too_old_is_named_in_one_line(tmp_path: Path, version: str) -> None:
+    installed = tmp_path / "transformers-4.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: transformers\nVersion: {version}\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    run = subprocess.run(
+        command(tmp_path), cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    [line] = run.stderr.splitlines()
+    assert line.startswith(
+        f"ENGINE_TOO_OLD: transformers {version} is too old for the engine, which needs 4.56."
+    )
+
+
+def test_a_python_that_is_too_old_is_named() -> None:
+    with pytest.raises(FailedPrecondition, match=r"^Python 3\.10 is too old .* needs 3\.11\.") as caught:
+        check_requirements((3, 10))
+    failure = engine_failure(1, f"{caught.value.reason}: {caught.value.message}", "log")
+    assert (failure.reason, verdict(failure)) == ("ENGINE_TOO_OLD", Verdict.GIVE_UP)
+    check_requirements()
 
 
 def _runs(pid: int) -> bool:
