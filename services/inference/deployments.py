@@ -17,6 +17,7 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
+from services.runtime.faults import RETRYABLE
 from services.runtime.jobs import Failure
 
 BUILTIN = "builtin"
@@ -29,9 +30,6 @@ AWAY = frozenset(
     {"SERVICE_UNREACHABLE", "DATABASE_UNAVAILABLE", "STORAGE_UNAVAILABLE", "TIMED_OUT", "MODEL_PREPARING"}
 )
 """Reasons that say nothing about the model: what is needed to load it is not there yet."""
-
-PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED"})
-"""Codes after which another start may go well."""
 
 ENDED = frozenset({"ENGINE_ENDED", "OUT_OF_MEMORY"})
 """Reasons that mean: an engine was started, and ended by itself."""
@@ -86,7 +84,7 @@ def verdict(error: SishuError) -> Verdict:
     """What an error at loading means."""
     if error.reason in AWAY:
         return Verdict.WAIT
-    return Verdict.RETRY if error.code in PASSING else Verdict.GIVE_UP
+    return Verdict.RETRY if error.code in RETRYABLE else Verdict.GIVE_UP
 
 
 def delay_seconds(failures: int) -> float:
