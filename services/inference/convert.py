@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.inference.deployments import Deployment
-from services.inference.exams import Difference, Exam, ExamResult, Summary
+from services.inference.exams import Difference, Exam, ExamResult, NewArm, NewExam, Summary
 from services.inference.model_files import ModelFile
 from services.inference.upstream import Piece, Sampling, Usage
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
@@ -88,6 +88,12 @@ def quote_from_pb(quote: text_span_pb2.Quote) -> dict[str, Any]:
         "start": quote.span.start,
         "end": quote.span.end,
     }
+
+
+def new_exam(exam: exam_pb2.Exam) -> NewExam:
+    """An exam to be made."""
+    arms = [NewArm(arm.name, arm.deployment_id) for arm in exam.arms]
+    return NewExam(exam.project_id, exam.dataset_version_id, arms)
 
 
 def exam_to_pb(exam: Exam, job: Job, summary: Summary) -> exam_pb2.Exam:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.inference.deployments import Deployment, not_found
-from services.inference.exams import Exam, ExamArm, ExamItem, check_arms
+from services.inference.exams import Exam, ExamArm, ExamItem, NewExam, check_arms
 from services.inference.held_out import read_exam_items
 from services.inference.store import DeploymentStore, Store
 from services.runtime.db import claim_request, first_answer, transaction
@@ -13,7 +13,6 @@ from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem
 from sishu.client import Client
-from sishu.inference.v1 import exam_pb2
 from sishu.trainer.v1 import model_service_pb2
 
 
@@ -51,7 +50,7 @@ async def check_model(client: Client, project_id: str, model_id: str) -> str:
 
 
 async def create_exam(
-    wanted: exam_pb2.Exam,
+    wanted: NewExam,
     request_id: str,
     store: Store,
     jobs: Jobs,
@@ -98,7 +97,7 @@ def questions_of(arms: Sequence[ExamArm], items: Sequence[ExamItem]) -> list[New
     ]
 
 
-async def read_arms(wanted: exam_pb2.Exam, store: Store) -> list[ExamArm]:
+async def read_arms(wanted: NewExam, store: Store) -> list[ExamArm]:
     """The arms of a wanted exam, whose deployments must be there and belong to the project.
 
     Raises:

@@ -29,6 +29,23 @@ class ExamArm:
 
 
 @dataclass(frozen=True)
+class NewArm:
+    """An examinee as a caller names it."""
+
+    name: str
+    deployment_id: str
+
+
+@dataclass(frozen=True)
+class NewExam:
+    """An exam that a caller asks for."""
+
+    project_id: str
+    dataset_version_id: str
+    arms: Sequence[NewArm]
+
+
+@dataclass(frozen=True)
 class Exam:
     """An exam; the scores follow from its results."""
 
@@ -68,6 +85,12 @@ class ExamResult:
     score: float
     quotes: Sequence[Mapping[str, Any]]
     create_time: datetime
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its texts."""
+        quoted = (quote["text"] for quote in self.quotes)
+        return sum(len(text.encode()) for text in (self.question, self.reference, self.answer, *quoted))
 
 
 @dataclass(frozen=True)

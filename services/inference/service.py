@@ -11,15 +11,16 @@ from services.inference.convert import (
     deployment_to_pb,
     exam_to_pb,
     message_from_pb,
+    new_exam,
     result_to_pb,
     sampling_from_pb,
 )
 from services.inference.creation import create_deployment, create_exam
-from services.inference.deployments import Deployment
 from services.inference.exams import Exam, arm_index
 from services.inference.standings import Standings
 from services.inference.store import DeploymentStore, Store, exam_not_found
 from services.inference.upstream import Upstream
+from services.inference.watching import watch
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.pages import page_request
@@ -32,8 +33,6 @@ from sishu.inference.v1 import exam_service_pb2 as exam_pb
 from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceServicer
 from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceServicer
 from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceServicer
-
-WATCH_SECONDS = 0.25
 
 
 class DeploymentServicer(DeploymentServiceServicer):
@@ -74,14 +73,8 @@ class DeploymentServicer(DeploymentServiceServicer):
     async def WatchDeployment(
         self, request: deployment_pb.WatchDeploymentRequest, context: Context
     ) -> AsyncIterator[deployment_pb.WatchDeploymentResponse]:
-        seen: Deployment | None = None
-        while seen is None or not seen.settled:
-            deployment = await self._store.get(request.id)
-            if deployment != seen:
-                yield deployment_pb.WatchDeploymentResponse(deployment=deployment_to_pb(deployment))
-                seen = deployment
-            else:
-                await asyncio.sleep(WATCH_SECONDS)
+        async for deployment in watch(self._store, request.id):
+            yield deployment_pb.WatchDeploymentResponse(deployment=deployment_to_pb(deployment))
 
     async def DeleteDeployment(
         self, request: deployment_pb.DeleteDeploymentRequest, context: Context
@@ -131,7 +124,8 @@ class ExamServicer(ExamServiceServicer):
     async def CreateExam(
         self, request: exam_pb.CreateExamRequest, context: Context
     ) -> exam_pb.CreateExamResponse:
-        exam_id = await create_exam(request.exam, request.request_id, self._store, self._jobs, self._client)
+        wanted = new_exam(request.exam)
+        exam_id = await create_exam(wanted, request.request_id, self._store, self._jobs, self._client)
         return exam_pb.CreateExamResponse(exam=await self._shown(exam_id))
 
     async def GetExam(self, request: exam_pb.GetExamRequest, context: Context) -> exam_pb.GetExamResponse:

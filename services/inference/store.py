@@ -205,7 +205,12 @@ class ExamStore:
         """Results question by question, arms in the exam's order."""
         after = tuple(map(int, page.after)) if page.after else (None, None)
         rows = await self.pool.fetch(SQL.list_exam_results, exam_id, arm, *after, page.limit)
-        return page_of([ExamResult(**row) for row in rows], page, lambda one: (one.position, one.arm))
+        return page_of(
+            [ExamResult(**row) for row in rows],
+            page,
+            lambda one: (one.position, one.arm),
+            lambda one: one.size_bytes,
+        )
 
     async def delete(self, exam_id: str) -> int:
         """Delete an exam with questions, results and job; return how many results.

@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from services.inference.scoring import token_f1
+from services.inference.store import ExamStore
+from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from sishu.common.v1 import job_pb2
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersionExample
@@ -150,3 +152,20 @@ async def test_a_model_that_is_being_loaded_keeps_no_other_arm_waiting(school: S
         school.models.models[model_id].state = model_pb2.MODEL_STATE_READY
         await school.done(exam.id, 4)
     await school.unload(slow.id)
+
+
+async def test_a_page_of_long_results_ends_early(school: School) -> None:
+    # The quote holds the text of the answer once more.
+    pairs = [("Where?", str(number) * 300_000) for number in range(3)]
+    version_id = school.datasets.add_version(pairs)
+    exam = await school.create_exam(version_id, ("base", school.base))
+    async with school.stores.pool("inference") as pool, transaction(pool) as connection:
+        for held in school.datasets.versions[version_id]:
+            await ExamStore(pool).insert_result(
+                connection, exam.id, held.example_id, arm=0, answer="", score=0.0
+            )
+    request = exams.ListExamResultsRequest(exam_id=exam.id, page_size=1000)
+    first = await school.client.exams.ListExamResults(request)
+    assert len(first.exam_results) == 1
+    found = await school.results(exam.id)
+    assert [result.reference for result in found] == [answer for _, answer in pairs]
