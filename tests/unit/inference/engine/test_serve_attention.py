@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -20,7 +21,7 @@ from transformers import (
 
 from services.inference.engine.attention import Segment
 from services.inference.engine.kv_cache import GRAIN, KvCache
-from services.inference.engine.model import Model, load_model, pick_dtype
+from services.inference.engine.model import Model, PackedLinear, _packs, load_model, pack_linears, pick_dtype
 from services.runtime.errors import SishuError
 from tests.unit.inference.engine.tiny import flags
 
@@ -171,6 +172,31 @@ def test_a_stated_precision_is_taken_literally() -> None:
     assert pick_dtype("bf16", cpu) is torch.bfloat16
     assert pick_dtype("fp32", cpu) is torch.float32
     assert pick_dtype("auto", cpu) in (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_packed_layers_compute_the_same_on_this_cpu(dtype: torch.dtype) -> None:
+    torch.manual_seed(3)
+    network = nn.Sequential(
+        nn.Linear(24, 16, dtype=dtype), nn.ReLU(), nn.Linear(16, 8, bias=False, dtype=dtype)
+    )
+    inputs = torch.randn(5, 24, dtype=dtype)
+    known = network(inputs)
+    pack_linears(network)
+    packed = [isinstance(network[at], PackedLinear) for at in (0, 2)]
+    assert packed == [_packs(dtype)] * 2
+    tolerance = 1e-5 if dtype is torch.float32 else 2e-2
+    torch.testing.assert_close(network(inputs), known, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("has_kernel", [False, True])
+def test_bf16_is_packed_only_where_onednn_has_a_kernel_for_it(
+    monkeypatch: pytest.MonkeyPatch, has_kernel: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_kernel)
+    assert _packs(torch.float32)
+    assert _packs(torch.bfloat16) is has_kernel
 
 
 def test_bf16_stays_close_to_fp32(folder: Path, reference: Any) -> None:
