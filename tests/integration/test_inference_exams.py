@@ -147,7 +147,7 @@ async def test_a_model_that_is_being_loaded_keeps_no_other_arm_waiting(school: S
     version_id = school.datasets.add_version([("Where?", "There."), ("When?", "Then.")])
     exam = await school.create_exam(version_id, ("slow", slow.id), ("base", school.base))
     async with school.worker(concurrency=2):
-        await school.done(exam.id, 2, seconds=30)
+        await school.done(exam.id, 2, seconds=90)
         assert [score.items for score in (await school.exam(exam.id)).scores] == [0, 2]
         school.models.models[model_id].state = model_pb2.MODEL_STATE_READY
         await school.done(exam.id, 4)
