@@ -71,7 +71,7 @@ def step_of(event: Event) -> TrainingStep:
         supervised_tokens=event["supervised_tokens"],
         padded_tokens=event["padded_tokens"],
         seconds=event["seconds"],
-        memory_bytes=event["memory_bytes"],
+        peak_memory_bytes=event["peak_memory_bytes"],
         time=datetime.fromtimestamp(event["time"], UTC),
     )
 
@@ -134,8 +134,8 @@ class RunLog:
         facts = {name: event[name] for name in FACTS if name in event}
         shown = (
             "steps_total",
-            "parameters",
-            "trainable_parameters",
+            "parameter_count",
+            "trainable_parameter_count",
             "device",
             "precision",
             "dropped_rows",
@@ -150,8 +150,8 @@ class RunLog:
             steps=event["step"],
             loss_first=first,
             loss_last=event["loss"],
-            peak_memory_bytes=max(self.summary.peak_memory_bytes, event["memory_bytes"]),
-            tokens_per_second=tokens / seconds if seconds else 0.0,
+            peak_memory_bytes=max(self.summary.peak_memory_bytes, event["peak_memory_bytes"]),
+            tokens_per_second=tokens / seconds if seconds else None,
             phase="training",
         )
 
@@ -161,9 +161,9 @@ class RunLog:
 
 def progress_text(summary: TrainingSummary) -> str:
     """What a run does now, in a few words."""
-    if summary.phase != "training" or not summary.steps:
+    if summary.phase != "training" or summary.loss_last is None:
         return summary.phase
-    return (
-        f"step {summary.steps}/{summary.steps_total}, loss {summary.loss_last:.4g}, "
-        f"{summary.tokens_per_second:.0f} tokens/s"
-    )
+    words = f"step {summary.steps}/{summary.steps_total}, loss {summary.loss_last:.4g}"
+    if summary.tokens_per_second is None:
+        return words
+    return f"{words}, {summary.tokens_per_second:.0f} tokens/s"

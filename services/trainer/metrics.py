@@ -53,8 +53,8 @@ class TrainerMetrics:
             "Norm of all gradients of the last step, before clipping",
             registry=registry,
         )
-        self.memory = Gauge(
-            "sishu_trainer_memory_bytes", "Largest memory that the engine had in use", registry=registry
+        self.peak_memory = Gauge(
+            "sishu_trainer_peak_memory_bytes", "Largest memory that the engine had in use", registry=registry
         )
         self.last_step = Gauge(
             "sishu_trainer_last_step_timestamp_seconds",
@@ -75,13 +75,13 @@ class TrainerMetrics:
         self.loss.set(step.loss)
         self.learning_rate.set(step.learning_rate)
         self.grad_norm.set(step.grad_norm)
-        self.memory.set(step.memory_bytes)
+        self.peak_memory.set(step.peak_memory_bytes)
         self.last_step.set(step.time.timestamp())
 
     def idle(self) -> None:
         """No engine is at work any more."""
         self.tokens_per_second.set(0)
-        self.memory.set(0)
+        self.peak_memory.set(0)
 
 
 async def count_runs(store: Store, metrics: TrainerMetrics, stop: asyncio.Event) -> None:

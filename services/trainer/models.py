@@ -31,7 +31,7 @@ class Model:
     base_model_id: str | None
     training_run_id: str | None
     architecture: str
-    parameters: int
+    parameter_count: int
     sha256: str
     chat_template_sha256: str
     context_length: int

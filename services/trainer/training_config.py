@@ -26,7 +26,7 @@ class TrainingConfig:
     epochs: float = 3.0
     """Passes over the data."""
     max_steps: int = 0
-    """Most optimizer steps; 0 means no limit."""
+    """Optimizer steps, in place of `epochs`; 0 means as many as `epochs` take."""
     learning_rate: float = 1e-3
     """Peak learning rate; LoRA on a small model wants a high one."""
     schedule: str = "cosine"
@@ -36,7 +36,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW."""
     max_grad_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
+    """Gradients with a larger norm are scaled down to it; 0 means no clipping."""
     lora_rank: int = 16
     """Rank of the LoRA matrices."""
     lora_alpha: int = 32
@@ -56,7 +56,7 @@ class TrainingConfig:
     seed: int = 42
     """Seed of data order and initial weights."""
     checkpoint_steps: int = 50
-    """Steps between checkpoints."""
+    """Steps between checkpoints; 0 means none but the last."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again in the backward pass."""
 

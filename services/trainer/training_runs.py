@@ -26,7 +26,7 @@ class TrainingStep:
     supervised_tokens: int
     padded_tokens: int
     seconds: float
-    memory_bytes: int
+    peak_memory_bytes: int
     time: datetime
 
 
@@ -37,12 +37,12 @@ class TrainingSummary:
     steps: int = 0
     steps_total: int = 0
     tokens: int = 0
-    tokens_per_second: float = 0.0
-    loss_first: float = 0.0
-    loss_last: float = 0.0
+    tokens_per_second: float | None = None
+    loss_first: float | None = None
+    loss_last: float | None = None
     peak_memory_bytes: int = 0
-    parameters: int = 0
-    trainable_parameters: int = 0
+    parameter_count: int = 0
+    trainable_parameter_count: int = 0
     device: str = ""
     precision: str = ""
     dropped_rows: int = 0

@@ -193,7 +193,7 @@ async def test_a_run_makes_an_adapter_and_shows_all_it_did(
     assert watched == list(range(1, 13))
     await school.check_all_steps_once(run, 12)
     assert (run.summary.device, run.summary.precision, run.summary.phase) == ("cpu", "fp32", "")
-    assert run.summary.trainable_parameters > 0
+    assert run.summary.trainable_parameter_count > 0
     assert run.summary.peak_memory_bytes > 0
 
     late = runs.WatchTrainingRunRequest(id=run.id, after_step=10)
@@ -215,7 +215,7 @@ async def check_adapter(school: School, run: training_run_pb2.TrainingRun, base:
     adapter = await school.model(run.model_id)
     assert (adapter.kind, adapter.state, adapter.name) == (model_pb2.MODEL_KIND_ADAPTER, READY, "towns")
     assert (adapter.base_model_id, adapter.training_run_id) == (base.id, run.id)
-    assert adapter.parameters == run.summary.trainable_parameters
+    assert adapter.parameter_count == run.summary.trainable_parameter_count
     assert adapter.chat_template_sha256 == base.chat_template_sha256
     request = models.GetModelFilesRequest(id=adapter.id)
     files = {file.name: file for file in (await school.client.models.GetModelFiles(request)).files}
@@ -445,7 +445,7 @@ async def test_a_missing_base_model_fails_clearly_and_comes_back_with_a_retry(
     shutil.copytree(school.base, folder)
     await school.client.jobs("trainer").RetryJob(job_pb.RetryJobRequest(id=model.job.id))
     model = await school.model_in(model.id, READY)
-    assert (model.failure.reason, model.parameters > 0) == ("", True)
+    assert (model.failure.reason, model.parameter_count > 0) == ("", True)
     kinds = models.ListModelsRequest(project_id=school.project_id, kind=model_pb2.MODEL_KIND_BASE)
     assert [one.id for one in (await school.client.models.ListModels(kinds)).models] == [model.id]
     await school.client.models.DeleteModel(models.DeleteModelRequest(id=model.id))

@@ -68,6 +68,11 @@ class Run:
         """Folder of the checkpoints."""
         return self.spec.output_dir / "checkpoints"
 
+    def is_saved_after(self, step: int) -> bool:
+        """Whether a checkpoint is due after a step."""
+        every = self.spec.checkpoint_steps
+        return step == self.steps_total or (every > 0 and step % every == 0)
+
 
 def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     """Do the run, or what is left of it. Raises EngineError, or Stopped once a checkpoint holds all work."""
@@ -80,7 +85,7 @@ def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
             save(run)
             raise Stopped(run.totals.step)
         do_step(run, step)
-        if step.number % spec.checkpoint_steps == 0 or step.number == run.steps_total:
+        if run.is_saved_after(step.number):
             save(run)
     finish(run)
 
@@ -129,8 +134,8 @@ def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
         cutoff_length=cutoff,
         cutoff_policy=data.CUTOFF_POLICY,
         steps_total=run.steps_total,
-        trainable_parameters=model.count(run.model.learned),
-        parameters=model.count(run.model.adapted.parameters()),
+        trainable_parameter_count=model.count(run.model.learned),
+        parameter_count=model.count(run.model.adapted.parameters()),
         head_at_labels=run.model.head_at_labels,
         versions=model.versions(),
         chat_template_sha256=run.identity["chat_template_sha256"],
@@ -235,7 +240,7 @@ def do_step(run: Run, step: Step) -> None:
         padded_tokens=padded,
         seconds=round(seconds, 4),
         tokens_per_second=round(tokens / seconds, 2),
-        memory_bytes=model.peak_memory_bytes(run.model.device),
+        peak_memory_bytes=model.peak_memory_bytes(run.model.device),
     )
 
 

@@ -43,8 +43,8 @@ class AdapterOptimizer:
         return norm
 
     def update(self, norm: float, learning_rate: float) -> None:
-        """Clip, step and clear the sum; `norm` is what `norm()` gave."""
-        if norm > self._max_norm:
+        """Clip unless the limit is 0, step and clear the sum; `norm` is what `norm()` gave."""
+        if 0 < self._max_norm < norm:
             self._gradient.mul_(self._max_norm / norm)
         self._adam.param_groups[0]["lr"] = learning_rate
         self._adam.step()

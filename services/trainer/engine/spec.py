@@ -57,8 +57,8 @@ class TrainSpec:
     """Share of the steps in which the rate climbs from 0."""
     weight_decay: float = _number(0.0, 0.0, 1.0)
     """Decoupled decay of the adapter weights."""
-    max_grad_norm: float = _number(1.0, 1e-6, 1e6)
-    """Gradients with a larger L2 norm are scaled down to it."""
+    max_grad_norm: float = _number(1.0, 0.0, 1e6)
+    """Gradients with a larger L2 norm are scaled down to it; 0 means no clipping."""
     batch_tokens: int = _number(1024, 1, 10_000_000)
     """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
     accumulation: int = _number(1, 1, 100_000)
@@ -71,8 +71,8 @@ class TrainSpec:
     """Recompute activations in the backward pass: about half the memory for a third more time."""
     seed: int = _number(42, 0, 2**31 - 1)
     """Decides adapter initialisation, dropout and the order of batches."""
-    checkpoint_steps: int = _number(50, 1, 100_000_000)
-    """Steps between two checkpoints."""
+    checkpoint_steps: int = _number(50, 0, 100_000_000)
+    """Steps between two checkpoints; 0 means none but the last, and one where a signal stops the run."""
     keep_checkpoints: int = _number(2, 1, 1000)
     """Older checkpoints are deleted."""
     threads: int = _number(0, 0, 4096)

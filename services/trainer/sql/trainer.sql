@@ -3,7 +3,7 @@ SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2
 
 -- name: insert_model
 INSERT INTO models (id, project_id, name, kind, source, base_model_id, training_run_id, job_id, architecture,
-                    parameters, sha256, chat_template_sha256, context_length, size_bytes)
+                    parameter_count, sha256, chat_template_sha256, context_length, size_bytes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id
@@ -11,7 +11,7 @@ RETURNING id
 -- name: select_models
 -- One by its id, or a page of a project.
 SELECT models.id, models.project_id, name, models.kind, source, base_model_id, training_run_id, architecture,
-       parameters, sha256, chat_template_sha256, context_length, size_bytes, models.create_time,
+       parameter_count, sha256, chat_template_sha256, context_length, size_bytes, models.create_time,
        to_jsonb(job) AS job, item.failure AS job_failure
 FROM models
 LEFT JOIN job_view AS job ON job.id = models.job_id
@@ -27,7 +27,7 @@ LIMIT $6
 
 -- name: set_described
 UPDATE models
-SET architecture = $2, parameters = $3, sha256 = $4, chat_template_sha256 = $5, context_length = $6
+SET architecture = $2, parameter_count = $3, sha256 = $4, chat_template_sha256 = $5, context_length = $6
 WHERE id = $1
 
 -- name: lock_model
@@ -62,8 +62,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 -- One by its id, or a page of a project.
 SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_sha256, base_model_id, base_model_sha256,
        config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
-       loss_first, loss_last, peak_memory_bytes, parameters, trainable_parameters, device, precision,
-       dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
+       loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
+       precision, dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
        to_jsonb(job) AS job, item.failure AS job_failure
 FROM training_runs AS run
 JOIN job_view AS job ON job.id = run.job_id
@@ -87,8 +87,8 @@ UPDATE training_runs SET phase = $2, update_time = now() WHERE id = $1
 -- name: set_summary
 UPDATE training_runs
 SET phase = $2, steps = $3, steps_total = $4, tokens_per_second = $5, loss_first = $6, loss_last = $7,
-    peak_memory_bytes = $8, parameters = $9, trainable_parameters = $10, device = $11, precision = $12,
-    dropped_rows = $13, engine = $14, update_time = now()
+    peak_memory_bytes = $8, parameter_count = $9, trainable_parameter_count = $10, device = $11,
+    precision = $12, dropped_rows = $13, engine = $14, update_time = now()
 WHERE id = $1
 
 -- name: upsert_steps
@@ -97,19 +97,19 @@ WITH given AS (
     SELECT * FROM unnest($2::integer[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[],
                          $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[], $12::timestamptz[])
         AS step (step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens,
-                 seconds, memory_bytes, time)
+                 seconds, peak_memory_bytes, time)
 ), replaced AS (
     SELECT coalesce(sum(tokens), 0) AS tokens FROM training_steps
     WHERE run_id = $1 AND step IN (SELECT step FROM given)
 ), stored AS (
     INSERT INTO training_steps (run_id, step, epoch, loss, learning_rate, grad_norm, tokens,
-                                supervised_tokens, padded_tokens, seconds, memory_bytes, time)
+                                supervised_tokens, padded_tokens, seconds, peak_memory_bytes, time)
     SELECT $1, given.* FROM given
     ON CONFLICT (run_id, step) DO UPDATE
     SET epoch = EXCLUDED.epoch, loss = EXCLUDED.loss, learning_rate = EXCLUDED.learning_rate,
         grad_norm = EXCLUDED.grad_norm, tokens = EXCLUDED.tokens,
         supervised_tokens = EXCLUDED.supervised_tokens, padded_tokens = EXCLUDED.padded_tokens,
-        seconds = EXCLUDED.seconds, memory_bytes = EXCLUDED.memory_bytes, time = EXCLUDED.time
+        seconds = EXCLUDED.seconds, peak_memory_bytes = EXCLUDED.peak_memory_bytes, time = EXCLUDED.time
 )
 UPDATE training_runs
 SET tokens = training_runs.tokens + (SELECT coalesce(sum(tokens), 0) FROM given) - replaced.tokens
@@ -118,7 +118,7 @@ WHERE id = $1
 
 -- name: list_steps
 SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
-       memory_bytes, time
+       peak_memory_bytes, time
 FROM training_steps
 WHERE run_id = $1 AND step > $2
 ORDER BY step

@@ -13,8 +13,8 @@ STARTED = {
     "precision": "fp32",
     "dropped_rows": 1,
     "steps_total": 10,
-    "trainable_parameters": 5,
-    "parameters": 100,
+    "trainable_parameter_count": 5,
+    "parameter_count": 100,
     "versions": {"torch": "2"},
     "chat_template_sha256": "aa",
     "base_model_sha256": "bb",
@@ -34,7 +34,7 @@ def step(number: int, loss: float = 1.0, tokens: int = 100, memory: int = 7) -> 
         "supervised_tokens": 40,
         "padded_tokens": 120,
         "seconds": 0.5,
-        "memory_bytes": memory,
+        "peak_memory_bytes": memory,
     }
 
 

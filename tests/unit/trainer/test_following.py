@@ -86,7 +86,7 @@ def scene(tmp_path: Path) -> Scene:
 
 def step(number: int, loss: float = 1.0) -> dict[str, Any]:
     names = ("epoch", "learning_rate", "grad_norm", "seconds")
-    counts = ("tokens", "supervised_tokens", "padded_tokens", "memory_bytes")
+    counts = ("tokens", "supervised_tokens", "padded_tokens", "peak_memory_bytes")
     values = {**dict.fromkeys(names, 0.5), **dict.fromkeys(counts, 10)}
     return {"type": "step", "time": 1.0, "step": number, "loss": loss, **values}
 
@@ -119,7 +119,7 @@ async def test_another_base_model_than_the_registered_one_is_refused(scene: Scen
         "type": "started",
         "base_model_sha256": "cc",
         **dict.fromkeys(("device", "precision"), "cpu"),
-        **dict.fromkeys(("steps_total", "parameters", "trainable_parameters", "dropped_rows"), 1),
+        **dict.fromkeys(("steps_total", "parameter_count", "trainable_parameter_count", "dropped_rows"), 1),
     }
     scene.write(started)
     with pytest.raises(FailedPrecondition, match="cc…, not bb") as caught:

@@ -23,7 +23,7 @@ def test_a_step_moves_counters_and_gauges() -> None:
     assert registry.get_sample_value("sishu_trainer_learning_rate") == 1e-3
     assert registry.get_sample_value("sishu_trainer_grad_norm") == 0.7
     assert registry.get_sample_value("sishu_trainer_tokens_per_second") == 200
-    assert registry.get_sample_value("sishu_trainer_memory_bytes") == 1 << 30
+    assert registry.get_sample_value("sishu_trainer_peak_memory_bytes") == 1 << 30
     assert registry.get_sample_value("sishu_trainer_last_step_timestamp_seconds") == STEP.time.timestamp()
 
 
@@ -33,4 +33,4 @@ def test_an_idle_trainer_shows_no_rate() -> None:
     metrics.observe(STEP)
     metrics.idle()
     assert registry.get_sample_value("sishu_trainer_tokens_per_second") == 0
-    assert registry.get_sample_value("sishu_trainer_memory_bytes") == 0
+    assert registry.get_sample_value("sishu_trainer_peak_memory_bytes") == 0

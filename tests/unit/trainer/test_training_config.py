@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from services.runtime.errors import InvalidArgument
-from services.trainer.convert import config_to_pb, training_config
+from services.trainer.convert import config_to_pb, summary_to_pb, training_config
 from services.trainer.engine.spec import load_spec
 from services.trainer.training_config import Place, TrainingConfig, resolve, spec_of, write_spec
+from services.trainer.training_runs import TrainingSummary
 from sishu.trainer.v1 import training_run_pb2 as pb
 
 
@@ -44,8 +45,26 @@ def test_an_empty_config_shows_every_default() -> None:
 
 
 def test_a_zero_that_was_said_is_not_a_default() -> None:
-    config = training_config(pb.TrainingConfig(warmup_ratio=0.0, seed=0))
-    assert (config.warmup_ratio, config.seed) == (0.0, 0)
+    given = pb.TrainingConfig(
+        warmup_ratio=0.0, seed=0, max_grad_norm=0.0, checkpoint_steps=0, gradient_checkpointing=False
+    )
+    config = training_config(given)
+    assert (config.warmup_ratio, config.seed, config.max_grad_norm, config.checkpoint_steps) == (
+        0.0,
+        0,
+        0.0,
+        0,
+    )
+    shown = config_to_pb(config)
+    assert (shown.HasField("checkpoint_steps"), shown.HasField("gradient_checkpointing")) == (True, True)
+
+
+def test_a_run_without_a_step_has_no_loss_and_no_speed() -> None:
+    fields = ("loss_first", "loss_last", "tokens_per_second")
+    fresh = summary_to_pb(TrainingSummary(), "")
+    assert [name for name in fields if fresh.HasField(name)] == []  # type: ignore[arg-type]
+    begun = summary_to_pb(TrainingSummary(loss_first=0.0, loss_last=0.0, tokens_per_second=0.0), "")
+    assert [name for name in fields if begun.HasField(name)] == list(fields)  # type: ignore[arg-type]
 
 
 def test_alpha_is_twice_the_rank_unless_it_is_given() -> None:

@@ -141,7 +141,7 @@ RESOURCES = (
         "Model",
         lambda client: client.models,
         model,
-        ("id", "name", "kind", "state", "parameters", "source", "failure.message"),
+        ("id", "name", "kind", "state", "parameter_count", "source", "failure.message"),
     ),
     Resource(
         "deployment",

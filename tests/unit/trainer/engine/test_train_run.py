@@ -80,12 +80,12 @@ def test_a_run_learns_its_rows_and_tells_what_it_did(make_spec: MakeSpec) -> Non
     (started,), (finished,) = events_of(spec, "started"), events_of(spec, "finished")
     assert (started["rows"], started["dropped_rows"], started["steps_total"]) == (24, 0, 40)
     assert (started["device"], started["precision"]) == ("cpu", "fp32")
-    assert 0 < started["trainable_parameters"] < started["parameters"]
+    assert 0 < started["trainable_parameter_count"] < started["parameter_count"]
     assert len(started["chat_template_sha256"]) == len(started["base_model_sha256"]) == 64
     assert set(started["versions"]) == {"python", "torch", "transformers", "peft"}
     steps = events_of(spec, "step")
     assert all(step["supervised_tokens"] < step["tokens"] <= step["padded_tokens"] <= 256 for step in steps)
-    assert all(step["memory_bytes"] > 0 and step["tokens_per_second"] > 0 for step in steps)
+    assert all(step["peak_memory_bytes"] > 0 and step["tokens_per_second"] > 0 for step in steps)
     assert finished["steps"] == 40
     assert finished["tokens"] == sum(step["tokens"] for step in steps)
     assert (finished["loss_first"], finished["loss_last"]) == (curve[1], curve[40])
@@ -142,6 +142,22 @@ def test_sigterm_saves_the_work_and_a_second_start_goes_on(make_spec: MakeSpec) 
     stop.requested = True
     assert run(spec, stop) == 4
     assert events_of(spec, "resumed")[0]["step"] == saved["step"]
+
+
+def test_without_checkpoint_steps_only_the_last_is_written(make_spec: MakeSpec) -> None:
+    spec = make_spec(checkpoint_steps=0)
+    assert train(spec) == 0
+    assert [event["step"] for event in events_of(spec, "checkpoint")] == [12]
+
+
+def test_a_norm_limit_of_zero_means_no_clipping(make_spec: MakeSpec) -> None:
+    folder = make_spec().output_dir.parent
+    unlimited, wide, narrow = (
+        make_spec(max_steps=4, max_grad_norm=limit, output_dir=folder / f"norm-{limit}")
+        for limit in (0.0, 1e6, 1e-3)
+    )
+    assert train(unlimited) == train(wide) == train(narrow) == 0
+    assert losses(unlimited) == losses(wide) != losses(narrow)
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(make_spec: MakeSpec) -> None:

@@ -92,7 +92,7 @@ class Model(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     ARCHITECTURE_FIELD_NUMBER: _builtins.int
-    PARAMETERS_FIELD_NUMBER: _builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     CHAT_TEMPLATE_SHA256_FIELD_NUMBER: _builtins.int
     CONTEXT_LENGTH_FIELD_NUMBER: _builtins.int
@@ -117,8 +117,8 @@ class Model(_message.Message):
     """Where the model stands. OUTPUT_ONLY."""
     architecture: _builtins.str
     """Architecture, such as `LlamaForCausalLM`. OUTPUT_ONLY."""
-    parameters: _builtins.int
-    """Parameters; for an adapter its own. OUTPUT_ONLY."""
+    parameter_count: _builtins.int
+    """Number of parameters; for an adapter its own. OUTPUT_ONLY."""
     sha256: _builtins.str
     """SHA-256 over the weights and configuration files. OUTPUT_ONLY."""
     chat_template_sha256: _builtins.str
@@ -152,7 +152,7 @@ class Model(_message.Message):
         state: Global___ModelState.ValueType = ...,
         failure: _failure_pb2.Failure | None = ...,
         architecture: _builtins.str = ...,
-        parameters: _builtins.int = ...,
+        parameter_count: _builtins.int = ...,
         sha256: _builtins.str = ...,
         chat_template_sha256: _builtins.str = ...,
         context_length: _builtins.int = ...,
@@ -162,7 +162,7 @@ class Model(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "base_model_id", b"base_model_id", "chat_template_sha256", b"chat_template_sha256", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "id", b"id", "job", b"job", "kind", b"kind", "name", b"name", "parameters", b"parameters", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "training_run_id", b"training_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "base_model_id", b"base_model_id", "chat_template_sha256", b"chat_template_sha256", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "id", b"id", "job", b"job", "kind", b"kind", "name", b"name", "parameter_count", b"parameter_count", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "training_run_id", b"training_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

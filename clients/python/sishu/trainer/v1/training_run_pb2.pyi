@@ -142,7 +142,7 @@ Global___TrainingRun: _TypeAlias = TrainingRun  # noqa: Y015
 
 @_typing.final
 class TrainingConfig(_message.Message):
-    """TrainingConfig says how to train. A field that is 0 or empty takes its default."""
+    """TrainingConfig says how to train. Each comment says what lets the service choose, and what it takes at present; the stored run shows what was taken."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -165,42 +165,42 @@ class TrainingConfig(_message.Message):
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
     GRADIENT_CHECKPOINTING_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
-    """OPTIONAL. Passes over the data; unset means 3. `max_steps` takes its place."""
+    """OPTIONAL. Passes over the data; `max_steps` takes their place. Unset lets the service choose, at present 3."""
     max_steps: _builtins.int
     """OPTIONAL. Optimizer steps, in place of `epochs`; 0 means as many as `epochs` take."""
     learning_rate: _builtins.float
-    """OPTIONAL. Peak learning rate; unset means 1e-3."""
+    """OPTIONAL. Peak learning rate. Unset lets the service choose, at present 1e-3."""
     schedule: _builtins.str
-    """OPTIONAL. `cosine`, `linear` or `constant`; empty means `cosine`."""
+    """OPTIONAL. `cosine`, `linear` or `constant`. Empty lets the service choose, at present `cosine`."""
     warmup_ratio: _builtins.float
-    """OPTIONAL. Share of the steps over which the learning rate rises; unset means 0.05."""
+    """OPTIONAL. Share of the steps over which the learning rate rises, up to 0.9. Unset lets the service choose, at present 0.05."""
     weight_decay: _builtins.float
-    """OPTIONAL. Decoupled weight decay of AdamW; unset means 0."""
+    """OPTIONAL. Decoupled weight decay of AdamW. Unset lets the service choose, at present 0."""
     max_grad_norm: _builtins.float
-    """OPTIONAL. Gradients are scaled down to this norm; unset means 1."""
+    """OPTIONAL. Gradients with a larger norm are scaled down to it; 0 means no clipping. Unset lets the service choose, at present 1."""
     lora_rank: _builtins.int
-    """OPTIONAL. Rank of the LoRA matrices; 0 means 16."""
+    """OPTIONAL. Rank of the LoRA matrices. 0 lets the service choose, at present 16."""
     lora_alpha: _builtins.int
-    """OPTIONAL. LoRA scale: the update is multiplied by alpha / rank; 0 means twice the rank."""
+    """OPTIONAL. LoRA scale: the update is multiplied by alpha / rank. 0 lets the service choose, at present twice the rank."""
     lora_dropout: _builtins.float
-    """OPTIONAL. Dropout on the LoRA input; unset means 0."""
+    """OPTIONAL. Dropout on the LoRA input, up to 0.9. Unset lets the service choose, at present 0."""
     batch_tokens: _builtins.int
-    """OPTIONAL. Token budget of a micro-batch, padding included; 0 means 1024."""
+    """OPTIONAL. Token budget of a micro-batch, padding included. 0 lets the service choose, at present 1024."""
     accumulation: _builtins.int
-    """OPTIONAL. Micro-batches per optimizer step; 0 means 1."""
+    """OPTIONAL. Micro-batches per optimizer step. 0 lets the service choose, at present 1."""
     cutoff_length: _builtins.int
-    """OPTIONAL. Longest row in tokens; 0 means 2048."""
+    """OPTIONAL. Longest row in tokens, from 8. 0 lets the service choose, at present 2048."""
     precision: _builtins.str
-    """OPTIONAL. `auto`, `bf16` or `fp32`; empty means `auto`: bf16 where the device has it."""
+    """OPTIONAL. `auto`, `bf16` or `fp32`. Empty means `auto`: bf16 where the device has it."""
     seed: _builtins.int
-    """OPTIONAL. Seed of data order and initial weights; unset means 42."""
+    """OPTIONAL. Seed of data order and initial weights. Unset lets the service choose, at present 42."""
     checkpoint_steps: _builtins.int
-    """OPTIONAL. Steps between checkpoints; 0 means 50."""
+    """OPTIONAL. Steps between checkpoints; 0 means none but the last, and one where the engine is told to stop. Unset lets the service choose, at present 50."""
     gradient_checkpointing: _builtins.bool
-    """OPTIONAL. Whether activations are computed again in the backward pass to save memory."""
+    """OPTIONAL. Whether activations are computed again in the backward pass to save memory. Unset lets the service choose, at present false."""
     @_builtins.property
     def lora_targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """OPTIONAL. Modules that get LoRA matrices; empty means every linear layer but the head."""
+        """OPTIONAL. Modules that get LoRA matrices, such as `q_proj`; empty means every linear layer but the head."""
 
     def __init__(
         self,
@@ -221,15 +221,19 @@ class TrainingConfig(_message.Message):
         cutoff_length: _builtins.int = ...,
         precision: _builtins.str = ...,
         seed: _builtins.int | None = ...,
-        checkpoint_steps: _builtins.int = ...,
-        gradient_checkpointing: _builtins.bool = ...,
+        checkpoint_steps: _builtins.int | None = ...,
+        gradient_checkpointing: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "epochs", b"epochs", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "precision", b"precision", "schedule", b"schedule", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "precision", b"precision", "schedule", b"schedule", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__checkpoint_steps: _TypeAlias = _typing.Literal["checkpoint_steps"]  # noqa: Y015
+    _WhichOneofArgType__checkpoint_steps: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps"]  # noqa: Y015
     _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__gradient_checkpointing: _TypeAlias = _typing.Literal["gradient_checkpointing"]  # noqa: Y015
+    _WhichOneofArgType__gradient_checkpointing: _TypeAlias = _typing.Literal["_gradient_checkpointing", b"_gradient_checkpointing"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__lora_dropout: _TypeAlias = _typing.Literal["lora_dropout"]  # noqa: Y015
@@ -243,7 +247,11 @@ class TrainingConfig(_message.Message):
     _WhichOneofReturnType__weight_decay: _TypeAlias = _typing.Literal["weight_decay"]  # noqa: Y015
     _WhichOneofArgType__weight_decay: _TypeAlias = _typing.Literal["_weight_decay", b"_weight_decay"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__checkpoint_steps) -> _WhichOneofReturnType__checkpoint_steps | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gradient_checkpointing) -> _WhichOneofReturnType__gradient_checkpointing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
@@ -272,8 +280,8 @@ class TrainingSummary(_message.Message):
     LOSS_FIRST_FIELD_NUMBER: _builtins.int
     LOSS_LAST_FIELD_NUMBER: _builtins.int
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
-    PARAMETERS_FIELD_NUMBER: _builtins.int
-    TRAINABLE_PARAMETERS_FIELD_NUMBER: _builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: _builtins.int
+    TRAINABLE_PARAMETER_COUNT_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     DROPPED_ROWS_FIELD_NUMBER: _builtins.int
@@ -285,17 +293,17 @@ class TrainingSummary(_message.Message):
     tokens: _builtins.int
     """Real tokens trained on, padding left out."""
     tokens_per_second: _builtins.float
-    """Real tokens per second, of the present process."""
+    """Real tokens per second: while it trains, those of the present process, unset before its first step; in the end, those of the whole run."""
     loss_first: _builtins.float
-    """Loss of the first step: mean cross-entropy in nats per supervised token."""
+    """Loss of the first step: mean cross-entropy in nats per supervised token; unset before it."""
     loss_last: _builtins.float
-    """Loss of the last step."""
+    """Loss of the last step; unset before the first."""
     peak_memory_bytes: _builtins.int
     """Largest memory in use, in bytes: on a GPU what torch allocated, on a CPU the process."""
-    parameters: _builtins.int
-    """Parameters of the whole model."""
-    trainable_parameters: _builtins.int
-    """Parameters that are trained."""
+    parameter_count: _builtins.int
+    """Number of parameters of the whole model."""
+    trainable_parameter_count: _builtins.int
+    """Number of parameters that are trained."""
     device: _builtins.str
     """Device of the computation: `cpu` or `cuda`."""
     precision: _builtins.str
@@ -310,22 +318,33 @@ class TrainingSummary(_message.Message):
         steps: _builtins.int = ...,
         steps_total: _builtins.int = ...,
         tokens: _builtins.int = ...,
-        tokens_per_second: _builtins.float = ...,
-        loss_first: _builtins.float = ...,
-        loss_last: _builtins.float = ...,
+        tokens_per_second: _builtins.float | None = ...,
+        loss_first: _builtins.float | None = ...,
+        loss_last: _builtins.float | None = ...,
         peak_memory_bytes: _builtins.int = ...,
-        parameters: _builtins.int = ...,
-        trainable_parameters: _builtins.int = ...,
+        parameter_count: _builtins.int = ...,
+        trainable_parameter_count: _builtins.int = ...,
         device: _builtins.str = ...,
         precision: _builtins.str = ...,
         dropped_rows: _builtins.int = ...,
         phase: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "loss_first", b"loss_first", "loss_last", b"loss_last", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "dropped_rows", b"dropped_rows", "loss_first", b"loss_first", "loss_last", b"loss_last", "parameters", b"parameters", "peak_memory_bytes", b"peak_memory_bytes", "phase", b"phase", "precision", b"precision", "steps", b"steps", "steps_total", b"steps_total", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second", "trainable_parameters", b"trainable_parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "device", b"device", "dropped_rows", b"dropped_rows", "loss_first", b"loss_first", "loss_last", b"loss_last", "parameter_count", b"parameter_count", "peak_memory_bytes", b"peak_memory_bytes", "phase", b"phase", "precision", b"precision", "steps", b"steps", "steps_total", b"steps_total", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second", "trainable_parameter_count", b"trainable_parameter_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__loss_first: _TypeAlias = _typing.Literal["loss_first"]  # noqa: Y015
+    _WhichOneofArgType__loss_first: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first"]  # noqa: Y015
+    _WhichOneofReturnType__loss_last: _TypeAlias = _typing.Literal["loss_last"]  # noqa: Y015
+    _WhichOneofArgType__loss_last: _TypeAlias = _typing.Literal["_loss_last", b"_loss_last"]  # noqa: Y015
+    _WhichOneofReturnType__tokens_per_second: _TypeAlias = _typing.Literal["tokens_per_second"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_second: _TypeAlias = _typing.Literal["_tokens_per_second", b"_tokens_per_second"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_first) -> _WhichOneofReturnType__loss_first | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_last) -> _WhichOneofReturnType__loss_last | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_second) -> _WhichOneofReturnType__tokens_per_second | None: ...
 
 Global___TrainingSummary: _TypeAlias = TrainingSummary  # noqa: Y015
 
@@ -344,7 +363,7 @@ class TrainingStep(_message.Message):
     SUPERVISED_TOKENS_FIELD_NUMBER: _builtins.int
     PADDED_TOKENS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
-    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     step: _builtins.int
     """Number of the step, from 1."""
@@ -364,8 +383,8 @@ class TrainingStep(_message.Message):
     """Tokens with padding."""
     seconds: _builtins.float
     """Wall-clock seconds of the step."""
-    memory_bytes: _builtins.int
-    """Largest memory in use so far, in bytes."""
+    peak_memory_bytes: _builtins.int
+    """Largest memory in use so far, in bytes, as in the summary."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the step ended."""
@@ -382,12 +401,12 @@ class TrainingStep(_message.Message):
         supervised_tokens: _builtins.int = ...,
         padded_tokens: _builtins.int = ...,
         seconds: _builtins.float = ...,
-        memory_bytes: _builtins.int = ...,
+        peak_memory_bytes: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "memory_bytes", b"memory_bytes", "padded_tokens", b"padded_tokens", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "padded_tokens", b"padded_tokens", "peak_memory_bytes", b"peak_memory_bytes", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
