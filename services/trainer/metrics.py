@@ -12,7 +12,7 @@ from services.runtime.db import DATABASE_AWAY
 from services.trainer.store import Store
 from services.trainer.training_runs import TrainingStep
 
-STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+STATES = ("pending", "running", "succeeded", "failed", "cancelled")
 STEP_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 COUNT_SECONDS = 10.0
 

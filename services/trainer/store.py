@@ -125,7 +125,7 @@ class Store:
 
         Raises:
             NotFound: there is none.
-            FailedPrecondition: a queued or running training, or an adapter, needs it.
+            FailedPrecondition: a pending or running training, or an adapter, needs it.
         """
         async with transaction(self.pool) as connection:
             row = await connection.fetchrow(SQL.lock_model, model_id)

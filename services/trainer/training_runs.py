@@ -87,9 +87,9 @@ class TrainingRun:
 
     @property
     def state(self) -> str:
-        """`queued`, `running`, `succeeded`, `failed` or `cancelled`, as the job says."""
+        """`pending`, `running`, `succeeded`, `failed` or `cancelled`, as the job says."""
         if self.job.state == "pending" or (self.job.state == "running" and self.summary.phase == WAITING):
-            return "queued"
+            return "pending"
         return self.job.state
 
     @property

@@ -44,7 +44,7 @@ StartTrainer = Callable[..., Awaitable[Room]]
 RUN_SECONDS = 240.0
 READY = model_pb2.MODEL_STATE_READY
 FAILED = training_run_pb2.TRAINING_RUN_STATE_FAILED
-QUEUED = training_run_pb2.TRAINING_RUN_STATE_QUEUED
+PENDING = training_run_pb2.TRAINING_RUN_STATE_PENDING
 RUNNING = training_run_pb2.TRAINING_RUN_STATE_RUNNING
 SUCCEEDED = training_run_pb2.TRAINING_RUN_STATE_SUCCEEDED
 CANCELLED = training_run_pb2.TRAINING_RUN_STATE_CANCELLED
@@ -260,7 +260,7 @@ async def check_metrics(port: int, run: training_run_pb2.TrainingRun) -> None:
     assert float(values['sishu_trainer_tokens_total{kind="real"}']) == run.summary.tokens
     assert float(values["sishu_trainer_step_seconds_count"]) == 12
     assert float(values["sishu_trainer_loss"]) == run.summary.loss_last
-    assert 'sishu_trainer_runs{state="queued"}' in values
+    assert 'sishu_trainer_runs{state="pending"}' in values
 
 
 async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base: model_pb2.Model) -> None:
@@ -371,7 +371,7 @@ async def test_a_failed_run_says_what_its_engine_said_and_can_be_retried(
     assert (run.failure.reason, run.failure.message) == ("DATASET_VERSION_NOT_READY", "the version is gone")
     school.datasets.refusal = None
     await school.client.jobs("trainer").RetryJob(job_pb.RetryJobRequest(id=run.job.id))
-    assert (await school.run(run.id)).state in {QUEUED, RUNNING}
+    assert (await school.run(run.id)).state in {PENDING, RUNNING}
     run = await school.run_in(run.id, SUCCEEDED)
     await school.check_all_steps_once(run, 12)
     assert not run.failure.reason
@@ -384,18 +384,18 @@ async def test_two_workers_of_a_host_run_one_engine_at_a_time(
     await start_trainer("worker", "--concurrency", "2")
     base = await school.prepared()
     started = [await school.create_run(base, max_steps=300, epochs=1000.0) for _ in range(2)]
-    most, queued_while_running = 0, False
+    most, pending_while_running = 0, False
 
     async def both_done() -> bool:
-        nonlocal most, queued_while_running
+        nonlocal most, pending_while_running
         most = max(most, len(school.engines()))
         states = {(await school.run(run.id)).state for run in started}
-        queued_while_running |= states == {QUEUED, RUNNING}
+        pending_while_running |= states == {PENDING, RUNNING}
         return states == {SUCCEEDED}
 
     await eventually(both_done, RUN_SECONDS)
     assert most == 1
-    assert queued_while_running
+    assert pending_while_running
     names = {(await school.model((await school.run(run.id)).model_id)).name for run in started}
     assert "towns" in names
     assert len(names) == 2

@@ -76,7 +76,7 @@ ORDER BY run.id DESC
 LIMIT $4
 
 -- name: count_runs
-SELECT CASE WHEN jobs.state = 'pending' OR (jobs.state = 'running' AND run.phase = 'waiting') THEN 'queued'
+SELECT CASE WHEN jobs.state = 'pending' OR (jobs.state = 'running' AND run.phase = 'waiting') THEN 'pending'
             ELSE jobs.state::text END AS state, count(*) AS runs
 FROM training_runs AS run JOIN jobs ON jobs.id = run.job_id
 GROUP BY 1

@@ -30,7 +30,7 @@ class _TrainingRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     DESCRIPTOR: _descriptor.EnumDescriptor
     TRAINING_RUN_STATE_UNSPECIFIED: _TrainingRunState.ValueType  # 0
     """Never returned; in a filter: any state."""
-    TRAINING_RUN_STATE_QUEUED: _TrainingRunState.ValueType  # 1
+    TRAINING_RUN_STATE_PENDING: _TrainingRunState.ValueType  # 1
     """Waits for a device."""
     TRAINING_RUN_STATE_RUNNING: _TrainingRunState.ValueType  # 2
     """The engine is at work."""
@@ -46,7 +46,7 @@ class TrainingRunState(_TrainingRunState, metaclass=_TrainingRunStateEnumTypeWra
 
 TRAINING_RUN_STATE_UNSPECIFIED: TrainingRunState.ValueType  # 0
 """Never returned; in a filter: any state."""
-TRAINING_RUN_STATE_QUEUED: TrainingRunState.ValueType  # 1
+TRAINING_RUN_STATE_PENDING: TrainingRunState.ValueType  # 1
 """Waits for a device."""
 TRAINING_RUN_STATE_RUNNING: TrainingRunState.ValueType  # 2
 """The engine is at work."""
