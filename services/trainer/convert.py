@@ -89,6 +89,10 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         model_id=run.model_id if run.state == "succeeded" else "",
         create_time=timestamp(run.create_time),
         update_time=timestamp(run.update_time),
+        dataset_content_sha256=run.dataset_content_sha256,
+        base_model_sha256=run.base_model_sha256,
+        code_version=run.code_version,
+        engine_versions=run.engine_versions,
     )
 
 

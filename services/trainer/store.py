@@ -171,7 +171,7 @@ class Store:
             new.project_id,
             new.name,
             new.dataset_version_id,
-            new.dataset_sha256,
+            new.dataset_content_sha256,
             new.base_model_id,
             new.base_model_sha256,
             new.config.as_json(),

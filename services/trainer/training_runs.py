@@ -56,7 +56,7 @@ class NewRun:
     project_id: str
     name: str
     dataset_version_id: str
-    dataset_sha256: str
+    dataset_content_sha256: str
     base_model_id: str
     base_model_sha256: str
     config: TrainingConfig
@@ -71,7 +71,7 @@ class TrainingRun:
     project_id: str
     name: str
     dataset_version_id: str
-    dataset_sha256: str
+    dataset_content_sha256: str
     base_model_id: str
     base_model_sha256: str
     config: TrainingConfig
@@ -101,6 +101,12 @@ class TrainingRun:
     def failure(self) -> Failure | None:
         """Why it failed; nothing unless it did."""
         return self.job_failure if self.state == "failed" else None
+
+    @property
+    def engine_versions(self) -> dict[str, str]:
+        """Versions of what the engine runs on, by name; empty before it has said them."""
+        versions = self.engine.get("versions")
+        return dict(versions) if isinstance(versions, Mapping) else {}
 
     @property
     def files_prefix(self) -> str:

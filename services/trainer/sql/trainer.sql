@@ -54,14 +54,14 @@ INSERT INTO model_files (model_id, name, key, size_bytes, sha256) VALUES ($1, $2
 SELECT name, key, size_bytes, sha256 FROM model_files WHERE model_id = $1 ORDER BY name
 
 -- name: insert_run
-INSERT INTO training_runs (id, project_id, name, dataset_version_id, dataset_sha256, base_model_id,
+INSERT INTO training_runs (id, project_id, name, dataset_version_id, dataset_content_sha256, base_model_id,
                            base_model_sha256, config, job_id, model_id, code_version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: select_runs
 -- One by its id, or a page of a project.
-SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_sha256, base_model_id, base_model_sha256,
-       config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
+SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha256, base_model_id,
+       base_model_sha256, config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
        precision, dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
        to_jsonb(job) AS job, item.failure AS job_failure

@@ -41,7 +41,7 @@ CREATE TABLE training_runs (
     project_id                uuid             NOT NULL,
     name                      text             NOT NULL,
     dataset_version_id        uuid             NOT NULL,
-    dataset_sha256            text             NOT NULL,
+    dataset_content_sha256    text             NOT NULL,
     base_model_id             uuid             NOT NULL,
     base_model_sha256         text             NOT NULL,
     config                    jsonb            NOT NULL,

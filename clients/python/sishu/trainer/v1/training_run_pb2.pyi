@@ -64,6 +64,26 @@ class TrainingRun(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class EngineVersionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -77,6 +97,10 @@ class TrainingRun(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DATASET_CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    BASE_MODEL_SHA256_FIELD_NUMBER: _builtins.int
+    CODE_VERSION_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the run. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -91,6 +115,12 @@ class TrainingRun(_message.Message):
     """Where the run stands. OUTPUT_ONLY."""
     model_id: _builtins.str
     """UUID of the adapter that it made; set in state SUCCEEDED only. OUTPUT_ONLY."""
+    dataset_content_sha256: _builtins.str
+    """`content_sha256` of the dataset version when the run was created. OUTPUT_ONLY."""
+    base_model_sha256: _builtins.str
+    """`sha256` of the base model when the run was created; a run whose base model has changed since fails. OUTPUT_ONLY."""
+    code_version: _builtins.str
+    """Version of the service that created the run, such as `0.1.0+<commit>`. OUTPUT_ONLY."""
     @_builtins.property
     def config(self) -> Global___TrainingConfig:
         """How to train."""
@@ -115,6 +145,10 @@ class TrainingRun(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the run last changed. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def engine_versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Versions that the engine says it runs on: `python`, `torch`, `transformers`, `peft`; empty before it has loaded the model. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -131,10 +165,14 @@ class TrainingRun(_message.Message):
         model_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        dataset_content_sha256: _builtins.str = ...,
+        base_model_sha256: _builtins.str = ...,
+        code_version: _builtins.str = ...,
+        engine_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "config", b"config", "create_time", b"create_time", "dataset_version_id", b"dataset_version_id", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "state", b"state", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "state", b"state", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
