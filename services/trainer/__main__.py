@@ -32,7 +32,7 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.trainer.v1.ModelService",
                 model_service_pb2_grpc.add_ModelServiceServicer_to_server,
-                ModelServicer(store, parts.storage, deletion),
+                ModelServicer(store, parts.storage, parts.client, deletion),
             ),
             Servicer(
                 "sishu.trainer.v1.TrainingService",

@@ -76,12 +76,19 @@ def public_name(model: Model) -> str:
     return model.source if HUB_ID.fullmatch(model.source) else model.name
 
 
-def check_new_model(name: str, source: str) -> None:
-    """Hold name and source of a base model against the rules of the contract.
+def check_new_model(name: str, source: str, kind: str | None) -> None:
+    """Hold name, source and kind of a new model against the rules of the contract; no kind means base.
 
     Raises:
         InvalidArgument: one of them breaks its rule.
     """
+    if kind not in {None, "base"}:
+        raise InvalidArgument(
+            "MODEL_KIND_UNSUPPORTED",
+            f"only base models can be created, not one of kind {kind}; a training run makes adapters",
+            "model.kind",
+            kind=str(kind),
+        )
     check_name(name, "model.name")
     if not source.strip() or not source.isprintable():
         raise InvalidArgument(

@@ -17,6 +17,7 @@ from services.trainer.training_runs import NewRun
 from services.trainer.watching import watch_run
 from sishu.client import Client
 from sishu.common.v1 import object_pb2
+from sishu.ingest.v1.project_service_pb2 import GetProjectRequest
 from sishu.trainer.v1 import model_service_pb2 as model_pb
 from sishu.trainer.v1 import training_run_pb2
 from sishu.trainer.v1 import training_service_pb2 as run_pb
@@ -27,16 +28,21 @@ from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceServicer
 class ModelServicer(ModelServiceServicer):
     """Models."""
 
-    def __init__(self, store: Store, storage: Storage, deletion: Deletion) -> None:
+    def __init__(self, store: Store, storage: Storage, client: Client, deletion: Deletion) -> None:
         self._store = store
         self._storage = storage
+        self._client = client
         self._deletion = deletion
 
     async def CreateModel(
         self, request: model_pb.CreateModelRequest, context: Context
     ) -> model_pb.CreateModelResponse:
+        first = await self._store.first_answer("CreateModel", request.request_id)
+        if first:
+            return model_pb.CreateModelResponse(model=model_to_pb(await self._store.get_model(first)))
         wanted = request.model
-        check_new_model(wanted.name, wanted.source)
+        check_new_model(wanted.name, wanted.source, model_kind(wanted.kind))
+        await self._client.projects.GetProject(GetProjectRequest(id=wanted.project_id))
         model = await self._store.create_model(
             wanted.project_id, wanted.name, wanted.source, request.request_id
         )

@@ -30,6 +30,7 @@ from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration.conftest import StartRoom
 from tests.integration.fake_datasets import FakeDatasets, fake_datasets, rows_about
+from tests.integration.fake_projects import FakeProjects, fake_projects
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Stores
 from tests.unit.trainer.engine import conftest as engine_fixtures
@@ -63,6 +64,7 @@ class School:
     stores: Stores
     client: Client
     datasets: FakeDatasets
+    projects: FakeProjects
     base: Path
     project_id: str
 
@@ -71,8 +73,14 @@ class School:
         model = await self.create_model(str(self.base))
         return await self.model_in(model.id, READY)
 
-    async def create_model(self, source: str, name: str = "tiny", request_id: str = "") -> model_pb2.Model:
-        wanted = model_pb2.Model(project_id=self.project_id, name=name, source=source)
+    async def create_model(
+        self,
+        source: str,
+        name: str = "tiny",
+        request_id: str = "",
+        kind: model_pb2.ModelKind.ValueType = model_pb2.MODEL_KIND_UNSPECIFIED,
+    ) -> model_pb2.Model:
+        wanted = model_pb2.Model(project_id=self.project_id, name=name, source=source, kind=kind)
         request = models.CreateModelRequest(model=wanted, request_id=request_id)
         return (await self.client.models.CreateModel(request)).model
 
@@ -170,8 +178,11 @@ def start_trainer(start_room: StartRoom) -> StartTrainer:
 @pytest_asyncio.fixture
 async def school(stores: Stores, client: Client, base_model: Path) -> AsyncIterator[School]:
     project_id = new_id()
-    async with fake_datasets(stores, rows_about(24), project_id) as datasets:
-        yield School(stores, client, datasets, base_model, project_id)
+    async with (
+        fake_datasets(stores, rows_about(24), project_id) as datasets,
+        fake_projects(stores, project_id) as projects,
+    ):
+        yield School(stores, client, datasets, projects, base_model, project_id)
 
 
 async def test_a_run_makes_an_adapter_and_shows_all_it_did(
@@ -429,6 +440,22 @@ async def test_what_cannot_be_trained_is_refused_at_once(school: School, start_t
     with pytest.raises(ApiError) as caught:
         await school.create_model(str(school.base))
     assert caught.value.reason == "MODEL_NAME_TAKEN"
+
+
+async def test_a_model_needs_a_project_and_is_a_base(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    with pytest.raises(ApiError) as caught:
+        await school.create_model(str(school.base), kind=model_pb2.MODEL_KIND_ADAPTER)
+    assert (caught.value.code, caught.value.reason) == ("INVALID_ARGUMENT", "MODEL_KIND_UNSUPPORTED")
+    request_id = new_id()
+    base = await school.create_model(str(school.base), request_id=request_id, kind=model_pb2.MODEL_KIND_BASE)
+    assert base.kind == model_pb2.MODEL_KIND_BASE
+    school.projects.ids.clear()
+    with pytest.raises(ApiError) as caught:
+        await school.create_model(str(school.base), "other")
+    assert (caught.value.code, caught.value.reason) == ("NOT_FOUND", "PROJECT_NOT_FOUND")
+    # What was made is given again, whatever has changed since.
+    assert (await school.create_model("", request_id=request_id)).id == base.id
 
 
 async def test_a_missing_base_model_fails_clearly_and_comes_back_with_a_retry(

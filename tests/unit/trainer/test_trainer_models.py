@@ -73,7 +73,15 @@ def test_an_adapter_names_its_base_so_that_others_find_it(source: str, name: str
 )
 def test_a_model_needs_a_name_and_a_source(name: str, source: str) -> None:
     with pytest.raises(InvalidArgument):
-        check_new_model(name, source)
+        check_new_model(name, source, None)
+
+
+@pytest.mark.parametrize("kind", ["adapter", "merged"])
+def test_only_base_models_can_be_created(kind: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check_new_model("tiny", "builtin", kind)
+    assert (caught.value.reason, caught.value.field) == ("MODEL_KIND_UNSUPPORTED", "model.kind")
+    check_new_model("tiny", "builtin", "base")
 
 
 def test_a_run_needs_a_ready_base_model_of_its_project() -> None:

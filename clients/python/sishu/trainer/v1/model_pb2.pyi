@@ -106,9 +106,9 @@ class Model(_message.Message):
     name: _builtins.str
     """Name, unique in the project. REQUIRED."""
     kind: Global___ModelKind.ValueType
-    """What kind of model it is. OUTPUT_ONLY."""
+    """What kind of model it is. OPTIONAL at creation: unspecified means BASE; others are refused for now with INVALID_ARGUMENT `MODEL_KIND_UNSUPPORTED`."""
     source: _builtins.str
-    """Base model: `builtin`, a folder, a GGUF file or a hub id, read on the machine that uses it. REQUIRED for BASE, empty otherwise."""
+    """Base model: `builtin`, a folder, a GGUF file or a hub id, read on the machine that uses it. REQUIRED at creation; empty for what a run made."""
     base_model_id: _builtins.str
     """UUID of the base model; empty for BASE. OUTPUT_ONLY."""
     training_run_id: _builtins.str

@@ -32,7 +32,7 @@ class CreateModelRequest(_message.Message):
     """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     @_builtins.property
     def model(self) -> _model_pb2.Model:
-        """REQUIRED. The model with `project_id`, `name` and `source`; output-only fields are ignored."""
+        """REQUIRED. The model with `project_id`, `name`, `source` and perhaps `kind`; output-only fields are ignored."""
 
     def __init__(
         self,

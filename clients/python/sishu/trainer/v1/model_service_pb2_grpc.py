@@ -68,7 +68,7 @@ class ModelServiceServicer:
 
     def CreateModel(self, request, context):
         """CreateModel registers a base model and starts a job that fetches, converts and describes it.
-        ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
+        NOT_FOUND `PROJECT_NOT_FOUND`. ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class ModelServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ModelServiceAsyncStub: ...
     CreateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_service_pb2.CreateModelResponse]
     """CreateModel registers a base model and starts a job that fetches, converts and describes it.
-    ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
+    NOT_FOUND `PROJECT_NOT_FOUND`. ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]
     """GetModel returns one model. NOT_FOUND `MODEL_NOT_FOUND`."""
@@ -53,7 +53,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_service_pb2.CreateModelResponse]  # type: ignore[assignment]
     """CreateModel registers a base model and starts a job that fetches, converts and describes it.
-    ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
+    NOT_FOUND `PROJECT_NOT_FOUND`. ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel returns one model. NOT_FOUND `MODEL_NOT_FOUND`."""
@@ -74,7 +74,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.CreateModelResponse, _abc.Awaitable[_model_service_pb2.CreateModelResponse]]:
         """CreateModel registers a base model and starts a job that fetches, converts and describes it.
-        ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
+        NOT_FOUND `PROJECT_NOT_FOUND`. ALREADY_EXISTS `MODEL_NAME_TAKEN` when the project has a model of that name.
         """
 
     @_abc_1.abstractmethod

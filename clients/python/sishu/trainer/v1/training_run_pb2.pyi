@@ -114,7 +114,7 @@ class TrainingRun(_message.Message):
     state: Global___TrainingRunState.ValueType
     """Where the run stands. OUTPUT_ONLY."""
     model_id: _builtins.str
-    """UUID of the adapter that it made; set in state SUCCEEDED only. OUTPUT_ONLY."""
+    """UUID of the model that it made; set in state SUCCEEDED only. OUTPUT_ONLY."""
     dataset_content_sha256: _builtins.str
     """`content_sha256` of the dataset version when the run was created. OUTPUT_ONLY."""
     base_model_sha256: _builtins.str
