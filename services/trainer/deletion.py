@@ -35,11 +35,11 @@ class Deletion:
         return await self._storage.delete_prefix(f"models/{model.project_id}/{model_id}/")
 
     async def delete_run(self, run_id: str) -> int:
-        """Delete an ended run; its model stays. Return the number of objects.
+        """Delete an ended run; return the number of objects.
 
         Raises:
             NotFound: there is none.
-            FailedPrecondition: it has not ended.
+            FailedPrecondition: it has not ended, or its model is there.
         """
         run = await self._store.get_run(run_id)
         await self._store.delete_run(run_id)

@@ -255,7 +255,7 @@ class Store:
 
         Raises:
             NotFound: there is none.
-            FailedPrecondition: it has not ended.
+            FailedPrecondition: it has not ended, or its model is there.
         """
         async with transaction(self.pool) as connection:
             row = await connection.fetchrow(SQL.lock_run, run_id)
@@ -266,6 +266,13 @@ class Store:
                     "TRAINING_RUN_ACTIVE",
                     f"the run is {row['job_state']}; cancel its job {row['job_id']} first",
                     job_id=row["job_id"],
+                )
+            model_id = await connection.fetchval(SQL.model_of_run, run_id)
+            if model_id is not None:
+                raise FailedPrecondition(
+                    "TRAINING_RUN_IN_USE",
+                    f"the run made the model {model_id}; delete the model first",
+                    model_id=model_id,
                 )
             await connection.execute(SQL.delete_run, run_id)
             await connection.execute(SQL.delete_job, row["job_id"])

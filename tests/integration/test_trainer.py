@@ -278,15 +278,25 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     with pytest.raises(ApiError) as caught:
         await school.client.models.DeleteModel(models.DeleteModelRequest(id=base.id))
     assert caught.value.reason == "MODEL_IN_USE"
-    deleted = await school.client.training.DeleteTrainingRun(runs.DeleteTrainingRunRequest(id=run.id))
-    assert deleted.deleted_objects == 2
+    doomed = runs.DeleteTrainingRunRequest(id=run.id)
+    with pytest.raises(ApiError) as caught:
+        await school.client.training.DeleteTrainingRun(doomed)
+    assert caught.value.reason == "TRAINING_RUN_IN_USE"
+    assert (await school.run(run.id)).state == SUCCEEDED
+    await school.client.models.DeleteModel(models.DeleteModelRequest(id=run.model_id))
+    assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == 2
     assert not school.work(run.id).exists()
-    assert (await school.model(run.model_id)).state == READY
+    await check_project_deletion(school, base)
+
+
+async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
+    await school.run_in((await school.create_run(base)).id, SUCCEEDED)
     answer = await school.client.project_data("trainer").DeleteProjectData(
         DeleteProjectDataRequest(project_id=school.project_id)
     )
     assert answer.deleted_rows["trainer.models"] == 2
-    assert answer.deleted_rows["trainer.model_files"] == answer.deleted_objects > 0
+    assert answer.deleted_rows["trainer.training_runs"] == 1
+    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 2 > 2
     async with school.stores.pool("trainer") as pool:
         for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table

@@ -125,10 +125,14 @@ ORDER BY step
 LIMIT $3
 
 -- name: lock_run
+-- Locks the job before the run, as a run that ends does; the order of the clauses decides.
 SELECT jobs.id AS job_id, jobs.state AS job_state
 FROM training_runs JOIN jobs ON jobs.id = training_runs.job_id
 WHERE training_runs.id = $1
-FOR UPDATE
+FOR UPDATE OF jobs FOR UPDATE OF training_runs
+
+-- name: model_of_run
+SELECT id FROM models WHERE training_run_id = $1
 
 -- name: delete_run
 DELETE FROM training_runs WHERE id = $1

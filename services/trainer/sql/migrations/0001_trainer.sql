@@ -68,6 +68,10 @@ CREATE TABLE training_runs (
 CREATE INDEX training_runs_by_project ON training_runs (project_id, id);
 CREATE INDEX training_runs_by_base ON training_runs (base_model_id);
 
+-- A run stays while the model that it made is there: lineage never breaks.
+ALTER TABLE models ADD FOREIGN KEY (training_run_id) REFERENCES training_runs;
+CREATE INDEX models_by_run ON models (training_run_id);
+
 CREATE TABLE training_steps (
     run_id            uuid             NOT NULL REFERENCES training_runs ON DELETE CASCADE,
     step              integer          NOT NULL,

@@ -96,7 +96,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE` while a pending or running training, or an adapter, needs it.
+        """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

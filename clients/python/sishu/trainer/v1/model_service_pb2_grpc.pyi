@@ -44,7 +44,7 @@ class ModelServiceStub:
     GetModelFiles: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelFilesRequest, _model_service_pb2.GetModelFilesResponse]
     """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]
-    """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE` while a pending or running training, or an adapter, needs it."""
+    """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -62,7 +62,7 @@ class ModelServiceAsyncStub(ModelServiceStub):
     GetModelFiles: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelFilesRequest, _model_service_pb2.GetModelFilesResponse]  # type: ignore[assignment]
     """GetModelFiles returns links to the stored files of an adapter or merged model. A base model has none: it is read from its `source`."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]  # type: ignore[assignment]
-    """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE` while a pending or running training, or an adapter, needs it."""
+    """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """ModelService keeps base models and what training made of them."""
@@ -107,6 +107,6 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.DeleteModelResponse, _abc.Awaitable[_model_service_pb2.DeleteModelResponse]]:
-        """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE` while a pending or running training, or an adapter, needs it."""
+        """DeleteModel deletes a model with its files. FAILED_PRECONDITION `MODEL_IN_USE`: it may refuse while something refers to the model, and does while an adapter, or a run that has not ended, was made from it."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

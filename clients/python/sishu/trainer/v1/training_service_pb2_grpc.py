@@ -107,7 +107,7 @@ class TrainingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTrainingRun(self, request, context):
-        """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`.
+        """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

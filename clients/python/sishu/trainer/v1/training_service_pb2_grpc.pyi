@@ -44,7 +44,7 @@ class TrainingServiceStub:
     WatchTrainingRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
-    """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
+    """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -62,7 +62,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     WatchTrainingRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]  # type: ignore[assignment]
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
-    """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
+    """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService trains models: it starts the engine, follows it, and stores what it makes."""
@@ -113,6 +113,6 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.DeleteTrainingRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.DeleteTrainingRunResponse, _abc.Awaitable[_training_service_pb2.DeleteTrainingRunResponse]]:
-        """DeleteTrainingRun deletes an ended run with its steps and checkpoints; its model stays. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE`."""
+        """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
