@@ -21,7 +21,7 @@ CANCELLED = Failure(
 
 @dataclass(frozen=True)
 class Model:
-    """A base model, adapter or merged model; `job` and `job_failure` belong to base models only."""
+    """A base model, adapter or merged model; `job` belongs to base models only."""
 
     id: str
     project_id: str
@@ -38,7 +38,6 @@ class Model:
     size_bytes: int
     create_time: datetime
     job: Job | None = None
-    job_failure: Failure | None = None
 
     @property
     def state(self) -> str:
@@ -52,7 +51,7 @@ class Model:
         """Why the model cannot be used; nothing unless it failed."""
         if self.state != "failed" or self.job is None:
             return None
-        return CANCELLED if self.job.state == "cancelled" else self.job_failure
+        return CANCELLED if self.job.state == "cancelled" else self.job.failure
 
 
 @dataclass(frozen=True)

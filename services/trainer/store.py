@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 
 from services.runtime.base_models import BaseModelInfo
-from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import ENDED, Failure, Jobs, NewItem, job_of
+from services.runtime.jobs import ENDED, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 from services.trainer.engine_events import RunLog
@@ -74,7 +74,7 @@ class Store:
         """Models of a project, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.select_models, None, project_id, kind, name, after, page.limit)
-        return page_of([model_of(row) for row in rows], page, lambda model: (model.id,))
+        return page_of([model_of(row) for row in rows], page, lambda model: (model.id,), bytes_of)
 
     async def set_described(self, connection: Connection, model_id: str, info: BaseModelInfo) -> None:
         """Store the facts about a base model."""
@@ -141,6 +141,7 @@ class Store:
                 )
             await connection.execute(SQL.delete_model, model_id)
             await connection.execute(SQL.delete_job, row["job_id"])
+            await forget_requests(connection, model_id)
 
     async def first_answer(self, method: str, request_id: str) -> str | None:
         """The resource that a request id made before, if it did."""
@@ -199,7 +200,7 @@ class Store:
         """Runs of a project, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.select_runs, None, project_id, after, page.limit)
-        return page_of([run_of(row) for row in rows], page, lambda run: (run.id,))
+        return page_of([run_of(row) for row in rows], page, lambda run: (run.id,), bytes_of)
 
     async def count_runs(self) -> dict[str, int]:
         """Number of runs by state."""
@@ -208,12 +209,20 @@ class Store:
     async def list_steps(self, page: PageRequest, run_id: str) -> Page[TrainingStep]:
         """Steps of a run by number."""
         after = int(page.after[0]) if page.after else 0
-        rows = await self.steps_after(run_id, after, page.limit)
-        return page_of(rows, page, lambda step: (step.step,))
+        rows = await self.pool.fetch(SQL.list_steps, run_id, after, page.limit)
+        return page_of([TrainingStep(**row) for row in rows], page, lambda step: (step.step,))
 
-    async def steps_after(self, run_id: str, step: int, limit: int) -> list[TrainingStep]:
-        """The next steps of a run after one, by number."""
-        return [TrainingStep(**row) for row in await self.pool.fetch(SQL.list_steps, run_id, step, limit)]
+    async def new_steps(
+        self, run_id: str, after_step: int, revision: int, limit: int
+    ) -> tuple[list[TrainingStep], int]:
+        """Steps after one that were stored since a revision, as they were done; and the newest revision."""
+        rows = [
+            dict(row)
+            for row in await self.pool.fetch(SQL.list_new_steps, run_id, after_step, revision, limit)
+        ]
+        for row in rows:
+            revision = row.pop("revision")
+        return [TrainingStep(**row) for row in rows], revision
 
     async def set_phase(self, run_id: str, phase: str) -> None:
         """Say what a run does now."""
@@ -276,27 +285,23 @@ class Store:
                 )
             await connection.execute(SQL.delete_run, run_id)
             await connection.execute(SQL.delete_job, row["job_id"])
+            await forget_requests(connection, run_id)
 
     async def delete_project(self, project_id: str) -> tuple[dict[str, int], list[str]]:
         """Delete all rows of a project; return their number by table, and the ids of the runs."""
         async with transaction(self.pool) as connection:
-            runs = await connection.fetch(SQL.list_run_ids, project_id)
-            counts = await connection.fetchrow(SQL.delete_project, project_id)
+            # First, as whoever ends an item locks its job first.
             await self.jobs.delete_project(connection, project_id)
-        assert counts is not None  # noqa: S101  # counts always come back
-        return dict(counts), [row["id"] for row in runs]
-
-
-def failure_of(values: dict[str, Any] | None) -> Failure | None:
-    """A stored failure; nothing for nothing."""
-    return Failure(**values) if values else None
+            ids = await connection.fetchrow(SQL.list_ids, project_id)
+            counts = await connection.fetchrow(SQL.delete_project, project_id)
+            assert ids is not None and counts is not None  # noqa: S101  # one row always comes back
+            await forget_requests(connection, *ids["runs"], *ids["models"])
+        return dict(counts), list(ids["runs"])
 
 
 def model_of(row: asyncpg.Record) -> Model:
     """A row of `select_models`."""
-    return Model(
-        **{**row, "job": row["job"] and job_of(row["job"]), "job_failure": failure_of(row["job_failure"])}
-    )
+    return Model(**{**row, "job": row["job"] and job_of(row["job"])})
 
 
 def run_of(row: asyncpg.Record) -> TrainingRun:
@@ -305,8 +310,12 @@ def run_of(row: asyncpg.Record) -> TrainingRun:
     values["summary"] = TrainingSummary(**{name: row[name] for name in SUMMARY})
     values["config"] = TrainingConfig.of_json(row["config"])
     values["job"] = job_of(row["job"])
-    values["job_failure"] = failure_of(row["job_failure"])
     return TrainingRun(**values)
+
+
+def bytes_of(one: Model | TrainingRun) -> int:
+    """About how large a model or a run is in an answer."""
+    return len(str(one).encode())
 
 
 def model_not_found(model_id: str) -> NotFound:

@@ -81,7 +81,6 @@ class TrainingRun:
     create_time: datetime
     update_time: datetime
     job: Job
-    job_failure: Failure | None
     engine: Mapping[str, object] = field(default_factory=dict)
     """What the engine said of itself: versions, and SHA-256 of chat template and base model."""
 
@@ -100,7 +99,7 @@ class TrainingRun:
     @property
     def failure(self) -> Failure | None:
         """Why it failed; nothing unless it did."""
-        return self.job_failure if self.state == "failed" else None
+        return self.job.failure
 
     @property
     def engine_versions(self) -> dict[str, str]:

@@ -17,19 +17,22 @@ async def watch_run(
 ) -> AsyncIterator[tuple[TrainingRun, list[TrainingStep]]]:
     """The run at once with the steps after `after_step`, then after each change, until it has ended.
 
+    A step that is done again after a resume comes again.
+
     The caller's deadline ends the wait.
 
     Raises:
         NotFound: there is no such run, or it was deleted.
     """
     seen: TrainingRun | None = None
+    revision = 0
     while True:
         # The run first: when it has ended, the steps read after it are all there are.
         run = await store.get_run(run_id)
-        steps = await store.steps_after(run_id, after_step, MOST_STEPS)
+        steps, revision = await store.new_steps(run_id, after_step, revision, MOST_STEPS)
         if steps or run != seen:
             yield run, steps
-            seen, after_step = run, steps[-1].step if steps else after_step
+            seen = run
         if len(steps) == MOST_STEPS:
             continue
         if run.job.ended:

@@ -489,3 +489,4 @@ async def test_a_missing_base_model_fails_clearly_and_comes_back_with_a_retry(
     with pytest.raises(ApiError) as caught:
         await school.model(model.id)
     assert caught.value.reason == "MODEL_NOT_FOUND"
+    assert (await school.create_model(str(folder), request_id=request_id)).id != model.id

@@ -12,11 +12,9 @@ RETURNING id
 -- One by its id, or a page of a project.
 SELECT models.id, models.project_id, name, models.kind, source, base_model_id, training_run_id, architecture,
        parameter_count, sha256, chat_template_sha256, context_length, size_bytes, models.create_time,
-       to_jsonb(job) AS job, item.failure AS job_failure
+       to_jsonb(job) AS job
 FROM models
 LEFT JOIN job_view AS job ON job.id = models.job_id
-LEFT JOIN LATERAL (SELECT failure FROM job_items WHERE job_id = models.job_id AND state = 'failed'
-                   ORDER BY id LIMIT 1) AS item ON true
 WHERE ($1::uuid IS NULL OR models.id = $1)
   AND ($2::uuid IS NULL OR models.project_id = $2)
   AND ($3::model_kind IS NULL OR models.kind = $3)
@@ -64,11 +62,9 @@ SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha
        base_model_sha256, config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
        precision, dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
-       to_jsonb(job) AS job, item.failure AS job_failure
+       to_jsonb(job) AS job
 FROM training_runs AS run
 JOIN job_view AS job ON job.id = run.job_id
-LEFT JOIN LATERAL (SELECT failure FROM job_items WHERE job_id = run.job_id AND state = 'failed'
-                   ORDER BY id LIMIT 1) AS item ON true
 WHERE ($1::uuid IS NULL OR run.id = $1)
   AND ($2::uuid IS NULL OR run.project_id = $2)
   AND ($3::uuid IS NULL OR run.id < $3)
@@ -109,7 +105,8 @@ WITH given AS (
     SET epoch = EXCLUDED.epoch, loss = EXCLUDED.loss, learning_rate = EXCLUDED.learning_rate,
         grad_norm = EXCLUDED.grad_norm, tokens = EXCLUDED.tokens,
         supervised_tokens = EXCLUDED.supervised_tokens, padded_tokens = EXCLUDED.padded_tokens,
-        seconds = EXCLUDED.seconds, peak_memory_bytes = EXCLUDED.peak_memory_bytes, time = EXCLUDED.time
+        seconds = EXCLUDED.seconds, peak_memory_bytes = EXCLUDED.peak_memory_bytes, time = EXCLUDED.time,
+        revision = EXCLUDED.revision
 )
 UPDATE training_runs
 SET tokens = training_runs.tokens + (SELECT coalesce(sum(tokens), 0) FROM given) - replaced.tokens
@@ -124,6 +121,15 @@ WHERE run_id = $1 AND step > $2
 ORDER BY step
 LIMIT $3
 
+-- name: list_new_steps
+-- In the order in which they were done; one that was done again is new again.
+SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
+       peak_memory_bytes, time, revision
+FROM training_steps
+WHERE run_id = $1 AND step > $2 AND revision > $3
+ORDER BY revision
+LIMIT $4
+
 -- name: lock_run
 -- Locks the job before the run, as a run that ends does; the order of the clauses decides.
 SELECT jobs.id AS job_id, jobs.state AS job_state
@@ -137,8 +143,9 @@ SELECT id FROM models WHERE training_run_id = $1
 -- name: delete_run
 DELETE FROM training_runs WHERE id = $1
 
--- name: list_run_ids
-SELECT id FROM training_runs WHERE project_id = $1
+-- name: list_ids
+SELECT ARRAY(SELECT id FROM training_runs WHERE project_id = $1) AS runs,
+       ARRAY(SELECT id FROM models WHERE project_id = $1) AS models
 
 -- name: delete_project
 -- The statements of one query see the same rows, so the counts are those before the cascade.

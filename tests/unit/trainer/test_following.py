@@ -38,7 +38,6 @@ RUN = TrainingRun(
     create_time=NOW,
     update_time=NOW,
     job=JOB,
-    job_failure=None,
 )
 
 

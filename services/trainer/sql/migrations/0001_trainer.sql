@@ -72,6 +72,7 @@ CREATE INDEX training_runs_by_base ON training_runs (base_model_id);
 ALTER TABLE models ADD FOREIGN KEY (training_run_id) REFERENCES training_runs;
 CREATE INDEX models_by_run ON models (training_run_id);
 
+-- `revision` grows whenever a step is stored, also when it replaces the one before.
 CREATE TABLE training_steps (
     run_id            uuid             NOT NULL REFERENCES training_runs ON DELETE CASCADE,
     step              integer          NOT NULL,
@@ -85,8 +86,10 @@ CREATE TABLE training_steps (
     seconds           double precision NOT NULL,
     peak_memory_bytes bigint           NOT NULL,
     time              timestamptz      NOT NULL,
+    revision          bigserial,
     PRIMARY KEY (run_id, step)
 );
+CREATE INDEX training_steps_by_revision ON training_steps (run_id, revision);
 
 -- Who computes where: one run on a device, and a run on one device. A row is worth something while its
 -- heartbeat is fresh; only the worker that holds it may end the run. It does not go with a deleted run: the

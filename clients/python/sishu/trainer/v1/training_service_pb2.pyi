@@ -273,7 +273,7 @@ class WatchTrainingRunResponse(_message.Message):
 
     @_builtins.property
     def training_steps(self) -> _containers.RepeatedCompositeFieldContainer[_training_run_pb2.TrainingStep]:
-        """Steps that ended since the response before."""
+        """Steps that ended since the response before, in this order; of a step that was sent before, the new measures count."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class TrainingServiceStub:
     ListTrainingSteps: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingStepsRequest, _training_service_pb2.ListTrainingStepsResponse]
     """ListTrainingSteps returns what was measured in every step. A step done again after a resume stands once, as measured last."""
     WatchTrainingRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]
-    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
+    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
 
@@ -60,7 +60,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     ListTrainingSteps: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingStepsRequest, _training_service_pb2.ListTrainingStepsResponse]  # type: ignore[assignment]
     """ListTrainingSteps returns what was measured in every step. A step done again after a resume stands once, as measured last."""
     WatchTrainingRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]  # type: ignore[assignment]
-    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
+    """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
 
@@ -105,7 +105,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.WatchTrainingRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_training_service_pb2.WatchTrainingRunResponse], _abc.AsyncIterator[_training_service_pb2.WatchTrainingRunResponse]]:
-        """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends."""
+        """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
 
     @_abc_1.abstractmethod
     def DeleteTrainingRun(

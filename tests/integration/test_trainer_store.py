@@ -1,0 +1,88 @@
+"""The tables of the trainer room with a real Postgres, without its process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+import pytest_asyncio
+
+from services.runtime.errors import FailedPrecondition
+from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from services.runtime.pages import LARGEST_BYTES, page_request
+from services.trainer.engine_events import RunLog
+from services.trainer.store import Store
+from services.trainer.training_config import TrainingConfig
+from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep
+from services.trainer.watching import watch_run
+from tests.integration.stores import Stores
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest_asyncio.fixture
+async def store(stores: Stores) -> AsyncIterator[Store]:
+    async with stores.pool("trainer") as pool:
+        yield Store(pool, Jobs(pool, "trainer"))
+
+
+async def new_run(store: Store, project_id: str = "", request_id: str = "", name: str = "") -> TrainingRun:
+    project_id = project_id or new_id()
+    base = await store.create_model(project_id, name or new_id(), "builtin", "")
+    new = NewRun(project_id, "towns", new_id(), "dd", base.id, "bb", TrainingConfig(), "0")
+    return await store.create_run(new, request_id)
+
+
+def steps(numbers: Sequence[int], loss: float) -> list[TrainingStep]:
+    return [TrainingStep(number, 0.1, loss, 1e-3, 0.5, 10, 4, 12, 0.5, 7, NOW) for number in numbers]
+
+
+async def test_a_watcher_gets_steps_that_are_done_again(store: Store) -> None:
+    run = await new_run(store)
+    await store.save_progress(run.id, RunLog(), steps([1, 2, 3, 4], loss=9.0))
+    sights = watch_run(store, run.id, after_step=1)
+    _, seen = await anext(sights)
+    assert [(step.step, step.loss) for step in seen] == [(2, 9.0), (3, 9.0), (4, 9.0)]
+    # The engine resumed from a checkpoint after step 2.
+    await store.save_progress(run.id, RunLog(), steps([3, 4, 5], loss=1.0))
+    _, seen = await anext(sights)
+    assert [(step.step, step.loss) for step in seen] == [(3, 1.0), (4, 1.0), (5, 1.0)]
+    await store.jobs.cancel(run.job.id)
+    last, seen = await anext(sights)
+    assert (last.state, seen) == ("cancelled", [])
+    assert [sight async for sight in sights] == []
+
+
+async def test_a_deleted_run_leaves_its_request_id_free(store: Store) -> None:
+    request_id, project_id = new_id(), new_id()
+    run = await new_run(store, project_id, request_id)
+    assert (await new_run(store, project_id, request_id)).id == run.id
+    await store.jobs.cancel(run.job.id)
+    await store.delete_run(run.id)
+    again = await new_run(store, project_id, request_id)
+    assert again.id != run.id
+    await store.delete_project(project_id)
+    assert await store.first_answer("CreateTrainingRun", request_id) is None
+    assert await store.pool.fetchval("SELECT count(*) FROM requests") == 0
+
+
+async def test_a_failed_run_and_model_say_what_their_job_says(store: Store) -> None:
+    run = await new_run(store)
+    for job in (run.job, (await store.get_model(run.base_model_id)).job):
+        assert job is not None
+        item_id = await store.pool.fetchval("SELECT id FROM job_items WHERE job_id = $1", job.id)
+        await store.jobs.fail(await store.jobs.load(item_id, 1), FailedPrecondition("WHY", "so"))
+    failure = (await store.get_run(run.id)).failure
+    assert failure is not None
+    assert failure.reason == "WHY"
+    assert (await store.get_model(run.base_model_id)).failure == failure
+
+
+async def test_a_page_of_long_rows_ends_early(store: Store) -> None:
+    project_id, source = new_id(), "私" * 4000
+    for number in range(100):
+        await store.create_model(project_id, f"model {number}", source, "")
+    page = await store.list_models(page_request(1000, ""), project_id, None, "")
+    assert 0 < sum(len(model.source.encode()) for model in page.rows) < LARGEST_BYTES
+    assert page.next_token
