@@ -47,5 +47,5 @@ def build(parts: Parts) -> Built:
 
 
 if __name__ == "__main__":
-    # One at a time: a run has the device to itself, and more memory than one would fill it.
-    run_room(Room("trainer", Path(__file__).parent, build, concurrency=1))
+    # A run has the device to itself whatever the number (see `leases`); base models are prepared beside it.
+    run_room(Room("trainer", Path(__file__).parent, build, concurrency=3))

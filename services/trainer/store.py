@@ -19,7 +19,7 @@ from services.runtime.sql import Statements
 from services.trainer.engine_events import RunLog
 from services.trainer.models import Model, ModelFile, digest_of
 from services.trainer.training_config import TrainingConfig
-from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep, TrainingSummary
+from services.trainer.training_runs import WAITING, NewRun, TrainingRun, TrainingStep, TrainingSummary
 
 SQL = Statements(Path(__file__).parent / "sql" / "trainer.sql")
 
@@ -227,6 +227,10 @@ class Store:
     async def set_phase(self, run_id: str, phase: str) -> None:
         """Say what a run does now."""
         await self.pool.execute(SQL.set_phase, run_id, phase)
+
+    async def set_waiting(self, run_id: str) -> bool:
+        """Say that a run waits for a device; false when it has one."""
+        return await self.pool.fetchval(SQL.set_waiting, run_id, WAITING) is not None
 
     async def save_progress(self, run_id: str, log: RunLog, steps: Sequence[TrainingStep]) -> None:
         """Store steps, of which a number stands once in the call, and what the run reached with them.

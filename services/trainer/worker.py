@@ -85,15 +85,21 @@ class TrainWorker:
         self._stopping.set()
 
     async def train(self, item: Item) -> None:
-        """Wait for the device, have the engine train, and store what it made.
+        """Have the engine train while the device is ours, and store what it made.
 
         Raises:
-            ItemClosed: the run was cancelled, or this process is to end; then the item is handed out again.
+            ItemClosed: the run was cancelled, the device is taken, or this process is to end. An item that
+                is still open is handed out again (`Jobs.recover`), to any worker on any host, and no
+                attempt is counted.
         """
         run = await self._store.get_run(item.resource_id)
         lease = Lease(self._store.pool, self._device, run.id, self._lease_seconds)
+        if not await lease.take():
+            await self._say_waiting(item)
+            raise ItemClosed
         try:
-            await self._wait_for_device(item, lease)
+            # The worker that had the run may have ended it meanwhile.
+            await self._jobs.load(item.id, item.attempt)
             await self._hold(item, run, lease)
         except (SishuError, ApiError) as error:
             await self._note_failure(item, run, error.message)
@@ -109,21 +115,11 @@ class TrainWorker:
     def _work(self, run: TrainingRun) -> Path:
         return self._home / "runs" / run.id
 
-    async def _wait_for_device(self, item: Item, lease: Lease) -> None:
-        """Take the lease; while another has it, look again every second."""
-        waiting = False
-        while not await lease.take():
-            if self._stopping.is_set() or await is_closed(self._jobs, item.job_id):
-                raise ItemClosed
-            if not waiting:
-                waiting = True
-                await self._store.set_phase(item.resource_id, WAITING)
-                await self._jobs.set_progress(
-                    item.job_id, f"waiting for {self._device.name} on {self._device.host}"
-                )
-            await asyncio.sleep(LOOK_SECONDS)
-        # The worker that had the run may have ended it meanwhile.
-        await self._jobs.load(item.id, item.attempt)
+    async def _say_waiting(self, item: Item) -> None:
+        """Another run has the device; where it is this one, delivered twice, its own worker has the word."""
+        if await self._store.set_waiting(item.resource_id):
+            words = f"waiting for a device; {self._device.name} on {self._device.host} is taken"
+            await self._jobs.set_progress(item.job_id, words)
 
     async def _hold(self, item: Item, run: TrainingRun, lease: Lease) -> None:
         """Have the engine train while the lease is ours, and store the adapter with the item's end."""

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -420,6 +421,32 @@ async def test_two_workers_of_a_host_run_one_engine_at_a_time(
     names = {(await school.model((await school.run(run.id)).model_id)).name for run in started}
     assert "towns" in names
     assert len(names) == 2
+
+
+async def test_runs_that_wait_for_the_device_hold_nothing_up(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    async with school.stores.pool("trainer") as pool:
+        await pool.execute(
+            "INSERT INTO device_leases (host, device, run_id, holder, heartbeat_time) "
+            "VALUES ($1, 'auto', $2, $2, now() + interval '1 hour')",
+            socket.gethostname(),
+            new_id(),
+        )
+        waiting = [await school.create_run(base) for _ in range(4)]
+        for run in waiting:
+            seen = await school.until(run.id, lambda run: run.job.progress.startswith("waiting for a device"))
+            assert seen.state == PENDING
+        other = await school.create_model(str(school.base), "other")
+        await school.model_in(other.id, READY)
+        for run in waiting[1:]:
+            await school.client.jobs("trainer").CancelJob(job_pb.CancelJobRequest(id=run.job.id))
+        await pool.execute("DELETE FROM device_leases")
+        await school.run_in(waiting[0].id, SUCCEEDED)
+        attempts = await pool.fetchval("SELECT attempts FROM job_items WHERE job_id = $1", waiting[0].job.id)
+        assert attempts == 1, "waiting was counted"
 
 
 async def test_what_cannot_be_trained_is_refused_at_once(school: School, start_trainer: StartTrainer) -> None:

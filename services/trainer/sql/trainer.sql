@@ -80,6 +80,11 @@ GROUP BY 1
 -- name: set_phase
 UPDATE training_runs SET phase = $2, update_time = now() WHERE id = $1
 
+-- name: set_waiting
+UPDATE training_runs SET phase = $2, update_time = now()
+WHERE id = $1 AND NOT EXISTS (SELECT FROM device_leases WHERE run_id = $1)
+RETURNING id
+
 -- name: set_summary
 UPDATE training_runs
 SET phase = $2, steps = $3, steps_total = $4, tokens_per_second = $5, loss_first = $6, loss_last = $7,
