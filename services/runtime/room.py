@@ -59,6 +59,8 @@ class Parts:
     storage: Storage
     client: Client
     metrics: RuntimeMetrics
+    stop: asyncio.Event
+    """Set when the process is to end, whether it serves or only works."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class RoomProcess:
         await install_queue(pool, name)
         await self._patiently(storage.ensure_bucket)
         client = await stack.enter_async_context(Client(config.addresses, self._token))
-        return Parts(config, pool, Jobs(pool, name), storage, client, self._metrics)
+        return Parts(config, pool, Jobs(pool, name), storage, client, self._metrics, self._stop)
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try again while a store is away: at a start of the whole stack it may come up after us."""

@@ -42,7 +42,7 @@ def build(parts: Parts) -> Built:
         ],
         handlers={"prepare_model": preparer.prepare_model, "train": trainer.train},
         project_data=ProjectData(deletion.delete_project_rows, ("runs", "models")),
-        background=[trainer.stop_with, functools.partial(count_runs, store, metrics)],
+        background=[functools.partial(count_runs, store, metrics)],
     )
 
 

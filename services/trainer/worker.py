@@ -77,12 +77,8 @@ class TrainWorker:
         self._device = this_device(config.device)
         # Both mean the same: a worker that is silent for so long is dead.
         self._lease_seconds = parts.config.heartbeat_seconds
-        self._stopping = asyncio.Event()
-
-    async def stop_with(self, stop: asyncio.Event) -> None:
-        """When the process is to end, end the engine at once: it writes a checkpoint to go on from."""
-        await stop.wait()
-        self._stopping.set()
+        # When the process is to end, the engine ends at once: it writes a checkpoint to go on from.
+        self._stopping = parts.stop
 
     async def train(self, item: Item) -> None:
         """Have the engine train while the device is ours, and store what it made.

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -337,6 +338,22 @@ def events_of(work: Path) -> list[dict[str, Any]]:
 
 def last_event(work: Path) -> str:
     return str(events_of(work)[-1]["type"])
+
+
+async def test_sigterm_on_a_worker_stops_its_engine_at_once(
+    school: School, start_room: StartRoom, start_trainer: StartTrainer
+) -> None:
+    await start_room("trainer", env={**ROOM, "SISHU_TRAINER_CONCURRENCY": "0"})
+    worker = await start_trainer("worker")
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 30)
+    (engine,) = school.engines()
+    worker.process.send(signal.SIGTERM)
+    # Much less than the time that an item in work has to end (`DRAIN_SECONDS`).
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, [engine], timeout=10)
+    assert gone, "the engine went on"
+    assert await worker.process.wait() == 0
+    assert last_event(school.work(run.id)) == "stopped"
 
 
 async def test_a_run_outlives_its_stores(school: School, start_trainer: StartTrainer) -> None:
