@@ -24,4 +24,6 @@ class TrainerConfig:
     patience_seconds: float = setting("SISHU_TRAINER_PATIENCE_SECONDS", 600.0)
     """How long a finished run waits for Postgres and the bucket before its item is queued again."""
     silence_seconds: float = setting("SISHU_TRAINER_SILENCE_SECONDS", 300.0)
-    """How long the engine may write no event, of which it writes one every few seconds; then it hangs."""
+    """How long the engine may write no event, of which it writes one every few seconds; then it is frozen."""
+    stall_seconds: float = setting("SISHU_TRAINER_STALL_SECONDS", 1800.0)
+    """How long the engine may say nothing but that it lives: no step, no other phase; then it hangs."""

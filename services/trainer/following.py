@@ -53,30 +53,30 @@ class Follower:
         self._store = store
         self._metrics = metrics
         self._say = say
+        self._reports = 0
         self.log = RunLog(fresh_from)
 
-    async def until_exit(self, process: Process, silence_seconds: float) -> None:
+    async def until_exit(self, process: Process, silence_seconds: float, stall_seconds: float) -> None:
         """Follow until the engine has ended. Postgres may be away meanwhile.
 
         Raises:
             FailedPrecondition: the base model is another one than when the run was created.
             ItemClosed: the run was deleted.
-            DeadlineExceeded: the engine wrote nothing for `silence_seconds`.
+            DeadlineExceeded: the engine wrote nothing for `silence_seconds`, or nothing but its heartbeat
+                for `stall_seconds`.
         """
-        loop = asyncio.get_running_loop()
-        size, grown_at = -1, loop.time()
+        silence = Stillness("ENGINE_SILENT", "wrote no event", silence_seconds)
+        # A heartbeat comes from a thread of its own, and says nothing about the one that trains.
+        stall = Stillness("ENGINE_STALLED", "did no step and began no phase", stall_seconds)
         while process.returncode is None:
             try:
                 await self.catch_up()
             except AWAY as error:
                 log.warning("steps_not_stored", run_id=self._run.id, error=str(error))
-            if size != (size := size_of(self._path)):
-                grown_at = loop.time()
-            elif loop.time() - grown_at > silence_seconds:
-                raise DeadlineExceeded(
-                    "ENGINE_SILENT",
-                    f"the engine wrote no event for {silence_seconds:.0f} s; it is started again",
-                )
+                # What the engine reports meanwhile is not read.
+                stall.restart()
+            silence.check(size_of(self._path))
+            stall.check(self._reports)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), POLL_SECONDS)
 
@@ -97,6 +97,7 @@ class Follower:
             except NotFound:
                 raise ItemClosed from None
             # Only now: what was not stored is read again.
+            self._reports += is_report(events, self.log, after)
             self.log, self._offset = after, offset
             self._observe(events)
             self._say(progress_text(after.summary))
@@ -104,6 +105,48 @@ class Follower:
     def _observe(self, events: Sequence[tuple[int, Event]]) -> None:
         for step in steps_of([(place, event) for place, event in events if self.log.fresh(place)]):
             self._metrics.observe(step)
+
+
+class Stillness:
+    """Notices that a number has not changed for too long.
+
+    Args:
+        reason: reason of the error.
+        what: what the engine did not do, for people.
+        seconds: how long is too long.
+    """
+
+    def __init__(self, reason: str, what: str, seconds: float) -> None:
+        self._reason = reason
+        self._what = what
+        self._seconds = seconds
+        self._number = -1
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now on."""
+        self._since = asyncio.get_running_loop().time()
+
+    def check(self, number: int) -> None:
+        """Take note of the number.
+
+        Raises:
+            DeadlineExceeded: it has been the same for too long.
+        """
+        if number != self._number:
+            self._number = number
+            self.restart()
+        elif asyncio.get_running_loop().time() - self._since > self._seconds:
+            raise DeadlineExceeded(
+                self._reason, f"the engine {self._what} for {self._seconds:.0f} s; it is started again"
+            )
+
+
+def is_report(events: Sequence[tuple[int, Event]], before: RunLog, after: RunLog) -> bool:
+    """Whether events tell of more than the heartbeat, which repeats the phase."""
+    return after.summary.phase != before.summary.phase or any(
+        event["type"] != "progress" for _, event in events
+    )
 
 
 def size_of(path: Path) -> int:

@@ -189,7 +189,7 @@ class TrainWorker:
         ]
         async with engine(command, work, self._config.stop_seconds) as process:
             log.info("engine_started", run_id=run.id, pid=process.pid)
-            await follower.until_exit(process, self._config.silence_seconds)
+            await follower.until_exit(process, self._config.silence_seconds, self._config.stall_seconds)
         await follower.drain(self._config.patience_seconds)
         if process.returncode:
             raise error_of(process.returncode, follower.log.failure, last_line(work))

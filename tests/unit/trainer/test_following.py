@@ -138,8 +138,39 @@ async def test_an_engine_that_says_nothing_is_given_up(scene: Scene) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
     try:
         with pytest.raises(DeadlineExceeded, match="no event"):
-            await scene.follower().until_exit(process, silence_seconds=0.1)
+            await scene.follower().until_exit(process, silence_seconds=0.1, stall_seconds=60)
     finally:
         process.kill()
         await process.wait()
     assert scene.said == ["loading"]
+
+
+HUNG = """
+import sys, time
+from pathlib import Path
+from services.trainer.engine.events import EventLog
+with EventLog(Path(sys.argv[1]), "r", quiet_seconds=0.05) as events:
+    events.enter_phase("training")
+    time.sleep(60)
+"""
+
+
+async def test_an_engine_whose_heart_beats_but_that_does_nothing_is_given_up(scene: Scene) -> None:
+    events = scene.work / "events.jsonl"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HUNG, str(events))
+    try:
+        async with asyncio.timeout(60):
+            while beats(events) < 3:
+                await asyncio.sleep(0.02)
+        before = beats(events)
+        with pytest.raises(DeadlineExceeded, match="did no step") as caught:
+            await scene.follower().until_exit(process, silence_seconds=60, stall_seconds=1)
+    finally:
+        process.kill()
+        await process.wait()
+    assert caught.value.reason == "ENGINE_STALLED"
+    assert beats(events) > before, "it was silent"
+
+
+def beats(events: Path) -> int:
+    return events.read_bytes().count(b"progress") if events.exists() else 0
