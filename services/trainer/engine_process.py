@@ -25,6 +25,7 @@ KILL_SECONDS = 5.0
 
 INPUT_AT_FAULT = 2
 STOPPED = 4
+FOLDER_IN_USE = 5
 
 
 @asynccontextmanager
@@ -106,10 +107,10 @@ def error_of(code: int, failure: EngineFailure | None, said: str) -> SishuError:
         )
     if code == STOPPED:
         return Unavailable("ENGINE_STOPPED", "the engine was told to stop; it goes on from its checkpoint")
-    if reason == "OUTPUT_DIR_IN_USE":
+    if code == FOLDER_IN_USE:
         # The engine of a worker that was killed may need a moment to be gone.
-        return Unavailable(reason, message)
-    if code == INPUT_AT_FAULT:
+        return Unavailable("OUTPUT_DIR_IN_USE", message)
+    if code == INPUT_AT_FAULT and reason != "RUN_CHANGED":
         return InvalidArgument(reason, message)
     if reason == "ENGINE_FAILED":
         return Internal(reason, f"the engine failed: {message}")

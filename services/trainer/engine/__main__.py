@@ -1,6 +1,7 @@
 """`python -m services.trainer.engine SPEC.json`: train, or continue to train, what the spec says.
 
-Exit codes: 0 finished, 1 failed, 2 wrong input, 3 loss not finite, 4 stopped by a signal.
+Exit codes: 0 finished, 1 failed, 2 wrong input, 3 loss not finite, 4 stopped by a signal,
+5 another process works in the output folder.
 """
 
 from __future__ import annotations

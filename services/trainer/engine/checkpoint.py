@@ -48,6 +48,12 @@ def is_valid(folder: Path) -> bool:
         return False
 
 
+def drop(root: Path, names: list[str]) -> None:
+    """Delete checkpoints by name. Damaged ones would count as the newest, and cost sound ones their place."""
+    for name in names:
+        shutil.rmtree(root / name)
+
+
 def prune(root: Path, keep: int) -> None:
     """Delete all but the newest `keep` checkpoints, and what a crash left half-written."""
     for folder in [*_all(root)[:-keep], *root.glob(f".{_PREFIX}*")]:

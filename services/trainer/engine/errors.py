@@ -39,9 +39,16 @@ class DeviceError(EngineError):
 
 
 class OutputDirError(EngineError):
-    """The output folder belongs to another run, or another process works in it."""
+    """Another process works in the output folder."""
 
     reason = "OUTPUT_DIR_IN_USE"
+    exit_code = 5
+
+
+class RunChangedError(EngineError):
+    """The output folder belongs to another run, or to this one with other settings, data or model."""
+
+    reason = "RUN_CHANGED"
     exit_code = 2
 
 

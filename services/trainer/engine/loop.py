@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from services.trainer.engine import checkpoint, data, model
 from services.trainer.engine.adapter import write_adapter
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
-from services.trainer.engine.errors import NonFiniteLossError, OutputDirError, Stopped
+from services.trainer.engine.errors import NonFiniteLossError, RunChangedError, Stopped
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.files import new_folder, sha256_file
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
@@ -162,19 +162,24 @@ def _template_text(tokenizer: Any) -> str:
 
 
 def resume(run: Run) -> None:
-    """Continue from the newest valid checkpoint, if any. Raises OutputDirError if it is another run's."""
+    """Continue from the newest valid checkpoint, if any. Raises RunChangedError if it is another run's."""
     folder, damaged = checkpoint.newest_valid(run.checkpoints)
-    if folder is None:
-        if damaged:
-            run.events.emit("resumed", step=0, path="", damaged=damaged)
-        return
+    if folder is not None:
+        load(run, folder)
+    checkpoint.drop(run.checkpoints, damaged)
+    if folder is not None or damaged:
+        run.events.emit("resumed", step=run.totals.step, path=str(folder or ""), damaged=damaged)
+
+
+def load(run: Run, folder: Path) -> None:
+    """Take over a checkpoint's state. Raises RunChangedError if it is another run's."""
     saved = json.loads((folder / "state.json").read_bytes())
     for name, value in run.identity.items():
         before = saved["identity"].get(name)
         if before != value:
-            raise OutputDirError(
-                f"output_dir: {folder} was made with {name} {before!r}, the spec now gives {value!r}; "
-                "give the old value back or use another output_dir"
+            raise RunChangedError(
+                f"output_dir: {folder} was made with {name} {before!r}, now it is {value!r}; "
+                "give the old value back, or start a new run in another output_dir"
             )
     tensors = load_file(folder / "state.safetensors")
     torch.set_rng_state(tensors.pop("rng_cpu"))
@@ -184,7 +189,6 @@ def resume(run: Run) -> None:
     run.optimizer.load(tensors)
     for name, value in saved["totals"].items():
         setattr(run.totals, name, value)
-    run.events.emit("resumed", step=run.totals.step, path=str(folder), damaged=damaged)
 
 
 def save(run: Run) -> None:

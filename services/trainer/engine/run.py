@@ -6,7 +6,7 @@ import errno
 import sys
 import traceback
 
-from services.trainer.engine.errors import EngineError, OutOfMemoryError, OutputDirError, Stopped
+from services.trainer.engine.errors import EngineError, OutOfMemoryError, RunChangedError, Stopped
 from services.trainer.engine.events import FILE_NAME, EventLog, read_events
 from services.trainer.engine.files import locked
 from services.trainer.engine.spec import TrainSpec
@@ -31,7 +31,7 @@ def _is_finished(spec: TrainSpec) -> bool:
     finished = False
     for event, _ in read_events(spec.output_dir / FILE_NAME):
         if event.get("run_id") != spec.run_id:
-            raise OutputDirError(
+            raise RunChangedError(
                 f"output_dir: {spec.output_dir} belongs to run {event.get('run_id')}, not to {spec.run_id}; "
                 "use another output_dir"
             )

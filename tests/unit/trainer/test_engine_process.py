@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from services.trainer.engine.files import locked
 from services.trainer.engine_events import EngineFailure
-from services.trainer.engine_process import engine, error_of, last_line
+from services.trainer.engine_process import ROOT, engine, error_of, last_line
 
 WAIT_SECONDS = 20.0
 
@@ -116,7 +118,7 @@ async def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
         (3, ("NON_FINITE_LOSS", "step 4: loss nan"), "FAILED_PRECONDITION NON_FINITE_LOSS step 4: loss nan"),
         (1, ("OUT_OF_MEMORY", "no memory"), "FAILED_PRECONDITION OUT_OF_MEMORY no memory"),
         (1, ("INTERNAL", "KeyError: x"), "INTERNAL ENGINE_FAILED the engine failed: KeyError: x"),
-        (2, ("OUTPUT_DIR_IN_USE", "taken"), "UNAVAILABLE OUTPUT_DIR_IN_USE taken"),
+        (2, ("RUN_CHANGED", "other seed"), "FAILED_PRECONDITION RUN_CHANGED other seed"),
         (4, None, "UNAVAILABLE ENGINE_STOPPED the engine was told to stop; it goes on from its checkpoint"),
     ],
 )
@@ -139,6 +141,22 @@ def test_an_engine_without_a_failed_event_is_quoted(code: int, said: str, wanted
     error = error_of(code, None, said)
     assert f"{error.code} {error.message}" == wanted
     assert error.reason == "ENGINE_FAILED"
+
+
+def test_an_engine_that_finds_another_in_its_folder_is_started_again(tmp_path: Path) -> None:
+    spec = {"run_id": "r", "base_model": ".", "train_file": "rows", "output_dir": "work"}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    for name in ("config.json", "rows"):
+        (tmp_path / name).touch()
+    command = [sys.executable, "-m", "services.trainer.engine", "spec.json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with locked(tmp_path / "work"):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    error = error_of(done.returncode, None, done.stderr.splitlines()[-1])
+    assert (error.code, error.reason) == ("UNAVAILABLE", "OUTPUT_DIR_IN_USE")
+    assert "another process is training in" in error.message
 
 
 def test_a_killed_engine_is_started_again_and_memory_is_named() -> None:

@@ -174,6 +174,22 @@ def test_a_damaged_newest_checkpoint_is_passed_over(make_spec: MakeSpec) -> None
     assert losses(spec) == pytest.approx(unbroken, rel=1e-4)
 
 
+def test_damaged_checkpoints_do_not_cost_the_next_one_its_place(make_spec: MakeSpec) -> None:
+    spec = make_spec(keep_checkpoints=3)
+    assert train(spec) == 0
+    folder = spec.output_dir / "checkpoints"
+    sound, *damaged = sorted(path.name for path in folder.iterdir())
+    for name in damaged:
+        (folder / name / "state.safetensors").write_bytes(b"damaged")
+    forget_the_end(spec)
+    stop = StopSignal()
+    stop.requested = True
+    assert run(spec, stop) == 4
+    (resumed,) = events_of(spec, "resumed")
+    assert (resumed["step"], sorted(resumed["damaged"])) == (5, damaged)
+    assert [path.name for path in folder.iterdir()] == [sound]
+
+
 def test_a_run_without_any_sound_checkpoint_begins_anew_and_says_so(make_spec: MakeSpec) -> None:
     spec = make_spec(max_steps=3)
     assert train(spec) == 0
@@ -272,8 +288,8 @@ def test_a_folder_is_not_continued_with_other_settings(make_spec: MakeSpec) -> N
     forget_the_end(spec)
     assert train(make_spec(max_steps=5, learning_rate=0.5)) == 2
     (failed,) = events_of(spec, "failed")
-    assert failed["reason"] == "OUTPUT_DIR_IN_USE"
-    assert "learning_rate 0.01, the spec now gives 0.5" in failed["message"]
+    assert failed["reason"] == "RUN_CHANGED"
+    assert "learning_rate 0.01, now it is 0.5" in failed["message"]
 
 
 def test_a_folder_of_another_run_is_not_touched(
