@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.runtime.errors import FailedPrecondition
 from services.runtime.storage import Storage
-from services.trainer.engine_events import FILE_NAME
+from services.trainer.engine.events import FILE_NAME
 from services.trainer.models import ModelFile
 from services.trainer.training_config import write_spec
 

@@ -2,60 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from services.trainer.engine.events import read_events
 from services.trainer.training_runs import TrainingStep, TrainingSummary
 
-FILE_NAME = "events.jsonl"
-BLOCK = 1 << 20
-"""Bytes read at once."""
+MOST_EVENTS = 1000
+"""Read at once."""
 
 FACTS = ("versions", "chat_template_sha256", "base_model_sha256", "rows", "truncated_rows", "cutoff_policy")
 """What is kept of a `started` event, beside what the summary shows."""
 
 Event = dict[str, Any]
+Placed = tuple[Event, int]
+"""An event with the offset after it."""
 
 
-def read_events(path: Path, offset: int) -> tuple[list[tuple[int, Event]], int]:
-    """Events that begin at `offset` or later, each with its place, and the offset to go on from.
-
-    A last line without its end is left for the next call; a line that a crash tore is passed over.
-    """
-    if not path.exists():
-        return [], offset
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        block = stream.read(BLOCK)
-    whole = block[: block.rfind(b"\n") + 1]
-    # A block without any line end is no event of ours; standing still before it would be for ever.
-    if not whole and len(block) == BLOCK:
-        whole = block
-    events, place = [], offset
-    for line in whole.splitlines(keepends=True):
-        event = parse(line)
-        if event is not None:
-            events.append((place, event))
-        place += len(line)
-    return events, place
+def next_events(path: Path, offset: int) -> list[Placed]:
+    """The next events from an offset on, each with the offset after it, from where to go on."""
+    return list(islice(read_events(path, offset), MOST_EVENTS))
 
 
-def parse(line: bytes) -> Event | None:
-    """The event of a line; nothing when the line holds none."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "type" in event else None
-
-
-def steps_of(events: Sequence[tuple[int, Event]]) -> list[TrainingStep]:
+def steps_of(events: Sequence[Placed]) -> list[TrainingStep]:
     """The steps among events, by number; of a step that was done twice the later one."""
-    steps = {event["step"]: event for _, event in events if event["type"] == "step"}
+    steps = {event["step"]: event for event, _ in events if event["type"] == "step"}
     return [step_of(steps[number]) for number in sorted(steps)]
 
 
@@ -103,17 +78,17 @@ class RunLog:
     """Seconds that its steps took."""
 
     def fresh(self, place: int) -> bool:
-        """Whether an event was written by the present process."""
-        return place >= self.fresh_from
+        """Whether the event that ends at a place was written by the present process."""
+        return place > self.fresh_from
 
-    def after(self, events: Sequence[tuple[int, Event]]) -> RunLog:
+    def after(self, events: Sequence[Placed]) -> RunLog:
         """What is known after these events."""
         log = self
-        for place, event in events:
-            log = log._after_one(place, event)
+        for event, place in events:
+            log = log._after_one(event, place)
         return log
 
-    def _after_one(self, place: int, event: Event) -> RunLog:
+    def _after_one(self, event: Event, place: int) -> RunLog:
         match event["type"]:
             case "progress":
                 return self._with(phase=event["phase"]) if self.fresh(place) else self

@@ -12,7 +12,8 @@ import structlog
 
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, NotFound
 from services.runtime.jobs import ItemClosed
-from services.trainer.engine_events import FILE_NAME, Event, RunLog, progress_text, read_events, steps_of
+from services.trainer.engine.events import FILE_NAME
+from services.trainer.engine_events import Placed, RunLog, next_events, progress_text, steps_of
 from services.trainer.guarding import AWAY, patiently
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.store import Store
@@ -87,8 +88,8 @@ class Follower:
     async def catch_up(self) -> None:
         """Store everything that the file holds by now."""
         while True:
-            events, offset = await asyncio.to_thread(read_events, self._path, self._offset)
-            if offset == self._offset:
+            events = await asyncio.to_thread(next_events, self._path, self._offset)
+            if not events:
                 return
             after, steps = self.log.after(events), steps_of(events)
             check_base(self._run, after)
@@ -98,12 +99,12 @@ class Follower:
                 raise ItemClosed from None
             # Only now: what was not stored is read again.
             self._reports += is_report(events, self.log, after)
-            self.log, self._offset = after, offset
+            self.log, self._offset = after, events[-1][1]
             self._observe(events)
             self._say(progress_text(after.summary))
 
-    def _observe(self, events: Sequence[tuple[int, Event]]) -> None:
-        for step in steps_of([(place, event) for place, event in events if self.log.fresh(place)]):
+    def _observe(self, events: Sequence[Placed]) -> None:
+        for step in steps_of([(event, place) for event, place in events if self.log.fresh(place)]):
             self._metrics.observe(step)
 
 
@@ -142,10 +143,10 @@ class Stillness:
             )
 
 
-def is_report(events: Sequence[tuple[int, Event]], before: RunLog, after: RunLog) -> bool:
+def is_report(events: Sequence[Placed], before: RunLog, after: RunLog) -> bool:
     """Whether events tell of more than the heartbeat, which repeats the phase."""
     return after.summary.phase != before.summary.phase or any(
-        event["type"] != "progress" for _, event in events
+        event["type"] != "progress" for event, _ in events
     )
 
 

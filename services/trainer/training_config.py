@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from services.runtime.errors import InvalidArgument
+from services.trainer.engine.files import write_durably
 from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
 
 LIMITS = {
@@ -130,9 +130,4 @@ def spec_of(run_id: str, config: TrainingConfig, base_model_name: str, place: Pl
 
 def write_spec(path: Path, spec: Mapping[str, object]) -> None:
     """Write the spec whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(spec, stream, ensure_ascii=False, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_durably(path, json.dumps(spec, ensure_ascii=False, indent=2).encode())

@@ -15,7 +15,8 @@ from services.runtime.room import Parts
 from services.trainer import artifacts, bases
 from services.trainer.config import TrainerConfig
 from services.trainer.dataset_rows import fetch_rows
-from services.trainer.engine_events import FILE_NAME, RunLog
+from services.trainer.engine.events import FILE_NAME
+from services.trainer.engine_events import RunLog
 from services.trainer.engine_process import engine, error_of, last_line
 from services.trainer.following import Follower, size_of
 from services.trainer.guarding import AWAY, LOOK_SECONDS, is_closed, patiently, telling, unless, until_closed

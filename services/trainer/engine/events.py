@@ -85,6 +85,8 @@ def read_events(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], i
     with path.open("rb") as source:
         source.seek(offset)
         for line in source:
+            if not line.endswith(b"\n"):
+                return
             offset += len(line)
             event = _parse(line)
             if event is not None:
@@ -92,8 +94,6 @@ def read_events(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], i
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
     try:
         event = json.loads(line)
     except ValueError:

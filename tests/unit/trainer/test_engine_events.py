@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.trainer.engine_events import BLOCK, RunLog, progress_text, read_events, steps_of
+from services.trainer.engine_events import MOST_EVENTS, RunLog, next_events, progress_text, steps_of
 
 STARTED = {
     "type": "started",
@@ -38,60 +38,20 @@ def step(number: int, loss: float = 1.0, tokens: int = 100, memory: int = 7) -> 
     }
 
 
-def lines(*events: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+def placed(*events: dict[str, Any], begin: int = 0) -> list[tuple[dict[str, Any], int]]:
+    """Events of one byte each."""
+    return [(event, begin + number) for number, event in enumerate(events, 1)]
 
 
-def placed(*events: dict[str, Any], begin: int = 0) -> list[tuple[int, dict[str, Any]]]:
-    return [(begin + number, event) for number, event in enumerate(events)]
-
-
-def test_a_file_that_is_not_there_yet_has_no_events(tmp_path: Path) -> None:
-    assert read_events(tmp_path / "events.jsonl", 0) == ([], 0)
-
-
-def test_a_line_without_its_end_is_read_when_it_is_whole(tmp_path: Path) -> None:
-    path, whole = tmp_path / "events.jsonl", lines(step(1), step(2))
-    path.write_bytes(whole[:-5])
-    events, offset = read_events(path, 0)
-    assert [event["step"] for _, event in events] == [1]
-    path.write_bytes(whole)
-    events, offset = read_events(path, offset)
-    assert [event["step"] for _, event in events] == [2]
-    assert read_events(path, offset) == ([], len(whole))
-
-
-def test_a_line_that_a_crash_tore_is_passed_over(tmp_path: Path) -> None:
+def test_a_large_file_comes_in_parts(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_bytes(lines(step(1)) + b'{"type": "step", "st\n' + b"7\n\xff\n" + lines(step(2)))
-    events, offset = read_events(path, 0)
-    assert [event["step"] for _, event in events] == [1, 2]
-    assert offset == path.stat().st_size
-
-
-def test_a_large_file_comes_in_blocks_and_every_place_is_right(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    content = lines(*(step(number) for number in range(1, 8001)))
-    assert len(content) > BLOCK
-    path.write_bytes(content)
-    found, offset, reads = [], 0, 0
-    while True:
-        events, offset = read_events(path, offset)
-        if not events:
-            break
-        reads += 1
-        found += events
-    assert reads == 2
-    assert [event["step"] for _, event in found] == list(range(1, 8001))
-    assert all(content.startswith(b'{"type": "step"', place) for place, _ in found)
-
-
-def test_a_block_without_a_line_end_does_not_stop_the_reader(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(b"x" * (BLOCK + 10) + b"\n" + lines(step(1)))
-    _, offset = read_events(path, 0)
-    events, _ = read_events(path, offset)
-    assert [event["step"] for _, event in events] == [1]
+    events = [step(number) for number in range(1, MOST_EVENTS + 3)]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    first = next_events(path, 0)
+    rest = next_events(path, first[-1][1])
+    assert [event["step"] for event, _ in [*first, *rest]] == list(range(1, MOST_EVENTS + 3))
+    assert (len(first), rest[-1][1]) == (MOST_EVENTS, path.stat().st_size)
+    assert next_events(path, rest[-1][1]) == []
 
 
 def test_a_step_done_again_stands_once_as_measured_last() -> None:

@@ -35,6 +35,13 @@ def test_a_reader_goes_on_where_it_was_and_waits_for_the_rest_of_a_line(path: Pa
     assert list(read_events(path, offset)) == []
 
 
+def test_a_line_that_is_no_event_is_passed_over(path: Path) -> None:
+    path.write_bytes(b'{"type": "a"}\n{"type": "st\n7\n\xff\n{"type": "b"}\n')
+    found = list(read_events(path))
+    assert [event["type"] for event, _ in found] == ["a", "b"]
+    assert found[-1][1] == path.stat().st_size
+
+
 def test_a_line_torn_by_a_crash_costs_only_itself(path: Path) -> None:
     path.write_bytes(b'{"type": "a"}\n{"type": "st')
     with EventLog(path, "run-1") as events:
