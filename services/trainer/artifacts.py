@@ -69,16 +69,12 @@ async def upload_record(storage: Storage, work: Path, prefix: str) -> None:
     await storage.put_file(f"{prefix}{FILE_NAME}", work / FILE_NAME, "application/jsonl")
 
 
-def drop_checkpoints(work: Path) -> None:
-    """Delete what only a run that goes on needs."""
-    shutil.rmtree(work / CHECKPOINTS, ignore_errors=True)
+def drop_leftovers(work: Path) -> None:
+    """Delete what only a run that goes on needs, the local copy of the adapter included."""
+    for name in (CHECKPOINTS, ADAPTER):
+        shutil.rmtree(work / name, ignore_errors=True)
     for name in (ROWS, DIGESTS):
         (work / name).unlink(missing_ok=True)
-
-
-def drop_adapter(work: Path) -> None:
-    """Delete the local copy of the adapter."""
-    shutil.rmtree(work / ADAPTER, ignore_errors=True)
 
 
 def drop_folder(work: Path) -> None:

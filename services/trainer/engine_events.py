@@ -99,7 +99,9 @@ class RunLog:
             case "step":
                 return self._stepped(event, self.fresh(place))
             case "finished":
-                return replace(self, finished=True)._with(phase="storing")
+                # Of the whole run: an engine that had finished before has no steps of its own.
+                speed = event["tokens_per_second"]
+                return replace(self, finished=True)._with(phase="storing", tokens_per_second=speed)
             case "failed" if self.fresh(place):
                 return replace(self, failure=EngineFailure(event["reason"], event["message"]))
             case _:

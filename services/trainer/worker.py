@@ -130,7 +130,7 @@ class TrainWorker:
                 await self._store.insert_adapter(connection, run, base, seen, files)
 
         await patiently(finish, self._config.patience_seconds)
-        await asyncio.to_thread(artifacts.drop_adapter, self._work(run))
+        await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))
         log.info("run_succeeded", run_id=run.id, model_id=run.model_id, steps=seen.summary.steps)
 
     async def _until_pointless(self, item: Item, lease: Lease) -> None:
@@ -158,7 +158,6 @@ class TrainWorker:
             seen = await self._run_engine(run, work, say)
             say("storing the adapter")
             files = await patiently(lambda: self._upload(run, work), self._config.patience_seconds)
-        await asyncio.to_thread(artifacts.drop_checkpoints, work)
         return seen, files
 
     async def _make_ready(self, run: TrainingRun, base: Model, work: Path, say: bases.Say) -> None:
@@ -207,7 +206,7 @@ class TrainWorker:
             await self._jobs.set_progress(item.job_id, message)
 
     async def _tidy(self, item: Item, run: TrainingRun) -> None:
-        """Delete what a cancelled or deleted run left on this machine; one that goes on keeps everything."""
+        """Delete what a cancelled, deleted or ended run left; one that goes on keeps everything."""
         try:
             job = await self._jobs.get(item.job_id)
         except NotFound:
@@ -215,6 +214,5 @@ class TrainWorker:
         except AWAY as error:
             log.warning("run_not_tidied", run_id=run.id, error=str(error))
         else:
-            if job.state == "cancelled":
-                await asyncio.to_thread(artifacts.drop_checkpoints, self._work(run))
-                await asyncio.to_thread(artifacts.drop_adapter, self._work(run))
+            if job.state in {"cancelled", "succeeded"}:
+                await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))

@@ -20,6 +20,8 @@ STARTED = {
     "base_model_sha256": "bb",
 }
 
+FINISHED = {"type": "finished", "time": 9.0, "tokens_per_second": 150.0}
+
 
 def step(number: int, loss: float = 1.0, tokens: int = 100, memory: int = 7) -> dict[str, Any]:
     return {
@@ -72,7 +74,7 @@ def test_the_summary_follows_the_events() -> None:
     assert (log.summary.steps, log.summary.loss_first, log.summary.loss_last) == (2, 3.0, 2.0)
     assert (log.summary.peak_memory_bytes, log.summary.tokens_per_second) == (9, 200.0)
     assert progress_text(log.summary) == "step 2/10, loss 2, 200 tokens/s"
-    log = log.after(placed({"type": "finished", "time": 9.0}))
+    log = log.after(placed(FINISHED))
     assert log.finished
     assert progress_text(log.summary) == "storing"
 
@@ -82,6 +84,11 @@ def test_rates_count_the_present_process_only() -> None:
     now = placed(STARTED, {"type": "resumed", "step": 1, "time": 2.0}, step(2, tokens=300), begin=100)
     log = RunLog(fresh_from=100).after([*before, *now])
     assert (log.tokens, log.summary.tokens_per_second, log.summary.steps) == (300, 600.0, 2)
+
+
+def test_a_run_that_was_finished_by_an_earlier_process_keeps_its_speed() -> None:
+    log = RunLog(fresh_from=100).after(placed(STARTED, step(1), FINISHED))
+    assert (log.finished, log.summary.tokens_per_second) == (True, 150.0)
 
 
 def test_a_resumed_run_stands_where_its_checkpoint_is() -> None:
