@@ -10,6 +10,7 @@ from pathlib import Path
 from services.runtime.errors import FailedPrecondition
 from services.runtime.storage import Storage
 from services.trainer.engine.events import FILE_NAME
+from services.trainer.guarding import to_its_end
 from services.trainer.models import ModelFile
 from services.trainer.training_config import write_spec
 
@@ -53,7 +54,7 @@ async def upload_adapter(storage: Storage, work: Path, prefix: str) -> list[Mode
     files = []
     for path in adapter_files(folder):
         name = path.relative_to(folder).as_posix()
-        info = await storage.put_file(prefix + name, path)
+        info = await to_its_end(storage.put_file(prefix + name, path))
         files.append(ModelFile(name, prefix + name, info.size, info.sha256))
     return files
 
@@ -65,8 +66,8 @@ def adapter_files(folder: Path) -> list[Path]:
 
 async def upload_record(storage: Storage, work: Path, prefix: str) -> None:
     """Store what the run was told and what happened in it."""
-    await storage.put_file(f"{prefix}{SPEC}", work / SPEC, "application/json")
-    await storage.put_file(f"{prefix}{FILE_NAME}", work / FILE_NAME, "application/jsonl")
+    for name, media_type in ((SPEC, "application/json"), (FILE_NAME, "application/jsonl")):
+        await to_its_end(storage.put_file(prefix + name, work / name, media_type))
 
 
 def drop_leftovers(work: Path) -> None:

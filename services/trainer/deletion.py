@@ -44,7 +44,9 @@ class Deletion:
         run = await self._store.get_run(run_id)
         await self._store.delete_run(run_id)
         await self._drop_folders([run_id])
-        return await self._storage.delete_prefix(run.files_prefix)
+        # A run that was cancelled while its adapter was being stored left some of it.
+        prefixes = (run.files_prefix, run.model_prefix)
+        return sum([await self._storage.delete_prefix(prefix) for prefix in prefixes])
 
     async def delete_project_rows(self, project_id: str) -> dict[str, int]:
         """Delete all rows of a project and its work folders here, open runs too; return rows by table."""

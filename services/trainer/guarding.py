@@ -47,6 +47,17 @@ async def unless(work: Coroutine[None, None, T], pointless: Coroutine[None, None
     raise ItemClosed
 
 
+async def to_its_end(work: Coroutine[None, None, T]) -> T:
+    """Do work that a thread does: as that cannot be cancelled, a cancellation waits until it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        task.exception()
+        raise
+
+
 async def until_closed(jobs: Jobs, job_id: str) -> None:
     """Return when the job is cancelled or gone; while Postgres is away, nobody can know."""
     while True:

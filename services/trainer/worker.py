@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -211,6 +212,9 @@ class TrainWorker:
             job = await self._jobs.get(item.job_id)
         except NotFound:
             await asyncio.to_thread(artifacts.drop_folder, self._work(run))
+            # Whoever deleted the run could not know what we were storing.
+            for prefix in (run.files_prefix, run.model_prefix):
+                await patiently(partial(self._storage.delete_prefix, prefix), self._config.patience_seconds)
         except AWAY as error:
             log.warning("run_not_tidied", run_id=run.id, error=str(error))
         else:

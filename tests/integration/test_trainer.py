@@ -20,8 +20,11 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from services.runtime.storage import Storage
+from services.trainer.store import Store
 from sishu.client import Client
 from sishu.common.v1 import job_service_pb2 as job_pb
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
@@ -391,6 +394,32 @@ async def test_a_cancelled_run_stops_its_engine(school: School, start_trainer: S
     run = await school.run(run.id)
     assert (run.state, run.summary.phase, run.model_id) == (CANCELLED, "", "")
     assert 30 < len(await school.steps(run.id)) < 800
+
+
+async def test_a_run_that_was_deleted_leaves_nothing(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    run = await school.create_run(await school.prepared(), **LONG)
+    await school.beyond(run.id, 30)
+    async with school.stores.pool("trainer") as pool, school.stores.storage() as storage:
+        store = Store(pool, Jobs(pool, "trainer"))
+        seen = await store.get_run(run.id)
+        # As if the run had stored these while the project was being deleted: rows first, objects then.
+        keys = [f"{prefix}file" for prefix in (seen.files_prefix, seen.model_prefix)]
+        for key in keys:
+            await storage.put_bytes(key, b"late")
+        await store.delete_project(school.project_id)
+
+        async def gone() -> bool:
+            return not school.engines() and not [key for key in keys if await is_there(storage, key)]
+
+        await eventually(gone)
+    assert not school.work(run.id).exists()
+
+
+async def is_there(storage: Storage, key: str) -> bool:
+    with contextlib.suppress(NotFound):
+        return (await storage.inspect(key)).size > 0
+    return False
 
 
 async def test_a_failed_run_says_what_its_engine_said_and_can_be_retried(

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 
 from services.runtime.errors import InvalidArgument, Unavailable
 from services.runtime.jobs import ItemClosed
-from services.trainer.guarding import patiently, unless
+from services.trainer.guarding import patiently, to_its_end, unless
 
 
 @dataclass
@@ -64,6 +65,29 @@ async def test_work_is_stopped_with_the_task_that_wants_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.ends == ["stopped"]
+
+
+async def test_what_a_thread_does_has_ended_when_its_cancellation_is_seen() -> None:
+    begun, may_end = asyncio.Event(), threading.Event()
+    ends: list[str] = []
+
+    def upload() -> None:
+        asyncio.run_coroutine_threadsafe(mark(begun), loop)
+        may_end.wait(10)
+        ends.append("stored")
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(to_its_end(asyncio.to_thread(upload)))
+    await begun.wait()
+    task.cancel()
+    loop.call_later(0.05, may_end.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ends == ["stored"]
+
+
+async def mark(event: asyncio.Event) -> None:
+    event.set()
 
 
 async def test_a_store_that_comes_back_in_time_is_waited_for() -> None:
