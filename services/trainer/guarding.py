@@ -18,8 +18,15 @@ from services.runtime.jobs import ItemClosed, Jobs
 
 T = TypeVar("T")
 
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What a call to Postgres raises while the server is away, or not itself."""
+AWAY = (
+    *DATABASE_AWAY,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    OSError,
+    TimeoutError,
+)
+"""What a call to Postgres raises while the server is away, full, or interrupted: faults that pass."""
 
 LOOK_SECONDS = 1.0
 TELL_SECONDS = 0.5

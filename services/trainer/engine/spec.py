@@ -52,7 +52,7 @@ class TrainSpec:
     learning_rate: float = _number(2e-4, 1e-8, 1.0)
     """Peak rate of AdamW. LoRA wants about ten times that of full tuning; 1e-3 suits models below 0.5 B."""
     schedule: str = _choice("cosine", "cosine", "linear", "constant")
-    """Shape of the rate after warm-up; cosine and linear end at 0."""
+    """Shape of the rate after warm-up; cosine and linear fall towards 0, and the last step stays above it."""
     warmup_ratio: float = _number(0.05, 0.0, 0.9)
     """Share of the steps in which the rate climbs from 0."""
     weight_decay: float = _number(0.0, 0.0, 1.0)

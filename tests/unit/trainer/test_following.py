@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -101,6 +102,22 @@ async def test_while_the_store_is_away_nothing_is_lost(scene: Scene) -> None:
     await follower.catch_up()
     assert scene.rows.steps == {1: 1.0, 2: 1.0, 3: 1.0}
     assert follower.log.summary.steps == 3
+
+
+async def test_a_fault_that_will_not_pass_is_told(scene: Scene) -> None:
+    scene.write(step(1))
+    scene.rows.errors = [
+        asyncpg.UndefinedColumnError("no such column"),
+        asyncpg.DeadlockDetectedError("lost"),
+    ]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+    try:
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await scene.follower().until_exit(process, silence_seconds=60, stall_seconds=60)
+    finally:
+        process.kill()
+        await process.wait()
+    assert scene.rows.errors == []
 
 
 async def test_a_step_done_again_is_stored_as_measured_last_and_counted_when_it_is_new(scene: Scene) -> None:
