@@ -72,6 +72,8 @@ class RunLog:
     facts: dict[str, Any] = field(default_factory=dict)
     failure: EngineFailure | None = None
     finished: bool = False
+    saved: bool = False
+    """Whether the present process has written a checkpoint."""
     tokens: int = 0
     """Real tokens of the present process."""
     seconds: float = 0.0
@@ -98,6 +100,8 @@ class RunLog:
                 return self._with(steps=event["step"])
             case "step":
                 return self._stepped(event, self.fresh(place))
+            case "checkpoint":
+                return replace(self, saved=self.saved or self.fresh(place))
             case "finished":
                 # Of the whole run: an engine that had finished before has no steps of its own.
                 speed = event["tokens_per_second"]

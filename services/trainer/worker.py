@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from services.runtime.base_models import BaseModelInfo
-from services.runtime.errors import NotFound, SishuError
+from services.runtime.errors import NotFound, SishuError, Unavailable
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.room import Parts
 from services.trainer import artifacts, bases
@@ -86,15 +86,15 @@ class TrainWorker:
         """Have the engine train while the device is ours, and store what it made.
 
         Raises:
-            ItemClosed: the run was cancelled, the device is taken, or this process is to end. An item that
-                is still open is handed out again (`Jobs.recover`), to any worker on any host, and no
-                attempt is counted.
+            Unavailable: the device is taken; the item is handed out again, to whichever worker is free, for
+                as long as it takes.
+            ItemClosed: the run was cancelled, another worker has it, or this process is to end; then the
+                item is handed out again.
         """
         run = await self._store.get_run(item.resource_id)
         lease = Lease(self._store.pool, self._device, run.id, self._lease_seconds)
         if not await lease.take():
-            await self._say_waiting(item)
-            raise ItemClosed
+            raise await self._taken(item)
         try:
             # The worker that had the run may have ended it meanwhile.
             await self._jobs.load(item.id, item.attempt)
@@ -113,11 +113,12 @@ class TrainWorker:
     def _work(self, run: TrainingRun) -> Path:
         return self._home / "runs" / run.id
 
-    async def _say_waiting(self, item: Item) -> None:
-        """Another run has the device; where it is this one, delivered twice, its own worker has the word."""
-        if await self._store.set_waiting(item.resource_id):
-            words = f"waiting for a device; {self._device.name} on {self._device.host} is taken"
-            await self._jobs.set_progress(item.job_id, words)
+    async def _taken(self, item: Item) -> Exception:
+        """What to raise when there is no lease: the device has another run, or the run another worker."""
+        if not await self._store.set_waiting(item.resource_id):
+            return ItemClosed()
+        words = f"waiting for a device: {self._device.name} on {self._device.host} is taken"
+        return Unavailable("DEVICES_BUSY", words)
 
     async def _hold(self, item: Item, run: TrainingRun, lease: Lease) -> None:
         """Have the engine train while the lease is ours, and store the adapter with the item's end."""
@@ -156,7 +157,7 @@ class TrainWorker:
         work = self._work(run)
         async with telling(self._jobs, item.job_id) as say:
             await self._make_ready(run, base, work, say)
-            seen = await self._run_engine(run, work, say)
+            seen = await self._run_engine(item, run, work, say)
             say("storing the adapter")
             files = await patiently(lambda: self._upload(run, work), self._config.patience_seconds)
         return seen, files
@@ -173,7 +174,7 @@ class TrainWorker:
         with artifacts.local_files(work):
             await fetch_rows(self._client, run.dataset_version_id, rows)
 
-    async def _run_engine(self, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
+    async def _run_engine(self, item: Item, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
         follower = Follower(
             run=run,
             work=work,
@@ -188,13 +189,22 @@ class TrainWorker:
             "services.trainer.engine",
             str(work / artifacts.SPEC),
         ]
-        async with engine(command, work, self._config.stop_seconds) as process:
-            log.info("engine_started", run_id=run.id, pid=process.pid)
-            await follower.until_exit(process, self._config.silence_seconds, self._config.stall_seconds)
-        await follower.drain(self._config.patience_seconds)
+        try:
+            async with engine(command, work, self._config.stop_seconds) as process:
+                log.info("engine_started", run_id=run.id, pid=process.pid)
+                await follower.until_exit(process, self._config.silence_seconds, self._config.stall_seconds)
+            await follower.drain(self._config.patience_seconds)
+        finally:
+            if follower.log.saved:
+                await self._forget_trouble(item)
         if process.returncode:
             raise error_of(process.returncode, follower.log.failure, last_line(work))
         return follower.log
+
+    async def _forget_trouble(self, item: Item) -> None:
+        """An engine that got as far as a checkpoint is in no trouble that an earlier one was in."""
+        with contextlib.suppress(*AWAY):
+            await self._jobs.note_trouble(item.id, waiting=True)
 
     async def _upload(self, run: TrainingRun, work: Path) -> list[ModelFile]:
         await artifacts.upload_record(self._storage, work, run.files_prefix)

@@ -308,10 +308,19 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
 
 
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:
+    start_trainer = functools.partial(start_trainer, env={**ROOM, "SISHU_PATIENCE_SECONDS": "0.1"})
     room = await start_trainer()
     run = await school.create_run(await school.prepared(), **LONG)
     await school.beyond(run.id, 40)
     school.engines()[0].kill()
+    # With a checkpoint in between, it is another trouble, however long ago the first was.
+    await school.beyond(run.id, 80)
+    school.engines()[0].kill()
+
+    async def resumed_twice() -> bool:
+        return len(resumed_at(school.work(run.id))) == 2
+
+    await eventually(resumed_twice, RUN_SECONDS)
     await school.beyond(run.id, 120)
 
     engine = school.engines()[0]
@@ -328,8 +337,8 @@ async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: S
     await start_trainer()
     run = await school.run_in(run.id, SUCCEEDED)
     await school.check_all_steps_once(run, 800)
-    resumed = [event["step"] for event in events_of(school.work(run.id)) if event["type"] == "resumed"]
-    assert len(resumed) == 3
+    resumed = resumed_at(school.work(run.id))
+    assert len(resumed) == 4
     assert resumed == sorted(resumed)
     assert resumed[0] >= 40
     assert run.job.counts.done == 1
@@ -337,6 +346,10 @@ async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: S
 
 def events_of(work: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (work / "events.jsonl").read_text().splitlines() if line[-1:] == "}"]
+
+
+def resumed_at(work: Path) -> list[int]:
+    return [event["step"] for event in events_of(work) if event["type"] == "resumed"]
 
 
 def last_event(work: Path) -> str:
@@ -472,7 +485,8 @@ async def test_two_workers_of_a_host_run_one_engine_at_a_time(
 async def test_runs_that_wait_for_the_device_hold_nothing_up(
     school: School, start_trainer: StartTrainer
 ) -> None:
-    await start_trainer()
+    # Whoever waits may do so for longer than trouble may last.
+    await start_trainer(env={**ROOM, "SISHU_PATIENCE_SECONDS": "0.1"})
     base = await school.prepared()
     async with school.stores.pool("trainer") as pool:
         await pool.execute(
@@ -491,8 +505,6 @@ async def test_runs_that_wait_for_the_device_hold_nothing_up(
             await school.client.jobs("trainer").CancelJob(job_pb.CancelJobRequest(id=run.job.id))
         await pool.execute("DELETE FROM device_leases")
         await school.run_in(waiting[0].id, SUCCEEDED)
-        attempts = await pool.fetchval("SELECT attempts FROM job_items WHERE job_id = $1", waiting[0].job.id)
-        assert attempts == 1, "waiting was counted"
 
 
 async def test_what_cannot_be_trained_is_refused_at_once(school: School, start_trainer: StartTrainer) -> None:

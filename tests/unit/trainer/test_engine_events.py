@@ -91,6 +91,12 @@ def test_a_run_that_was_finished_by_an_earlier_process_keeps_its_speed() -> None
     assert (log.finished, log.summary.tokens_per_second) == (True, 150.0)
 
 
+def test_a_checkpoint_counts_for_the_process_that_wrote_it() -> None:
+    checkpoint = {"type": "checkpoint", "step": 5}
+    assert not RunLog(fresh_from=50).after(placed(checkpoint)).saved
+    assert RunLog(fresh_from=50).after(placed(checkpoint, step(6), begin=50)).saved
+
+
 def test_a_resumed_run_stands_where_its_checkpoint_is() -> None:
     log = RunLog().after(placed(STARTED, step(1), step(2), step(3), {"type": "resumed", "step": 2}))
     assert log.summary.steps == 2
