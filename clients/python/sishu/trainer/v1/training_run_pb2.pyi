@@ -37,7 +37,7 @@ class _TrainingRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_RUN_STATE_SUCCEEDED: _TrainingRunState.ValueType  # 3
     """The adapter is stored."""
     TRAINING_RUN_STATE_FAILED: _TrainingRunState.ValueType  # 4
-    """It ended with an error; `RetryJob` resumes it from its newest valid checkpoint."""
+    """It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
     TRAINING_RUN_STATE_CANCELLED: _TrainingRunState.ValueType  # 5
     """Stopped on request."""
 
@@ -53,7 +53,7 @@ TRAINING_RUN_STATE_RUNNING: TrainingRunState.ValueType  # 2
 TRAINING_RUN_STATE_SUCCEEDED: TrainingRunState.ValueType  # 3
 """The adapter is stored."""
 TRAINING_RUN_STATE_FAILED: TrainingRunState.ValueType  # 4
-"""It ended with an error; `RetryJob` resumes it from its newest valid checkpoint."""
+"""It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
 TRAINING_RUN_STATE_CANCELLED: TrainingRunState.ValueType  # 5
 """Stopped on request."""
 Global___TrainingRunState: _TypeAlias = TrainingRunState  # noqa: Y015
