@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from services.runtime.convert import stored_object
+from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
@@ -37,7 +38,7 @@ class ModelServicer(ModelServiceServicer):
     async def CreateModel(
         self, request: model_pb.CreateModelRequest, context: Context
     ) -> model_pb.CreateModelResponse:
-        first = await self._store.first_answer("CreateModel", request.request_id)
+        first = await first_answer(self._store.pool, "CreateModel", request.request_id)
         if first:
             return model_pb.CreateModelResponse(model=model_to_pb(await self._store.get_model(first)))
         wanted = request.model
@@ -96,7 +97,7 @@ class TrainingServicer(TrainingServiceServicer):
     async def CreateTrainingRun(
         self, request: run_pb.CreateTrainingRunRequest, context: Context
     ) -> run_pb.CreateTrainingRunResponse:
-        first = await self._store.first_answer("CreateTrainingRun", request.request_id)
+        first = await first_answer(self._store.pool, "CreateTrainingRun", request.request_id)
         if first:
             run = await self._store.get_run(first)
         else:

@@ -143,13 +143,6 @@ class Store:
             await connection.execute(SQL.delete_job, row["job_id"])
             await forget_requests(connection, model_id)
 
-    async def first_answer(self, method: str, request_id: str) -> str | None:
-        """The resource that a request id made before, if it did."""
-        if not request_id:
-            return None
-        resource_id: str | None = await self.pool.fetchval(SQL.request_resource, method, request_id)
-        return resource_id
-
     async def create_run(self, new: NewRun, request_id: str) -> TrainingRun:
         """Queue a run; the same request id gives the first answer.
 

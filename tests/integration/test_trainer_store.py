@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest_asyncio
 
+from services.runtime.db import first_answer
 from services.runtime.errors import FailedPrecondition
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -63,7 +64,7 @@ async def test_a_deleted_run_leaves_its_request_id_free(store: Store) -> None:
     again = await new_run(store, project_id, request_id)
     assert again.id != run.id
     await store.delete_project(project_id)
-    assert await store.first_answer("CreateTrainingRun", request_id) is None
+    assert await first_answer(store.pool, "CreateTrainingRun", request_id) is None
     assert await store.pool.fetchval("SELECT count(*) FROM requests") == 0
 
 

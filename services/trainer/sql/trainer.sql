@@ -1,6 +1,3 @@
--- name: request_resource
-SELECT resource_id FROM requests WHERE method = $1 AND request_id = $2
-
 -- name: insert_model
 INSERT INTO models (id, project_id, name, kind, source, base_model_id, training_run_id, job_id, architecture,
                     parameter_count, sha256, chat_template_sha256, context_length, size_bytes)
