@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from services.ingest.config import IngestConfig
+from services.ingest.parsing import Parser
 from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer
 from services.ingest.store import Store
 from services.ingest.worker import ParseWorker
@@ -23,7 +24,8 @@ def build(parts: Parts) -> Built:
     """Wire the room."""
     config = read(IngestConfig, os.environ)
     store = Store(parts.pool, parts.jobs)
-    worker = ParseWorker(parts.jobs, store, parts.storage, config)
+    parser = Parser(config, {name: os.environ[name] for name in os.environ if not name.startswith("SISHU_")})
+    worker = ParseWorker(parts.jobs, store, parts.storage, parser)
     return Built(
         servicers=[
             Servicer(
@@ -43,6 +45,7 @@ def build(parts: Parts) -> Built:
             ),
         ],
         handlers={"parse_document": worker.parse_document},
+        closing=[parser.close],
     )
 
 

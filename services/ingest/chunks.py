@@ -18,16 +18,12 @@ WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 TOKENS_PER_WORD = 1.3
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of the normalised text: `text == document_text[char_start:char_end]`."""
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Where a chunk stands in its document's text, and what was found out about it."""
 
     id: str
-    project_id: str
-    document_id: str
-    document_version: int
     index: int
-    text: str
     char_start: int
     char_end: int
     page_start: int
@@ -37,10 +33,18 @@ class Chunk:
     sha256: str
 
 
-def cut(
-    reading: Reading, project_id: str, document_id: str, version: int, options: SplitOptions
-) -> list[Chunk]:
-    """Cut a document into chunks.
+@dataclass(frozen=True, kw_only=True)
+class Chunk(Piece):
+    """A piece of the normalised text: `text == document_text[char_start:char_end]`."""
+
+    project_id: str
+    document_id: str
+    document_version: int
+    text: str
+
+
+def cut(reading: Reading, document_id: str, options: SplitOptions) -> list[Piece]:
+    """Cut a document into pieces.
 
     The id is derived from the document, the text, and how often this text stood before, so an unchanged
     chunk of a changed document keeps its id.
@@ -48,18 +52,14 @@ def cut(
     spans = split(reading.text, options)
     paths = heading_paths(reading.text, [start for start, _ in spans])
     seen: Counter[str] = Counter()
-    chunks = []
+    pieces = []
     for index, ((start, end), path) in enumerate(zip(spans, paths, strict=True)):
         text = reading.text[start:end]
         digest = hashlib.sha256(text.encode()).hexdigest()
-        chunks.append(
-            Chunk(
+        pieces.append(
+            Piece(
                 id=derived_id(document_id, digest, str(seen[digest])),
-                project_id=project_id,
-                document_id=document_id,
-                document_version=version,
                 index=index,
-                text=text,
                 char_start=start,
                 char_end=end,
                 page_start=reading.page_at(start),
@@ -70,7 +70,7 @@ def cut(
             )
         )
         seen[digest] += 1
-    return chunks
+    return pieces
 
 
 def estimate_tokens(text: str) -> int:

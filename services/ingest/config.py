@@ -12,4 +12,8 @@ class IngestConfig:
     """Settings of the ingest room beside those that every room has."""
 
     parse_seconds: float = setting("SISHU_INGEST_PARSE_SECONDS", 300.0)
-    """Longest time that reading one document may take."""
+    """Longest time that parsing one document may take."""
+    parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 4096)
+    """Most address space that parsing one document may take."""
+    most_chars: int = setting("SISHU_INGEST_MOST_CHARS", 20_000_000)
+    """Longest text that a document may have."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 
 import asyncpg
 
-from services.ingest.chunks import Chunk
+from services.ingest.chunks import Chunk, Piece
 from services.ingest.documents import Document, Upload
+from services.ingest.parsing import Parsed
 from services.ingest.projects import Project
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import AlreadyExists, NotFound
@@ -155,24 +155,21 @@ class Store:
         return [(row["id"], row["version"]) for row in rows]
 
     async def set_parsed(
-        self,
-        connection: Connection,
-        parsed: Document,
-        text: tuple[str, str, int],
-        sizes: tuple[int, int],
-        chunks: Sequence[Chunk],
+        self, connection: Connection, document: Document, parsed: Parsed, text: tuple[str, str, int]
     ) -> bool:
-        """Replace a document's chunks; `text` is key, SHA-256 and bytes, `sizes` characters and pages.
+        """Replace a document's chunks; `text` is key, SHA-256 and bytes of the text.
 
         Returns false, and changes nothing, when a newer version was uploaded meanwhile.
         """
-        status = await connection.execute(
-            SQL.set_parsed, parsed.id, *text, *sizes, len(chunks), parsed.version
-        )
+        sizes = (len(parsed.text), parsed.page_count, len(parsed.pieces))
+        status = await connection.execute(SQL.set_parsed, document.id, *text, *sizes, document.version)
         if status != "UPDATE 1":
             return False
-        await connection.execute(SQL.delete_chunks, parsed.id)
-        await connection.executemany(SQL.insert_chunks, [astuple(chunk) for chunk in chunks])
+        await connection.execute(SQL.delete_chunks, document.id)
+        await connection.executemany(
+            SQL.insert_chunks,
+            [chunk_row(document, document.version, piece, parsed.text) for piece in parsed.pieces],
+        )
         return True
 
     async def set_failed(self, parsed: Document, failure: Failure) -> None:
@@ -223,6 +220,25 @@ def document(row: asyncpg.Record) -> Document:
     """A row of `documents`."""
     failure = row["failure"]
     return Document(**{**row, "failure": Failure(**failure) if failure else None})
+
+
+def chunk_row(document: Document, version: int, piece: Piece, text: str) -> tuple[object, ...]:
+    """The values of a row of `chunks`."""
+    return (
+        piece.id,
+        document.project_id,
+        document.id,
+        version,
+        piece.index,
+        text[piece.char_start : piece.char_end],
+        piece.char_start,
+        piece.char_end,
+        piece.page_start,
+        piece.page_end,
+        piece.heading_path,
+        piece.token_count,
+        piece.sha256,
+    )
 
 
 def project_not_found(project_id: str) -> NotFound:

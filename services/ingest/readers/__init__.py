@@ -14,7 +14,13 @@ READERS: dict[str, Reader] = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": docx.read,
 }
 
-__all__ = ["READERS", "Reader", "Reading", "read_document"]
+__all__ = ["READERS", "Reader", "Reading", "prepare", "read_document"]
+
+
+def prepare(media_type: str) -> None:
+    """Load what the reader of a media type needs; processes forked after it need not."""
+    if READERS[media_type] is docx.read:
+        docx.load()
 
 
 def read_document(path: Path, media_type: str, name: str) -> Reading:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING
 
 from services.ingest.readers.reading import Reading, checked, normalised
 from services.runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from markitdown.converters import DocxConverter
+
+TRAILING_SPACE = re.compile(r"[^\S\n]+$", re.MULTILINE)
+BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def load() -> DocxConverter:
+    """A converter; importing it loads half a dozen others, so only a DOCX pays for it."""
+    # Not through MarkItDown, which starts a neural network to guess the format that we know.
+    from markitdown.converters import DocxConverter  # noqa: PLC0415
+
+    return DocxConverter()  # type: ignore[no-untyped-call]  # ships no types
 
 
 def read(path: Path, name: str) -> Reading:
@@ -15,18 +30,18 @@ def read(path: Path, name: str) -> Reading:
     Raises:
         InvalidArgument: the file is damaged, or holds no text.
     """
-    # The import loads half a dozen converters; only a DOCX pays for it.
-    from markitdown import MarkItDown  # noqa: PLC0415
-    from markitdown._exceptions import MarkItDownException  # noqa: PLC0415
-    from markitdown.converters import DocxConverter  # noqa: PLC0415
+    converter = load()
+    from markitdown import StreamInfo  # noqa: PLC0415
 
-    # With all its converters it would read a damaged DOCX as plain text.
-    converter = MarkItDown(enable_builtins=False, enable_plugins=False)
-    converter.register_converter(DocxConverter())  # type: ignore[no-untyped-call]  # ships no types
     try:
-        markdown = converter.convert_local(path, file_extension=".docx").markdown
-    except (MarkItDownException, BadZipFile, KeyError, ValueError) as error:
+        with path.open("rb") as stream:
+            markdown = normalised(converter.convert(stream, StreamInfo(extension=".docx")).markdown)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Zip, XML and the converters each have their own errors, and all mean the same here.
         raise InvalidArgument(
             "DOCX_UNREADABLE", f"{name}: the DOCX cannot be opened; is it damaged or encrypted?", name=name
         ) from error
-    return checked(Reading(normalised(markdown).strip() + "\n"), name)
+    tidy = BLANK_LINES.sub("\n\n", TRAILING_SPACE.sub("", markdown))
+    return checked(Reading(tidy.strip() + "\n"), name)

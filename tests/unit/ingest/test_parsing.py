@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from services.ingest.config import IngestConfig
+from services.ingest.documents import Document, media_type_of
+from services.ingest.parsing import Parsed, Parser
+from services.ingest.splitting import SplitOptions
+from services.runtime.errors import InvalidArgument, SishuError
+
+ENDLESS = "* a [b](c) `d`\n" * 1_000_000
+"""Minutes of work for the Markdown parser."""
+
+
+@asynccontextmanager
+async def parser(**settings: float) -> AsyncIterator[Parser]:
+    config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
+    one = Parser(config, dict(os.environ))
+    try:
+        yield one
+    finally:
+        await one.close()
+        assert children() == []
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+async def a_fork() -> psutil.Process:
+    """The process that parses the one document in work."""
+    async with asyncio.timeout(20):
+        while True:
+            for warm in psutil.Process().children():
+                for fork in warm.children():
+                    return fork
+            await asyncio.sleep(0.01)
+
+
+async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
+    path = folder / name / "file"
+    path.parent.mkdir(exist_ok=True)
+    if data:
+        path.write_bytes(data)
+    now = datetime.now(UTC)
+    document = Document(
+        "d", "p", name, media_type_of(name), 1, "", 1, "uploaded", None, "", "", "", 0, 0, 0, 0, now, now
+    )
+    return await one.parse(document, path, SplitOptions())
+
+
+async def error_of(one: Parser, folder: Path, name: str, data: bytes) -> SishuError:
+    with pytest.raises(SishuError, match=name) as raised:
+        await parse(one, folder, name, data)
+    return raised.value
+
+
+def long_pdf(folder: Path, subject: str) -> bytes:
+    path = folder / "drawn.pdf"
+    canvas = Canvas(str(path))
+    for page in range(60):
+        for line in range(40):
+            canvas.drawString(50, 800 - 18 * line, f"Page {page}, line {line}: the {subject} is old.")
+        canvas.showPage()
+    canvas.save()
+    return path.read_bytes()
+
+
+async def test_two_pdfs_at_once_are_read_again_and_again(tmp_path: Path) -> None:
+    names = ["ash.pdf", "birch.pdf"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(long_pdf(tmp_path, name))
+    async with parser() as one:
+        for _ in range(20):
+            for name, parsed in zip(
+                names, await asyncio.gather(*(parse(one, tmp_path, name) for name in names)), strict=True
+            ):
+                assert parsed.page_count == 60
+                assert parsed.text.count(name) == 60 * 40
+                assert parsed.pieces[-1].char_end == len(parsed.text)
+        assert len(children()) == 2
+
+
+async def test_a_text_comes_out_as_it_is(tmp_path: Path) -> None:
+    text = "# 退货\n\n\u2028 a\x0cb 🙂\n"
+    async with parser() as one:
+        parsed = await parse(one, tmp_path, "a.md", text.encode())
+    assert (parsed.text, parsed.page_count) == (text, 0)
+    assert [(piece.char_start, piece.char_end, piece.heading_path) for piece in parsed.pieces] == [
+        (0, len(text), ["退货"])
+    ]
+
+
+async def test_a_crash_ends_one_document_only(tmp_path: Path) -> None:
+    async with parser() as one:
+        crashing = asyncio.create_task(error_of(one, tmp_path, "crash.md", ENDLESS.encode()))
+        (await a_fork()).send_signal(signal.SIGSEGV)
+        error = await crashing
+        assert (error.code, error.reason) == ("INVALID_ARGUMENT", "PARSE_CRASHED")
+        assert "signal 11" in error.message
+        assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+
+
+async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> None:
+    async with parser() as one:
+        crashing = asyncio.create_task(error_of(one, tmp_path, "crash.md", ENDLESS.encode()))
+        await a_fork()
+        psutil.Process().children()[0].kill()
+        assert (await crashing).reason == "PARSE_CRASHED"
+        assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+
+
+async def test_an_idle_process_that_died_is_replaced(tmp_path: Path) -> None:
+    async with parser() as one:
+        await parse(one, tmp_path, "a.md", b"text")
+        [idle] = children()
+        idle.kill()
+        async with asyncio.timeout(20):
+            while children():
+                await asyncio.sleep(0.01)
+        # Its end reaches the event loop a moment after it is visible to others.
+        await asyncio.sleep(0.1)
+        assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+
+
+async def test_a_parse_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    async with parser(parse_seconds=1) as one:
+        error = await error_of(one, tmp_path, "long.md", ENDLESS.encode())
+        assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PARSE_TIMED_OUT")
+        assert children() == []
+
+
+async def test_a_cancelled_parse_is_ended(tmp_path: Path) -> None:
+    async with parser() as one:
+        parsing = asyncio.create_task(parse(one, tmp_path, "long.md", ENDLESS.encode()))
+        await a_fork()
+        parsing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await parsing
+        assert children() == []
+
+
+def swelling_docx(folder: Path) -> bytes:
+    path = folder / "made.docx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b" " * 2**28)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("large.txt", lambda folder: b"text " * 2**25), ("swelling.docx", swelling_docx)],
+)
+async def test_a_document_that_needs_too_much_memory_says_so(
+    tmp_path: Path, name: str, make: Callable[[Path], bytes]
+) -> None:
+    async with parser(parse_memory_mib=320) as one:
+        error = await error_of(one, tmp_path, name, make(tmp_path))
+        assert isinstance(error, InvalidArgument)
+        assert (error.reason, error.metadata["memory_mib"]) == ("PARSE_OUT_OF_MEMORY", "320")
+        assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+
+
+async def test_a_text_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    async with parser(most_chars=100) as one:
+        assert (await parse(one, tmp_path, "a.md", "字".encode() * 100)).text == "字" * 100
+        error = await error_of(one, tmp_path, "b.md", b"x" * 101)
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "TEXT_TOO_LARGE")
+    assert error.metadata["chars"] == "101"
+
+
+async def test_an_error_of_a_reader_keeps_its_parts(tmp_path: Path) -> None:
+    async with parser() as one:
+        error = await error_of(one, tmp_path, "a.pdf", b"no pdf")
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "PDF_UNREADABLE")
+    assert error.metadata == {"name": "a.pdf"}
