@@ -11,10 +11,11 @@ from services.ingest.documents import Document
 from services.ingest.parsing import Parsed, Parser
 from services.ingest.splitting import SplitOptions
 from services.ingest.store import Store
-from services.runtime.errors import InvalidArgument
+from services.runtime.faults import RETRYABLE, as_sishu_error
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Item, Jobs
+from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.worker import MOST_ATTEMPTS
 
 log = structlog.get_logger()
 
@@ -29,25 +30,31 @@ class ParseWorker:
         self._parser = parser
 
     async def parse_document(self, item: Item) -> None:
-        """Parse one document and replace its chunks.
+        """Parse one document and replace its chunks; when the item ends badly, the document becomes FAILED.
 
         Raises:
-            InvalidArgument: the file cannot be read; the document becomes FAILED as well.
+            SishuError: the document cannot be parsed, or not now.
         """
         document = await self._store.get_document(item.resource_id)
         try:
-            parsed = await self._parse(document, SplitOptions(**item.payload))
-        except InvalidArgument as error:
-            await self._store.set_failed(document, Failure.of(error))
+            await self._store_parsed(item, document, await self._parse(document, item))
+        except ItemClosed:
             raise
+        except Exception as raised:
+            error = as_sishu_error(raised)
+            if error.code not in RETRYABLE or item.attempt >= MOST_ATTEMPTS:
+                await self._store.set_failed(document, Failure.of(error))
+            raise error from raised
+
+    async def _parse(self, document: Document, item: Item) -> Parsed:
+        with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:
+            path = Path(folder) / "file"
+            await self._storage.get_file(document.file_key, path)
+            return await self._parser.parse(document, path, SplitOptions(**item.payload))
+
+    async def _store_parsed(self, item: Item, document: Document, parsed: Parsed) -> None:
         key = f"documents/{document.project_id}/{document.id}/{new_id()}.md"
         stored = await self._storage.put_bytes(key, parsed.text.encode(), "text/markdown; charset=utf-8")
         async with self._jobs.finish(item) as connection:
             await self._store.set_parsed(connection, document, parsed, (key, stored.sha256, stored.size))
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))
-
-    async def _parse(self, document: Document, options: SplitOptions) -> Parsed:
-        with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:
-            path = Path(folder) / "file"
-            await self._storage.get_file(document.file_key, path)
-            return await self._parser.parse(document, path, options)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
@@ -40,12 +41,15 @@ from tests.integration.documents import (
     send,
     upload,
 )
+from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Rooms, Stores
 
 HANDBOOK = "".join(
     f"# {tree}\n\nThe {tree} grows in the garden of 北辰. It is {age} years old.\n\n"
     for tree, age in (("Ash", 20), ("Birch", 30), ("Cedar", 40))
 )
+ENDLESS = b"* a [b](c) `d`\n" * 1_000_000
+"""Minutes of work for the Markdown parser."""
 SMALL = {"min_chars": 1, "max_chars": 90}
 
 
@@ -62,6 +66,12 @@ def pdf(folder: Path, *lines: str, encrypt: str = "") -> bytes:
         canvas.showPage()
     canvas.save()
     return path.read_bytes()
+
+
+def broken_on_its_last_page(data: bytes) -> bytes:
+    before, page, after = data.rpartition(b"/Type /Page\n")
+    assert page
+    return before + b"/Type /Oops\n" + after
 
 
 async def failure(call: Any) -> ApiError:
@@ -181,6 +191,7 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
         "good.md": b"A good file that says something.",
         "damaged.pdf": b"%PDF-1.7 damaged",
         "locked.pdf": pdf(tmp_path, "locked", encrypt="password"),
+        "broken page.pdf": broken_on_its_last_page(pdf(tmp_path, "one", "two", "three")),
         "scan.pdf": pdf(tmp_path, ""),
         "blank.txt": b" \n",
         "binary.txt": b"a\x00b",
@@ -189,18 +200,20 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
     for name, data in files.items():
         await upload(client, project, name, data)
     job = await parse(client, project)
-    assert (job.state, job.counts.done, job.counts.failed) == (job_pb2.JOB_STATE_FAILED, 1, 6)
+    assert (job.state, job.counts.done, job.counts.failed) == (job_pb2.JOB_STATE_FAILED, 1, 7)
     documents = await documents_of(client, project)
     assert {name: document.failure.reason for name, document in documents.items()} == {
         "good.md": "",
         "damaged.pdf": "PDF_UNREADABLE",
         "locked.pdf": "PDF_UNREADABLE",
+        "broken page.pdf": "PDF_UNREADABLE",
         "scan.pdf": "PDF_WITHOUT_TEXT",
         "blank.txt": "TEXT_EMPTY",
         "binary.txt": "TEXT_BINARY",
         "damaged.docx": "DOCX_UNREADABLE",
     }
     assert all(name in one.failure.message for name, one in documents.items() if name != "good.md")
+    assert "page 3 " in documents["broken page.pdf"].failure.message
     letters = await client.jobs("ingest").ListJobFailures(
         job_service_pb2.ListJobFailuresRequest(job_id=job.id)
     )
@@ -215,6 +228,76 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
     assert (await documents_of(client, project))["binary.txt"].state == document_pb2.DOCUMENT_STATE_UPLOADED
     await parse(client, project)
     assert (await documents_of(client, project))["binary.txt"].state == document_pb2.DOCUMENT_STATE_PARSED
+
+
+async def test_a_document_whose_bytes_are_gone_fails_too(client: Client, rooms: Rooms) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", b"text")
+    content = await client.documents.GetDocumentContent(pb.GetDocumentContentRequest(id=document.id))
+    async with rooms.stores.storage() as storage:
+        await storage.delete(content.file.key)
+    job = await parse(client, project)
+    assert job.failure.reason == "OBJECT_NOT_FOUND"
+    document = (await client.documents.GetDocument(pb.GetDocumentRequest(id=document.id))).document
+    assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
+
+
+async def test_two_pdfs_at_once_are_parsed_again_and_again(
+    client: Client, rooms: Rooms, tmp_path: Path
+) -> None:
+    project = await new_project(client)
+    lines = [f"Line {number} of a long story about the trees of the town." for number in range(150)]
+    documents = [
+        await upload(client, project, name, pdf(tmp_path, *lines, name)) for name in ("a.pdf", "b.pdf")
+    ]
+    process = rooms.processes["ingest"].pid
+    for _ in range(20):
+        request = pb.ParseDocumentsRequest(project_id=project, document_ids=[one.id for one in documents])
+        job = (await client.documents.ParseDocuments(request)).job
+        assert (await end_of(client, "ingest", job.id)).counts.done == 2
+    assert rooms.processes["ingest"].process.running
+    assert rooms.processes["ingest"].pid == process
+
+
+async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 2})
+    async with stores.client() as client:
+        project = await new_project(client)
+        for name, data in (("endless 1.md", ENDLESS), ("endless 2.md", ENDLESS), ("short.md", b"text")):
+            await upload(client, project, name, data)
+        job = await parse(client, project)
+        request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
+        letters = (await client.jobs("ingest").ListJobFailures(request)).job_failures
+        reasons = {name: one.failure.reason for name, one in (await documents_of(client, project)).items()}
+    assert (job.counts.done, job.counts.failed, job.failure.reason) == (1, 2, "PARSE_TIMED_OUT")
+    assert [letter.attempts for letter in letters] == [1, 1]
+    assert reasons == {
+        "endless 1.md": "PARSE_TIMED_OUT",
+        "endless 2.md": "PARSE_TIMED_OUT",
+        "short.md": "",
+    }
+
+
+@pytest.mark.full
+async def test_a_room_that_is_told_to_end_leaves_no_parse_behind(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    room = await start_room("ingest")
+    async with stores.client() as client:
+        project = await new_project(client)
+        await upload(client, project, "endless.md", ENDLESS)
+        await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))
+
+        async def parsing() -> bool:
+            return len(psutil.Process(room.pid).children(recursive=True)) == 2
+
+        await eventually(parsing)
+        processes = psutil.Process(room.pid).children(recursive=True)
+    assert await room.stop() == 0
+    # An orphan that has ended stays a zombie where process 1 is no init.
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
 
 
 async def test_a_parse_with_one_request_id_is_one_job(client: Client) -> None:
@@ -336,14 +419,18 @@ async def test_a_deleted_project_says_what_went_in_every_room(client: Client, ro
 async def test_a_parse_waits_for_an_s3_server_that_is_gone_for_a_while(
     stores: Stores, start_room: StartRoom
 ) -> None:
-    await start_room("ingest")
+    room = await start_room("ingest")
     async with stores.client() as client:
         project = await new_project(client)
         for name in ("a.md", "b.md", "c.md"):
             await upload(client, project, name, HANDBOOK.encode())
         await stores.servers.s3.stop()
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
-        await asyncio.sleep(1.5)
+
+        async def retried() -> bool:
+            return "item_retried" in room.log()
+
+        await eventually(retried)
         waiting = (await client.jobs("ingest").GetJob(job_service_pb2.GetJobRequest(id=job.id))).job
         assert (waiting.counts.done, waiting.counts.failed) == (0, 0)
         await stores.servers.s3.start()

@@ -33,7 +33,7 @@ def read(path: Path, name: str) -> Reading:
             name=name,
         ) from error
     try:
-        pages = [page_text(page) for page in pdf]
+        pages = [text_of(pdf, index, name) for index in range(len(pdf))]
     finally:
         pdf.close()
     if not any(page.strip() for page in pages):
@@ -49,14 +49,23 @@ def read(path: Path, name: str) -> Reading:
     return checked(Reading(text.rstrip() + "\n", tuple(starts)), name)
 
 
-def page_text(page: pypdfium2.PdfPage) -> str:
-    """The text of one page."""
-    text_page = page.get_textpage()
+def text_of(pdf: pypdfium2.PdfDocument, index: int, name: str) -> str:
+    """The text of one page.
+
+    Raises:
+        InvalidArgument: the page is damaged.
+    """
     try:
-        text = normalised(text_page.get_text_bounded())
-    finally:
-        text_page.close()
-    return joined(SOFT_HYPHEN.sub("", text))
+        text = pdf[index].get_textpage().get_text_bounded()
+    except pypdfium2.PdfiumError as error:
+        number = str(index + 1)
+        raise InvalidArgument(
+            "PDF_UNREADABLE",
+            f"{name}: page {number} of the PDF cannot be read ({error}); is it damaged?",
+            name=name,
+            page=number,
+        ) from error
+    return joined(SOFT_HYPHEN.sub("", normalised(text)))
 
 
 def joined(text: str) -> str:
