@@ -21,7 +21,7 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True)
 class Document:
-    """One uploaded file; `version` counts the uploads under its name."""
+    """A file uploaded under a name, in its newest version."""
 
     id: str
     project_id: str
@@ -41,6 +41,22 @@ class Document:
     chunk_count: int
     create_time: datetime
     update_time: datetime
+
+
+@dataclass(frozen=True)
+class DocumentVersion:
+    """One file and its text; the text's key is empty before it is parsed."""
+
+    document_id: str
+    version: int
+    size_bytes: int
+    sha256: str
+    file_key: str
+    text_key: str
+    text_sha256: str
+    text_bytes: int
+    char_count: int
+    page_count: int
 
 
 @dataclass(frozen=True)

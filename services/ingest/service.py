@@ -12,7 +12,7 @@ from services.ingest.convert import (
     split_options,
 )
 from services.ingest.deletion import delete_project
-from services.ingest.documents import Document, Upload, check_name, media_type_of
+from services.ingest.documents import DocumentVersion, Upload, check_name, media_type_of
 from services.ingest.projects import check_project
 from services.ingest.store import Store
 from services.ingest.uploads import check_upload
@@ -156,8 +156,9 @@ class DocumentServicer(DocumentServiceServicer):
         self, request: document_pb.GetDocumentContentRequest, context: Context
     ) -> document_pb.GetDocumentContentResponse:
         document = await self._store.get_document(request.id)
+        version = await self._store.get_version(document, request.version)
         return document_pb.GetDocumentContentResponse(
-            file=await self._file(document), text=await self._text(document)
+            file=await self._file(document.name, version), text=await self._text(document.name, version)
         )
 
     async def ListDocuments(
@@ -182,17 +183,15 @@ class DocumentServicer(DocumentServiceServicer):
             deleted_chunks=chunks, deleted_objects=len(file_keys) + texts
         )
 
-    async def _file(self, document: Document) -> object_pb2.StoredObject:
-        link = await self._storage.link_to_get(document.file_key, document.name.rsplit("/", 1)[-1])
-        return stored_object(document.name, document.file_key, document.size_bytes, document.sha256, link)
+    async def _file(self, name: str, version: DocumentVersion) -> object_pb2.StoredObject:
+        link = await self._storage.link_to_get(version.file_key, name.rsplit("/", 1)[-1])
+        return stored_object(name, version.file_key, version.size_bytes, version.sha256, link)
 
-    async def _text(self, document: Document) -> object_pb2.StoredObject | None:
-        if not document.text_key:
+    async def _text(self, name: str, version: DocumentVersion) -> object_pb2.StoredObject | None:
+        if not version.text_key:
             return None
-        link = await self._storage.link_to_get(document.text_key)
-        return stored_object(
-            f"{document.name}.md", document.text_key, document.text_bytes, document.text_sha256, link
-        )
+        link = await self._storage.link_to_get(version.text_key)
+        return stored_object(f"{name}.md", version.text_key, version.text_bytes, version.text_sha256, link)
 
 
 class ChunkServicer(ChunkServiceServicer):

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 
 from services.ingest.chunks import Chunk, Piece
-from services.ingest.documents import Document, Upload
+from services.ingest.documents import Document, DocumentVersion, Upload
 from services.ingest.parsing import Parsed
 from services.ingest.projects import Project
 from services.runtime.db import Connection, Pool, claim_request, transaction
@@ -108,24 +108,13 @@ class Store:
         return Upload(**row)
 
     async def complete_upload(self, upload: Upload) -> Document:
-        """Make the document of a checked upload, or the next version of it; once."""
+        """Make the document of a checked upload, once; bytes other than its newest make the next version."""
         async with transaction(self.pool) as connection:
             document_id = await connection.fetchval(SQL.lock_upload, upload.id)
-            if document_id is not None:
-                return await self._get_document(connection, document_id)
-            row = await connection.fetchrow(
-                SQL.upsert_document,
-                new_id(),
-                upload.project_id,
-                upload.name,
-                upload.media_type,
-                upload.size_bytes,
-                upload.sha256,
-                upload.file_key,
-            )
-            assert row is not None  # noqa: S101  # an upsert returns its row
-            await connection.execute(SQL.complete_upload, upload.id, row["id"])
-            return document(row)
+            if document_id is None:
+                document_id = await self._put_file(connection, upload)
+                await connection.execute(SQL.complete_upload, upload.id, document_id)
+            return await self._get_document(connection, document_id)
 
     async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
         """The document of this name if it holds these bytes."""
@@ -140,6 +129,24 @@ class Store:
         """
         async with self.pool.acquire() as connection:
             return await self._get_document(connection, document_id)
+
+    async def get_version(self, document: Document, version: int) -> DocumentVersion:
+        """A version of a document; 0 is the newest.
+
+        Raises:
+            NotFound: there is none.
+        """
+        number = version or document.version
+        row = await self.pool.fetchrow(SQL.get_version, document.id, number)
+        if row is None:
+            raise NotFound(
+                "DOCUMENT_VERSION_NOT_FOUND",
+                f"{document.name} has no version {number}; its newest is {document.version}",
+                "version",
+                document_id=document.id,
+                version=str(number),
+            )
+        return DocumentVersion(**row)
 
     async def list_documents(self, page: PageRequest, project_id: str, state: str | None) -> Page[Document]:
         """Documents of a project by name."""
@@ -157,20 +164,25 @@ class Store:
     async def set_parsed(
         self, connection: Connection, document: Document, parsed: Parsed, text: tuple[str, str, int]
     ) -> bool:
-        """Replace a document's chunks; `text` is key, SHA-256 and bytes of the text.
+        """Replace a document's chunks; `text` is key, SHA-256 and bytes of the stored text.
 
-        Returns false, and changes nothing, when a newer version was uploaded meanwhile.
+        Returns whether the stored text was taken: not when its version has this text already, and nothing is
+        when a newer version came meanwhile, or the document went.
         """
-        sizes = (len(parsed.text), parsed.page_count, len(parsed.pieces))
-        status = await connection.execute(SQL.set_parsed, document.id, *text, *sizes, document.version)
-        if status != "UPDATE 1":
+        version = await connection.fetchval(SQL.lock_document, document.id)
+        if version != document.version:
             return False
-        await connection.execute(SQL.delete_chunks, document.id)
-        await connection.executemany(
-            SQL.insert_chunks,
-            [chunk_row(document, document.version, piece, parsed.text) for piece in parsed.pieces],
-        )
-        return True
+        before = await connection.fetchval(SQL.text_sha256, document.id, version)
+        if before not in {"", text[1]}:
+            version = await connection.fetchval(SQL.add_text_version, document.id, version)
+        if before != text[1]:
+            sizes = (len(parsed.text), parsed.page_count)
+            await connection.execute(SQL.set_text, document.id, version, *text, *sizes)
+        await connection.execute(SQL.retire_chunks, document.id)
+        rows = [chunk_row(document, version, piece, parsed.text) for piece in parsed.pieces]
+        await connection.executemany(SQL.put_chunk, rows)
+        await connection.execute(SQL.set_parsed, document.id, version, len(rows))
+        return bool(before != text[1])
 
     async def set_failed(self, parsed: Document, failure: Failure) -> None:
         """Note why a document cannot be read."""
@@ -179,10 +191,13 @@ class Store:
     async def delete_document(self, document_id: str) -> tuple[int, list[str]]:
         """Delete a document with its chunks; return how many chunks, and the keys of its files."""
         async with transaction(self.pool) as connection:
+            # Before its chunks, as everyone does who locks both.
+            await connection.execute(SQL.lock_document, document_id)
+            files = await connection.fetch(SQL.file_keys, document_id)
             status = await connection.execute(SQL.delete_chunks, document_id)
-            uploads = await connection.fetch(SQL.delete_uploads, document_id)
+            await connection.execute(SQL.delete_uploads, document_id)
             await connection.execute(SQL.delete_document, document_id)
-        return int(status.split()[-1]), [row["file_key"] for row in uploads]
+        return int(status.split()[-1]), [row["file_key"] for row in files]
 
     async def get_chunk(self, chunk_id: str) -> Chunk:
         """One chunk.
@@ -206,6 +221,16 @@ class Store:
         if row is None:
             raise project_not_found(project_id)
         return Project(**row)
+
+    async def _put_file(self, connection: Connection, upload: Upload) -> str:
+        """Make the document of an upload, or its next version; return the document's id."""
+        file = (upload.size_bytes, upload.sha256, upload.file_key)
+        await connection.execute(
+            SQL.insert_document, new_id(), upload.project_id, upload.name, upload.media_type, *file
+        )
+        document_id: str = await connection.fetchval(SQL.lock_document_named, upload.project_id, upload.name)
+        await connection.execute(SQL.add_file, document_id, *file)
+        return document_id
 
     async def _get_document(self, connection: Connection, document_id: str) -> Document:
         row = await connection.fetchrow(SQL.get_document, document_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from services.ingest.documents import Document
+from services.ingest.objects import fresh_object
 from services.ingest.parsing import Parsed, Parser
 from services.ingest.splitting import SplitOptions
 from services.ingest.store import Store
@@ -54,7 +55,9 @@ class ParseWorker:
 
     async def _store_parsed(self, item: Item, document: Document, parsed: Parsed) -> None:
         key = f"documents/{document.project_id}/{document.id}/{new_id()}.md"
-        stored = await self._storage.put_bytes(key, parsed.text.encode(), "text/markdown; charset=utf-8")
-        async with self._jobs.finish(item) as connection:
-            await self._store.set_parsed(connection, document, parsed, (key, stored.sha256, stored.size))
+        async with fresh_object(self._storage, key) as fresh:
+            stored = await self._storage.put_bytes(key, parsed.text.encode(), "text/markdown; charset=utf-8")
+            async with self._jobs.finish(item) as connection:
+                text = (key, stored.sha256, stored.size)
+                fresh.taken = await self._store.set_parsed(connection, document, parsed, text)
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))

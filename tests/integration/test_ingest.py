@@ -86,7 +86,7 @@ async def test_a_file_becomes_text_and_chunks_that_know_where_they_stand(client:
     assert (document.state, document.version) == (document_pb2.DOCUMENT_STATE_UPLOADED, 1)
     job = await parse(client, project, **SMALL)
     assert (job.state, job.counts.done, job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, 1, 1)
-    document = (await client.documents.GetDocument(pb.GetDocumentRequest(id=document.id))).document
+    document = await document_now(client, document)
     assert document.state == document_pb2.DOCUMENT_STATE_PARSED
     content = await client.documents.GetDocumentContent(pb.GetDocumentContentRequest(id=document.id))
     text = await fetch(content.text.url)
@@ -124,17 +124,106 @@ async def test_the_same_bytes_under_the_same_name_need_not_be_sent_again(client:
     assert (await announce(client, project, "b.md", b"text")).upload_id
 
 
+async def content_of(client: Client, document_id: str, version: int = 0) -> tuple[str, str | None]:
+    """File and text of a version; no text where there is none."""
+    request = pb.GetDocumentContentRequest(id=document_id, version=version)
+    content = await client.documents.GetDocumentContent(request)
+    text = (await fetch(content.text.url)).decode() if content.HasField("text") else None
+    return (await fetch(content.file.url)).decode(), text
+
+
+async def chunk_now(client: Client, chunk: chunk_pb2.Chunk) -> chunk_pb2.Chunk:
+    request = chunk_service_pb2.GetChunkRequest(id=chunk.id)
+    return (await client.chunks.GetChunk(request)).chunk
+
+
+async def document_now(client: Client, document: document_pb2.Document) -> document_pb2.Document:
+    return (await client.documents.GetDocument(pb.GetDocumentRequest(id=document.id))).document
+
+
+async def parse_again(client: Client, document: document_pb2.Document, **sizes: int) -> None:
+    request = pb.ParseDocumentsRequest(
+        project_id=document.project_id,
+        document_ids=[document.id],
+        split_options=chunk_pb2.SplitOptions(**sizes),  # type: ignore[arg-type]  # wider than the stubs say
+    )
+    job = await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+
 async def test_a_changed_file_is_the_next_version_and_unchanged_chunks_keep_their_ids(client: Client) -> None:
     project = await new_project(client)
     first = await upload(client, project, "a.md", HANDBOOK.encode())
     await parse(client, project, **SMALL)
     old = await chunks_of(client, project)
-    second = await upload(client, project, "a.md", HANDBOOK.replace("30", "31").encode())
+    changed = HANDBOOK.replace("30", "3000")
+    second = await upload(client, project, "a.md", changed.encode())
     assert (second.id, second.version, second.state) == (first.id, 2, document_pb2.DOCUMENT_STATE_UPLOADED)
+    assert (second.text_sha256, second.char_count, second.chunk_count) == ("", 0, 0)
+    assert await chunks_of(client, project) == []
+    assert await content_of(client, first.id) == (changed, None)
     await parse(client, project, **SMALL)
     new = await chunks_of(client, project)
     assert [a.id == b.id for a, b in zip(old, new, strict=True)] == [True, False, True]
     assert {chunk.document_version for chunk in new} == {2}
+    assert await content_of(client, first.id) == (changed, changed)
+    assert await content_of(client, first.id, 1) == (HANDBOOK, HANDBOOK)
+    gone = await failure(content_of(client, first.id, 3))
+    assert (gone.code, gone.reason) == ("NOT_FOUND", "DOCUMENT_VERSION_NOT_FOUND")
+    assert gone.metadata == {"document_id": first.id, "version": "3"}
+
+
+async def test_a_chunk_stays_and_tells_where_it_stands_in_the_version_that_it_names(client: Client) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", HANDBOOK.encode())
+    await parse(client, project, **SMALL)
+    old = await chunks_of(client, project)
+    await upload(client, project, "a.md", HANDBOOK.replace("20", "2000").replace("30", "31").encode())
+    await parse(client, project, **SMALL)
+    now = [await chunk_now(client, chunk) for chunk in old]
+    assert [chunk.document_version for chunk in now] == [1, 1, 2]
+    assert now[:2] == old[:2]
+    assert now[2].span.start == old[2].span.start + 2
+    await parse_again(client, document, min_chars=1000, max_chars=1000)
+    assert len(await chunks_of(client, project)) < len(old)
+    for chunk in [await chunk_now(client, chunk) for chunk in old]:
+        _, text = await content_of(client, document.id, chunk.document_version)
+        assert text is not None
+        assert text[chunk.span.start : chunk.span.end] == chunk.text
+
+
+async def test_a_parse_makes_the_next_version_only_of_another_text(client: Client, rooms: Rooms) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", HANDBOOK.encode())
+    await parse(client, project, **SMALL)
+    await parse_again(client, document, **SMALL)
+    assert (await document_now(client, document)).version == 1
+    # As if an older reader had made another text of the same bytes.
+    async with rooms.stores.pool("ingest", 1) as pool:
+        await pool.execute(
+            "UPDATE document_versions SET text_sha256 = 'other' WHERE document_id = $1", document.id
+        )
+    await parse_again(client, document, **SMALL)
+    assert (await document_now(client, document)).version == 2
+    assert {chunk.document_version for chunk in await chunks_of(client, project)} == {2}
+    for version in (1, 2):
+        assert await content_of(client, document.id, version) == (HANDBOOK, HANDBOOK)
+    async with rooms.stores.storage() as storage:
+        # One file and two texts: what the second parse stored is gone.
+        assert await storage.delete_prefix(f"documents/{project}/") == 3
+
+
+async def test_the_same_bytes_sent_twice_are_one_version(client: Client, rooms: Rooms) -> None:
+    project = await new_project(client)
+    uploads = [await announce(client, project, "a.md", b"text") for _ in range(4)]
+    for one in uploads:
+        await send(one.target.url, b"text")
+    first = await complete(client, uploads[0].upload_id)
+    await parse(client, project)
+    others = await asyncio.gather(*(complete(client, one.upload_id) for one in uploads[1:]))
+    assert {(one.id, one.version, one.state) for one in others} == {
+        (first.id, 1, document_pb2.DOCUMENT_STATE_PARSED)
+    }
 
 
 async def test_an_upload_is_checked_before_it_becomes_a_document(client: Client) -> None:
@@ -238,7 +327,7 @@ async def test_a_document_whose_bytes_are_gone_fails_too(client: Client, rooms: 
         await storage.delete(content.file.key)
     job = await parse(client, project)
     assert job.failure.reason == "OBJECT_NOT_FOUND"
-    document = (await client.documents.GetDocument(pb.GetDocumentRequest(id=document.id))).document
+    document = await document_now(client, document)
     assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
 
 
@@ -351,7 +440,7 @@ async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(
         document = await upload(client, project, "a.md", text.encode())
         await parse(client, project, **SMALL)
     deleted = await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=document.id))
-    assert (deleted.deleted_chunks, deleted.deleted_objects) == (3, 4)
+    assert (deleted.deleted_chunks, deleted.deleted_objects) == (4, 4)
     assert await chunks_of(client, project) == []
     assert (
         await failure(client.documents.GetDocument(pb.GetDocumentRequest(id=document.id)))
@@ -404,6 +493,8 @@ async def test_a_deleted_project_says_what_went_in_every_room(client: Client, ro
     assert {table: count for table, count in deleted.deleted_rows.items() if count} == {
         "ingest.projects": 1,
         "ingest.documents": 1,
+        "ingest.document_versions": 1,
+        "ingest.uploads": 2,
         "ingest.chunks": 3,
         "inference.exams": 1,
         "dataset.examples": 3,

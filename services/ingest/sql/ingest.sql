@@ -20,6 +20,9 @@ DELETE FROM projects WHERE id = $1
 
 -- name: count_project_rows
 SELECT (SELECT count(*) FROM documents WHERE project_id = $1) AS documents,
+       (SELECT count(*) FROM document_versions JOIN documents ON id = document_id WHERE project_id = $1)
+           AS document_versions,
+       (SELECT count(*) FROM uploads WHERE project_id = $1) AS uploads,
        (SELECT count(*) FROM chunks WHERE project_id = $1) AS chunks
 
 -- name: insert_upload
@@ -35,24 +38,42 @@ SELECT document_id FROM uploads WHERE id = $1 FOR UPDATE
 -- name: complete_upload
 UPDATE uploads SET document_id = $2 WHERE id = $1
 
--- name: upsert_document
--- The same bytes under the same name change nothing; other bytes make the next version.
-INSERT INTO documents (id, project_id, name, media_type, size_bytes, sha256, file_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (project_id, name) DO UPDATE
-SET media_type = EXCLUDED.media_type, size_bytes = EXCLUDED.size_bytes, sha256 = EXCLUDED.sha256,
-    file_key = EXCLUDED.file_key, version = documents.version + 1, state = 'uploaded', failure = NULL,
-    update_time = now()
-RETURNING *
+-- name: insert_document
+WITH made AS (
+    INSERT INTO documents (id, project_id, name, media_type) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (project_id, name) DO NOTHING
+    RETURNING id, version
+)
+INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
+SELECT id, version, $5, $6, $7 FROM made
+
+-- name: lock_document_named
+SELECT id FROM documents WHERE project_id = $1 AND name = $2 FOR NO KEY UPDATE
+
+-- name: add_file
+-- The next version, of other bytes; nothing when the newest version has these bytes.
+WITH added AS (
+    INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
+    SELECT id, version + 1, $2, $3, $4 FROM document_view WHERE id = $1 AND sha256 <> $3
+    RETURNING version
+), retired AS (
+    UPDATE chunks SET current = false WHERE document_id = $1 AND current AND EXISTS (SELECT FROM added)
+)
+UPDATE documents
+SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, update_time = now()
+FROM added WHERE id = $1
 
 -- name: get_document
-SELECT * FROM documents WHERE id = $1
+SELECT * FROM document_view WHERE id = $1
 
 -- name: find_document
-SELECT * FROM documents WHERE project_id = $1 AND name = $2 AND sha256 = $3
+SELECT * FROM document_view WHERE project_id = $1 AND name = $2 AND sha256 = $3
+
+-- name: get_version
+SELECT * FROM document_versions WHERE document_id = $1 AND version = $2
 
 -- name: list_documents
-SELECT * FROM documents
+SELECT * FROM document_view
 WHERE project_id = $1
   AND ($2::document_state IS NULL OR state = $2)
   AND ($3::text IS NULL OR name > $3)
@@ -65,11 +86,28 @@ WHERE project_id = $1
   AND CASE WHEN $2::uuid[] = '{}' THEN state IN ('uploaded', 'failed') ELSE id = ANY ($2) END
 ORDER BY name
 
+-- name: lock_document
+SELECT version FROM documents WHERE id = $1 FOR NO KEY UPDATE
+
+-- name: text_sha256
+SELECT text_sha256 FROM document_versions WHERE document_id = $1 AND version = $2
+
+-- name: add_text_version
+-- The next version: the same bytes, of which parsing now makes another text.
+INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
+SELECT document_id, version + 1, size_bytes, sha256, file_key FROM document_versions
+WHERE document_id = $1 AND version = $2
+RETURNING version
+
+-- name: set_text
+UPDATE document_versions
+SET text_key = $3, text_sha256 = $4, text_bytes = $5, char_count = $6, page_count = $7
+WHERE document_id = $1 AND version = $2
+
 -- name: set_parsed
 UPDATE documents
-SET state = 'parsed', failure = NULL, text_key = $2, text_sha256 = $3, text_bytes = $4, char_count = $5,
-    page_count = $6, chunk_count = $7, update_time = now()
-WHERE id = $1 AND version = $8
+SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, update_time = now()
+WHERE id = $1
 
 -- name: set_failed
 UPDATE documents SET state = 'failed', failure = $3, update_time = now() WHERE id = $1 AND version = $2
@@ -77,23 +115,37 @@ UPDATE documents SET state = 'failed', failure = $3, update_time = now() WHERE i
 -- name: delete_document
 DELETE FROM documents WHERE id = $1
 
+-- name: file_keys
+SELECT DISTINCT file_key FROM document_versions WHERE document_id = $1
+
 -- name: delete_uploads
-DELETE FROM uploads WHERE document_id = $1 RETURNING file_key
+DELETE FROM uploads WHERE document_id = $1
 
 -- name: delete_chunks
 DELETE FROM chunks WHERE document_id = $1
 
--- name: insert_chunks
+-- name: retire_chunks
+UPDATE chunks SET current = false WHERE document_id = $1 AND current
+
+-- name: put_chunk
 INSERT INTO chunks (id, project_id, document_id, document_version, index, text, char_start, char_end,
                     page_start, page_end, heading_path, token_count, sha256)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO UPDATE
+SET current = true, document_version = EXCLUDED.document_version, index = EXCLUDED.index,
+    char_start = EXCLUDED.char_start, char_end = EXCLUDED.char_end, page_start = EXCLUDED.page_start,
+    page_end = EXCLUDED.page_end, heading_path = EXCLUDED.heading_path, token_count = EXCLUDED.token_count
 
 -- name: get_chunk
-SELECT * FROM chunks WHERE id = $1
+SELECT id, project_id, document_id, document_version, index, text, char_start, char_end, page_start, page_end,
+       heading_path, token_count, sha256
+FROM chunks WHERE id = $1
 
 -- name: list_chunks
-SELECT * FROM chunks
-WHERE project_id = $1
+SELECT id, project_id, document_id, document_version, index, text, char_start, char_end, page_start, page_end,
+       heading_path, token_count, sha256
+FROM chunks
+WHERE project_id = $1 AND current
   AND ($2::uuid IS NULL OR document_id = $2)
   AND ($3::uuid IS NULL OR (document_id, index) > ($3, $4::integer))
 ORDER BY document_id, index

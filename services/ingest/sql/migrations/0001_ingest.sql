@@ -8,8 +8,8 @@ CREATE TABLE projects (
 
 CREATE TYPE document_state AS ENUM (
     'uploaded', -- -> parsed, failed
-    'parsed',   -- -> uploaded (next version), parsed, failed (parsed again)
-    'failed'    -- -> uploaded (next version), parsed, failed (parsed again)
+    'parsed',   -- -> uploaded (other bytes), parsed, failed (parsed again)
+    'failed'    -- -> uploaded (other bytes), parsed, failed (parsed again)
 );
 
 CREATE TABLE documents (
@@ -17,23 +17,38 @@ CREATE TABLE documents (
     project_id  uuid           NOT NULL REFERENCES projects ON DELETE CASCADE,
     name        text           NOT NULL,
     media_type  text           NOT NULL,
-    size_bytes  bigint         NOT NULL,
-    sha256      text           NOT NULL,
     version     integer        NOT NULL DEFAULT 1,
     state       document_state NOT NULL DEFAULT 'uploaded',
     failure     jsonb,
-    file_key    text           NOT NULL,
-    text_key    text           NOT NULL DEFAULT '',
-    text_sha256 text           NOT NULL DEFAULT '',
-    text_bytes  bigint         NOT NULL DEFAULT 0,
-    char_count  bigint         NOT NULL DEFAULT 0,
-    page_count  integer        NOT NULL DEFAULT 0,
     chunk_count integer        NOT NULL DEFAULT 0,
     create_time timestamptz    NOT NULL DEFAULT now(),
     update_time timestamptz    NOT NULL DEFAULT now(),
     UNIQUE (project_id, name),
     CHECK ((failure IS NOT NULL) = (state = 'failed'))
 );
+
+-- A version has one file and, once it is parsed, one text; both never change.
+CREATE TABLE document_versions (
+    document_id uuid    NOT NULL REFERENCES documents ON DELETE CASCADE,
+    version     integer NOT NULL,
+    size_bytes  bigint  NOT NULL,
+    sha256      text    NOT NULL,
+    file_key    text    NOT NULL,
+    text_key    text    NOT NULL DEFAULT '',
+    text_sha256 text    NOT NULL DEFAULT '',
+    text_bytes  bigint  NOT NULL DEFAULT 0,
+    char_count  bigint  NOT NULL DEFAULT 0,
+    page_count  integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (document_id, version)
+);
+
+CREATE VIEW document_view AS
+SELECT document.id, document.project_id, document.name, document.media_type, document.version,
+       document.state, document.failure, document.chunk_count, document.create_time, document.update_time,
+       newest.size_bytes, newest.sha256, newest.file_key, newest.text_key, newest.text_sha256,
+       newest.text_bytes, newest.char_count, newest.page_count
+FROM documents AS document
+JOIN document_versions AS newest ON newest.document_id = document.id AND newest.version = document.version;
 
 -- A file that was announced; its bytes go straight to the bucket, and are checked before a document is made.
 CREATE TABLE uploads (
@@ -48,11 +63,13 @@ CREATE TABLE uploads (
     create_time timestamptz NOT NULL DEFAULT now()
 );
 
+-- A chunk says where it stands in the newest version that holds it; `current` when the last parse made it.
 CREATE TABLE chunks (
     id               uuid    PRIMARY KEY,
     project_id       uuid    NOT NULL REFERENCES projects ON DELETE CASCADE,
-    document_id      uuid    NOT NULL REFERENCES documents ON DELETE CASCADE,
+    document_id      uuid    NOT NULL,
     document_version integer NOT NULL,
+    current          boolean NOT NULL DEFAULT true,
     index            integer NOT NULL,
     text             text    NOT NULL,
     char_start       bigint  NOT NULL,
@@ -62,7 +79,9 @@ CREATE TABLE chunks (
     heading_path     text[]  NOT NULL,
     token_count      integer NOT NULL,
     sha256           text    NOT NULL,
-    UNIQUE (document_id, index),
+    FOREIGN KEY (document_id, document_version) REFERENCES document_versions ON DELETE CASCADE,
     CHECK (char_start < char_end)
 );
-CREATE INDEX chunks_by_project ON chunks (project_id, document_id, index);
+CREATE UNIQUE INDEX chunks_in_order ON chunks (document_id, index) WHERE current;
+CREATE INDEX chunks_by_project ON chunks (project_id, document_id, index) WHERE current;
+CREATE INDEX chunks_by_version ON chunks (document_id, document_version);

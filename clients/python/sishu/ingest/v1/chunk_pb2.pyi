@@ -42,7 +42,9 @@ Global___SplitStrategy: _TypeAlias = SplitStrategy  # noqa: Y015
 
 @_typing.final
 class Chunk(_message.Message):
-    """Chunk is a piece of a document's normalised text, and knows where it stands."""
+    """Chunk is a piece of a document's normalised text, and knows where it stands. The same text in a later version is the same chunk:
+    it says where it stands in the newest version that holds it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,17 +61,21 @@ class Chunk(_message.Message):
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """UUID of the chunk, made from its document and its text: unchanged text keeps its id in a new version. OUTPUT_ONLY."""
+    """UUID of the chunk, made from its document, its text and how often this text stood before it: unchanged text keeps its id in a
+    new version. OUTPUT_ONLY.
+    """
     project_id: _builtins.str
     """UUID of the project. OUTPUT_ONLY."""
     document_id: _builtins.str
     """UUID of the document. OUTPUT_ONLY."""
     document_version: _builtins.int
-    """Version of the document that `span` counts in; from 1. OUTPUT_ONLY."""
+    """Version of the document in whose text `span` counts, the newest that holds the chunk; from 1. Its text stays readable by
+    GetDocumentContent. OUTPUT_ONLY.
+    """
     index: _builtins.int
-    """Place among the document's chunks, from 0. OUTPUT_ONLY."""
+    """Place among the chunks of that version, from 0. OUTPUT_ONLY."""
     text: _builtins.str
-    """The text, equal to the document's normalised text at `span`. OUTPUT_ONLY."""
+    """The text as cut; an edit is shown in a field of its own. It equals the version's normalised text at `span`. OUTPUT_ONLY."""
     page_start: _builtins.int
     """First page that the chunk touches, from 1; 0 where the format has no pages. OUTPUT_ONLY."""
     page_end: _builtins.int
@@ -80,7 +86,7 @@ class Chunk(_message.Message):
     """SHA-256 of the text in UTF-8. OUTPUT_ONLY."""
     @_builtins.property
     def span(self) -> _text_span_pb2.TextSpan:
-        """Place in the document's normalised text. OUTPUT_ONLY."""
+        """Place in the version's normalised text. OUTPUT_ONLY."""
 
     @_builtins.property
     def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

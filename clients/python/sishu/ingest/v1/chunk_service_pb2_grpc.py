@@ -52,14 +52,16 @@ class ChunkServiceServicer:
     """
 
     def GetChunk(self, request, context):
-        """GetChunk returns one chunk. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
+        is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListChunks(self, request, context):
-        """ListChunks returns chunks of the current document versions in reading order, document by document.
+        """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
+        A version that is not parsed yet has none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

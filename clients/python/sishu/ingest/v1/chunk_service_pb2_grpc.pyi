@@ -34,9 +34,13 @@ class ChunkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChunkServiceAsyncStub: ...
     GetChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.GetChunkRequest, _chunk_service_pb2.GetChunkResponse]
-    """GetChunk returns one chunk. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
+    is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+    """
     ListChunks: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.ListChunksRequest, _chunk_service_pb2.ListChunksResponse]
-    """ListChunks returns chunks of the current document versions in reading order, document by document."""
+    """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
+    A version that is not parsed yet has none.
+    """
 
 @_typing.type_check_only
 class ChunkServiceAsyncStub(ChunkServiceStub):
@@ -44,9 +48,13 @@ class ChunkServiceAsyncStub(ChunkServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.GetChunkRequest, _chunk_service_pb2.GetChunkResponse]  # type: ignore[assignment]
-    """GetChunk returns one chunk. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
+    is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+    """
     ListChunks: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.ListChunksRequest, _chunk_service_pb2.ListChunksResponse]  # type: ignore[assignment]
-    """ListChunks returns chunks of the current document versions in reading order, document by document."""
+    """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
+    A version that is not parsed yet has none.
+    """
 
 class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
     """ChunkService reads chunks. They are made by DocumentService.ParseDocuments."""
@@ -57,7 +65,9 @@ class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chunk_service_pb2.GetChunkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chunk_service_pb2.GetChunkResponse, _abc.Awaitable[_chunk_service_pb2.GetChunkResponse]]:
-        """GetChunk returns one chunk. NOT_FOUND `CHUNK_NOT_FOUND`."""
+        """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
+        is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """
 
     @_abc_1.abstractmethod
     def ListChunks(
@@ -65,6 +75,8 @@ class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chunk_service_pb2.ListChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chunk_service_pb2.ListChunksResponse, _abc.Awaitable[_chunk_service_pb2.ListChunksResponse]]:
-        """ListChunks returns chunks of the current document versions in reading order, document by document."""
+        """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
+        A version that is not parsed yet has none.
+        """
 
 def add_ChunkServiceServicer_to_server(servicer: ChunkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

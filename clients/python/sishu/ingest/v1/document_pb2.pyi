@@ -28,11 +28,11 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_UNSPECIFIED: _DocumentState.ValueType  # 0
     """Never returned; in a filter: any state."""
     DOCUMENT_STATE_UPLOADED: _DocumentState.ValueType  # 1
-    """The bytes are stored and checked; not parsed yet."""
+    """The bytes are stored and checked; they are not parsed yet."""
     DOCUMENT_STATE_PARSED: _DocumentState.ValueType  # 2
     """Text and chunks are stored."""
     DOCUMENT_STATE_FAILED: _DocumentState.ValueType  # 3
-    """The file could not be read; `failure` says why."""
+    """The last parse failed; `failure` says why. Text and chunks of an earlier parse of the same version stay."""
 
 class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
     """DocumentState is where a document stands."""
@@ -40,16 +40,16 @@ class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
 DOCUMENT_STATE_UNSPECIFIED: DocumentState.ValueType  # 0
 """Never returned; in a filter: any state."""
 DOCUMENT_STATE_UPLOADED: DocumentState.ValueType  # 1
-"""The bytes are stored and checked; not parsed yet."""
+"""The bytes are stored and checked; they are not parsed yet."""
 DOCUMENT_STATE_PARSED: DocumentState.ValueType  # 2
 """Text and chunks are stored."""
 DOCUMENT_STATE_FAILED: DocumentState.ValueType  # 3
-"""The file could not be read; `failure` says why."""
+"""The last parse failed; `failure` says why. Text and chunks of an earlier parse of the same version stay."""
 Global___DocumentState: _TypeAlias = DocumentState  # noqa: Y015
 
 @_typing.final
 class Document(_message.Message):
-    """Document is one uploaded file."""
+    """Document is a file uploaded under a name; what it says about the file and its text is of its newest version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -75,21 +75,23 @@ class Document(_message.Message):
     name: _builtins.str
     """File name or relative path with `/`, unique in the project, such as `handbook/returns.md`. OUTPUT_ONLY."""
     media_type: _builtins.str
-    """Media type, found from content and name, such as `application/pdf`. OUTPUT_ONLY."""
+    """Media type, found from the ending of the name, such as `application/pdf`. OUTPUT_ONLY."""
     size_bytes: _builtins.int
     """Size of the file in bytes. OUTPUT_ONLY."""
     sha256: _builtins.str
     """SHA-256 of the file, 64 lower-case hex digits. OUTPUT_ONLY."""
     version: _builtins.int
-    """Counts uploads under this name, from 1. OUTPUT_ONLY."""
+    """Counts the texts of the document, from 1: an upload of other bytes makes the next, and so does a parse that makes another text
+    of the same bytes. A version never has two texts; it has none before it is parsed. OUTPUT_ONLY.
+    """
     state: Global___DocumentState.ValueType
     """Where the document stands. OUTPUT_ONLY."""
     char_count: _builtins.int
-    """Length of the normalised text in Unicode code points. OUTPUT_ONLY."""
+    """Length of the normalised text in Unicode code points; 0 before it is parsed. OUTPUT_ONLY."""
     page_count: _builtins.int
-    """Pages, where the format has pages; 0 otherwise. OUTPUT_ONLY."""
+    """Pages, where the format has pages; 0 otherwise, and before it is parsed. OUTPUT_ONLY."""
     chunk_count: _builtins.int
-    """Chunks cut from the text. OUTPUT_ONLY."""
+    """Chunks cut from the text, as ListChunks returns them. OUTPUT_ONLY."""
     text_sha256: _builtins.str
     """SHA-256 of the normalised text in UTF-8; empty before it is parsed. OUTPUT_ONLY."""
     @_builtins.property

@@ -121,7 +121,7 @@ class CompleteUploadResponse(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """The new document, or the new version of the one with this name."""
+        """The document of this name, as it stands now."""
 
     def __init__(
         self,
@@ -246,21 +246,25 @@ Global___GetDocumentResponse: _TypeAlias = GetDocumentResponse  # noqa: Y015
 
 @_typing.final
 class GetDocumentContentRequest(_message.Message):
-    """GetDocumentContentRequest names a document."""
+    """GetDocumentContentRequest names a version of a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """REQUIRED. UUID of the document."""
+    version: _builtins.int
+    """OPTIONAL. Version of the document, from 1; 0 means the newest."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,7 +280,7 @@ class GetDocumentContentResponse(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def file(self) -> _object_pb2.StoredObject:
-        """The file as uploaded."""
+        """The file as it was uploaded."""
 
     @_builtins.property
     def text(self) -> _object_pb2.StoredObject:
@@ -389,7 +393,7 @@ class DeleteDocumentResponse(_message.Message):
     DELETED_CHUNKS_FIELD_NUMBER: _builtins.int
     DELETED_OBJECTS_FIELD_NUMBER: _builtins.int
     deleted_chunks: _builtins.int
-    """Chunks deleted."""
+    """Chunks deleted, those of earlier versions included."""
     deleted_objects: _builtins.int
     """Objects deleted from the bucket."""
     def __init__(

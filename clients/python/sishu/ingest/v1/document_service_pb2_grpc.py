@@ -87,7 +87,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompleteUpload(self, request, context):
-        """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version.
+        """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
+        version already holds change nothing.
         FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -96,7 +97,7 @@ class DocumentServiceServicer:
 
     def ParseDocuments(self, request, context):
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-        A document that cannot be read becomes FAILED; the others go on.
+        A document that cannot be parsed becomes FAILED; the others go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +111,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDocumentContent(self, request, context):
-        """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which all spans count.
+        """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
+        All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +126,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """DeleteDocument deletes a document with its chunks and objects.
+        """DeleteDocument deletes a document with the chunks and objects of all its versions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,21 +40,24 @@ class DocumentServiceStub:
     document and no target: nothing needs to be sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
-    """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version.
+    """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
+    version already holds change nothing.
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-    A document that cannot be read becomes FAILED; the others go on.
+    A document that cannot be parsed becomes FAILED; the others go on.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
     """GetDocument returns one document. NOT_FOUND `DOCUMENT_NOT_FOUND`."""
     GetDocumentContent: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentContentRequest, _document_service_pb2.GetDocumentContentResponse]
-    """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which all spans count."""
+    """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
+    All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
+    """
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
-    """DeleteDocument deletes a document with its chunks and objects."""
+    """DeleteDocument deletes a document with the chunks and objects of all its versions."""
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
@@ -68,21 +71,24 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     document and no target: nothing needs to be sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
-    """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version.
+    """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
+    version already holds change nothing.
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]  # type: ignore[assignment]
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-    A document that cannot be read becomes FAILED; the others go on.
+    A document that cannot be parsed becomes FAILED; the others go on.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """GetDocument returns one document. NOT_FOUND `DOCUMENT_NOT_FOUND`."""
     GetDocumentContent: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentContentRequest, _document_service_pb2.GetDocumentContentResponse]  # type: ignore[assignment]
-    """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which all spans count."""
+    """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
+    All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
+    """
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """DeleteDocument deletes a document with its chunks and objects."""
+    """DeleteDocument deletes a document with the chunks and objects of all its versions."""
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     """DocumentService takes files in and turns them into text.
@@ -105,7 +111,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.CompleteUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CompleteUploadResponse, _abc.Awaitable[_document_service_pb2.CompleteUploadResponse]]:
-        """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version.
+        """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
+        version already holds change nothing.
         FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
 
@@ -116,7 +123,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.ParseDocumentsResponse, _abc.Awaitable[_document_service_pb2.ParseDocumentsResponse]]:
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-        A document that cannot be read becomes FAILED; the others go on.
+        A document that cannot be parsed becomes FAILED; the others go on.
         """
 
     @_abc_1.abstractmethod
@@ -133,7 +140,9 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.GetDocumentContentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.GetDocumentContentResponse, _abc.Awaitable[_document_service_pb2.GetDocumentContentResponse]]:
-        """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which all spans count."""
+        """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
+        All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
+        """
 
     @_abc_1.abstractmethod
     def ListDocuments(
@@ -149,6 +158,6 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
-        """DeleteDocument deletes a document with its chunks and objects."""
+        """DeleteDocument deletes a document with the chunks and objects of all its versions."""
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
