@@ -9,6 +9,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.parsing import Parser
 from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer
 from services.ingest.store import Store
+from services.ingest.uploads import UploadSweeper
 from services.ingest.worker import ParseWorker
 from services.runtime.config import read
 from services.runtime.room import Built, Parts, Room, run_room
@@ -45,6 +46,7 @@ def build(parts: Parts) -> Built:
             ),
         ],
         handlers={"parse_document": worker.parse_document},
+        background=[UploadSweeper(store, parts.storage, config.upload_seconds).run],
         closing=[parser.close],
     )
 

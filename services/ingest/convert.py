@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.ingest.chunks import Chunk
 from services.ingest.documents import Document
 from services.ingest.projects import Project
@@ -40,6 +42,18 @@ def document_to_pb(document: Document) -> document_pb2.Document:
         create_time=timestamp(document.create_time),
         update_time=timestamp(document.update_time),
         text_sha256=document.text_sha256,
+        split_options=split_options_to_pb(document.split_options),
+    )
+
+
+def split_options_to_pb(taken: Mapping[str, int] | None) -> chunk_pb2.SplitOptions | None:
+    """The split options that a parse took, if there was one."""
+    if taken is None:
+        return None
+    return chunk_pb2.SplitOptions(
+        strategy=chunk_pb2.SPLIT_STRATEGY_STRUCTURE,
+        min_chars=taken["min_chars"],
+        max_chars=taken["max_chars"],
     )
 
 

@@ -16,7 +16,8 @@ async def delete_project(
 ) -> tuple[dict[str, int], int]:
     """Delete rows and objects of a project; return the rows by table, and the number of objects.
 
-    The project's own row goes last, so a call that failed in the middle can be repeated.
+    Rows go before objects, so that work in progress stores nothing any more that would stay. The project's
+    own row goes last, so a call that failed in the middle can be repeated.
 
     Raises:
         NotFound: there is no such project.
@@ -26,7 +27,9 @@ async def delete_project(
     request = DeleteProjectDataRequest(project_id=project_id)
     answers = [await client.project_data(room).DeleteProjectData(request) for room in LATER_ROOMS]
     rows = {table: count for answer in answers for table, count in answer.deleted_rows.items()}
+    own = await store.delete_project_data(project_id)
     objects = sum(answer.deleted_objects for answer in answers)
     objects += await storage.delete_prefix(f"documents/{project_id}/")
-    own = await store.delete_project(project_id)
-    return {**rows, **{f"ingest.{table}": count for table, count in own.items()}}, objects
+    await store.delete_project(project_id)
+    own_rows = {f"ingest.{table}": count for table, count in (own | {"projects": 1}).items()}
+    return rows | own_rows, objects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -39,6 +40,7 @@ class Document:
     char_count: int
     page_count: int
     chunk_count: int
+    split_options: Mapping[str, int] | None
     create_time: datetime
     update_time: datetime
 

@@ -22,17 +22,17 @@ class Project:
     update_time: datetime
 
 
-def check_project(name: str, description: str) -> None:
-    """Hold name and description against the rules of the contract.
+def check_project(name: str | None, description: str | None) -> None:
+    """Hold name and description, those that are given, against the rules of the contract.
 
     Raises:
         InvalidArgument: one of them breaks its rule.
     """
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+    if name is not None and not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
         raise InvalidArgument(
             "FIELD_INVALID", "a project's name has 1 to 100 printable characters", "project.name"
         )
-    if len(description) > LONGEST_DESCRIPTION:
+    if description is not None and len(description) > LONGEST_DESCRIPTION:
         raise InvalidArgument(
             "FIELD_INVALID", "a project's description has at most 2000 characters", "project.description"
         )

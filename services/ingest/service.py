@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from services.ingest.convert import (
     chunk_to_pb,
     document_state,
@@ -12,15 +10,13 @@ from services.ingest.convert import (
     split_options,
 )
 from services.ingest.deletion import delete_project
-from services.ingest.documents import DocumentVersion, Upload, check_name, media_type_of
-from services.ingest.projects import check_project
+from services.ingest.documents import Document, DocumentVersion
 from services.ingest.store import Store
-from services.ingest.uploads import check_upload
+from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
-from services.runtime.db import claim_request, transaction
-from services.runtime.ids import new_id
+from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
-from services.runtime.jobs import Jobs, NewItem
+from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
@@ -46,7 +42,6 @@ class ProjectServicer(ProjectServiceServicer):
         self, request: project_pb.CreateProjectRequest, context: Context
     ) -> project_pb.CreateProjectResponse:
         wanted = request.project
-        check_project(wanted.name, wanted.description)
         project = await self._store.create_project(wanted.name, wanted.description, request.request_id)
         return project_pb.CreateProjectResponse(project=project_to_pb(project))
 
@@ -69,11 +64,9 @@ class ProjectServicer(ProjectServiceServicer):
         self, request: project_pb.UpdateProjectRequest, context: Context
     ) -> project_pb.UpdateProjectResponse:
         paths = check_mask(request.update_mask, "name", "description")
-        project = await self._store.get_project(request.project.id)
-        name = request.project.name if "name" in paths else project.name
-        description = request.project.description if "description" in paths else project.description
-        check_project(name, description)
-        project = await self._store.update_project(project.id, name, description)
+        name = request.project.name if "name" in paths else None
+        description = request.project.description if "description" in paths else None
+        project = await self._store.update_project(request.project.id, name, description)
         return project_pb.UpdateProjectResponse(project=project_to_pb(project))
 
     async def DeleteProject(
@@ -94,56 +87,35 @@ class DocumentServicer(DocumentServiceServicer):
     async def CreateUpload(
         self, request: document_pb.CreateUploadRequest, context: Context
     ) -> document_pb.CreateUploadResponse:
-        check_name(request.name)
-        media_type = media_type_of(request.name)
-        await self._store.get_project(request.project_id)
-        document = await self._store.find_document(request.project_id, request.name, request.sha256)
-        if document:
-            return document_pb.CreateUploadResponse(document=document_to_pb(document))
-        upload_id = new_id()
-        key = f"documents/{request.project_id}/{upload_id}/file"
-        upload = Upload(
-            upload_id,
+        made = await create_upload(
+            self._store,
             request.project_id,
             request.name,
-            media_type,
             request.size_bytes,
             request.sha256,
-            key,
-            None,
+            request.request_id,
         )
-        await self._store.create_upload(upload)
-        link = await self._storage.link_to_put(key)
+        if isinstance(made, Document):
+            return document_pb.CreateUploadResponse(document=document_to_pb(made))
+        link = await self._storage.link_to_put(made.file_key)
         target = object_pb2.UploadTarget(url=link.url, expire_time=timestamp(link.expire_time))
-        return document_pb.CreateUploadResponse(upload_id=upload_id, target=target)
+        return document_pb.CreateUploadResponse(upload_id=made.id, target=target)
 
     async def CompleteUpload(
         self, request: document_pb.CompleteUploadRequest, context: Context
     ) -> document_pb.CompleteUploadResponse:
-        upload = await self._store.get_upload(request.upload_id)
-        await check_upload(upload, self._storage)
-        document = await self._store.complete_upload(upload)
+        document = await complete_upload(self._store, self._storage, request.upload_id)
         return document_pb.CompleteUploadResponse(document=document_to_pb(document))
 
     async def ParseDocuments(
         self, request: document_pb.ParseDocumentsRequest, context: Context
     ) -> document_pb.ParseDocumentsResponse:
-        options = asdict(split_options(request.split_options))
-        await self._store.get_project(request.project_id)
-        async with transaction(self._store.pool) as connection:
-            new = new_id()
-            job_id = await claim_request(connection, "ParseDocuments", request.request_id, new)
-            if job_id == new:
-                documents = await self._store.documents_to_parse(
-                    connection, request.project_id, request.document_ids
-                )
-                items = [
-                    NewItem("parse_document", f"{document_id}:{version}", document_id, options)
-                    for document_id, version in documents
-                ]
-                await self._jobs.create(
-                    connection, "parse_documents", items, project_id=request.project_id, job_id=job_id
-                )
+        job_id = await first_answer(self._store.pool, "ParseDocuments", request.request_id)
+        if job_id is None:
+            options = split_options(request.split_options)
+            job_id = await self._store.start_parse(
+                request.project_id, request.document_ids, options, request.request_id
+            )
         return document_pb.ParseDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
 
     async def GetDocument(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -10,11 +12,12 @@ import asyncpg
 from services.ingest.chunks import Chunk, Piece
 from services.ingest.documents import Document, DocumentVersion, Upload
 from services.ingest.parsing import Parsed
-from services.ingest.projects import Project
-from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.ingest.projects import Project, check_project
+from services.ingest.splitting import SplitOptions
+from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Jobs
+from services.runtime.jobs import Failure, Jobs, NewItem
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -32,6 +35,7 @@ class Store:
         """Add a project; the same request id gives the first answer.
 
         Raises:
+            InvalidArgument: name or description breaks a rule.
             AlreadyExists: another project has the name.
         """
         async with transaction(self.pool) as connection:
@@ -39,6 +43,7 @@ class Store:
             project_id = await claim_request(connection, "CreateProject", request_id, new)
             if project_id != new:
                 return await self._get_project(connection, project_id)
+            check_project(name, description)
             row = await connection.fetchrow(SQL.insert_project, project_id, name, description)
             if row is None:
                 raise name_taken(name)
@@ -57,44 +62,50 @@ class Store:
         """Projects, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_projects, name, after, page.limit)
-        return page_of([Project(**row) for row in rows], page, lambda project: (project.id,))
+        return page_of([Project(**row) for row in rows], page, lambda project: (project.id,), project_bytes)
 
-    async def update_project(self, project_id: str, name: str, description: str) -> Project:
-        """Change name and description.
+    async def update_project(self, project_id: str, name: str | None, description: str | None) -> Project:
+        """Change name and description, those that are given.
 
         Raises:
+            InvalidArgument: one of them breaks a rule.
             NotFound: there is no such project.
             AlreadyExists: another project has the name.
         """
+        check_project(name, description)
         try:
             row = await self.pool.fetchrow(SQL.update_project, project_id, name, description)
         except asyncpg.UniqueViolationError:
-            raise name_taken(name) from None
+            raise name_taken(name or "") from None
         if row is None:
             raise project_not_found(project_id)
         return Project(**row)
 
-    async def delete_project(self, project_id: str) -> dict[str, int]:
-        """Delete a project with its documents, chunks, uploads and jobs; return the deleted rows by table."""
+    async def delete_project_data(self, project_id: str) -> dict[str, int]:
+        """Delete all that a project holds, its jobs included; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
-            counts = await connection.fetchrow(SQL.count_project_rows, project_id)
-            status = await connection.execute(SQL.delete_project, project_id)
+            made = await connection.fetch(SQL.requested_in_project, project_id)
+            # Jobs first: items that are being stored lock theirs before anything else.
             await self.jobs.delete_project(connection, project_id)
-        assert counts is not None  # noqa: S101  # counts always come back
-        return {"projects": int(status.split()[-1]), **dict(counts)}
+            counts = await connection.fetchrow(SQL.count_project_rows, project_id)
+            await connection.execute(SQL.delete_project_uploads, project_id)
+            await connection.execute(SQL.delete_project_documents, project_id)
+            await forget_requests(connection, *(row["id"] for row in made))
+        return dict(counts or {})
 
-    async def create_upload(self, upload: Upload) -> None:
-        """Note an announced file."""
-        await self.pool.execute(
-            SQL.insert_upload,
-            upload.id,
-            upload.project_id,
-            upload.name,
-            upload.media_type,
-            upload.size_bytes,
-            upload.sha256,
-            upload.file_key,
-        )
+    async def delete_project(self, project_id: str) -> None:
+        """Delete the project itself."""
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.delete_project, project_id)
+            await forget_requests(connection, project_id)
+
+    async def create_upload(self, upload: Upload, request_id: str) -> Upload:
+        """Note an announced file; the same request id gives the first."""
+        async with transaction(self.pool) as connection:
+            first = await claim_request(connection, "CreateUpload", request_id, upload.id)
+            if first == upload.id:
+                await connection.execute(SQL.insert_upload, *astuple(upload)[:-1])
+        return await self.get_upload(first)
 
     async def get_upload(self, upload_id: str) -> Upload:
         """An announced file.
@@ -104,17 +115,34 @@ class Store:
         """
         row = await self.pool.fetchrow(SQL.get_upload, upload_id)
         if row is None:
-            raise NotFound("UPLOAD_NOT_FOUND", f"there is no upload {upload_id}", upload_id=upload_id)
+            raise upload_not_found(upload_id)
         return Upload(**row)
 
-    async def complete_upload(self, upload: Upload) -> Document:
-        """Make the document of a checked upload, once; bytes other than its newest make the next version."""
+    async def complete_upload(self, connection: Connection, upload: Upload) -> Document:
+        """Make the document of a checked upload, once; bytes other than its newest make the next version.
+
+        Raises:
+            NotFound: the upload was forgotten meanwhile.
+        """
+        row = await connection.fetchrow(SQL.lock_upload, upload.id)
+        if row is None:
+            raise upload_not_found(upload.id)
+        document_id: str | None = row["document_id"]
+        if document_id is None:
+            document_id = await self._put_file(connection, upload)
+            await connection.execute(SQL.complete_upload, upload.id, document_id)
+        return await self._get_document(connection, document_id)
+
+    async def old_uploads(self, seconds: float) -> list[Upload]:
+        """The first thousand uploads that were announced longer ago than this."""
+        rows = await self.pool.fetch(SQL.old_uploads, timedelta(seconds=seconds))
+        return [Upload(**row) for row in rows]
+
+    async def delete_uploads(self, upload_ids: Sequence[str]) -> None:
+        """Forget uploads, and the requests that made them."""
         async with transaction(self.pool) as connection:
-            document_id = await connection.fetchval(SQL.lock_upload, upload.id)
-            if document_id is None:
-                document_id = await self._put_file(connection, upload)
-                await connection.execute(SQL.complete_upload, upload.id, document_id)
-            return await self._get_document(connection, document_id)
+            await connection.execute(SQL.delete_uploads, upload_ids)
+            await forget_requests(connection, *upload_ids)
 
     async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
         """The document of this name if it holds these bytes."""
@@ -152,17 +180,38 @@ class Store:
         """Documents of a project by name."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_documents, project_id, state, after, page.limit)
-        return page_of([document(row) for row in rows], page, lambda one: (one.name,))
+        return page_of([document(row) for row in rows], page, lambda one: (one.name,), document_bytes)
 
-    async def documents_to_parse(
-        self, connection: Connection, project_id: str, document_ids: Sequence[str]
-    ) -> list[tuple[str, int]]:
-        """Ids and versions of the named documents, or of all that wait to be parsed."""
-        rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
-        return [(row["id"], row["version"]) for row in rows]
+    async def start_parse(
+        self, project_id: str, document_ids: Sequence[str], options: SplitOptions, request_id: str
+    ) -> str:
+        """Queue the named documents, or all that wait to be parsed; return the job's id.
+
+        Raises:
+            NotFound: the project is not there, or has no such document.
+        """
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            job_id = await claim_request(connection, "ParseDocuments", request_id, new)
+            if job_id != new:
+                return job_id
+            await self._get_project(connection, project_id)
+            rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
+            check_all_found(document_ids, [row["id"] for row in rows])
+            items = [
+                NewItem("parse_document", f"{row['id']}:{row['version']}", row["id"], asdict(options))
+                for row in rows
+            ]
+            await self.jobs.create(connection, "parse_documents", items, project_id=project_id, job_id=job_id)
+        return job_id
 
     async def set_parsed(
-        self, connection: Connection, document: Document, parsed: Parsed, text: tuple[str, str, int]
+        self,
+        connection: Connection,
+        document: Document,
+        parsed: Parsed,
+        text: tuple[str, str, int],
+        options: Mapping[str, int],
     ) -> bool:
         """Replace a document's chunks; `text` is key, SHA-256 and bytes of the stored text.
 
@@ -181,7 +230,7 @@ class Store:
         await connection.execute(SQL.retire_chunks, document.id)
         rows = [chunk_row(document, version, piece, parsed.text) for piece in parsed.pieces]
         await connection.executemany(SQL.put_chunk, rows)
-        await connection.execute(SQL.set_parsed, document.id, version, len(rows))
+        await connection.execute(SQL.set_parsed, document.id, version, len(rows), dict(options))
         return bool(before != text[1])
 
     async def set_failed(self, parsed: Document, failure: Failure) -> None:
@@ -195,7 +244,9 @@ class Store:
             await connection.execute(SQL.lock_document, document_id)
             files = await connection.fetch(SQL.file_keys, document_id)
             status = await connection.execute(SQL.delete_chunks, document_id)
-            await connection.execute(SQL.delete_uploads, document_id)
+            uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_id)]
+            await connection.execute(SQL.delete_uploads, uploads)
+            await forget_requests(connection, *uploads)
             await connection.execute(SQL.delete_document, document_id)
         return int(status.split()[-1]), [row["file_key"] for row in files]
 
@@ -214,7 +265,8 @@ class Store:
         """Chunks in reading order, document by document."""
         after = (page.after[0], int(page.after[1])) if page.after else (None, None)
         rows = await self.pool.fetch(SQL.list_chunks, project_id, document_id, *after, page.limit)
-        return page_of([Chunk(**row) for row in rows], page, lambda chunk: (chunk.document_id, chunk.index))
+        found = [Chunk(**row) for row in rows]
+        return page_of(found, page, lambda chunk: (chunk.document_id, chunk.index), chunk_bytes)
 
     async def _get_project(self, connection: Connection, project_id: str) -> Project:
         row = await connection.fetchrow(SQL.get_project, project_id)
@@ -263,6 +315,46 @@ def chunk_row(document: Document, version: int, piece: Piece, text: str) -> tupl
         piece.heading_path,
         piece.token_count,
         piece.sha256,
+    )
+
+
+def project_bytes(project: Project) -> int:
+    """About how large a project is in an answer."""
+    return len(project.name.encode()) + len(project.description.encode())
+
+
+def document_bytes(one: Document) -> int:
+    """About how large a document is in an answer; its failure says its name twice."""
+    failure = len(one.failure.message.encode()) if one.failure else 0
+    return len(one.name.encode()) + 2 * failure
+
+
+def chunk_bytes(chunk: Chunk) -> int:
+    """About how large a chunk is in an answer."""
+    return len(chunk.text.encode()) + sum(len(heading.encode()) for heading in chunk.heading_path)
+
+
+def check_all_found(wanted: Sequence[str], found: Sequence[str]) -> None:
+    """Demand that all documents that were asked for are there.
+
+    Raises:
+        NotFound: some are not.
+    """
+    missing = sorted({one.lower() for one in wanted} - set(found))
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise NotFound(
+            "DOCUMENT_NOT_FOUND",
+            f"the project has no document {', '.join(missing[:5])}{more}; nothing was parsed",
+            "document_ids",
+            document_ids=",".join(missing[:5]),
+        )
+
+
+def upload_not_found(upload_id: str) -> NotFound:
+    """The error for an upload that is not there."""
+    return NotFound(
+        "UPLOAD_NOT_FOUND", f"there is no upload {upload_id}, or no more; create another", upload_id=upload_id
     )
 
 

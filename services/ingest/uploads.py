@@ -1,33 +1,145 @@
-"""Check the bytes that a client sent straight to the bucket."""
+"""Uploads: bytes that a client sends straight to the bucket, checked before a document holds them."""
 
 from __future__ import annotations
 
-from services.ingest.documents import Upload
+import asyncio
+import contextlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from services.ingest.documents import Document, Upload, check_name, media_type_of
+from services.ingest.objects import fresh_object
+from services.ingest.store import Store
+from services.runtime.db import first_answer, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
-from services.runtime.storage import Storage
+from services.runtime.faults import as_sishu_error
+from services.runtime.ids import new_id
+from services.runtime.storage import Storage, file_info
+
+SWEEPS_IN_A_LIFE = 24
+
+log = structlog.get_logger()
 
 
-async def check_upload(upload: Upload, storage: Storage) -> None:
-    """Compare size and SHA-256 with what was announced; bytes that differ are deleted.
+async def create_upload(
+    store: Store, project_id: str, name: str, size_bytes: int, sha256: str, request_id: str
+) -> Upload | Document:
+    """Announce a file; the document where the bytes need not be sent. The same request id gives the first.
+
+    Raises:
+        InvalidArgument: the name is none, or the room does not read such files.
+        NotFound: there is no such project.
+    """
+    first = await first_answer(store.pool, "CreateUpload", request_id)
+    if first:
+        return await completed(store, first) or await store.get_upload(first)
+    check_name(name)
+    media_type = media_type_of(name)
+    await store.get_project(project_id)
+    document = await store.find_document(project_id, name, sha256)
+    if document:
+        return document
+    upload_id = new_id()
+    key = f"documents/{project_id}/{upload_id}/file"
+    upload = Upload(upload_id, project_id, name, media_type, size_bytes, sha256, key, None)
+    return await store.create_upload(upload, request_id)
+
+
+async def complete_upload(store: Store, storage: Storage, upload_id: str) -> Document:
+    """Make the document of what was sent, or its next version; once.
+
+    Raises:
+        NotFound: there is no such upload.
+        FailedPrecondition: nothing was sent.
+        InvalidArgument: other bytes were sent.
+    """
+    document = await completed(store, upload_id)
+    if document:
+        return document
+    upload = await store.get_upload(upload_id)
+    # The client can write to the announced key for a while yet.
+    key = f"documents/{upload.project_id}/{new_id()}/file"
+    try:
+        async with fresh_object(storage, key) as fresh:
+            await copy_checked(storage, upload, key)
+            async with transaction(store.pool) as connection:
+                document = await store.complete_upload(connection, replace(upload, file_key=key))
+                fresh.taken = document.file_key == key
+    except FailedPrecondition:
+        # Another call may have been faster, and deleted what was sent.
+        document = await completed(store, upload_id)
+        if document is None:
+            raise
+        return document
+    await storage.delete(upload.file_key)
+    return document
+
+
+async def completed(store: Store, upload_id: str) -> Document | None:
+    """The document that an upload led to, if it did."""
+    upload = await store.get_upload(upload_id)
+    return await store.get_document(upload.document_id) if upload.document_id else None
+
+
+async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
+    """Copy what was sent to a key; bytes that differ from what was announced are deleted.
 
     Raises:
         FailedPrecondition: nothing was sent.
         InvalidArgument: other bytes were sent.
     """
-    if upload.document_id is not None:
-        return
-    try:
-        found = await storage.inspect(upload.file_key)
-    except NotFound:
-        raise FailedPrecondition(
-            "UPLOAD_MISSING", f"{upload.name}: no bytes arrived; PUT them to the upload's address first"
-        ) from None
-    if (found.size, found.sha256) != (upload.size_bytes, upload.sha256):
-        await storage.delete(upload.file_key)
-        raise InvalidArgument(
-            "UPLOAD_MISMATCH",
-            f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their "
-            "SHA-256 differs; send the file again",
-            "upload_id",
-            name=upload.name,
-        )
+    with tempfile.TemporaryDirectory(prefix="sishu-upload-") as folder:
+        path = Path(folder) / "file"
+        try:
+            await storage.get_file(upload.file_key, path)
+        except NotFound:
+            raise FailedPrecondition(
+                "UPLOAD_MISSING", f"{upload.name}: no bytes arrived; PUT them to the upload's address first"
+            ) from None
+        found = await asyncio.to_thread(file_info, path)
+        if (found.size, found.sha256) == (upload.size_bytes, upload.sha256):
+            await storage.put_file(key, path)
+            return
+    await storage.delete(upload.file_key)
+    raise InvalidArgument(
+        "UPLOAD_MISMATCH",
+        f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their "
+        "SHA-256 differs; send the file again",
+        "upload_id",
+        name=upload.name,
+    )
+
+
+class UploadSweeper:
+    """Forgets old uploads, and deletes what was sent with them and became no document.
+
+    Args:
+        seconds: how long an upload lives.
+    """
+
+    def __init__(self, store: Store, storage: Storage, seconds: float) -> None:
+        self._store = store
+        self._storage = storage
+        self._seconds = seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep often until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self._sweep()
+            except Exception as error:
+                log.warning("sweep_failed", error=as_sishu_error(error).message)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._seconds / SWEEPS_IN_A_LIFE)
+
+    async def _sweep(self) -> None:
+        old = await self._store.old_uploads(self._seconds)
+        for upload in old:
+            # Also of one that is complete: bytes may have been sent again.
+            await self._storage.delete(upload.file_key)
+        await self._store.delete_uploads([upload.id for upload in old])
+        if old:
+            log.info("uploads_swept", count=len(old))

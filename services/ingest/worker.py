@@ -59,5 +59,5 @@ class ParseWorker:
             stored = await self._storage.put_bytes(key, parsed.text.encode(), "text/markdown; charset=utf-8")
             async with self._jobs.finish(item) as connection:
                 text = (key, stored.sha256, stored.size)
-                fresh.taken = await self._store.set_parsed(connection, document, parsed, text)
+                fresh.taken = await self._store.set_parsed(connection, document, parsed, text, item.payload)
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))

@@ -8,10 +8,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from tests.contract.contract import comments, inputs, methods, rules
 
 STARTING = ("Create", "Parse", "Import", "Start")
-NEEDS_NO_REQUEST_ID = {
-    # The same bytes under the same name are found again by their SHA-256.
-    "CreateUpload",
-}
 
 
 def name_of(method: MethodDescriptor) -> str:
@@ -39,7 +35,7 @@ def test_a_list_is_paged(method: MethodDescriptor) -> None:
 
 @pytest.mark.parametrize("method", methods(*STARTING), ids=name_of)
 def test_a_create_or_start_can_be_repeated(method: MethodDescriptor) -> None:
-    assert ("request_id" in field_names(method.input_type)) != (method.name in NEEDS_NO_REQUEST_ID)
+    assert "request_id" in field_names(method.input_type)
 
 
 @pytest.mark.parametrize("method", methods(), ids=name_of)

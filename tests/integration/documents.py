@@ -25,12 +25,12 @@ async def new_project(client: Client) -> str:
 
 
 async def announce(
-    client: Client, project_id: str, name: str, data: bytes
+    client: Client, project_id: str, name: str, data: bytes, request_id: str = ""
 ) -> document_pb.CreateUploadResponse:
     """The first step of an upload."""
     digest = hashlib.sha256(data).hexdigest()
     request = document_pb.CreateUploadRequest(
-        project_id=project_id, name=name, size_bytes=len(data), sha256=digest
+        project_id=project_id, name=name, size_bytes=len(data), sha256=digest, request_id=request_id
     )
     return await client.documents.CreateUpload(request)
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from reportlab.pdfgen.canvas import Canvas
 
+from services.runtime.errors import NotFound
 from services.runtime.ids import new_id
 from services.runtime.interceptors import Context
 from services.runtime.metrics import RuntimeMetrics
@@ -25,7 +27,7 @@ from sishu.common.v1.project_data_service_pb2_grpc import (
     add_ProjectDataServiceServicer_to_server,
 )
 from sishu.errors import ApiError
-from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2
+from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2, project_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
 from tests.integration.conftest import StartRoom
@@ -149,6 +151,51 @@ async def parse_again(client: Client, document: document_pb2.Document, **sizes: 
     )
     job = await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
     assert job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+
+async def test_an_upload_with_one_request_id_is_one_upload(client: Client) -> None:
+    project, request_id = await new_project(client), new_id()
+    first = await announce(client, project, "a.md", b"text", request_id)
+    again = await announce(client, project, "no document.exe", b"other", request_id)
+    assert again.upload_id == first.upload_id
+    await send(again.target.url, b"text")
+    document = await complete(client, first.upload_id)
+    done = await announce(client, project, "a.md", b"other", request_id)
+    assert (done.document, done.upload_id, done.HasField("target")) == (document, "", False)
+    await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=document.id))
+    anew = await announce(client, project, "a.md", b"text", request_id)
+    assert anew.upload_id not in {"", first.upload_id}
+
+
+async def test_what_is_sent_after_the_check_changes_no_document(client: Client) -> None:
+    project = await new_project(client)
+    one = await announce(client, project, "a.md", b"text")
+    await send(one.target.url, b"text")
+    document = await complete(client, one.upload_id)
+    await send(one.target.url, b"evil")
+    assert await complete(client, one.upload_id) == document
+    await parse(client, project)
+    assert await content_of(client, document.id) == ("text", "text")
+
+
+async def test_old_uploads_are_forgotten_with_what_was_sent(stores: Stores, start_room: StartRoom) -> None:
+    await start_room("ingest", env={"SISHU_INGEST_UPLOAD_SECONDS": 3})
+    async with stores.client() as client, stores.storage() as storage, stores.pool("ingest", 1) as pool:
+        project, request_id = await new_project(client), new_id()
+        document = await upload(client, project, "kept.md", b"kept")
+        one = await announce(client, project, "a.md", b"text", request_id)
+        await send(one.target.url, b"text")
+        key = await pool.fetchval("SELECT file_key FROM uploads WHERE id = $1", one.upload_id)
+
+        async def forgotten() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) = 0 FROM uploads"))
+
+        await eventually(forgotten)
+        assert (await failure(complete(client, one.upload_id))).reason == "UPLOAD_NOT_FOUND"
+        with pytest.raises(NotFound):
+            await storage.get_bytes(key)
+        assert await content_of(client, document.id) == ("kept", None)
+        assert (await announce(client, project, "a.md", b"text", request_id)).upload_id != one.upload_id
 
 
 async def test_a_changed_file_is_the_next_version_and_unchanged_chunks_keep_their_ids(client: Client) -> None:
@@ -396,6 +443,89 @@ async def test_a_parse_with_one_request_id_is_one_job(client: Client) -> None:
     jobs = [(await client.documents.ParseDocuments(request)).job.id for _ in range(2)]
     assert jobs[0] == jobs[1]
     assert (await end_of(client, "ingest", jobs[0])).counts.total == 1
+
+
+async def test_a_parse_of_documents_that_are_not_there_names_them(client: Client) -> None:
+    project, other, unknown, request_id = (
+        await new_project(client),
+        await new_project(client),
+        new_id(),
+        new_id(),
+    )
+    mine = await upload(client, project, "a.md", b"text")
+    foreign = await upload(client, other, "a.md", b"text")
+    request = pb.ParseDocumentsRequest(
+        project_id=project, document_ids=[mine.id, unknown, foreign.id], request_id=request_id
+    )
+    error = await failure(client.documents.ParseDocuments(request))
+    assert (error.code, error.reason, error.field) == ("NOT_FOUND", "DOCUMENT_NOT_FOUND", "document_ids")
+    assert set(error.metadata["document_ids"].split(",")) == {unknown, foreign.id}
+    assert (await document_now(client, mine)).state == document_pb2.DOCUMENT_STATE_UPLOADED
+    del request.document_ids[1:]
+    job = (await client.documents.ParseDocuments(request)).job
+    # The first answer comes before any check.
+    request.document_ids.append(unknown)
+    request.split_options.MergeFrom(chunk_pb2.SplitOptions(min_chars=100, max_chars=50))
+    assert (await client.documents.ParseDocuments(request)).job.id == job.id
+    assert (await end_of(client, "ingest", job.id)).counts.done == 1
+
+
+async def test_a_document_shows_the_split_options_that_were_taken(client: Client) -> None:
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", HANDBOOK.encode())
+    assert not document.HasField("split_options")
+    for asked, taken in (
+        ({}, (800, 1500)),
+        ({"max_chars": 90}, (90, 90)),
+        ({"min_chars": 2000}, (2000, 2000)),
+    ):
+        await parse_again(client, document, **asked)
+        options = (await document_now(client, document)).split_options
+        assert (options.strategy, options.min_chars, options.max_chars) == (
+            chunk_pb2.SPLIT_STRATEGY_STRUCTURE,
+            *taken,
+        )
+
+
+async def test_a_page_of_large_chunks_stays_small(client: Client) -> None:
+    project = await new_project(client)
+    text = "字" * 2_000_000
+    document = await upload(client, project, "a.md", text.encode())
+    await parse_again(client, document, min_chars=100_000, max_chars=100_000)
+    chunks, token = [], ""
+    while token or not chunks:
+        request = chunk_service_pb2.ListChunksRequest(project_id=project, page_token=token)
+        page = await client.chunks.ListChunks(request)
+        assert page.ByteSize() < 2 * 2**20
+        chunks += [chunk.text for chunk in page.chunks]
+        token = page.next_page_token
+    assert "".join(chunks) == text
+
+
+async def update_project(
+    client: Client, project: str, paths: list[str], **values: str
+) -> project_pb2.Project:
+    request = project_pb.UpdateProjectRequest(
+        project=project_pb2.Project(id=project, **values), update_mask=FieldMask(paths=paths)
+    )
+    return (await client.projects.UpdateProject(request)).project
+
+
+async def test_an_update_changes_what_it_names_and_nothing_else(client: Client) -> None:
+    project, name = await new_project(client), f"renamed {new_id()}"
+    for number in range(10):
+        await asyncio.gather(
+            update_project(client, project, ["name"], name=f"{name} {number}"),
+            update_project(client, project, ["description"], description=f"about {number}"),
+        )
+        now = (await client.projects.GetProject(project_pb.GetProjectRequest(id=project))).project
+        assert (now.name, now.description) == (f"{name} {number}", f"about {number}")
+    for paths, values in ((["name"], {"name": ""}), (["description"], {"description": "x" * 2001})):
+        error = await failure(update_project(client, project, paths, **values))
+        assert (error.reason, error.field) == ("FIELD_INVALID", f"project.{paths[0]}")
+    unnamed = await failure(update_project(client, "no id", ["name"], name="x"))
+    assert (unnamed.code, unnamed.reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+    assert (await failure(update_project(client, new_id(), ["name"], name="y"))).reason == "PROJECT_NOT_FOUND"
 
 
 async def test_split_options_that_contradict_each_other_are_refused(client: Client) -> None:

@@ -13,10 +13,23 @@ ORDER BY id DESC
 LIMIT $3
 
 -- name: update_project
-UPDATE projects SET name = $2, description = $3, update_time = now() WHERE id = $1 RETURNING *
+UPDATE projects
+SET name = coalesce($2, name), description = coalesce($3, description), update_time = now()
+WHERE id = $1
+RETURNING *
+
+-- name: requested_in_project
+-- What requests may have made in a project.
+SELECT id FROM uploads WHERE project_id = $1 UNION ALL SELECT id FROM jobs WHERE project_id = $1
 
 -- name: delete_project
 DELETE FROM projects WHERE id = $1
+
+-- name: delete_project_uploads
+DELETE FROM uploads WHERE project_id = $1
+
+-- name: delete_project_documents
+DELETE FROM documents WHERE project_id = $1
 
 -- name: count_project_rows
 SELECT (SELECT count(*) FROM documents WHERE project_id = $1) AS documents,
@@ -33,7 +46,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_id FROM uploads WHERE id = $1
 
 -- name: lock_upload
-SELECT document_id FROM uploads WHERE id = $1 FOR UPDATE
+-- Locks the project before the upload, as its deletion does; the order of the clauses decides.
+SELECT upload.document_id
+FROM uploads AS upload JOIN projects AS project ON project.id = upload.project_id
+WHERE upload.id = $1
+FOR KEY SHARE OF project FOR UPDATE OF upload
+
+-- name: old_uploads
+SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_id FROM uploads
+WHERE create_time < now() - $1::interval
+ORDER BY id
+LIMIT 1000
+
+-- name: delete_uploads
+DELETE FROM uploads WHERE id = ANY ($1::uuid[])
+
+-- name: uploads_of_document
+SELECT id FROM uploads WHERE document_id = $1
 
 -- name: complete_upload
 UPDATE uploads SET document_id = $2 WHERE id = $1
@@ -60,7 +89,8 @@ WITH added AS (
     UPDATE chunks SET current = false WHERE document_id = $1 AND current AND EXISTS (SELECT FROM added)
 )
 UPDATE documents
-SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, update_time = now()
+SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, split_options = NULL,
+    update_time = now()
 FROM added WHERE id = $1
 
 -- name: get_document
@@ -106,7 +136,7 @@ WHERE document_id = $1 AND version = $2
 
 -- name: set_parsed
 UPDATE documents
-SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, update_time = now()
+SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, split_options = $4, update_time = now()
 WHERE id = $1
 
 -- name: set_failed
@@ -117,9 +147,6 @@ DELETE FROM documents WHERE id = $1
 
 -- name: file_keys
 SELECT DISTINCT file_key FROM document_versions WHERE document_id = $1
-
--- name: delete_uploads
-DELETE FROM uploads WHERE document_id = $1
 
 -- name: delete_chunks
 DELETE FROM chunks WHERE document_id = $1

@@ -21,6 +21,7 @@ CREATE TABLE documents (
     state       document_state NOT NULL DEFAULT 'uploaded',
     failure     jsonb,
     chunk_count integer        NOT NULL DEFAULT 0,
+    split_options jsonb,
     create_time timestamptz    NOT NULL DEFAULT now(),
     update_time timestamptz    NOT NULL DEFAULT now(),
     UNIQUE (project_id, name),
@@ -44,13 +45,14 @@ CREATE TABLE document_versions (
 
 CREATE VIEW document_view AS
 SELECT document.id, document.project_id, document.name, document.media_type, document.version,
-       document.state, document.failure, document.chunk_count, document.create_time, document.update_time,
+       document.state, document.failure, document.chunk_count,
+       document.split_options, document.create_time, document.update_time,
        newest.size_bytes, newest.sha256, newest.file_key, newest.text_key, newest.text_sha256,
        newest.text_bytes, newest.char_count, newest.page_count
 FROM documents AS document
 JOIN document_versions AS newest ON newest.document_id = document.id AND newest.version = document.version;
 
--- A file that was announced; its bytes go straight to the bucket, and are checked before a document is made.
+-- A file that was announced; its bytes go straight to the bucket, and are checked and copied before a document is made.
 CREATE TABLE uploads (
     id          uuid        PRIMARY KEY,
     project_id  uuid        NOT NULL REFERENCES projects ON DELETE CASCADE,

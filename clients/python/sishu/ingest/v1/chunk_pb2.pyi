@@ -27,7 +27,7 @@ class _SplitStrategy:
 class _SplitStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SplitStrategy.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SPLIT_STRATEGY_UNSPECIFIED: _SplitStrategy.ValueType  # 0
-    """STRUCTURE."""
+    """Never returned; in a request: the service chooses."""
     SPLIT_STRATEGY_STRUCTURE: _SplitStrategy.ValueType  # 1
     """At headings, then paragraphs, then sentences, then words."""
 
@@ -35,7 +35,7 @@ class SplitStrategy(_SplitStrategy, metaclass=_SplitStrategyEnumTypeWrapper):
     """SplitStrategy is how cut points are found."""
 
 SPLIT_STRATEGY_UNSPECIFIED: SplitStrategy.ValueType  # 0
-"""STRUCTURE."""
+"""Never returned; in a request: the service chooses."""
 SPLIT_STRATEGY_STRUCTURE: SplitStrategy.ValueType  # 1
 """At headings, then paragraphs, then sentences, then words."""
 Global___SplitStrategy: _TypeAlias = SplitStrategy  # noqa: Y015
@@ -118,7 +118,7 @@ Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
 
 @_typing.final
 class SplitOptions(_message.Message):
-    """SplitOptions says how a text is cut into chunks."""
+    """SplitOptions says how a text is cut into chunks. `Document.split_options` shows what was taken."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -126,11 +126,13 @@ class SplitOptions(_message.Message):
     MIN_CHARS_FIELD_NUMBER: _builtins.int
     MAX_CHARS_FIELD_NUMBER: _builtins.int
     strategy: Global___SplitStrategy.ValueType
-    """OPTIONAL. How to find cut points; unspecified means STRUCTURE."""
+    """OPTIONAL. How to find cut points; unspecified lets the service choose (at present STRUCTURE)."""
     min_chars: _builtins.int
-    """OPTIONAL. Smallest chunk wanted, in characters; 0 means 800. Ends of documents may be smaller."""
+    """OPTIONAL. Smallest chunk wanted, in characters; 0 lets the service choose (at present 800, or `max_chars` where that is smaller).
+    A chunk may be smaller where the next piece does not fit, and at the end of a document.
+    """
     max_chars: _builtins.int
-    """OPTIONAL. Largest chunk, in characters; 0 means 1500."""
+    """OPTIONAL. Largest chunk, in characters; 0 lets the service choose (at present 1500, or `min_chars` where that is larger)."""
     def __init__(
         self,
         *,

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
+from sishu.ingest.v1 import chunk_pb2 as sishu_dot_ingest_dot_v1_dot_chunk__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/ingest/v1/document.proto\x12\x0fsishu.ingest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\"\x8f\x03\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x12\n\nchar_count\x18\n \x01(\x03\x12\x12\n\npage_count\x18\x0b \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btext_sha256\x18\x0f \x01(\t*\x82\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x19\n\x15\x44OCUMENT_STATE_PARSED\x10\x02\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x03\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/ingest/v1/document.proto\x12\x0fsishu.ingest.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1bsishu/ingest/v1/chunk.proto\"\xc5\x03\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x12\n\nchar_count\x18\n \x01(\x03\x12\x12\n\npage_count\x18\x0b \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btext_sha256\x18\x0f \x01(\t\x12\x34\n\rsplit_options\x18\x10 \x01(\x0b\x32\x1d.sishu.ingest.v1.SplitOptions*\x82\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x19\n\x15\x44OCUMENT_STATE_PARSED\x10\x02\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x03\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +35,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.ingest.v1.document_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023dev.sishu.ingest.v1P\001Z%sishu.dev/go/sishu/ingest/v1;ingestv1'
-  _globals['_DOCUMENTSTATE']._serialized_start=518
-  _globals['_DOCUMENTSTATE']._serialized_end=648
-  _globals['_DOCUMENT']._serialized_start=116
-  _globals['_DOCUMENT']._serialized_end=515
+  _globals['_DOCUMENTSTATE']._serialized_start=601
+  _globals['_DOCUMENTSTATE']._serialized_end=731
+  _globals['_DOCUMENT']._serialized_start=145
+  _globals['_DOCUMENT']._serialized_end=598
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
+from sishu.ingest.v1 import chunk_pb2 as _chunk_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -68,6 +69,7 @@ class Document(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TEXT_SHA256_FIELD_NUMBER: _builtins.int
+    SPLIT_OPTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the document. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -106,6 +108,10 @@ class Document(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the document last changed. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def split_options(self) -> _chunk_pb2.SplitOptions:
+        """How the last parse of this version cut the text; unset before it is parsed. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -124,10 +130,11 @@ class Document(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         text_sha256: _builtins.str = ...,
+        split_options: _chunk_pb2.SplitOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "split_options", b"split_options", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_count", b"char_count", "chunk_count", b"chunk_count", "create_time", b"create_time", "failure", b"failure", "id", b"id", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_count", b"char_count", "chunk_count", b"chunk_count", "create_time", b"create_time", "failure", b"failure", "id", b"id", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "split_options", b"split_options", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from sishu.ingest.v1 import chunk_pb2 as sishu_dot_ingest_dot_v1_dot_chunk__pb2
 from sishu.ingest.v1 import document_pb2 as sishu_dot_ingest_dot_v1_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/ingest/v1/document_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1bsishu/ingest/v1/chunk.proto\x1a\x1esishu/ingest/v1/document.proto\"\x97\x01\n\x13\x43reateUploadRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x80\x80\x80\x08 \x00\x12%\n\x06sha256\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"\x85\x01\n\x14\x43reateUploadResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12-\n\x06target\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.UploadTarget\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"4\n\x15\x43ompleteUploadRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"E\n\x16\x43ompleteUploadResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"\xb4\x01\n\x15ParseDocumentsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12&\n\x0c\x64ocument_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12\x34\n\rsplit_options\x18\x03 \x01(\x0b\x32\x1d.sishu.ingest.v1.SplitOptions\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\";\n\x16ParseDocumentsResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"*\n\x12GetDocumentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"B\n\x13GetDocumentResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"K\n\x19GetDocumentContentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"v\n\x1aGetDocumentContentResponse\x12+\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\"\xa7\x01\n\x14ListDocumentsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"^\n\x15ListDocumentsResponse\x12,\n\tdocuments\x18\x01 \x03(\x0b\x32\x19.sishu.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x44\x65leteDocumentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x16\x44\x65leteDocumentResponse\x12\x16\n\x0e\x64\x65leted_chunks\x18\x01 \x01(\x03\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x32\xd9\x05\n\x0f\x44ocumentService\x12[\n\x0c\x43reateUpload\x12$.sishu.ingest.v1.CreateUploadRequest\x1a%.sishu.ingest.v1.CreateUploadResponse\x12\x66\n\x0e\x43ompleteUpload\x12&.sishu.ingest.v1.CompleteUploadRequest\x1a\'.sishu.ingest.v1.CompleteUploadResponse\"\x03\x90\x02\x02\x12\x61\n\x0eParseDocuments\x12&.sishu.ingest.v1.ParseDocumentsRequest\x1a\'.sishu.ingest.v1.ParseDocumentsResponse\x12]\n\x0bGetDocument\x12#.sishu.ingest.v1.GetDocumentRequest\x1a$.sishu.ingest.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12r\n\x12GetDocumentContent\x12*.sishu.ingest.v1.GetDocumentContentRequest\x1a+.sishu.ingest.v1.GetDocumentContentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.sishu.ingest.v1.ListDocumentsRequest\x1a&.sishu.ingest.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.sishu.ingest.v1.DeleteDocumentRequest\x1a\'.sishu.ingest.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/ingest/v1/document_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1bsishu/ingest/v1/chunk.proto\x1a\x1esishu/ingest/v1/document.proto\"\xb8\x01\n\x13\x43reateUploadRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x80\x80\x80\x08 \x00\x12%\n\x06sha256\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x1f\n\nrequest_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x85\x01\n\x14\x43reateUploadResponse\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12-\n\x06target\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.UploadTarget\x12+\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"4\n\x15\x43ompleteUploadRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"E\n\x16\x43ompleteUploadResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"\xb4\x01\n\x15ParseDocumentsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12&\n\x0c\x64ocument_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12\x34\n\rsplit_options\x18\x03 \x01(\x0b\x32\x1d.sishu.ingest.v1.SplitOptions\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\";\n\x16ParseDocumentsResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"*\n\x12GetDocumentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"B\n\x13GetDocumentResponse\x12+\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x19.sishu.ingest.v1.Document\"K\n\x19GetDocumentContentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"v\n\x1aGetDocumentContentResponse\x12+\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\"\xa7\x01\n\x14ListDocumentsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"^\n\x15ListDocumentsResponse\x12,\n\tdocuments\x18\x01 \x03(\x0b\x32\x19.sishu.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x44\x65leteDocumentRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x16\x44\x65leteDocumentResponse\x12\x16\n\x0e\x64\x65leted_chunks\x18\x01 \x01(\x03\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x32\xd9\x05\n\x0f\x44ocumentService\x12[\n\x0c\x43reateUpload\x12$.sishu.ingest.v1.CreateUploadRequest\x1a%.sishu.ingest.v1.CreateUploadResponse\x12\x66\n\x0e\x43ompleteUpload\x12&.sishu.ingest.v1.CompleteUploadRequest\x1a\'.sishu.ingest.v1.CompleteUploadResponse\"\x03\x90\x02\x02\x12\x61\n\x0eParseDocuments\x12&.sishu.ingest.v1.ParseDocumentsRequest\x1a\'.sishu.ingest.v1.ParseDocumentsResponse\x12]\n\x0bGetDocument\x12#.sishu.ingest.v1.GetDocumentRequest\x1a$.sishu.ingest.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12r\n\x12GetDocumentContent\x12*.sishu.ingest.v1.GetDocumentContentRequest\x1a+.sishu.ingest.v1.GetDocumentContentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.sishu.ingest.v1.ListDocumentsRequest\x1a&.sishu.ingest.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.sishu.ingest.v1.DeleteDocumentRequest\x1a\'.sishu.ingest.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUPLOADREQUEST'].fields_by_name['size_bytes']._serialized_options = b'\272H\n\"\010\030\200\200\200\200\010 \000'
   _globals['_CREATEUPLOADREQUEST'].fields_by_name['sha256']._loaded_options = None
   _globals['_CREATEUPLOADREQUEST'].fields_by_name['sha256']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_CREATEUPLOADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEUPLOADREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['upload_id']._loaded_options = None
   _globals['_COMPLETEUPLOADREQUEST'].fields_by_name['upload_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_PARSEDOCUMENTSREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -80,33 +82,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\220\002\002'
   _globals['_CREATEUPLOADREQUEST']._serialized_start=207
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=358
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=361
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=494
-  _globals['_COMPLETEUPLOADREQUEST']._serialized_start=496
-  _globals['_COMPLETEUPLOADREQUEST']._serialized_end=548
-  _globals['_COMPLETEUPLOADRESPONSE']._serialized_start=550
-  _globals['_COMPLETEUPLOADRESPONSE']._serialized_end=619
-  _globals['_PARSEDOCUMENTSREQUEST']._serialized_start=622
-  _globals['_PARSEDOCUMENTSREQUEST']._serialized_end=802
-  _globals['_PARSEDOCUMENTSRESPONSE']._serialized_start=804
-  _globals['_PARSEDOCUMENTSRESPONSE']._serialized_end=863
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=865
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=907
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=909
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=975
-  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_start=977
-  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_end=1052
-  _globals['_GETDOCUMENTCONTENTRESPONSE']._serialized_start=1054
-  _globals['_GETDOCUMENTCONTENTRESPONSE']._serialized_end=1172
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1175
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1342
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1344
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1438
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1440
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1485
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1487
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1560
-  _globals['_DOCUMENTSERVICE']._serialized_start=1563
-  _globals['_DOCUMENTSERVICE']._serialized_end=2292
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=391
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=394
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=527
+  _globals['_COMPLETEUPLOADREQUEST']._serialized_start=529
+  _globals['_COMPLETEUPLOADREQUEST']._serialized_end=581
+  _globals['_COMPLETEUPLOADRESPONSE']._serialized_start=583
+  _globals['_COMPLETEUPLOADRESPONSE']._serialized_end=652
+  _globals['_PARSEDOCUMENTSREQUEST']._serialized_start=655
+  _globals['_PARSEDOCUMENTSREQUEST']._serialized_end=835
+  _globals['_PARSEDOCUMENTSRESPONSE']._serialized_start=837
+  _globals['_PARSEDOCUMENTSRESPONSE']._serialized_end=896
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=898
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=940
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=942
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1008
+  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_start=1010
+  _globals['_GETDOCUMENTCONTENTREQUEST']._serialized_end=1085
+  _globals['_GETDOCUMENTCONTENTRESPONSE']._serialized_start=1087
+  _globals['_GETDOCUMENTCONTENTRESPONSE']._serialized_end=1205
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1208
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1375
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1377
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1471
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1473
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1518
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1520
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1593
+  _globals['_DOCUMENTSERVICE']._serialized_start=1596
+  _globals['_DOCUMENTSERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class CreateUploadRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     name: _builtins.str
@@ -40,6 +41,8 @@ class CreateUploadRequest(_message.Message):
     """REQUIRED. Size of the file in bytes; at least 1, at most 2 GiB."""
     sha256: _builtins.str
     """REQUIRED. SHA-256 of the file, 64 lower-case hex digits."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class CreateUploadRequest(_message.Message):
         name: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project_id", b"project_id", "request_id", b"request_id", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -73,7 +77,9 @@ class CreateUploadResponse(_message.Message):
 
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """The document that already holds these bytes under this name; unset otherwise."""
+        """A document of this project that already holds these bytes; at present only one of the same name. Also the document that the
+        first call with this request id led to, once it is complete. Unset otherwise.
+        """
 
     def __init__(
         self,
@@ -156,7 +162,7 @@ class ParseDocumentsRequest(_message.Message):
 
     @_builtins.property
     def split_options(self) -> _chunk_pb2.SplitOptions:
-        """OPTIONAL. How to split; unset means the defaults."""
+        """OPTIONAL. How to split; what is unset the service chooses."""
 
     def __init__(
         self,

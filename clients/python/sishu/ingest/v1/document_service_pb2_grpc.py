@@ -79,8 +79,8 @@ class DocumentServiceServicer:
     """
 
     def CreateUpload(self, request, context):
-        """CreateUpload says where to PUT the bytes. When the project already holds the same bytes under the same name, it returns that
-        document and no target: nothing needs to be sent.
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
+        no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,6 +89,7 @@ class DocumentServiceServicer:
     def CompleteUpload(self, request, context):
         """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
         version already holds change nothing.
+        What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
         FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -97,7 +98,8 @@ class DocumentServiceServicer:
 
     def ParseDocuments(self, request, context):
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-        A document that cannot be parsed becomes FAILED; the others go on.
+        A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+        the named documents; then none is parsed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,17 +36,19 @@ class DocumentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
-    """CreateUpload says where to PUT the bytes. When the project already holds the same bytes under the same name, it returns that
-    document and no target: nothing needs to be sent.
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
+    no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
     version already holds change nothing.
+    What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-    A document that cannot be parsed becomes FAILED; the others go on.
+    A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+    the named documents; then none is parsed.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
     """GetDocument returns one document. NOT_FOUND `DOCUMENT_NOT_FOUND`."""
@@ -67,17 +69,19 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
-    """CreateUpload says where to PUT the bytes. When the project already holds the same bytes under the same name, it returns that
-    document and no target: nothing needs to be sent.
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
+    no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
     version already holds change nothing.
+    What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]  # type: ignore[assignment]
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-    A document that cannot be parsed becomes FAILED; the others go on.
+    A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+    the named documents; then none is parsed.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """GetDocument returns one document. NOT_FOUND `DOCUMENT_NOT_FOUND`."""
@@ -101,8 +105,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.CreateUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
-        """CreateUpload says where to PUT the bytes. When the project already holds the same bytes under the same name, it returns that
-        document and no target: nothing needs to be sent.
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
+        no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
         """
 
     @_abc_1.abstractmethod
@@ -113,6 +117,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_document_service_pb2.CompleteUploadResponse, _abc.Awaitable[_document_service_pb2.CompleteUploadResponse]]:
         """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
         version already holds change nothing.
+        What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
         FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
 
@@ -123,7 +128,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.ParseDocumentsResponse, _abc.Awaitable[_document_service_pb2.ParseDocumentsResponse]]:
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
-        A document that cannot be parsed becomes FAILED; the others go on.
+        A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+        the named documents; then none is parsed.
         """
 
     @_abc_1.abstractmethod

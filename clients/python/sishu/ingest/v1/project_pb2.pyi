@@ -31,7 +31,7 @@ class Project(_message.Message):
     id: _builtins.str
     """UUIDv7 of the project. OUTPUT_ONLY."""
     name: _builtins.str
-    """Name, unique among projects: 1 to 100 characters without control characters. REQUIRED."""
+    """Name, unique among projects: 1 to 100 printable characters. REQUIRED."""
     description: _builtins.str
     """What the project is about; may be empty, at most 2000 characters. OPTIONAL."""
     @_builtins.property

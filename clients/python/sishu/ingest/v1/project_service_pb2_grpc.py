@@ -88,7 +88,8 @@ class ProjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProject(self, request, context):
-        """UpdateProject changes the fields in the mask.
+        """UpdateProject changes the fields in the mask. NOT_FOUND `PROJECT_NOT_FOUND`; ALREADY_EXISTS `PROJECT_NAME_TAKEN` when another
+        project has the name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class ProjectServiceStub:
     ListProjects: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]
     """ListProjects returns projects, newest first."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
-    """UpdateProject changes the fields in the mask."""
+    """UpdateProject changes the fields in the mask. NOT_FOUND `PROJECT_NOT_FOUND`; ALREADY_EXISTS `PROJECT_NAME_TAKEN` when another
+    project has the name.
+    """
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]
     """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
     It can be repeated after a failure in the middle.
@@ -58,7 +60,9 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     ListProjects: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]  # type: ignore[assignment]
     """ListProjects returns projects, newest first."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
-    """UpdateProject changes the fields in the mask."""
+    """UpdateProject changes the fields in the mask. NOT_FOUND `PROJECT_NOT_FOUND`; ALREADY_EXISTS `PROJECT_NAME_TAKEN` when another
+    project has the name.
+    """
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]  # type: ignore[assignment]
     """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
     It can be repeated after a failure in the middle.
@@ -97,7 +101,9 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.UpdateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
-        """UpdateProject changes the fields in the mask."""
+        """UpdateProject changes the fields in the mask. NOT_FOUND `PROJECT_NOT_FOUND`; ALREADY_EXISTS `PROJECT_NAME_TAKEN` when another
+        project has the name.
+        """
 
     @_abc_1.abstractmethod
     def DeleteProject(
