@@ -199,7 +199,7 @@ class Store:
             rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
             check_all_found(document_ids, [row["id"] for row in rows])
             items = [
-                NewItem("parse_document", f"{row['id']}:{row['version']}", row["id"], asdict(options))
+                NewItem("parse_document", item_key(row["id"], row["version"]), row["id"], asdict(options))
                 for row in rows
             ]
             await self.jobs.create(connection, "parse_documents", items, project_id=project_id, job_id=job_id)
@@ -232,10 +232,6 @@ class Store:
         await connection.executemany(SQL.put_chunk, rows)
         await connection.execute(SQL.set_parsed, document.id, version, len(rows), dict(options))
         return bool(before != text[1])
-
-    async def set_failed(self, parsed: Document, failure: Failure) -> None:
-        """Note why a document cannot be read."""
-        await self.pool.execute(SQL.set_failed, parsed.id, parsed.version, failure.as_json())
 
     async def delete_document(self, document_id: str) -> tuple[int, list[str]]:
         """Delete a document with its chunks; return how many chunks, and the keys of its files."""
@@ -297,6 +293,11 @@ def document(row: asyncpg.Record) -> Document:
     """A row of `documents`."""
     failure = row["failure"]
     return Document(**{**row, "failure": Failure(**failure) if failure else None})
+
+
+def item_key(document_id: str, version: int) -> str:
+    """Key of the item that parses a version; the trigger that sets a version FAILED knows it too."""
+    return f"{document_id}:{version}"
 
 
 def chunk_row(document: Document, version: int, piece: Piece, text: str) -> tuple[object, ...]:

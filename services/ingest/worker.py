@@ -11,12 +11,10 @@ from services.ingest.documents import Document
 from services.ingest.objects import fresh_object
 from services.ingest.parsing import Parsed, Parser
 from services.ingest.splitting import SplitOptions
-from services.ingest.store import Store
-from services.runtime.faults import RETRYABLE, as_sishu_error
+from services.ingest.store import Store, item_key
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
+from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
-from services.runtime.worker import MOST_ATTEMPTS
 
 log = structlog.get_logger()
 
@@ -31,21 +29,18 @@ class ParseWorker:
         self._parser = parser
 
     async def parse_document(self, item: Item) -> None:
-        """Parse one document and replace its chunks; when the item ends badly, the document becomes FAILED.
+        """Parse a version of a document and replace the document's chunks; an older version is skipped.
+
+        The version becomes FAILED with its item.
 
         Raises:
-            SishuError: the document cannot be parsed, or not now.
+            SishuError: it cannot be parsed, or not now.
         """
         document = await self._store.get_document(item.resource_id)
-        try:
-            await self._store_parsed(item, document, await self._parse(document, item))
-        except ItemClosed:
-            raise
-        except Exception as raised:
-            error = as_sishu_error(raised)
-            if error.code not in RETRYABLE or item.attempt >= MOST_ATTEMPTS:
-                await self._store.set_failed(document, Failure.of(error))
-            raise error from raised
+        if item.key != item_key(document.id, document.version):
+            async with self._jobs.finish(item, skipped=True):
+                return
+        await self._store_parsed(item, document, await self._parse(document, item))
 
     async def _parse(self, document: Document, item: Item) -> Parsed:
         with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:

@@ -272,6 +272,9 @@ async def test_the_same_bytes_sent_twice_are_one_version(client: Client, rooms: 
     assert {(one.id, one.version, one.state) for one in others} == {
         (first.id, 1, document_pb2.DOCUMENT_STATE_PARSED)
     }
+    async with rooms.stores.storage() as storage:
+        # One file and one text: all other copies of the bytes are gone.
+        assert await storage.delete_prefix(f"documents/{project}/") == 2
 
 
 async def test_an_upload_is_checked_before_it_becomes_a_document(client: Client) -> None:
@@ -377,6 +380,36 @@ async def test_a_document_whose_bytes_are_gone_fails_too(client: Client, rooms: 
     assert job.failure.reason == "OBJECT_NOT_FOUND"
     document = await document_now(client, document)
     assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
+
+
+async def test_a_document_fails_when_the_wait_for_its_bytes_is_given_up(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    await start_room("ingest", env={"SISHU_PATIENCE_SECONDS": 0})
+    async with stores.client() as client:
+        project = await new_project(client)
+        document = await upload(client, project, "a.md", b"text")
+        await stores.servers.s3.stop()
+        job = await parse(client, project)
+        assert job.failure.reason == "STORAGE_UNAVAILABLE"
+        document = await document_now(client, document)
+        assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
+
+
+async def test_a_version_that_has_a_successor_is_not_parsed_any_more(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    await start_room("ingest", env={"SISHU_INGEST_CONCURRENCY": 0})
+    async with stores.client() as client:
+        project = await new_project(client)
+        await upload(client, project, "a.md", b"text")
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+        document = await upload(client, project, "a.md", b"binary \x00")
+        await start_room("ingest", "worker", "--concurrency", "1")
+        assert (await end_of(client, "ingest", job.id)).counts.skipped == 1
+        assert await document_now(client, document) == document
+        await parse(client, project)
+        assert (await document_now(client, document)).failure.reason == "TEXT_BINARY"
 
 
 async def test_two_pdfs_at_once_are_parsed_again_and_again(

@@ -139,9 +139,6 @@ UPDATE documents
 SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, split_options = $4, update_time = now()
 WHERE id = $1
 
--- name: set_failed
-UPDATE documents SET state = 'failed', failure = $3, update_time = now() WHERE id = $1 AND version = $2
-
 -- name: delete_document
 DELETE FROM documents WHERE id = $1
 

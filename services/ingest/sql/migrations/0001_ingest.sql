@@ -52,6 +52,16 @@ SELECT document.id, document.project_id, document.name, document.media_type, doc
 FROM documents AS document
 JOIN document_versions AS newest ON newest.document_id = document.id AND newest.version = document.version;
 
+-- The item that parses a version ends badly: so does the version, in the same transaction, whoever gave up on it.
+CREATE FUNCTION fail_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE documents SET state = 'failed', failure = NEW.failure, update_time = now()
+    WHERE id = NEW.resource_id AND id || ':' || version = NEW.key;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fail_document AFTER UPDATE OF state ON job_items FOR EACH ROW
+WHEN (NEW.kind = 'parse_document' AND NEW.state = 'failed') EXECUTE FUNCTION fail_document();
+
 -- A file that was announced; its bytes go straight to the bucket, and are checked and copied before a document is made.
 CREATE TABLE uploads (
     id          uuid        PRIMARY KEY,

@@ -80,7 +80,7 @@ class DocumentServiceServicer:
 
     def CreateUpload(self, request, context):
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
+        no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +97,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ParseDocuments(self, request, context):
-        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
+        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
+        a version. An item whose document has a newer version by then is skipped.
         A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """

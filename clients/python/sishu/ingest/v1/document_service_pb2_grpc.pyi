@@ -37,7 +37,7 @@ class DocumentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
+    no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -46,7 +46,8 @@ class DocumentServiceStub:
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]
-    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
+    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
+    a version. An item whose document has a newer version by then is skipped.
     A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
@@ -70,7 +71,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
+    no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -79,7 +80,8 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     ParseDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]  # type: ignore[assignment]
-    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
+    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
+    a version. An item whose document has a newer version by then is skipped.
     A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
@@ -106,7 +108,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten a day after it was created, and what was sent with it.
+        no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
         """
 
     @_abc_1.abstractmethod
@@ -127,7 +129,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.ParseDocumentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.ParseDocumentsResponse, _abc.Awaitable[_document_service_pb2.ParseDocumentsResponse]]:
-        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits documents, one item a document.
+        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
+        a version. An item whose document has a newer version by then is skipped.
         A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """
