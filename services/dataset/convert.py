@@ -163,6 +163,7 @@ def lineage_of(question: question_pb2.Question) -> Lineage:
         chunk_ids=list(question.chunk_ids),
         document_id=next(iter(question.document_ids), ""),
         document_version=question.fact.document_version,
+        fact_id=question.fact_id,
         question_origin=origin_from_pb(question.origin) if question.HasField("origin") else None,
         answer_origin=origin_from_pb(question.answer.origin) if question.answer.HasField("origin") else None,
     )

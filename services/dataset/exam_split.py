@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+DUPLICATE = "DUPLICATE"
 NEAR_COPY = "NEAR_COPY"
 EXAM_LIMIT = "EXAM_LIMIT"
 

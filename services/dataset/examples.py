@@ -101,6 +101,8 @@ class Example:
     @property
     def fact(self) -> str:
         """Names the fact that it is about, the same for every form of the question; empty when unknown."""
+        if self.lineage.fact_id:
+            return self.lineage.fact_id
         if not self.quotes:
             return ""
         first = self.quotes[0]

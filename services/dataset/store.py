@@ -60,7 +60,9 @@ class Store:
                 )
         return job_id
 
-    async def import_examples(self, job_id: str, project_id: str, examples: Sequence[Example]) -> int:
+    async def import_examples(
+        self, job_id: str, project_id: str, generation_id: str, examples: Sequence[Example]
+    ) -> int:
         """Add the examples whose questions have none yet, after the gate; return how many.
 
         Raises:
@@ -69,12 +71,12 @@ class Store:
         async with transaction(self.pool) as connection:
             if not await connection.fetchval(SQL.hold_job, job_id):
                 raise ItemClosed
-            await connection.execute(SQL.lock_project, project_id)
+            await connection.execute(SQL.lock_generation, generation_id)
             questions = [question_id for example in examples for question_id in example.lineage.question_ids]
             there = {row["question_id"] for row in await connection.fetch(SQL.imported_questions, questions)}
             new = [example for example in examples if there.isdisjoint(example.lineage.question_ids)]
             digests = [example.question_sha256 for example in new]
-            rows = await connection.fetch(SQL.first_examples, project_id, digests)
+            rows = await connection.fetch(SQL.first_examples, project_id, digests, generation_id)
             firsts = {row["question_sha256"]: row["id"] for row in rows}
             await connection.executemany(SQL.insert_example, map(example_row, gate(new, firsts)))
         return len(new)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from services.dataset.exam_split import NEAR_COPY, Entry, Split, split
+from services.dataset.exam_split import DUPLICATE, NEAR_COPY, Entry, Split, split
 from services.dataset.examples import Example, Lineage, Message, Quote
-from services.dataset.near_copies import group_near_copies, leaks
+from services.dataset.near_copies import group_near_copies, leaks, normalise
 from services.runtime.errors import FailedPrecondition, Internal
 from services.runtime.jobs import Job
 
@@ -132,13 +132,31 @@ def plan(entries: Sequence[Entry], options: DatasetOptions) -> Split:
     """
     if not entries:
         raise no_examples()
-    ordered = sorted(entries, key=lambda entry: (entry.digest, entry.id))
+    kept, duplicates = without_duplicates(entries)
+    ordered = sorted(kept, key=lambda entry: (entry.digest, entry.id))
     questions = [entry.question for entry in ordered]
     groups = group_near_copies(questions, options.near_copy_threshold)
     found = split(ordered, groups, options.exam_share, options.max_exam_items, options.seed)
     found = without_leaks(found, options.near_copy_threshold)
     check_sides(found, dict(zip((entry.id for entry in ordered), groups, strict=True)))
-    return found
+    return replace(found, dropped={**found.dropped, DUPLICATE: duplicates} if duplicates else found.dropped)
+
+
+def without_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The newest example of every wording of a question, and the others: generations may ask the same.
+
+    What must never be trained on stays, whoever asks the same.
+    """
+    newest: dict[str, Entry] = {}
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        if not entry.exam_only:
+            newest[normalise(entry.question)] = entry
+    first: list[Entry] = []
+    rest: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        stays = entry.exam_only or newest[normalise(entry.question)] is entry
+        (first if stays else rest).append(entry)
+    return first, rest
 
 
 def without_leaks(found: Split, threshold: float) -> Split:

@@ -75,7 +75,8 @@ class ImportWorker:
             for question in questions
             if question.state != question_pb2.QUESTION_STATE_OPEN
         ]
-        return await self._store.import_examples(item.job_id, item.project_id, examples) if examples else 0
+        origin = (item.job_id, item.project_id, item.resource_id)
+        return await self._store.import_examples(*origin, examples) if examples else 0
 
 
 class VersionWorker:

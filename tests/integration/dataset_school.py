@@ -14,7 +14,7 @@ import httpx
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.errors import NotFound
-from services.runtime.ids import new_id
+from services.runtime.ids import derived_id, new_id
 from services.runtime.interceptors import Context
 from services.runtime.server import Servicer
 from sishu.client import Client
@@ -144,6 +144,7 @@ def question(
         id=new_id(),
         chunk_ids=[fact.chunk_id],
         document_ids=[document_id],
+        fact_id=derived_id(document_id, str(place)),
         text=text,
         fact=fact,
         state=ANSWERED,

@@ -70,8 +70,9 @@ async def test_every_answered_or_rejected_question_becomes_one_example(school: S
     assert list(first.quotes) == [asked[0].fact]
     lineage = first.lineage
     assert lineage.generation_id == generation_id
-    assert (list(lineage.question_ids), list(lineage.chunk_ids)) == ([asked[0].id], [asked[0].chunk_id])
-    assert (lineage.document_id, lineage.document_version) == (asked[0].document_id, 1)
+    assert (list(lineage.question_ids), list(lineage.chunk_ids)) == ([asked[0].id], list(asked[0].chunk_ids))
+    assert (lineage.document_id, lineage.document_version) == (asked[0].document_ids[0], 1)
+    assert lineage.fact_id == asked[0].fact_id
     assert lineage.question_origin == asked[0].origin
     assert lineage.answer_origin == asked[0].answer.origin
 
@@ -80,6 +81,22 @@ async def test_every_answered_or_rejected_question_becomes_one_example(school: S
     assert third.state == REJECTED
     assert third.rejection.reason == "DUPLICATE"
     assert third.rejection.metadata["example_id"] == first.id
+
+
+async def test_two_generations_may_ask_the_same_and_a_version_keeps_the_newest(school: School) -> None:
+    project_id = new_id()
+    old = await school.imported(project_id, about_herons(4))
+    new = await school.imported(project_id, about_herons(4))
+    assert {example.state for example in await school.listed(project_id)} == {KEPT}
+    assert len(await school.listed(project_id)) == 2 * 4 * 3
+    alone = await school.made(project_id, exam_share=0.2, generation_ids=[new])
+    assert sum(alone.split_counts.values()) == 4 * 3 - sum(alone.dropped_counts.values())
+    both = await school.made(project_id, exam_share=0.2)
+    assert both.dropped_counts["DUPLICATE"] == 4 * 3
+    assert both.split_counts == alone.split_counts
+    members = await school.held(both.id, page_size=100)
+    assert {member.lineage.generation_id for member in members} == {new}
+    assert old not in {member.lineage.generation_id for member in members}
 
 
 async def test_a_second_import_makes_only_what_is_new(school: School) -> None:
@@ -104,13 +121,11 @@ async def test_a_repeated_request_gives_the_first_job(school: School) -> None:
     await school.ended(first)
 
 
-async def test_imports_of_two_generations_at_once_keep_one_of_two_equal_questions(school: School) -> None:
+async def test_two_imports_of_a_generation_at_once_keep_one_of_two_equal_questions(school: School) -> None:
     project_id = new_id()
-    generation_ids = [
-        school.generations.add(project_id, [question(f"What is {number}?") for number in range(300)])
-        for _ in range(2)
-    ]
-    jobs = [await school.start_import(project_id, generation_id) for generation_id in generation_ids]
+    asked = [question(f"What is {number % 300}?") for number in range(600)]
+    generation_id = school.generations.add(project_id, asked)
+    jobs = [await school.start_import(project_id, generation_id) for _ in range(2)]
     await asyncio.gather(*map(school.ended, jobs))
     kept = await school.listed(project_id, state=KEPT)
     assert len(kept) == len({one.messages[0].content for one in kept}) == 300

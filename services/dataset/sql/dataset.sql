@@ -1,5 +1,5 @@
--- name: lock_project
--- One import at a time into a project, so that of two duplicates the second sees the first.
+-- name: lock_generation
+-- One import of a generation at a time, so that of two duplicates the second sees the first.
 SELECT pg_advisory_xact_lock(hashtextextended('dataset.examples:' || $1::text, 0))
 
 -- name: hold_job
@@ -10,8 +10,10 @@ SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running') FOR SHAR
 SELECT question_id FROM examples WHERE question_id = ANY ($1::uuid[])
 
 -- name: first_examples
+-- Within its generation: another may ask the same of other texts, or another model; a version keeps the newest.
 SELECT DISTINCT ON (question_sha256) question_sha256, id FROM examples
 WHERE project_id = $1 AND state = 'kept' AND question_sha256 = ANY ($2::text[])
+  AND generation_id IS NOT DISTINCT FROM $3
 ORDER BY question_sha256, id
 
 -- name: insert_example
