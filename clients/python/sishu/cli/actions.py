@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_model, find_project
+from sishu.cli.find import find_model, find_model_of, find_project, find_provider
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.resources import IdArgument, LimitOption
 from sishu.cli.texts import say
@@ -113,9 +113,10 @@ def create_generation(
     """`sishu generation create`."""
 
     async def work(client: Client) -> Generation:
+        project_id = (await find_project(client, project)).id
         wanted = Generation(
-            project_id=(await find_project(client, project)).id,
-            provider_id=provider,
+            project_id=project_id,
+            provider_id=await find_provider(client, project_id, provider),
             options=GenerationOptions(chars_per_fact=chars_per_fact, forms_per_fact=forms),
         )
         request = CreateGenerationRequest(generation=wanted)
@@ -216,11 +217,12 @@ def create_run(
     """`sishu run create`: queue a training run."""
 
     async def work(client: Client) -> TrainingRun:
+        project_id = (await find_project(client, project)).id
         wanted = TrainingRun(
-            project_id=(await find_project(client, project)).id,
+            project_id=project_id,
             name=name,
             dataset_version_id=dataset,
-            base_model_id=model,
+            base_model_id=await find_model_of(client, project_id, model),
             config=TrainingConfig(epochs=epochs, learning_rate=learning_rate),
         )
         request = CreateTrainingRunRequest(training_run=wanted)
@@ -240,9 +242,10 @@ def create_deployment(
 
     async def work(client: Client) -> Deployment:
         project_id = (await find_project(client, project)).id
+        model_id = await find_model_of(client, project_id, model)
         if wait:
-            return await deploy(client, project_id, model)
-        wanted = Deployment(project_id=project_id, model_id=model)
+            return await deploy(client, project_id, model_id)
+        wanted = Deployment(project_id=project_id, model_id=model_id)
         request = CreateDeploymentRequest(deployment=wanted)
         return (await client.deployments.CreateDeployment(request)).deployment
 

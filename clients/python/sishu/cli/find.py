@@ -6,6 +6,7 @@ import uuid
 
 from sishu.client import Client
 from sishu.errors import ApiError
+from sishu.generation.v1.provider_service_pb2 import ListProvidersRequest
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import GetProjectRequest, ListProjectsRequest
 from sishu.trainer.v1.model_pb2 import MODEL_KIND_ADAPTER, MODEL_KIND_UNSPECIFIED, Model
@@ -35,6 +36,32 @@ async def find_project(client: Client, name: str) -> Project:
             "NOT_FOUND", "PROJECT_NOT_FOUND", f"there is no project {name!r}; see `sishu project list`"
         )
     return found[0]
+
+
+async def find_provider(client: Client, project_id: str, name: str) -> str:
+    """The id of a provider, given by id or name.
+
+    Raises:
+        ApiError: the project has none of this name.
+    """
+    if is_id(name):
+        return name
+    request = ListProvidersRequest(project_id=project_id, name=name)
+    found = (await client.providers.ListProviders(request)).providers
+    if not found:
+        raise ApiError(
+            "NOT_FOUND", "PROVIDER_NOT_FOUND", f"there is no provider {name!r}; see `sishu provider list`"
+        )
+    return found[0].id
+
+
+async def find_model_of(client: Client, project_id: str, name: str) -> str:
+    """The id of a model of a project, given by id or name.
+
+    Raises:
+        ApiError: the project has none of this name.
+    """
+    return name if is_id(name) else (await find_model(client, f"{project_id}/{name}")).id
 
 
 async def find_model(client: Client, name: str) -> Model:
