@@ -150,7 +150,8 @@ async def test_a_model_loaded_anew_does_not_examine_anew(
 
 
 async def test_a_cancelled_job_is_begun_anew(sishu: Command, docs: Path, tiny: Path, tmp_path: Path) -> None:
-    async with mock_llm(latency_ms=300) as llm:
+    # Slow enough for the job to be there when it is to be cancelled.
+    async with mock_llm(latency_ms=5000) as llm:
         arguments = learn_arguments(docs, tiny, tmp_path, llm.base_url, "cancelled")
         process = sishu.start(*arguments)
         await until_paid(llm, 3)
@@ -158,6 +159,7 @@ async def test_a_cancelled_job_is_begun_anew(sishu: Command, docs: Path, tiny: P
         (job,) = [one for one in jobs if one["kind"] == "generate" and one["state"] == "JOB_STATE_RUNNING"]
         assert sishu.run("job", "cancel", job["id"]).returncode == 0
         assert await asyncio.to_thread(process.wait, 60) == 1
+        await llm.control(latency_ms=10)
         again = sishu.run(*arguments)
         assert again.returncode == 0, again.stderr
 
@@ -180,7 +182,7 @@ async def test_base_and_tuned_model_talk(sishu: Command, docs: Path, tiny: Path,
             "PROVIDER_UNREACHABLE",
         ),
         (["learn", "{docs}", "--llm-base-url", "nonsense", "--llm-model", "x"], "BASE_URL_INVALID"),
-        (["learn", "{docs}", "--base-model", "/no/such/model", "--name", "nomodel"], "MODEL_NOT_FOUND"),
+        (["learn", "{docs}", "--base-model", "/no/such/model", "--name", "nomodel"], "BASE_MODEL_NOT_FOUND"),
         (["learn", "{empty}", "--name", "bad"], "FILE_EMPTY"),
         (["learn", "{unknown}", "--name", "bad"], "FORMAT_UNSUPPORTED"),
         (["learn", "{damaged}", "--name", "bad"], "PDF_UNREADABLE"),
@@ -202,7 +204,7 @@ def test_wrong_input_gives_one_clear_message(
     result = sishu.run(*arguments)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Traceback" not in result.stderr + result.stdout
-    assert result.stderr.count("failed: ") == 1
+    assert result.stderr.count("error: ") == 1
     assert result.stderr.strip().splitlines()[-1].endswith(f"[{reason}]")
 
 
