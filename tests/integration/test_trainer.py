@@ -154,9 +154,12 @@ class School:
         return self.stores.home / "runs" / run_id
 
     def engines(self) -> list[psutil.Process]:
-        """The engines of this test that are alive."""
+        """The engines of this test that are alive; what an engine forks bears its name for an instant."""
         home = str(self.stores.home)
-        return [process for process in psutil.process_iter() if is_engine(process, home)]
+        found = {
+            process.pid: process for process in psutil.process_iter(["ppid"]) if is_engine(process, home)
+        }
+        return [process for process in found.values() if process.info["ppid"] not in found]
 
     async def check_all_steps_once(self, run: training_run_pb2.TrainingRun, steps: int) -> None:
         """Every step stands once, and the sums are those of the steps."""
