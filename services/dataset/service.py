@@ -189,7 +189,7 @@ class DatasetServicer(DatasetServiceServicer):
         await self._jobs.cancel(version.job.id)
         # The row goes last, so that a call that failed in the middle can be repeated.
         deleted = await self._storage.delete_prefix(version.prefix)
-        await self._store.delete_version(version.id)
+        await self._store.delete_version(version.id, version.job.id)
         return dataset_pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
 
     async def _linked(self, file: VersionFile) -> object_pb2.StoredObject:

@@ -249,9 +249,10 @@ class Store:
             SQL.insert_members, version_id, split, start, list(members), list(members.values())
         )
 
-    async def delete_version(self, version_id: str) -> None:
-        """Delete a version; a missing one is no error."""
+    async def delete_version(self, version_id: str, job_id: str) -> None:
+        """Delete a version and its job; missing ones are no error."""
         async with transaction(self.pool) as connection:
+            await connection.execute(SQL.delete_job, job_id)
             await connection.execute(SQL.delete_version, version_id)
             await forget_requests(connection, version_id)
 

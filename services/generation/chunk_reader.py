@@ -32,7 +32,7 @@ class ChunkReader:
         self._at_hand: OrderedDict[str, SourceChunk] = OrderedDict()
 
     async def get(self, chunk_id: str) -> SourceChunk:
-        """One chunk. A chunk id stands for its text and place, so what is at hand never ages.
+        """One chunk. Its id stands for its text; its place may be that in an earlier version, which stays.
 
         Raises:
             ApiError: the ingest room has no such chunk, or is away.

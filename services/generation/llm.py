@@ -134,9 +134,11 @@ class Llm:
         surplus = len(self._clients) - self._most_clients
         if surplus > 0:
             idle = [endpoint for endpoint, client in self._clients.items() if not client.calls]
+            # All at once, before anybody else can look.
+            popped = [self._clients.pop(endpoint) for endpoint in idle[:surplus]]
             for endpoint in idle[:surplus]:
-                client = self._clients.pop(endpoint)
                 self._modes.pop(endpoint, None)
+            for client in popped:
                 await client.sdk.close()
 
     async def create(

@@ -20,8 +20,6 @@ from services.runtime.errors import (
     Unavailable,
 )
 
-LONGEST_WAIT_SECONDS = 3600.0
-
 
 def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
     """What went wrong, never with the key in it.
@@ -87,7 +85,7 @@ def retry_after(error: openai.APIStatusError) -> dict[str, str]:
     said = error.response.headers.get("retry-after", "")
     for read in (float, seconds_until):
         with suppress(ValueError):
-            return {"retry_after_seconds": str(min(max(0.0, read(said)), LONGEST_WAIT_SECONDS))}
+            return {"retry_after_seconds": str(max(0.0, read(said)))}
     return {}
 
 

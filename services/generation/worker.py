@@ -13,7 +13,7 @@ from services.generation.generations import Generation
 from services.generation.llm import Completion, Llm
 from services.generation.prompts import render
 from services.generation.providers import Provider
-from services.generation.questions import Answer, CallRecord, NewQuestion, Question
+from services.generation.questions import Answer, CallRecord, NewQuestion
 from services.generation.quotes import Quote, find_quote, one_line
 from services.generation.store import Store
 from services.generation.writing import (
@@ -75,23 +75,17 @@ class GenerationWorker:
             questions_parser(len(facts), options.forms_per_fact),
             sampling_of(generation, provider),
         )
-        questions = [
-            NewQuestion(
-                new_id(),
-                text,
-                [chunk.id],
-                [chunk.document_id],
-                quote_of(chunk, fact),
-                form,
-                check_question(text, language, chunk.text),
-            )
+        written = [
+            (fact, new_question(chunk, fact, form, text, language))
             for fact, texts in zip(facts, completion.value, strict=True)
             for form, text in enumerate(texts)
         ]
+        places = {question.id: [fact.start, fact.end] for fact, question in written}
+        questions = [question for _, question in written]
         call = record(completion, prompt.version, provider)
         async with self._jobs.finish(item) as connection:
             waiting = await self._store.insert_questions(connection, generation, call, questions)
-            items = [NewItem("write_answer", question_id, question_id) for question_id in waiting]
+            items = [NewItem("write_answer", one, one, {"fact": places[one]}) for one in waiting]
             await self._jobs.add_items(connection, item.job_id, items)
 
     async def write_answer(self, item: Item) -> None:
@@ -99,7 +93,7 @@ class GenerationWorker:
         generation, provider = await self._store.get_origin(item.job_resource_id)
         question = await self._store.get_question(item.resource_id)
         chunk = await self._chunks.get(question.chunk_ids[0])
-        fact = fact_of(question, chunk)
+        fact = fact_of(item, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
         prompt = render(
             "answer",
@@ -151,11 +145,23 @@ def sampling_of(generation: Generation, provider: Provider) -> Mapping[str, Any]
     return {**provider.sampling, **generation.options.sampling}
 
 
-def fact_of(question: Question, chunk: SourceChunk) -> Fact:
-    """The fact of a question with its place in the chunk; every question that is answered here has one."""
-    quote = question.fact
-    assert quote is not None  # noqa: S101
-    return Fact(quote.start - chunk.char_start, quote.end - chunk.char_start, quote.text)
+def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language: str) -> NewQuestion:
+    """A question as it is to be stored, held against the gates."""
+    return NewQuestion(
+        new_id(),
+        text,
+        [chunk.id],
+        [chunk.document_id],
+        quote_of(chunk, fact),
+        form,
+        check_question(text, language, chunk.text),
+    )
+
+
+def fact_of(item: Item, chunk: SourceChunk) -> Fact:
+    """The fact of a question with its place in the chunk, whose text never changes, as its place may."""
+    start, end = item.payload["fact"]
+    return Fact(start, end, chunk.text[start:end])
 
 
 def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:

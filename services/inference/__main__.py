@@ -47,7 +47,7 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.inference.v1.ExamService",
                 exam_service_pb2_grpc.add_ExamServiceServicer_to_server,
-                ExamServicer(store, parts.jobs, parts.storage, parts.client, wake),
+                ExamServicer(store, parts.jobs, parts.client),
             ),
         ],
         handlers={"ask_question": ExamWorker(parts.jobs, store, upstream, metrics).ask_question},

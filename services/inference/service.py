@@ -24,7 +24,6 @@ from services.inference.watching import watch
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.pages import page_request
-from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.inference.v1 import chat_service_pb2 as chat_pb
 from sishu.inference.v1 import deployment_service_pb2 as deployment_pb
@@ -110,15 +109,11 @@ class ExamServicer(ExamServiceServicer):
         self,
         store: Store,
         jobs: Jobs,
-        storage: Storage,
         client: Client,
-        wake: asyncio.Event,
     ) -> None:
         self._store = store
         self._jobs = jobs
-        self._storage = storage
         self._client = client
-        self._wake = wake
         self._standings = Standings(store.exams)
 
     async def CreateExam(

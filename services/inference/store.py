@@ -59,7 +59,7 @@ class DeploymentStore:
         """Deployments, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_deployments, project_id, model_id, after, page.limit)
-        return page_of([deployment(row) for row in rows], page, lambda one: (one.id,))
+        return page_of([deployment(row) for row in rows], page, lambda one: (one.id,), bytes_of)
 
     async def delete(self, deployment_id: str) -> None:
         """Want a model no more.
@@ -251,6 +251,11 @@ class Store:
             await forget_requests(connection, *(row["id"] for row in [*exams, *deployments]))
         assert counts is not None  # noqa: S101  # counts always come back
         return {**counts, "exams": len(exams), "deployments": len(deployments)}
+
+
+def bytes_of(one: Deployment) -> int:
+    """About how many bytes a deployment takes in an answer."""
+    return one.failure.size if one.failure else 0
 
 
 def deployment(row: asyncpg.Record) -> Deployment:

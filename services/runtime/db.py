@@ -30,13 +30,14 @@ DATABASE_AWAY = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     # Where the driver notices the loss of a connection only while it prepares to use it.
     asyncpg.InternalClientError,
     ConnectionError,
 )
-"""What asyncpg raises when the server is gone, going or not yet there."""
+"""What asyncpg raises while the server is gone, going, not yet there, full or interrupted: it passes."""
 
 log = structlog.get_logger()
 

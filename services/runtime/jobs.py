@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.db import Connection, Pool, claim_request, first_answer, transaction
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.ids import new_id
 from services.runtime.pages import Page, PageRequest, page_of
@@ -46,6 +46,11 @@ class Failure:
     def of(cls, error: SishuError) -> Failure:
         """What an error says."""
         return cls(error.code, error.reason, error.message, error.metadata)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in an answer."""
+        return sum(len(text.encode()) for text in (self.message, *self.metadata.values()))
 
     def as_json(self) -> dict[str, Any]:
         """As a jsonb value."""
@@ -183,7 +188,7 @@ class Jobs:
         """Jobs, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_jobs, project_id, state, resource_id, after, page.limit)
-        return page_of([job_of(row) for row in rows], page, lambda job: (job.id,))
+        return page_of([job_of(row) for row in rows], page, lambda job: (job.id,), size_of_job)
 
     async def failures(self, job_id: str, page: PageRequest) -> Page[FailedItem]:
         """The failed items of a job, oldest first.
@@ -194,7 +199,8 @@ class Jobs:
         await self.get(job_id)
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_failed_items, job_id, after, page.limit)
-        return page_of([failed_item(row) for row in rows], page, lambda item: (item.id,))
+        items = [failed_item(row) for row in rows]
+        return page_of(items, page, lambda item: (item.id,), lambda item: item.failure.size)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
         """The job at once, then after each change, until it ends; the caller's deadline ends the wait."""
@@ -226,10 +232,11 @@ class Jobs:
             NotFound: the room has no such job.
             FailedPrecondition: the job was cancelled.
         """
-        attempt = new_id()
+        again = await first_answer(self.pool, "RetryJob", request_id)
         async with transaction(self.pool) as connection:
-            first = await claim_request(connection, f"RetryJob {job_id}", request_id, attempt) == attempt
-            if first and await connection.fetchval(SQL.reopen_job, job_id):
+            # Two of one id at once: the second waits here, and finds the job running.
+            await claim_request(connection, "RetryJob", request_id, job_id)
+            if not again and await connection.fetchval(SQL.reopen_job, job_id):
                 rows = await connection.fetch(SQL.reopen_failed_items, job_id)
                 await self._count(connection, job_id, failed=-len(rows))
                 await self._enqueue(connection, rows)
@@ -288,16 +295,20 @@ class Jobs:
         seconds: float | None = await self.pool.fetchval(SQL.note_trouble, item_id, waiting)
         return seconds or 0.0
 
+    async def forget_trouble(self, item_id: str) -> None:
+        """Note that an item got somewhere: what fails later is a trouble of its own."""
+        await self.pool.execute(SQL.forget_trouble, item_id)
+
     async def recover(self) -> int:
         """Queue lost items again and end jobs whose worker died before it could; return how many items."""
         async with transaction(self.pool) as connection:
             if not await connection.fetchval(SQL.may_recover):
                 return 0
-            await connection.execute(SQL.forget_deliveries)
             rows = await connection.fetch(SQL.lost_items)
             await self._enqueue(connection, rows)
             for row in await connection.fetch(SQL.unsettled_jobs):
                 await connection.execute(SQL.settle_job, row["id"])
+        await self.pool.execute(SQL.forget_deliveries)
         return len(rows)
 
     async def delete_project(self, connection: Connection, project_id: str) -> None:
@@ -353,6 +364,11 @@ def job_of(values: Mapping[str, Any] | asyncpg.Record) -> Job:
     failure = values["failure"]
     times = {name: datetime.fromisoformat(values[name]) for name in TIMES if isinstance(values[name], str)}
     return Job(**{**values, **times, "failure": failure and Failure(**failure)})
+
+
+def size_of_job(job: Job) -> int:
+    """About how many bytes a job takes in an answer."""
+    return len(job.progress.encode()) + (job.failure.size if job.failure else 0)
 
 
 def failed_item(row: asyncpg.Record) -> FailedItem:

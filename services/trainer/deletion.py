@@ -1,4 +1,7 @@
-"""Delete models, runs and whole projects: rows first, then objects, then work folders of this machine."""
+"""Delete models, runs and whole projects, their objects, and the work folders of this machine.
+
+The objects of one resource go before its row commits: a call that failed in the middle can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ class Deletion:
             FailedPrecondition: something needs it.
         """
         model = await self._store.get_model(model_id)
-        await self._store.delete_model(model_id)
-        return await self._storage.delete_prefix(f"models/{model.project_id}/{model_id}/")
+        prefix = f"models/{model.project_id}/{model_id}/"
+        return await self._store.delete_model(model_id, lambda: self._storage.delete_prefix(prefix))
 
     async def delete_run(self, run_id: str) -> int:
         """Delete an ended run; return the number of objects.
@@ -42,11 +45,15 @@ class Deletion:
             FailedPrecondition: it has not ended, or its model is there.
         """
         run = await self._store.get_run(run_id)
-        await self._store.delete_run(run_id)
+
+        async def delete_objects() -> int:
+            # A run that was cancelled while its adapter was being stored left some of it.
+            prefixes = (run.files_prefix, run.model_prefix)
+            return sum([await self._storage.delete_prefix(prefix) for prefix in prefixes])
+
+        objects = await self._store.delete_run(run_id, delete_objects)
         await self._drop_folders([run_id])
-        # A run that was cancelled while its adapter was being stored left some of it.
-        prefixes = (run.files_prefix, run.model_prefix)
-        return sum([await self._storage.delete_prefix(prefix) for prefix in prefixes])
+        return objects
 
     async def delete_project_rows(self, project_id: str) -> dict[str, int]:
         """Delete all rows of a project and its work folders here, open runs too; return rows by table."""

@@ -20,13 +20,11 @@ T = TypeVar("T")
 
 AWAY = (
     *DATABASE_AWAY,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
     OSError,
     TimeoutError,
 )
-"""What a call to Postgres raises while the server is away, full, or interrupted: faults that pass."""
+"""What a call to Postgres raises and a later one may not."""
 
 LOOK_SECONDS = 1.0
 TELL_SECONDS = 0.5
@@ -91,7 +89,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float) -> T:
     while True:
         try:
             return await attempt()
-        except (*DATABASE_AWAY, TimeoutError, SishuError) as error:
+        except (*DATABASE_AWAY, asyncpg.TransactionRollbackError, TimeoutError, SishuError) as error:
             final = isinstance(error, SishuError) and error.code not in RETRYABLE
             if final or loop.time() + pause > deadline:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -120,14 +120,15 @@ class Store:
             SQL.insert_model_files, [(run.model_id, *astuple(file)) for file in files]
         )
 
-    async def delete_model(self, model_id: str) -> None:
-        """Delete a model's rows, and cancel its job.
+    async def delete_model(self, model_id: str, delete_objects: Callable[[], Awaitable[int]]) -> int:
+        """Delete a model's rows and its job once its objects are gone; return the number of objects.
 
         Raises:
             NotFound: there is none.
             FailedPrecondition: a pending or running training, or an adapter, needs it.
         """
         async with transaction(self.pool) as connection:
+            await connection.execute(SQL.lock_job_of_model, model_id)
             row = await connection.fetchrow(SQL.lock_model, model_id)
             if row is None:
                 raise model_not_found(model_id)
@@ -139,9 +140,11 @@ class Store:
                     "delete or cancel them first",
                     model_id=model_id,
                 )
+            objects = await delete_objects()
             await connection.execute(SQL.delete_model, model_id)
             await connection.execute(SQL.delete_job, row["job_id"])
             await forget_requests(connection, model_id)
+        return objects
 
     async def create_run(self, new: NewRun, request_id: str) -> TrainingRun:
         """Queue a run; the same request id gives the first answer.
@@ -256,8 +259,8 @@ class Store:
             if steps:
                 await connection.execute(SQL.upsert_steps, run_id, *columns)
 
-    async def delete_run(self, run_id: str) -> None:
-        """Delete an ended run with its steps and its job.
+    async def delete_run(self, run_id: str, delete_objects: Callable[[], Awaitable[int]]) -> int:
+        """Delete an ended run, its steps and its job once its objects are gone; return the number of objects.
 
         Raises:
             NotFound: there is none.
@@ -280,9 +283,11 @@ class Store:
                     f"the run made the model {model_id}; delete the model first",
                     model_id=model_id,
                 )
+            objects = await delete_objects()
             await connection.execute(SQL.delete_run, run_id)
             await connection.execute(SQL.delete_job, row["job_id"])
             await forget_requests(connection, run_id)
+        return objects
 
     async def delete_project(self, project_id: str) -> tuple[dict[str, int], list[str]]:
         """Delete all rows of a project; return their number by table, and the ids of the runs."""

@@ -204,7 +204,7 @@ class TrainWorker:
     async def _forget_trouble(self, item: Item) -> None:
         """An engine that got as far as a checkpoint is in no trouble that an earlier one was in."""
         with contextlib.suppress(*AWAY):
-            await self._jobs.note_trouble(item.id, waiting=True)
+            await self._jobs.forget_trouble(item.id)
 
     async def _upload(self, run: TrainingRun, work: Path) -> list[ModelFile]:
         await artifacts.upload_record(self._storage, work, run.files_prefix)

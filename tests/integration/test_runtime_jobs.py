@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -343,6 +344,20 @@ async def test_limits_and_waits_outlast_the_patience(desk: Desk, error: SishuErr
         ended = await desk.end_of(job)
     assert (ended.state, ended.progress) == ("succeeded", "")
     assert progress[-1] == error.message
+
+
+@pytest.mark.usefixtures("quick_retries")
+async def test_what_waits_and_fails_in_turn_is_given_up_as_well(desk: Desk) -> None:
+    tries = itertools.count()
+
+    async def loading_or_away(_: Item) -> None:
+        waits = next(tries) % 2
+        raise Unavailable("DEPLOYMENT_LOADING" if waits else "AWAY", "the engine dies of this question")
+
+    job = await desk.job(some(1))
+    async with working(desk, patience=2, work=loading_or_away):
+        ended = await desk.end_of(job)
+    assert (ended.state, ended.failure and ended.failure.reason) == ("failed", "AWAY")
 
 
 @pytest.mark.usefixtures("quick_retries")

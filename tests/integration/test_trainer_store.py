@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
+import pytest
 import pytest_asyncio
 
 from services.runtime.db import first_answer
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from services.runtime.pages import LARGEST_BYTES, page_request
@@ -55,12 +56,31 @@ async def test_a_watcher_gets_steps_that_are_done_again(store: Store) -> None:
     assert [sight async for sight in sights] == []
 
 
+async def no_objects() -> int:
+    return 0
+
+
+async def away() -> int:
+    raise Unavailable("STORAGE_UNAVAILABLE", "the S3 server is away")
+
+
+async def test_a_run_whose_objects_stay_stays_as_well(store: Store) -> None:
+    run = await new_run(store)
+    await store.jobs.cancel(run.job.id)
+    with pytest.raises(Unavailable):
+        await store.delete_run(run.id, away)
+    assert (await store.get_run(run.id)).id == run.id
+    assert await store.delete_run(run.id, no_objects) == 0
+    with pytest.raises(NotFound):
+        await store.get_run(run.id)
+
+
 async def test_a_deleted_run_leaves_its_request_id_free(store: Store) -> None:
     request_id, project_id = new_id(), new_id()
     run = await new_run(store, project_id, request_id)
     assert (await new_run(store, project_id, request_id)).id == run.id
     await store.jobs.cancel(run.job.id)
-    await store.delete_run(run.id)
+    assert await store.delete_run(run.id, no_objects) == 0
     again = await new_run(store, project_id, request_id)
     assert again.id != run.id
     await store.delete_project(project_id)

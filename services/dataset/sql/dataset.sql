@@ -97,6 +97,10 @@ WHERE version_id = $1 AND (split, position) > ($2, $3) AND split <= $4
 ORDER BY split, position
 LIMIT $5
 
+-- name: delete_job
+-- Goes first, as whoever ends an item locks its job first.
+DELETE FROM jobs WHERE id = $1
+
 -- name: delete_version
 DELETE FROM dataset_versions WHERE id = $1
 

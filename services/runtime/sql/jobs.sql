@@ -40,10 +40,17 @@ WHERE item.id = $1
 FOR SHARE OF job FOR NO KEY UPDATE OF item
 
 -- name: note_trouble
--- Seconds since the first of the failures that led to another try; waiting is no trouble.
-UPDATE job_items SET trouble_time = CASE WHEN $2::boolean THEN NULL ELSE coalesce(trouble_time, now()) END
+-- Seconds since the first of the failures that led to another try. While an item only waits, the clock stands
+-- still: what waits and fails in turn comes to its end as well.
+UPDATE job_items
+SET trouble_time = CASE WHEN $2::boolean THEN trouble_time + (now() - noted_time)
+                        ELSE coalesce(trouble_time, now()) END,
+    noted_time = now()
 WHERE id = $1
-RETURNING coalesce(extract(epoch FROM now() - trouble_time), 0)::float8
+RETURNING CASE WHEN $2 THEN 0 ELSE extract(epoch FROM now() - trouble_time) END::float8
+
+-- name: forget_trouble
+UPDATE job_items SET trouble_time = NULL, noted_time = NULL WHERE id = $1
 
 -- name: end_item
 -- Ends an item, counts it, and says how many items were open when it began to.
@@ -96,7 +103,7 @@ RETURNING id
 UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
 
 -- name: reopen_failed_items
-UPDATE job_items SET state = 'pending', failure = NULL, trouble_time = NULL, update_time = now()
+UPDATE job_items SET state = 'pending', failure = NULL, trouble_time = NULL, noted_time = NULL, update_time = now()
 WHERE job_id = $1 AND state = 'failed'
 RETURNING id, kind
 
@@ -111,7 +118,8 @@ SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.recover'))
 
 -- name: forget_deliveries
 -- PgQueuer writes a row at every step of a delivery and keeps it for ever.
-DELETE FROM pgqueuer_log WHERE aggregated AND created < now() - interval '1 day'
+DELETE FROM pgqueuer_log
+WHERE id IN (SELECT id FROM pgqueuer_log WHERE aggregated AND created < now() - interval '1 day' LIMIT 10000)
 
 -- name: lost_items
 -- Open items that PgQueuer no longer holds: their worker vanished between two writes.
@@ -130,4 +138,6 @@ ORDER BY id
 LIMIT 1000
 
 -- name: delete_project_jobs
-DELETE FROM jobs WHERE project_id = $1
+-- With the requests to retry them.
+WITH gone AS (DELETE FROM jobs WHERE project_id = $1 RETURNING id)
+DELETE FROM requests USING gone WHERE resource_id = gone.id

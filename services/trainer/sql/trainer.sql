@@ -25,6 +25,10 @@ UPDATE models
 SET architecture = $2, parameter_count = $3, sha256 = $4, chat_template_sha256 = $5, context_length = $6
 WHERE id = $1
 
+-- name: lock_job_of_model
+-- Before the model, as preparing does when it ends.
+SELECT id FROM jobs WHERE id = (SELECT job_id FROM models WHERE id = $1) FOR UPDATE
+
 -- name: lock_model
 SELECT job_id FROM models WHERE id = $1 FOR UPDATE
 

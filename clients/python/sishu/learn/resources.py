@@ -10,7 +10,8 @@ from pathlib import Path
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.client import Client
-from sishu.common.v1.job_pb2 import Job
+from sishu.common.v1.job_pb2 import JOB_STATE_CANCELLED, Job
+from sishu.errors import ApiError
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import (
     CreateProviderRequest,
@@ -51,6 +52,8 @@ async def base_model(client: Client, project: Project, source: str, watch: Calla
         model = (await client.models.CreateModel(CreateModelRequest(model=wanted))).model
     if model.state == MODEL_STATE_READY:
         return model
+    if model.job.state == JOB_STATE_CANCELLED:
+        raise ApiError(model.failure.code, model.failure.reason, model.failure.message)
     await wait_for_success(client, "trainer", model.job, watch)
     return (await client.models.GetModel(GetModelRequest(id=model.id))).model
 

@@ -24,12 +24,18 @@ async def watched(watch: Callable[[], AsyncIterable[T]]) -> AsyncIterator[T]:
     """
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
+        seen = False
         try:
             async for sight in watch():
-                end = time.monotonic() + PATIENCE_SECONDS
+                seen = True
                 yield sight
         except ApiError as error:
-            if error.reason != UNREACHABLE or time.monotonic() > end:
+            if seen:
+                # Counted from the loss: nothing is sent while nothing changes.
+                end = time.monotonic() + PATIENCE_SECONDS
+            if not (error.reason == UNREACHABLE or (seen and error.code == "DEADLINE_EXCEEDED")):
+                raise
+            if time.monotonic() > end:
                 raise
         else:
             return

@@ -52,6 +52,7 @@ CREATE TABLE job_items (
     attempts    integer        NOT NULL DEFAULT 0,
     failure     jsonb,
     trouble_time timestamptz, -- since when it fails and is tried again
+    noted_time  timestamptz, -- when that was last noted
     update_time timestamptz    NOT NULL DEFAULT now(),
     UNIQUE (job_id, kind, key),
     CHECK ((failure IS NOT NULL) = (state = 'failed'))
