@@ -19,8 +19,8 @@ setup: ## Make .venv with the pinned dependencies.
 demo: setup ## Turn the English examples into a tuned model and a report in out/demo/.
 	@scripts/demo.sh
 
-test: lint ## Lint, then all tests but the slow ones.
-	python -m pytest -m "not full"
+test: lint ## Lint, then all tests but most of the slow ones.
+	python -m pytest -m "not full or gate"
 
 test-full: lint ## Lint, then all tests.
 	python -m pytest

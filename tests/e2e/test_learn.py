@@ -44,6 +44,7 @@ def read_report(out: Path) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.gate
 async def test_documents_become_a_tuned_model_and_a_report(
     sishu: Command, docs: Path, tiny: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ async def until_paid(llm: MockServer, calls: int) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.gate
 async def test_a_killed_command_goes_on_where_it_was(
     sishu: Command, docs: Path, tiny: Path, tmp_path: Path
 ) -> None:

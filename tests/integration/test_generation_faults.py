@@ -105,6 +105,7 @@ async def check_exactly_once(run: Run, lost_calls: int) -> None:
     assert paid["paid"] <= IDEAL + lost_calls, paid
 
 
+@pytest.mark.gate
 async def test_a_generation_whose_worker_is_killed_three_times_answers_every_question_once(run: Run) -> None:
     async with AsyncExitStack() as stack:
         worker = await run.worker(stack)

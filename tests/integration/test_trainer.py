@@ -193,6 +193,7 @@ async def school(stores: Stores, client: Client, base_model: Path) -> AsyncItera
         yield School(stores, client, datasets, projects, base_model, project_id)
 
 
+@pytest.mark.gate
 async def test_a_run_makes_an_adapter_and_shows_all_it_did(
     school: School, start_trainer: StartTrainer
 ) -> None:
@@ -310,6 +311,7 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
+@pytest.mark.gate
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:
     start_trainer = functools.partial(start_trainer, env={**ROOM, "SISHU_PATIENCE_SECONDS": "0.1"})
     room = await start_trainer()
