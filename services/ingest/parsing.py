@@ -85,15 +85,21 @@ class Parser:
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[Process]:
         """A process of our own; unless all goes well it is killed with the parse that it does."""
-        alive = [process for process in self._idle if process.returncode is None]
-        process = alive.pop() if alive else await self._start()
-        self._idle = alive
+        process = self._warm() or await self._start()
         try:
             yield process
         except BaseException:
             await kill(process)
             raise
         self._idle.append(process)
+
+    def _warm(self) -> Process | None:
+        """An idle process that has not died meanwhile, if there is one."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+        return None
 
     async def _start(self) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -116,7 +122,11 @@ async def end_of(process: Process, task: Task) -> int:
         process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
         await process.stdin.drain()
     line = await process.stdout.readline()
-    return int(line) if line else await process.wait() or CRASHED
+    if line:
+        return int(line)
+    # It died, but the parse that it forked may go on.
+    await kill(process)
+    return process.returncode or CRASHED
 
 
 async def kill(process: Process) -> None:

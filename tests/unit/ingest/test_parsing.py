@@ -55,6 +55,13 @@ async def a_fork() -> psutil.Process:
             await asyncio.sleep(0.01)
 
 
+def alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended; an orphan stays a zombie where process 1 is no init."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
     path = folder / name / "file"
     path.parent.mkdir(exist_ok=True)
@@ -141,10 +148,29 @@ async def test_a_crash_ends_one_document_only(tmp_path: Path) -> None:
 async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> None:
     async with parser() as one:
         crashing = asyncio.create_task(error_of(one, tmp_path, "crash.md", ENDLESS.encode()))
-        await a_fork()
+        fork = await a_fork()
         warm_ones()[0].kill()
         assert (await crashing).reason == "PARSE_CRASHED"
+        async with asyncio.timeout(5):
+            while alive(fork):
+                await asyncio.sleep(0.01)
         assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+
+
+async def test_a_process_that_ends_its_parse_while_another_starts_is_kept(tmp_path: Path) -> None:
+    async with parser() as one:
+        crashing = asyncio.create_task(error_of(one, tmp_path, "crash.md", ENDLESS.encode()))
+        fork = await a_fork()
+        [warm] = warm_ones()
+        fork.kill()
+        # The event loop stands still: it will learn of this end while it starts the other process.
+        while warm.children():
+            pass
+        assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
+        assert (await crashing).reason == "PARSE_CRASHED"
+        assert len(warm_ones()) == 2
+        await asyncio.gather(*(parse(one, tmp_path, name, b"text") for name in ("c.md", "d.md")))
+        assert len(warm_ones()) == 2
 
 
 async def test_an_idle_process_that_died_is_replaced(tmp_path: Path) -> None:
