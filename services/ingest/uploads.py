@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
@@ -17,7 +15,7 @@ from services.runtime.db import first_answer, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
-from services.runtime.storage import Storage, file_info
+from services.runtime.storage import Storage
 
 SWEEPS_IN_A_LIFE = 24
 
@@ -85,24 +83,22 @@ async def completed(store: Store, upload_id: str) -> Document | None:
 
 
 async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
-    """Copy what was sent to a key; bytes that differ from what was announced are deleted.
+    """Copy what was sent to a key, and check the copy; when its bytes are others, what was sent is deleted.
 
     Raises:
         FailedPrecondition: nothing was sent.
         InvalidArgument: other bytes were sent.
     """
-    with tempfile.TemporaryDirectory(prefix="sishu-upload-") as folder:
-        path = Path(folder) / "file"
-        try:
-            await storage.get_file(upload.file_key, path)
-        except NotFound:
-            raise FailedPrecondition(
-                "UPLOAD_MISSING", f"{upload.name}: no bytes arrived; PUT them to the upload's address first"
-            ) from None
-        found = await asyncio.to_thread(file_info, path)
-        if (found.size, found.sha256) == (upload.size_bytes, upload.sha256):
-            await storage.put_file(key, path)
-            return
+    try:
+        await storage.copy(upload.file_key, key)
+    except NotFound:
+        raise FailedPrecondition(
+            "UPLOAD_MISSING", f"{upload.name}: no bytes arrived; PUT them to the upload's address first"
+        ) from None
+    # The copy, as the client can write to the original.
+    found = await storage.inspect(key)
+    if (found.size, found.sha256) == (upload.size_bytes, upload.sha256):
+        return
     await storage.delete(upload.file_key)
     raise InvalidArgument(
         "UPLOAD_MISMATCH",

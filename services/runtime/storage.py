@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
@@ -138,6 +139,14 @@ class Storage:
             NotFound: there is no such object.
         """
         return await self._run(self._inspect, key)
+
+    async def copy(self, source_key: str, key: str) -> None:
+        """Copy an object to another key, inside the server.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        await self._run(self._client.copy_object, self._bucket, key, CopySource(self._bucket, source_key))
 
     async def delete(self, key: str) -> None:
         """Delete an object; a missing one is no error."""

@@ -153,12 +153,27 @@ async def test_a_missing_object_is_not_found_and_leaves_no_file(storage: Storage
     for call in (
         storage.get_bytes("nowhere/x"),
         storage.inspect("nowhere/x"),
+        storage.copy("nowhere/x", "y"),
         storage.get_file("nowhere/x", tmp_path / "out"),
     ):
         with pytest.raises(NotFound, match="nowhere/x") as raised:
             await call
         assert raised.value.reason == "OBJECT_NOT_FOUND"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", NAMES)
+async def test_a_copy_has_the_content_and_stays_when_its_source_changes_or_goes(
+    storage: Storage, key: str
+) -> None:
+    data = os.urandom(LARGE)
+    info = await storage.put_bytes(key, data)
+    await storage.put_bytes(f"to/{key}", b"before")
+    await storage.copy(key, f"to/{key}")
+    await storage.put_bytes(key, b"other")
+    assert await storage.inspect(f"to/{key}") == info
+    await storage.delete(key)
+    assert await storage.get_bytes(f"to/{key}") == data
 
 
 async def test_a_deleted_object_is_gone_and_deleting_again_is_no_error(storage: Storage) -> None:
