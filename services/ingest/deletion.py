@@ -1,8 +1,9 @@
-"""Delete a project everywhere: first in the rooms that came after, at last here."""
+"""Delete a document with its objects, and a project everywhere: at last here."""
 
 from __future__ import annotations
 
 from services.ingest.store import Store
+from services.runtime.db import transaction
 from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
@@ -33,3 +34,21 @@ async def delete_project(
     await store.delete_project(project_id)
     own_rows = {f"ingest.{table}": count for table, count in (own | {"projects": 1}).items()}
     return rows | own_rows, objects
+
+
+async def delete_document(document_id: str, store: Store, storage: Storage) -> tuple[int, int]:
+    """Delete the rows and objects of a document; return the number of chunks, and of objects.
+
+    The rows commit last, so a call that failed in the middle can be repeated.
+
+    Raises:
+        NotFound: there is no such document.
+        Unavailable: the S3 server could not delete the objects; repeat the call.
+    """
+    document = await store.get_document(document_id)
+    async with transaction(store.pool) as connection:
+        chunks, file_keys = await store.delete_document(connection, document.id)
+        for key in file_keys:
+            await storage.delete(key)
+        texts = await storage.delete_prefix(f"documents/{document.project_id}/{document.id}/")
+    return chunks, len(file_keys) + texts

@@ -9,7 +9,7 @@ from services.ingest.convert import (
     project_to_pb,
     split_options,
 )
-from services.ingest.deletion import delete_project
+from services.ingest.deletion import delete_document, delete_project
 from services.ingest.documents import Document, DocumentVersion
 from services.ingest.store import Store
 from services.ingest.uploads import complete_upload, create_upload
@@ -146,14 +146,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def DeleteDocument(
         self, request: document_pb.DeleteDocumentRequest, context: Context
     ) -> document_pb.DeleteDocumentResponse:
-        document = await self._store.get_document(request.id)
-        chunks, file_keys = await self._store.delete_document(document.id)
-        for key in file_keys:
-            await self._storage.delete(key)
-        texts = await self._storage.delete_prefix(f"documents/{document.project_id}/{document.id}/")
-        return document_pb.DeleteDocumentResponse(
-            deleted_chunks=chunks, deleted_objects=len(file_keys) + texts
-        )
+        chunks, objects = await delete_document(request.id, self._store, self._storage)
+        return document_pb.DeleteDocumentResponse(deleted_chunks=chunks, deleted_objects=objects)
 
     async def _file(self, name: str, version: DocumentVersion) -> object_pb2.StoredObject:
         link = await self._storage.link_to_get(version.file_key, name.rsplit("/", 1)[-1])

@@ -233,17 +233,16 @@ class Store:
         await connection.execute(SQL.set_parsed, document.id, version, len(rows), dict(options))
         return bool(before != text[1])
 
-    async def delete_document(self, document_id: str) -> tuple[int, list[str]]:
+    async def delete_document(self, connection: Connection, document_id: str) -> tuple[int, list[str]]:
         """Delete a document with its chunks; return how many chunks, and the keys of its files."""
-        async with transaction(self.pool) as connection:
-            # Before its chunks, as everyone does who locks both.
-            await connection.execute(SQL.lock_document, document_id)
-            files = await connection.fetch(SQL.file_keys, document_id)
-            status = await connection.execute(SQL.delete_chunks, document_id)
-            uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_id)]
-            await connection.execute(SQL.delete_uploads, uploads)
-            await forget_requests(connection, *uploads)
-            await connection.execute(SQL.delete_document, document_id)
+        # Before its chunks, as everyone does who locks both.
+        await connection.execute(SQL.lock_document, document_id)
+        files = await connection.fetch(SQL.file_keys, document_id)
+        status = await connection.execute(SQL.delete_chunks, document_id)
+        uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_id)]
+        await connection.execute(SQL.delete_uploads, uploads)
+        await forget_requests(connection, *uploads)
+        await connection.execute(SQL.delete_document, document_id)
         return int(status.split()[-1]), [row["file_key"] for row in files]
 
     async def get_chunk(self, chunk_id: str) -> Chunk:
@@ -273,10 +272,12 @@ class Store:
     async def _put_file(self, connection: Connection, upload: Upload) -> str:
         """Make the document of an upload, or its next version; return the document's id."""
         file = (upload.size_bytes, upload.sha256, upload.file_key)
-        await connection.execute(
-            SQL.insert_document, new_id(), upload.project_id, upload.name, upload.media_type, *file
-        )
-        document_id: str = await connection.fetchval(SQL.lock_document_named, upload.project_id, upload.name)
+        named = (upload.project_id, upload.name)
+        document_id: str | None = None
+        # Again when the document of this name was being deleted.
+        while document_id is None:
+            await connection.execute(SQL.insert_document, new_id(), *named, upload.media_type, *file)
+            document_id = await connection.fetchval(SQL.lock_document_named, *named)
         await connection.execute(SQL.add_file, document_id, *file)
         return document_id
 

@@ -6,16 +6,33 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
+import pytest
 
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2, project_pb2
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
 
 JOB_SECONDS = 120.0
+HANDBOOK = "".join(
+    f"# {tree}\n\nThe {tree} grows in the garden of 北辰. It is {age} years old.\n\n"
+    for tree, age in (("Ash", 20), ("Birch", 30), ("Cedar", 40))
+)
+ENDLESS = b"* a [b](c) `d`\n" * 1_000_000
+"""Minutes of work for the Markdown parser."""
+SMALL = {"min_chars": 1, "max_chars": 90}
+
+
+async def failure(call: Any) -> ApiError:
+    """The error of a call that must fail."""
+    with pytest.raises(ApiError) as raised:
+        await call
+    return raised.value
 
 
 async def new_project(client: Client) -> str:

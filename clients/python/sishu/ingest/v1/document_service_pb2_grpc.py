@@ -129,7 +129,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """DeleteDocument deletes a document with the chunks and objects of all its versions.
+        """DeleteDocument deletes a document with the chunks and objects of all its versions. It can be repeated after a failure
+        in the middle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
