@@ -17,14 +17,15 @@ async def delete_project(
 ) -> tuple[dict[str, int], int]:
     """Delete rows and objects of a project; return the rows by table, and the number of objects.
 
-    Rows go before objects, so that work in progress stores nothing any more that would stay. The project's
-    own row goes last, so a call that failed in the middle can be repeated.
+    First the project is hidden, so that it grows no more. Rows go before objects, so that work in progress
+    stores nothing any more that would stay. The project's own row goes last, so a call that failed in the
+    middle can be repeated.
 
     Raises:
         NotFound: there is no such project.
         ApiError: a room could not delete its part; repeat the call.
     """
-    await store.get_project(project_id)
+    await store.begin_deletion(project_id)
     request = DeleteProjectDataRequest(project_id=project_id)
     answers = [await client.project_data(room).DeleteProjectData(request) for room in LATER_ROOMS]
     rows = {table: count for answer in answers for table, count in answer.deleted_rows.items()}

@@ -81,6 +81,17 @@ class Store:
             raise project_not_found(project_id)
         return Project(**row)
 
+    async def begin_deletion(self, project_id: str) -> None:
+        """Hide a project from all but its deletion; what adds to it now has ended before, or finds it gone.
+
+        Raises:
+            NotFound: there is no such project.
+        """
+        async with transaction(self.pool) as connection:
+            if await connection.fetchval(SQL.begin_deletion, project_id) is None:
+                raise project_not_found(project_id)
+            await forget_requests(connection, project_id)
+
     async def delete_project_data(self, project_id: str) -> dict[str, int]:
         """Delete all that a project holds, its jobs included; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
@@ -95,15 +106,18 @@ class Store:
 
     async def delete_project(self, project_id: str) -> None:
         """Delete the project itself."""
-        async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_project, project_id)
-            await forget_requests(connection, project_id)
+        await self.pool.execute(SQL.delete_project, project_id)
 
     async def create_upload(self, upload: Upload, request_id: str) -> Upload:
-        """Note an announced file; the same request id gives the first."""
+        """Note an announced file; the same request id gives the first.
+
+        Raises:
+            NotFound: there is no such project.
+        """
         async with transaction(self.pool) as connection:
             first = await claim_request(connection, "CreateUpload", request_id, upload.id)
             if first == upload.id:
+                await self._keep_project(connection, upload.project_id)
                 await connection.execute(SQL.insert_upload, *astuple(upload)[:-1])
         return await self.get_upload(first)
 
@@ -122,7 +136,7 @@ class Store:
         """Make the document of a checked upload, once; bytes other than its newest make the next version.
 
         Raises:
-            NotFound: the upload was forgotten meanwhile.
+            NotFound: the upload was forgotten meanwhile, or its project is being deleted.
         """
         row = await connection.fetchrow(SQL.lock_upload, upload.id)
         if row is None:
@@ -195,7 +209,7 @@ class Store:
             job_id = await claim_request(connection, "ParseDocuments", request_id, new)
             if job_id != new:
                 return job_id
-            await self._get_project(connection, project_id)
+            await self._keep_project(connection, project_id)
             rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
             check_all_found(document_ids, [row["id"] for row in rows])
             items = [
@@ -268,6 +282,10 @@ class Store:
         if row is None:
             raise project_not_found(project_id)
         return Project(**row)
+
+    async def _keep_project(self, connection: Connection, project_id: str) -> None:
+        if await connection.fetchval(SQL.keep_project, project_id) is None:
+            raise project_not_found(project_id)
 
     async def _put_file(self, connection: Connection, upload: Upload) -> str:
         """Make the document of an upload, or its next version; return the document's id."""

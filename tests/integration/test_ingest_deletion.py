@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
 from services.runtime.interceptors import Context
@@ -32,9 +33,11 @@ from tests.integration.documents import (
     SMALL,
     announce,
     chunks_of,
+    complete,
     failure,
     new_project,
     parse,
+    send,
     upload,
 )
 from tests.integration.processes import eventually
@@ -84,6 +87,9 @@ async def test_a_document_can_be_deleted_again_after_the_s3_server_was_gone(
         assert await storage.delete_prefix(f"documents/{project}/") == 0
 
 
+WAITS = "datname = current_database() AND wait_event_type = 'Lock'"
+
+
 OTHER_ROOMS = {
     "inference": ProjectDataResponse(deleted_rows={"inference.exams": 1}),
     "trainer": ProjectDataResponse(deleted_objects=2),
@@ -123,6 +129,66 @@ async def delete_project(client: Client, project: str) -> project_pb.DeleteProje
                 if error.reason != "SERVICE_UNREACHABLE":
                     raise
                 await asyncio.sleep(0.1)
+
+
+async def test_a_project_whose_deletion_failed_is_gone_and_the_deletion_can_be_repeated(
+    client: Client, rooms: Rooms
+) -> None:
+    project, request_id = await new_project(client), new_id()
+    wanted = (await client.projects.GetProject(project_pb.GetProjectRequest(id=project))).project
+    document = await upload(client, project, "a.md", b"text")
+    started = await announce(client, project, "b.md", b"text")
+    await send(started.target.url, b"text")
+    request = project_pb.DeleteProjectRequest(id=project)
+    assert (await failure(client.projects.DeleteProject(request))).reason == "SERVICE_UNREACHABLE"
+    for call in (
+        client.projects.GetProject(project_pb.GetProjectRequest(id=project)),
+        client.projects.UpdateProject(
+            project_pb.UpdateProjectRequest(project=wanted, update_mask=FieldMask(paths=["description"]))
+        ),
+        announce(client, project, "a.md", b"text"),
+        announce(client, project, "c.md", b"text", request_id),
+        client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project)),
+        client.documents.ParseDocuments(
+            pb.ParseDocumentsRequest(project_id=project, document_ids=[document.id], request_id=request_id)
+        ),
+    ):
+        assert (await failure(call)).reason == "PROJECT_NOT_FOUND"
+    assert (await failure(complete(client, started.upload_id))).reason == "UPLOAD_NOT_FOUND"
+    named = project_pb.ListProjectsRequest(name=wanted.name)
+    assert list((await client.projects.ListProjects(named)).projects) == []
+    anew = await client.projects.CreateProject(project_pb.CreateProjectRequest(project=wanted))
+    assert [one.id for one in (await client.projects.ListProjects(named)).projects] == [anew.project.id]
+    async with other_rooms(rooms.stores):
+        deleted = await delete_project(client, project)
+    assert (deleted.deleted_rows["ingest.projects"], deleted.deleted_rows["ingest.documents"]) == (1, 1)
+    assert (await failure(client.projects.DeleteProject(request))).reason == "PROJECT_NOT_FOUND"
+    async with rooms.stores.storage() as storage:
+        assert await storage.delete_prefix(f"documents/{project}/") == 0
+
+
+async def test_a_deletion_waits_for_what_is_being_added_to_its_project(client: Client, rooms: Rooms) -> None:
+    project = await new_project(client)
+    started = await announce(client, project, "a.md", b"text")
+    await send(started.target.url, b"text")
+    async with rooms.stores.pool("ingest", 2) as pool:
+
+        async def waiting() -> bool:
+            # Whoever completes the upload holds the project, and waits for the upload that the test holds.
+            return bool(await pool.fetchval("SELECT count(*) > 0 FROM pg_stat_activity WHERE " + WAITS))
+
+        async def both_waiting() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) > 1 FROM pg_stat_activity WHERE " + WAITS))
+
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM uploads WHERE id = $1 FOR UPDATE", started.upload_id)
+            completing = asyncio.create_task(complete(client, started.upload_id))
+            await eventually(waiting)
+            request = project_pb.DeleteProjectRequest(id=project)
+            deleting = asyncio.create_task(failure(client.projects.DeleteProject(request)))
+            await eventually(both_waiting)
+    assert (await completing).name == "a.md"
+    assert (await deleting).reason == "SERVICE_UNREACHABLE"
 
 
 async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(

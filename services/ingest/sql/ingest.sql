@@ -1,22 +1,29 @@
 -- name: insert_project
 INSERT INTO projects (id, name, description) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO NOTHING
-RETURNING *
+ON CONFLICT (name) WHERE delete_time IS NULL DO NOTHING
+RETURNING id, name, description, create_time, update_time
 
 -- name: get_project
-SELECT * FROM projects WHERE id = $1
+SELECT id, name, description, create_time, update_time FROM projects WHERE id = $1 AND delete_time IS NULL
+
+-- name: keep_project
+-- Holds off the deletion of a project until the transaction ends, or finds none once it has begun.
+SELECT id FROM projects WHERE id = $1 AND delete_time IS NULL FOR SHARE
 
 -- name: list_projects
-SELECT * FROM projects
-WHERE ($1::text = '' OR name = $1) AND ($2::uuid IS NULL OR id < $2)
+SELECT id, name, description, create_time, update_time FROM projects
+WHERE delete_time IS NULL AND ($1::text = '' OR name = $1) AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC
 LIMIT $3
 
 -- name: update_project
 UPDATE projects
 SET name = coalesce($2, name), description = coalesce($3, description), update_time = now()
-WHERE id = $1
-RETURNING *
+WHERE id = $1 AND delete_time IS NULL
+RETURNING id, name, description, create_time, update_time
+
+-- name: begin_deletion
+UPDATE projects SET delete_time = coalesce(delete_time, now()) WHERE id = $1 RETURNING id
 
 -- name: requested_in_project
 -- What requests may have made in a project.
@@ -49,8 +56,8 @@ SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_
 -- Locks the project before the upload, as its deletion does; the order of the clauses decides.
 SELECT upload.document_id
 FROM uploads AS upload JOIN projects AS project ON project.id = upload.project_id
-WHERE upload.id = $1
-FOR KEY SHARE OF project FOR UPDATE OF upload
+WHERE upload.id = $1 AND project.delete_time IS NULL
+FOR SHARE OF project FOR UPDATE OF upload
 
 -- name: old_uploads
 SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_id FROM uploads

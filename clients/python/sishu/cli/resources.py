@@ -10,7 +10,7 @@ import typer
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_project
+from sishu.cli.find import find_project, is_id
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -233,4 +233,5 @@ async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -
 
 async def resolved(client: Client, resource: Resource, name: str) -> str:
     """The id; a project may be given by name."""
-    return (await find_project(client, name)).id if resource.name == "project" else name
+    # By id also a project whose deletion failed in the middle, which is found no more.
+    return name if resource.name != "project" or is_id(name) else (await find_project(client, name)).id

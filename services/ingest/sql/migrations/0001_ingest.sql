@@ -1,10 +1,12 @@
 CREATE TABLE projects (
     id          uuid        PRIMARY KEY,
-    name        text        NOT NULL UNIQUE,
+    name        text        NOT NULL,
     description text        NOT NULL DEFAULT '',
     create_time timestamptz NOT NULL DEFAULT now(),
-    update_time timestamptz NOT NULL DEFAULT now()
+    update_time timestamptz NOT NULL DEFAULT now(),
+    delete_time timestamptz -- when its deletion began; from then on it is gone for all but its deletion
 );
+CREATE UNIQUE INDEX projects_by_name ON projects (name) WHERE delete_time IS NULL;
 
 CREATE TYPE document_state AS ENUM (
     'uploaded', -- -> parsed, failed

@@ -97,7 +97,8 @@ class ProjectServiceServicer:
 
     def DeleteProject(self, request, context):
         """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
-        It can be repeated after a failure in the middle.
+        From its beginning on, also when it fails in the middle, every other call finds the project gone: NOT_FOUND `PROJECT_NOT_FOUND`.
+        After a failure repeat it with the same id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

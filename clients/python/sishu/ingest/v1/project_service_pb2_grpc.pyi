@@ -45,7 +45,8 @@ class ProjectServiceStub:
     """
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]
     """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
-    It can be repeated after a failure in the middle.
+    From its beginning on, also when it fails in the middle, every other call finds the project gone: NOT_FOUND `PROJECT_NOT_FOUND`.
+    After a failure repeat it with the same id.
     """
 
 @_typing.type_check_only
@@ -65,7 +66,8 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]  # type: ignore[assignment]
     """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
-    It can be repeated after a failure in the middle.
+    From its beginning on, also when it fails in the middle, every other call finds the project gone: NOT_FOUND `PROJECT_NOT_FOUND`.
+    After a failure repeat it with the same id.
     """
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -112,7 +114,8 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.DeleteProjectResponse, _abc.Awaitable[_project_service_pb2.DeleteProjectResponse]]:
         """DeleteProject deletes the project's rows and objects in every room, room by room, and says what it deleted.
-        It can be repeated after a failure in the middle.
+        From its beginning on, also when it fails in the middle, every other call finds the project gone: NOT_FOUND `PROJECT_NOT_FOUND`.
+        After a failure repeat it with the same id.
         """
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
