@@ -18,4 +18,4 @@ class IngestConfig:
     most_chars: int = setting("SISHU_INGEST_MOST_CHARS", 20_000_000)
     """Longest text that a document may have."""
     upload_seconds: float = setting("SISHU_INGEST_UPLOAD_SECONDS", 86400.0)
-    """How long an upload lives: the bytes are to be sent and checked before."""
+    """How long an upload lives: the bytes are to be sent and checked before; an hour later it goes."""

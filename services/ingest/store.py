@@ -147,9 +147,9 @@ class Store:
             await connection.execute(SQL.complete_upload, upload.id, document_id)
         return await self._get_document(connection, document_id)
 
-    async def old_uploads(self, seconds: float) -> list[Upload]:
-        """The first thousand uploads that were announced longer ago than this."""
-        rows = await self.pool.fetch(SQL.old_uploads, timedelta(seconds=seconds))
+    async def old_uploads(self, seconds: float, limit: int) -> list[Upload]:
+        """The first uploads that were announced longer ago than this."""
+        rows = await self.pool.fetch(SQL.old_uploads, timedelta(seconds=seconds), limit)
         return [Upload(**row) for row in rows]
 
     async def delete_uploads(self, upload_ids: Sequence[str]) -> None:

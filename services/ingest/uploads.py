@@ -15,9 +15,10 @@ from services.runtime.db import first_answer, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
-from services.runtime.storage import Storage
+from services.runtime.storage import URL_LIFE, Storage
 
 SWEEPS_IN_A_LIFE = 24
+SWEPT_AT_ONCE = 1000
 
 log = structlog.get_logger()
 
@@ -113,7 +114,7 @@ class UploadSweeper:
     """Forgets old uploads, and deletes what was sent with them and became no document.
 
     Args:
-        seconds: how long an upload lives.
+        seconds: how long an upload lives; it is forgotten once links given until then have ended too.
     """
 
     def __init__(self, store: Store, storage: Storage, seconds: float) -> None:
@@ -125,17 +126,20 @@ class UploadSweeper:
         """Sweep often until `stop` is set."""
         while not stop.is_set():
             try:
-                await self._sweep()
+                while not stop.is_set() and await self._sweep_some():
+                    pass
             except Exception as error:
                 log.warning("sweep_failed", error=as_sishu_error(error).message)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._seconds / SWEEPS_IN_A_LIFE)
 
-    async def _sweep(self) -> None:
-        old = await self._store.old_uploads(self._seconds)
+    async def _sweep_some(self) -> bool:
+        """Sweep the first of the old uploads; whether there may be more."""
+        old = await self._store.old_uploads(self._seconds + URL_LIFE.total_seconds(), SWEPT_AT_ONCE)
         for upload in old:
             # Also of one that is complete: bytes may have been sent again.
             await self._storage.delete(upload.file_key)
         await self._store.delete_uploads([upload.id for upload in old])
         if old:
             log.info("uploads_swept", count=len(old))
+        return len(old) == SWEPT_AT_ONCE

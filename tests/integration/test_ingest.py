@@ -157,13 +157,15 @@ async def test_what_is_sent_after_the_check_changes_no_document(client: Client) 
 
 
 async def test_old_uploads_are_forgotten_with_what_was_sent(stores: Stores, start_room: StartRoom) -> None:
-    await start_room("ingest", env={"SISHU_INGEST_UPLOAD_SECONDS": 3})
+    await start_room("ingest", env={"SISHU_INGEST_UPLOAD_SECONDS": 1})
     async with stores.client() as client, stores.storage() as storage, stores.pool("ingest", 1) as pool:
         project, request_id = await new_project(client), new_id()
         document = await upload(client, project, "kept.md", b"kept")
         one = await announce(client, project, "a.md", b"text", request_id)
         await send(one.target.url, b"text")
         key = await pool.fetchval("SELECT file_key FROM uploads WHERE id = $1", one.upload_id)
+        # A link lives for an hour.
+        await pool.execute("UPDATE uploads SET create_time = create_time - interval '1 hour'")
 
         async def forgotten() -> bool:
             return bool(await pool.fetchval("SELECT count(*) = 0 FROM uploads"))
@@ -174,6 +176,29 @@ async def test_old_uploads_are_forgotten_with_what_was_sent(stores: Stores, star
             await storage.get_bytes(key)
         assert await content_of(client, document.id) == ("kept", None)
         assert (await announce(client, project, "a.md", b"text", request_id)).upload_id != one.upload_id
+
+
+async def test_all_old_uploads_are_forgotten_at_once_and_none_while_a_link_to_it_lives(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    async with stores.pool("ingest", 1) as pool:
+        project = new_id()
+        await pool.execute("INSERT INTO projects (id, name) VALUES ($1, 'project')", project)
+        # With a day to live, the next sweep is an hour away.
+        await pool.execute(
+            "INSERT INTO uploads (id, project_id, name, media_type, size_bytes, sha256, file_key, create_time) "
+            "SELECT gen_random_uuid(), $1, 'a.md', 'text/markdown', 1, '', 'documents/' || number, "
+            "now() - interval '24 hours' - interval '59 minutes' * CASE number WHEN 0 THEN 1 ELSE 2 END "
+            "FROM generate_series(0, 1001) AS number",
+            project,
+        )
+        await start_room("ingest")
+
+        async def forgotten() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) < 2 FROM uploads"))
+
+        await eventually(forgotten)
+        assert await pool.fetchval("SELECT file_key FROM uploads") == "documents/0"
 
 
 async def test_a_changed_file_is_the_next_version_and_unchanged_chunks_keep_their_ids(client: Client) -> None:

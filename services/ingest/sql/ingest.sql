@@ -63,7 +63,7 @@ FOR SHARE OF project FOR UPDATE OF upload
 SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_id FROM uploads
 WHERE create_time < now() - $1::interval
 ORDER BY id
-LIMIT 1000
+LIMIT $2
 
 -- name: delete_uploads
 DELETE FROM uploads WHERE id = ANY ($1::uuid[])

@@ -80,7 +80,7 @@ class DocumentServiceServicer:
 
     def CreateUpload(self, request, context):
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
+        no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

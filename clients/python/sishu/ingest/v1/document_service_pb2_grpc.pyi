@@ -37,7 +37,7 @@ class DocumentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
+    no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -73,7 +73,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
+    no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -112,7 +112,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten after a while (at present a day), with what was sent.
+        no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
 
     @_abc_1.abstractmethod
