@@ -72,7 +72,7 @@ class DeleteProjectDataResponse(_message.Message):
     """Objects deleted from the bucket."""
     @_builtins.property
     def deleted_rows(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Rows deleted, by table, such as `ingest.chunks`."""
+        """Rows deleted, by table, such as `dataset.examples`."""
 
     def __init__(
         self,
