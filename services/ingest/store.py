@@ -24,6 +24,10 @@ from services.runtime.sql import Statements
 SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
 
 
+class Outdated(Exception):
+    """A parsed version is no more the newest of its document; nothing is to be stored."""
+
+
 class Store:
     """The tables of the ingest room."""
 
@@ -229,12 +233,14 @@ class Store:
     ) -> bool:
         """Replace a document's chunks; `text` is key, SHA-256 and bytes of the stored text.
 
-        Returns whether the stored text was taken: not when its version has this text already, and nothing is
-        when a newer version came meanwhile, or the document went.
+        Returns whether the stored text was taken: not when its version has this text already.
+
+        Raises:
+            Outdated: a newer version came meanwhile, or the document went.
         """
         version = await connection.fetchval(SQL.lock_document, document.id)
         if version != document.version:
-            return False
+            raise Outdated
         before = await connection.fetchval(SQL.text_sha256, document.id, version)
         if before not in {"", text[1]}:
             version = await connection.fetchval(SQL.add_text_version, document.id, version)

@@ -11,7 +11,7 @@ from services.ingest.documents import Document
 from services.ingest.objects import fresh_object
 from services.ingest.parsing import Parsed, Parser
 from services.ingest.splitting import SplitOptions
-from services.ingest.store import Store, item_key
+from services.ingest.store import Outdated, Store, item_key
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
@@ -38,9 +38,16 @@ class ParseWorker:
         """
         document = await self._store.get_document(item.resource_id)
         if item.key != item_key(document.id, document.version):
-            async with self._jobs.finish(item, skipped=True):
-                return
-        await self._store_parsed(item, document, await self._parse(document, item))
+            await self._skip(item)
+            return
+        try:
+            await self._store_parsed(item, document, await self._parse(document, item))
+        except Outdated:
+            await self._skip(item)
+
+    async def _skip(self, item: Item) -> None:
+        async with self._jobs.finish(item, skipped=True):
+            pass
 
     async def _parse(self, document: Document, item: Item) -> Parsed:
         with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:

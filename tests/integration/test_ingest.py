@@ -414,6 +414,30 @@ async def test_a_version_that_has_a_successor_is_not_parsed_any_more(
         assert (await document_now(client, document)).failure.reason == "TEXT_BINARY"
 
 
+async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    room = await start_room("ingest")
+    async with stores.client() as client, stores.storage() as storage:
+        project = await new_project(client)
+        await upload(client, project, "a.md", ENDLESS[: len(ENDLESS) // 50])
+        second = await announce(client, project, "a.md", b"text")
+        await send(second.target.url, b"text")
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+
+        async def parsing() -> bool:
+            return len(psutil.Process(room.pid).children(recursive=True)) == 2
+
+        await eventually(parsing)
+        document = await complete(client, second.upload_id)
+        assert await parsing()
+        counts = (await end_of(client, "ingest", job.id)).counts
+        assert (counts.done, counts.skipped) == (0, 1)
+        assert await document_now(client, document) == document
+        # Both files, and no text.
+        assert await storage.delete_prefix(f"documents/{project}/") == 2
+
+
 async def test_two_pdfs_at_once_are_parsed_again_and_again(
     client: Client, rooms: Rooms, tmp_path: Path
 ) -> None:
