@@ -59,7 +59,7 @@ def main() -> None:
     try:
         app()
     except Interrupted:
-        ERRORS.print(say("interrupted"))
+        ERRORS.print(say("interrupted"), soft_wrap=True)
         sys.exit(130)
     except (ApiError, SishuError) as error:
         fail(error, f"{error.message} [{error.reason}]")

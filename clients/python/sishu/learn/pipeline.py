@@ -113,6 +113,9 @@ class Pipeline:
     async def _provider(self, project: Project) -> Provider:
         async with self._display.stage(self._words("stage_provider")) as stage:
             provider = await provider_named(self._client, project, self._options, watching(stage))
+            if not self._options.llm_base_url:
+                # Loaded this moment, and perhaps busy with what an earlier command began.
+                return provider
             trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
             if not trial.ok:
                 failure = trial.failure
