@@ -16,6 +16,7 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
+from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
 from sishu.generation.v1 import provider_service_pb2 as provider
 from sishu.generation.v1 import question_service_pb2 as question
@@ -179,9 +180,13 @@ def commands(resource: Resource) -> typer.Typer:
         @app.command("delete", help=say("delete"))
         def delete(resource_id: IdArgument) -> None:
             async def work(client: Client) -> Message:
-                answer: Message = await resource.call(
-                    client, "Delete", id=await resolved(client, resource, resource_id)
-                )
+                found = await resolved(client, resource, resource_id)
+                try:
+                    answer: Message = await resource.call(client, "Delete", id=found)
+                except ApiError as error:
+                    # A project that is half deleted has its id only.
+                    again = f"{error.message}; `sishu {resource.name} delete {found}` tries again"
+                    raise ApiError(error.code, error.reason, again) from error
                 return answer
 
             answer = with_client(work)
