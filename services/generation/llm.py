@@ -1,8 +1,8 @@
 """Calls to language models over the OpenAI protocol, with validated output.
 
 Structured output is asked for as JSON schema; a server that refuses that is asked in JSON mode, then in
-plain text, and what it takes is remembered. Output that does not validate is asked for again with the
-error, at most twice. Nothing unvalidated comes out.
+plain text, and what it never takes is not tried any more. Output that does not validate is asked for again
+with the error, at most twice. Nothing unvalidated comes out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import json_repair
 import openai
+import structlog
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types.chat import ChatCompletion
 
@@ -30,7 +31,10 @@ from services.runtime.errors import FailedPrecondition, SishuError
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 MOST_ASKS = 3
+MOST_REFUSALS = 3
 MODES = ("json_schema", "json_object", "text")
 CONNECT_SECONDS = 10.0
 LIST_SECONDS = 5.0
@@ -67,6 +71,28 @@ class Client:
     calls: int = 0
 
 
+class Modes:
+    """What a server takes: a mode that it refused three times and never took is not tried first any more.
+
+    One refusal says little: it may be about one schema, and the next one is fine.
+    """
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._taken: set[int] = set()
+        self._refusals: Counter[int] = Counter()
+
+    def taken(self, mode: int) -> None:
+        """Note that the server answered in a mode."""
+        self._taken.add(mode)
+
+    def refused(self, mode: int) -> None:
+        """Note that the server refused a mode."""
+        self._refusals[mode] += 1
+        if self._refusals[mode] >= MOST_REFUSALS and mode not in self._taken:
+            self.first = max(self.first, mode + 1)
+
+
 class Llm:
     """The clients of all endpoints of a process.
 
@@ -89,7 +115,7 @@ class Llm:
         self._most_clients = most_clients
         self._metrics = metrics
         self._clients: OrderedDict[Endpoint, Client] = OrderedDict()
-        self._modes: dict[Endpoint, int] = {}
+        self._modes: dict[Endpoint, Modes] = {}
 
     async def close(self) -> None:
         """Close every connection."""
@@ -219,15 +245,21 @@ class Llm:
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
     ) -> ChatCompletion:
-        mode = self._modes.get(endpoint, 0)
+        mode = self._modes[endpoint].first if endpoint in self._modes else 0
         while True:
             try:
-                return await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
+                answer = await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
             except REFUSALS as error:
                 if mode + 1 == len(MODES) or "response_format" not in str(error):
                     raise provider_error(error, endpoint) from error
+                self._modes.setdefault(endpoint, Modes()).refused(mode)
+                log.info(
+                    "output_mode_refused", base_url=endpoint.base_url, model=endpoint.model, mode=MODES[mode]
+                )
                 mode += 1
-                self._modes[endpoint] = mode
+            else:
+                self._modes.setdefault(endpoint, Modes()).taken(mode)
+                return answer
 
     async def _call(
         self,

@@ -5,8 +5,9 @@ with replacement from the n values, take their mean, 2000 times; the 2.5 and 97.
 are the interval. Two arms are compared by the same procedure over their paired differences, because the same
 question is as hard for both. The draws are seeded: the same values in the same order give the same interval.
 
-Few values: below about 20 the interval is narrower than it should be, and values that are all equal give a
-point. One value says nothing about the spread, and none says nothing at all, so both give the whole range.
+Few values: below about 20 the interval is narrower than it should be. Values that are all equal have no
+spread to draw from; they leave room for a share of others that n draws may have missed (the rule of three,
+Hanley & Lippman-Hand 1983, at 97.5 % a side), which may lie at either end of the range. None says nothing.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ class Estimate:
 
 def mean_interval(values: Sequence[float], least: float = 0.0, most: float = 1.0) -> Estimate:
     """Mean of values that lie between `least` and `most`, with its interval; 0 for no values."""
-    if len(values) < 2:
-        return Estimate(len(values), sum(values), least, most)
+    if not values:
+        return Estimate(0, 0.0, least, most)
+    if min(values) == max(values):
+        mean, missed = values[0], 1 - ((1 - LEVEL) / 2) ** (1 / len(values))
+        return Estimate(len(values), mean, mean - missed * (mean - least), mean + missed * (most - mean))
     array = np.asarray(values, dtype=np.float64)
     low, high = np.quantile(bootstrap_means(array), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     mean = float(array.mean())
-    # Means of equal values differ in their last bit, so the ends are held against the mean.
+    # A mean may differ in its last bit from the same mean as a percentile.
     return Estimate(len(values), mean, min(float(low), mean), max(float(high), mean))
 
 

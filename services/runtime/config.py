@@ -94,9 +94,11 @@ class RuntimeConfig:
     """What every room needs to know about the world around it."""
 
     host: str = setting("SISHU_HOST", "127.0.0.1")
-    """Address that the gRPC server and the side port listen on. Anything but loopback demands a token."""
+    """Address that the gRPC server listens on. Anything but loopback demands a token."""
     port: int = setting("SISHU_{ROOM}_PORT", 0)
     """Port of the gRPC server; 0 lets the system choose."""
+    metrics_host: str = setting("SISHU_METRICS_HOST", "127.0.0.1")
+    """Address of the side port, which asks for no token: open it to the network of your monitoring only."""
     metrics_port: int = setting("SISHU_{ROOM}_METRICS_PORT", 0)
     """Port of `/metrics`, `/livez` and `/readyz`; 0 lets the system choose."""
     token_file: Path | None = setting("SISHU_TOKEN_FILE", None)

@@ -142,7 +142,7 @@ class RoomProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         side_port = SidePort(self._metrics.registry, lambda: self._ready and not self._stop.is_set())
-        port = await side_port.start(self._config.host, self._config.metrics_port)
+        port = await side_port.start(self._config.metrics_host, self._config.metrics_port)
         log.info("side_port_listening", port=port)
         try:
             async with contextlib.AsyncExitStack() as stack:

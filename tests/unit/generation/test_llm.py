@@ -236,10 +236,27 @@ async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are
 
     async with server(only_plain) as (url, bodies):
         first = await ask(llm, url)
-        await ask(llm, url)
+        for _ in range(3):
+            await ask(llm, url)
     kinds = [body.get("response_format", {}).get("type") for body in bodies]
-    assert kinds == ["json_schema", "json_object", None, None]
+    assert kinds == [*(["json_schema", "json_object", None] * 3), None]
     assert first.calls == 1
+
+
+async def test_a_schema_that_is_refused_spoils_no_other(llm: Llm) -> None:
+    def picky(body: dict[str, Any]) -> web.Response:
+        asked_badly = "hard" in body["messages"][-1]["content"] and "response_format" in body
+        if asked_badly and body["response_format"]["type"] == "json_schema":
+            return refused("response_format: this schema is too hard")
+        return said(GOOD)
+
+    hard = Prompt("p", ["be brief", "a hard one"])
+    async with server(picky) as (url, bodies):
+        await ask(llm, url)
+        for _ in range(4):
+            await llm.ask(Endpoint(url, "mock-model"), hard, SCHEMA, parse_answer, {})
+        await ask(llm, url)
+    assert bodies[0]["response_format"]["type"] == bodies[-1]["response_format"]["type"] == "json_schema"
 
 
 async def test_a_refused_request_that_has_nothing_to_do_with_json_is_not_repeated(llm: Llm) -> None:

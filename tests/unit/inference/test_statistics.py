@@ -19,8 +19,11 @@ SCORES = st.lists(st.floats(0, 1), min_size=2, max_size=40)
 def test_an_interval_contains_the_mean_and_stays_inside_the_values(scores: list[float]) -> None:
     found = mean_interval(scores)
     assert found.low <= found.mean <= found.high
-    assert min(scores) - 1e-12 <= found.low
-    assert found.high <= max(scores) + 1e-12
+    if min(scores) < max(scores):
+        assert min(scores) - 1e-12 <= found.low
+        assert found.high <= max(scores) + 1e-12
+    assert found.low >= 0
+    assert found.high <= 1
 
 
 @unhurried
@@ -31,9 +34,11 @@ def test_the_same_values_give_the_same_interval(scores: list[float]) -> None:
 
 @unhurried
 @given(st.floats(0, 1), st.integers(2, 50))
-def test_equal_values_give_a_point(value: float, count: int) -> None:
+def test_equal_values_leave_room_for_those_that_were_not_drawn(value: float, count: int) -> None:
     found = mean_interval([value] * count)
-    assert found.high - found.low == pytest.approx(0, abs=1e-12)
+    missed = 1 - 0.025 ** (1 / count)
+    assert found.high - found.low == pytest.approx(missed)
+    assert mean_interval([value] * 400).high - value <= 0.01
 
 
 @unhurried
@@ -41,7 +46,8 @@ def test_equal_values_give_a_point(value: float, count: int) -> None:
 def test_an_arm_does_not_differ_from_itself(scores: dict[int, float]) -> None:
     found = paired_interval(scores, scores)
     assert found is not None
-    assert (found.count, found.mean, found.low, found.high) == (len(scores), 0.0, 0.0, 0.0)
+    assert (found.count, found.mean) == (len(scores), 0.0)
+    assert -1 < found.low == -found.high < 0
 
 
 @unhurried
@@ -68,10 +74,13 @@ def test_only_questions_that_both_answered_are_paired() -> None:
 def test_few_values_are_not_called_certain() -> None:
     none, one = mean_interval([]), mean_interval([0.7])
     assert (none.count, none.mean, none.low, none.high) == (0, 0.0, 0.0, 1.0)
-    assert (one.count, one.mean, one.low, one.high) == (1, 0.7, 0.0, 1.0)
+    assert (one.count, one.mean) == (1, 0.7)
+    assert one.low < 0.02
+    assert one.high > 0.99
     pair = paired_interval({1: 0.2}, {1: 0.9})
     assert pair is not None
-    assert (pair.low, pair.high) == (-1.0, 1.0)
+    assert pair.low < -0.95
+    assert pair.high > 0.99
 
 
 def test_the_interval_agrees_with_theory_and_narrows_with_more_values() -> None:

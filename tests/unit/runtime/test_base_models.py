@@ -26,6 +26,7 @@ time.sleep({seconds})
 {ending}
 folder = pathlib.Path(operands[1])
 (folder / "config.json").write_text('{{"architectures": ["LlamaForCausalLM"]}}')
+(folder / "tokenizer.json").write_text("{{}}")
 (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{{}}")
 """
 
@@ -45,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
     path.mkdir()
     config = {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 8192}
     (path / "config.json").write_text(json.dumps(config))
+    (path / "tokenizer.json").write_text("{}")
     safetensors(path / "model.safetensors", a=("BF16", [3, 4]), b=("F32", [2]))
     (path / "chat_template.jinja").write_text("{{ messages }}")
     return path
@@ -103,6 +105,12 @@ def test_a_damaged_folder_is_named_with_its_fault(
     (folder / name).write_bytes(content)
     with pytest.raises(InvalidArgument, match=fault):
         describe_base_model(folder)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(InvalidArgument, match="no tokenizer"):
+        resolve_base_model(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["./none", "none.gguf", "/no/such/place", "a/b/c"])

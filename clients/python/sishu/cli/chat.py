@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import with_client
+from sishu.cli.context import Interrupted, with_client
 from sishu.cli.find import find_model
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -41,7 +41,11 @@ def chat(
             request = ChatRequest(deployment_id=deployment.id, messages=history, sampling=sampling)
             history.append(Message(role=ROLE_ASSISTANT, content=await answer(client, request)))
 
-    with_client(work)
+    try:
+        with_client(work)
+    except Interrupted:
+        print()
+        raise typer.Exit(130) from None
 
 
 async def answer(client: Client, request: ChatRequest) -> str:

@@ -22,7 +22,7 @@ from sishu.learn.files import gather_files
 from sishu.learn.options import BUILTIN, LearnOptions
 from sishu.learn.pipeline import Pipeline
 from sishu.learn.progress import ProgressDisplay
-from sishu.learn.report import write_report
+from sishu.learn.report import prepare_out, write_report
 
 
 def learn(
@@ -42,6 +42,10 @@ def learn(
     """Do the main job, or go on with it."""
     if llm_base_url and not llm_model:
         raise ApiError("INVALID_ARGUMENT", "MODEL_MISSING", "--llm-base-url needs --llm-model")
+    if not llm_base_url and (llm_model or llm_api_key_env):
+        raise ApiError(
+            "INVALID_ARGUMENT", "BASE_URL_MISSING", "--llm-model and --llm-api-key-env need --llm-base-url"
+        )
     name = name or project_name(paths[0])
     options = LearnOptions(
         files=gather_files(paths),
@@ -58,6 +62,7 @@ def learn(
         epochs=epochs,
         learning_rate=learning_rate,
     )
+    prepare_out(options.out)
     start_stack()
     with_client(lambda client: run(client, options))
 

@@ -17,7 +17,7 @@ from sishu.cli.context import SETTINGS, Interrupted
 from sishu.cli.learn import learn
 from sishu.cli.output import ERRORS
 from sishu.cli.resources import RESOURCES, commands
-from sishu.cli.texts import say
+from sishu.cli.texts import LANGUAGES, say
 from sishu.errors import ApiError
 
 DEFAULT_HOME = Path.home() / ".sishu"
@@ -30,9 +30,13 @@ def options(
     home: Annotated[Path, typer.Option(help=say("home"), envvar="SISHU_HOME")] = DEFAULT_HOME,
     debug: Annotated[bool, typer.Option("--debug", help=say("debug"))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=say("json"))] = False,
-    lang: Annotated[str, typer.Option(help=say("lang"))] = "",  # noqa: ARG001  # read before, in texts.py
+    lang: Annotated[str, typer.Option(help=say("lang"))] = "",
 ) -> None:
     """Keep the options that every command knows."""
+    if lang and lang not in LANGUAGES:
+        raise ApiError(
+            "INVALID_ARGUMENT", "LANG_UNKNOWN", f"--lang is one of {', '.join(LANGUAGES)}, not {lang}"
+        )
     SETTINGS.home = home.expanduser().absolute()
     SETTINGS.debug = debug
     SETTINGS.json = as_json

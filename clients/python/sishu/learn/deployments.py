@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.inference.v1.deployment_pb2 import DEPLOYMENT_STATE_FAILED, Deployment
 from sishu.inference.v1.deployment_service_pb2 import (
     CreateDeploymentRequest,
+    DeleteDeploymentRequest,
     WatchDeploymentRequest,
 )
 from sishu.learn.watching import watched
@@ -28,3 +31,13 @@ async def deploy(client: Client, project_id: str, model_id: str) -> Deployment:
         failure = deployment.failure
         raise ApiError(failure.code, failure.reason, failure.message)
     return deployment
+
+
+async def unload(client: Client, deployment_ids: Iterable[str]) -> None:
+    """Give the memory of models back; one that is gone, or that an exam needs now, is left alone."""
+    for deployment_id in deployment_ids:
+        try:
+            await client.deployments.DeleteDeployment(DeleteDeploymentRequest(id=deployment_id))
+        except ApiError as error:
+            if error.code not in {"NOT_FOUND", "FAILED_PRECONDITION"}:
+                raise

@@ -61,12 +61,37 @@ def files_under(path: Path) -> list[SourceFile]:
         ]
     else:
         raise ApiError("NOT_FOUND", "PATH_NOT_FOUND", f"there is no file or folder {path}; check the path")
-    empty = next((file.path for file in files if file.path.stat().st_size == 0), None)
-    if empty:
-        raise ApiError(
-            "INVALID_ARGUMENT", "FILE_EMPTY", f"the file {empty} is empty; remove it or put its content back"
-        )
+    for file in files:
+        check_file(file)
     return files
+
+
+def check_file(file: SourceFile) -> None:
+    """Look at a file before anything is sent.
+
+    Raises:
+        ApiError: it is empty, cannot be read, or has a name that no other system could show.
+    """
+    shown = str(file.path).encode("utf-8", "replace").decode()
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        raise ApiError(
+            "INVALID_ARGUMENT", "NAME_NOT_UTF8", f"the name of the file {shown} is not UTF-8; rename it"
+        ) from None
+    try:
+        with file.path.open("rb") as stream:
+            content = stream.read(1)
+    except OSError as error:
+        raise ApiError(
+            "INVALID_ARGUMENT",
+            "FILE_UNREADABLE",
+            f"the file {shown} cannot be read ({error.strerror}); give yourself the right, or leave it out",
+        ) from error
+    if not content:
+        raise ApiError(
+            "INVALID_ARGUMENT", "FILE_EMPTY", f"the file {shown} is empty; remove it or put its content back"
+        )
 
 
 async def upload_files(

@@ -96,13 +96,13 @@ async def failures_of(client: Client, room: str, job: Job) -> list[JobFailure]:
 
 
 def job_error(job: Job, failures: Sequence[JobFailure]) -> ApiError:
-    """What to tell about a failed job: every failure once, at most five."""
+    """What to tell about a failed job: its first failure, and how many other kinds there are."""
     if not failures:
         return ApiError("INTERNAL", "JOB_FAILED", f"the job {job.id} ({job.kind}) failed")
     messages = list(dict.fromkeys(one.failure.message for one in failures))
-    more = f" (+{len(messages) - 5})" if len(messages) > 5 else ""
+    more = f" (and {len(messages) - 1} more: `sishu job get {job.id}`)" if len(messages) > 1 else ""
     first = failures[0].failure
-    return ApiError(first.code, first.reason, "; ".join(messages[:5]) + more)
+    return ApiError(first.code, first.reason, first.message + more)
 
 
 async def start_import(client: Client, project_id: str, generation_id: str, request_id: str = "") -> Job:

@@ -19,10 +19,10 @@ from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, 
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import TestProviderRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm
-from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest
+from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest, ListExamsRequest
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.project_pb2 import Project
-from sishu.learn.deployments import deploy
+from sishu.learn.deployments import deploy, unload
 from sishu.learn.files import upload_files
 from sishu.learn.jobs import (
     begun,
@@ -80,6 +80,7 @@ class Pipeline:
         self._options = options
         self._display = display
         self._words = words
+        self._loaded: set[str] = set()
 
     async def run(self) -> Learned:
         """Do all stages.
@@ -96,6 +97,8 @@ class Pipeline:
         version = await self._dataset(project, generation)
         run = await self._train(project, version, model)
         exam = await self._examine(project, version, model, run)
+        # Whoever talks to a model later has it loaded again; until then its memory is free.
+        await unload(self._client, self._loaded)
         return Learned(project, documents, generation, version, model, run, exam)
 
     async def _upload(self, project: Project) -> list[Document]:
@@ -115,6 +118,7 @@ class Pipeline:
             provider = await provider_named(self._client, project, self._options, watching(stage))
             if not self._options.llm_base_url:
                 # Loaded this moment, and perhaps busy with what an earlier command began.
+                self._loaded.add(provider.deployment_id)
                 return provider
             trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
             if not trial.ok:
@@ -215,9 +219,13 @@ class Pipeline:
     async def _examine(
         self, project: Project, version: DatasetVersion, model: Model, run: TrainingRun
     ) -> Exam:
+        held = await held_exam(self._client, version, [model.id, run.model_id])
+        if held:
+            return held
         async with self._display.stage(self._words("stage_deploy")):
             base = await deploy(self._client, project.id, model.id)
             tuned = await deploy(self._client, project.id, run.model_id)
+            self._loaded |= {base.id, tuned.id}
         async with self._display.stage(self._words("stage_exam")) as stage:
             exam = Exam(
                 project_id=project.id,
@@ -232,12 +240,7 @@ class Pipeline:
                 request = CreateExamRequest(exam=exam, request_id=request_id)
                 return (await self._client.exams.CreateExam(request)).exam
 
-            # The models, not what they are loaded as: an exam that was held stays held.
-            inputs = ("exam", version.id, model.id, run.model_id)
-            found = await begun(start, lambda one: one.job, *inputs)
-            if found.job.state != JOB_STATE_SUCCEEDED and deployments_of(found) != deployments_of(exam):
-                found = await begun(start, lambda one: one.job, *inputs, *deployments_of(exam))
-            exam = found
+            exam = await begun(start, lambda one: one.job, "exam", version.id, base.id, tuned.id)
             await wait_for_success(self._client, "inference", exam.job, watching(stage))
             return (await self._client.exams.GetExam(GetExamRequest(id=exam.id))).exam
 
@@ -247,6 +250,15 @@ def failed_widely(job: Job) -> bool:
     return job.counts.failed > MOST_FAILED_SHARE * job.counts.total
 
 
-def deployments_of(exam: Exam) -> list[str]:
-    """The deployments that answer in an exam."""
-    return [arm.deployment_id for arm in exam.arms]
+async def held_exam(client: Client, version: DatasetVersion, model_ids: list[str]) -> Exam | None:
+    """The exam that was held of a dataset version with these models, in this order; nothing without one."""
+    request = ListExamsRequest(project_id=version.project_id)
+    while True:
+        page = await client.exams.ListExams(request)
+        for exam in page.exams:
+            same = exam.dataset_version_id == version.id and [arm.model_id for arm in exam.arms] == model_ids
+            if same and exam.job.state == JOB_STATE_SUCCEEDED:
+                return exam
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return None

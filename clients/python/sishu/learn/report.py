@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sishu.client import Client
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_FORMAT_LLAMA_FACTORY
+from sishu.errors import ApiError
 from sishu.inference.v1.exam_pb2 import ArmScore
 from sishu.learn.chart import loss_chart
 from sishu.learn.gather import Gathered, gather
@@ -34,10 +35,28 @@ class Report:
     summary: str
 
 
+def prepare_out(out: Path) -> None:
+    """Make the output folder, and see that it can be written to before anything is paid for.
+
+    Raises:
+        ApiError: it cannot.
+    """
+    probe = out / f".{os.getpid()}.part"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ApiError(
+            "FAILED_PRECONDITION",
+            "OUTPUT_UNWRITABLE",
+            f"the output folder {out} cannot be written to ({error.strerror}); choose another one with --out",
+        ) from error
+
+
 async def write_report(client: Client, learned: Learned, options: LearnOptions) -> Report:
     """Write everything into the output folder; each file whole or not at all."""
     out = options.out
-    out.mkdir(parents=True, exist_ok=True)
     gathered = await gather(client, learned)
     dataset = await download_dataset(
         client, learned.dataset_version.id, DATASET_FORMAT_LLAMA_FACTORY, out / "dataset"
