@@ -171,7 +171,7 @@ async def test_a_room_that_restarts_is_asked_again() -> None:
         call = asyncio.create_task(listing(client, ""))
         await asyncio.sleep(0.1)
         async with served(port=port):
-            await call
+            assert (await call) == pb.ListProjectsResponse()
 
 
 async def test_a_create_is_repeated_under_one_request_id() -> None:
