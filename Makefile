@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := services clients/python/sishu tests scripts
-EXTRAS := --extra local --extra engine --extra dev
+EXTRAS := --extra local --extra engine --extra dev --extra bench
 
 .PHONY: help setup demo test test-full lint format gen bench pins clean
 

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
-
-MEDIA_TYPES = {
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".txt": "text/plain",
-    ".pdf": "application/pdf",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}
-"""Media types that the room reads, by file ending."""
 
 
 @dataclass(frozen=True)
@@ -89,22 +79,3 @@ def check_name(name: str) -> None:
             "name",
             name=name,
         )
-
-
-def media_type_of(name: str) -> str:
-    """Media type by the ending of the name.
-
-    Raises:
-        InvalidArgument: the room does not read this kind of file.
-    """
-    ending = PurePosixPath(name).suffix.lower()
-    if ending not in MEDIA_TYPES:
-        raise InvalidArgument(
-            "FORMAT_UNSUPPORTED",
-            f"{name}: files of kind {ending or '(no ending)'} cannot be read; "
-            f"use one of {', '.join(sorted(MEDIA_TYPES))}",
-            "name",
-            name=name,
-            ending=ending,
-        )
-    return MEDIA_TYPES[ending]

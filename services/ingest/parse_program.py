@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from services.ingest.chunks import cut
-from services.ingest.readers import prepare, read_document
+from services.ingest.readers import ReadOptions, Source, read_document, reader_of
+from services.ingest.readers.reading import text_too_long
 from services.ingest.splitting import SplitOptions
 from services.runtime.errors import InvalidArgument, SishuError
 
@@ -57,7 +58,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         task = Task(**json.loads(line))
-        prepare(task.media_type)
+        reader_of(task.media_type)
         print(exit_code(task), flush=True)
 
 
@@ -94,9 +95,12 @@ def parse(task: Task, folder: Path) -> None:
     Raises:
         InvalidArgument: the file cannot be read, or its text is too long.
     """
-    reading = read_document(Path(task.path), task.media_type, task.name)
+    read_options = ReadOptions()
+    reading = read_document(
+        Source(Path(task.path), task.name, task.media_type, folder, task.most_chars, read_options)
+    )
     if len(reading.text) > task.most_chars:
-        raise too_long(task, len(reading.text))
+        raise text_too_long(task.name, len(reading.text), task.most_chars)
     pieces = cut(reading, task.document_id, SplitOptions(**task.options))
     (folder / TEXT).write_text(reading.text, encoding="utf-8", newline="")
     answer = {"page_count": len(reading.page_starts), "pieces": [asdict(piece) for piece in pieces]}
@@ -107,18 +111,6 @@ def write_error(folder: Path, error: SishuError) -> None:
     """Write why there is no text."""
     parts = {"reason": error.reason, "message": error.message, "metadata": error.metadata}
     (folder / ANSWER).write_text(json.dumps({"error": parts}), encoding="utf-8")
-
-
-def too_long(task: Task, chars: int) -> InvalidArgument:
-    """The error for a document with too much text."""
-    return InvalidArgument(
-        "TEXT_TOO_LARGE",
-        f"{task.name}: its text has {chars} characters, more than {task.most_chars}; split the file, or "
-        "raise SISHU_INGEST_MOST_CHARS",
-        name=task.name,
-        chars=str(chars),
-        most_chars=str(task.most_chars),
-    )
 
 
 def out_of_memory(task: Task) -> InvalidArgument:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import structlog
 
-from services.ingest.documents import Document, Upload, check_name, media_type_of
+from services.ingest.documents import Document, Upload, check_name
+from services.ingest.formats import format_of
 from services.ingest.objects import fresh_object
 from services.ingest.store import Store
 from services.runtime.db import first_answer, transaction
@@ -36,7 +37,7 @@ async def create_upload(
     if first:
         return await completed(store, first) or await store.get_upload(first)
     check_name(name)
-    media_type = media_type_of(name)
+    media_type = format_of(name).media_type
     await store.get_project(project_id)
     document = await store.find_document(project_id, name, sha256)
     if document:

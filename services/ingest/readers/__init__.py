@@ -1,32 +1,25 @@
-"""Readers: one a format, behind one small interface. A new format is one file and one line here."""
+"""Readers: one module a format, each with a function `read`; `formats.py` says which reads what."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import import_module
 
-from services.ingest.readers import docx, pdf, text
-from services.ingest.readers.reading import Reader, Reading
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.readers.reading import Reader, Reading, ReadOptions, Source
 
-READERS: dict[str, Reader] = {
-    "text/markdown": text.read,
-    "text/plain": text.read,
-    "application/pdf": pdf.read,
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": docx.read,
-}
-
-__all__ = ["READERS", "Reader", "Reading", "prepare", "read_document"]
+__all__ = ["ReadOptions", "Reader", "Reading", "Source", "read_document", "reader_of"]
 
 
-def prepare(media_type: str) -> None:
-    """Load what the reader of a media type needs; processes forked after it need not."""
-    if READERS[media_type] is docx.read:
-        docx.load()
+def reader_of(media_type: str) -> Reader:
+    """The reader of a media type, loaded; processes forked after it need not load it."""
+    reader: Reader = import_module(f"{__name__}.{BY_MEDIA_TYPE[media_type].reader}").read
+    return reader
 
 
-def read_document(path: Path, media_type: str, name: str) -> Reading:
-    """Read a file of a known media type.
+def read_document(source: Source) -> Reading:
+    """Read a file.
 
     Raises:
         InvalidArgument: the file cannot be read, or holds no text; the message names it.
     """
-    return READERS[media_type](path, name)
+    return reader_of(source.media_type)(source)

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from services.ingest.readers.reading import Reading, checked, normalised
+from markitdown import StreamInfo
+from markitdown.converters import DocxConverter
+
+from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.runtime.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from markitdown.converters import DocxConverter
 
 TRAILING_SPACE = re.compile(r"[^\S\n]+$", re.MULTILINE)
 BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def load() -> DocxConverter:
-    """A converter; importing it loads half a dozen others, so only a DOCX pays for it."""
-    # Not through MarkItDown, which starts a neural network to guess the format that we know.
-    from markitdown.converters import DocxConverter  # noqa: PLC0415
-
-    return DocxConverter()  # type: ignore[no-untyped-call]  # ships no types
-
-
-def read(path: Path, name: str) -> Reading:
+def read(source: Source) -> Reading:
     """Convert to Markdown.
 
     Raises:
         InvalidArgument: the file is damaged, or holds no text.
     """
-    converter = load()
-    from markitdown import StreamInfo  # noqa: PLC0415
-
+    # Not through MarkItDown, which starts a neural network to guess the format that we know.
+    converter, name = DocxConverter(), source.name  # type: ignore[no-untyped-call]  # ships no types
     try:
-        with path.open("rb") as stream:
+        with source.path.open("rb") as stream:
             markdown = normalised(converter.convert(stream, StreamInfo(extension=".docx")).markdown)
     except MemoryError:
         raise

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pypdfium2
 
-from services.ingest.readers.reading import Reading, checked, normalised
+from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.runtime.errors import InvalidArgument
 
 SOFT_HYPHEN = re.compile("\u00ad|\ufffe")
@@ -18,14 +17,15 @@ RUNS_ON = re.compile(r"[a-z(]")
 SENTENCE_MARKS = ".!?:;。！？：；"
 
 
-def read(path: Path, name: str) -> Reading:
+def read(source: Source) -> Reading:
     """Extract the text of every page; lines that only the page width broke are joined.
 
     Raises:
         InvalidArgument: the file is damaged, encrypted, or has no text layer.
     """
+    name = source.name
     try:
-        pdf = pypdfium2.PdfDocument(path)
+        pdf = pypdfium2.PdfDocument(source.path)
     except pypdfium2.PdfiumError as error:
         raise InvalidArgument(
             "PDF_UNREADABLE",

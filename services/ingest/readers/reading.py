@@ -1,9 +1,9 @@
-"""What a reader makes of a file: normalised text and where its pages start."""
+"""What a reader takes and makes: a file goes in; normalised text and its places come out."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,24 +11,100 @@ from services.runtime.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
-class Reading:
-    r"""The text of a document: `\n` line ends, no NUL, not empty.
+class ReadOptions:
+    """How to read PDF pages: `auto`, `text`, `ocr`, `vision` or `mineru`.
 
     Args:
-        text: the normalised text; Markdown where the format has structure.
+        page_reader: for all pages; `auto` takes the text layer where a page has one, and OCR elsewhere.
+        page_readers: another choice for single pages, by page number from 1.
+    """
+
+    page_reader: str = "auto"
+    page_readers: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read.
+
+    Args:
+        path: the file.
+        name: name of the document, for messages.
+        media_type: its media type, one of `FORMATS`.
+        folder: where the reader may write: `images/`, `members/`; also holds what was prepared for it.
+        most_chars: longest text that is taken.
+        options: how to read it.
+    """
+
+    path: Path
+    name: str
+    media_type: str
+    folder: Path
+    most_chars: int = 20_000_000
+    options: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture of a document; its bytes are the file `images/<name>` in the source's folder.
+
+    Args:
+        name: first 16 hex digits of the SHA-256 of its bytes, and its ending: `0123456789abcdef.png`.
+        media_type: such as `image/png`.
+        size_bytes: its size.
+        sha256: of its bytes.
+        char_start: where its Markdown reference `![alt](images/<name>)` starts in the text.
+        char_end: one past the reference.
+    """
+
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    char_start: int
+    char_end: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside a file (of an archive, an attachment); its bytes are the file `members/<file>`.
+
+    Args:
+        name: its relative path with `/`, checked by `check_name`.
+        file: name of the file in the folder.
+    """
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    r"""The text of a document: `\n` line ends, no NUL, no lone surrogates; empty only beside members.
+
+    Args:
+        text: the normalised text.
         page_starts: offset of each page's first character; empty where the format has no pages.
+        row_starts: offset of each row of the tables of a spreadsheet, CSV or record list; else empty.
+        syntax: what the text is: `markdown`, `plain`, or a programming language.
+        images: its pictures, by place.
+        members: files inside it that are documents of their own.
     """
 
     text: str
-    page_starts: Sequence[int] = field(default_factory=tuple)
+    page_starts: Sequence[int] = ()
+    row_starts: Sequence[int] = ()
+    syntax: str = "markdown"
+    images: Sequence[Image] = ()
+    members: Sequence[Member] = ()
 
     def page_at(self, place: int) -> int:
         """Number of the page that holds a character, from 1; 0 without pages."""
         return bisect.bisect_right(self.page_starts, place)
 
 
-Reader = Callable[[Path, str], Reading]
-"""Reads the file at a path; the name is for messages."""
+Reader = Callable[[Source], Reading]
+"""The function `read` of each module of this package that a format names."""
 
 
 def normalised(text: str) -> str:
@@ -42,12 +118,28 @@ def checked(reading: Reading, name: str) -> Reading:
     Raises:
         InvalidArgument: the reading is of no use.
     """
-    if "\x00" in reading.text:
+    nul = reading.text.find("\x00")
+    if nul >= 0:
         raise InvalidArgument(
-            "TEXT_BINARY", f"{name}: the file holds NUL characters; it is no text file", name=name
+            "TEXT_BINARY",
+            f"{name}: character {nul} of the file is NUL; it is no text file",
+            name=name,
+            offset=str(nul),
         )
-    if not reading.text.strip():
+    if not reading.text.strip() and not reading.members:
         raise InvalidArgument(
             "TEXT_EMPTY", f"{name}: the file holds no text; nothing can be learned", name=name
         )
     return reading
+
+
+def text_too_long(name: str, chars: int, most_chars: int) -> InvalidArgument:
+    """The error for a document with too much text."""
+    return InvalidArgument(
+        "TEXT_TOO_LARGE",
+        f"{name}: its text has {chars} characters or more, at most {most_chars} are taken; split the file, "
+        "or raise SISHU_INGEST_MOST_CHARS",
+        name=name,
+        chars=str(chars),
+        most_chars=str(most_chars),
+    )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from charset_normalizer import from_bytes
 
-from services.ingest.readers.reading import Reading, checked, normalised
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.runtime.errors import InvalidArgument
 
 
-def read(path: Path, name: str) -> Reading:
+def read(source: Source) -> Reading:
     """Decode and normalise.
 
     Raises:
         InvalidArgument: no encoding fits, or the file holds no text.
     """
-    return checked(Reading(normalised(decode(path.read_bytes(), name))), name)
+    text = normalised(decode(source.path.read_bytes(), source.name))
+    return checked(Reading(text, syntax=BY_MEDIA_TYPE[source.media_type].syntax), source.name)
 
 
 def decode(data: bytes, name: str) -> str:

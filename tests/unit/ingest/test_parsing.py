@@ -15,7 +15,8 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.config import IngestConfig
-from services.ingest.documents import Document, media_type_of
+from services.ingest.documents import Document
+from services.ingest.formats import format_of
 from services.ingest.parsing import PROGRAM, Parsed, Parser
 from services.ingest.splitting import SplitOptions
 from services.runtime.errors import InvalidArgument, SishuError
@@ -72,7 +73,7 @@ async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Pars
         "d",
         "p",
         name,
-        media_type_of(name),
+        format_of(name).media_type,
         1,
         "",
         1,

@@ -8,7 +8,7 @@ import pytest
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from services.ingest.readers import Reading, read_document
+from services.ingest.readers import Reading, Source, read_document
 from services.runtime.errors import InvalidArgument
 
 PDF = "application/pdf"
@@ -21,7 +21,7 @@ CHINESE = "退货政策规定，客户在收到商品后三十天内可以退货
 def read(folder: Path, data: bytes, media_type: str = TEXT) -> Reading:
     path = folder / "file"
     path.write_bytes(data)
-    return read_document(path, media_type, "handbook/the file")
+    return read_document(Source(path, "handbook/the file", media_type, folder))
 
 
 def pdf(folder: Path, draw: Callable[[Canvas], None], encrypt: str = "") -> bytes:
