@@ -15,13 +15,25 @@ PAGE = 200
 
 @dataclass(frozen=True)
 class SourceChunk:
-    """A chunk, as far as this room needs it; `char_start` is its place in the document's text."""
+    """A chunk, as far as this room needs it.
+
+    Args:
+        id: UUID of the chunk; it stands for the text.
+        document_id: UUID of its document.
+        document_version: version in whose text `char_start` counts.
+        text: what it says.
+        char_start: place in the document's text.
+        overlap: characters at its start that the chunk before says too.
+        source: the document's own text at this place, where the chunk was edited; else the text.
+    """
 
     id: str
     document_id: str
     document_version: int
     text: str
     char_start: int
+    overlap: int
+    source: str
 
 
 class ChunkReader:
@@ -39,7 +51,8 @@ class ChunkReader:
         """
         if chunk_id not in self._at_hand:
             request = chunk_service_pb2.GetChunkRequest(id=chunk_id)
-            self._at_hand[chunk_id] = source_chunk((await self._client.chunks.GetChunk(request)).chunk)
+            found = (await self._client.chunks.GetChunk(request)).chunk
+            self._at_hand[chunk_id] = await self._with_source(found)
             if len(self._at_hand) > AT_HAND:
                 self._at_hand.popitem(last=False)
         return self._at_hand[chunk_id]
@@ -63,7 +76,7 @@ class ChunkReader:
                 page_token=inner,
             )
             page = await self._client.chunks.ListChunks(request)
-            chunks += map(source_chunk, page.chunks)
+            chunks += [await self._with_source(chunk) for chunk in page.chunks]
             inner = page.next_page_token
             at += not inner
         return chunks, f"{at}:{inner}" if at < len(documents) else ""
@@ -73,7 +86,18 @@ class ChunkReader:
         request = chunk_service_pb2.ListChunksRequest(project_id=project_id, page_size=1)
         return bool((await self._client.chunks.ListChunks(request)).chunks)
 
-
-def source_chunk(chunk: chunk_pb2.Chunk) -> SourceChunk:
-    """A chunk of the contract."""
-    return SourceChunk(chunk.id, chunk.document_id, chunk.document_version, chunk.text, chunk.span.start)
+    async def _with_source(self, chunk: chunk_pb2.Chunk) -> SourceChunk:
+        """A chunk of the contract; of an edited one also what stands in the document."""
+        source = chunk.text
+        if chunk.edit_of:
+            request = chunk_service_pb2.GetChunkRequest(id=chunk.edit_of)
+            source = (await self._client.chunks.GetChunk(request)).chunk.text
+        return SourceChunk(
+            chunk.id,
+            chunk.document_id,
+            chunk.document_version,
+            chunk.text,
+            chunk.span.start,
+            chunk.overlap,
+            source,
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import Match, SequenceMatcher
+from functools import lru_cache
 
 from services.generation.facts import Fact
 from services.runtime.ids import derived_id
@@ -38,6 +40,23 @@ def find_quote(text: str, quote: str) -> Fact | None:
         return None
     match = re.search(r"\s+".join(map(re.escape, words)), text)
     return Fact(match.start(), match.end(), match.group()) if match else None
+
+
+@lru_cache(maxsize=64)
+def matching(edited: str, source: str) -> list[Match]:
+    """The pieces that an edited text shares with its source, in order."""
+    return SequenceMatcher(None, edited, source, autojunk=False).get_matching_blocks()
+
+
+def place_in_source(edited: str, source: str, start: int, end: int) -> tuple[int, int] | None:
+    """Which part of a source a part of its edited text stands for; nothing when that is all new."""
+    if edited == source:
+        return start, end
+    shared = [one for one in matching(edited, source) if one.a < end and one.a + one.size > start]
+    if not shared:
+        return None
+    first, last = shared[0], shared[-1]
+    return first.b + max(0, start - first.a), last.b + min(last.size, end - last.a)
 
 
 def overlap(left: Fact, right: Fact) -> bool:

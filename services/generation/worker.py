@@ -14,7 +14,7 @@ from services.generation.llm import Completion, Llm
 from services.generation.prompts import render
 from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, NewQuestion
-from services.generation.quotes import Quote, find_quote, one_line
+from services.generation.quotes import Quote, find_quote, one_line, place_in_source
 from services.generation.store import Store
 from services.generation.writing import (
     answer_schema,
@@ -112,11 +112,13 @@ class GenerationWorker:
         quote = find_quote(chunk.text, written.quote)
         answer = Answer(
             written.answer,
-            [quote_of(chunk, quote)] if quote else [],
+            [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else [],
             completion.reasoning,
             record(completion, prompt.version, provider),
         )
-        rejection = check_answer(question.text, written.answer, quote, fact, chunk.text)
+        rejection = check_answer(
+            question.text, written.answer, quote if answer.quotes else None, fact, chunk.text
+        )
         async with self._jobs.finish(item) as connection:
             await self._store.set_answer(connection, question, answer, rejection)
 
@@ -127,7 +129,8 @@ class GenerationWorker:
 def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
     """The `write_questions` items of a chunk: its chosen facts, a few at a time."""
     options = generation.options
-    facts = choose(sentences(chunk.text), len(chunk.text), options.chars_per_fact)
+    own = [fact for fact in sentences(chunk.text) if fact.start >= chunk.overlap and in_source(chunk, fact)]
+    facts = choose(own, len(chunk.text) - chunk.overlap, options.chars_per_fact)
     batches = [facts[at : at + options.facts_per_call] for at in range(0, len(facts), options.facts_per_call)]
     return [
         NewItem(
@@ -164,15 +167,22 @@ def fact_of(item: Item, chunk: SourceChunk) -> Fact:
     return Fact(start, end, chunk.text[start:end])
 
 
+def in_source(chunk: SourceChunk, piece: Fact) -> bool:
+    """Whether a piece of a chunk stands in the document, be it in other words."""
+    return place_in_source(chunk.text, chunk.source, piece.start, piece.end) is not None
+
+
 def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
-    """A piece of a chunk with its place in the document."""
+    """A piece of a chunk as it stands in the document, with its place there."""
+    place = place_in_source(chunk.text, chunk.source, piece.start, piece.end)
+    start, end = place or (0, len(chunk.source))
     return Quote(
-        piece.text,
+        chunk.source[start:end],
         chunk.id,
         chunk.document_id,
         chunk.document_version,
-        chunk.char_start + piece.start,
-        chunk.char_start + piece.end,
+        chunk.char_start + start,
+        chunk.char_start + end,
     )
 
 

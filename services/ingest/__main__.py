@@ -7,10 +7,10 @@ from pathlib import Path
 
 from services.ingest.config import IngestConfig
 from services.ingest.parsing import Parser
-from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer
+from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer, SectionServicer
 from services.ingest.store import Store
 from services.ingest.uploads import UploadSweeper
-from services.ingest.worker import ParseWorker
+from services.ingest.worker import FetchWorker, ParseWorker
 from services.runtime.config import read
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
@@ -18,6 +18,7 @@ from sishu.ingest.v1 import (
     chunk_service_pb2_grpc,
     document_service_pb2_grpc,
     project_service_pb2_grpc,
+    section_service_pb2_grpc,
 )
 
 
@@ -26,7 +27,12 @@ def build(parts: Parts) -> Built:
     config = read(IngestConfig, os.environ)
     store = Store(parts.pool, parts.jobs)
     parser = Parser(config, {name: os.environ[name] for name in os.environ if not name.startswith("SISHU_")})
-    worker = ParseWorker(parts.jobs, store, parts.storage, parser)
+    parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)
+    documents = DocumentParser(
+        parser, parts.storage, read(TranscriberConfig, os.environ), read(RewriterConfig, os.environ)
+    )
+    parse_worker = ParseWorker(parts.jobs, store, parses, parts.storage, documents)
+    fetch_worker = FetchWorker(parts.jobs, store, parts.storage, Fetcher(read(FetchConfig, os.environ)))
     return Built(
         servicers=[
             Servicer(
@@ -37,15 +43,23 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.ingest.v1.DocumentService",
                 document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
-                DocumentServicer(store, parts.storage, parts.jobs),
+                DocumentServicer(store, parses, parts.storage, parts.jobs),
             ),
             Servicer(
                 "sishu.ingest.v1.ChunkService",
                 chunk_service_pb2_grpc.add_ChunkServiceServicer_to_server,
-                ChunkServicer(store),
+                ChunkServicer(chunks),
+            ),
+            Servicer(
+                "sishu.ingest.v1.SectionService",
+                section_service_pb2_grpc.add_SectionServiceServicer_to_server,
+                SectionServicer(chunks),
             ),
         ],
-        handlers={"parse_document": worker.parse_document},
+        handlers={
+            "parse_document": parse_worker.parse_document,
+            "fetch_document": fetch_worker.fetch_document,
+        },
         background=[UploadSweeper(store, parts.storage, config.upload_seconds).run],
         closing=[parser.close],
     )

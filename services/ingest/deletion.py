@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from services.ingest.store import Store
 from services.runtime.db import transaction
 from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """How many of each went."""
+
+    documents: int
+    chunks: int
+    objects: int
+
 
 LATER_ROOMS = ("inference", "trainer", "dataset", "generation")
 """The rooms that hold what came out of documents, the last first."""
@@ -37,8 +49,8 @@ async def delete_project(
     return rows | own_rows, objects
 
 
-async def delete_document(document_id: str, store: Store, storage: Storage) -> tuple[int, int]:
-    """Delete the rows and objects of a document; return the number of chunks, and of objects.
+async def delete_document(document_id: str, store: Store, storage: Storage) -> Deleted:
+    """Delete the rows and objects of a document, and the documents that it holds.
 
     The rows commit last, so a call that failed in the middle can be repeated.
 
@@ -48,8 +60,11 @@ async def delete_document(document_id: str, store: Store, storage: Storage) -> t
     """
     document = await store.get_document(document_id)
     async with transaction(store.pool) as connection:
-        chunks, file_keys = await store.delete_document(connection, document.id)
+        document_ids = await store.documents_under(connection, document.id)
+        chunks, file_keys = await store.delete_documents(connection, document_ids)
         for key in file_keys:
             await storage.delete(key)
-        texts = await storage.delete_prefix(f"documents/{document.project_id}/{document.id}/")
-    return chunks, len(file_keys) + texts
+        objects = len(file_keys)
+        for one in document_ids:
+            objects += await storage.delete_prefix(f"documents/{document.project_id}/{one}/")
+    return Deleted(len(document_ids), chunks, objects)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
+from services.ingest.formats import CONTAINER_ENDINGS
+from services.ingest.parse_options import ParseOptions
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file uploaded under a name, in its newest version."""
+    """A file under a name, in its newest version.
+
+    `parent_id` is the document that holds it, an archive or a mail; `source_url` says where it was fetched.
+    """
 
     id: str
     project_id: str
+    parent_id: str | None
+    source_url: str
     name: str
     media_type: str
     size_bytes: int
     sha256: str
     version: int
+    base_version: int
     state: str
     failure: Failure | None
     file_key: str
@@ -29,18 +39,24 @@ class Document:
     text_bytes: int
     char_count: int
     page_count: int
+    image_count: int
     chunk_count: int
-    split_options: Mapping[str, int] | None
+    section_count: int
+    parse_options: ParseOptions | None
     create_time: datetime
     update_time: datetime
 
 
 @dataclass(frozen=True)
 class DocumentVersion:
-    """One file and its text; the text's key is empty before it is parsed."""
+    """One file and its text; the text's key is empty before it is parsed.
+
+    `base_version` is that whose text was cleaned to make this one's; 0 for a text as it was read.
+    """
 
     document_id: str
     version: int
+    base_version: int
     size_bytes: int
     sha256: str
     file_key: str
@@ -48,7 +64,49 @@ class DocumentVersion:
     text_sha256: str
     text_bytes: int
     char_count: int
-    page_count: int
+    page_starts: Sequence[int]
+    image_count: int
+
+
+@dataclass(frozen=True)
+class DocumentImage:
+    """A picture at a place in a version's text."""
+
+    index: int
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    file_key: str
+    char_start: int
+    char_end: int
+    page: int
+
+
+@dataclass(frozen=True)
+class DocumentEdit:
+    """A change that cleaning made in the text of the base version."""
+
+    index: int
+    char_start: int
+    char_end: int
+    removed: str
+    added: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """Bytes in the bucket that become a document, or the next version of the one of their name."""
+
+    project_id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    file_key: str
+    parent_id: str | None = None
+    source_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +121,35 @@ class Upload:
     sha256: str
     file_key: str
     document_id: str | None
+
+
+MOST_NAME_CHARS = 500
+DEEPEST = 3
+"""So deep archives and mails are opened: what lies deeper is a document, but is not opened."""
+
+
+def member_name(holder: str, name: str) -> str:
+    """Name of a document inside another; a very long one keeps its ending, and a hash of the rest."""
+    whole = f"{holder}/{name}"
+    if len(whole) <= MOST_NAME_CHARS:
+        return whole
+    suffix = f"~{hashlib.sha256(whole.encode()).hexdigest()[:16]}{PurePosixPath(name).suffix}"
+    return whole[: MOST_NAME_CHARS - len(suffix)].rstrip("/") + suffix
+
+
+def check_depth(name: str) -> None:
+    """Refuse to open what lies too deep inside others.
+
+    Raises:
+        InvalidArgument: it does.
+    """
+    parts = name.lower().split("/")
+    if sum(part.endswith(CONTAINER_ENDINGS) for part in parts) > DEEPEST:
+        raise InvalidArgument(
+            "ARCHIVE_TOO_DEEP",
+            f"{name}: archives inside archives are opened {DEEPEST} deep; unpack it, and upload what it holds",
+            name=name,
+        )
 
 
 def check_name(name: str) -> None:

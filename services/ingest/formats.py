@@ -19,7 +19,8 @@ class Format:
         media_type: its media type.
         endings: how the names of such files end.
         reader: module in `services.ingest.readers` that reads it.
-        syntax: what its text is: `markdown`, `plain`, or a programming language by its tree-sitter name.
+        syntax: what its text is: `markdown`, `plain`, `listing` (a list of what an archive holds, which is not
+            cut into chunks), or a programming language by its tree-sitter name.
     """
 
     media_type: str
@@ -49,7 +50,7 @@ FORMATS = (
     Format("application/rtf", (".rtf",), "rtf"),
     Format(f"{OPEN_DOCUMENT}.text", (".odt",), "odt"),
     Format("message/rfc822", (".eml",), "eml"),
-    Format("application/zip", (".zip",), "zip"),
+    Format("application/zip", (".zip",), "zip", "listing"),
     code("python", ".py"),
     code("javascript", ".js", ".mjs", ".cjs", ".jsx"),
     code("typescript", ".ts"),
@@ -77,6 +78,8 @@ FORMATS = (
 )
 
 BY_MEDIA_TYPE = {one.media_type: one for one in FORMATS}
+CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in {"zip", "eml"} for ending in one.endings)
+"""Endings of files that hold files."""
 BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 
 

@@ -10,18 +10,29 @@ from services.runtime.storage import Storage
 
 
 @dataclass
-class FreshObject:
-    """An object that no row names yet; to be marked as taken before the transaction commits that names it."""
+class Fresh:
+    """What no row names yet; to be marked as taken before the transaction commits that names it."""
 
     taken: bool = False
 
 
 @asynccontextmanager
-async def fresh_object(storage: Storage, key: str) -> AsyncIterator[FreshObject]:
+async def fresh_object(storage: Storage, key: str) -> AsyncIterator[Fresh]:
     """Delete the object under a key at the end, unless it was taken."""
-    fresh = FreshObject()
+    fresh = Fresh()
     try:
         yield fresh
     finally:
         if not fresh.taken:
             await storage.delete(key)
+
+
+@asynccontextmanager
+async def fresh_prefix(storage: Storage, prefix: str) -> AsyncIterator[Fresh]:
+    """Delete all objects under a prefix at the end, unless they were taken."""
+    fresh = Fresh()
+    try:
+        yield fresh
+    finally:
+        if not fresh.taken:
+            await storage.delete_prefix(prefix)

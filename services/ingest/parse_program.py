@@ -13,40 +13,50 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from services.ingest.chunks import cut
-from services.ingest.readers import ReadOptions, Source, read_document, reader_of
-from services.ingest.readers.reading import text_too_long
-from services.ingest.splitting import SplitOptions
+from services.ingest import parse_steps
+from services.ingest.parse_options import ParseOptions
+from services.ingest.readers import Source, reader_of
 from services.runtime.errors import InvalidArgument, SishuError
 
-ANSWER = "answer.json"
-TEXT = "text.md"
+FILE = "file"
+ANSWER = parse_steps.ANSWER
+ERROR = "error.json"
 CRASHED = 1
+PARSE = "parse"
+STEPS = {
+    PARSE: parse_steps.parse,
+    "read": parse_steps.read,
+    "cut": parse_steps.cut_again,
+    "render": parse_steps.render_pages,
+}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to parse.
+    """What to do.
 
     Args:
-        path: the file; the answer is written beside it.
+        step: name of one of `STEPS`.
+        folder: holds the document as `file`; what is made of it is written there.
         media_type: says which reader reads it.
         name: name of the document, for messages.
         document_id: chunk ids are made from it.
-        options: how to split.
+        options: stored form of the parse options.
         most_chars: longest text that is taken.
-        memory_bytes: address space that the parse may take.
+        memory_bytes: data that the parse may hold in memory.
         seconds: after them the parse ends itself, also when nobody watches it any more.
     """
 
-    path: str
+    step: str
+    folder: str
     media_type: str
     name: str
     document_id: str
-    options: Mapping[str, int]
+    options: Mapping[str, Any]
     most_chars: int
     memory_bytes: int
     seconds: int
@@ -75,10 +85,12 @@ def work(task: Task) -> int:
     # Whatever a library prints is no line of ours.
     os.dup2(2, 1)
     signal.alarm(task.seconds)
-    resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes, task.memory_bytes))
-    folder = Path(task.path).parent
+    # Data, not address space: threads and mapped models take much of that, and hold little in memory.
+    resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
+    folder, options = Path(task.folder), ParseOptions.of(task.options)
+    source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read)
     try:
-        parse(task, folder)
+        STEPS[task.step](source, task.document_id, options)
     except SishuError as error:
         write_error(folder, error)
     except MemoryError:
@@ -89,28 +101,15 @@ def work(task: Task) -> int:
     return 0
 
 
-def parse(task: Task, folder: Path) -> None:
-    """Read and cut a file, and write what comes out: the text into a file of its own.
-
-    Raises:
-        InvalidArgument: the file cannot be read, or its text is too long.
-    """
-    read_options = ReadOptions()
-    reading = read_document(
-        Source(Path(task.path), task.name, task.media_type, folder, task.most_chars, read_options)
-    )
-    if len(reading.text) > task.most_chars:
-        raise text_too_long(task.name, len(reading.text), task.most_chars)
-    pieces = cut(reading, task.document_id, SplitOptions(**task.options))
-    (folder / TEXT).write_text(reading.text, encoding="utf-8", newline="")
-    answer = {"page_count": len(reading.page_starts), "pieces": [asdict(piece) for piece in pieces]}
-    (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
-
-
 def write_error(folder: Path, error: SishuError) -> None:
     """Write why there is no text."""
-    parts = {"reason": error.reason, "message": error.message, "metadata": error.metadata}
-    (folder / ANSWER).write_text(json.dumps({"error": parts}), encoding="utf-8")
+    parts = {
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+        "metadata": error.metadata,
+    }
+    (folder / ERROR).write_text(json.dumps(parts), encoding="utf-8")
 
 
 def out_of_memory(task: Task) -> InvalidArgument:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import json
 import os
@@ -17,8 +18,11 @@ from pathlib import Path
 from services.ingest.chunks import Piece
 from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
-from services.ingest.parse_program import ANSWER, CRASHED, TEXT, Task
-from services.ingest.splitting import SplitOptions
+from services.ingest.metrics import IngestMetrics
+from services.ingest.outline import Section
+from services.ingest.parse_options import ParseOptions
+from services.ingest.parse_program import ANSWER, CRASHED, ERROR, PARSE, Task
+from services.ingest.readers.reading import Image, Member
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
 PROGRAM = "services.ingest.parse_program"
@@ -30,12 +34,56 @@ GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """What parsing makes of a document."""
+class ParsedEdit:
+    """A change that cleaning made: a span of the text before, what stood there, and what stands there now."""
 
+    start: int
+    end: int
+    removed: str
+    added: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class ParsedText:
+    """A text of a document: as it was read, or as cleaning left it.
+
+    Args:
+        path: the file that holds it, UTF-8.
+        char_count: its length.
+        page_starts: offset of each page's first character.
+        images: its pictures; their files are in the folder `images` beside it.
+        edits: what cleaning changed in the text before it.
+    """
+
+    path: Path
+    char_count: int
+    page_starts: Sequence[int]
+    images: Sequence[Image]
+    edits: Sequence[ParsedEdit]
+
+    def page_at(self, place: int) -> int:
+        """Number of the page that holds a character, from 1; 0 without pages."""
+        return bisect.bisect_right(self.page_starts, place)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What parsing makes of a document.
+
+    Args:
+        texts: the text as it was read, and what each step of cleaning made of it.
+        text: the last of them; the pieces are cut from it.
+        pieces: where its chunks are.
+        sections: its outline.
+        members: files that it holds, in the folder `members`.
+    """
+
+    texts: Sequence[ParsedText]
     text: str
-    page_count: int
     pieces: Sequence[Piece]
+    sections: Sequence[Section]
+    members: Sequence[Member]
 
 
 class Parser:
@@ -44,38 +92,52 @@ class Parser:
     Args:
         config: the limits.
         environ: the children's environment; what they read is foreign, so it should hold no secrets.
+        metrics: where to count.
     """
 
-    def __init__(self, config: IngestConfig, environ: Mapping[str, str]) -> None:
+    def __init__(self, config: IngestConfig, environ: Mapping[str, str], metrics: IngestMetrics) -> None:
         self._config = config
+        self._metrics = metrics
         self._environ = environ
         self._idle: list[Process] = []
 
-    async def parse(self, document: Document, path: Path, options: SplitOptions) -> Parsed:
-        """Read and cut a file; more files appear beside it.
+    async def parse(self, document: Document, folder: Path, options: ParseOptions) -> Parsed:
+        """Read, clean and cut the file `file` in a folder; more files appear beside it.
+
+        Raises:
+            InvalidArgument: the file cannot be read, or reading it crashed.
+            FailedPrecondition: reading it took too long.
+        """
+        await self.run(PARSE, document, folder, options)
+        return await asyncio.to_thread(parsed_in, folder)
+
+    async def run(self, step: str, document: Document, folder: Path, options: ParseOptions) -> None:
+        """Do one step of parsing in a child; what it makes appears in the folder.
 
         Raises:
             InvalidArgument: the file cannot be read, or reading it crashed.
             FailedPrecondition: reading it took too long.
         """
         task = Task(
-            str(path),
+            step,
+            str(folder),
             document.media_type,
             document.name,
             document.id,
-            asdict(options),
+            options.as_json(),
             self._config.most_chars,
             self._config.parse_memory_mib << 20,
             int(self._config.parse_seconds) + GRACE_SECONDS,
         )
         try:
-            async with self._process() as process, asyncio.timeout(self._config.parse_seconds):
-                code = await end_of(process, task)
+            with self._metrics.step_seconds.labels(step).time():
+                async with self._process() as process, asyncio.timeout(self._config.parse_seconds):
+                    code = await end_of(process, task)
         except TimeoutError:
             raise timed_out(document.name, self._config.parse_seconds) from None
         if code != 0:
             raise crashed(document.name, code)
-        return await asyncio.to_thread(answer_beside, path)
+        await asyncio.to_thread(check_answer, folder)
 
     async def close(self) -> None:
         """End the idle processes."""
@@ -136,18 +198,39 @@ async def kill(process: Process) -> None:
     await asyncio.wait_for(process.wait(), KILL_SECONDS)
 
 
-def answer_beside(path: Path) -> Parsed:
-    """What the program wrote beside a file.
+def check_answer(folder: Path) -> None:
+    """Raise the error that the program wrote, if it did.
 
     Raises:
-        InvalidArgument: it could not read the file.
+        SishuError: it could not do its task.
     """
-    answer = json.loads((path.parent / ANSWER).read_bytes())
-    if "error" in answer:
-        error = answer["error"]
-        raise InvalidArgument(error["reason"], error["message"], **error["metadata"])
-    text = (path.parent / TEXT).read_bytes().decode()
-    return Parsed(text, answer["page_count"], [Piece(**piece) for piece in answer["pieces"]])
+    path = folder / ERROR
+    if path.exists():
+        error = json.loads(path.read_bytes())
+        kind = FailedPrecondition if error["code"] == FailedPrecondition.code else InvalidArgument
+        raise kind(error["reason"], error["message"], **error["metadata"])
+
+
+def parsed_in(folder: Path) -> Parsed:
+    """What the program made of a document."""
+    answer = json.loads((folder / ANSWER).read_bytes())
+    texts = [
+        ParsedText(
+            folder / text["file"],
+            text["char_count"],
+            text["page_starts"],
+            [Image(**image) for image in text["images"]],
+            [ParsedEdit(**edit) for edit in text["edits"]],
+        )
+        for text in answer["texts"]
+    ]
+    return Parsed(
+        texts,
+        texts[-1].path.read_bytes().decode(),
+        [Piece(**piece) for piece in answer["pieces"]],
+        [Section(**section) for section in answer["sections"]],
+        [Member(**member) for member in answer["members"]],
+    )
 
 
 def timed_out(name: str, seconds: float) -> FailedPrecondition:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from services.ingest.chunk_store import ChunkStore
 from services.ingest.convert import (
     chunk_to_pb,
+    document_edit_to_pb,
+    document_image_to_pb,
     document_state,
     document_to_pb,
+    parse_options,
     project_to_pb,
-    split_options,
+    section_to_pb,
 )
 from services.ingest.deletion import delete_document, delete_project
-from services.ingest.documents import Document, DocumentVersion
+from services.ingest.documents import Document, DocumentImage, DocumentVersion
+from services.ingest.fetching import check_url
+from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
 from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
@@ -23,11 +29,14 @@ from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1 import object_pb2
 from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
+from sishu.ingest.v1 import document_pb2 as document_noun_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
+from sishu.ingest.v1 import section_service_pb2 as section_pb
 from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceServicer
 from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceServicer
 from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceServicer
+from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceServicer
 
 
 class ProjectServicer(ProjectServiceServicer):
@@ -79,8 +88,9 @@ class ProjectServicer(ProjectServiceServicer):
 class DocumentServicer(DocumentServiceServicer):
     """Documents."""
 
-    def __init__(self, store: Store, storage: Storage, jobs: Jobs) -> None:
+    def __init__(self, store: Store, parses: ParseStore, storage: Storage, jobs: Jobs) -> None:
         self._store = store
+        self._parses = parses
         self._storage = storage
         self._jobs = jobs
 
@@ -107,12 +117,23 @@ class DocumentServicer(DocumentServiceServicer):
         document = await complete_upload(self._store, self._storage, request.upload_id)
         return document_pb.CompleteUploadResponse(document=document_to_pb(document))
 
+    async def FetchDocuments(
+        self, request: document_pb.FetchDocumentsRequest, context: Context
+    ) -> document_pb.FetchDocumentsResponse:
+        job_id = await first_answer(self._store.pool, "FetchDocuments", request.request_id)
+        if job_id is None:
+            for url in request.urls:
+                check_url(url)
+            job_id = await self._store.start_fetch(request.project_id, request.urls, request.request_id)
+        return document_pb.FetchDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
+
     async def ParseDocuments(
         self, request: document_pb.ParseDocumentsRequest, context: Context
     ) -> document_pb.ParseDocumentsResponse:
         job_id = await first_answer(self._store.pool, "ParseDocuments", request.request_id)
         if job_id is None:
-            options = split_options(request.split_options)
+            options = parse_options(request)
+            options.check_documents(len(request.document_ids))
             job_id = await self._store.start_parse(
                 request.project_id, request.document_ids, options, request.request_id
             )
@@ -133,10 +154,32 @@ class DocumentServicer(DocumentServiceServicer):
             file=await self._file(document.name, version), text=await self._text(document.name, version)
         )
 
+    async def ListDocumentImages(
+        self, request: document_pb.ListDocumentImagesRequest, context: Context
+    ) -> document_pb.ListDocumentImagesResponse:
+        document = await self._store.get_document(request.document_id)
+        version = await self._store.get_version(document, request.version)
+        wanted = page_request(request.page_size, request.page_token, document.id, request.version)
+        page = await self._parses.list_images(wanted, document.id, version.version)
+        return document_pb.ListDocumentImagesResponse(
+            images=[await self._image(image) for image in page.rows], next_page_token=page.next_token
+        )
+
+    async def ListDocumentEdits(
+        self, request: document_pb.ListDocumentEditsRequest, context: Context
+    ) -> document_pb.ListDocumentEditsResponse:
+        document = await self._store.get_document(request.document_id)
+        version = await self._store.get_version(document, request.version)
+        wanted = page_request(request.page_size, request.page_token, document.id, request.version)
+        page = await self._parses.list_edits(wanted, document.id, version.version)
+        return document_pb.ListDocumentEditsResponse(
+            edits=map(document_edit_to_pb, page.rows), next_page_token=page.next_token
+        )
+
     async def ListDocuments(
         self, request: document_pb.ListDocumentsRequest, context: Context
     ) -> document_pb.ListDocumentsResponse:
-        filters = (request.project_id, document_state(request.state))
+        filters = (request.project_id, document_state(request.state), request.parent_id or None)
         wanted = page_request(request.page_size, request.page_token, *filters)
         page = await self._store.list_documents(wanted, *filters)
         return document_pb.ListDocumentsResponse(
@@ -146,8 +189,16 @@ class DocumentServicer(DocumentServiceServicer):
     async def DeleteDocument(
         self, request: document_pb.DeleteDocumentRequest, context: Context
     ) -> document_pb.DeleteDocumentResponse:
-        chunks, objects = await delete_document(request.id, self._store, self._storage)
-        return document_pb.DeleteDocumentResponse(deleted_chunks=chunks, deleted_objects=objects)
+        deleted = await delete_document(request.id, self._store, self._storage)
+        return document_pb.DeleteDocumentResponse(
+            deleted_documents=deleted.documents,
+            deleted_chunks=deleted.chunks,
+            deleted_objects=deleted.objects,
+        )
+
+    async def _image(self, image: DocumentImage) -> document_noun_pb.DocumentImage:
+        link = await self._storage.link_to_get(image.file_key, image.name)
+        return document_image_to_pb(image, link)
 
     async def _file(self, name: str, version: DocumentVersion) -> object_pb2.StoredObject:
         link = await self._storage.link_to_get(version.file_key, name.rsplit("/", 1)[-1])
@@ -163,7 +214,7 @@ class DocumentServicer(DocumentServiceServicer):
 class ChunkServicer(ChunkServiceServicer):
     """Chunks."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ChunkStore) -> None:
         self._store = store
 
     async def GetChunk(
@@ -174,10 +225,53 @@ class ChunkServicer(ChunkServiceServicer):
     async def ListChunks(
         self, request: chunk_pb.ListChunksRequest, context: Context
     ) -> chunk_pb.ListChunksResponse:
-        filters = (request.project_id, request.document_id or None)
+        filters = (request.project_id, request.document_id or None, request.show_excluded)
         page = await self._store.list_chunks(
             page_request(request.page_size, request.page_token, *filters), *filters
         )
         return chunk_pb.ListChunksResponse(
             chunks=map(chunk_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateChunk(
+        self, request: chunk_pb.UpdateChunkRequest, context: Context
+    ) -> chunk_pb.UpdateChunkResponse:
+        check_mask(request.update_mask, "excluded")
+        chunk = await self._store.set_excluded(request.chunk.id, request.chunk.excluded)
+        return chunk_pb.UpdateChunkResponse(chunk=chunk_to_pb(chunk))
+
+    async def EditChunk(
+        self, request: chunk_pb.EditChunkRequest, context: Context
+    ) -> chunk_pb.EditChunkResponse:
+        chunk = await self._store.edit_chunk(request.id, request.text)
+        return chunk_pb.EditChunkResponse(chunk=chunk_to_pb(chunk))
+
+    async def MergeChunks(
+        self, request: chunk_pb.MergeChunksRequest, context: Context
+    ) -> chunk_pb.MergeChunksResponse:
+        chunk = await self._store.merge_chunks(request.ids)
+        return chunk_pb.MergeChunksResponse(chunk=chunk_to_pb(chunk))
+
+    async def SplitChunk(
+        self, request: chunk_pb.SplitChunkRequest, context: Context
+    ) -> chunk_pb.SplitChunkResponse:
+        chunks = await self._store.split_chunk(request.id, request.cut_points)
+        return chunk_pb.SplitChunkResponse(chunks=map(chunk_to_pb, chunks))
+
+
+class SectionServicer(SectionServiceServicer):
+    """Sections."""
+
+    def __init__(self, store: ChunkStore) -> None:
+        self._store = store
+
+    async def ListSections(
+        self, request: section_pb.ListSectionsRequest, context: Context
+    ) -> section_pb.ListSectionsResponse:
+        filters = (request.project_id, request.document_id or None)
+        page = await self._store.list_sections(
+            page_request(request.page_size, request.page_token, *filters), *filters
+        )
+        return section_pb.ListSectionsResponse(
+            sections=map(section_to_pb, page.rows), next_page_token=page.next_token
         )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 
-from services.ingest.chunks import Chunk, Piece
-from services.ingest.documents import Document, DocumentVersion, Upload
-from services.ingest.parsing import Parsed
+from services.ingest.documents import Document, DocumentVersion, NewFile, Upload
+from services.ingest.parse_options import ParseOptions
 from services.ingest.projects import Project, check_project
-from services.ingest.splitting import SplitOptions
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, NotFound
 from services.runtime.ids import new_id
@@ -24,12 +22,8 @@ from services.runtime.sql import Statements
 SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
 
 
-class Outdated(Exception):
-    """A parsed version is no more the newest of its document; nothing is to be stored."""
-
-
 class Store:
-    """The tables of the ingest room."""
+    """Projects, uploads and documents."""
 
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
@@ -121,7 +115,7 @@ class Store:
         async with transaction(self.pool) as connection:
             first = await claim_request(connection, "CreateUpload", request_id, upload.id)
             if first == upload.id:
-                await self._keep_project(connection, upload.project_id)
+                await self.keep_project(connection, upload.project_id)
                 await connection.execute(SQL.insert_upload, *astuple(upload)[:-1])
         return await self.get_upload(first)
 
@@ -137,7 +131,7 @@ class Store:
         return Upload(**row)
 
     async def complete_upload(self, connection: Connection, upload: Upload) -> Document:
-        """Make the document of a checked upload, once; bytes other than its newest make the next version.
+        """Make the document of a checked upload, once, as `put_file` does.
 
         Raises:
             NotFound: the upload was forgotten meanwhile, or its project is being deleted.
@@ -147,7 +141,15 @@ class Store:
             raise upload_not_found(upload.id)
         document_id: str | None = row["document_id"]
         if document_id is None:
-            document_id = await self._put_file(connection, upload)
+            file = NewFile(
+                upload.project_id,
+                upload.name,
+                upload.media_type,
+                upload.size_bytes,
+                upload.sha256,
+                upload.file_key,
+            )
+            document_id = (await self.put_file(connection, file)).id
             await connection.execute(SQL.complete_upload, upload.id, document_id)
         return await self._get_document(connection, document_id)
 
@@ -163,7 +165,7 @@ class Store:
             await forget_requests(connection, *upload_ids)
 
     async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
-        """The document of this name if it holds these bytes."""
+        """The document that holds these bytes; another than that of this name only where none has the name."""
         row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256)
         return document(row) if row else None
 
@@ -194,14 +196,16 @@ class Store:
             )
         return DocumentVersion(**row)
 
-    async def list_documents(self, page: PageRequest, project_id: str, state: str | None) -> Page[Document]:
-        """Documents of a project by name."""
+    async def list_documents(
+        self, page: PageRequest, project_id: str, state: str | None, parent_id: str | None
+    ) -> Page[Document]:
+        """Documents of a project by name; only those that another one holds, if it is named."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.list_documents, project_id, state, after, page.limit)
+        rows = await self.pool.fetch(SQL.list_documents, project_id, state, parent_id, after, page.limit)
         return page_of([document(row) for row in rows], page, lambda one: (one.name,), document_bytes)
 
     async def start_parse(
-        self, project_id: str, document_ids: Sequence[str], options: SplitOptions, request_id: str
+        self, project_id: str, document_ids: Sequence[str], options: ParseOptions, request_id: str
     ) -> str:
         """Queue the named documents, or all that wait to be parsed; return the job's id.
 
@@ -213,97 +217,81 @@ class Store:
             job_id = await claim_request(connection, "ParseDocuments", request_id, new)
             if job_id != new:
                 return job_id
-            await self._keep_project(connection, project_id)
+            await self.keep_project(connection, project_id)
             rows = await connection.fetch(SQL.documents_to_parse, project_id, list(document_ids))
             check_all_found(document_ids, [row["id"] for row in rows])
-            items = [
-                NewItem("parse_document", item_key(row["id"], row["version"]), row["id"], asdict(options))
-                for row in rows
-            ]
+            items = [parse_item(row["id"], row["version"], options) for row in rows]
             await self.jobs.create(connection, "parse_documents", items, project_id=project_id, job_id=job_id)
         return job_id
 
-    async def set_parsed(
-        self,
-        connection: Connection,
-        document: Document,
-        parsed: Parsed,
-        text: tuple[str, str, int],
-        options: Mapping[str, int],
-    ) -> bool:
-        """Replace a document's chunks; `text` is key, SHA-256 and bytes of the stored text.
-
-        Returns whether the stored text was taken: not when its version has this text already.
+    async def start_fetch(self, project_id: str, urls: Sequence[str], request_id: str) -> str:
+        """Queue addresses to fetch; return the job's id.
 
         Raises:
-            Outdated: a newer version came meanwhile, or the document went.
+            NotFound: there is no such project.
         """
-        version = await connection.fetchval(SQL.lock_document, document.id)
-        if version != document.version:
-            raise Outdated
-        before = await connection.fetchval(SQL.text_sha256, document.id, version)
-        if before not in {"", text[1]}:
-            version = await connection.fetchval(SQL.add_text_version, document.id, version)
-        if before != text[1]:
-            sizes = (len(parsed.text), parsed.page_count)
-            await connection.execute(SQL.set_text, document.id, version, *text, *sizes)
-        await connection.execute(SQL.retire_chunks, document.id)
-        rows = [chunk_row(document, version, piece, parsed.text) for piece in parsed.pieces]
-        await connection.executemany(SQL.put_chunk, rows)
-        await connection.execute(SQL.set_parsed, document.id, version, len(rows), dict(options))
-        return bool(before != text[1])
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            job_id = await claim_request(connection, "FetchDocuments", request_id, new)
+            if job_id != new:
+                return job_id
+            await self.keep_project(connection, project_id)
+            items = [NewItem("fetch_document", url, project_id) for url in dict.fromkeys(urls)]
+            await self.jobs.create(connection, "fetch_documents", items, project_id=project_id, job_id=job_id)
+        return job_id
 
-    async def delete_document(self, connection: Connection, document_id: str) -> tuple[int, list[str]]:
-        """Delete a document with its chunks; return how many chunks, and the keys of its files."""
-        # Before its chunks, as everyone does who locks both.
+    async def put_file(self, connection: Connection, file: NewFile) -> Document:
+        """Make a document of a file, or the next version of the one of its name.
+
+        Bytes that a document of the project holds make no second one, unless under a name of their own.
+        """
+        await connection.execute(SQL.lock_hash, file.project_id, file.sha256)
+        twin = await connection.fetchrow(SQL.find_document, file.project_id, file.name, file.sha256)
+        if twin:
+            return document(twin)
+        stored = (file.size_bytes, file.sha256, file.file_key)
+        named = (file.project_id, file.name)
+        origin = (file.parent_id, file.source_url)
+        document_id: str | None = None
+        # Again when the document of this name was being deleted.
+        while document_id is None:
+            await connection.execute(SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin)
+            document_id = await connection.fetchval(SQL.lock_document_named, *named)
+        await connection.execute(SQL.add_file, document_id, *stored)
+        return await self._get_document(connection, document_id)
+
+    async def keep_project(self, connection: Connection, project_id: str) -> None:
+        """Hold off the deletion of a project until the transaction ends.
+
+        Raises:
+            NotFound: there is no such project, or it is being deleted.
+        """
+        if await connection.fetchval(SQL.keep_project, project_id) is None:
+            raise project_not_found(project_id)
+
+    async def documents_under(self, connection: Connection, document_id: str) -> list[str]:
+        """Ids of a document and of all that it holds."""
+        # Before their chunks, as everyone does who locks both.
         await connection.execute(SQL.lock_document, document_id)
-        files = await connection.fetch(SQL.file_keys, document_id)
-        status = await connection.execute(SQL.delete_chunks, document_id)
-        uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_id)]
+        return [row["id"] for row in await connection.fetch(SQL.documents_under, document_id)]
+
+    async def delete_documents(
+        self, connection: Connection, document_ids: Sequence[str]
+    ) -> tuple[int, list[str]]:
+        """Delete documents with their chunks; return how many chunks, and the keys of the files."""
+        files = await connection.fetch(SQL.file_keys, document_ids)
+        status = await connection.execute(SQL.delete_chunks, document_ids)
+        uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_ids)]
         await connection.execute(SQL.delete_uploads, uploads)
         await forget_requests(connection, *uploads)
-        await connection.execute(SQL.delete_document, document_id)
+        await connection.execute(SQL.delete_documents, document_ids)
         return int(status.split()[-1]), [row["file_key"] for row in files]
-
-    async def get_chunk(self, chunk_id: str) -> Chunk:
-        """One chunk.
-
-        Raises:
-            NotFound: there is none.
-        """
-        row = await self.pool.fetchrow(SQL.get_chunk, chunk_id)
-        if row is None:
-            raise NotFound("CHUNK_NOT_FOUND", f"there is no chunk {chunk_id}", chunk_id=chunk_id)
-        return Chunk(**row)
-
-    async def list_chunks(self, page: PageRequest, project_id: str, document_id: str | None) -> Page[Chunk]:
-        """Chunks in reading order, document by document."""
-        after = (page.after[0], int(page.after[1])) if page.after else (None, None)
-        rows = await self.pool.fetch(SQL.list_chunks, project_id, document_id, *after, page.limit)
-        found = [Chunk(**row) for row in rows]
-        return page_of(found, page, lambda chunk: (chunk.document_id, chunk.index), chunk_bytes)
 
     async def _get_project(self, connection: Connection, project_id: str) -> Project:
         row = await connection.fetchrow(SQL.get_project, project_id)
         if row is None:
             raise project_not_found(project_id)
         return Project(**row)
-
-    async def _keep_project(self, connection: Connection, project_id: str) -> None:
-        if await connection.fetchval(SQL.keep_project, project_id) is None:
-            raise project_not_found(project_id)
-
-    async def _put_file(self, connection: Connection, upload: Upload) -> str:
-        """Make the document of an upload, or its next version; return the document's id."""
-        file = (upload.size_bytes, upload.sha256, upload.file_key)
-        named = (upload.project_id, upload.name)
-        document_id: str | None = None
-        # Again when the document of this name was being deleted.
-        while document_id is None:
-            await connection.execute(SQL.insert_document, new_id(), *named, upload.media_type, *file)
-            document_id = await connection.fetchval(SQL.lock_document_named, *named)
-        await connection.execute(SQL.add_file, document_id, *file)
-        return document_id
 
     async def _get_document(self, connection: Connection, document_id: str) -> Document:
         row = await connection.fetchrow(SQL.get_document, document_id)
@@ -315,33 +303,25 @@ class Store:
 
 
 def document(row: asyncpg.Record) -> Document:
-    """A row of `documents`."""
-    failure = row["failure"]
-    return Document(**{**row, "failure": Failure(**failure) if failure else None})
+    """A row of `document_view`."""
+    failure, options = row["failure"], row["parse_options"]
+    return Document(
+        **{
+            **row,
+            "failure": Failure(**failure) if failure else None,
+            "parse_options": ParseOptions.of(options) if options else None,
+        }
+    )
+
+
+def parse_item(document_id: str, version: int, options: ParseOptions) -> NewItem:
+    """The item that parses a version of a document."""
+    return NewItem("parse_document", item_key(document_id, version), document_id, options.as_json())
 
 
 def item_key(document_id: str, version: int) -> str:
     """Key of the item that parses a version; the trigger that sets a version FAILED knows it too."""
     return f"{document_id}:{version}"
-
-
-def chunk_row(document: Document, version: int, piece: Piece, text: str) -> tuple[object, ...]:
-    """The values of a row of `chunks`."""
-    return (
-        piece.id,
-        document.project_id,
-        document.id,
-        version,
-        piece.index,
-        text[piece.char_start : piece.char_end],
-        piece.char_start,
-        piece.char_end,
-        piece.page_start,
-        piece.page_end,
-        piece.heading_path,
-        piece.token_count,
-        piece.sha256,
-    )
 
 
 def project_bytes(project: Project) -> int:
@@ -353,11 +333,6 @@ def document_bytes(one: Document) -> int:
     """About how large a document is in an answer; its failure says its name twice."""
     failure = len(one.failure.message.encode()) if one.failure else 0
     return len(one.name.encode()) + 2 * failure
-
-
-def chunk_bytes(chunk: Chunk) -> int:
-    """About how large a chunk is in an answer."""
-    return len(chunk.text.encode()) + sum(len(heading.encode()) for heading in chunk.heading_path)
 
 
 def check_all_found(wanted: Sequence[str], found: Sequence[str]) -> None:

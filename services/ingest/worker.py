@@ -1,20 +1,34 @@
-"""The ingest room's queue consumer: one document an item is read, normalised and split."""
+"""The ingest room's queue consumers: one document an item is read, cleaned and split; one URL is fetched."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from services.ingest.documents import Document
-from services.ingest.objects import fresh_object
-from services.ingest.parsing import Parsed, Parser
-from services.ingest.splitting import SplitOptions
-from services.ingest.store import Outdated, Store, item_key
+from services.ingest.document_parser import DocumentParser
+from services.ingest.documents import Document, NewFile, member_name
+from services.ingest.fetching import Fetcher
+from services.ingest.formats import format_of
+from services.ingest.metrics import IngestMetrics
+from services.ingest.objects import fresh_object, fresh_prefix
+from services.ingest.parse_options import ParseOptions
+from services.ingest.parse_program import FILE
+from services.ingest.parse_store import Outdated, ParseStore, StoredText
+from services.ingest.parsing import Parsed, ParsedText
+from services.ingest.store import Store, item_key, parse_item
+from services.runtime.db import Connection
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
+
+SENT_AT_ONCE = 8
+MARKDOWN = "text/markdown; charset=utf-8"
 
 log = structlog.get_logger()
 
@@ -22,16 +36,26 @@ log = structlog.get_logger()
 class ParseWorker:
     """Does the items of `parse_documents` jobs."""
 
-    def __init__(self, jobs: Jobs, store: Store, storage: Storage, parser: Parser) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        store: Store,
+        parses: ParseStore,
+        storage: Storage,
+        parser: DocumentParser,
+        metrics: IngestMetrics,
+    ) -> None:
+        self._metrics = metrics
         self._jobs = jobs
         self._store = store
+        self._parses = parses
         self._storage = storage
         self._parser = parser
 
     async def parse_document(self, item: Item) -> None:
         """Parse a version of a document and replace the document's chunks; an older version is skipped.
 
-        The version becomes FAILED with its item.
+        The version becomes FAILED with its item. What the document holds becomes items of the same job.
 
         Raises:
             SishuError: it cannot be parsed, or not now.
@@ -40,8 +64,12 @@ class ParseWorker:
         if item.key != item_key(document.id, document.version):
             await self._skip(item)
             return
+        options = ParseOptions.of(item.payload)
         try:
-            await self._store_parsed(item, document, await self._parse(document, item))
+            async with work_folder() as folder:
+                await self._storage.get_file(document.file_key, folder / FILE)
+                parsed = await self._parser.parse(document, folder, options)
+                await self._keep(item, document, folder, parsed, options)
         except Outdated:
             await self._skip(item)
 
@@ -49,17 +77,129 @@ class ParseWorker:
         async with self._jobs.finish(item, skipped=True):
             pass
 
-    async def _parse(self, document: Document, item: Item) -> Parsed:
-        with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:
-            path = Path(folder) / "file"
-            await self._storage.get_file(document.file_key, path)
-            return await self._parser.parse(document, path, SplitOptions(**item.payload))
-
-    async def _store_parsed(self, item: Item, document: Document, parsed: Parsed) -> None:
-        key = f"documents/{document.project_id}/{document.id}/{new_id()}.md"
-        async with fresh_object(self._storage, key) as fresh:
-            stored = await self._storage.put_bytes(key, parsed.text.encode(), "text/markdown; charset=utf-8")
+    async def _keep(
+        self, item: Item, document: Document, folder: Path, parsed: Parsed, options: ParseOptions
+    ) -> None:
+        """Store what was made: objects first, then all rows at once."""
+        prefix = f"documents/{document.project_id}/{document.id}/{new_id()}/"
+        async with fresh_prefix(self._storage, prefix) as fresh:
+            texts = [await self._send_text(prefix, text) for text in parsed.texts]
+            await self._send_images(prefix, folder, parsed)
+            files = await self._send_members(prefix, document, folder, parsed)
             async with self._jobs.finish(item) as connection:
-                text = (key, stored.sha256, stored.size)
-                fresh.taken = await self._store.set_parsed(connection, document, parsed, text, item.payload)
+                taken = await self._parses.set_parsed(connection, document, parsed, texts, options)
+                held = await self._put_members(connection, item, files, options)
+                fresh.taken = taken or held
+        self._metrics.chunks.inc(len(parsed.pieces))
+        self._metrics.bytes.inc(document.size_bytes)
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))
+
+    async def _send_text(self, prefix: str, text: ParsedText) -> StoredText:
+        key = prefix + text.path.name
+        return StoredText(text, prefix, key, await self._storage.put_file(key, text.path, MARKDOWN))
+
+    async def _send_images(self, prefix: str, folder: Path, parsed: Parsed) -> None:
+        found = {image.name: image.media_type for text in parsed.texts for image in text.images}
+        await together(
+            [
+                (f"{prefix}images/{name}", folder / "images" / name, media_type)
+                for name, media_type in found.items()
+            ],
+            self._storage,
+        )
+
+    async def _send_members(
+        self, prefix: str, document: Document, folder: Path, parsed: Parsed
+    ) -> list[NewFile]:
+        """Send the files that a document holds, but those of which the project has a document already."""
+        files, sent = [], []
+        for member in parsed.members:
+            path = folder / "members" / member.file
+            name = member_name(document.name, member.name)
+            size, digest = await asyncio.to_thread(measure, path)
+            media_type = format_of(name).media_type
+            key = f"{prefix}members/{member.file}"
+            file = NewFile(document.project_id, name, media_type, size, digest, key, document.id)
+            files.append(file)
+            if await self._store.find_document(document.project_id, name, digest) is None:
+                sent.append((key, path, media_type))
+        await together(sent, self._storage)
+        return files
+
+    async def _put_members(
+        self, connection: Connection, item: Item, files: Sequence[NewFile], options: ParseOptions
+    ) -> bool:
+        """Make documents of files, and items that parse them; whether any of the sent objects is in use."""
+        held = [await self._store.put_file(connection, file) for file in files]
+        new = [
+            parse_item(document.id, document.version, options.for_others)
+            for document in held
+            if document.state != "parsed"
+        ]
+        await self._jobs.add_items(connection, item.job_id, new)
+        sent = {file.file_key for file in files}
+        return any(document.file_key in sent for document in held)
+
+
+class FetchWorker:
+    """Does the items of `fetch_documents` jobs."""
+
+    def __init__(self, jobs: Jobs, store: Store, storage: Storage, fetcher: Fetcher) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._storage = storage
+        self._fetcher = fetcher
+
+    async def fetch_document(self, item: Item) -> None:
+        """Get a file from the web, and make a document of it, or its next version.
+
+        Raises:
+            SishuError: it cannot be had, or not now.
+        """
+        async with work_folder() as folder:
+            path = folder / FILE
+            found = await self._fetcher.fetch(item.key, path)
+            key = f"documents/{item.project_id}/{new_id()}/file"
+            file = NewFile(
+                item.project_id,
+                found.name,
+                found.media_type,
+                found.size_bytes,
+                found.sha256,
+                key,
+                source_url=found.url,
+            )
+            async with fresh_object(self._storage, key) as fresh:
+                await self._storage.put_file(key, path, found.media_type)
+                async with self._jobs.finish(item) as connection:
+                    await self._store.keep_project(connection, item.project_id)
+                    document = await self._store.put_file(connection, file)
+                    fresh.taken = document.file_key == key
+        log.info("document_fetched", document_id=document.id, name=document.name)
+
+
+@asynccontextmanager
+async def work_folder() -> AsyncIterator[Path]:
+    """A folder that goes at the end with all that is in it."""
+    with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:
+        yield Path(folder)
+
+
+async def together(files: Sequence[tuple[str, Path, str]], storage: Storage) -> None:
+    """Store files, some at a time; each comes with its key and media type."""
+    slots = asyncio.Semaphore(SENT_AT_ONCE)
+
+    async def send(key: str, path: Path, media_type: str) -> None:
+        async with slots:
+            await storage.put_file(key, path, media_type)
+
+    async with asyncio.TaskGroup() as group:
+        for file in files:
+            group.create_task(send(*file))
+
+
+def measure(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return path.stat().st_size, digest

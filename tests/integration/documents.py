@@ -25,7 +25,7 @@ HANDBOOK = "".join(
 )
 ENDLESS = b"* a [b](c) `d`\n" * 1_000_000
 """Minutes of work for the Markdown parser."""
-SMALL = {"min_chars": 1, "max_chars": 90}
+SMALL = {"min_size": 1, "max_size": 90}
 
 
 async def failure(call: Any) -> ApiError:
@@ -88,10 +88,10 @@ async def parse(client: Client, project_id: str, **sizes: int) -> job_pb2.Job:
     return await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
 
 
-async def end_of(client: Client, room: str, job_id: str) -> job_pb2.Job:
+async def end_of(client: Client, room: str, job_id: str, seconds: float = JOB_SECONDS) -> job_pb2.Job:
     """The job when it has ended."""
     job = job_pb2.Job()
-    async with asyncio.timeout(JOB_SECONDS):
+    async with asyncio.timeout(seconds):
         async for seen in client.jobs(room).WatchJob(job_service_pb2.WatchJobRequest(id=job_id)):
             job = seen.job
     return job

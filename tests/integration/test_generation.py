@@ -41,7 +41,7 @@ from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
 
-SMALL = {"min_chars": 1, "max_chars": 100}
+SMALL = {"min_size": 1, "max_size": 100}
 KEY = "sk-planted-0123456789"
 
 

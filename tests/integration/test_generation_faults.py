@@ -72,7 +72,7 @@ class Run:
 async def run(rooms: Rooms) -> AsyncIterator[Run]:
     async with mock_llm(latency_ms=250, jitter_ms=50) as mock:
         client = rooms.client
-        project = await parsed_project(client, {"a.md": handbook(FACTS)}, min_chars=1, max_chars=100)
+        project = await parsed_project(client, {"a.md": handbook(FACTS)}, min_size=1, max_size=100)
         provider = await new_provider(client, project, mock.base_url)
         options = generation_pb2.GenerationOptions(forms_per_fact=FORMS, context_chars=ONLY_THE_FACT)
         generation = await start_generation(client, project, provider, options)

@@ -23,7 +23,7 @@ from tests.integration.generations import generated, handbook, new_provider, que
 from tests.integration.stores import Rooms
 from tests.support.mock_llm import mock_llm
 
-SMALL = {"min_chars": 1, "max_chars": 100}
+SMALL = {"min_size": 1, "max_size": 100}
 
 
 @pytest.fixture

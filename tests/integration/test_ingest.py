@@ -89,7 +89,7 @@ async def test_the_chunks_of_a_pdf_know_their_pages(client: Client, tmp_path: Pa
     await upload(
         client, project, "a.pdf", pdf(tmp_path, "The first page says this.", "The second says that.")
     )
-    await parse(client, project, min_chars=1, max_chars=30)
+    await parse(client, project, min_size=1, max_size=30)
     chunks = await chunks_of(client, project)
     assert [(chunk.page_start, chunk.page_end) for chunk in chunks] == [(1, 1), (2, 2)]
     assert (await documents_of(client, project))["a.pdf"].page_count == 2
@@ -234,7 +234,7 @@ async def test_a_chunk_stays_and_tells_where_it_stands_in_the_version_that_it_na
     assert [chunk.document_version for chunk in now] == [1, 1, 2]
     assert now[:2] == old[:2]
     assert now[2].span.start == old[2].span.start + 2
-    await parse_again(client, document, min_chars=1000, max_chars=1000)
+    await parse_again(client, document, min_size=1000, max_size=1000)
     assert len(await chunks_of(client, project)) < len(old)
     for chunk in [await chunk_now(client, chunk) for chunk in old]:
         _, text = await content_of(client, document.id, chunk.document_version)
@@ -525,7 +525,7 @@ async def test_a_parse_of_documents_that_are_not_there_names_them(client: Client
     job = (await client.documents.ParseDocuments(request)).job
     # The first answer comes before any check.
     request.document_ids.append(unknown)
-    request.split_options.MergeFrom(chunk_pb2.SplitOptions(min_chars=100, max_chars=50))
+    request.split_options.MergeFrom(chunk_pb2.SplitOptions(min_size=100, max_size=50))
     assert (await client.documents.ParseDocuments(request)).job.id == job.id
     assert (await end_of(client, "ingest", job.id)).counts.done == 1
 
@@ -536,12 +536,12 @@ async def test_a_document_shows_the_split_options_that_were_taken(client: Client
     assert not document.HasField("split_options")
     for asked, taken in (
         ({}, (800, 1500)),
-        ({"max_chars": 90}, (90, 90)),
-        ({"min_chars": 2000}, (2000, 2000)),
+        ({"max_size": 90}, (90, 90)),
+        ({"min_size": 2000}, (2000, 2000)),
     ):
         await parse_again(client, document, **asked)
         options = (await document_now(client, document)).split_options
-        assert (options.strategy, options.min_chars, options.max_chars) == (
+        assert (options.strategy, options.min_size, options.max_size) == (
             chunk_pb2.SPLIT_STRATEGY_STRUCTURE,
             *taken,
         )
@@ -551,7 +551,7 @@ async def test_a_page_of_large_chunks_stays_small(client: Client) -> None:
     project = await new_project(client)
     text = "字" * 2_000_000
     document = await upload(client, project, "a.md", text.encode())
-    await parse_again(client, document, min_chars=100_000, max_chars=100_000)
+    await parse_again(client, document, min_size=100_000, max_size=100_000)
     chunks: list[str] = []
     token = ""
     while token or not chunks:
@@ -590,11 +590,11 @@ async def test_an_update_changes_what_it_names_and_nothing_else(client: Client) 
 
 async def test_split_options_that_contradict_each_other_are_refused(client: Client) -> None:
     project = await new_project(client)
-    options = chunk_pb2.SplitOptions(min_chars=100, max_chars=50)
+    options = chunk_pb2.SplitOptions(min_size=100, max_size=50)
     error = await failure(
         client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project, split_options=options))
     )
-    assert (error.reason, error.field) == ("SPLIT_OPTIONS_INVALID", "split_options.min_chars")
+    assert (error.reason, error.field) == ("SPLIT_OPTIONS_INVALID", "split_options.min_size")
 
 
 async def test_documents_and_chunks_come_page_by_page_in_order(client: Client) -> None:

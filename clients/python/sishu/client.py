@@ -33,6 +33,7 @@ from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceStub
 from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceStub
 from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceStub
 from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceStub
+from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceStub
 from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceStub
 from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceStub
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceAsyncStub
     from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceAsyncStub
     from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
+    from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceAsyncStub
     from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceAsyncStub
     from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceAsyncStub
 
@@ -144,6 +146,11 @@ class Client:
     def chunks(self) -> ChunkServiceAsyncStub:
         """Chunks, in the ingest room."""
         return ChunkServiceStub(self.channel("ingest"))
+
+    @cached_property
+    def sections(self) -> SectionServiceAsyncStub:
+        """Sections, in the ingest room."""
+        return SectionServiceStub(self.channel("ingest"))
 
     @cached_property
     def providers(self) -> ProviderServiceAsyncStub:

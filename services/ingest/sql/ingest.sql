@@ -39,10 +39,13 @@ DELETE FROM uploads WHERE project_id = $1
 DELETE FROM documents WHERE project_id = $1
 
 -- name: count_project_rows
-SELECT (SELECT count(*) FROM documents WHERE project_id = $1) AS documents,
-       (SELECT count(*) FROM document_versions JOIN documents ON id = document_id WHERE project_id = $1)
-           AS document_versions,
+WITH held AS (SELECT id FROM documents WHERE project_id = $1)
+SELECT (SELECT count(*) FROM held) AS documents,
+       (SELECT count(*) FROM document_versions JOIN held ON id = document_id) AS document_versions,
+       (SELECT count(*) FROM images JOIN held ON id = document_id) AS images,
+       (SELECT count(*) FROM edits JOIN held ON id = document_id) AS edits,
        (SELECT count(*) FROM uploads WHERE project_id = $1) AS uploads,
+       (SELECT count(*) FROM sections WHERE project_id = $1) AS sections,
        (SELECT count(*) FROM chunks WHERE project_id = $1) AS chunks
 
 -- name: insert_upload
@@ -69,14 +72,19 @@ LIMIT $2
 DELETE FROM uploads WHERE id = ANY ($1::uuid[])
 
 -- name: uploads_of_document
-SELECT id FROM uploads WHERE document_id = $1
+SELECT id FROM uploads WHERE document_id = ANY ($1::uuid[])
 
 -- name: complete_upload
 UPDATE uploads SET document_id = $2 WHERE id = $1
 
+-- name: lock_hash
+-- Until the transaction ends no other one of this room makes a document of these bytes in the project.
+SELECT pg_advisory_xact_lock(hashtextextended($1::text || $2, 0))
+
 -- name: insert_document
 WITH made AS (
-    INSERT INTO documents (id, project_id, name, media_type) VALUES ($1, $2, $3, $4)
+    INSERT INTO documents (id, project_id, name, media_type, parent_id, source_url)
+    VALUES ($1, $2, $3, $4, $8, $9)
     ON CONFLICT (project_id, name) DO NOTHING
     RETURNING id, version
 )
@@ -94,17 +102,24 @@ WITH added AS (
     RETURNING version
 ), retired AS (
     UPDATE chunks SET current = false WHERE document_id = $1 AND current AND EXISTS (SELECT FROM added)
+), closed AS (
+    DELETE FROM sections WHERE document_id = $1 AND EXISTS (SELECT FROM added)
 )
 UPDATE documents
-SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, split_options = NULL,
-    update_time = now()
+SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, section_count = 0,
+    parse_options = NULL, update_time = now()
 FROM added WHERE id = $1
 
 -- name: get_document
 SELECT * FROM document_view WHERE id = $1
 
 -- name: find_document
-SELECT * FROM document_view WHERE project_id = $1 AND name = $2 AND sha256 = $3
+-- The document whose newest version holds these bytes; that of this name first. Another one only if none has the name.
+SELECT * FROM document_view AS document
+WHERE project_id = $1 AND sha256 = $3
+  AND (name = $2 OR NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = $2))
+ORDER BY name <> $2, name
+LIMIT 1
 
 -- name: get_version
 SELECT * FROM document_versions WHERE document_id = $1 AND version = $2
@@ -113,9 +128,10 @@ SELECT * FROM document_versions WHERE document_id = $1 AND version = $2
 SELECT * FROM document_view
 WHERE project_id = $1
   AND ($2::document_state IS NULL OR state = $2)
-  AND ($3::text IS NULL OR name > $3)
+  AND ($3::uuid IS NULL OR parent_id = $3)
+  AND ($4::text IS NULL OR name > $4)
 ORDER BY name
-LIMIT $4
+LIMIT $5
 
 -- name: documents_to_parse
 SELECT id, version FROM documents
@@ -126,58 +142,20 @@ ORDER BY name
 -- name: lock_document
 SELECT version FROM documents WHERE id = $1 FOR NO KEY UPDATE
 
--- name: text_sha256
-SELECT text_sha256 FROM document_versions WHERE document_id = $1 AND version = $2
+-- name: documents_under
+-- A document and all that it holds.
+WITH RECURSIVE held AS (
+    SELECT id FROM documents WHERE id = $1
+    UNION ALL
+    SELECT member.id FROM documents AS member JOIN held ON member.parent_id = held.id
+)
+SELECT id FROM held
 
--- name: add_text_version
--- The next version: the same bytes, of which parsing now makes another text.
-INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
-SELECT document_id, version + 1, size_bytes, sha256, file_key FROM document_versions
-WHERE document_id = $1 AND version = $2
-RETURNING version
-
--- name: set_text
-UPDATE document_versions
-SET text_key = $3, text_sha256 = $4, text_bytes = $5, char_count = $6, page_count = $7
-WHERE document_id = $1 AND version = $2
-
--- name: set_parsed
-UPDATE documents
-SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, split_options = $4, update_time = now()
-WHERE id = $1
-
--- name: delete_document
-DELETE FROM documents WHERE id = $1
+-- name: delete_documents
+DELETE FROM documents WHERE id = ANY ($1::uuid[])
 
 -- name: file_keys
-SELECT DISTINCT file_key FROM document_versions WHERE document_id = $1
+SELECT DISTINCT file_key FROM document_versions WHERE document_id = ANY ($1::uuid[])
 
 -- name: delete_chunks
-DELETE FROM chunks WHERE document_id = $1
-
--- name: retire_chunks
-UPDATE chunks SET current = false WHERE document_id = $1 AND current
-
--- name: put_chunk
-INSERT INTO chunks (id, project_id, document_id, document_version, index, text, char_start, char_end,
-                    page_start, page_end, heading_path, token_count, sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (id) DO UPDATE
-SET current = true, document_version = EXCLUDED.document_version, index = EXCLUDED.index,
-    char_start = EXCLUDED.char_start, char_end = EXCLUDED.char_end, page_start = EXCLUDED.page_start,
-    page_end = EXCLUDED.page_end, heading_path = EXCLUDED.heading_path, token_count = EXCLUDED.token_count
-
--- name: get_chunk
-SELECT id, project_id, document_id, document_version, index, text, char_start, char_end, page_start, page_end,
-       heading_path, token_count, sha256
-FROM chunks WHERE id = $1
-
--- name: list_chunks
-SELECT id, project_id, document_id, document_version, index, text, char_start, char_end, page_start, page_end,
-       heading_path, token_count, sha256
-FROM chunks
-WHERE project_id = $1 AND current
-  AND ($2::uuid IS NULL OR document_id = $2)
-  AND ($3::uuid IS NULL OR (document_id, index) > ($3, $4::integer))
-ORDER BY document_id, index
-LIMIT $5
+DELETE FROM chunks WHERE document_id = ANY ($1::uuid[])

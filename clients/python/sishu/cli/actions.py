@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sishu.cli import documents
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_project, find_provider
 from sishu.cli.output import CONSOLE, show_many, show_one
@@ -30,8 +31,7 @@ from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamReques
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
 from sishu.learn.deployments import deploy
-from sishu.learn.files import gather_files, upload_files
-from sishu.learn.jobs import parse_documents, start_import, wait_for_success
+from sishu.learn.jobs import start_import, wait_for_success
 from sishu.learn.resources import absolute
 from sishu.learn.transfer import download_dataset, download_model
 from sishu.trainer.v1.model_pb2 import Model
@@ -52,21 +52,6 @@ def create_project(name: NameArgument, description: Annotated[str, typer.Option(
         return (await client.projects.CreateProject(request)).project
 
     show_one(with_client(work))
-
-
-def add_documents(
-    paths: Annotated[list[Path], typer.Argument(help=say("learn_paths"))], project: ProjectOption
-) -> None:
-    """`sishu document add`: upload, parse, wait."""
-    files = gather_files(paths)
-
-    async def work(client: Client) -> None:
-        project_id = (await find_project(client, project)).id
-        documents = await upload_files(client, project_id, files)
-        await parse_documents(client, project_id, documents)
-        show_many(documents, ("id", "name", "version", "size_bytes"))
-
-    with_client(work)
 
 
 def create_provider(
@@ -322,7 +307,21 @@ def read_key(variable: str) -> str:
 
 ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     "project": [("create", "create", create_project)],
-    "document": [("add", "add", add_documents)],
+    "document": [
+        ("add", "add", documents.add_documents),
+        ("fetch", "fetch", documents.fetch_documents),
+        ("parse", "parse", documents.parse_documents),
+        ("text", "text", documents.show_text),
+        ("images", "images", documents.list_images),
+        ("edits", "edits", documents.list_edits),
+    ],
+    "chunk": [
+        ("edit", "edit", documents.edit_chunk),
+        ("merge", "merge", documents.merge_chunks),
+        ("split", "split", documents.split_chunk),
+        ("exclude", "exclude", documents.exclude_chunk),
+        ("include", "include", documents.include_chunk),
+    ],
     "provider": [("create", "create", create_provider), ("test", "test", test_provider)],
     "generation": [("create", "create", create_generation)],
     "example": [("import", "import", import_examples)],

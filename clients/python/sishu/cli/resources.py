@@ -25,6 +25,7 @@ from sishu.inference.v1 import exam_service_pb2 as exam
 from sishu.ingest.v1 import chunk_service_pb2 as chunk
 from sishu.ingest.v1 import document_service_pb2 as document
 from sishu.ingest.v1 import project_service_pb2 as project
+from sishu.ingest.v1 import section_service_pb2 as section
 from sishu.trainer.v1 import model_service_pb2 as model
 from sishu.trainer.v1 import training_service_pb2 as training
 
@@ -43,6 +44,8 @@ class Resource:
         requests: the generated module with its request messages.
         columns: fields shown in the table.
         deletable: whether it has a delete rpc.
+        gettable: whether it has a get rpc.
+        by_document: whether `list` can be held to one document.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Resource:
     requests: Any
     columns: Sequence[str]
     deletable: bool = True
+    gettable: bool = True
+    by_document: bool = False
 
     @property
     def field(self) -> str:
@@ -86,6 +91,17 @@ RESOURCES = (
         chunk,
         ("id", "document_id", "index", "span.start", "span.end", "token_count", "text"),
         deletable=False,
+        by_document=True,
+    ),
+    Resource(
+        "section",
+        "Section",
+        lambda client: client.sections,
+        section,
+        ("id", "document_id", "index", "level", "title", "span.start", "span.end", "page_start"),
+        deletable=False,
+        gettable=False,
+        by_document=True,
     ),
     Resource(
         "provider",
@@ -166,14 +182,16 @@ def commands(resource: Resource) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, help=say(resource.name))
     add_list(app, resource)
 
-    @app.command("get", help=say("get"))
-    def get(resource_id: IdArgument) -> None:
-        async def work(client: Client) -> Message:
-            answer = await resource.call(client, "Get", id=await resolved(client, resource, resource_id))
-            found: Message = getattr(answer, resource.field)
-            return found
+    if resource.gettable:
 
-        show_one(with_client(work))
+        @app.command("get", help=say("get"))
+        def get(resource_id: IdArgument) -> None:
+            async def work(client: Client) -> Message:
+                answer = await resource.call(client, "Get", id=await resolved(client, resource, resource_id))
+                found: Message = getattr(answer, resource.field)
+                return found
+
+            show_one(with_client(work))
 
     if resource.deletable:
 
@@ -204,6 +222,15 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
         @app.command("list", help=say("list"))
         def list_all(limit: LimitOption = 100) -> None:
             show(limit, "")
+    elif resource.by_document:
+
+        @app.command("list", help=say("list"))
+        def list_of_document(
+            project_name: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
+            document_id: Annotated[str, typer.Option("--document", help=say("option_document"))] = "",
+            limit: LimitOption = 100,
+        ) -> None:
+            show(limit, project_name, document_id=document_id)
     else:
 
         @app.command("list", help=say("list"))
@@ -213,9 +240,10 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
         ) -> None:
             show(limit, project_name)
 
-    def show(limit: int, project_name: str) -> None:
+    def show(limit: int, project_name: str, **filters: str) -> None:
         async def work(client: Client) -> list[Message]:
-            filters = {"project_id": (await find_project(client, project_name)).id} if project_name else {}
+            if project_name:
+                filters["project_id"] = (await find_project(client, project_name)).id
             return [message async for message in rows(client, resource, limit, **filters)]
 
         show_many(with_client(work), resource.columns)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.ingest.v1.document_pb2 import Document
-from sishu.ingest.v1.document_service_pb2 import CompleteUploadRequest, CreateUploadRequest
+from sishu.ingest.v1.document_service_pb2 import (
+    CompleteUploadRequest,
+    CreateUploadRequest,
+    ListDocumentsRequest,
+)
 
 BLOCK = 1 << 20
 UPLOAD_SECONDS = 600.0
+SENT_AT_ONCE = 8
+HOLDERS = {"application/zip", "message/rfc822"}
+"""Media types of files that hold files."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +108,49 @@ async def upload_files(
     files: Sequence[SourceFile],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Document]:
-    """Upload files; one that is there already with the same bytes is not sent again."""
-    documents = []
+    """Upload files, some at a time; files of the same bytes are one document, and sent once.
+
+    Returns the documents in the order of the files, each once.
+    """
+    slots, done = asyncio.Semaphore(SENT_AT_ONCE), 0
+    progress(done, len(files))
+
+    async def send(file: SourceFile) -> Document:
+        nonlocal done
+        async with slots:
+            document = await upload_file(client, http, project_id, file)
+        done += 1
+        progress(done, len(files))
+        return document
+
     async with httpx.AsyncClient(timeout=UPLOAD_SECONDS) as http:
-        for done, file in enumerate(files):
-            progress(done, len(files))
-            documents.append(await upload_file(client, http, project_id, file))
-    progress(len(files), len(files))
-    return documents
+        documents = await all_of([send(file) for file in files])
+    return list({document.id: document for document in documents}.values())
+
+
+async def all_of(calls: Sequence[Coroutine[Any, Any, Document]]) -> list[Document]:
+    """What all calls return; the first error ends them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def held_by(client: Client, project_id: str, documents: Sequence[Document]) -> list[Document]:
+    """Documents, each followed by those that it holds: the files of an archive, the attachments of a mail."""
+    found = []
+    for document in documents:
+        found.append(document)
+        request = ListDocumentsRequest(project_id=project_id, parent_id=document.id, page_size=1000)
+        while document.media_type in HOLDERS:
+            page = await client.documents.ListDocuments(request)
+            found += await held_by(client, project_id, page.documents)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+    return found
 
 
 async def upload_file(client: Client, http: httpx.AsyncClient, project_id: str, file: SourceFile) -> Document:

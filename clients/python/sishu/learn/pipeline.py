@@ -23,7 +23,7 @@ from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamReques
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.learn.deployments import deploy, unload
-from sishu.learn.files import upload_files
+from sishu.learn.files import held_by, upload_files
 from sishu.learn.jobs import (
     begun,
     failures_of,
@@ -90,7 +90,7 @@ class Pipeline:
         """
         project = await project_named(self._client, self._options.name)
         documents = await self._upload(project)
-        await self._parse(project, documents)
+        documents = await self._parse(project, documents)
         provider = await self._provider(project)
         model = await self._base_model(project)
         generation = await self._generate(project, documents, provider)
@@ -105,9 +105,11 @@ class Pipeline:
         async with self._display.stage(self._words("stage_upload")) as stage:
             return await upload_files(self._client, project.id, self._options.files, stage.set)
 
-    async def _parse(self, project: Project, documents: Sequence[Document]) -> None:
+    async def _parse(self, project: Project, documents: Sequence[Document]) -> list[Document]:
+        """Parse documents; return them with those that they hold."""
         async with self._display.stage(self._words("stage_parse")) as stage:
             await parse_documents(self._client, project.id, documents, watching(stage))
+            return await held_by(self._client, project.id, documents)
 
     async def _base_model(self, project: Project) -> Model:
         async with self._display.stage(self._words("stage_model")) as stage:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsishu/ingest/v1/chunk.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xfd\x01\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x04 \x01(\x05\x12\r\n\x05index\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\'\n\x04span\x18\x07 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x12\n\npage_start\x18\x08 \x01(\x05\x12\x10\n\x08page_end\x18\t \x01(\x05\x12\x14\n\x0cheading_path\x18\n \x03(\t\x12\x13\n\x0btoken_count\x18\x0b \x01(\x05\x12\x0e\n\x06sha256\x18\x0c \x01(\t\"\x8a\x01\n\x0cSplitOptions\x12:\n\x08strategy\x18\x01 \x01(\x0e\x32\x1e.sishu.ingest.v1.SplitStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\tmin_chars\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\x1e\n\tmax_chars\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00*M\n\rSplitStrategy\x12\x1e\n\x1aSPLIT_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18SPLIT_STRATEGY_STRUCTURE\x10\x01\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsishu/ingest/v1/chunk.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xee\x02\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x04 \x01(\x05\x12\r\n\x05index\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\'\n\x04span\x18\x07 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x12\n\npage_start\x18\x08 \x01(\x05\x12\x10\n\x08page_end\x18\t \x01(\x05\x12\x14\n\x0cheading_path\x18\n \x03(\t\x12\x13\n\x0btoken_count\x18\x0b \x01(\x05\x12\x0e\n\x06sha256\x18\x0c \x01(\t\x12\x0f\n\x07overlap\x18\r \x01(\x05\x12\x12\n\nsection_id\x18\x0e \x01(\t\x12\x14\n\x0ctable_header\x18\x0f \x01(\t\x12\x10\n\x08\x65xcluded\x18\x10 \x01(\x08\x12\x0f\n\x07\x65\x64it_of\x18\x11 \x01(\t\x12\x11\n\tmade_from\x18\x12 \x03(\t\"\xc3\x02\n\x0cSplitOptions\x12:\n\x08strategy\x18\x01 \x01(\x0e\x32\x1e.sishu.ingest.v1.SplitStrategyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x08min_size\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1d\n\x08max_size\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x31\n\x04unit\x18\x04 \x01(\x0e\x32\x19.sishu.ingest.v1.SizeUnitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x07overlap\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1b\n\ttokenizer\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12%\n\nseparators\x18\x07 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xe8\x07\x12$\n\ncut_points\x18\x08 \x03(\x03\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04\"\x02 \x00*\x88\x02\n\rSplitStrategy\x12\x1e\n\x1aSPLIT_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18SPLIT_STRATEGY_STRUCTURE\x10\x01\x12\x1c\n\x18SPLIT_STRATEGY_RECURSIVE\x10\x02\x12\x18\n\x14SPLIT_STRATEGY_TOKEN\x10\x03\x12\x17\n\x13SPLIT_STRATEGY_CODE\x10\x04\x12\x1c\n\x18SPLIT_STRATEGY_SEPARATOR\x10\x05\x12\x19\n\x15SPLIT_STRATEGY_CUSTOM\x10\x06\x12\x17\n\x13SPLIT_STRATEGY_PAGE\x10\x07\x12\x16\n\x12SPLIT_STRATEGY_ROW\x10\x08*U\n\x08SizeUnit\x12\x19\n\x15SIZE_UNIT_UNSPECIFIED\x10\x00\x12\x18\n\x14SIZE_UNIT_CHARACTERS\x10\x01\x12\x14\n\x10SIZE_UNIT_TOKENS\x10\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\023dev.sishu.ingest.v1P\001Z%sishu.dev/go/sishu/ingest/v1;ingestv1'
   _globals['_SPLITOPTIONS'].fields_by_name['strategy']._loaded_options = None
   _globals['_SPLITOPTIONS'].fields_by_name['strategy']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_SPLITOPTIONS'].fields_by_name['min_chars']._loaded_options = None
-  _globals['_SPLITOPTIONS'].fields_by_name['min_chars']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
-  _globals['_SPLITOPTIONS'].fields_by_name['max_chars']._loaded_options = None
-  _globals['_SPLITOPTIONS'].fields_by_name['max_chars']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
-  _globals['_SPLITSTRATEGY']._serialized_start=507
-  _globals['_SPLITSTRATEGY']._serialized_end=584
+  _globals['_SPLITOPTIONS'].fields_by_name['min_size']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['min_size']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
+  _globals['_SPLITOPTIONS'].fields_by_name['max_size']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['max_size']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
+  _globals['_SPLITOPTIONS'].fields_by_name['unit']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['unit']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_SPLITOPTIONS'].fields_by_name['overlap']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['overlap']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
+  _globals['_SPLITOPTIONS'].fields_by_name['tokenizer']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['tokenizer']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_SPLITOPTIONS'].fields_by_name['separators']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['separators']._serialized_options = b'\272H\016\222\001\013\020d\"\007r\005\020\001\030\350\007'
+  _globals['_SPLITOPTIONS'].fields_by_name['cut_points']._loaded_options = None
+  _globals['_SPLITOPTIONS'].fields_by_name['cut_points']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004\"\002 \000'
+  _globals['_SPLITSTRATEGY']._serialized_start=806
+  _globals['_SPLITSTRATEGY']._serialized_end=1070
+  _globals['_SIZEUNIT']._serialized_start=1072
+  _globals['_SIZEUNIT']._serialized_end=1157
   _globals['_CHUNK']._serialized_start=111
-  _globals['_CHUNK']._serialized_end=364
-  _globals['_SPLITOPTIONS']._serialized_start=367
-  _globals['_SPLITOPTIONS']._serialized_end=505
+  _globals['_CHUNK']._serialized_end=477
+  _globals['_SPLITOPTIONS']._serialized_start=480
+  _globals['_SPLITOPTIONS']._serialized_end=803
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,23 @@ class _SplitStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SplitSt
     SPLIT_STRATEGY_UNSPECIFIED: _SplitStrategy.ValueType  # 0
     """Never returned; in a request: the service chooses."""
     SPLIT_STRATEGY_STRUCTURE: _SplitStrategy.ValueType  # 1
-    """At headings, then paragraphs, then sentences, then words."""
+    """At headings, then paragraphs, then sentences, then words; never inside a code block, table row, formula, number or URL. Source
+    code is cut as with CODE.
+    """
+    SPLIT_STRATEGY_RECURSIVE: _SplitStrategy.ValueType  # 2
+    """After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, sentences, words)."""
+    SPLIT_STRATEGY_TOKEN: _SplitStrategy.ValueType  # 3
+    """After every `max_size` tokens."""
+    SPLIT_STRATEGY_CODE: _SplitStrategy.ValueType  # 4
+    """Source code by its syntax: at functions, classes and other definitions. Other documents as with STRUCTURE."""
+    SPLIT_STRATEGY_SEPARATOR: _SplitStrategy.ValueType  # 5
+    """After each of `separators`; what is larger than `max_size` is cut on as with STRUCTURE."""
+    SPLIT_STRATEGY_CUSTOM: _SplitStrategy.ValueType  # 6
+    """At `cut_points`, whatever the sizes."""
+    SPLIT_STRATEGY_PAGE: _SplitStrategy.ValueType  # 7
+    """One chunk a page, whatever its size. Documents without pages as with STRUCTURE."""
+    SPLIT_STRATEGY_ROW: _SplitStrategy.ValueType  # 8
+    """One chunk a row of a spreadsheet or CSV file, or a record. Documents without rows as with STRUCTURE."""
 
 class SplitStrategy(_SplitStrategy, metaclass=_SplitStrategyEnumTypeWrapper):
     """SplitStrategy is how cut points are found."""
@@ -37,13 +53,54 @@ class SplitStrategy(_SplitStrategy, metaclass=_SplitStrategyEnumTypeWrapper):
 SPLIT_STRATEGY_UNSPECIFIED: SplitStrategy.ValueType  # 0
 """Never returned; in a request: the service chooses."""
 SPLIT_STRATEGY_STRUCTURE: SplitStrategy.ValueType  # 1
-"""At headings, then paragraphs, then sentences, then words."""
+"""At headings, then paragraphs, then sentences, then words; never inside a code block, table row, formula, number or URL. Source
+code is cut as with CODE.
+"""
+SPLIT_STRATEGY_RECURSIVE: SplitStrategy.ValueType  # 2
+"""After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, sentences, words)."""
+SPLIT_STRATEGY_TOKEN: SplitStrategy.ValueType  # 3
+"""After every `max_size` tokens."""
+SPLIT_STRATEGY_CODE: SplitStrategy.ValueType  # 4
+"""Source code by its syntax: at functions, classes and other definitions. Other documents as with STRUCTURE."""
+SPLIT_STRATEGY_SEPARATOR: SplitStrategy.ValueType  # 5
+"""After each of `separators`; what is larger than `max_size` is cut on as with STRUCTURE."""
+SPLIT_STRATEGY_CUSTOM: SplitStrategy.ValueType  # 6
+"""At `cut_points`, whatever the sizes."""
+SPLIT_STRATEGY_PAGE: SplitStrategy.ValueType  # 7
+"""One chunk a page, whatever its size. Documents without pages as with STRUCTURE."""
+SPLIT_STRATEGY_ROW: SplitStrategy.ValueType  # 8
+"""One chunk a row of a spreadsheet or CSV file, or a record. Documents without rows as with STRUCTURE."""
 Global___SplitStrategy: _TypeAlias = SplitStrategy  # noqa: Y015
+
+class _SizeUnit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SizeUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SizeUnit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIZE_UNIT_UNSPECIFIED: _SizeUnit.ValueType  # 0
+    """Never returned; in a request: the service chooses."""
+    SIZE_UNIT_CHARACTERS: _SizeUnit.ValueType  # 1
+    """Unicode code points."""
+    SIZE_UNIT_TOKENS: _SizeUnit.ValueType  # 2
+    """Tokens."""
+
+class SizeUnit(_SizeUnit, metaclass=_SizeUnitEnumTypeWrapper):
+    """SizeUnit is what sizes count."""
+
+SIZE_UNIT_UNSPECIFIED: SizeUnit.ValueType  # 0
+"""Never returned; in a request: the service chooses."""
+SIZE_UNIT_CHARACTERS: SizeUnit.ValueType  # 1
+"""Unicode code points."""
+SIZE_UNIT_TOKENS: SizeUnit.ValueType  # 2
+"""Tokens."""
+Global___SizeUnit: _TypeAlias = SizeUnit  # noqa: Y015
 
 @_typing.final
 class Chunk(_message.Message):
     """Chunk is a piece of a document's normalised text, and knows where it stands. The same text in a later version is the same chunk:
-    it says where it stands in the newest version that holds it.
+    it says where it stands in the newest version that holds it. An id stands for one text, which never changes: an edit, a merge and
+    a split make new chunks in the place of the old ones, which stay readable.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -60,6 +117,12 @@ class Chunk(_message.Message):
     HEADING_PATH_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    SECTION_ID_FIELD_NUMBER: _builtins.int
+    TABLE_HEADER_FIELD_NUMBER: _builtins.int
+    EXCLUDED_FIELD_NUMBER: _builtins.int
+    EDIT_OF_FIELD_NUMBER: _builtins.int
+    MADE_FROM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of the chunk, made from its document, its text and how often this text stood before it: unchanged text keeps its id in a
     new version. OUTPUT_ONLY.
@@ -75,22 +138,38 @@ class Chunk(_message.Message):
     index: _builtins.int
     """Place among the chunks of that version, from 0. OUTPUT_ONLY."""
     text: _builtins.str
-    """The text as cut; an edit is shown in a field of its own. It equals the version's normalised text at `span`. OUTPUT_ONLY."""
+    """The text. It equals the version's normalised text at `span`, unless `edit_of` is set. OUTPUT_ONLY."""
     page_start: _builtins.int
     """First page that the chunk touches, from 1; 0 where the format has no pages. OUTPUT_ONLY."""
     page_end: _builtins.int
     """Last page that the chunk touches; 0 where the format has no pages. OUTPUT_ONLY."""
     token_count: _builtins.int
-    """Estimated tokens: words of Latin scripts and single CJK characters, times the usual ratio. OUTPUT_ONLY."""
+    """Tokens of the text: by the tokenizer of the split options, where they name one; otherwise estimated. OUTPUT_ONLY."""
     sha256: _builtins.str
     """SHA-256 of the text in UTF-8. OUTPUT_ONLY."""
+    overlap: _builtins.int
+    """Characters at the start of `span` that repeat the end of the chunk before. Without them the chunks of a version in order are its
+    text; the chunk's own characters are those after them. OUTPUT_ONLY.
+    """
+    section_id: _builtins.str
+    """UUID of the deepest section that holds the chunk's first own character; empty before the first heading. OUTPUT_ONLY."""
+    table_header: _builtins.str
+    """Header rows, in Markdown, of the table in whose rows the chunk begins; empty where it begins elsewhere. OUTPUT_ONLY."""
+    excluded: _builtins.bool
+    """Whether the chunk is left out: ListChunks passes over it, and nothing is generated from it. OPTIONAL."""
+    edit_of: _builtins.str
+    """UUID of the chunk whose text was edited to make this one; empty for one that was cut. OUTPUT_ONLY."""
     @_builtins.property
     def span(self) -> _text_span_pb2.TextSpan:
-        """Place in the version's normalised text. OUTPUT_ONLY."""
+        """Place in the version's normalised text; of an edited chunk, the place of the text that it stands for. OUTPUT_ONLY."""
 
     @_builtins.property
     def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Headings above the chunk's first character, outermost first. OUTPUT_ONLY."""
+        """Headings above the chunk's first own character, outermost first. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def made_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the chunks that were merged, or of the one that was split, to make this one; empty for one that was cut. OUTPUT_ONLY."""
 
     def __init__(
         self,
@@ -107,10 +186,16 @@ class Chunk(_message.Message):
         heading_path: _abc.Iterable[_builtins.str] | None = ...,
         token_count: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        overlap: _builtins.int = ...,
+        section_id: _builtins.str = ...,
+        table_header: _builtins.str = ...,
+        excluded: _builtins.bool = ...,
+        edit_of: _builtins.str = ...,
+        made_from: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "document_version", b"document_version", "heading_path", b"heading_path", "id", b"id", "index", b"index", "page_end", b"page_end", "page_start", b"page_start", "project_id", b"project_id", "sha256", b"sha256", "span", b"span", "text", b"text", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "document_version", b"document_version", "edit_of", b"edit_of", "excluded", b"excluded", "heading_path", b"heading_path", "id", b"id", "index", b"index", "made_from", b"made_from", "overlap", b"overlap", "page_end", b"page_end", "page_start", b"page_start", "project_id", b"project_id", "section_id", b"section_id", "sha256", b"sha256", "span", b"span", "table_header", b"table_header", "text", b"text", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -123,26 +208,54 @@ class SplitOptions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STRATEGY_FIELD_NUMBER: _builtins.int
-    MIN_CHARS_FIELD_NUMBER: _builtins.int
-    MAX_CHARS_FIELD_NUMBER: _builtins.int
+    MIN_SIZE_FIELD_NUMBER: _builtins.int
+    MAX_SIZE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    TOKENIZER_FIELD_NUMBER: _builtins.int
+    SEPARATORS_FIELD_NUMBER: _builtins.int
+    CUT_POINTS_FIELD_NUMBER: _builtins.int
     strategy: Global___SplitStrategy.ValueType
     """OPTIONAL. How to find cut points; unspecified lets the service choose (at present STRUCTURE)."""
-    min_chars: _builtins.int
-    """OPTIONAL. Smallest chunk wanted, in characters; 0 lets the service choose (at present 800, or `max_chars` where that is smaller).
-    A chunk may be smaller where the next piece does not fit, and at the end of a document.
+    min_size: _builtins.int
+    """OPTIONAL. Smallest chunk wanted, in units; 0 lets the service choose (at present 800, or `max_size` where that is smaller).
+    A chunk may be smaller where the next piece does not fit, and at the end of a section or document.
     """
-    max_chars: _builtins.int
-    """OPTIONAL. Largest chunk, in characters; 0 lets the service choose (at present 1500, or `min_chars` where that is larger)."""
+    max_size: _builtins.int
+    """OPTIONAL. Largest chunk, in units; 0 lets the service choose (at present 1500, or `min_size` where that is larger). A single code
+    block, table row, formula, number, link or URL that is larger stays whole up to four times this.
+    """
+    unit: Global___SizeUnit.ValueType
+    """OPTIONAL. What sizes count; unspecified lets the service choose (at present CHARACTERS)."""
+    overlap: _builtins.int
+    """OPTIONAL. Units at the end of a chunk that the next one repeats; smaller than `min_size`."""
+    tokenizer: _builtins.str
+    """OPTIONAL. Model whose tokenizer counts tokens: a hub id, or a folder or file on the ingest workers' machine that holds its
+    `tokenizer.json`. Empty: tokens are estimated.
+    """
+    @_builtins.property
+    def separators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. With SEPARATOR, and there at least one: texts after which to cut. With RECURSIVE: the same in order of preference."""
+
+    @_builtins.property
+    def cut_points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """OPTIONAL. With CUSTOM: where to cut, in characters of the normalised text, ascending. Only for a single document."""
+
     def __init__(
         self,
         *,
         strategy: Global___SplitStrategy.ValueType = ...,
-        min_chars: _builtins.int = ...,
-        max_chars: _builtins.int = ...,
+        min_size: _builtins.int = ...,
+        max_size: _builtins.int = ...,
+        unit: Global___SizeUnit.ValueType = ...,
+        overlap: _builtins.int = ...,
+        tokenizer: _builtins.str = ...,
+        separators: _abc.Iterable[_builtins.str] | None = ...,
+        cut_points: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_chars", b"max_chars", "min_chars", b"min_chars", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_points", b"cut_points", "max_size", b"max_size", "min_size", b"min_size", "overlap", b"overlap", "separators", b"separators", "strategy", b"strategy", "tokenizer", b"tokenizer", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from sishu.ingest.v1 import chunk_pb2 as sishu_dot_ingest_dot_v1_dot_chunk__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/ingest/v1/chunk_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1bsishu/ingest/v1/chunk.proto\"\'\n\x0fGetChunkRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"9\n\x10GetChunkResponse\x12%\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.Chunk\"\x8d\x01\n\x11ListChunksRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0b\x64ocument_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"U\n\x12ListChunksResponse\x12&\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x16.sishu.ingest.v1.Chunk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc0\x01\n\x0c\x43hunkService\x12T\n\x08GetChunk\x12 .sishu.ingest.v1.GetChunkRequest\x1a!.sishu.ingest.v1.GetChunkResponse\"\x03\x90\x02\x01\x12Z\n\nListChunks\x12\".sishu.ingest.v1.ListChunksRequest\x1a#.sishu.ingest.v1.ListChunksResponse\"\x03\x90\x02\x01\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/ingest/v1/chunk_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1bsishu/ingest/v1/chunk.proto\"\'\n\x0fGetChunkRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"9\n\x10GetChunkResponse\x12%\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.Chunk\"\xa4\x01\n\x11ListChunksRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0b\x64ocument_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\rshow_excluded\x18\x05 \x01(\x08\"U\n\x12ListChunksResponse\x12&\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x16.sishu.ingest.v1.Chunk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x02\n\x12UpdateChunkRequest\x12-\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.ChunkB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x8e\x01\xbaH\x8a\x01\x1a\x87\x01\n\x1dupdate_chunk_request.chunk.id\x12\x17\x63hunk.id must be a UUID\x1aMthis.chunk.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"<\n\x13UpdateChunkResponse\x12%\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.Chunk\"C\n\x10\x45\x64itChunkRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x04text\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xc0\x84=\":\n\x11\x45\x64itChunkResponse\x12%\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.Chunk\"7\n\x12MergeChunksRequest\x12!\n\x03ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x08\x02\x10\xe8\x07\x18\x01\"\x05r\x03\xb0\x01\x01\"<\n\x13MergeChunksResponse\x12%\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x16.sishu.ingest.v1.Chunk\"P\n\x11SplitChunkRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12%\n\ncut_points\x18\x02 \x03(\x03\x42\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\xe8\x07\"\x04\"\x02 \x00\"<\n\x12SplitChunkResponse\x12&\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x16.sishu.ingest.v1.Chunk2\xb3\x04\n\x0c\x43hunkService\x12T\n\x08GetChunk\x12 .sishu.ingest.v1.GetChunkRequest\x1a!.sishu.ingest.v1.GetChunkResponse\"\x03\x90\x02\x01\x12Z\n\nListChunks\x12\".sishu.ingest.v1.ListChunksRequest\x1a#.sishu.ingest.v1.ListChunksResponse\"\x03\x90\x02\x01\x12]\n\x0bUpdateChunk\x12#.sishu.ingest.v1.UpdateChunkRequest\x1a$.sishu.ingest.v1.UpdateChunkResponse\"\x03\x90\x02\x02\x12W\n\tEditChunk\x12!.sishu.ingest.v1.EditChunkRequest\x1a\".sishu.ingest.v1.EditChunkResponse\"\x03\x90\x02\x02\x12]\n\x0bMergeChunks\x12#.sishu.ingest.v1.MergeChunksRequest\x1a$.sishu.ingest.v1.MergeChunksResponse\"\x03\x90\x02\x02\x12Z\n\nSplitChunk\x12\".sishu.ingest.v1.SplitChunkRequest\x1a#.sishu.ingest.v1.SplitChunkResponse\"\x03\x90\x02\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,18 +45,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCHUNKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTCHUNKSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCHUNKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UPDATECHUNKREQUEST'].fields_by_name['chunk']._loaded_options = None
+  _globals['_UPDATECHUNKREQUEST'].fields_by_name['chunk']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_UPDATECHUNKREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATECHUNKREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATECHUNKREQUEST']._loaded_options = None
+  _globals['_UPDATECHUNKREQUEST']._serialized_options = b'\272H\212\001\032\207\001\n\035update_chunk_request.chunk.id\022\027chunk.id must be a UUID\032Mthis.chunk.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')'
+  _globals['_EDITCHUNKREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_EDITCHUNKREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_EDITCHUNKREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_EDITCHUNKREQUEST'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001\030\300\204='
+  _globals['_MERGECHUNKSREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_MERGECHUNKSREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\021\222\001\016\010\002\020\350\007\030\001\"\005r\003\260\001\001'
+  _globals['_SPLITCHUNKREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_SPLITCHUNKREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_SPLITCHUNKREQUEST'].fields_by_name['cut_points']._loaded_options = None
+  _globals['_SPLITCHUNKREQUEST'].fields_by_name['cut_points']._serialized_options = b'\272H\016\222\001\013\010\001\020\350\007\"\004\"\002 \000'
   _globals['_CHUNKSERVICE'].methods_by_name['GetChunk']._loaded_options = None
   _globals['_CHUNKSERVICE'].methods_by_name['GetChunk']._serialized_options = b'\220\002\001'
   _globals['_CHUNKSERVICE'].methods_by_name['ListChunks']._loaded_options = None
   _globals['_CHUNKSERVICE'].methods_by_name['ListChunks']._serialized_options = b'\220\002\001'
-  _globals['_GETCHUNKREQUEST']._serialized_start=114
-  _globals['_GETCHUNKREQUEST']._serialized_end=153
-  _globals['_GETCHUNKRESPONSE']._serialized_start=155
-  _globals['_GETCHUNKRESPONSE']._serialized_end=212
-  _globals['_LISTCHUNKSREQUEST']._serialized_start=215
-  _globals['_LISTCHUNKSREQUEST']._serialized_end=356
-  _globals['_LISTCHUNKSRESPONSE']._serialized_start=358
-  _globals['_LISTCHUNKSRESPONSE']._serialized_end=443
-  _globals['_CHUNKSERVICE']._serialized_start=446
-  _globals['_CHUNKSERVICE']._serialized_end=638
+  _globals['_CHUNKSERVICE'].methods_by_name['UpdateChunk']._loaded_options = None
+  _globals['_CHUNKSERVICE'].methods_by_name['UpdateChunk']._serialized_options = b'\220\002\002'
+  _globals['_CHUNKSERVICE'].methods_by_name['EditChunk']._loaded_options = None
+  _globals['_CHUNKSERVICE'].methods_by_name['EditChunk']._serialized_options = b'\220\002\002'
+  _globals['_CHUNKSERVICE'].methods_by_name['MergeChunks']._loaded_options = None
+  _globals['_CHUNKSERVICE'].methods_by_name['MergeChunks']._serialized_options = b'\220\002\002'
+  _globals['_CHUNKSERVICE'].methods_by_name['SplitChunk']._loaded_options = None
+  _globals['_CHUNKSERVICE'].methods_by_name['SplitChunk']._serialized_options = b'\220\002\002'
+  _globals['_GETCHUNKREQUEST']._serialized_start=148
+  _globals['_GETCHUNKREQUEST']._serialized_end=187
+  _globals['_GETCHUNKRESPONSE']._serialized_start=189
+  _globals['_GETCHUNKRESPONSE']._serialized_end=246
+  _globals['_LISTCHUNKSREQUEST']._serialized_start=249
+  _globals['_LISTCHUNKSREQUEST']._serialized_end=413
+  _globals['_LISTCHUNKSRESPONSE']._serialized_start=415
+  _globals['_LISTCHUNKSRESPONSE']._serialized_end=500
+  _globals['_UPDATECHUNKREQUEST']._serialized_start=503
+  _globals['_UPDATECHUNKREQUEST']._serialized_end=772
+  _globals['_UPDATECHUNKRESPONSE']._serialized_start=774
+  _globals['_UPDATECHUNKRESPONSE']._serialized_end=834
+  _globals['_EDITCHUNKREQUEST']._serialized_start=836
+  _globals['_EDITCHUNKREQUEST']._serialized_end=903
+  _globals['_EDITCHUNKRESPONSE']._serialized_start=905
+  _globals['_EDITCHUNKRESPONSE']._serialized_end=963
+  _globals['_MERGECHUNKSREQUEST']._serialized_start=965
+  _globals['_MERGECHUNKSREQUEST']._serialized_end=1020
+  _globals['_MERGECHUNKSRESPONSE']._serialized_start=1022
+  _globals['_MERGECHUNKSRESPONSE']._serialized_end=1082
+  _globals['_SPLITCHUNKREQUEST']._serialized_start=1084
+  _globals['_SPLITCHUNKREQUEST']._serialized_end=1164
+  _globals['_SPLITCHUNKRESPONSE']._serialized_start=1166
+  _globals['_SPLITCHUNKRESPONSE']._serialized_end=1226
+  _globals['_CHUNKSERVICE']._serialized_start=1229
+  _globals['_CHUNKSERVICE']._serialized_end=1792
 # @@protoc_insertion_point(module_scope)

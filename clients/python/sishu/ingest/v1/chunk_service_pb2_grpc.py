@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ChunkServiceStub:
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments.
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
     """
 
     def __init__(self, channel):
@@ -45,23 +46,76 @@ class ChunkServiceStub:
                 request_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksRequest.SerializeToString,
                 response_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksResponse.FromString,
                 _registered_method=True)
+        self.UpdateChunk = channel.unary_unary(
+                '/sishu.ingest.v1.ChunkService/UpdateChunk',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkResponse.FromString,
+                _registered_method=True)
+        self.EditChunk = channel.unary_unary(
+                '/sishu.ingest.v1.ChunkService/EditChunk',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkResponse.FromString,
+                _registered_method=True)
+        self.MergeChunks = channel.unary_unary(
+                '/sishu.ingest.v1.ChunkService/MergeChunks',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksResponse.FromString,
+                _registered_method=True)
+        self.SplitChunk = channel.unary_unary(
+                '/sishu.ingest.v1.ChunkService/SplitChunk',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkResponse.FromString,
+                _registered_method=True)
 
 
 class ChunkServiceServicer:
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments.
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
     """
 
     def GetChunk(self, request, context):
-        """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
-        is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """GetChunk returns one chunk, also one that the current version of its document no longer holds, or in whose place another stands: a
+        chunk stays until its document is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListChunks(self, request, context):
-        """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
-        A version that is not parsed yet has none.
+        """ListChunks returns the chunks that the last parse made of the current document versions, as they were changed since, in reading
+        order, document by document. A version that is not parsed yet has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateChunk(self, request, context):
+        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditChunk(self, request, context):
+        """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
+        `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeChunks(self, request, context):
+        """MergeChunks puts one chunk in the place of neighbours. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT`, as
+        above; INVALID_ARGUMENT `CHUNKS_NOT_ADJACENT` when others stand between them, or they are of several documents; INVALID_ARGUMENT
+        `CHUNK_EDITED` when one of them is edited: put the original back first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitChunk(self, request, context):
+        """SplitChunk puts several chunks in the place of one. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` and
+        INVALID_ARGUMENT `CHUNK_EDITED`, as above; INVALID_ARGUMENT `CUT_POINTS_INVALID` when a place is not inside the chunk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,6 +134,26 @@ def add_ChunkServiceServicer_to_server(servicer, server):
                     request_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksRequest.FromString,
                     response_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksResponse.SerializeToString,
             ),
+            'UpdateChunk': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateChunk,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkResponse.SerializeToString,
+            ),
+            'EditChunk': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditChunk,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkResponse.SerializeToString,
+            ),
+            'MergeChunks': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeChunks,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksResponse.SerializeToString,
+            ),
+            'SplitChunk': grpc.unary_unary_rpc_method_handler(
+                    servicer.SplitChunk,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'sishu.ingest.v1.ChunkService', rpc_method_handlers)
@@ -89,7 +163,8 @@ def add_ChunkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ChunkService:
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments.
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
     """
 
     @staticmethod
@@ -136,6 +211,114 @@ class ChunkService:
             '/sishu.ingest.v1.ChunkService/ListChunks',
             sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksRequest.SerializeToString,
             sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.ListChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateChunk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.ChunkService/UpdateChunk',
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.UpdateChunkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditChunk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.ChunkService/EditChunk',
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.EditChunkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeChunks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.ChunkService/MergeChunks',
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.MergeChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitChunk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.ChunkService/SplitChunk',
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_chunk__service__pb2.SplitChunkResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,37 +27,73 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChunkServiceStub:
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments."""
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChunkServiceAsyncStub: ...
     GetChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.GetChunkRequest, _chunk_service_pb2.GetChunkResponse]
-    """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
-    is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+    """GetChunk returns one chunk, also one that the current version of its document no longer holds, or in whose place another stands: a
+    chunk stays until its document is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
     """
     ListChunks: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.ListChunksRequest, _chunk_service_pb2.ListChunksResponse]
-    """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
-    A version that is not parsed yet has none.
+    """ListChunks returns the chunks that the last parse made of the current document versions, as they were changed since, in reading
+    order, document by document. A version that is not parsed yet has none.
+    """
+    UpdateChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.UpdateChunkRequest, _chunk_service_pb2.UpdateChunkResponse]
+    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    EditChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.EditChunkRequest, _chunk_service_pb2.EditChunkResponse]
+    """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
+    `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
+    """
+    MergeChunks: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.MergeChunksRequest, _chunk_service_pb2.MergeChunksResponse]
+    """MergeChunks puts one chunk in the place of neighbours. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT`, as
+    above; INVALID_ARGUMENT `CHUNKS_NOT_ADJACENT` when others stand between them, or they are of several documents; INVALID_ARGUMENT
+    `CHUNK_EDITED` when one of them is edited: put the original back first.
+    """
+    SplitChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.SplitChunkRequest, _chunk_service_pb2.SplitChunkResponse]
+    """SplitChunk puts several chunks in the place of one. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` and
+    INVALID_ARGUMENT `CHUNK_EDITED`, as above; INVALID_ARGUMENT `CUT_POINTS_INVALID` when a place is not inside the chunk.
     """
 
 @_typing.type_check_only
 class ChunkServiceAsyncStub(ChunkServiceStub):
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments."""
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.GetChunkRequest, _chunk_service_pb2.GetChunkResponse]  # type: ignore[assignment]
-    """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
-    is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+    """GetChunk returns one chunk, also one that the current version of its document no longer holds, or in whose place another stands: a
+    chunk stays until its document is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
     """
     ListChunks: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.ListChunksRequest, _chunk_service_pb2.ListChunksResponse]  # type: ignore[assignment]
-    """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
-    A version that is not parsed yet has none.
+    """ListChunks returns the chunks that the last parse made of the current document versions, as they were changed since, in reading
+    order, document by document. A version that is not parsed yet has none.
+    """
+    UpdateChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.UpdateChunkRequest, _chunk_service_pb2.UpdateChunkResponse]  # type: ignore[assignment]
+    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    EditChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.EditChunkRequest, _chunk_service_pb2.EditChunkResponse]  # type: ignore[assignment]
+    """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
+    `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
+    """
+    MergeChunks: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.MergeChunksRequest, _chunk_service_pb2.MergeChunksResponse]  # type: ignore[assignment]
+    """MergeChunks puts one chunk in the place of neighbours. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT`, as
+    above; INVALID_ARGUMENT `CHUNKS_NOT_ADJACENT` when others stand between them, or they are of several documents; INVALID_ARGUMENT
+    `CHUNK_EDITED` when one of them is edited: put the original back first.
+    """
+    SplitChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.SplitChunkRequest, _chunk_service_pb2.SplitChunkResponse]  # type: ignore[assignment]
+    """SplitChunk puts several chunks in the place of one. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` and
+    INVALID_ARGUMENT `CHUNK_EDITED`, as above; INVALID_ARGUMENT `CUT_POINTS_INVALID` when a place is not inside the chunk.
     """
 
 class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ChunkService reads chunks. They are made by DocumentService.ParseDocuments."""
+    """ChunkService reads and changes chunks. They are made by DocumentService.ParseDocuments, which also cuts anew what was merged or
+    split here; an edit and an exclusion stay with the text that they were made for.
+    """
 
     @_abc_1.abstractmethod
     def GetChunk(
@@ -65,8 +101,8 @@ class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chunk_service_pb2.GetChunkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chunk_service_pb2.GetChunkResponse, _abc.Awaitable[_chunk_service_pb2.GetChunkResponse]]:
-        """GetChunk returns one chunk, also one that the current version of its document no longer holds: a chunk stays until its document
-        is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """GetChunk returns one chunk, also one that the current version of its document no longer holds, or in whose place another stands: a
+        chunk stays until its document is deleted. NOT_FOUND `CHUNK_NOT_FOUND`.
         """
 
     @_abc_1.abstractmethod
@@ -75,8 +111,47 @@ class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chunk_service_pb2.ListChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chunk_service_pb2.ListChunksResponse, _abc.Awaitable[_chunk_service_pb2.ListChunksResponse]]:
-        """ListChunks returns the chunks that the last parse made of the current document versions, in reading order, document by document.
-        A version that is not parsed yet has none.
+        """ListChunks returns the chunks that the last parse made of the current document versions, as they were changed since, in reading
+        order, document by document. A version that is not parsed yet has none.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateChunk(
+        self,
+        request: _chunk_service_pb2.UpdateChunkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chunk_service_pb2.UpdateChunkResponse, _abc.Awaitable[_chunk_service_pb2.UpdateChunkResponse]]:
+        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def EditChunk(
+        self,
+        request: _chunk_service_pb2.EditChunkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chunk_service_pb2.EditChunkResponse, _abc.Awaitable[_chunk_service_pb2.EditChunkResponse]]:
+        """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
+        `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
+        """
+
+    @_abc_1.abstractmethod
+    def MergeChunks(
+        self,
+        request: _chunk_service_pb2.MergeChunksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chunk_service_pb2.MergeChunksResponse, _abc.Awaitable[_chunk_service_pb2.MergeChunksResponse]]:
+        """MergeChunks puts one chunk in the place of neighbours. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT`, as
+        above; INVALID_ARGUMENT `CHUNKS_NOT_ADJACENT` when others stand between them, or they are of several documents; INVALID_ARGUMENT
+        `CHUNK_EDITED` when one of them is edited: put the original back first.
+        """
+
+    @_abc_1.abstractmethod
+    def SplitChunk(
+        self,
+        request: _chunk_service_pb2.SplitChunkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chunk_service_pb2.SplitChunkResponse, _abc.Awaitable[_chunk_service_pb2.SplitChunkResponse]]:
+        """SplitChunk puts several chunks in the place of one. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` and
+        INVALID_ARGUMENT `CHUNK_EDITED`, as above; INVALID_ARGUMENT `CUT_POINTS_INVALID` when a place is not inside the chunk.
         """
 
 def add_ChunkServiceServicer_to_server(servicer: ChunkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,11 +3,15 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
+from sishu.common.v1 import object_pb2 as _object_pb2
+from sishu.common.v1 import text_span_pb2 as _text_span_pb2
 from sishu.ingest.v1 import chunk_pb2 as _chunk_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +23,82 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PageReader:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PageReaderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PageReader.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAGE_READER_UNSPECIFIED: _PageReader.ValueType  # 0
+    """Never returned; in a request: the service chooses."""
+    PAGE_READER_AUTO: _PageReader.ValueType  # 1
+    """The text layer where the page has a usable one, otherwise OCR."""
+    PAGE_READER_TEXT: _PageReader.ValueType  # 2
+    """The text layer."""
+    PAGE_READER_OCR: _PageReader.ValueType  # 3
+    """OCR, on the worker itself."""
+    PAGE_READER_VISION: _PageReader.ValueType  # 4
+    """The vision model that the workers are set up with. FAILED_PRECONDITION `VISION_NOT_CONFIGURED` on the document without one."""
+    PAGE_READER_MINERU: _PageReader.ValueType  # 5
+    """The MinerU server that the workers are set up with. FAILED_PRECONDITION `MINERU_NOT_CONFIGURED` on the document without one."""
+
+class PageReader(_PageReader, metaclass=_PageReaderEnumTypeWrapper):
+    """PageReader is a way to read a page."""
+
+PAGE_READER_UNSPECIFIED: PageReader.ValueType  # 0
+"""Never returned; in a request: the service chooses."""
+PAGE_READER_AUTO: PageReader.ValueType  # 1
+"""The text layer where the page has a usable one, otherwise OCR."""
+PAGE_READER_TEXT: PageReader.ValueType  # 2
+"""The text layer."""
+PAGE_READER_OCR: PageReader.ValueType  # 3
+"""OCR, on the worker itself."""
+PAGE_READER_VISION: PageReader.ValueType  # 4
+"""The vision model that the workers are set up with. FAILED_PRECONDITION `VISION_NOT_CONFIGURED` on the document without one."""
+PAGE_READER_MINERU: PageReader.ValueType  # 5
+"""The MinerU server that the workers are set up with. FAILED_PRECONDITION `MINERU_NOT_CONFIGURED` on the document without one."""
+Global___PageReader: _TypeAlias = PageReader  # noqa: Y015
+
+class _CleanRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CleanRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CleanRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLEAN_RULE_UNSPECIFIED: _CleanRule.ValueType  # 0
+    """Never returned, refused in a request."""
+    CLEAN_RULE_REPEATED_LINES: _CleanRule.ValueType  # 1
+    """Headers and footers that recur from page to page."""
+    CLEAN_RULE_PAGE_NUMBERS: _CleanRule.ValueType  # 2
+    """Page numbers."""
+    CLEAN_RULE_HYPHENATION: _CleanRule.ValueType  # 3
+    """Hyphens at line ends inside words."""
+    CLEAN_RULE_BOILERPLATE: _CleanRule.ValueType  # 4
+    """Notices, menus, dot leaders and the like."""
+    CLEAN_RULE_WHITE_SPACE: _CleanRule.ValueType  # 5
+    """Blanks at line ends, runs of blank lines, characters without width."""
+    CLEAN_RULE_LINE_BREAKS: _CleanRule.ValueType  # 6
+    """Line ends inside paragraphs."""
+
+class CleanRule(_CleanRule, metaclass=_CleanRuleEnumTypeWrapper):
+    """CleanRule is something to take out of a text."""
+
+CLEAN_RULE_UNSPECIFIED: CleanRule.ValueType  # 0
+"""Never returned, refused in a request."""
+CLEAN_RULE_REPEATED_LINES: CleanRule.ValueType  # 1
+"""Headers and footers that recur from page to page."""
+CLEAN_RULE_PAGE_NUMBERS: CleanRule.ValueType  # 2
+"""Page numbers."""
+CLEAN_RULE_HYPHENATION: CleanRule.ValueType  # 3
+"""Hyphens at line ends inside words."""
+CLEAN_RULE_BOILERPLATE: CleanRule.ValueType  # 4
+"""Notices, menus, dot leaders and the like."""
+CLEAN_RULE_WHITE_SPACE: CleanRule.ValueType  # 5
+"""Blanks at line ends, runs of blank lines, characters without width."""
+CLEAN_RULE_LINE_BREAKS: CleanRule.ValueType  # 6
+"""Line ends inside paragraphs."""
+Global___CleanRule: _TypeAlias = CleanRule  # noqa: Y015
 
 class _DocumentState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -70,6 +150,13 @@ class Document(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TEXT_SHA256_FIELD_NUMBER: _builtins.int
     SPLIT_OPTIONS_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_URL_FIELD_NUMBER: _builtins.int
+    READ_OPTIONS_FIELD_NUMBER: _builtins.int
+    CLEAN_OPTIONS_FIELD_NUMBER: _builtins.int
+    BASE_VERSION_FIELD_NUMBER: _builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    SECTION_COUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the document. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -96,6 +183,20 @@ class Document(_message.Message):
     """Chunks cut from the text, as ListChunks returns them. OUTPUT_ONLY."""
     text_sha256: _builtins.str
     """SHA-256 of the normalised text in UTF-8; empty before it is parsed. OUTPUT_ONLY."""
+    parent_id: _builtins.str
+    """UUID of the document that holds this one: an archive, or a mail of which it was an attachment; empty otherwise. It is deleted with
+    that. OUTPUT_ONLY.
+    """
+    source_url: _builtins.str
+    """URL that the bytes were fetched from, without user and password; empty for an upload. OUTPUT_ONLY."""
+    base_version: _builtins.int
+    """Version that holds the text as it was read, when this one's was cleaned; 0 otherwise. ListDocumentEdits shows the difference.
+    OUTPUT_ONLY.
+    """
+    image_count: _builtins.int
+    """Pictures in the text. OUTPUT_ONLY."""
+    section_count: _builtins.int
+    """Sections of the text. OUTPUT_ONLY."""
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
         """Why parsing failed; set in state FAILED only. OUTPUT_ONLY."""
@@ -111,6 +212,14 @@ class Document(_message.Message):
     @_builtins.property
     def split_options(self) -> _chunk_pb2.SplitOptions:
         """How the last parse of this version cut the text; unset before it is parsed. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def read_options(self) -> Global___ReadOptions:
+        """How the last parse of this version read the file; unset before it is parsed. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def clean_options(self) -> Global___CleanOptions:
+        """How the last parse of this version cleaned the text; unset before it is parsed. OUTPUT_ONLY."""
 
     def __init__(
         self,
@@ -131,11 +240,184 @@ class Document(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         text_sha256: _builtins.str = ...,
         split_options: _chunk_pb2.SplitOptions | None = ...,
+        parent_id: _builtins.str = ...,
+        source_url: _builtins.str = ...,
+        read_options: Global___ReadOptions | None = ...,
+        clean_options: Global___CleanOptions | None = ...,
+        base_version: _builtins.int = ...,
+        image_count: _builtins.int = ...,
+        section_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "split_options", b"split_options", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_options", b"clean_options", "create_time", b"create_time", "failure", b"failure", "read_options", b"read_options", "split_options", b"split_options", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["char_count", b"char_count", "chunk_count", b"chunk_count", "create_time", b"create_time", "failure", b"failure", "id", b"id", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "split_options", b"split_options", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "char_count", b"char_count", "chunk_count", b"chunk_count", "clean_options", b"clean_options", "create_time", b"create_time", "failure", b"failure", "id", b"id", "image_count", b"image_count", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "parent_id", b"parent_id", "project_id", b"project_id", "read_options", b"read_options", "section_count", b"section_count", "sha256", b"sha256", "size_bytes", b"size_bytes", "source_url", b"source_url", "split_options", b"split_options", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class DocumentImage(_message.Message):
+    """DocumentImage is a picture of a document at a place in its text, where it stands as a Markdown image. A picture may stand at several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Place among the pictures of the version, from 0. OUTPUT_ONLY."""
+    media_type: _builtins.str
+    """Media type, such as `image/png`. OUTPUT_ONLY."""
+    page: _builtins.int
+    """Page that it stands on, from 1; 0 where the format has no pages. OUTPUT_ONLY."""
+    @_builtins.property
+    def object(self) -> _object_pb2.StoredObject:
+        """The picture; its name is what the text refers to: `![...](images/NAME)`. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def span(self) -> _text_span_pb2.TextSpan:
+        """Place of the reference in the version's normalised text. OUTPUT_ONLY."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        object: _object_pb2.StoredObject | None = ...,
+        media_type: _builtins.str = ...,
+        span: _text_span_pb2.TextSpan | None = ...,
+        page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object", "span", b"span"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "media_type", b"media_type", "object", b"object", "page", b"page", "span", b"span"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentImage: _TypeAlias = DocumentImage  # noqa: Y015
+
+@_typing.final
+class DocumentEdit(_message.Message):
+    """DocumentEdit is one change that cleaning made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Place among the edits of the version, from 0. OUTPUT_ONLY."""
+    removed: _builtins.str
+    """The text that was there. OUTPUT_ONLY."""
+    added: _builtins.str
+    """The text that stands there now. OUTPUT_ONLY."""
+    rule: _builtins.str
+    """What made the change: the name of a rule such as `page_numbers`, or `rewrite`. OUTPUT_ONLY."""
+    @_builtins.property
+    def span(self) -> _text_span_pb2.TextSpan:
+        """Place of the removed text in the text of `Document.base_version`; empty where text was only added. OUTPUT_ONLY."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        span: _text_span_pb2.TextSpan | None = ...,
+        removed: _builtins.str = ...,
+        added: _builtins.str = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "index", b"index", "removed", b"removed", "rule", b"rule", "span", b"span"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentEdit: _TypeAlias = DocumentEdit  # noqa: Y015
+
+@_typing.final
+class ReadOptions(_message.Message):
+    """ReadOptions says how files become text. At present they concern PDF only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_READER_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
+    page_reader: Global___PageReader.ValueType
+    """OPTIONAL. How to read pages; unspecified lets the service choose (at present AUTO)."""
+    @_builtins.property
+    def pages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageChoice]:
+        """OPTIONAL. Another choice for some pages. Only for a single document, and not MINERU, which reads whole documents."""
+
+    def __init__(
+        self,
+        *,
+        page_reader: Global___PageReader.ValueType = ...,
+        pages: _abc.Iterable[Global___PageChoice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_reader", b"page_reader", "pages", b"pages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadOptions: _TypeAlias = ReadOptions  # noqa: Y015
+
+@_typing.final
+class PageChoice(_message.Message):
+    """PageChoice says how to read one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    PAGE_READER_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """REQUIRED. Page, from 1."""
+    page_reader: Global___PageReader.ValueType
+    """REQUIRED. How to read it."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int = ...,
+        page_reader: Global___PageReader.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "page_reader", b"page_reader"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageChoice: _TypeAlias = PageChoice  # noqa: Y015
+
+@_typing.final
+class CleanOptions(_message.Message):
+    """CleanOptions says how a text is cleaned after it was read. The text as it was read stays a version of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    REWRITE_FIELD_NUMBER: _builtins.int
+    rewrite: _builtins.bool
+    """OPTIONAL. Whether the language model that the workers are set up with tidies the text after the rules. FAILED_PRECONDITION
+    `REWRITE_NOT_CONFIGURED` on the document without one.
+    """
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[Global___CleanRule.ValueType]:
+        """OPTIONAL. Rules to clean by, each at most once."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___CleanRule.ValueType] | None = ...,
+        rewrite: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rewrite", b"rewrite", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CleanOptions: _TypeAlias = CleanOptions  # noqa: Y015

@@ -77,7 +77,7 @@ class CreateUploadResponse(_message.Message):
 
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """A document of this project that already holds these bytes; at present only one of the same name. Also the document that the
+        """A document of this project that already holds these bytes. Also the document that the
         first call with this request id led to, once it is complete. Unset otherwise.
         """
 
@@ -127,7 +127,7 @@ class CompleteUploadResponse(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _document_pb2.Document:
-        """The document of this name, as it stands now."""
+        """The document that holds the bytes, as it stands now."""
 
     def __init__(
         self,
@@ -143,6 +143,62 @@ class CompleteUploadResponse(_message.Message):
 Global___CompleteUploadResponse: _TypeAlias = CompleteUploadResponse  # noqa: Y015
 
 @_typing.final
+class FetchDocumentsRequest(_message.Message):
+    """FetchDocumentsRequest says what to fetch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    URLS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """REQUIRED. UUID of the project."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    @_builtins.property
+    def urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """REQUIRED. `http` or `https` addresses, without user and password."""
+
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+        urls: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "request_id", b"request_id", "urls", b"urls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchDocumentsRequest: _TypeAlias = FetchDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class FetchDocumentsResponse(_message.Message):
+    """FetchDocumentsResponse carries the job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; follow it with this room's JobService."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FetchDocumentsResponse: _TypeAlias = FetchDocumentsResponse  # noqa: Y015
+
+@_typing.final
 class ParseDocumentsRequest(_message.Message):
     """ParseDocumentsRequest says which documents to parse, and how to split them."""
 
@@ -152,6 +208,8 @@ class ParseDocumentsRequest(_message.Message):
     DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
     SPLIT_OPTIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    READ_OPTIONS_FIELD_NUMBER: _builtins.int
+    CLEAN_OPTIONS_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     request_id: _builtins.str
@@ -164,6 +222,14 @@ class ParseDocumentsRequest(_message.Message):
     def split_options(self) -> _chunk_pb2.SplitOptions:
         """OPTIONAL. How to split; what is unset the service chooses."""
 
+    @_builtins.property
+    def read_options(self) -> _document_pb2.ReadOptions:
+        """OPTIONAL. How to read the files; what is unset the service chooses."""
+
+    @_builtins.property
+    def clean_options(self) -> _document_pb2.CleanOptions:
+        """OPTIONAL. How to clean the texts; unset: not at all."""
+
     def __init__(
         self,
         *,
@@ -171,10 +237,12 @@ class ParseDocumentsRequest(_message.Message):
         document_ids: _abc.Iterable[_builtins.str] | None = ...,
         split_options: _chunk_pb2.SplitOptions | None = ...,
         request_id: _builtins.str = ...,
+        read_options: _document_pb2.ReadOptions | None = ...,
+        clean_options: _document_pb2.CleanOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["split_options", b"split_options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_options", b"clean_options", "read_options", b"read_options", "split_options", b"split_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_ids", b"document_ids", "project_id", b"project_id", "request_id", b"request_id", "split_options", b"split_options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_options", b"clean_options", "document_ids", b"document_ids", "project_id", b"project_id", "read_options", b"read_options", "request_id", b"request_id", "split_options", b"split_options"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -316,6 +384,7 @@ class ListDocumentsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PARENT_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     state: _document_pb2.DocumentState.ValueType
@@ -324,6 +393,8 @@ class ListDocumentsRequest(_message.Message):
     """OPTIONAL. Largest number of documents to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    parent_id: _builtins.str
+    """OPTIONAL. Only documents that this one holds."""
     def __init__(
         self,
         *,
@@ -331,10 +402,11 @@ class ListDocumentsRequest(_message.Message):
         state: _document_pb2.DocumentState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        parent_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,6 +441,130 @@ class ListDocumentsResponse(_message.Message):
 Global___ListDocumentsResponse: _TypeAlias = ListDocumentsResponse  # noqa: Y015
 
 @_typing.final
+class ListDocumentImagesRequest(_message.Message):
+    """ListDocumentImagesRequest names a version of a document, and pages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """REQUIRED. UUID of the document."""
+    version: _builtins.int
+    """OPTIONAL. Version of the document, from 1; 0 means the newest."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of pictures to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "page_size", b"page_size", "page_token", b"page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentImagesRequest: _TypeAlias = ListDocumentImagesRequest  # noqa: Y015
+
+@_typing.final
+class ListDocumentImagesResponse(_message.Message):
+    """ListDocumentImagesResponse is a page of pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.DocumentImage]:
+        """The pictures by place."""
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[_document_pb2.DocumentImage] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentImagesResponse: _TypeAlias = ListDocumentImagesResponse  # noqa: Y015
+
+@_typing.final
+class ListDocumentEditsRequest(_message.Message):
+    """ListDocumentEditsRequest names a version of a document, and pages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """REQUIRED. UUID of the document."""
+    version: _builtins.int
+    """OPTIONAL. Version of the document, from 1; 0 means the newest."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of edits to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "page_size", b"page_size", "page_token", b"page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentEditsRequest: _TypeAlias = ListDocumentEditsRequest  # noqa: Y015
+
+@_typing.final
+class ListDocumentEditsResponse(_message.Message):
+    """ListDocumentEditsResponse is a page of edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.DocumentEdit]:
+        """The edits by place."""
+
+    def __init__(
+        self,
+        *,
+        edits: _abc.Iterable[_document_pb2.DocumentEdit] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentEditsResponse: _TypeAlias = ListDocumentEditsResponse  # noqa: Y015
+
+@_typing.final
 class DeleteDocumentRequest(_message.Message):
     """DeleteDocumentRequest names the document to delete."""
 
@@ -398,19 +594,23 @@ class DeleteDocumentResponse(_message.Message):
 
     DELETED_CHUNKS_FIELD_NUMBER: _builtins.int
     DELETED_OBJECTS_FIELD_NUMBER: _builtins.int
+    DELETED_DOCUMENTS_FIELD_NUMBER: _builtins.int
     deleted_chunks: _builtins.int
     """Chunks deleted, those of earlier versions included."""
     deleted_objects: _builtins.int
     """Objects deleted from the bucket."""
+    deleted_documents: _builtins.int
+    """Documents deleted: this one, and those that it held."""
     def __init__(
         self,
         *,
         deleted_chunks: _builtins.int = ...,
         deleted_objects: _builtins.int = ...,
+        deleted_documents: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_chunks", b"deleted_chunks", "deleted_objects", b"deleted_objects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_chunks", b"deleted_chunks", "deleted_documents", b"deleted_documents", "deleted_objects", b"deleted_objects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

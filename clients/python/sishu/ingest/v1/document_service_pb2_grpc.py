@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class DocumentServiceStub:
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     def __init__(self, channel):
@@ -46,6 +47,11 @@ class DocumentServiceStub:
                 request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadRequest.SerializeToString,
                 response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadResponse.FromString,
                 _registered_method=True)
+        self.FetchDocuments = channel.unary_unary(
+                '/sishu.ingest.v1.DocumentService/FetchDocuments',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsResponse.FromString,
+                _registered_method=True)
         self.ParseDocuments = channel.unary_unary(
                 '/sishu.ingest.v1.DocumentService/ParseDocuments',
                 request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ParseDocumentsRequest.SerializeToString,
@@ -61,6 +67,16 @@ class DocumentServiceStub:
                 request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.SerializeToString,
                 response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentResponse.FromString,
                 _registered_method=True)
+        self.ListDocumentImages = channel.unary_unary(
+                '/sishu.ingest.v1.DocumentService/ListDocumentImages',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesResponse.FromString,
+                _registered_method=True)
+        self.ListDocumentEdits = channel.unary_unary(
+                '/sishu.ingest.v1.DocumentService/ListDocumentEdits',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.FromString,
+                _registered_method=True)
         self.ListDocuments = channel.unary_unary(
                 '/sishu.ingest.v1.DocumentService/ListDocuments',
                 request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentsRequest.SerializeToString,
@@ -75,12 +91,13 @@ class DocumentServiceStub:
 
 class DocumentServiceServicer:
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     def CreateUpload(self, request, context):
-        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
+        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,9 +113,18 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchDocuments(self, request, context):
+        """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
+        host and path, or their next versions. Addresses in private networks are refused unless the workers are set up otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ParseDocuments(self, request, context):
-        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
-        a version. An item whose document has a newer version by then is skipped.
+        """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
+        a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
+        become documents of their own, and items of the same job.
         A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """
@@ -121,6 +147,21 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDocumentImages(self, request, context):
+        """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocumentEdits(self, request, context):
+        """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+        `DOCUMENT_VERSION_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDocuments(self, request, context):
         """ListDocuments returns the documents of a project by name.
         """
@@ -129,7 +170,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """DeleteDocument deletes a document with the chunks and objects of all its versions. It can be repeated after a failure
+        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
         in the middle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -149,6 +190,11 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadRequest.FromString,
                     response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadResponse.SerializeToString,
             ),
+            'FetchDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchDocuments,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsResponse.SerializeToString,
+            ),
             'ParseDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.ParseDocuments,
                     request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ParseDocumentsRequest.FromString,
@@ -163,6 +209,16 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     servicer.GetDocumentContent,
                     request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.FromString,
                     response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentResponse.SerializeToString,
+            ),
+            'ListDocumentImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocumentImages,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesResponse.SerializeToString,
+            ),
+            'ListDocumentEdits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocumentEdits,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.SerializeToString,
             ),
             'ListDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDocuments,
@@ -184,7 +240,8 @@ def add_DocumentServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DocumentService:
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     @staticmethod
@@ -231,6 +288,33 @@ class DocumentService:
             '/sishu.ingest.v1.DocumentService/CompleteUpload',
             sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadRequest.SerializeToString,
             sishu_dot_ingest_dot_v1_dot_document__service__pb2.CompleteUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.DocumentService/FetchDocuments',
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.FetchDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -312,6 +396,60 @@ class DocumentService:
             '/sishu.ingest.v1.DocumentService/GetDocumentContent',
             sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentRequest.SerializeToString,
             sishu_dot_ingest_dot_v1_dot_document__service__pb2.GetDocumentContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocumentImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.DocumentService/ListDocumentImages',
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocumentEdits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.ingest.v1.DocumentService/ListDocumentEdits',
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class DocumentServiceStub:
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     @_typing.overload
@@ -36,8 +37,8 @@ class DocumentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
-    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
+    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -45,9 +46,14 @@ class DocumentServiceStub:
     What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
+    FetchDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.FetchDocumentsRequest, _document_service_pb2.FetchDocumentsResponse]
+    """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
+    host and path, or their next versions. Addresses in private networks are refused unless the workers are set up otherwise.
+    """
     ParseDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]
-    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
-    a version. An item whose document has a newer version by then is skipped.
+    """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
+    a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
+    become documents of their own, and items of the same job.
     A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
@@ -57,23 +63,30 @@ class DocumentServiceStub:
     """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
     All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
     """
+    ListDocumentImages: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentImagesRequest, _document_service_pb2.ListDocumentImagesResponse]
+    """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
+    ListDocumentEdits: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentEditsRequest, _document_service_pb2.ListDocumentEditsResponse]
+    """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    `DOCUMENT_VERSION_NOT_FOUND`.
+    """
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
-    """DeleteDocument deletes a document with the chunks and objects of all its versions. It can be repeated after a failure
+    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
     in the middle.
     """
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
-    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-    no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
+    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -81,9 +94,14 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
     FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
+    FetchDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.FetchDocumentsRequest, _document_service_pb2.FetchDocumentsResponse]  # type: ignore[assignment]
+    """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
+    host and path, or their next versions. Addresses in private networks are refused unless the workers are set up otherwise.
+    """
     ParseDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ParseDocumentsRequest, _document_service_pb2.ParseDocumentsResponse]  # type: ignore[assignment]
-    """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
-    a version. An item whose document has a newer version by then is skipped.
+    """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
+    a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
+    become documents of their own, and items of the same job.
     A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
@@ -93,16 +111,23 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """GetDocumentContent returns links to the file and to its normalised text (UTF-8), in which the spans of that version count.
     All versions stay until the document is deleted. NOT_FOUND `DOCUMENT_VERSION_NOT_FOUND` when there is no such version.
     """
+    ListDocumentImages: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentImagesRequest, _document_service_pb2.ListDocumentImagesResponse]  # type: ignore[assignment]
+    """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
+    ListDocumentEdits: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentEditsRequest, _document_service_pb2.ListDocumentEditsResponse]  # type: ignore[assignment]
+    """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    `DOCUMENT_VERSION_NOT_FOUND`.
+    """
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """DeleteDocument deletes a document with the chunks and objects of all its versions. It can be repeated after a failure
+    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
     in the middle.
     """
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     """DocumentService takes files in and turns them into text.
-    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload.
+    A file goes in by three steps: CreateUpload, HTTP PUT of the bytes to the returned address, CompleteUpload. Or FetchDocuments gets it.
+    The formats are those of docs/ingest.md.
     """
 
     @_abc_1.abstractmethod
@@ -111,8 +136,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.CreateUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
-        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that document and
-        no target: nothing needs to be sent. An upload is forgotten after a while (at present 25 hours), with what was sent.
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
+        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
 
     @_abc_1.abstractmethod
@@ -128,13 +153,24 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def FetchDocuments(
+        self,
+        request: _document_service_pb2.FetchDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.FetchDocumentsResponse, _abc.Awaitable[_document_service_pb2.FetchDocumentsResponse]]:
+        """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
+        host and path, or their next versions. Addresses in private networks are refused unless the workers are set up otherwise.
+        """
+
+    @_abc_1.abstractmethod
     def ParseDocuments(
         self,
         request: _document_service_pb2.ParseDocumentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.ParseDocumentsResponse, _abc.Awaitable[_document_service_pb2.ParseDocumentsResponse]]:
-        """ParseDocuments starts a job (`parse_documents`) that reads, normalises and splits the newest versions of documents, one item
-        a version. An item whose document has a newer version by then is skipped.
+        """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
+        a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
+        become documents of their own, and items of the same job.
         A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """
@@ -158,6 +194,24 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListDocumentImages(
+        self,
+        request: _document_service_pb2.ListDocumentImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.ListDocumentImagesResponse, _abc.Awaitable[_document_service_pb2.ListDocumentImagesResponse]]:
+        """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def ListDocumentEdits(
+        self,
+        request: _document_service_pb2.ListDocumentEditsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_service_pb2.ListDocumentEditsResponse, _abc.Awaitable[_document_service_pb2.ListDocumentEditsResponse]]:
+        """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+        `DOCUMENT_VERSION_NOT_FOUND`.
+        """
+
+    @_abc_1.abstractmethod
     def ListDocuments(
         self,
         request: _document_service_pb2.ListDocumentsRequest,
@@ -171,7 +225,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
-        """DeleteDocument deletes a document with the chunks and objects of all its versions. It can be repeated after a failure
+        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
         in the middle.
         """
 

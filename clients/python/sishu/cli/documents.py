@@ -1,0 +1,284 @@
+"""What can be done with documents and chunks beside list, get and delete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_project
+from sishu.cli.output import show_many, show_one
+from sishu.cli.resources import IdArgument, LimitOption
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.errors import ApiError
+from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
+from sishu.ingest.v1 import document_service_pb2 as document_pb
+from sishu.ingest.v1.chunk_pb2 import Chunk, SizeUnit, SplitOptions, SplitStrategy
+from sishu.ingest.v1.document_pb2 import CleanOptions, CleanRule, Document, PageReader, ReadOptions
+from sishu.learn.files import gather_files, held_by, upload_files
+from sishu.learn.jobs import wait_for_success
+
+DOCUMENT_COLUMNS = ("id", "name", "state", "version", "char_count", "page_count", "chunk_count")
+LINK_SECONDS = 60.0
+
+ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
+StrategyOption = Annotated[str, typer.Option(help=say("split_strategy"))]
+UnitOption = Annotated[str, typer.Option(help=say("split_unit"))]
+MinOption = Annotated[int, typer.Option(help=say("split_min"))]
+MaxOption = Annotated[int, typer.Option(help=say("split_max"))]
+OverlapOption = Annotated[int, typer.Option(help=say("split_overlap"))]
+TokenizerOption = Annotated[str, typer.Option(help=say("split_tokenizer"))]
+SeparatorOption = Annotated[list[str] | None, typer.Option(help=say("split_separator"))]
+CutOption = Annotated[list[int] | None, typer.Option("--cut-at", help=say("split_cut"))]
+ReaderOption = Annotated[str, typer.Option(help=say("page_reader"))]
+CleanOption = Annotated[list[str] | None, typer.Option(help=say("clean"))]
+RewriteOption = Annotated[bool, typer.Option("--rewrite", help=say("rewrite"))]
+
+
+def add_documents(
+    paths: Annotated[list[Path], typer.Argument(help=say("learn_paths"))],
+    project: ProjectOption,
+    strategy: StrategyOption = "",
+    unit: UnitOption = "",
+    min_size: MinOption = 0,
+    max_size: MaxOption = 0,
+    overlap: OverlapOption = 0,
+    tokenizer: TokenizerOption = "",
+    separator: SeparatorOption = None,
+    cut_at: CutOption = None,
+    page_reader: ReaderOption = "",
+    clean: CleanOption = None,
+    rewrite: RewriteOption = False,
+) -> None:
+    """`sishu document add`: upload, parse, wait."""
+    files = gather_files(paths)
+    split = split_options(strategy, unit, min_size, max_size, overlap, tokenizer, separator, cut_at)
+    options = parse_request(split, page_reader, clean, rewrite)
+
+    async def work(client: Client) -> None:
+        project_id = (await find_project(client, project)).id
+        documents = await upload_files(client, project_id, files)
+        await parse(client, project_id, [one.id for one in documents], options)
+        await show_documents(client, project_id, documents)
+
+    with_client(work)
+
+
+def parse_documents(
+    project: ProjectOption,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help=say("parse_ids"))] = None,
+    strategy: StrategyOption = "",
+    unit: UnitOption = "",
+    min_size: MinOption = 0,
+    max_size: MaxOption = 0,
+    overlap: OverlapOption = 0,
+    tokenizer: TokenizerOption = "",
+    separator: SeparatorOption = None,
+    cut_at: CutOption = None,
+    page_reader: ReaderOption = "",
+    clean: CleanOption = None,
+    rewrite: RewriteOption = False,
+) -> None:
+    """`sishu document parse`: parse documents anew, or all that wait."""
+    split = split_options(strategy, unit, min_size, max_size, overlap, tokenizer, separator, cut_at)
+    options = parse_request(split, page_reader, clean, rewrite)
+
+    async def work(client: Client) -> None:
+        await parse(client, (await find_project(client, project)).id, ids or [], options)
+
+    with_client(work)
+
+
+def fetch_documents(
+    urls: Annotated[list[str], typer.Argument(metavar="URL...", help=say("urls"))], project: ProjectOption
+) -> None:
+    """`sishu document fetch`: get files from the web, parse, wait."""
+
+    async def work(client: Client) -> None:
+        project_id = (await find_project(client, project)).id
+        request = document_pb.FetchDocumentsRequest(project_id=project_id, urls=urls)
+        job = (await client.documents.FetchDocuments(request)).job
+        await wait_for_success(client, "ingest", job)
+        await parse(client, project_id, [], document_pb.ParseDocumentsRequest())
+
+    with_client(work)
+
+
+def show_text(
+    document_id: IdArgument, version: Annotated[int, typer.Option(help=say("version"))] = 0
+) -> None:
+    """`sishu document text`: print the normalised text."""
+
+    async def work(client: Client) -> str:
+        request = document_pb.GetDocumentContentRequest(id=document_id, version=version)
+        content = await client.documents.GetDocumentContent(request)
+        if not content.HasField("text"):
+            raise ApiError("FAILED_PRECONDITION", "NOT_PARSED", f"document {document_id} is not parsed yet")
+        async with httpx.AsyncClient(timeout=LINK_SECONDS, trust_env=False) as http:
+            return (await http.get(content.text.url)).raise_for_status().content.decode()
+
+    sys.stdout.write(with_client(work))
+
+
+def list_images(document_id: IdArgument, limit: LimitOption = 100) -> None:
+    """`sishu document images`."""
+
+    async def work(client: Client) -> list[Message]:
+        request = document_pb.ListDocumentImagesRequest(document_id=document_id)
+        return await first(client.documents.ListDocumentImages, request, "images", limit)
+
+    show_many(with_client(work), ("index", "page", "span.start", "media_type", "object.name", "object.key"))
+
+
+def list_edits(document_id: IdArgument, limit: LimitOption = 100) -> None:
+    """`sishu document edits`: what cleaning changed."""
+
+    async def work(client: Client) -> list[Message]:
+        request = document_pb.ListDocumentEditsRequest(document_id=document_id)
+        return await first(client.documents.ListDocumentEdits, request, "edits", limit)
+
+    show_many(with_client(work), ("rule", "span.start", "span.end", "removed", "added"))
+
+
+def edit_chunk(chunk_id: IdArgument, text: Annotated[str, typer.Option(help=say("chunk_text"))] = "") -> None:
+    """`sishu chunk edit`: another text in the place of a chunk's; from standard input without `--text`."""
+    wanted = text or sys.stdin.read()
+
+    async def work(client: Client) -> Chunk:
+        return (await client.chunks.EditChunk(chunk_pb.EditChunkRequest(id=chunk_id, text=wanted))).chunk
+
+    show_one(with_client(work))
+
+
+def merge_chunks(ids: Annotated[list[str], typer.Argument(metavar="ID...", help=say("chunk_ids"))]) -> None:
+    """`sishu chunk merge`."""
+
+    async def work(client: Client) -> Chunk:
+        return (await client.chunks.MergeChunks(chunk_pb.MergeChunksRequest(ids=ids))).chunk
+
+    show_one(with_client(work))
+
+
+def split_chunk(chunk_id: IdArgument, at: Annotated[list[int], typer.Option(help=say("chunk_at"))]) -> None:
+    """`sishu chunk split`."""
+
+    async def work(client: Client) -> Sequence[Chunk]:
+        request = chunk_pb.SplitChunkRequest(id=chunk_id, cut_points=sorted(at))
+        return (await client.chunks.SplitChunk(request)).chunks
+
+    show_many(with_client(work), ("id", "index", "span.start", "span.end", "token_count", "text"))
+
+
+def exclude_chunk(chunk_id: IdArgument) -> None:
+    """`sishu chunk exclude`."""
+    show_one(with_client(lambda client: set_excluded(client, chunk_id, True)))
+
+
+def include_chunk(chunk_id: IdArgument) -> None:
+    """`sishu chunk include`."""
+    show_one(with_client(lambda client: set_excluded(client, chunk_id, False)))
+
+
+async def set_excluded(client: Client, chunk_id: str, excluded: bool) -> Chunk:
+    """Leave a chunk out, or take it in again."""
+    request = chunk_pb.UpdateChunkRequest(
+        chunk=Chunk(id=chunk_id, excluded=excluded), update_mask=FieldMask(paths=["excluded"])
+    )
+    return (await client.chunks.UpdateChunk(request)).chunk
+
+
+async def parse(
+    client: Client, project_id: str, ids: Sequence[str], options: document_pb.ParseDocumentsRequest
+) -> None:
+    """Parse documents as the options say, and wait."""
+    request = document_pb.ParseDocumentsRequest(project_id=project_id, document_ids=ids)
+    request.MergeFrom(options)
+    job = (await client.documents.ParseDocuments(request)).job
+    await wait_for_success(client, "ingest", job)
+
+
+async def show_documents(client: Client, project_id: str, documents: Sequence[Document]) -> None:
+    """Print documents as they stand now, with those that they hold."""
+    found = []
+    for one in await held_by(client, project_id, documents):
+        request = document_pb.GetDocumentRequest(id=one.id)
+        found.append((await client.documents.GetDocument(request)).document)
+    show_many(found, DOCUMENT_COLUMNS)
+
+
+async def first(call: Callable[[Any], Any], request: Any, field: str, limit: int) -> list[Message]:
+    """The first rows of a list, page by page."""
+    found: list[Message] = []
+    while len(found) < limit:
+        request.page_size = limit - len(found)
+        answer = await call(request)
+        found += getattr(answer, field)
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            break
+    return found
+
+
+def parse_request(
+    split: SplitOptions, page_reader: str, clean: Sequence[str] | None, rewrite: bool
+) -> document_pb.ParseDocumentsRequest:
+    """The options of a parse, as a request that says nothing else.
+
+    Raises:
+        ApiError: a word is none of those that there are.
+    """
+    request = document_pb.ParseDocumentsRequest(split_options=split)
+    if page_reader:
+        request.read_options.CopyFrom(ReadOptions(page_reader=chosen(PageReader, "PAGE_READER", page_reader)))
+    if clean or rewrite:
+        rules = [chosen(CleanRule, "CLEAN_RULE", one) for one in clean or []]
+        request.clean_options.CopyFrom(CleanOptions(rules=rules, rewrite=rewrite))
+    return request
+
+
+def split_options(
+    strategy: str,
+    unit: str,
+    min_size: int,
+    max_size: int,
+    overlap: int,
+    tokenizer: str,
+    separators: Sequence[str] | None,
+    cut_points: Sequence[int] | None,
+) -> SplitOptions:
+    r"""How to split; in separators `\n` and `\t` mean what they mean in programs.
+
+    Raises:
+        ApiError: a word is none of those that there are.
+    """
+    return SplitOptions(
+        strategy=chosen(SplitStrategy, "SPLIT_STRATEGY", strategy or "unspecified"),
+        unit=chosen(SizeUnit, "SIZE_UNIT", unit or "unspecified"),
+        min_size=min_size,
+        max_size=max_size,
+        overlap=overlap,
+        tokenizer=tokenizer,
+        separators=[one.replace("\\n", "\n").replace("\\t", "\t") for one in separators or []],
+        cut_points=sorted(cut_points or []),
+    )
+
+
+def chosen(enum: Any, prefix: str, word: str) -> Any:
+    """The value of an enum by its name, without prefix, in any case and with `-` for `_`.
+
+    Raises:
+        ApiError: there is none of the name.
+    """
+    name = f"{prefix}_{word.upper().replace('-', '_')}"
+    if name not in enum.keys():  # noqa: SIM118  # no mapping
+        words = [one.removeprefix(f"{prefix}_").lower() for one in enum.keys()[1:]]
+        raise ApiError("INVALID_ARGUMENT", "WORD_UNKNOWN", f"{word!r} is none of {', '.join(words)}")
+    return enum.Value(name)
