@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 import openai
@@ -19,6 +16,7 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
+from services.runtime.retry_after import retry_after
 
 
 def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
@@ -54,14 +52,14 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 "PROVIDER_RATE_LIMITED",
                 f"{where} limits the rate of calls",
                 **details,
-                **retry_after(error),
+                **asked_delay(error),
             )
         case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
             return Unavailable(
                 "PROVIDER_FAILED",
                 f"{where} answered HTTP {error.status_code}",
                 **details,
-                **retry_after(error),
+                **asked_delay(error),
             )
         case openai.APIStatusError():
             return FailedPrecondition(
@@ -77,25 +75,9 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
             )
 
 
-def retry_after(error: openai.APIStatusError) -> dict[str, str]:
-    """How long the server asks to be left alone, in seconds; nothing where it does not say.
-
-    It says so in seconds or by a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
-    """
-    said = error.response.headers.get("retry-after", "")
-    for read in (float, seconds_until):
-        with suppress(ValueError):
-            return {"retry_after_seconds": str(max(0.0, read(said)))}
-    return {}
-
-
-def seconds_until(date: str) -> float:
-    """Seconds from now to an HTTP date.
-
-    Raises:
-        ValueError: it is no date.
-    """
-    return parsedate_to_datetime(date).timestamp() - time.time()
+def asked_delay(error: openai.APIStatusError) -> dict[str, str]:
+    """How long the server asks to be left alone, as metadata; nothing where it does not say."""
+    return retry_after(error.response.headers.get("retry-after", ""))
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -1,0 +1,30 @@
+"""How long an HTTP server asks to be left alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+
+
+def retry_after(header: str) -> dict[str, str]:
+    """The header `Retry-After` as metadata of an error: `retry_after_seconds`, or nothing.
+
+    It holds seconds or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
+    """
+    for read in (float, seconds_until):
+        with suppress(ValueError):
+            seconds = read(header)
+            if math.isfinite(seconds):
+                return {"retry_after_seconds": str(max(0.0, seconds))}
+    return {}
+
+
+def seconds_until(date: str) -> float:
+    """Seconds from now to an HTTP date.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    return parsedate_to_datetime(date).timestamp() - time.time()
