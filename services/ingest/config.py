@@ -19,3 +19,19 @@ class IngestConfig:
     """Longest text that a document may have."""
     upload_seconds: float = setting("SISHU_INGEST_UPLOAD_SECONDS", 86400.0)
     """How long an upload lives: the bytes are to be sent and checked before; an hour later it goes."""
+
+
+@dataclass(frozen=True)
+class FetchConfig:
+    """Settings of fetching documents by their URLs."""
+
+    private_addresses: str = setting("SISHU_INGEST_PRIVATE_ADDRESSES", "")
+    """What may be fetched from beside public addresses: networks such as `10.1.0.0/16,fd00::/8`, or `all`."""
+    most_bytes: int = setting("SISHU_INGEST_FETCH_MOST_BYTES", 512 << 20)
+    """Largest file that is fetched, after decompression."""
+    seconds: float = setting("SISHU_INGEST_FETCH_SECONDS", 300.0)
+    """Longest time that one fetch may take, redirects included."""
+    connect_seconds: float = setting("SISHU_INGEST_FETCH_CONNECT_SECONDS", 10.0)
+    """Longest time until a server takes the connection."""
+    read_seconds: float = setting("SISHU_INGEST_FETCH_READ_SECONDS", 30.0)
+    """Longest silence of a server."""
