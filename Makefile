@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TYPED := services clients/python/sishu tests scripts
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
-.PHONY: help setup demo test test-full lint format gen bench pins clean
+.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench pins clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with the pinned dependencies.
 	@scripts/setup.sh
@@ -40,7 +40,13 @@ format: setup ## Format the code and mend what ruff can mend.
 gen: setup ## Generate the Python contracts from protos/.
 	python scripts/generate.py
 
-bench: setup ## Measure; the figures go to standard output.
+bench-setup: setup
+	@VIRTUAL_ENV="$$PWD/.venv" uv pip install --quiet -c constraints.txt -e '.[local,engine,dev,bench]'
+
+bench-ingest: bench-setup ## Measure reading, splitting, storing and listing of documents.
+	@python -m tests.bench.bench_ingest
+
+bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done
 
 pins: setup ## Pin the newest versions of all dependencies in constraints.txt.

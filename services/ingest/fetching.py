@@ -82,7 +82,7 @@ class Fetcher:
             FailedPrecondition: the server refuses.
             Unavailable: the server cannot be reached, or asks to come again.
         """
-        first = parsed(url)
+        first = parse_url(url)
         try:
             with kept_if_whole(path):
                 async with asyncio.timeout(self._config.seconds):
@@ -212,7 +212,7 @@ def request(client: httpx.AsyncClient, url: httpx.URL, address: str) -> httpx.Re
     )
 
 
-def parsed(text: str) -> httpx.URL:
+def parse_url(text: str) -> httpx.URL:
     """A URL that may be fetched, by its form.
 
     Raises:
@@ -242,7 +242,7 @@ def redirected(url: httpx.URL, location: str) -> httpx.URL:
     except (httpx.InvalidURL, ValueError):
         raise redirect_invalid(url, "it redirects to what is no URL") from None
     try:
-        found = parsed(target)
+        found = parse_url(target)
     except InvalidArgument as error:
         raise redirect_invalid(url, f"it redirects: {error.message}") from None
     if url.scheme == "https" and found.scheme == "http":

@@ -15,7 +15,7 @@ from services.ingest.convert import (
 )
 from services.ingest.deletion import delete_document, delete_project
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
-from services.ingest.fetching import check_url
+from services.ingest.fetching import parse_url
 from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
 from services.ingest.uploads import complete_upload, create_upload
@@ -123,7 +123,7 @@ class DocumentServicer(DocumentServiceServicer):
         job_id = await first_answer(self._store.pool, "FetchDocuments", request.request_id)
         if job_id is None:
             for url in request.urls:
-                check_url(url)
+                parse_url(url)
             job_id = await self._store.start_fetch(request.project_id, request.urls, request.request_id)
         return document_pb.FetchDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
 

@@ -97,16 +97,40 @@ async def end_of(client: Client, room: str, job_id: str, seconds: float = JOB_SE
     return job
 
 
-async def documents_of(client: Client, project_id: str) -> dict[str, document_pb2.Document]:
-    """The documents of a project by name."""
-    page = await client.documents.ListDocuments(document_pb.ListDocumentsRequest(project_id=project_id))
+async def documents_of(
+    client: Client, project_id: str, page_size: int = 100
+) -> dict[str, document_pb2.Document]:
+    """The first documents of a project by name."""
+    request = document_pb.ListDocumentsRequest(project_id=project_id, page_size=page_size)
+    page = await client.documents.ListDocuments(request)
     return {document.name: document for document in page.documents}
 
 
-async def chunks_of(client: Client, project_id: str) -> list[chunk_pb2.Chunk]:
+async def chunks_of(client: Client, project_id: str, **filters: Any) -> list[chunk_pb2.Chunk]:
     """The first thousand chunks of a project."""
-    request = chunk_service_pb2.ListChunksRequest(project_id=project_id, page_size=1000)
+    request = chunk_service_pb2.ListChunksRequest(project_id=project_id, page_size=1000, **filters)
     return list((await client.chunks.ListChunks(request)).chunks)
+
+
+async def parse_again(
+    client: Client, document: document_pb2.Document, **options: Any
+) -> job_pb2.Job:
+    """Parse a document, whatever its state, with the fields of `ParseDocumentsRequest`; the ended job."""
+    request = document_pb.ParseDocumentsRequest(
+        project_id=document.project_id, document_ids=[document.id], **options
+    )
+    return await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
+
+
+async def document_now(client: Client, document_id: str) -> document_pb2.Document:
+    """A document as it stands now."""
+    return (await client.documents.GetDocument(document_pb.GetDocumentRequest(id=document_id))).document
+
+
+async def text_of(client: Client, document_id: str, version: int = 0) -> str:
+    """The normalised text of a version."""
+    request = document_pb.GetDocumentContentRequest(id=document_id, version=version)
+    return (await fetch((await client.documents.GetDocumentContent(request)).text.url)).decode()
 
 
 async def parsed_project(client: Client, files: Mapping[str, bytes], **sizes: int) -> str:

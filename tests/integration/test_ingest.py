@@ -101,7 +101,6 @@ async def test_the_same_bytes_under_the_same_name_need_not_be_sent_again(client:
     again = await announce(client, project, "a.md", b"text")
     assert (again.document.id, again.upload_id) == (document.id, "")
     assert not again.HasField("target")
-    assert (await announce(client, project, "b.md", b"text")).upload_id
 
 
 async def content_of(client: Client, document_id: str, version: int = 0) -> tuple[str, str | None]:
@@ -337,7 +336,7 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
         "scan.pdf": pdf(tmp_path, ""),
         "blank.txt": b" \n",
         "binary.txt": b"a\x00b",
-        "damaged.docx": b"PK damaged",
+        "damaged.docx": b"PK\x03\x04 damaged",
     }
     for name, data in files.items():
         await upload(client, project, name, data)
@@ -461,7 +460,7 @@ async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 2})
     async with stores.client() as client:
         project = await new_project(client)
-        for name, data in (("endless 1.md", ENDLESS), ("endless 2.md", ENDLESS), ("short.md", b"text")):
+        for name, data in (("endless 1.md", ENDLESS), ("endless 2.md", ENDLESS + b"x"), ("short.md", b"text")):
             await upload(client, project, name, data)
         job = await parse(client, project)
         request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
@@ -629,7 +628,7 @@ async def test_a_parse_waits_for_an_s3_server_that_is_gone_for_a_while(
     async with stores.client() as client:
         project = await new_project(client)
         for name in ("a.md", "b.md", "c.md"):
-            await upload(client, project, name, HANDBOOK.encode())
+            await upload(client, project, name, HANDBOOK.encode() + name.encode())
         await stores.servers.s3.stop()
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
 

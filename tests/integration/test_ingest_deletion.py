@@ -137,8 +137,8 @@ async def test_a_project_whose_deletion_failed_is_gone_and_the_deletion_can_be_r
     project, request_id = await new_project(client), new_id()
     wanted = (await client.projects.GetProject(project_pb.GetProjectRequest(id=project))).project
     document = await upload(client, project, "a.md", b"text")
-    started = await announce(client, project, "b.md", b"text")
-    await send(started.target.url, b"text")
+    started = await announce(client, project, "b.md", b"other text")
+    await send(started.target.url, b"other text")
     request = project_pb.DeleteProjectRequest(id=project)
     assert (await failure(client.projects.DeleteProject(request))).reason == "SERVICE_UNREACHABLE"
     for call in (

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from services.ingest.addresses import is_allowed, networks
 from services.ingest.config import FetchConfig
 from services.ingest.documents import check_name
-from services.ingest.fetching import Fetched, Fetcher, parsed
+from services.ingest.fetching import Fetched, Fetcher, parse_url
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.web_names import document_name, file_name, format_of_answer
 from services.runtime.config import read
@@ -608,7 +608,7 @@ def test_the_file_name_is_read_in_every_notation(header: str, name: str) -> None
     ],
 )
 def test_a_document_is_named_after_host_and_path(url: str, filename: str, name: str) -> None:
-    assert document_name(parsed(url), filename, BY_MEDIA_TYPE["text/html"]) == name
+    assert document_name(parse_url(url), filename, BY_MEDIA_TYPE["text/html"]) == name
 
 
 def test_every_url_has_a_name_of_its_own_that_a_document_may_have() -> None:
@@ -630,7 +630,7 @@ def test_every_url_has_a_name_of_its_own_that_a_document_may_have() -> None:
         "http://" + ".".join(["h" * 60] * 4) + "/" + "z" * 300,
         "http://[2606:4700::1111]:81/a",
     ]
-    names = [document_name(parsed(url), "", BY_MEDIA_TYPE["text/html"]) for url in urls]
+    names = [document_name(parse_url(url), "", BY_MEDIA_TYPE["text/html"]) for url in urls]
     for name in names:
         check_name(name)
         assert len(name) <= 500

@@ -1,0 +1,82 @@
+"""Documents by URL, through the rpcs, from a real web server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.ingest.v1 import document_pb2
+from sishu.ingest.v1 import document_service_pb2 as pb
+from tests.integration.conftest import StartRoom
+from tests.integration.documents import documents_of, end_of, failure, new_project, parse, text_of
+from tests.integration.stores import Stores
+from tests.support.web_server import served
+
+PAGE = "<html><head><title>T</title></head><body><main><h1>Returns</h1><p>Within {days} days.</p></main></body></html>"
+
+
+@pytest_asyncio.fixture
+async def site() -> AsyncIterator[str]:
+    days = iter(range(30, 60))
+
+    async def page(request: web.Request) -> web.Response:
+        if request.path.endswith("missing"):
+            return web.Response(status=404)
+        return web.Response(text=PAGE.format(days=next(days)), content_type="text/html")
+
+    async with served(page) as url:
+        yield url
+
+
+async def fetch_all(client: Client, project: str, *urls: str) -> job_pb2.Job:
+    request = pb.FetchDocumentsRequest(project_id=project, urls=urls)
+    return await end_of(client, "ingest", (await client.documents.FetchDocuments(request)).job.id)
+
+
+async def test_a_page_becomes_a_document_and_when_it_changed_its_next_version(
+    stores: Stores, start_room: StartRoom, site: str
+) -> None:
+    await start_room("ingest", env={"SISHU_INGEST_PRIVATE_ADDRESSES": "127.0.0.0/8"})
+    async with stores.client() as client:
+        project, url = await new_project(client), f"{site}/help/returns"
+        job = await fetch_all(client, project, url, f"{site}/missing")
+        assert (job.counts.done, job.counts.failed) == (1, 1)
+        request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
+        letter, = (await client.jobs("ingest").ListJobFailures(request)).job_failures
+        assert letter.failure.reason == "URL_REFUSED"
+        (name, document), = (await documents_of(client, project)).items()
+        assert name.endswith("/help/returns.html")
+        assert (document.source_url, document.state) == (url, document_pb2.DOCUMENT_STATE_UPLOADED)
+        await parse(client, project)
+        assert await text_of(client, document.id) == "# Returns\n\nWithin 30 days.\n"
+        await fetch_all(client, project, url)
+        await parse(client, project)
+        (_, again), = (await documents_of(client, project)).items()
+        assert (again.id, again.version) == (document.id, 2)
+        assert await text_of(client, document.id) == "# Returns\n\nWithin 31 days.\n"
+
+
+async def test_an_address_of_a_private_network_is_refused(
+    stores: Stores, start_room: StartRoom, site: str
+) -> None:
+    await start_room("ingest")
+    async with stores.client() as client:
+        project = await new_project(client)
+        job = await fetch_all(client, project, f"{site}/help/returns")
+        assert (job.state, job.failure.reason) == (job_pb2.JOB_STATE_FAILED, "ADDRESS_PRIVATE")
+        assert await documents_of(client, project) == {}
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://example.com/", "http://user:secret@example.com/"])
+async def test_what_is_no_web_address_starts_no_job(stores: Stores, start_room: StartRoom, url: str) -> None:
+    await start_room("ingest")
+    async with stores.client() as client:
+        request = pb.FetchDocumentsRequest(project_id=await new_project(client), urls=[url])
+        error = await failure(client.documents.FetchDocuments(request))
+        assert (error.code, error.reason) == ("INVALID_ARGUMENT", "URL_INVALID")
+        assert "secret" not in error.message

@@ -1,0 +1,249 @@
+"""Archives, mails, pictures, cleaning, equal files: through the rpcs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.ingest.v1 import document_pb2
+from sishu.ingest.v1 import document_service_pb2 as pb
+from tests.integration.documents import (
+    announce,
+    chunks_of,
+    documents_of,
+    failure,
+    fetch,
+    new_project,
+    parse,
+    parse_again,
+    parsed_project,
+    text_of,
+    upload,
+)
+from tests.integration.stores import Rooms
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c63606060f80f0001040100c9fe92ef0000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
+
+
+def archive(**members: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name.replace("__", "/").replace("_DOT_", "."), content)
+    return data.getvalue()
+
+
+async def test_the_files_of_an_archive_are_documents_of_their_own(client: Client) -> None:
+    inner = archive(deep_DOT_md=b"Deep text.")
+    data = archive(
+        folder__a_DOT_md=b"# A\n\nText of a.", b_DOT_txt="退货政策。".encode(), inner_DOT_zip=inner, x_DOT_exe=b"MZ"
+    )
+    project = await new_project(client)
+    holder = await upload(client, project, "all.zip", data)
+    job = await parse(client, project)
+    assert (job.state, job.counts.done, job.counts.total) == (job_pb2.JOB_STATE_SUCCEEDED, 5, 5)
+    found = await documents_of(client, project)
+    assert sorted(found) == [
+        "all.zip",
+        "all.zip/b.txt",
+        "all.zip/folder/a.md",
+        "all.zip/inner.zip",
+        "all.zip/inner.zip/deep.md",
+    ]
+    assert {one.state for one in found.values()} == {document_pb2.DOCUMENT_STATE_PARSED}
+    assert found["all.zip/folder/a.md"].parent_id == holder.id
+    assert found["all.zip/inner.zip/deep.md"].parent_id == found["all.zip/inner.zip"].id
+    assert await text_of(client, found["all.zip/folder/a.md"].id) == "# A\n\nText of a."
+    assert "x.exe" in await text_of(client, holder.id)
+    assert {one.document_id for one in await chunks_of(client, project)} == {
+        found[name].id for name in ("all.zip/b.txt", "all.zip/folder/a.md", "all.zip/inner.zip/deep.md")
+    }
+    request = pb.ListDocumentsRequest(project_id=project, parent_id=holder.id)
+    held = (await client.documents.ListDocuments(request)).documents
+    assert [one.name for one in held] == ["all.zip/b.txt", "all.zip/folder/a.md", "all.zip/inner.zip"]
+
+
+async def test_a_new_version_of_an_archive_is_a_new_version_of_what_changed_in_it(client: Client) -> None:
+    project = await new_project(client)
+    await upload(client, project, "all.zip", archive(a_DOT_md=b"Text of a.", b_DOT_md=b"Text of b."))
+    await parse(client, project)
+    before = await documents_of(client, project)
+    await upload(client, project, "all.zip", archive(a_DOT_md=b"Text of a.", b_DOT_md=b"Changed text of b."))
+    job = await parse(client, project)
+    assert job.counts.total == 2
+    after = await documents_of(client, project)
+    assert {name: one.id for name, one in after.items()} == {name: one.id for name, one in before.items()}
+    assert (after["all.zip/a.md"].version, after["all.zip/b.md"].version) == (1, 2)
+    assert await text_of(client, after["all.zip/b.md"].id) == "Changed text of b."
+
+
+async def test_a_bad_file_in_an_archive_fails_alone(client: Client) -> None:
+    project = await new_project(client)
+    await upload(client, project, "all.zip", archive(a_DOT_md=b"Text.", b_DOT_pdf=b"no pdf", c_DOT_md=b""))
+    job = await parse(client, project)
+    assert (job.state, job.counts.done, job.counts.failed) == (job_pb2.JOB_STATE_FAILED, 2, 2)
+    found = await documents_of(client, project)
+    assert found["all.zip/a.md"].state == document_pb2.DOCUMENT_STATE_PARSED
+    assert found["all.zip/c.md"].failure.reason == "FILE_EMPTY"
+    assert "all.zip/b.pdf" in found["all.zip/b.pdf"].failure.message
+
+
+async def test_archives_are_not_opened_without_end(client: Client) -> None:
+    data = archive(a_DOT_md=b"Text.")
+    for _ in range(4):
+        data = archive(z_DOT_zip=data)
+    project = await new_project(client)
+    await upload(client, project, "z.zip", data)
+    job = await parse(client, project)
+    assert (job.counts.done, job.counts.failed) == (3, 1)
+    found = await documents_of(client, project)
+    assert found["z.zip/z.zip/z.zip/z.zip"].failure.reason == "ARCHIVE_TOO_DEEP"
+
+
+async def test_deleting_an_archive_deletes_what_it_holds(rooms: Rooms, client: Client) -> None:
+    project = await new_project(client)
+    inner = archive(deep_DOT_md=b"Deep text.")
+    holder = await upload(client, project, "all.zip", archive(a_DOT_md=b"Text.", inner_DOT_zip=inner))
+    await parse(client, project)
+    deleted = await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=holder.id))
+    assert (deleted.deleted_documents, deleted.deleted_chunks) == (4, 2)
+    assert await documents_of(client, project) == {}
+    async with rooms.stores.storage() as storage:
+        assert await storage.delete_prefix(f"documents/{project}/") == 0
+
+
+async def test_a_mail_is_read_and_its_attachments_are_documents(client: Client) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Prices", "a@example.com", "b@example.com"
+    mail.set_content("The prices are attached.")
+    mail.add_attachment(b"item,price\nbolt,3\n", maintype="text", subtype="csv", filename="prices.csv")
+    project = await parsed_project(client, {"mail.eml": mail.as_bytes()})
+    found = await documents_of(client, project)
+    assert sorted(found) == ["mail.eml", "mail.eml/prices.csv"]
+    assert "The prices are attached." in await text_of(client, found["mail.eml"].id)
+    assert "| bolt | 3 |" in await text_of(client, found["mail.eml/prices.csv"].id)
+
+
+def page_with_picture() -> bytes:
+    import base64
+
+    data = base64.b64encode(PIXEL).decode()
+    return (
+        f"<html><body><main><h1>Valve</h1><p>Before.</p><img alt='A valve' src='data:image/png;base64,{data}'>"
+        "<p>After.</p></main></body></html>"
+    ).encode()
+
+
+async def images_of(client: Client, document_id: str, version: int = 0) -> list[document_pb2.DocumentImage]:
+    request = pb.ListDocumentImagesRequest(document_id=document_id, version=version)
+    return list((await client.documents.ListDocumentImages(request)).images)
+
+
+async def test_pictures_are_objects_and_keep_their_place(client: Client) -> None:
+    project = await parsed_project(client, {"valve.html": page_with_picture()})
+    document = (await documents_of(client, project))["valve.html"]
+    image, = await images_of(client, document.id)
+    assert document.image_count == 1
+    assert await fetch(image.object.url) == PIXEL
+    assert (image.media_type, image.object.sha256) == ("image/png", hashlib.sha256(PIXEL).hexdigest())
+    text = await text_of(client, document.id)
+    assert text[image.span.start : image.span.end] == f"![A valve](images/{image.object.name})"
+    assert text.index("Before.") < image.span.start < text.index("After.")
+
+
+async def edits_of(client: Client, document_id: str, version: int = 0) -> list[document_pb2.DocumentEdit]:
+    request = pb.ListDocumentEditsRequest(document_id=document_id, version=version)
+    return list((await client.documents.ListDocumentEdits(request)).edits)
+
+
+async def test_cleaning_makes_a_version_beside_the_text_as_it_was_read(client: Client) -> None:
+    raw = "# Title   \n\nA line with blanks.  \n\n\n\n\nThe end.\n"
+    clean = document_pb2.CleanOptions(rules=[document_pb2.CLEAN_RULE_WHITE_SPACE])
+    project = await new_project(client)
+    document = await upload(client, project, "a.md", raw.encode())
+    await parse_again(client, document, clean_options=clean)
+    now = (await documents_of(client, project))["a.md"]
+    assert (now.version, now.base_version) == (2, 1)
+    assert now.clean_options == clean
+    cleaned = await text_of(client, document.id)
+    assert await text_of(client, document.id, 1) == raw
+    assert cleaned == "# Title\n\nA line with blanks.\n\nThe end.\n"
+    assert "".join(one.text for one in await chunks_of(client, project)) == cleaned
+    place, pieces = 0, []
+    for one in await edits_of(client, document.id):
+        assert raw[one.span.start : one.span.end] == one.removed
+        pieces += [raw[place : one.span.start], one.added]
+        place = one.span.end
+    assert "".join([*pieces, raw[place:]]) == cleaned
+    assert await edits_of(client, document.id, 1) == []
+    await parse_again(client, document, clean_options=clean)
+    assert (await documents_of(client, project))["a.md"].version == 2
+    await parse_again(client, document)
+    again = (await documents_of(client, project))["a.md"]
+    assert (again.version, again.base_version, await text_of(client, document.id)) == (3, 0, raw)
+    await parse_again(client, document, clean_options=clean)
+    last = (await documents_of(client, project))["a.md"]
+    assert (last.version, last.base_version) == (4, 3)
+
+
+async def test_equal_bytes_are_one_document_whatever_their_names(client: Client) -> None:
+    project, other = await new_project(client), await new_project(client)
+    first = await upload(client, project, "a.md", b"Text.")
+    again = await announce(client, project, "copy/b.md", b"Text.")
+    assert (again.document, again.upload_id) == (first, "")
+    assert (await announce(client, other, "a.md", b"Text.")).upload_id
+    # A document of that name gets its new version all the same.
+    named = await upload(client, project, "c.md", b"Other text.")
+    changed = await upload(client, project, "c.md", b"Text.")
+    assert (changed.id, changed.version, changed.sha256) == (named.id, 2, first.sha256)
+
+
+async def test_two_uploads_of_equal_bytes_at_once_are_one_document(client: Client) -> None:
+    from tests.integration.documents import complete, send
+
+    project = await new_project(client)
+    announced = [await announce(client, project, name, b"Text.") for name in ("a.md", "b.md")]
+    for one in announced:
+        await send(one.target.url, b"Text.")
+    made = [await complete(client, one.upload_id) for one in announced]
+    assert made[0].id == made[1].id
+    assert list(await documents_of(client, project)) == ["a.md"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"split_options": {"strategy": "SPLIT_STRATEGY_CUSTOM", "cut_points": [5]}}, "split_options.cut_points"),
+        ({"read_options": {"pages": [{"page": 1, "page_reader": "PAGE_READER_OCR"}]}}, "read_options.pages"),
+        ({"split_options": {"overlap": 900}}, "split_options.overlap"),
+        ({"split_options": {"min_size": 9, "max_size": 8}}, "split_options.min_size"),
+        ({"split_options": {"strategy": "SPLIT_STRATEGY_SEPARATOR"}}, "split_options.separators"),
+    ],
+)
+async def test_parse_options_that_make_no_sense_start_nothing(
+    client: Client, options: dict[str, Any], field: str
+) -> None:
+    from google.protobuf.json_format import ParseDict
+
+    project = await new_project(client)
+    await upload(client, project, "a.md", b"Text.")
+    request = ParseDict(options, pb.ParseDocumentsRequest(project_id=project))
+    error = await failure(client.documents.ParseDocuments(request))
+    assert (error.code, error.field) == ("INVALID_ARGUMENT", field)
+    jobs = await client.jobs("ingest").ListJobs(job_service_pb2.ListJobsRequest(project_id=project))
+    assert not jobs.jobs

@@ -1,0 +1,49 @@
+"""Ingest workers beside the serving process: they share the queue, and may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sishu.common.v1 import job_pb2
+from sishu.ingest.v1 import document_service_pb2 as pb
+from tests.integration.conftest import StartRoom
+from tests.integration.documents import HANDBOOK, chunks_of, documents_of, end_of, new_project, upload
+from tests.integration.stores import Stores
+
+FILES = 120
+KILLS = 3
+PAUSE_SECONDS = 2.0
+
+
+async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    serving = {"SISHU_INGEST_CONCURRENCY": 0}
+    await start_room("ingest", env=serving)
+    async with stores.client() as client:
+        project = await new_project(client)
+        async with asyncio.TaskGroup() as group:
+            for number in range(FILES):
+                data = f"{HANDBOOK}\nThis is number {number}.\n".encode()
+                group.create_task(upload(client, project, f"{number:03}.md", data))
+        steady, *killed = [
+            await start_room("ingest", "worker", "--concurrency", "1") for _ in range(1 + KILLS)
+        ]
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+        for worker in killed:
+            await asyncio.sleep(PAUSE_SECONDS)
+            await worker.kill()
+        ended = await end_of(client, "ingest", job.id)
+        documents = await documents_of(client, project, page_size=1000)
+        chunks = await chunks_of(client, project)
+    assert (ended.state, ended.counts.done) == (job_pb2.JOB_STATE_SUCCEEDED, FILES)
+    assert sum(one.chunk_count for one in documents.values()) == len(chunks)
+    text_by_document = {
+        document.id: "".join(one.text for one in chunks if one.document_id == document.id)
+        for document in documents.values()
+    }
+    expected = {f"{HANDBOOK}\nThis is number {number}.\n" for number in range(FILES)}
+    assert set(text_by_document.values()) == expected
+    # Both kinds had work: the one that lives, and those that died.
+    assert "document_parsed" in steady.log()
+    assert any("document_parsed" in one.log() for one in killed)
