@@ -21,12 +21,17 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     if width == 0:
         return ""
     lines = [line(row, width) for row in rows]
-    lines.insert(1, "|" + " --- |" * width + "\n")
+    lines.insert(1, delimiter_line(width))
     return "".join(lines)
 
 
+def delimiter_line(width: int) -> str:
+    """The line below the header of a table."""
+    return "|" + " --- |" * width + "\n"
+
+
 def line(row: Sequence[str], width: int) -> str:
-    """A row of a table."""
+    """A row of a table, filled up to a width."""
     cells = [cell(text) for text in row]
     cells += [""] * (width - len(cells))
     return "| " + " | ".join(cells) + " |\n"

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from charset_normalizer import from_bytes
+from pathlib import Path
 
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.readers.reading import Reading, Source, checked, normalised
-from services.runtime.errors import InvalidArgument
+from services.ingest.readers.encodings import decode
+from services.ingest.readers.reading import Reading, Source, checked, normalised, text_too_long
+
+__all__ = ["decode", "read", "text_of"]
+
+MOST_BYTES_OF_A_CHARACTER = 4
+NEXT_LINE = "\x85"
+"""NEL, the line end of mainframes."""
 
 
 def read(source: Source) -> Reading:
     """Decode and normalise.
 
     Raises:
-        InvalidArgument: no encoding fits, or the file holds no text.
+        InvalidArgument: no encoding fits, or the file holds no text, or too much.
     """
-    text = normalised(decode(source.path.read_bytes(), source.name))
-    return checked(Reading(text, syntax=BY_MEDIA_TYPE[source.media_type].syntax), source.name)
+    return checked(Reading(text_of(source), syntax=BY_MEDIA_TYPE[source.media_type].syntax), source.name)
 
 
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 if it is; otherwise the encoding that fits best."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        best = from_bytes(data).best()
-    if best is None:
-        raise InvalidArgument(
-            "ENCODING_UNKNOWN", f"{name}: the text encoding cannot be told; save the file as UTF-8", name=name
-        )
-    return str(best)
+def text_of(source: Source) -> str:
+    """The text of a text file, decoded and normalised.
+
+    Raises:
+        InvalidArgument: no encoding fits, or the text is too long.
+    """
+    refuse_large(source.path, source.name, source.most_chars)
+    text = normalised(decode(source.path.read_bytes(), source.name)).replace(NEXT_LINE, "\n")
+    if len(text) > source.most_chars:
+        raise text_too_long(source.name, len(text), source.most_chars)
+    return text
+
+
+def refuse_large(path: Path, name: str, most_chars: int) -> None:
+    """Refuse a file that no encoding makes short enough, before it is read.
+
+    Raises:
+        InvalidArgument: it is too large.
+    """
+    chars = path.stat().st_size // MOST_BYTES_OF_A_CHARACTER
+    if chars > most_chars:
+        raise text_too_long(name, chars, most_chars)
