@@ -24,16 +24,21 @@ def read(source: Source) -> Reading:
     return checked(Reading(text_of(source), syntax=BY_MEDIA_TYPE[source.media_type].syntax), source.name)
 
 
-def text_of(source: Source) -> str:
+def text_of(source: Source, most_chars: int = 0) -> str:
     """The text of a text file, decoded and normalised.
+
+    Args:
+        source: the file.
+        most_chars: longest text that is taken, if not the source's.
 
     Raises:
         InvalidArgument: no encoding fits, or the text is too long.
     """
-    refuse_large(source.path, source.name, source.most_chars)
+    most_chars = most_chars or source.most_chars
+    refuse_large(source.path, source.name, most_chars)
     text = normalised(decode(source.path.read_bytes(), source.name)).replace(NEXT_LINE, "\n")
-    if len(text) > source.most_chars:
-        raise text_too_long(source.name, len(text), source.most_chars)
+    if len(text) > most_chars:
+        raise text_too_long(source.name, len(text), most_chars)
     return text
 
 
