@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
@@ -150,6 +150,15 @@ def likeliest(data: bytes, is_utf8: bool, nul: int, name: str) -> str:
             "ENCODING_UNKNOWN", f"{name}: the text encoding cannot be told; save the file as UTF-8", name=name
         )
     return str(guess.encoding)
+
+
+def best(codec: str, candidates: Sequence[Candidate], data: bytes) -> str:
+    """The codec if all data is in it; otherwise the likeliest of some candidates."""
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return min(candidates, key=lambda one: cost(one, data[:SAMPLE_BYTES])).codec
+    return codec
 
 
 def cost(candidate: Candidate, data: bytes) -> tuple[float, float]:
