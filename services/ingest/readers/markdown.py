@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
+NOT_IN_CELL = re.compile(r"[|\n\r\v\f\x85\u2028\u2029]")
 PIPE = re.compile(r"(\\*)\|")
 BLOCK_MARK = re.compile(r"^(?=(?:#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$))", re.MULTILINE)
 """Where a line would be read as a heading, quote, fence, rule or underline of a heading."""
@@ -32,7 +33,9 @@ def delimiter_line(width: int) -> str:
 
 def line(row: Sequence[str], width: int) -> str:
     """A row of a table, filled up to a width."""
-    cells = [cell(text) for text in row]
+    cells = [text.strip() for text in row]
+    if NOT_IN_CELL.search("".join(cells)):
+        cells = [cell(text) for text in cells]
     cells += [""] * (width - len(cells))
     return "| " + " | ".join(cells) + " |\n"
 

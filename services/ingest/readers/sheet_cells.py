@@ -1,0 +1,162 @@
+"""What calamine does not tell of a sheet: how far it reaches, its errors, and how its numbers are shown.
+
+The XML of a sheet is looked through without being parsed, as it may have hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"")
+FAR_CELL = re.compile(rb" r=\"([A-Z]{2,3})\d{1,7}\"[^>]*[^/]>")
+FULL_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"[^>]*(?<!/)><(?!/)")
+MOST_BLOCK_BYTES = 1 << 24
+ROW = re.compile(rb"<(?:\w+:)?row\s[^>]*?\br=\"(\d{1,7})\"")
+VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)<")
+ERROR_MARK = b' t="e"'
+QUOTED = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].')
+HIDDEN = "\x00"
+DIGITS = re.compile(r"[0#?][0#?.,]*")
+DATE_LETTERS = re.compile("[dmyhse]", re.IGNORECASE)
+PERCENT_FORMATS = {9: "0%", 10: "0.00%"}
+"""The built-in formats that show percent (ECMA-376-1, 18.8.30)."""
+LETTERS = 26
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a number format shows a number, beyond its digits.
+
+    Args:
+        before: text before it, such as a currency.
+        after: text after it, such as a unit.
+        percent: whether it is shown times 100; then `after` holds the sign.
+        decimals: digits after the point.
+    """
+
+    before: str
+    after: str
+    percent: bool
+    decimals: int
+
+
+@dataclass
+class Marks:
+    """What a look through a sheet found.
+
+    Args:
+        rows: number of the last row that holds something.
+        columns: number of the last column that may hold something.
+        cells: by row and column, from 0, the text of an error or how the number is shown.
+    """
+
+    rows: int = 0
+    columns: int = 0
+    cells: dict[int, dict[int, str | Shown]] = field(default_factory=dict)
+
+
+def shown_styles(styles: etree._Element) -> Mapping[int, Shown]:
+    """The styles of cells whose numbers are shown with a text, by their index."""
+    codes = dict(PERCENT_FORMATS)
+    for one in styles.iter("{*}numFmt"):
+        if one.get("numFmtId", "").isdigit():
+            codes[int(one.get("numFmtId"))] = one.get("formatCode", "")
+    found = {}
+    formats = styles.find("{*}cellXfs")
+    for index, one in enumerate(formats if formats is not None else ()):
+        number = one.get("numFmtId", "")
+        shown = shown_by(codes.get(int(number), "")) if number.isdigit() else None
+        if shown:
+            found[index] = shown
+    return found
+
+
+def shown_by(code: str) -> Shown | None:
+    """How a number format shows a number (ECMA-376-1, 18.8.31); nothing if by its digits only.
+
+    Of the sections for positive, negative, zero and text the first counts.
+    """
+    texts: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        texts.append("".join(filter(None, match.groups())))
+        return HIDDEN
+
+    plain = QUOTED.sub(hide, code).partition(";")[0]
+    digits = list(DIGITS.finditer(plain))
+    if not digits or DATE_LETTERS.search(plain):
+        return None
+    head, tail = plain[: digits[0].start()], plain[digits[-1].end() :]
+    before = "".join(texts[: head.count(HIDDEN)]) + head.replace(HIDDEN, "")
+    count = plain.count(HIDDEN)
+    after = tail.replace(HIDDEN, "") + "".join(texts[count - tail.count(HIDDEN) : count])
+    if not (before.strip() or after.strip()):
+        return None
+    return Shown(before.strip(), after.rstrip(), "%" in tail, len(digits[-1][0].partition(".")[2]))
+
+
+def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
+    """Find what calamine does not tell, in the XML of a sheet."""
+    needles: list[tuple[bytes, Shown | None]] = [(ERROR_MARK, None)]
+    needles += [(b' s="%d"' % index, shown) for index, shown in styles.items()]
+    marks = Marks()
+    for block in blocks(pieces):
+        for needle, shown in needles:
+            find_cells(block, needle, shown, marks)
+        for letters in set(FAR_CELL.findall(block)):
+            marks.columns = max(marks.columns, column_of(letters))
+        last = block.rfind(b"row ")
+        match = ROW.match(block, block.rfind(b"<", 0, last)) if last > 0 else None
+        if match:
+            marks.rows = max(marks.rows, int(match[1]))
+    marks.columns = max(marks.columns, LETTERS)
+    return marks
+
+
+def find_cells(block: bytes, needle: bytes, shown: Shown | None, marks: Marks) -> None:
+    """Mark the cells that have an attribute."""
+    place = block.find(needle)
+    while place >= 0:
+        match = CELL.match(block, block.rfind(b"<", 0, place))
+        if match:
+            end = block.find(b"c>", place)
+            value = VALUE.search(block, place, end) if shown is None else None
+            mark = shown or (value[1].decode(errors="replace") if value else "")
+            marks.cells.setdefault(int(match[2]) - 1, {})[column_of(match[1]) - 1] = mark
+        place = block.find(needle, place + 1)
+
+
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The XML in blocks of whole rows."""
+    rest = b""
+    for piece in pieces:
+        block = rest + piece
+        end = block.rfind(b"row>") + 4
+        if end < 4 and len(block) < MOST_BLOCK_BYTES:
+            rest = block
+            continue
+        end = end if end >= 4 else len(block)
+        yield block[:end]
+        rest = block[end:]
+    yield rest
+
+
+def reach(pieces: Iterable[bytes]) -> tuple[int, int]:
+    """The last row and column that hold something: slower, but exact."""
+    rows = columns = 0
+    for block in blocks(pieces):
+        for letters, row in FULL_CELL.findall(block):
+            rows, columns = max(rows, int(row)), max(columns, column_of(letters))
+    return rows, columns
+
+
+def column_of(letters: bytes) -> int:
+    """Number of a column, from 1: `A` is 1, `AA` is 27."""
+    number = 0
+    for letter in letters:
+        number = number * LETTERS + letter - ord("A") + 1
+    return number
