@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from services.ingest.readers import archives, markdown, opc
+from services.ingest.readers.charts import chart_text
 from services.ingest.readers.images import Images
 from services.ingest.readers.reading import Source
 
@@ -44,7 +45,9 @@ def drawn(archive: zipfile.ZipFile, part: str, source: Source, images: Images) -
             elif element.tag.endswith("}sp"):
                 text = markdown.paragraph(paragraphs(element))
             elif (relation := relations.get(attribute(element, "id"))) and not relation.is_outside:
-                text = chart(archives.xml(archives.read(archive, relation.target, source), source))
+                text = chart_text(
+                    archives.xml(archives.read(archive, relation.target, source), source), False
+                )
             if text:
                 yield row, text
 
@@ -65,17 +68,6 @@ def picture(
         return alt
     media_type = mimetypes.guess_type(relation.target)[0] or ""
     return images.keep(archives.read(archive, relation.target, source), media_type, alt)
-
-
-def chart(root: etree._Element) -> str:
-    """The title of a chart, and the names of its series."""
-    title = root.find(".//{*}chart/{*}title")
-    words = [paragraphs(title).replace("\n", " ")] if title is not None else []
-    names = [
-        "".join(name.itertext("{*}v")) for name in root.iter("{*}tx") if name.find("{*}strRef") is not None
-    ]
-    words += [", ".join(name.strip() for name in names if name.strip())]
-    return "Chart: " + ": ".join(word for word in words if word) if any(words) else ""
 
 
 def noted(root: etree._Element) -> Iterator[Placed]:

@@ -38,6 +38,7 @@ def read(source: Source) -> Reading:
     """
     writer = Writer(source)
     with archives.opened(source) as archive:
+        archives.check_markup(archive, source)
         parts = sheet_parts(archive, source)
         styles = styles_of(archive, source)
         book = library(source, CalamineWorkbook.from_path, source.path)
