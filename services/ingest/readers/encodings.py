@@ -135,10 +135,9 @@ def likeliest(data: bytes, is_utf8: bool, nul: int, name: str) -> str:
     """
     candidates = (WIDE if len(data) % 2 == 0 else ()) + (NARROW if nul < 0 else ())
     costs = {one.codec: cost(one, sample_for(one, data)) for one in candidates}
-    if costs:
-        best = min(costs, key=lambda codec: costs[codec][0])
-        if costs[best][1] <= UNLIKELY_BITS:
-            return best
+    likely = [codec for codec in costs if costs[codec][1] <= UNLIKELY_BITS]
+    if likely:
+        return min(likely, key=lambda codec: costs[codec][0])
     if is_utf8:
         # Its NUL or control characters are found later, and so told by their place in the text.
         return "utf-8"
@@ -162,18 +161,25 @@ def best(codec: str, candidates: Sequence[Candidate], data: bytes) -> str:
 
 
 def cost(candidate: Candidate, data: bytes) -> tuple[float, float]:
-    """Bits for each byte of a sample if it is what a candidate says, and for each character beyond ASCII."""
+    """Bits for each byte of a sample if it is what a candidate says, and for each character beyond ASCII.
+
+    Control characters count for the latter: it tells text from what is none.
+    """
     # A sample that was cut off may end in half a character.
     text = codecs.getincrementaldecoder(candidate.codec)("replace").decode(data, len(data) < SAMPLE_BYTES)
     bits = letters.BITS[candidate.language]
-    clashes = letters.CLASH_BITS * sum(1 for _ in letters.CLASHES[candidate.language].finditer(text))
+    each, clash = letters.CLASHES[candidate.language]
+    clashes = each * sum(1 for _ in clash.finditer(text))
     within, beyond, count = 0.0, clashes, 0
     for character, times in Counter(text).items():
-        if character <= "\x7f":
-            within += bits[character] * times
-        else:
-            beyond += bits.get(character, letters.OTHER_BITS) * times
+        one = bits.get(character, letters.OTHER_BITS) * times
+        if character > "\x7f":
+            beyond += one
             count += times
+        elif character in letters.NO_TEXT:
+            beyond += one
+        else:
+            within += one
     return (candidate.prior + within + beyond) / max(len(data), 1), beyond / max(count, 1)
 
 

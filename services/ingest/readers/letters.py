@@ -59,9 +59,10 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ufffd]"
 
 ANY = "any"
 """All languages at once: what UTF-16 may hold."""
+NO_TEXT = frozenset(map(chr, [*range(9), 11, *range(14, 27), *range(28, 32), 127]))
+"""Control characters of ASCII that texts do not have; form feeds and escapes they have."""
 IMPLAUSIBLE_BITS = 40.0
 OTHER_BITS = 24.0
-CLASH_BITS = 8.0
 NEVER = re.compile(r"(?!)")
 LETTER = "[A-Za-z]"
 WIDE_LETTER = "[\u3041-\u3096\u4e00-\u9fff\uac00-\ud7a3\uff66-\uff9f]"
@@ -74,20 +75,21 @@ BEYOND_TWICE = re.compile(
 OTHER_LETTER = "[\u0370-\u06ff\u0e00-\u0e5b№]"
 TWO_ALPHABETS = re.compile(f"(?<={LETTER}){OTHER_LETTER}|(?<={OTHER_LETTER}){LETTER}|(?<=[а-яёά-ώ])[А-ЯЁΆ-Ϋ]")
 CLASHES = {
-    "simplified": BESIDE_ASCII,
-    "traditional": BESIDE_ASCII,
-    "japanese": BESIDE_ASCII,
-    "korean": re.compile(f"{BESIDE_ASCII.pattern}|(?<=[가-힣])[一-鿿]|(?<=[一-鿿])[가-힣]"),
-    "western": BEYOND_TWICE,
-    "central": BEYOND_TWICE,
-    "turkish": BEYOND_TWICE,
-    "russian": TWO_ALPHABETS,
-    "greek": TWO_ALPHABETS,
-    "hebrew": TWO_ALPHABETS,
-    "arabic": TWO_ALPHABETS,
-    "thai": TWO_ALPHABETS,
-    ANY: NEVER,
+    "simplified": (8.0, BESIDE_ASCII),
+    "traditional": (8.0, BESIDE_ASCII),
+    "japanese": (8.0, BESIDE_ASCII),
+    "korean": (8.0, re.compile(f"{BESIDE_ASCII.pattern}|(?<=[가-힣])[一-鿿]|(?<=[一-鿿])[가-힣]")),
+    "western": (8.0, BEYOND_TWICE),
+    "central": (8.0, BEYOND_TWICE),
+    "turkish": (8.0, BEYOND_TWICE),
+    "russian": (16.0, TWO_ALPHABETS),
+    "greek": (16.0, TWO_ALPHABETS),
+    "hebrew": (16.0, TWO_ALPHABETS),
+    "arabic": (16.0, TWO_ALPHABETS),
+    "thai": (16.0, TWO_ALPHABETS),
+    ANY: (0.0, NEVER),
 }
+"""For each language, what its neighbours seldom are, and how many bits that costs."""
 
 
 def block(codec: str, rows: Iterable[int], *cells: range) -> str:
