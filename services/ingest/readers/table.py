@@ -49,7 +49,12 @@ def delimiter_of(lines: list[str], media_type: str) -> str:
         delimiter = lines[0][-1]
         lines[0] = ""
         return delimiter
-    return "\t" if media_type == TSV else max(DELIMITERS, key=lambda one: evenness(lines[:SAMPLE_LINES], one))
+    if media_type == TSV:
+        return "\t"
+    sample = lines[:SAMPLE_LINES]
+    scores = {one: evenness(sample, one) for one in DELIMITERS}
+    best = max(scores, key=lambda one: scores[one])
+    return best if scores[best] else ","
 
 
 def evenness(sample: list[str], delimiter: str) -> float:
