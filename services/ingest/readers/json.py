@@ -178,7 +178,7 @@ def is_short(value: object) -> bool:
     """Whether a value fits into a line."""
     if isinstance(value, str):
         return len(value) <= LONG_CHARS and not markdown.LINE_BREAK.search(value)
-    return not isinstance(value, list)
+    return not isinstance(value, list) or not value
 
 
 def block(value: object) -> str:
