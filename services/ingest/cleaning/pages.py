@@ -20,6 +20,20 @@ LONGEST = 300
 NUMBER = re.compile(r"\d+")
 NOT_IN_KEY = re.compile(r"[\s*_#>|]+")
 
+NOT_RUNNING = re.compile(rf"[?？:：]\s*$|.{{{LONGEST}}}")
+"""Questions, labels and long lines are a page's text: forms have the same on every page."""
+COUNTED = re.compile(
+    r"#|\W*(?:chapter|part|section|appendix|annex|article|clause|question|exercise|problem|lesson|unit|module|step"
+    r"|day|week|table|figure|fig\.?|example|box|case|item|no\.?)\s*\d|\W*第\s*\d+\s*[^\s\d页頁]"
+    r"|\W*[附插]?[图表例题问案件]\s*\d",
+    re.IGNORECASE,
+)
+"""Lines that count something else than pages; a number that grows makes them other lines."""
+PROSE = re.compile(r"[，。；、]|[.,;:：]$|(?:\S+\s+){12}")
+"""What sentences look like."""
+OPEN_END = re.compile(r"[a-zß-ÿ,]\s*$")
+GOES_ON = re.compile(r"\s*[a-zß-ÿ]")
+
 BARE = re.compile(r"[-–—―·•|\[(（【\s]*(\d{1,4})(?:\s*/\s*\d{1,4})?[-–—―·•|\])）】\s]*")
 TOLD = re.compile(
     r"[-–—―·•|\[(（\s]*(?:(?:page|pg\.?|p\.|seite|página)\s*(\d{1,4})(?:\s*(?:of|/|von|de)\s*\d{1,4})?"
@@ -42,9 +56,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a line stands, and the numbers in it."""
+    """On which page a line stands, and the numbers in it."""
 
     page: int
+    text: str
     numbers: tuple[int, ...]
 
 
@@ -57,7 +72,8 @@ def repeated_lines(draft: Draft) -> list[Edit]:
         for edge in edges:
             running = running_lines(edge, recurring)
             if len(running) <= DEEPEST:
-                spans += (removal(draft, edge, depth) for depth in running)
+                apart = parted(draft, edge, running)
+                spans += (removal(draft, edge, depth) for depth in apart if is_nearer(draft, edge, depth))
     return deletions(spans, "repeated_lines")
 
 
@@ -74,7 +90,8 @@ def page_numbers(draft: Draft) -> list[Edit]:
         for edge in edges:
             for depth, line in enumerate(edge.lines):
                 value = value_of(line)
-                if TOLD.fullmatch(line.text) or (value and counts[value - edge.page] >= LEAST_PAGES):
+                is_number = value and counts[value - edge.page] >= LEAST_PAGES
+                if is_nearer(draft, edge, depth) and (is_number or TOLD.fullmatch(line.text)):
                     spans.append(removal(draft, edge, depth))
     return deletions(spans, "page_numbers")
 
@@ -85,6 +102,12 @@ def edges_of(draft: Draft, is_top: bool, depth: int) -> list[Edge]:
         Edge(page, is_top, list(prose_only(lines[:depth] if is_top else lines[: -depth - 1 : -1])))
         for page, lines in enumerate(draft.pages)
     ]
+
+
+def is_nearer(draft: Draft, edge: Edge, depth: int) -> bool:
+    """Whether a line is nearer to this end of its page than to the other, where it is found too."""
+    count = len(draft.pages[edge.page])
+    return depth < (count + 1) // 2 if edge.is_top else depth < count // 2
 
 
 def prose_only(lines: Iterable[Line]) -> Iterator[Line]:
@@ -106,10 +129,8 @@ def removal(draft: Draft, edge: Edge, depth: int) -> tuple[int, int]:
 
 
 def key_of(line: Line) -> str:
-    """A line without what may differ between pages; empty for what is no running line."""
-    if len(line.text) > LONGEST:
-        return ""
-    key = NUMBER.sub("0", NOT_IN_KEY.sub("", line.text)).casefold()
+    """A line without what may differ between pages; empty for a line without words."""
+    key = NUMBER.sub("0", NOT_IN_KEY.sub("", line.text[:LONGEST])).casefold()
     return key if any(char.isalpha() for char in key) else ""
 
 
@@ -121,7 +142,7 @@ def recurring_places(edges: Sequence[Edge]) -> Mapping[str, set[int]]:
             key = key_of(line)
             if key:
                 numbers = tuple(int(number[:9]) for number in NUMBER.findall(line.text))
-                places[key].setdefault(edge.page, Place(edge.page, numbers))
+                places[key].setdefault(edge.page, Place(edge.page, line.text, numbers))
     return {key: run_pages(list(found.values())) for key, found in places.items()}
 
 
@@ -141,8 +162,8 @@ def run_pages(places: Sequence[Place]) -> set[int]:
 def continues(last: Place, place: Place) -> bool:
     """Whether a line may be the same running line as an earlier one: `Chapter 2` is not `Chapter 1`."""
     gap = place.page - last.page
-    steps = [new - old for old, new in zip(last.numbers, place.numbers, strict=True)]
-    return gap <= FARTHEST and all(step in {0, gap} for step in steps)
+    steps = {new - old for old, new in zip(last.numbers, place.numbers, strict=True)}
+    return gap <= FARTHEST and steps <= ({0} if COUNTED.match(place.text) else {0, gap})
 
 
 def running_lines(edge: Edge, recurring: Mapping[str, set[int]]) -> list[int]:
@@ -150,11 +171,26 @@ def running_lines(edge: Edge, recurring: Mapping[str, set[int]]) -> list[int]:
     running = []
     for depth, line in enumerate(edge.lines):
         key = key_of(line)
-        if (key and edge.page not in recurring[key]) or len(line.text) > LONGEST:
+        if (key and edge.page not in recurring[key]) or NOT_RUNNING.search(line.text):
             break
         if key:
             running.append(depth)
     return running
+
+
+def parted(draft: Draft, edge: Edge, running: Sequence[int]) -> list[int]:
+    """Those running lines that are no part of a paragraph: no sentences, or parted by a blank line."""
+    lines = draft.pages[edge.page] if edge.is_top else draft.pages[edge.page][::-1]
+    kept = list(running)
+    while kept and kept[-1] + 1 < len(lines):
+        pair = (lines[kept[-1]], lines[kept[-1] + 1])
+        first, second = pair if edge.is_top else pair[::-1]
+        goes_on = OPEN_END.search(first.text) and GOES_ON.match(second.text)
+        is_apart = "\n\n" in draft.text[first.end : second.start].replace(" ", "")
+        if is_apart or not (goes_on or PROSE.search(pair[0].text.strip())):
+            break
+        kept.pop()
+    return kept
 
 
 def value_of(line: Line) -> int:

@@ -17,7 +17,7 @@ def pattern(*lines: str) -> re.Pattern[str]:
 
 ALWAYS = pattern(
     # Printed forms.
-    r"[\[(\s]*this page (?:has been |is |was )?(?:intentionally )?left (?:intentionally )?blank[\])\s]*\.?",
+    r"[\[(\s]*this page (?:has been |is |was )?(?:intentionally )?left (?:intentionally )?blank[\])\s.]*",
     r"[（(\[]?\s*(?:本页|此页)(?:故意|特意|有意)?(?:留白|留空|空白)\s*[）)\]]?。?",
     r"[（(]\s*(?:以下|本页)无正文\s*[）)]",
     # Cookies.

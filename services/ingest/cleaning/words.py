@@ -13,7 +13,7 @@ from services.ingest.cleaning.edits import Edit
 LATIN = "A-Za-z\u00c0-\u024f"
 BROKEN = re.compile(
     rf"(?<![^\s(\[{{\"'“‘«„¿¡—–])([{LATIN}]+(?:-[{LATIN}]+)*)([-\u2010\u00ad])"
-    rf"[ \t]*(\n[ \t]*)(\n[ \t]*)*([{LATIN}]+)"
+    rf"[ \t]*(\n[ \t]*)(\n[ \t]*)*([{LATIN}]+(?:-[{LATIN}]+)*)"
 )
 """A hyphen at a line end: what stands before, the hyphen, the line end, blank lines, what goes on."""
 WORD = re.compile(rf"[{LATIN}]+(?:-[{LATIN}]+)*")
@@ -26,20 +26,17 @@ def words_of(text: str) -> frozenset[str]:
 
 SUSPENDED = words_of("and or to und oder bzw bis et ou y o e en of")
 """Words that follow a hyphen which stands for a word: `pre- and post-war`."""
-FIRST_PARTS = words_of(
-    "above all anti below best co cross down easy ever ex far first free full half hard high ill in large "
-    "late left light long low mid multi near new non north off old on one open over part post pre quasi "
-    "real right self semi short single small so south state sub ten three top two under up user vice well "
-    "west world"
-)
-"""What compounds begin with that are written with a hyphen; it stays where nothing says otherwise."""
+FIRST_PARTS = words_of("cross half quasi self vice well")
+"""What compounds begin with with a hyphen; parts that are also syllables are not among them."""
+SHORTEST_SECOND = 5
+"""Shorter ends of words are endings: `cross-ing`, `self-ish`."""
 SECOND_PARTS = words_of(
     "aware based class day defined dependent driven efficient end free friendly generated house "
     "independent intensive known led level like made making off old only oriented owned powered proof "
     "quality ready related rich saving scale sensitive side sized specific style term time type up wide "
     "wise year"
 )
-"""What such compounds end with."""
+"""What compounds end with that begin with any word: `water-proof`, `long-term`."""
 COMMON = words_of(
     "a about after again all also an and any are as at back be because been before being but by can come "
     "could day did do does each end even first for from get give go good great had has have he her here "
@@ -87,23 +84,28 @@ def joint(match: re.Match[str], words: Mapping[str, int]) -> Iterator[tuple[int,
     """The edit that mends a broken word, if it is sure how."""
     before, hyphen, after = match[1], match[2], match[5]
     left, right = before.casefold(), after.casefold()
-    last = left.rpartition("-")[2]
-    if right in SUSPENDED:
+    # Of `state-of-` and `the-art` the parts at the line end.
+    last, first = left.rpartition("-")[2], right.partition("-")[0]
+    if first in SUSPENDED and right == first and f"{left}-{right}" not in words:
         return
     line_end = (match.start(2), match.start(5))
-    if hyphen == "\u00ad" or left + right in words:
+    if hyphen == "\u00ad" or {left + right, last + first} & words.keys():
         yield *line_end, ""
-    elif f"{left}-{right}" in words or is_compound(before, after, words):
+    elif f"{left}-{right}" in words or is_compound(last, first, words) or is_proper(before, after):
         yield *line_end, "-"
-    elif not (is_word(last, words) and is_word(right, words)):
+    elif not (is_word(last, words) and is_word(first, words)):
         yield *line_end, ""
 
 
-def is_compound(before: str, after: str, words: Mapping[str, int]) -> bool:
-    """Whether the hyphen belongs to the word whatever the line: `self-employed`, `Franco-Prussian`."""
-    last = before.casefold().rpartition("-")[2]
-    ends_so = after.casefold() in SECOND_PARTS and is_word(last, words)
-    return last in FIRST_PARTS or ends_so or (after[0].isupper() and not before.isupper())
+def is_compound(last: str, first: str, words: Mapping[str, int]) -> bool:
+    """Whether the hyphen belongs to the word whatever the line: `self-employed`, `long-term`."""
+    begins_so = last in FIRST_PARTS and (len(first) >= SHORTEST_SECOND or is_word(first, words))
+    return begins_so or (first in SECOND_PARTS and is_word(last, words))
+
+
+def is_proper(before: str, after: str) -> bool:
+    """Whether the word goes on with a capital letter: `Franco-Prussian`."""
+    return after[0].isupper() and not before.isupper()
 
 
 def is_word(part: str, words: Mapping[str, int]) -> bool:
