@@ -1,0 +1,321 @@
+"""Clean a text by a language model, block by block, and take only what changes no facts.
+
+A block whose answer is missing or not faithful stays as it was, and is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import itertools
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import openai
+import structlog
+from openai import AsyncOpenAI, DefaultAioHttpClient
+from openai.types.chat import ChatCompletion
+
+from services.ingest.cleaning import SYNTAXES
+from services.ingest.cleaning.checks import HAN, unfaithful
+from services.ingest.cleaning.drafts import Draft, Line
+from services.ingest.cleaning.edits import Edit
+from services.ingest.cleaning.prompts import VERSION, messages
+from services.ingest.readers.images import REFERENCE
+from services.runtime.errors import FailedPrecondition, Unavailable
+from services.runtime.retry_after import retry_after
+
+log = structlog.get_logger()
+
+Span = tuple[int, int]
+
+CONNECT_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+PASSING_STATUSES = {408, 409, 425, 429}
+HOPELESS = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
+"""What no other block would fare better with."""
+TOKEN = re.compile(rf"\s+|[{HAN}]|[^\W{HAN}]+|[^\w\s]")
+PARAGRAPH_END = re.compile(r"\n\s*\n")
+SENTENCE_END = re.compile(r"[.!?…]+[\"')\]”’]*\s+|[。！？；…]+[”’」』）]*|\n")
+LETTERS = re.compile(r"[^\W\d_]{2}")
+FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RewriteConfig:
+    """Where and how to ask.
+
+    Args:
+        url: base URL of an OpenAI-compatible server, ending in `/v1`.
+        model: name of the model.
+        key: API key; empty if none is needed.
+        concurrency: blocks asked for at once.
+        call_seconds: longest time of one call.
+        block_seconds: longest time for a block, with all tries and the pauses that the server asks for.
+        retries: tries after the first, where the server is busy or away.
+        block_chars: characters of a block.
+        sampling: more parameters of a call, sent as given.
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    concurrency: int = 8
+    call_seconds: float = 120.0
+    block_seconds: float = 600.0
+    retries: int = 5
+    block_chars: int = 2000
+    sampling: Mapping[str, float] = field(default_factory=lambda: {"temperature": 0.0})
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What came out.
+
+    Args:
+        edits: sorted and disjoint, rule `rewrite`.
+        blocks: how many blocks were asked for.
+        kept: how many stay as they were because the answer was not faithful, by what was wrong with it.
+        failed: how many stay as they were because no answer came.
+        prompt_tokens: paid for questions.
+        completion_tokens: paid for answers.
+        prompt: version of the prompt.
+    """
+
+    edits: Sequence[Edit]
+    blocks: int
+    kept: Mapping[str, int]
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    prompt: str = VERSION
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a block becomes: a text, empty if no answer came; and what was wrong with the answer."""
+
+    text: str = ""
+    fault: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Rewriter:
+    """Asks a model to tidy texts; to be closed."""
+
+    def __init__(self, config: RewriteConfig) -> None:
+        self._config = config
+        timeout = openai.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
+        self._sdk = AsyncOpenAI(
+            base_url=config.url,
+            # The SDK refuses an empty key; a server that needs none ignores this one.
+            api_key=config.key or "none",
+            max_retries=0,
+            timeout=timeout,
+            http_client=DefaultAioHttpClient(timeout=timeout),
+        )
+        self._slots = asyncio.Semaphore(config.concurrency)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()
+
+    async def rewrite(self, text: str, syntax: str) -> Rewritten:
+        """Tidy a text; code, tables, formulas and pictures are left out.
+
+        Raises:
+            FailedPrecondition: the server refuses the key or has no such model.
+            Unavailable: it answered for no block at all.
+        """
+        draft = Draft(text, (), syntax)
+        blocks = blocks_of(draft, self._config.block_chars) if syntax in SYNTAXES else []
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._tidied(text[start:end])) for start, end in blocks]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        answers = [task.result() for task in tasks]
+        if answers and not any(answer.text for answer in answers):
+            raise unanswered(self._config)
+        edits = await asyncio.to_thread(edits_of, draft, blocks, answers)
+        return Rewritten(
+            edits,
+            len(blocks),
+            Counter(answer.fault for answer in answers if answer.fault),
+            sum(not answer.text for answer in answers),
+            sum(answer.prompt_tokens for answer in answers),
+            sum(answer.completion_tokens for answer in answers),
+        )
+
+    async def _tidied(self, block: str) -> Answer:
+        """What a block becomes.
+
+        Raises:
+            FailedPrecondition: no block would fare better.
+        """
+        try:
+            async with self._slots, asyncio.timeout(self._config.block_seconds):
+                completion = await self._completion(block)
+        except HOPELESS as error:
+            raise refused(self._config, error) from None
+        except (openai.OpenAIError, ValueError, TimeoutError) as error:
+            log.warning("block_not_rewritten", model=self._config.model, error=type(error).__name__)
+            return Answer()
+        text, is_whole = content_of(completion)
+        fault = unfaithful(block, text) if is_whole else "length"
+        usage = completion.usage
+        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        return Answer(block if fault else text, fault, *tokens)
+
+    async def _completion(self, block: str) -> ChatCompletion:
+        """The server's answer, asked for again while it is busy or away.
+
+        Raises:
+            openai.OpenAIError, TimeoutError: there is none.
+            ValueError: it is none of the protocol's.
+        """
+        for tries in itertools.count(1):
+            try:
+                async with asyncio.timeout(self._config.call_seconds):
+                    answer: object = await self._sdk.chat.completions.create(
+                        model=self._config.model,
+                        messages=messages(block),
+                        extra_body=dict(self._config.sampling),
+                    )
+            except (openai.APIConnectionError, openai.APIStatusError, TimeoutError) as error:
+                if tries > self._config.retries or not passes(error):
+                    raise
+                await asyncio.sleep(pause(error, tries))
+            else:
+                # The SDK hands on what it cannot read, such as the page of a web server.
+                if not isinstance(answer, ChatCompletion) or not answer.choices:
+                    raise ValueError("not a chat completion")
+                return answer
+        raise AssertionError("unreachable")
+
+
+def passes(error: Exception) -> bool:
+    """Whether another try may help."""
+    if not isinstance(error, openai.APIStatusError):
+        return True
+    return error.status_code in PASSING_STATUSES or error.status_code >= 500
+
+
+def pause(error: Exception, tries: int) -> float:
+    """Seconds until the next try: what the server asks for, but at least a time that doubles."""
+    said = error.response.headers.get("retry-after", "") if isinstance(error, openai.APIStatusError) else ""
+    asked = float(retry_after(said).get("retry_after_seconds", 0))
+    own = min(FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), LONGEST_PAUSE_SECONDS)
+    return max(asked, own) * random.uniform(1, 1.25)  # noqa: S311  # to part callers, not to be secret
+
+
+def content_of(completion: ChatCompletion) -> tuple[str, bool]:
+    """The answer without thoughts and fence, and whether it is whole."""
+    choice = completion.choices[0]
+    text = (choice.message.content if choice.message else None) or ""
+    text = text.rpartition("</think>")[2].strip()
+    fenced = FENCED.fullmatch(text)
+    return (fenced[1].strip() if fenced else text), choice.finish_reason != "length"
+
+
+def blocks_of(draft: Draft, most_chars: int) -> list[Span]:
+    """The spans of running text to ask for, cut between paragraphs, and long paragraphs after sentences."""
+    found = []
+    for run in runs(draft.lines):
+        for start, end in gathered(draft.text, run, most_chars):
+            part = draft.text[start:end]
+            first = start + len(part) - len(part.lstrip())
+            last = first + len(part.strip())
+            # What has no sentence end for so long is no running text.
+            if LETTERS.search(part) and last - first <= 2 * most_chars:
+                found.append((first, last))
+    return found
+
+
+def runs(lines: Sequence[Line]) -> Iterator[Span]:
+    """Spans of lines that are neither code nor table nor formula and hold no picture."""
+    kinds = itertools.groupby(
+        lines, lambda line: line.kind in {"prose", "blank"} and not REFERENCE.search(line.text)
+    )
+    for is_text, group in kinds:
+        run = list(group)
+        if is_text:
+            yield run[0].start, run[-1].end
+
+
+def is_running_text(line: Line) -> bool:
+    """Whether a model may see a line."""
+    return line.kind in {"prose", "blank"} and not REFERENCE.search(line.text)
+
+
+def gathered(text: str, run: Span, most_chars: int) -> Iterator[Span]:
+    """Cut a run into spans of whole paragraphs or sentences, as long as the limit lets them be."""
+    start, end = run
+    last = start
+    for stop in stops(text, run, most_chars):
+        if stop - start > most_chars and last > start:
+            yield start, last
+            start = last
+        last = stop
+    if end > start:
+        yield start, end
+
+
+def stops(text: str, run: Span, most_chars: int) -> Iterator[int]:
+    """The ends of paragraphs, and of the sentences of those that are longer than the limit."""
+    start, end = run
+    for stop in [*(match.end() for match in PARAGRAPH_END.finditer(text, start, end)), end]:
+        if stop - start > most_chars:
+            yield from (match.end() for match in SENTENCE_END.finditer(text, start, stop))
+        yield stop
+        start = stop
+
+
+def edits_of(draft: Draft, blocks: Sequence[Span], answers: Sequence[Answer]) -> list[Edit]:
+    """The edits, word by word, that turn the blocks into their answers."""
+    edits = [
+        edit
+        for (start, end), answer in zip(blocks, answers, strict=True)
+        if answer.text
+        for edit in word_edits(draft.text[start:end], answer.text, start)
+    ]
+    return draft.allowed(edits)
+
+
+def word_edits(block: str, answer: str, offset: int) -> Iterator[Edit]:
+    """The words that differ, by the longest common runs (`difflib`)."""
+    if block == answer:
+        return
+    old, new = TOKEN.findall(block), TOKEN.findall(answer)
+    places = list(itertools.accumulate(map(len, old), initial=offset))
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, first, last, new_first, new_last in matcher.get_opcodes():
+        if tag != "equal":
+            yield Edit(places[first], places[last], "".join(new[new_first:new_last]), "rewrite")
+
+
+def refused(config: RewriteConfig, error: openai.APIStatusError) -> FailedPrecondition:
+    """The error for a server that will answer for no block; the server's words may hold the key."""
+    return FailedPrecondition(
+        "REWRITE_REFUSED",
+        f"{config.url} (model {config.model}) answers HTTP {error.status_code}; check key, model and URL",
+        base_url=config.url,
+        model=config.model,
+        status=str(error.status_code),
+    )
+
+
+def unanswered(config: RewriteConfig) -> Unavailable:
+    """The error for a server that answered for no block."""
+    return Unavailable(
+        "REWRITE_UNANSWERED",
+        f"{config.url} (model {config.model}) gave no answer for any part of the text; check that it runs, "
+        "and try again later",
+        base_url=config.url,
+        model=config.model,
+    )
