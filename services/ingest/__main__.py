@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from services.ingest.config import IngestConfig
+from services.ingest.chunk_store import ChunkStore
+from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig
+from services.ingest.document_parser import DocumentParser
+from services.ingest.fetching import Fetcher
+from services.ingest.metrics import IngestMetrics
+from services.ingest.parse_store import ParseStore
 from services.ingest.parsing import Parser
 from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer, SectionServicer
 from services.ingest.store import Store
@@ -24,14 +29,13 @@ from sishu.ingest.v1 import (
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
-    config = read(IngestConfig, os.environ)
+    config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     store = Store(parts.pool, parts.jobs)
-    parser = Parser(config, {name: os.environ[name] for name in os.environ if not name.startswith("SISHU_")})
     parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)
-    documents = DocumentParser(
-        parser, parts.storage, read(TranscriberConfig, os.environ), read(RewriterConfig, os.environ)
-    )
-    parse_worker = ParseWorker(parts.jobs, store, parses, parts.storage, documents)
+    # What the children read is foreign: they get no secrets.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SISHU_")}
+    parser = DocumentParser(Parser(config, environ, metrics), parts.storage, read(RewriteConfig, os.environ))
+    parse_worker = ParseWorker(parts.jobs, store, parses, parts.storage, parser, metrics)
     fetch_worker = FetchWorker(parts.jobs, store, parts.storage, Fetcher(read(FetchConfig, os.environ)))
     return Built(
         servicers=[

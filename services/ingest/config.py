@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from services.runtime.config import setting
 
@@ -13,8 +14,8 @@ class IngestConfig:
 
     parse_seconds: float = setting("SISHU_INGEST_PARSE_SECONDS", 300.0)
     """Longest time that parsing one document may take."""
-    parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 4096)
-    """Most address space that parsing one document may take."""
+    parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 1024)
+    """Most data that the process may hold in memory that parses a document."""
     most_chars: int = setting("SISHU_INGEST_MOST_CHARS", 20_000_000)
     """Longest text that a document may have."""
     upload_seconds: float = setting("SISHU_INGEST_UPLOAD_SECONDS", 86400.0)
@@ -35,3 +36,27 @@ class FetchConfig:
     """Longest time until a server takes the connection."""
     read_seconds: float = setting("SISHU_INGEST_FETCH_READ_SECONDS", 30.0)
     """Longest silence of a server."""
+
+
+@dataclass(frozen=True)
+class RewriteConfig:
+    """The language model that tidies texts, when it is asked for."""
+
+    url: str = setting("SISHU_INGEST_REWRITE_URL", "")
+    """Base URL of an OpenAI-compatible server, ending in `/v1`; empty: no text can be tidied."""
+    model: str = setting("SISHU_INGEST_REWRITE_MODEL", "")
+    """Name of the model there."""
+    key: str = field(default="", repr=False, metadata={"env": "SISHU_INGEST_REWRITE_KEY"})
+    """API key; empty where none is needed."""
+    concurrency: int = setting("SISHU_INGEST_REWRITE_CONCURRENCY", 8)
+    """Blocks asked for at once by one worker."""
+    call_seconds: float = setting("SISHU_INGEST_REWRITE_CALL_SECONDS", 120.0)
+    """Longest time of one call."""
+    block_seconds: float = 600.0
+    """Longest time for a block, with all tries and the pauses that the server asks for."""
+    retries: int = 5
+    """Tries after the first, where the server is busy or away."""
+    block_chars: int = 2000
+    """Characters of a block."""
+    sampling: Mapping[str, float] = field(default_factory=lambda: {"temperature": 0.0})
+    """More parameters of a call, sent as given."""

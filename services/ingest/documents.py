@@ -147,7 +147,7 @@ def check_depth(name: str) -> None:
     if sum(part.endswith(CONTAINER_ENDINGS) for part in parts) > DEEPEST:
         raise InvalidArgument(
             "ARCHIVE_TOO_DEEP",
-            f"{name}: archives inside archives are opened {DEEPEST} deep; unpack it, and upload what it holds",
+            f"{name}: archives in archives are opened {DEEPEST} deep; unpack it, and upload what it holds",
             name=name,
         )
 

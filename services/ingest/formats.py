@@ -19,8 +19,8 @@ class Format:
         media_type: its media type.
         endings: how the names of such files end.
         reader: module in `services.ingest.readers` that reads it.
-        syntax: what its text is: `markdown`, `plain`, `listing` (a list of what an archive holds, which is not
-            cut into chunks), or a programming language by its tree-sitter name.
+        syntax: what its text is: `markdown`, `plain`, `listing` (what an archive holds, which is not cut
+            into chunks), or a programming language by its tree-sitter name.
     """
 
     media_type: str

@@ -21,6 +21,8 @@ ANSWER = "answer.json"
 REWRITES = "rewrites.json"
 """Edits of the language model to the text of the step `read`: what `dataclasses.asdict` makes of them."""
 READING = "reading.json"
+READ_TEXT = "read.md"
+"""Text of the step `read`, for whoever makes the edits."""
 LISTING = "listing"
 
 
@@ -43,7 +45,7 @@ def read(source: Source, document_id: str, options: ParseOptions) -> None:  # no
         (asdict(reading), [asdict(edit) for edit in edits]) for reading, edits in texts_of(source, options)
     ]
     (source.folder / READING).write_text(json.dumps(stored), encoding="utf-8")
-    (source.folder / "read.md").write_text(stored[-1][0]["text"], encoding="utf-8", newline="")
+    (source.folder / READ_TEXT).write_text(stored[-1][0]["text"], encoding="utf-8", newline="")
 
 
 def cut_again(source: Source, document_id: str, options: ParseOptions) -> None:

@@ -101,14 +101,16 @@ class Parser:
         self._environ = environ
         self._idle: list[Process] = []
 
-    async def parse(self, document: Document, folder: Path, options: ParseOptions) -> Parsed:
-        """Read, clean and cut the file `file` in a folder; more files appear beside it.
+    async def parse(
+        self, document: Document, folder: Path, options: ParseOptions, step: str = PARSE
+    ) -> Parsed:
+        """Read, clean and cut the file `file` in a folder, or only cut; more files appear beside it.
 
         Raises:
             InvalidArgument: the file cannot be read, or reading it crashed.
             FailedPrecondition: reading it took too long.
         """
-        await self.run(PARSE, document, folder, options)
+        await self.run(step, document, folder, options)
         return await asyncio.to_thread(parsed_in, folder)
 
     async def run(self, step: str, document: Document, folder: Path, options: ParseOptions) -> None:

@@ -165,7 +165,7 @@ class Store:
             await forget_requests(connection, *upload_ids)
 
     async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
-        """The document that holds these bytes; another than that of this name only where none has the name."""
+        """The document that holds these bytes; not of this name only where none has it."""
         row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256)
         return document(row) if row else None
 

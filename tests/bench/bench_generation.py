@@ -65,9 +65,7 @@ async def main() -> None:
             facts = round(
                 flags.slots / (LATENCY_MS / 1000) * (flags.seconds + 2 * WARM_UP_SECONDS) / CALLS_PER_FACT
             )
-            project = await parsed_project(
-                rooms.client, {"a.md": handbook(facts)}, min_size=1, max_size=100
-            )
+            project = await parsed_project(rooms.client, {"a.md": handbook(facts)}, min_size=1, max_size=100)
             ours: list[Figures] = []
             bare: list[Figures] = []
             for number in range(flags.rounds):

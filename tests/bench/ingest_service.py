@@ -39,10 +39,36 @@ FILE_BYTES = 20_000
 WORKERS = 2
 CHUNKS_A_DOCUMENT = 1000
 PAGE = 100
-WORDS = (
-    "warranty return delivery customer invoice device battery inspection report temperature pressure valve "
-    "the a of in within after before thirty days office Kiel order number part label shipment"
-).split()
+WORDS = [
+    "warranty",
+    "return",
+    "delivery",
+    "customer",
+    "invoice",
+    "device",
+    "battery",
+    "inspection",
+    "report",
+    "temperature",
+    "pressure",
+    "valve",
+    "the",
+    "a",
+    "of",
+    "in",
+    "within",
+    "after",
+    "before",
+    "thirty",
+    "days",
+    "office",
+    "Kiel",
+    "order",
+    "number",
+    "part",
+    "label",
+    "shipment",
+]
 
 
 async def main() -> None:
@@ -78,7 +104,9 @@ async def parse_many(stores: Stores, client: Client, count: int, folder: Path) -
         # A worker has a log level of its own: its log says where its metrics are.
         workers = [
             await stack.enter_async_context(
-                started_room(stores, "ingest", "worker", "--concurrency", "1", env={"SISHU_LOG_LEVEL": "info"})
+                started_room(
+                    stores, "ingest", "worker", "--concurrency", "1", env={"SISHU_LOG_LEVEL": "info"}
+                )
             )
             for _ in range(WORKERS)
         ]
@@ -127,7 +155,9 @@ async def seconds_in_children(worker: Room) -> float:
     """Seconds in which a child of a worker parsed, by its metrics."""
     async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
         lines = (await http.get(f"http://{HOST}:{worker.metrics_port}/metrics")).text.splitlines()
-    return sum(float(one.split()[-1]) for one in lines if one.startswith("sishu_ingest_parse_step_seconds_sum"))
+    return sum(
+        float(one.split()[-1]) for one in lines if one.startswith("sishu_ingest_parse_step_seconds_sum")
+    )
 
 
 def written(folder: Path, count: int) -> list[SourceFile]:

@@ -112,9 +112,7 @@ async def chunks_of(client: Client, project_id: str, **filters: Any) -> list[chu
     return list((await client.chunks.ListChunks(request)).chunks)
 
 
-async def parse_again(
-    client: Client, document: document_pb2.Document, **options: Any
-) -> job_pb2.Job:
+async def parse_again(client: Client, document: document_pb2.Document, **options: Any) -> job_pb2.Job:
     """Parse a document, whatever its state, with the fields of `ParseDocumentsRequest`; the ended job."""
     request = document_pb.ParseDocumentsRequest(
         project_id=document.project_id, document_ids=[document.id], **options

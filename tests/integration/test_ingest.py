@@ -460,7 +460,11 @@ async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 2})
     async with stores.client() as client:
         project = await new_project(client)
-        for name, data in (("endless 1.md", ENDLESS), ("endless 2.md", ENDLESS + b"x"), ("short.md", b"text")):
+        for name, data in (
+            ("endless 1.md", ENDLESS),
+            ("endless 2.md", ENDLESS + b"x"),
+            ("short.md", b"text"),
+        ):
             await upload(client, project, name, data)
         job = await parse(client, project)
         request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)

@@ -15,7 +15,6 @@ from tests.integration.documents import (
     document_now,
     documents_of,
     failure,
-    new_project,
     parse,
     parse_again,
     parsed_project,
@@ -81,7 +80,9 @@ async def test_an_edit_outlives_a_parse_and_a_new_version_that_keep_its_original
         client, (await documents_of(client, project))["a.md"], split_options=chunk_pb2.SplitOptions(**SMALL)
     )
     assert [one.id for one in await chunks_of(client, project)] == [before[0].id, edited.id, before[2].id]
-    await upload(client, project, "a.md", ("# New\n\nA new first section of some length.\n\n" + HANDBOOK).encode())
+    await upload(
+        client, project, "a.md", ("# New\n\nA new first section of some length.\n\n" + HANDBOOK).encode()
+    )
     await parse(client, project, **SMALL)
     chunks = await chunks_of(client, project)
     assert [one.id for one in chunks][1:] == [before[0].id, edited.id, before[2].id]
@@ -115,7 +116,7 @@ async def test_merged_and_split_chunks_are_still_the_text(client: Client) -> Non
 
 async def test_changes_that_make_no_sense_say_why_and_change_nothing(client: Client) -> None:
     project = await parsed_project(client, {"a.md": HANDBOOK.encode(), "b.md": b"Other text."}, **SMALL)
-    other, = [one for one in await chunks_of(client, project) if one.text == "Other text."]
+    (other,) = [one for one in await chunks_of(client, project) if one.text == "Other text."]
     ash, birch, cedar = [one for one in await chunks_of(client, project) if one.text != "Other text."]
     for call, reason in [
         (merge(client, ash.id, cedar.id), "CHUNKS_NOT_ADJACENT"),
@@ -182,9 +183,7 @@ async def test_sections_are_a_tree_over_the_text_and_chunks_know_theirs(client: 
 
 
 async def test_overlap_repeats_and_without_it_the_chunks_are_the_text(client: Client) -> None:
-    project = await parsed_project(
-        client, {"a.md": HANDBOOK.encode()}, min_size=50, max_size=90, overlap=20
-    )
+    project = await parsed_project(client, {"a.md": HANDBOOK.encode()}, min_size=50, max_size=90, overlap=20)
     chunks = await chunks_of(client, project)
     text = await text_of(client, chunks[0].document_id)
     assert joined(chunks) == text == HANDBOOK

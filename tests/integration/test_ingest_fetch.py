@@ -47,16 +47,16 @@ async def test_a_page_becomes_a_document_and_when_it_changed_its_next_version(
         job = await fetch_all(client, project, url, f"{site}/missing")
         assert (job.counts.done, job.counts.failed) == (1, 1)
         request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
-        letter, = (await client.jobs("ingest").ListJobFailures(request)).job_failures
+        (letter,) = (await client.jobs("ingest").ListJobFailures(request)).job_failures
         assert letter.failure.reason == "URL_REFUSED"
-        (name, document), = (await documents_of(client, project)).items()
+        ((name, document),) = (await documents_of(client, project)).items()
         assert name.endswith("/help/returns.html")
         assert (document.source_url, document.state) == (url, document_pb2.DOCUMENT_STATE_UPLOADED)
         await parse(client, project)
         assert await text_of(client, document.id) == "# Returns\n\nWithin 30 days.\n"
         await fetch_all(client, project, url)
         await parse(client, project)
-        (_, again), = (await documents_of(client, project)).items()
+        ((_, again),) = (await documents_of(client, project)).items()
         assert (again.id, again.version) == (document.id, 2)
         assert await text_of(client, document.id) == "# Returns\n\nWithin 31 days.\n"
 
@@ -72,7 +72,9 @@ async def test_an_address_of_a_private_network_is_refused(
         assert await documents_of(client, project) == {}
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://example.com/", "http://user:secret@example.com/"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "gopher://example.com/", "http://user:secret@example.com/"]
+)
 async def test_what_is_no_web_address_starts_no_job(stores: Stores, start_room: StartRoom, url: str) -> None:
     await start_room("ingest")
     async with stores.client() as client:

@@ -51,7 +51,10 @@ def archive(**members: bytes) -> bytes:
 async def test_the_files_of_an_archive_are_documents_of_their_own(client: Client) -> None:
     inner = archive(deep_DOT_md=b"Deep text.")
     data = archive(
-        folder__a_DOT_md=b"# A\n\nText of a.", b_DOT_txt="退货政策。".encode(), inner_DOT_zip=inner, x_DOT_exe=b"MZ"
+        folder__a_DOT_md=b"# A\n\nText of a.",
+        b_DOT_txt="退货政策。".encode(),
+        inner_DOT_zip=inner,
+        x_DOT_exe=b"MZ",
     )
     project = await new_project(client)
     holder = await upload(client, project, "all.zip", data)
@@ -157,7 +160,7 @@ async def images_of(client: Client, document_id: str, version: int = 0) -> list[
 async def test_pictures_are_objects_and_keep_their_place(client: Client) -> None:
     project = await parsed_project(client, {"valve.html": page_with_picture()})
     document = (await documents_of(client, project))["valve.html"]
-    image, = await images_of(client, document.id)
+    (image,) = await images_of(client, document.id)
     assert document.image_count == 1
     assert await fetch(image.object.url) == PIXEL
     assert (image.media_type, image.object.sha256) == ("image/png", hashlib.sha256(PIXEL).hexdigest())
@@ -228,7 +231,10 @@ async def test_two_uploads_of_equal_bytes_at_once_are_one_document(client: Clien
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"split_options": {"strategy": "SPLIT_STRATEGY_CUSTOM", "cut_points": [5]}}, "split_options.cut_points"),
+        (
+            {"split_options": {"strategy": "SPLIT_STRATEGY_CUSTOM", "cut_points": [5]}},
+            "split_options.cut_points",
+        ),
         ({"read_options": {"pages": [{"page": 1, "page_reader": "PAGE_READER_OCR"}]}}, "read_options.pages"),
         ({"split_options": {"overlap": 900}}, "split_options.overlap"),
         ({"split_options": {"min_size": 9, "max_size": 8}}, "split_options.min_size"),

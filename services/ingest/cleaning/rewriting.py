@@ -12,7 +12,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import openai
 import structlog
@@ -24,6 +24,8 @@ from services.ingest.cleaning.checks import HAN, unfaithful
 from services.ingest.cleaning.drafts import Draft, Line
 from services.ingest.cleaning.edits import Edit
 from services.ingest.cleaning.prompts import VERSION, messages
+from services.ingest.config import RewriteConfig
+from services.ingest.paid_answers import Answers
 from services.ingest.readers.images import REFERENCE
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.retry_after import retry_after
@@ -43,33 +45,6 @@ PARAGRAPH_END = re.compile(r"\n\s*\n")
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]”’]*\s+|[。！？；…]+[”’」』）]*|\n")
 LETTERS = re.compile(r"[^\W\d_]{2}")
 FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class RewriteConfig:
-    """Where and how to ask.
-
-    Args:
-        url: base URL of an OpenAI-compatible server, ending in `/v1`.
-        model: name of the model.
-        key: API key; empty if none is needed.
-        concurrency: blocks asked for at once.
-        call_seconds: longest time of one call.
-        block_seconds: longest time for a block, with all tries and the pauses that the server asks for.
-        retries: tries after the first, where the server is busy or away.
-        block_chars: characters of a block.
-        sampling: more parameters of a call, sent as given.
-    """
-
-    url: str
-    model: str
-    key: str = field(default="", repr=False)
-    concurrency: int = 8
-    call_seconds: float = 120.0
-    block_seconds: float = 600.0
-    retries: int = 5
-    block_chars: int = 2000
-    sampling: Mapping[str, float] = field(default_factory=lambda: {"temperature": 0.0})
 
 
 @dataclass(frozen=True)
@@ -105,6 +80,16 @@ class Answer:
     completion_tokens: int = 0
 
 
+class Forgotten:
+    """Remembers no answer."""
+
+    async def get(self, *question: str) -> str | None:
+        """Nothing."""
+
+    async def put(self, answer: str, *question: str) -> None:
+        """Nothing is kept."""
+
+
 class Rewriter:
     """Asks a model to tidy texts; to be closed."""
 
@@ -125,39 +110,49 @@ class Rewriter:
         """Close the connections."""
         await self._sdk.close()
 
-    async def rewrite(self, text: str, syntax: str) -> Rewritten:
+    async def rewrite(self, text: str, syntax: str, answers: Answers | None = None) -> Rewritten:
         """Tidy a text; code, tables, formulas and pictures are left out.
+
+        Args:
+            text: the text.
+            syntax: of the text, as in `Reading`.
+            answers: those that were paid for before; they are not asked for again.
 
         Raises:
             FailedPrecondition: the server refuses the key or has no such model.
             Unavailable: it answered for no block at all.
         """
-        draft = Draft(text, (), syntax)
+        draft, paid = Draft(text, (), syntax), answers or Forgotten()
         blocks = blocks_of(draft, self._config.block_chars) if syntax in SYNTAXES else []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._tidied(text[start:end])) for start, end in blocks]
+                tasks = [group.create_task(self._tidied(text[start:end], paid)) for start, end in blocks]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        answers = [task.result() for task in tasks]
-        if answers and not any(answer.text for answer in answers):
+        made = [task.result() for task in tasks]
+        if made and not any(answer.text for answer in made):
             raise unanswered(self._config)
-        edits = await asyncio.to_thread(edits_of, draft, blocks, answers)
+        edits = await asyncio.to_thread(edits_of, draft, blocks, made)
         return Rewritten(
             edits,
             len(blocks),
-            Counter(answer.fault for answer in answers if answer.fault),
-            sum(not answer.text for answer in answers),
-            sum(answer.prompt_tokens for answer in answers),
-            sum(answer.completion_tokens for answer in answers),
+            Counter(answer.fault for answer in made if answer.fault),
+            sum(not answer.text for answer in made),
+            sum(answer.prompt_tokens for answer in made),
+            sum(answer.completion_tokens for answer in made),
         )
 
-    async def _tidied(self, block: str) -> Answer:
-        """What a block becomes.
+    async def _tidied(self, block: str, paid: Answers) -> Answer:
+        """What a block becomes; what it became before, if it did.
 
         Raises:
             FailedPrecondition: no block would fare better.
         """
+        question = (self._config.model, VERSION, block)
+        before = await paid.get(*question)
+        if before is not None:
+            fault = unfaithful(block, before)
+            return Answer(block if fault else before, fault)
         try:
             async with self._slots, asyncio.timeout(self._config.block_seconds):
                 completion = await self._completion(block)
@@ -168,6 +163,8 @@ class Rewriter:
             return Answer()
         text, is_whole = content_of(completion)
         fault = unfaithful(block, text) if is_whole else "length"
+        if is_whole:
+            await paid.put(text, *question)
         usage = completion.usage
         tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Answer(block if fault else text, fault, *tokens)

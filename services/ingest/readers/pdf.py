@@ -1,81 +1,182 @@
-"""PDF: the text layer, page by page."""
+"""PDF: the text layer where a page has one, character recognition or a transcript elsewhere."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
+import numpy as np
 import pypdfium2
 
-from services.ingest.readers.reading import Reading, Source, checked, normalised
+from services.ingest.readers.images import Images
+from services.ingest.readers.pdf_assembly import assembled
+from services.ingest.readers.pdf_blocks import laid_out, ruled_tables
+from services.ingest.readers.pdf_layout import Run
+from services.ingest.readers.pdf_lines import Block, title_key
+from services.ingest.readers.pdf_objects import Drawn, drawn_on
+from services.ingest.readers.pdf_open import damaged_page, opened, page_of
+from services.ingest.readers.pdf_pictures import BACKGROUND, Pictures, cover
+from services.ingest.readers.pdf_render import scale_of
+from services.ingest.readers.pdf_text import NO_LAYER, Layer, layer_of, runs_of
+from services.ingest.readers.pdf_transcripts import transcript
+from services.ingest.readers.reading import Reading, Source, checked, text_too_long
 from services.runtime.errors import InvalidArgument
 
-SOFT_HYPHEN = re.compile("\u00ad|\ufffe")
-FULL_LINE = 50
-"""A line at least this long that ends in the middle of a sentence was broken by the page width."""
-RUNS_ON = re.compile(r"[a-z(]")
-"""How a line begins that goes on with the sentence of the line before."""
-SENTENCE_MARKS = ".!?:;。！？：；"
+OCR = "services.ingest.readers.pdf_ocr"
+TRANSCRIBERS = {"vision", "mineru"}
+SCANNED = 0.5
+"""Pictures that cover this share of a page with few letters are what the page is about: a scan."""
+FEW_LETTERS = 40
+"""A scan may bear a stamp of so many letters as text."""
+HEADING_HEIGHT = 1.3
+"""Recognised lines so many times higher than most are headings; their height says no more."""
+MOST_BOOKMARKS = 20_000
 
 
 def read(source: Source) -> Reading:
-    """Extract the text of every page; lines that only the page width broke are joined.
+    """Read every page; a blank page has no text but counts.
 
     Raises:
-        InvalidArgument: the file is damaged, encrypted, or has no text layer.
+        InvalidArgument: the file or a page is damaged or encrypted, holds no text, or too much.
+        FailedPrecondition: a page has no transcript that was to have one.
     """
-    name = source.name
-    try:
-        pdf = pypdfium2.PdfDocument(source.path)
-    except pypdfium2.PdfiumError as error:
-        raise InvalidArgument(
-            "PDF_UNREADABLE",
-            f"{name}: the PDF cannot be opened ({error}); is it damaged or encrypted?",
-            name=name,
-        ) from error
-    try:
-        pages = [text_of(pdf, index, name) for index in range(len(pdf))]
-    finally:
-        pdf.close()
-    if not any(page.strip() for page in pages):
-        raise InvalidArgument(
-            "PDF_WITHOUT_TEXT",
-            f"{name}: no page of the PDF has a text layer; run OCR on it first",
-            name=name,
-        )
-    starts, text = [], ""
-    for page in pages:
-        starts.append(len(text))
-        text += page.strip() + "\n\n"
-    return checked(Reading(text.rstrip() + "\n", tuple(starts)), name)
+    images = Images(source.folder)
+    with opened(source) as pdf:
+        reader = PageReader(source, pdf, images)
+        pages: list[list[Block]] = []
+        chars = 0
+        for number in range(1, len(pdf) + 1):
+            blocks = reader.blocks(number)
+            chars += sum(len(block.text) for block in blocks)
+            if chars > source.most_chars:
+                raise text_too_long(source.name, chars, source.most_chars)
+            pages.append(blocks)
+    if not any(block.kind != "image" and block.text.strip() for blocks in pages for block in blocks):
+        raise without_text(source)
+    text, starts = assembled(pages)
+    return checked(Reading(text, tuple(starts), images=images.placed(text)), source.name)
 
 
-def text_of(pdf: pypdfium2.PdfDocument, index: int, name: str) -> str:
-    """The text of one page.
+def without_text(source: Source) -> InvalidArgument:
+    """The error for a PDF of which no page gives text."""
+    how = (
+        "no page of the PDF has a text layer; read its pages by OCR (page reader `auto` or `ocr`)"
+        if source.options.page_reader == "text"
+        else "no page of the PDF has a text layer, and OCR finds no text either; if there is some, read its "
+        "pages by `vision`"
+    )
+    return InvalidArgument("PDF_WITHOUT_TEXT", f"{source.name}: {how}", name=source.name)
 
-    Raises:
-        InvalidArgument: the page is damaged.
+
+class PageReader:
+    """Reads the pages of one PDF.
+
+    Args:
+        source: the file.
+        pdf: it, open.
+        images: keeps its pictures.
     """
-    try:
-        text = pdf[index].get_textpage().get_text_bounded()
-    except pypdfium2.PdfiumError as error:
-        number = str(index + 1)
-        raise InvalidArgument(
-            "PDF_UNREADABLE",
-            f"{name}: page {number} of the PDF cannot be read ({error}); is it damaged?",
-            name=name,
-            page=number,
-        ) from error
-    return joined(SOFT_HYPHEN.sub("", normalised(text)))
+
+    def __init__(self, source: Source, pdf: pypdfium2.PdfDocument, images: Images) -> None:
+        self._source = source
+        self._pdf = pdf
+        self._images = images
+        self._pictures = Pictures(pdf, images)
+        self._titles = titles_of(pdf)
+        self._recogniser: Any = None
+
+    def blocks(self, number: int) -> list[Block]:
+        """The blocks of a page, by the reader that is chosen for it.
+
+        Raises:
+            InvalidArgument: the page is damaged.
+            FailedPrecondition: it has no transcript that was to have one.
+        """
+        options, name = self._source.options, self._source.name
+        choice = options.page_readers.get(number, options.page_reader)
+        if choice in TRANSCRIBERS:
+            text = transcript(self._source, number, choice, self._images)
+            return [Block("transcript", text)] if text else []
+        page = page_of(self._pdf, number, name)
+        try:
+            return self._page(page, choice, self._titles.get(number, {}))
+        except pypdfium2.PdfiumError as error:
+            raise damaged_page(name, number, error) from error
+        finally:
+            page.close()
+
+    def _page(self, page: pypdfium2.PdfPage, choice: str, titles: dict[str, int]) -> list[Block]:
+        textpage = page.get_textpage()
+        bounds = page.get_bbox()
+        layer = layer_of(textpage, bounds) if choice != "ocr" else NO_LAYER
+        drawn = drawn_on(page, bounds, layer.turns)
+        if layer.whole_lines and (drawn.upright or len(drawn.level) > 1):
+            layer = layer_of(textpage, bounds, by_word=True)
+        width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
+        covered = cover(drawn.pictures, width, height)
+        scanned = not layer.usable() or (layer.letters < FEW_LETTERS and covered > SCANNED)
+        blocks: list[Block] = []
+        if choice == "ocr" or (
+            choice == "auto" and scanned and (drawn.pictures or drawn.paths or layer.letters)
+        ):
+            blocks = self._recognised(page, drawn, covered, titles)
+        if letters_of(blocks) < layer.letters and (layer.usable() or choice == "text"):
+            blocks = self._written(page, textpage, layer, drawn, covered, titles)
+        textpage.close()
+        if not blocks:
+            blocks = [Block("image", placed.text) for placed in self._pictures.keep(page, drawn.pictures)]
+        return blocks
+
+    def _written(
+        self,
+        page: pypdfium2.PdfPage,
+        textpage: Any,
+        layer: Layer,
+        drawn: Drawn,
+        covered: float,
+        titles: dict[str, int],
+    ) -> list[Block]:
+        """The blocks of a page by its text layer."""
+        placed, free = ruled_tables(layer, drawn)
+        if covered < BACKGROUND:
+            placed += self._pictures.keep(page, drawn.pictures)
+        blocks = laid_out(runs_of(textpage, layer, free), placed, titles, drawn.level)
+        return blocks + [Block("text", text) for text in layer.aside]
+
+    def _recognised(
+        self, page: pypdfium2.PdfPage, drawn: Drawn, covered: float, titles: dict[str, int]
+    ) -> list[Block]:
+        """The blocks of a page by recognition of its picture."""
+        ocr = import_module(OCR)
+        if self._recogniser is None:
+            self._recogniser = ocr.Recogniser()
+        scale = scale_of(page)
+        bitmap = page.render(scale=scale, rev_byteorder=False, may_draw_forms=False)
+        runs: list[Run] = self._recogniser.runs(np.ascontiguousarray(bitmap.to_numpy()[:, :, :3]), scale)
+        bitmap.close()
+        if not runs:
+            return []
+        placed = self._pictures.keep(page, drawn.pictures) if covered < SCANNED else []
+        usual = HEADING_HEIGHT * ocr.usual_size(runs)
+        blocks = laid_out(runs, placed, titles, drawn.level)
+        return [block if block.size > usual else block._replace(size=0.0) for block in blocks]
 
 
-def joined(text: str) -> str:
-    """The text with lines joined that only the page width broke."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        last = lines[-1].rstrip() if lines else ""
-        open_end = last != "" and last[-1] not in SENTENCE_MARKS
-        if line and open_end and (len(last) >= FULL_LINE or RUNS_ON.match(line)):
-            lines[-1] = f"{last} {line}"
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+def letters_of(blocks: Sequence[Block]) -> int:
+    """Number of characters that are no space."""
+    return sum(len("".join(block.text.split())) for block in blocks)
+
+
+def titles_of(pdf: pypdfium2.PdfDocument) -> dict[int, dict[str, int]]:
+    """Levels of the headings that the bookmarks name, by page and title."""
+    found: dict[int, dict[str, int]] = {}
+    for at, bookmark in enumerate(pdf.get_toc()):
+        if at >= MOST_BOOKMARKS:
+            break
+        target = bookmark.get_dest()
+        index = target.get_index() if target else None
+        key = title_key(bookmark.get_title())
+        if index is not None and key:
+            found.setdefault(index + 1, {}).setdefault(key, bookmark.level + 1)
+    return found

@@ -16,7 +16,8 @@ from services.ingest.cleaning import apply, diff, moved
 from services.ingest.cleaning.checks import unfaithful
 from services.ingest.cleaning.drafts import Draft
 from services.ingest.cleaning.prompts import CHINESE, ENGLISH, messages
-from services.ingest.cleaning.rewriting import RewriteConfig, Rewriter, blocks_of, word_edits
+from services.ingest.cleaning.rewriting import Rewriter, blocks_of, word_edits
+from services.ingest.config import RewriteConfig
 from services.ingest.readers.reading import Reading
 from services.runtime.errors import SishuError
 from tests.support.mock_llm import MockServer, mock_llm
@@ -378,3 +379,22 @@ def test_the_prompt_is_in_the_language_of_the_block() -> None:
     assert messages("退货 policy")[0]["content"] == CHINESE
     assert messages("The word 退货 means that goods go back to the shop.")[0]["content"] == ENGLISH
     assert messages("123")[0]["content"] == ENGLISH
+
+
+async def test_an_answer_that_was_paid_for_is_not_asked_for_again() -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.answers: dict[tuple[str, ...], str] = {}
+
+        async def get(self, *question: str) -> str | None:
+            return self.answers.get(question)
+
+        async def put(self, answer: str, *question: str) -> None:
+            self.answers[question] = answer
+
+    kept = Kept()
+    async with tidied_by(good) as (one, bodies):
+        first = await one.rewrite(ENGLISH_TEXT, "markdown", kept)
+        second = await one.rewrite(ENGLISH_TEXT, "markdown", kept)
+    assert first.edits == second.edits
+    assert len(bodies) == first.blocks == 2

@@ -1,0 +1,239 @@
+"""Reading order of a page: what stands in which column, above or below what.
+
+The page is cut as people read it: things that cross the gutter between two columns part the page into
+bands, and in each band the left column comes before the right one. It is the idea of the recursive XY-cut
+(Nagy and Seth, 1984), with the spanning parts as cuts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from statistics import median
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+WIDE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+"""Characters of Chinese and Japanese, twice as wide as a Latin letter."""
+PROSE_CHARS = 18
+"""Lines of a column of prose have at least so many letters, in the width of Latin ones."""
+PROSE_COVER = 0.5
+"""They fill at least this share of the column."""
+COLUMN_LINES = 3
+LEAST_ITEMS = 2 * COLUMN_LINES
+CELL_CHARS = 25
+
+
+class Run(NamedTuple):
+    """Words on one line; sides in points from the top left of the upright page."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    bold: bool = False
+    mono: bool = False
+
+
+class Placed(NamedTuple):
+    """A table or picture that has its place among the runs; its Markdown is made."""
+
+    kind: str
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+Item: TypeAlias = Run | Placed
+Flow: TypeAlias = list[Item]
+"""Items of a column, or of a band over all columns."""
+
+
+def flows_of(runs: Sequence[Run], placed: Sequence[Placed]) -> list[Flow]:
+    """What is on a page as flows in reading order; the items of a flow are in no order."""
+    if not placed and falls(runs):
+        return [list(runs)]
+    return regions([*runs, *placed])
+
+
+def falls(runs: Sequence[Run]) -> bool:
+    """Whether each run stands below the one before, so that there is nothing to put in order."""
+    return all(after.top >= before.bottom - 0.3 * before.size for before, after in pairwise(runs))
+
+
+def regions(items: Flow) -> list[Flow]:
+    """Cut at the gutter, if there is one, and go on with the parts."""
+    gutter = gutter_of(items)
+    if gutter is None:
+        return [items]
+    flows: list[Flow] = []
+    across: Flow = []
+    for spanning, band in bands(items, gutter):
+        left = [item for item in band if middle(item) < gutter]
+        right = [item for item in band if middle(item) >= gutter]
+        if spanning or not (is_prose(left) and is_prose(right)):
+            across += band
+            continue
+        flows += parts(across, items)
+        across = []
+        flows += [*regions(left), *regions(right)]
+    return flows + parts(across, items)
+
+
+def parts(across: Flow, whole: Flow) -> list[Flow]:
+    """The flows of what spans the columns."""
+    if not across:
+        return []
+    return regions(across) if len(across) < len(whole) else [across]
+
+
+def middle(item: Item) -> float:
+    """Where the middle of an item stands across the page."""
+    return (item.left + item.right) / 2
+
+
+def gutter_of(items: Flow) -> float | None:
+    """Where a gutter may stand: the emptiest place in the middle of the page, the widest of several."""
+    if len(items) < LEAST_ITEMS:
+        return None
+    left = min(item.left for item in items)
+    width = max(item.right for item in items) - left
+    bins = int(width) + 2
+    if not 0 < width < 1e5:
+        return None
+    cover = np.zeros(bins + 1, np.int32)
+    for item in items:
+        cover[int(item.left - left)] += 1
+        cover[min(int(item.right - left) + 1, bins)] -= 1
+    inner = np.cumsum(cover)[bins // 5 : bins - bins // 5]
+    if not inner.size:
+        return None
+    empty = inner == inner.min()
+    best, at = 0, 0
+    for is_empty, stretch in groupby(range(len(empty)), key=lambda place: bool(empty[place])):
+        places = list(stretch)
+        if is_empty and len(places) > best:
+            best, at = len(places), places[len(places) // 2]
+    if inner.min() > 0.6 * len(items):
+        return None
+    return left + bins // 5 + at
+
+
+def bands(items: Flow, gutter: float) -> list[tuple[bool, Flow]]:
+    """The items from top to bottom, those that cross the gutter parted from those beside it."""
+    across = [item for item in items if item.left < gutter - 1 and item.right > gutter + 1]
+    across += table_rows(items)
+    spans = merged([(item.top, item.bottom) for item in across])
+
+    def spanning(item: Item) -> bool:
+        height = item.bottom - item.top
+        return any(min(item.bottom, low) - max(item.top, high) > 0.5 * height for high, low in spans)
+
+    chosen = {id(item) for item in across}
+    marked = sorted(
+        ((id(item) in chosen or spanning(item), item) for item in items),
+        key=lambda pair: pair[1].top + pair[1].bottom,
+    )
+    return [(key, [item for _, item in group]) for key, group in groupby(marked, key=lambda pair: pair[0])]
+
+
+def merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans with those that touch made one."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def table_rows(items: Flow) -> list[Item]:
+    """The items of rows of three or more short texts side by side: no lines of columns."""
+    found: list[Item] = []
+    for row in rows_of(item for item in items if isinstance(item, Run)):
+        if len(row) > 2 and all(letters(run.text) < CELL_CHARS for run in row):
+            found += row
+    return found
+
+
+def letters(text: str) -> int:
+    """Length in the width of Latin letters."""
+    return len(text) + len(WIDE.findall(text))
+
+
+def is_prose(items: Flow) -> bool:
+    """Whether the items of one side of a gutter are lines of running text, or pictures and nothing else."""
+    runs = [item for item in items if isinstance(item, Run)]
+    if not runs:
+        return True
+    rows = rows_of(runs)
+    if len(rows) < COLUMN_LINES:
+        return len(runs) < len(items)
+    width = max(run.right for run in runs) - min(run.left for run in runs)
+    cover = median(sum(run.right - run.left for run in row) for row in rows)
+    long = median(sum(letters(run.text) for run in row) for row in rows)
+    return cover >= PROSE_COVER * width and long >= PROSE_CHARS
+
+
+def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
+    """Runs by line, from top to bottom; those of a line in the order in which they are read."""
+    runs = list(runs)
+    if falls(runs):
+        return [[run] for run in runs]
+    rows: list[list[Run]] = []
+    widest: list[Run] = []
+    for run in sorted(runs, key=lambda one: one.top + one.bottom):
+        if rows and beside(run, widest[-1]):
+            rows[-1].append(run)
+            if run.right - run.left > widest[-1].right - widest[-1].left:
+                widest[-1] = run
+        else:
+            rows.append([run])
+            widest.append(run)
+    for row in rows:
+        backwards = sum(RIGHT_TO_LEFT.search(run.text) is not None for run in row) * 2 > len(row)
+        row.sort(key=lambda one: one.left, reverse=backwards)
+    return rows
+
+
+def beside(one: Run, other: Run) -> bool:
+    """Whether two runs stand on one line."""
+    shared = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return shared >= 0.5 * min(one.bottom - one.top, other.bottom - other.top)
+
+
+def line_of(row: Sequence[Run]) -> Run:
+    """The runs of a line as one."""
+    if len(row) == 1:
+        return row[0]
+    text = row[0].text
+    for before, run in pairwise(row):
+        text += between(before, run) + run.text
+    main = max(row, key=lambda run: run.right - run.left)
+    return Run(
+        text,
+        min(run.left for run in row),
+        min(run.top for run in row),
+        max(run.right for run in row),
+        max(run.bottom for run in row),
+        main.size,
+        all(run.bold for run in row),
+        all(run.mono for run in row),
+    )
+
+
+def between(before: Run, after: Run) -> str:
+    """The space between two runs of a line: none where they touch, as many as there were in typewriting."""
+    gap = max(after.left - before.right, before.left - after.right)
+    if before.mono and after.mono:
+        wide = (before.right - before.left) / max(len(before.text), 1)
+        return " " * max(round(gap / max(wide, 1)), 1)
+    return " " if gap > 0.12 * min(before.size, after.size) else ""

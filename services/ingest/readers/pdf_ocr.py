@@ -1,0 +1,127 @@
+"""Optical character recognition of pages, offline: the models of PP-OCR for Chinese and English.
+
+This module is imported only when a page is recognised: the models and their engine take a second and half a
+gigabyte.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import rapidocr
+from numpy.typing import NDArray
+
+from services.ingest.readers.pdf_layout import Run
+from services.ingest.readers.pdf_text import fit
+
+MODELS = Path(rapidocr.__file__).parent / "models"
+THREADS = 2
+BLANK = 32
+"""A page whose shades of grey, from 0 to 255, differ by less is empty."""
+USUAL = 0.75, 1.3
+"""Heights of boxes within this share of the median are heights of one font."""
+FONT_SIZE = 0.7
+"""Font size, as a share of the height of a box."""
+TALL = 1.5
+UNSURE = 0.5
+
+Pixels = NDArray[np.uint8]
+
+
+class Recogniser:
+    """Reads the text in pictures of pages. Makes its threads when first used, so make it after a fork."""
+
+    def __init__(self) -> None:
+        logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
+        threads = min(THREADS, os.cpu_count() or 1)
+        self._engine = rapidocr.RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "Global.text_score": UNSURE,
+                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                # One line at a time takes half the memory, and no longer.
+                "Rec.rec_batch_num": 1,
+                # With a path given, nothing is ever fetched.
+                "Det.model_path": model("det"),
+                "Cls.model_path": model("cls"),
+                "Rec.model_path": model("rec"),
+            }
+        )
+
+    def runs(self, pixels: Pixels, scale: float) -> list[Run]:
+        """The lines of text in a picture of a page.
+
+        Args:
+            pixels: height x width x 3, blue first.
+            scale: pixels a point.
+        """
+        if is_blank(pixels):
+            return []
+        found = self._lines(pixels)
+        if sideways(found):
+            turned = [self._lines(np.ascontiguousarray(np.rot90(pixels, turns))) for turns in (1, 3)]
+            found = max(turned, key=confidence)
+        return runs_of(found, scale)
+
+    def _lines(self, pixels: Pixels) -> Any:
+        return self._engine(pixels)
+
+
+def model(task: str) -> str:
+    """The file of a model that comes with the library."""
+    return str(next(iter(sorted(MODELS.glob(f"*_{task}_*.onnx")))))
+
+
+def is_blank(pixels: Pixels) -> bool:
+    """Whether a picture shows one colour."""
+    return pixels.size == 0 or int(pixels.max()) - int(pixels.min()) < BLANK
+
+
+def confidence(found: Any) -> float:
+    """How sure the characters are, over all lines."""
+    return float(sum(found.scores)) if found.scores is not None else 0.0
+
+
+def sides(found: Any) -> list[tuple[float, float, float, float]]:
+    """Left, top, right, bottom of the lines, in pixels."""
+    if found.boxes is None:
+        return []
+    boxes = np.asarray(found.boxes)
+    low, high = boxes.min(axis=1), boxes.max(axis=1)
+    return [(*one, *other) for one, other in zip(low.tolist(), high.tolist(), strict=True)]
+
+
+def sideways(found: Any) -> bool:
+    """Whether most lines run up or down, as on a page that was laid askew on the scanner."""
+    boxes = sides(found)
+    tall = sum(bottom - top > TALL * (right - left) for left, top, right, bottom in boxes)
+    return len(boxes) > 3 and tall * 2 > len(boxes)
+
+
+def runs_of(found: Any, scale: float) -> list[Run]:
+    """The lines as runs in points."""
+    boxes = sides(found)
+    if not boxes:
+        return []
+    usual = median(bottom - top for _, top, _, bottom in boxes)
+    runs = []
+    for text, box in zip(found.txts, boxes, strict=True):
+        left, top, right, bottom = (side / scale for side in box)
+        height = bottom - top
+        if USUAL[0] < height * scale / usual < USUAL[1]:
+            height = usual / scale
+        words = fit(text).strip()
+        if words:
+            runs.append(Run(words, left, top, right, bottom, FONT_SIZE * height))
+    return runs
+
+
+def usual_size(runs: list[Run]) -> float:
+    """Font size of most lines."""
+    return median(run.size for run in runs) if runs else 0.0

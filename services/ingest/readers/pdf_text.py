@@ -1,0 +1,373 @@
+"""The text layer of a PDF page: words with their boxes, got with few calls to PDFium a page.
+
+A call for each character would cost more than all else together. So the text comes by one call, and only
+the first and the last character of a word are asked for their boxes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+
+from services.ingest.readers.pdf_layout import RIGHT_TO_LEFT, WIDE, Run
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.uint16]
+Places = NDArray[np.int64]
+
+HYPHEN = "\ufffe"
+"""What PDFium puts for a hyphen at the end of a line, in place of the hyphen and the line end."""
+SPACES = re.compile(r"\s+")
+UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\uffff]")
+STRANGE = re.compile(UNFIT.pattern + "|[\ud800-\udfff]")
+SPACE, DIGIT, WIDE_LETTER, SPECIAL = 1, 2, 3, 4
+NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]")
+MOST_DIGITS = 0.12
+"""A page with a larger share of digits may hold tables."""
+LOOSE = 0.52
+DENSER = 1.12
+WIDE_GAP = 0.9
+"""A gap between two words of this many font sizes may separate columns."""
+SLANT = 0.2
+"""Radians by which the direction of a word may differ from that of the page."""
+BOLD_NAME = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
+MONO_NAME = re.compile(r"courier|mono|consol|menlo|typewriter|cmtt", re.IGNORECASE)
+FIXED_PITCH, FORCE_BOLD = 1, 1 << 18
+NAME_BYTES = 128
+
+
+def kind_of(character: str) -> int:
+    """What a character tells about its page."""
+    if character == "\x00" or character.isspace():
+        return SPACE
+    if character.isdigit():
+        return DIGIT
+    if RIGHT_TO_LEFT.match(character) or "\ud800" <= character <= "\udfff":
+        return SPECIAL
+    return WIDE_LETTER if WIDE.match(character) else 0
+
+
+KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
+
+
+def address_of(pointer: Any) -> int:
+    """Where a pointer points to."""
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
+def quick(function: Any, result: Any, *arguments: Any) -> Any:
+    """A function of PDFium that takes plain numbers; a call costs a third of one through the binding."""
+    prototype = ctypes.PYFUNCTYPE(result, *arguments)
+    return prototype(address_of(function))
+
+
+POINTER, INT = ctypes.c_void_p, ctypes.c_int
+char_box = quick(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
+char_angle = quick(pdfium.FPDFText_GetCharAngle, ctypes.c_float, POINTER, INT)
+char_code = quick(pdfium.FPDFText_GetUnicode, ctypes.c_uint, POINTER, INT)
+char_size = quick(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
+char_matrix = quick(pdfium.FPDFText_GetMatrix, INT, POINTER, INT, POINTER)
+char_font = quick(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, POINTER, INT, POINTER, ctypes.c_ulong, POINTER)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The words of a page in the order of its content stream.
+
+    Args:
+        text: the page's text, one character for each that PDFium counts.
+        starts: where each word starts in the text.
+        ends: one past where it ends.
+        boxes: left, top, right, bottom of each word in points, the page upright; shape (words, 4).
+        turns: by how many quarters the page was turned for that, clockwise.
+        aside: texts written in another direction than the page's.
+        whole_lines: whether each word is a line, as on a page of prose.
+    """
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+    boxes: Floats
+    turns: int
+    aside: list[str]
+    whole_lines: bool = False
+
+    @property
+    def letters(self) -> int:
+        """Number of characters that are no space."""
+        return sum(self.ends) - sum(self.starts) + sum(len("".join(text.split())) for text in self.aside)
+
+    def usable(self) -> bool:
+        """Whether the layer holds text, and not codes of a font that nobody can map to characters."""
+        return self.letters > 0 and len(NO_TEXT.findall(self.text)) * 4 < self.letters
+
+
+NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [])
+
+
+def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: bool = False) -> Layer:
+    """The words of a page.
+
+    Args:
+        textpage: PDFium's text page.
+        bounds: left, bottom, right, top of the visible page in points.
+        by_word: never take the lines of a page of prose as words.
+    """
+    handle = address_of(textpage.raw)
+    text, codes = characters(textpage, handle)
+    starts, ends = words_of(codes)
+    if not starts.size:
+        return NO_LAYER
+    if not by_word and not is_tabular(codes, text):
+        firsts, afters = lines_of(codes, starts, ends)
+        boxes, turns, slanted = placed(handle, firsts, afters, bounds)
+        if turns == 0 and not slanted.any() and is_prose(codes, firsts, afters, boxes):
+            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], whole_lines=True)
+            return seen(layer, slanted, bounds)
+    boxes, turns, slanted = placed(handle, starts, ends, bounds)
+    return seen(Layer(text, starts.tolist(), ends.tolist(), boxes, turns, []), slanted, bounds)
+
+
+def placed(
+    handle: int, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
+) -> tuple[Floats, int, NDArray[np.bool_]]:
+    """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
+    count = len(starts)
+    ink = np.zeros((2 * count, 4), np.float32)
+    address = ink.ctypes.data
+    places = np.concatenate((starts, ends - 1)).tolist()
+    deque(map(char_box, repeat(handle), places, range(address, address + 32 * count, 16)), maxlen=0)
+    first, last = ink[:count], ink[count:]
+    turns, slanted = direction(handle, places[:count], first, last)
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    return (
+        upright(np.stack((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), axis=1), bounds, turns),
+        turns,
+        slanted,
+    )
+
+
+def seen(layer: Layer, slanted: NDArray[np.bool_], bounds: tuple[float, float, float, float]) -> Layer:
+    """The layer without what lies outside of the visible page, slanted words aside."""
+    width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
+    if layer.turns % 2:
+        width, height = height, width
+    boxes = layer.boxes
+    inside = (boxes[:, 2] > 0) & (boxes[:, 0] < width) & (boxes[:, 3] > 0) & (boxes[:, 1] < height)
+    kept = inside & ~slanted
+    if kept.all():
+        return layer
+    indices = np.flatnonzero(kept).tolist()
+    return replace(
+        layer,
+        starts=[layer.starts[at] for at in indices],
+        ends=[layer.ends[at] for at in indices],
+        boxes=boxes[kept],
+        aside=asides(layer.text, layer.starts, layer.ends, inside & slanted) if slanted.any() else [],
+    )
+
+
+def is_tabular(codes: Codes, text: str) -> bool:
+    """Whether there may be tables on a page, or more than level prose, by its characters."""
+    kinds = np.bincount(KINDS[codes], minlength=SPECIAL + 1)
+    return "  " in text or bool(kinds[DIGIT] > MOST_DIGITS * len(codes) or kinds[SPECIAL])
+
+
+def is_prose(codes: Codes, firsts: Places, afters: Places, boxes: Floats) -> bool:
+    """Whether lines stand one below the other, with as much text in each as its width holds.
+
+    A line with white in it, as in a table, holds less.
+    """
+    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 0.1)
+    if (boxes[1:, 1] < boxes[:-1, 3] - 0.3 * heights[:-1]).any():
+        return False
+    wide = np.concatenate(([0], np.cumsum(KINDS[codes] == WIDE_LETTER)))
+    letters = afters - firsts + wide[afters] - wide[firsts]
+    spread = (boxes[:, 2] - boxes[:, 0]) / heights / letters
+    usual = np.median(spread)
+    return bool(usual < LOOSE and (spread < usual * (DENSER + 3.0 / letters)).all())
+
+
+def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
+    """The page's characters as PDFium counts them, and their codes; one beyond U+FFFF stays two halves."""
+    count = pdfium.FPDFText_CountChars(textpage)
+    if count <= 0:
+        return "", np.zeros(0, np.uint16)
+    codes = np.empty(count + 1, np.uint16)
+    buffer = codes.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
+    if pdfium.FPDFText_GetText(textpage, 0, count, buffer) == count + 1:
+        codes = codes[:-1]
+    else:
+        # Some characters are in PDFium's list but not in its text.
+        found = np.fromiter(map(char_code, repeat(handle), range(count)), np.uint32, count)
+        codes = np.minimum(found, 0xFFFD).astype(np.uint16)
+        codes[codes == 2] = ord(HYPHEN)
+    text = codes.tobytes().decode("utf-16-le", "surrogatepass")
+    return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
+
+
+def words_of(codes: Codes) -> tuple[Places, Places]:
+    """Where words start and end; a hyphen at the end of a line ends a word."""
+    gap = np.ones(len(codes) + 2, np.bool_)
+    gap[1:-1] = KINDS[codes] == SPACE
+    edges = np.flatnonzero(gap[1:] != gap[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    hyphens = np.flatnonzero(codes == ord(HYPHEN)) + 1
+    cuts = hyphens[~gap[hyphens + 1]]
+    if cuts.size:
+        return np.sort(np.append(starts, cuts)), np.sort(np.append(ends, cuts))
+    return starts, ends
+
+
+def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places]:
+    """Where PDFium's lines start and end."""
+    line = np.cumsum((codes == ord("\n")) | (codes == ord(HYPHEN)))[starts]
+    heads = np.flatnonzero(np.diff(line, prepend=-1))
+    # A hyphen counts for the line that it ends, but is no word of its own there.
+    return starts[heads], ends[np.append(heads[1:] - 1, len(ends) - 1)]
+
+
+def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, NDArray[np.bool_]]:
+    """By how many quarters to turn the page so that most words are level, and the words that are not then."""
+    middles = (first[:, [1, 3]].sum(axis=1) - last[:, [1, 3]].sum(axis=1)) / 2
+    heights = np.abs(first[:, 1] - first[:, 3])
+    level = np.abs(middles) <= 0.6 * heights
+    if level.all() and char_angle(handle, starts[0]) == 0:
+        return 0, ~level
+    # PDFium gives the angle clockwise.
+    angles = -np.fromiter(map(char_angle, repeat(handle), starts), np.float32, len(starts))
+    quarters = np.round(angles / (np.pi / 2)).astype(int) % 4
+    turns = int(np.bincount(quarters).argmax())
+    off = (angles - turns * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi
+    return turns, np.abs(off) > SLANT
+
+
+def upright(boxes: Floats, bounds: tuple[float, float, float, float], turns: int) -> Floats:
+    """Boxes left, bottom, right, top of PDF as left, top, right, bottom of a page turned."""
+    left, bottom, right, top = bounds
+    match turns:
+        case 0:
+            columns = boxes[:, 0] - left, top - boxes[:, 3], boxes[:, 2] - left, top - boxes[:, 1]
+        case 1:
+            columns = boxes[:, 1] - bottom, boxes[:, 0] - left, boxes[:, 3] - bottom, boxes[:, 2] - left
+        case 2:
+            columns = right - boxes[:, 2], boxes[:, 1] - bottom, right - boxes[:, 0], boxes[:, 3] - bottom
+        case _:
+            columns = top - boxes[:, 3], right - boxes[:, 2], top - boxes[:, 1], right - boxes[:, 0]
+    return np.stack(columns, axis=1)
+
+
+def asides(text: str, starts: list[int], ends: list[int], chosen: NDArray[np.bool_]) -> list[str]:
+    """The texts of chosen words, one for each line."""
+    found: list[str] = []
+    before = -2
+    for at in np.flatnonzero(chosen).tolist():
+        word = fit(text[starts[at] : ends[at]])
+        if at == before + 1 and "\n" not in text[ends[before] : starts[at]]:
+            found[-1] += " " + word
+        else:
+            found.append(word)
+        before = at
+    return found
+
+
+def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) -> list[Run]:
+    """The words as runs: words on a line without a wide gap.
+
+    Args:
+        textpage: PDFium's text page.
+        layer: its words.
+        free: which words to take; all if None.
+    """
+    starts, ends, boxes = layer.starts, layer.ends, layer.boxes
+    jumps = np.zeros(0, np.int64)
+    if free is not None and not free.all():
+        indices = np.flatnonzero(free)
+        jumps = np.flatnonzero(np.diff(indices) > 1) + 1
+        starts, ends = [starts[at] for at in indices.tolist()], [ends[at] for at in indices.tolist()]
+        boxes = boxes[free]
+    if not starts:
+        return []
+    heads = np.concatenate(([0], breaks_of(boxes)))
+    heads = np.union1d(heads, jumps) if jumps.size else heads
+    low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
+    sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1).tolist()
+    first_words = heads.tolist()
+    firsts = [starts[at] for at in first_words]
+    afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
+    clean = STRANGE.search(layer.text) is None
+    runs = []
+    for first, after, box, look in zip(firsts, afters, sides, looks(textpage, firsts, afters), strict=True):
+        words = layer.text[first:after]
+        if not clean:
+            words = fit(words)
+        size, bold, mono = look
+        if not mono and ("  " in words or "\n" in words or "\t" in words):
+            words = SPACES.sub(" ", words)
+        left, top, right, bottom = box
+        runs.append(Run(words, left, top, right, bottom, size or bottom - top, bold, mono))
+    return runs
+
+
+def breaks_of(boxes: Floats) -> NDArray[np.int64]:
+    """Indices of the words that begin a new run."""
+    before, after = boxes[:-1], boxes[1:]
+    heights = np.minimum(before[:, 3] - before[:, 1], after[:, 3] - after[:, 1])
+    shared = np.minimum(before[:, 3], after[:, 3]) - np.maximum(before[:, 1], after[:, 1])
+    # In a script that runs from the right, the next word is on the left.
+    gaps = np.maximum(after[:, 0] - before[:, 2], before[:, 0] - after[:, 2])
+    return np.flatnonzero((shared < 0.5 * heights) | (gaps > WIDE_GAP * heights)) + 1
+
+
+def fit(text: str) -> str:
+    """A text without characters that no text has; two halves of a character become one."""
+    text = UNFIT.sub("", text.replace("\r", "").replace("\n", " "))
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def looks(textpage: Any, firsts: list[int], afters: list[int]) -> list[tuple[float, bool, bool]]:
+    """How stretches of text look: font size in points, whether both ends are bold, and of a typewriter.
+
+    Args:
+        textpage: PDFium's text page.
+        firsts: first character of each stretch.
+        afters: one past its last.
+    """
+    handle, count = address_of(textpage.raw), len(firsts)
+    matrices = np.zeros((count, 6), np.float32)
+    start = matrices.ctypes.data
+    deque(map(char_matrix, repeat(handle), firsts, range(start, start + 24 * count, 24)), maxlen=0)
+    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
+    sizes = map(char_size, repeat(handle), firsts)
+    name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
+    addresses = ctypes.addressof(name), ctypes.addressof(flags)
+
+    def style_at(place: int) -> tuple[bool, bool]:
+        char_font(handle, place, addresses[0], NAME_BYTES, addresses[1])
+        return style(name.value, flags.value)
+
+    found = []
+    for first, after, size, scale in zip(firsts, afters, sizes, scales, strict=True):
+        bold, mono = style_at(first)
+        if bold or mono:
+            last_bold, last_mono = style_at(after - 1)
+            bold, mono = bold and last_bold, mono and last_mono
+        found.append((size * scale, bold, mono))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def style(name: bytes, flags: int) -> tuple[bool, bool]:
+    """Whether a font is bold, and whether all its characters have one width."""
+    words = name.decode("utf-8", "replace")
+    bold = bool(BOLD_NAME.search(words)) or bool(flags & FORCE_BOLD)
+    return bold, bool(MONO_NAME.search(words)) or bool(flags & FIXED_PITCH)
