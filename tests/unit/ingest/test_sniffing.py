@@ -123,7 +123,7 @@ def test_a_rightly_named_file_is_taken(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize("holds", [ending for ending in RIGHT if ending not in {"rtf", "html"}])
 @pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.endings[0])
 def test_a_document_under_any_other_name_is_told_its_right_one(
-    tmp_path: Path, holds: str, one: object
+    tmp_path: Path, holds: str, one: Format
 ) -> None:
     ending = one.endings[0]
     if ending == f".{holds}":
