@@ -13,12 +13,9 @@ from services.runtime.errors import InvalidArgument
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-TEXT = "text/plain"
-
-CHINESE = "退货政策规定，客户在收到商品后三十天内可以退货。退款将在七个工作日内到账。\n" * 3
 
 
-def read(folder: Path, data: bytes, media_type: str = TEXT) -> Reading:
+def read(folder: Path, data: bytes, media_type: str) -> Reading:
     path = folder / "file"
     path.write_bytes(data)
     return read_document(Source(path, "handbook/the file", media_type, folder))
@@ -38,35 +35,6 @@ def two_pages(canvas: Canvas) -> None:
     canvas.showPage()
     canvas.drawString(100, 700, "Returns go to Kiel.")
     canvas.showPage()
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_text_of_any_encoding_and_line_end_reads_the_same(
-    tmp_path: Path, encoding: str, line_end: str
-) -> None:
-    data = CHINESE.replace("\n", line_end).encode(encoding)
-    assert read(tmp_path, data).text == CHINESE
-
-
-def test_markdown_stays_as_it_is(tmp_path: Path) -> None:
-    text = "# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n* item\n"
-    assert read(tmp_path, text.encode(), "text/markdown") == Reading(text)
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "TEXT_EMPTY"),
-        (b" \r\n\t\n", "TEXT_EMPTY"),
-        (b"\xef\xbb\xbf", "TEXT_EMPTY"),
-        (b"text with \x00 inside", "TEXT_BINARY"),
-    ],
-)
-def test_a_text_of_no_use_is_refused_by_name(tmp_path: Path, data: bytes, reason: str) -> None:
-    with pytest.raises(InvalidArgument, match="handbook/the file") as raised:
-        read(tmp_path, data)
-    assert raised.value.reason == reason
 
 
 def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
