@@ -150,12 +150,12 @@ def run_pages(places: Sequence[Place]) -> set[int]:
     """The pages of those places that follow each other closely, their numbers fixed or counting pages."""
     pages: set[int] = set()
     run: list[Place] = []
-    for place in places:
-        if run and not continues(run[-1], place):
-            run = []
+    for place, following in zip(places, [*places[1:], None], strict=True):
         run.append(place)
-        if len(run) >= LEAST_PAGES:
-            pages.update(one.page for one in run)
+        if following is None or not continues(place, following):
+            if len(run) >= LEAST_PAGES:
+                pages.update(one.page for one in run)
+            run = []
     return pages
 
 

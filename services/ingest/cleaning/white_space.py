@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +14,6 @@ INVISIBLE = re.compile("[\u200b\u2060\ufeff]+|\u00ad(?:[ \t]*\n[ \t]*(?=[^\\W\\d
 JOINERS = "\u200c\u200d"
 JOINING = re.compile(r"[^\x00-\u024f\u2000-\u206f\u3000-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 """What a zero-width joiner may join: letters of Arabic and Indic scripts, parts of emoji."""
-TRAILING = re.compile(r"[^\S\n]+$")
 MOST_BLANK = 2
 
 
@@ -53,12 +53,12 @@ def is_joiner(text: str, match: re.Match[str]) -> bool:
 def trailing(draft: Draft) -> Iterator[tuple[int, int, str]]:
     """Blanks at line ends; two between lines of a Markdown paragraph are a line break and stay."""
     for line, following in zip(draft.lines, [*draft.lines[1:], None], strict=True):
-        match = TRAILING.search(line.text) if line.kind not in {"code", "formula"} else None
-        if match is None:
+        end = line.start + len(line.text.rstrip())
+        if end == line.end or line.kind in {"code", "formula"}:
             continue
         kept = "  " if is_hard_break(draft, line, following) else ""
-        if match[0] != kept:
-            yield line.start + match.start(), line.end, kept
+        if draft.text[end : line.end] != kept:
+            yield end, line.end, kept
 
 
 def is_hard_break(draft: Draft, line: Line, following: Line | None) -> bool:
@@ -74,8 +74,7 @@ def is_hard_break(draft: Draft, line: Line, following: Line | None) -> bool:
 
 def blank_lines(draft: Draft) -> Iterator[tuple[int, int, str]]:
     """The blank lines of a row beyond the second."""
-    blank = 0
-    for line in draft.lines:
-        blank = blank + 1 if line.kind == "blank" else 0
-        if blank > MOST_BLANK:
-            yield line.start - 1, line.end, ""
+    for is_blank, group in itertools.groupby(draft.lines, lambda line: line.kind == "blank"):
+        lines = list(group)
+        if is_blank and len(lines) > MOST_BLANK:
+            yield lines[MOST_BLANK].start - 1, lines[-1].end, ""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import bisect
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.ingest.cleaning.drafts import Draft
 from services.ingest.cleaning.edits import Edit
 
 LATIN = "A-Za-z\u00c0-\u024f"
-BROKEN = re.compile(
-    rf"(?<![^\s(\[{{\"'“‘«„¿¡—–])([{LATIN}]+(?:-[{LATIN}]+)*)([-\u2010\u00ad])"
-    rf"[ \t]*(\n[ \t]*)(\n[ \t]*)*([{LATIN}]+(?:-[{LATIN}]+)*)"
-)
-"""A hyphen at a line end: what stands before, the hyphen, the line end, blank lines, what goes on."""
+HYPHEN = re.compile(r"[-\u2010\u00ad][ \t]*(?:\n[ \t]*)+")
+"""A hyphen at a line end, and the blank lines after it."""
+LONGEST = 60
+BEFORE = re.compile(rf"(?<![^\s(\[{{\"'“‘«„¿¡—–])[{LATIN}]+(?:-[{LATIN}]+)*$")
+AFTER = re.compile(rf"[{LATIN}]+(?:-[{LATIN}]+)*")
 WORD = re.compile(rf"[{LATIN}]+(?:-[{LATIN}]+)*")
 
 
@@ -49,52 +50,70 @@ COMMON = words_of(
 """English words that may stand in a text only here."""
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A broken word: what stands before the hyphen and on the next line, and the span between."""
+
+    before: str
+    after: str
+    start: int
+    end: int
+    is_soft: bool
+
+
 def hyphenation(draft: Draft) -> list[Edit]:
     """Words broken by a hyphen at a line end, joined where the text itself shows that they are one word."""
-    words = vocabulary(draft.text)
-    return [
-        Edit(start, end, text, "hyphenation")
-        for match in broken_words(draft)
-        for start, end, text in joint(match, words)
-    ]
+    broken = list(broken_words(draft))
+    if not broken:
+        return []
+    words = vocabulary(draft.text, broken)
+    joints = ((one, joint(one, words)) for one in broken)
+    return [Edit(one.start, one.end, text, "hyphenation") for one, text in joints if text is not None]
 
 
-def broken_words(draft: Draft) -> Iterator[re.Match[str]]:
-    """The hyphens at ends of prose lines; beyond blank lines the word goes on only on the next page."""
+def broken_words(draft: Draft) -> Iterator[Broken]:
+    """The words of prose that a line end breaks; beyond blank lines they go on only on the next page."""
     starts = [line.start for line in draft.lines]
     pages = set(draft.page_starts)
-    for match in BROKEN.finditer(draft.text):
-        kinds = {draft.lines[bisect.bisect(starts, match.start(group)) - 1].kind for group in (1, 5)}
-        is_near = match[4] is None or any(at in pages for at in range(match.start(3), match.start(5) + 1))
+    for match in HYPHEN.finditer(draft.text):
+        start, end = match.span()
+        before = BEFORE.search(draft.text[max(0, start - LONGEST) : start])
+        after = AFTER.match(draft.text, end, end + LONGEST)
+        if not before or not after:
+            continue
+        kinds = {draft.lines[bisect.bisect(starts, place) - 1].kind for place in (start, end)}
+        is_near = match[0].count("\n") == 1 or any(at in pages for at in range(start, end + 1))
         if kinds == {"prose"} and is_near:
-            yield match
+            yield Broken(before[0], after[0], start, end, match[0][0] == "\u00ad")
 
 
-def vocabulary(text: str) -> Mapping[str, int]:
-    """How often each word and each compound stands in the text, those broken by a line end left out."""
-    whole = BROKEN.sub(" ", text)
-    words = Counter(match[0].casefold() for match in WORD.finditer(whole))
+def vocabulary(text: str, broken: Sequence[Broken]) -> Mapping[str, int]:
+    """How often each word and each compound stands in the text, broken ones left out."""
+    bounds = [0]
+    for one in broken:
+        bounds += [one.start - len(one.before), one.end + len(one.after)]
+    bounds.append(len(text))
+    parts = (text[start:end] for start, end in zip(bounds[::2], bounds[1::2], strict=True))
+    words = Counter(WORD.findall("\n".join(parts).casefold()))
     for compound in [word for word in words if "-" in word]:
         for part in compound.split("-"):
             words[part] += 0
     return words
 
 
-def joint(match: re.Match[str], words: Mapping[str, int]) -> Iterator[tuple[int, int, str]]:
-    """The edit that mends a broken word, if it is sure how."""
-    before, hyphen, after = match[1], match[2], match[5]
+def joint(broken: Broken, words: Mapping[str, int]) -> str | None:
+    """What is to stand between the parts of a broken word; nothing if that is not sure."""
+    before, after = broken.before, broken.after
     left, right = before.casefold(), after.casefold()
     # Of `state-of-` and `the-art` the parts at the line end.
     last, first = left.rpartition("-")[2], right.partition("-")[0]
     if first in SUSPENDED and right == first and f"{left}-{right}" not in words:
-        return
-    line_end = (match.start(2), match.start(5))
-    if hyphen == "\u00ad" or {left + right, last + first} & words.keys():
-        yield *line_end, ""
-    elif f"{left}-{right}" in words or is_compound(last, first, words) or is_proper(before, after):
-        yield *line_end, "-"
-    elif not (is_word(last, words) and is_word(first, words)):
-        yield *line_end, ""
+        return None
+    if broken.is_soft or left + right in words or last + first in words:
+        return ""
+    if f"{left}-{right}" in words or is_compound(last, first, words) or is_proper(before, after):
+        return "-"
+    return None if is_word(last, words) and is_word(first, words) else ""
 
 
 def is_compound(last: str, first: str, words: Mapping[str, int]) -> bool:
