@@ -124,6 +124,7 @@ def test_the_laws_of_cleaning_hold_for_every_text(rules: tuple[str, ...]) -> Non
         assert [image.char_start for image in after.images] == [
             one.char_start for one in images_of(after.text)
         ]
+        assert after.text.count(f"](images/{NAME})") == len(after.images)
         assert cleaned(after, *rules)[1] == []
         if reading.syntax == "python":
             assert edits == []

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -408,11 +409,18 @@ async def test_a_compressed_page_is_unpacked(tmp_path: Path) -> None:
     assert fetched.sha256 == hashlib.sha256(text).hexdigest()
 
 
-async def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path) -> None:
+async def test_a_gzip_bomb_stops_at_the_limit_and_takes_no_memory(tmp_path: Path) -> None:
     bomb = gzip.compress(bytes(100_000_000))
+    fetching = fetcher(most_bytes=3_000_000)
     async with served(page(bomb, Content_Encoding="gzip")) as url:
-        error = await failure(fetcher(most_bytes=1_000_000), url, tmp_path / "file")
+        tracemalloc.start()
+        try:
+            error = await failure(fetching, url, tmp_path / "file")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
     assert error.reason == "URL_TOO_LARGE"
+    assert peak < 12_000_000
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd", "compress"])
