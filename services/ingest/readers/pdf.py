@@ -29,8 +29,8 @@ SCANNED = 0.5
 """Pictures that cover this share of a page with few letters are what the page is about: a scan."""
 FEW_LETTERS = 40
 """A scan may bear a stamp of so many letters as text."""
-HEADING_HEIGHT = 1.3
-"""Recognised lines so many times higher than most are headings; their height says no more."""
+UNSTEADY = 1.15
+"""Heights of recognised lines vary so much, beyond what makes a heading."""
 MOST_BOOKMARKS = 20_000
 
 
@@ -96,8 +96,7 @@ class PageReader:
         options, name = self._source.options, self._source.name
         choice = options.page_readers.get(number, options.page_reader)
         if choice in TRANSCRIBERS:
-            text = transcript(self._source, number, choice, self._images)
-            return [Block("transcript", text)] if text else []
+            return self._transcribed(number, choice)
         page = page_of(self._pdf, number, name)
         try:
             return self._page(page, choice, self._titles.get(number, {}))
@@ -105,6 +104,20 @@ class PageReader:
             raise damaged_page(name, number, error) from error
         finally:
             page.close()
+
+    def _transcribed(self, number: int, choice: str) -> list[Block]:
+        """The transcript of a page; a vision model gives no pictures, so the page's own follow."""
+        text = transcript(self._source, number, choice, self._images)
+        blocks = [Block("transcript", text)] if text else []
+        if choice != "vision":
+            return blocks
+        page = page_of(self._pdf, number, self._source.name)
+        bounds = page.get_bbox()
+        drawn = drawn_on(page, bounds, 0)
+        if not text or cover(drawn.pictures, bounds[2] - bounds[0], bounds[3] - bounds[1]) < BACKGROUND:
+            blocks += [Block(one.kind, one.text) for one in self._pictures.keep(page, drawn.pictures)]
+        page.close()
+        return blocks
 
     def _page(self, page: pypdfium2.PdfPage, choice: str, titles: dict[str, int]) -> list[Block]:
         textpage = page.get_textpage()
@@ -158,9 +171,8 @@ class PageReader:
         if not runs:
             return []
         placed = self._pictures.keep(page, drawn.pictures) if covered < SCANNED else []
-        usual = HEADING_HEIGHT * ocr.usual_size(runs)
-        blocks = laid_out(runs, placed, titles, drawn.level)
-        return [block if block.size > usual else block._replace(size=0.0) for block in blocks]
+        body = UNSTEADY * ocr.usual_size(runs)
+        return [block._replace(body=body) for block in laid_out(runs, placed, titles, drawn.level)]
 
 
 def letters_of(blocks: Sequence[Block]) -> int:

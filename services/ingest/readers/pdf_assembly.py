@@ -20,6 +20,7 @@ RUNNING_PAGES = 3
 """A text on so many pages, and on a third of them, is a running header and no heading."""
 BROKEN = re.compile(f"([^\\W\\d_]*){HYPHEN}+\\s*([^\\W\\d_]*)")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+LISTED = re.compile(r"\s*(?:-|\d+[.)]) ")
 SENTENCE_END = tuple(".,;:。，；：、")
 NESTED = 0.8
 
@@ -61,6 +62,9 @@ def page_text(blocks: Sequence[Block], headings: Headings, words: Words) -> str:
             lists.clear()
         part = words.mended(part_of(block, level, lists))
         if part:
+            if kind == "item" and not LISTED.match(part):
+                # Markdown knows no such list, and would take its items for one paragraph.
+                kind = "text"
             text += ("\n" if kind == before == "item" else "\n\n" if text else "") + part
             before = kind
     return text
@@ -106,7 +110,8 @@ class Headings:
         bold = 0
         chars = 0
         for block in texts_of(pages):
-            sizes[rounded(block.size)] += len(block.text)
+            if not block.body:
+                sizes[rounded(block.size)] += len(block.text)
             chars += len(block.text)
             bold += len(block.text) if block.bold else 0
         self._body = sizes.most_common(1)[0][0] if sizes else 0.0
@@ -136,7 +141,7 @@ class Headings:
 
     def _larger(self, block: Block) -> bool:
         return (
-            block.size >= LARGER * self._body
+            block.size >= LARGER * (block.body or self._body)
             and block.lines <= MOST_HEADING_LINES
             and not block.text.startswith("- ")
             and len(block.text) <= LONGEST_HEADING

@@ -8,7 +8,7 @@ bands, and in each band the left column comes before the right one. It is the id
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from statistics import median
 from typing import NamedTuple, TypeAlias
@@ -73,18 +73,24 @@ def regions(items: Flow) -> list[Flow]:
     gutter = gutter_of(items)
     if gutter is None:
         return [items]
+    cut = [(spanning, *sides_of(band, gutter)) for spanning, band in bands(items, gutter)]
+    if not any(not spanning and is_prose(left) and is_prose(right) for spanning, left, right in cut):
+        return [items]
     flows: list[Flow] = []
     across: Flow = []
-    for spanning, band in bands(items, gutter):
-        left = [item for item in band if middle(item) < gutter]
-        right = [item for item in band if middle(item) >= gutter]
-        if spanning or not (is_prose(left) and is_prose(right)):
-            across += band
+    for spanning, left, right in cut:
+        if spanning or (left and right and not (may_be_prose(left) and may_be_prose(right))):
+            across += left + right
             continue
         flows += parts(across, items)
         across = []
-        flows += [*regions(left), *regions(right)]
+        flows += [flow for side in (left, right) if side for flow in regions(side)]
     return flows + parts(across, items)
+
+
+def sides_of(band: Flow, gutter: float) -> tuple[Flow, Flow]:
+    """The items left and right of a gutter."""
+    return [item for item in band if middle(item) < gutter], [item for item in band if middle(item) >= gutter]
 
 
 def parts(across: Flow, whole: Flow) -> list[Flow]:
@@ -130,18 +136,37 @@ def bands(items: Flow, gutter: float) -> list[tuple[bool, Flow]]:
     """The items from top to bottom, those that cross the gutter parted from those beside it."""
     across = [item for item in items if item.left < gutter - 1 and item.right > gutter + 1]
     across += table_rows(items)
+    chosen = {id(item) for item in across}
     spans = merged([(item.top, item.bottom) for item in across])
+    chosen |= {id(item) for item in last_lines(items, across, chosen)}
 
     def spanning(item: Item) -> bool:
         height = item.bottom - item.top
         return any(min(item.bottom, low) - max(item.top, high) > 0.5 * height for high, low in spans)
 
-    chosen = {id(item) for item in across}
     marked = sorted(
         ((id(item) in chosen or spanning(item), item) for item in items),
         key=lambda pair: pair[1].top + pair[1].bottom,
     )
     return [(key, [item for _, item in group]) for key, group in groupby(marked, key=lambda pair: pair[0])]
+
+
+def last_lines(items: Flow, across: Flow, chosen: set[int]) -> Iterator[Run]:
+    """The short last lines of paragraphs that run over both columns."""
+    runs = [item for item in items if isinstance(item, Run) and id(item) not in chosen]
+    for above in across:
+        if not isinstance(above, Run):
+            continue
+        for run in runs:
+            step = run.top - above.bottom
+            if abs(run.left - above.left) > 2 or not -0.3 * run.size < step < 0.5 * run.size:
+                continue
+            # In a column that begins here, the next line would be as close.
+            if abs(run.size - above.size) < 0.5 and not any(
+                other is not run and other.bottom > run.top and other.top < run.bottom + step + 0.5 * run.size
+                for other in runs
+            ):
+                yield run
 
 
 def merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -170,17 +195,19 @@ def letters(text: str) -> int:
 
 
 def is_prose(items: Flow) -> bool:
-    """Whether the items of one side of a gutter are lines of running text, or pictures and nothing else."""
-    runs = [item for item in items if isinstance(item, Run)]
-    if not runs:
-        return True
-    rows = rows_of(runs)
+    """Whether the items of one side of a gutter are lines of running text, and fill their column."""
+    rows = rows_of(item for item in items if isinstance(item, Run))
     if len(rows) < COLUMN_LINES:
-        return len(runs) < len(items)
-    width = max(run.right for run in runs) - min(run.left for run in runs)
+        return False
+    width = max(run.right for row in rows for run in row) - min(run.left for row in rows for run in row)
     cover = median(sum(run.right - run.left for run in row) for row in rows)
-    long = median(sum(letters(run.text) for run in row) for row in rows)
-    return cover >= PROSE_COVER * width and long >= PROSE_CHARS
+    return cover >= PROSE_COVER * width and may_be_prose(items)
+
+
+def may_be_prose(items: Flow) -> bool:
+    """Whether the items of one side of a gutter are as long as lines of running text, or pictures."""
+    rows = rows_of(item for item in items if isinstance(item, Run))
+    return not rows or median(sum(letters(run.text) for run in row) for row in rows) >= PROSE_CHARS
 
 
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:

@@ -53,6 +53,7 @@ class Block(NamedTuple):
         lines: how many lines it has on the page.
         level: of its heading by the bookmarks; 0 without.
         left: its left side, for lists in lists.
+        body: font size of the page's text where it tells nothing of the document's, as after OCR; else 0.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Block(NamedTuple):
     lines: int = 1
     level: int = 0
     left: float = 0.0
+    body: float = 0.0
 
 
 def is_marker(text: str) -> bool:

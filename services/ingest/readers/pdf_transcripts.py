@@ -33,6 +33,9 @@ def transcript(source: Source, number: int, reader: str, images: Images) -> str:
     """
     path = path_of(source.folder, number)
     if not path.is_file():
+        if reader == "mineru" and any(path.parent.glob("*.md")):
+            # It names only pages that hold something.
+            return ""
         raise FailedPrecondition(
             "PAGE_NOT_TRANSCRIBED",
             f"{source.name}: page {number} was to be read by `{reader}`, but there is no transcript of it; "
