@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from services.ingest.chunk_store import ChunkStore
-from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig
+from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, TranscriberConfig
 from services.ingest.document_parser import DocumentParser
 from services.ingest.fetching import Fetcher
 from services.ingest.metrics import IngestMetrics
@@ -34,7 +34,12 @@ def build(parts: Parts) -> Built:
     parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)
     # What the children read is foreign: they get no secrets.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SISHU_")}
-    parser = DocumentParser(Parser(config, environ, metrics), parts.storage, read(RewriteConfig, os.environ))
+    parser = DocumentParser(
+        Parser(config, environ, metrics),
+        parts.storage,
+        read(TranscriberConfig, os.environ),
+        read(RewriteConfig, os.environ),
+    )
     parse_worker = ParseWorker(parts.jobs, store, parses, parts.storage, parser, metrics)
     fetch_worker = FetchWorker(parts.jobs, store, parts.storage, Fetcher(read(FetchConfig, os.environ)))
     return Built(

@@ -79,7 +79,8 @@ class ChunkStore:
             check_current([chunk])
             await connection.execute(SQL.retire, [chunk.id])
             if new.id == original.id:
-                return Chunk(**await connection.fetchrow(SQL.restore, original.id) or {})
+                await connection.execute(SQL.restore, original.id)
+                return await self._get_chunk(connection, original.id)
             await connection.execute(SQL.set_edited_by, original.id, new.id)
             return await self._put_chunk(connection, new)
 

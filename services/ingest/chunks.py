@@ -1,80 +1,217 @@
-"""Chunks: pieces of a document's text that know where they stand."""
+"""Chunks: pieces of a document's text that know where they stand; and sections, its outline."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.ingest.outline import heading_paths
+from services.ingest.outline import Heading, Span, Table, headings_of
 from services.ingest.readers import Reading
-from services.ingest.splitting import SplitOptions, split
+from services.ingest.splitting import SplitOptions, split_reading
+from services.ingest.splitting.measure import ruler_of
+from services.ingest.splitting.overlap import UNLIMITED, overlaps
+from services.ingest.tokens import token_counts
 from services.runtime.ids import derived_id
-
-CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
-TOKENS_PER_WORD = 1.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Where a chunk stands in its document's text, and what was found out about it."""
+    """Where a chunk stands in its document's text, and what was found out about it.
+
+    Args:
+        id: derived from the document, the text, and how often this text stood before.
+        index: its place among the pieces.
+        char_start: offset of its first character, with what it repeats.
+        char_end: one past its last.
+        overlap: so many characters at its start repeat the end of the piece before.
+        page_start: page of its first character; 0 without pages.
+        page_end: page of its last character.
+        heading_path: titles of the headings above its first own character, outermost first.
+        section_id: the innermost section there; empty before the first heading.
+        table_header: header and delimiter row of the table whose data rows it starts in; else empty.
+        token_count: by the named tokenizer, or estimated.
+        sha256: of its text.
+    """
 
     id: str
     index: int
     char_start: int
     char_end: int
+    overlap: int = 0
     page_start: int
     page_end: int
     heading_path: Sequence[str]
+    section_id: str = ""
+    table_header: str = ""
     token_count: int
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk(Piece):
-    """A piece of the normalised text: `text == document_text[char_start:char_end]`."""
+    """A stored piece of a document; unless edited, `text == document_text[char_start:char_end]`.
+
+    Args:
+        project_id: UUID of the project.
+        document_id: UUID of the document.
+        document_version: version in whose text the offsets count.
+        text: what it says.
+        current: whether it stands in its document now.
+        excluded: whether it is left out.
+        edit_of: the chunk in whose place it stands with another text, if it does.
+        made_from: the chunks that were merged, or the one that was split, to make it.
+    """
 
     project_id: str
     document_id: str
     document_version: int
     text: str
+    current: bool = True
+    excluded: bool = False
+    edit_of: str | None = None
+    made_from: Sequence[str] = ()
 
 
-def cut(reading: Reading, document_id: str, options: SplitOptions) -> list[Piece]:
-    """Cut a document into pieces.
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a document under a heading, or a definition in source code.
 
-    The id is derived from the document, the text, and how often this text stood before, so an unchanged
-    chunk of a changed document keeps its id.
+    Args:
+        id: derived from the document, the titles on its path, and how often this path stood before.
+        parent_id: the section around it; empty at the top.
+        index: its place among the sections.
+        level: depth of its heading, from 1.
+        title: its heading.
+        char_start: offset of its heading.
+        char_end: where the next heading of this or a higher level starts.
+        page_start: page of its heading; 0 without pages.
     """
-    spans = split(reading.text, options)
-    paths = heading_paths(reading.text, [start for start, _ in spans])
+
+    id: str
+    parent_id: str
+    index: int
+    level: int
+    title: str
+    char_start: int
+    char_end: int
+    page_start: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a document was cut into."""
+
+    pieces: Sequence[Piece]
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Sections with the titles on their paths; the first path is that of the text before them."""
+
+    sections: Sequence[Section]
+    starts: Sequence[int]
+    paths: Sequence[Sequence[str]]
+
+    def at(self, place: int) -> tuple[str, Sequence[str]]:
+        """Id of the innermost section around a place, and the titles on its path."""
+        index = bisect_right(self.starts, place)
+        return (self.sections[index - 1].id if index else ""), self.paths[index]
+
+
+def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
+    """Cut a document into pieces and sections.
+
+    An unchanged chunk of a changed document keeps its id.
+
+    Raises:
+        InvalidArgument: the tokenizer cannot be had, or a cut point is behind the text's end.
+    """
+    headings, tables = headings_of(reading.text, reading.syntax)
+    outline = outline_of(reading, document_id, headings)
+    spans = split_reading(reading, options)
+    repeated = repeats(reading, options, spans)
+    ends = [(start - overlap, end) for (start, end), overlap in zip(spans, repeated, strict=True)]
+    counts = token_counts(reading.text, ends, options.tokenizer)
     seen: Counter[str] = Counter()
     pieces = []
-    for index, ((start, end), path) in enumerate(zip(spans, paths, strict=True)):
-        text = reading.text[start:end]
-        digest = hashlib.sha256(text.encode()).hexdigest()
+    for index, ((start, end), overlap) in enumerate(zip(ends, repeated, strict=True)):
+        digest = hashlib.sha256(reading.text[start:end].encode()).hexdigest()
+        section_id, path = outline.at(start + overlap)
         pieces.append(
             Piece(
                 id=derived_id(document_id, digest, str(seen[digest])),
                 index=index,
                 char_start=start,
                 char_end=end,
+                overlap=overlap,
                 page_start=reading.page_at(start),
                 page_end=reading.page_at(end - 1),
                 heading_path=path,
-                token_count=estimate_tokens(text),
+                section_id=section_id,
+                table_header=table_header(reading.text, tables, start + overlap),
+                token_count=counts[index],
                 sha256=digest,
             )
         )
         seen[digest] += 1
-    return pieces
+    return Cut(pieces, outline.sections)
 
 
-def estimate_tokens(text: str) -> int:
-    """Tokens that a usual tokenizer makes of a text: one a CJK character, 1.3 a word or sign."""
-    cjk = len(CJK.findall(text))
-    words = len(WORD.findall(CJK.sub(" ", text)))
-    return max(1, round(cjk + TOKENS_PER_WORD * words))
+def repeats(reading: Reading, options: SplitOptions, spans: Sequence[Span]) -> list[int]:
+    """How many characters of the one before each chunk repeats."""
+    if not options.overlap:
+        return [0] * len(spans)
+    limited = options.strategy not in UNLIMITED
+    return list(overlaps(ruler_of(reading.text, options), spans, options.overlap, limited))
+
+
+def table_header(text: str, tables: Sequence[Table], place: int) -> str:
+    """Header and delimiter row of the table in whose data rows a place is."""
+    index = bisect_right(tables, place, key=lambda table: table.body) - 1
+    if index < 0 or place >= tables[index].end:
+        return ""
+    return text[tables[index].start : tables[index].body]
+
+
+def outline_of(reading: Reading, document_id: str, headings: Sequence[Heading]) -> Outline:
+    """The sections under some headings."""
+    ends = section_ends(headings, len(reading.text))
+    seen: Counter[tuple[str, ...]] = Counter()
+    sections: list[Section] = []
+    paths: list[tuple[str, ...]] = [()]
+    above: list[int] = []
+    for index, heading in enumerate(headings):
+        while above and headings[above[-1]].level >= heading.level:
+            above.pop()
+        path = (*(paths[above[-1] + 1] if above else ()), heading.title)
+        sections.append(
+            Section(
+                id=derived_id(document_id, "section", *path, str(seen[path])),
+                parent_id=sections[above[-1]].id if above else "",
+                index=index,
+                level=heading.level,
+                title=heading.title,
+                char_start=heading.start,
+                char_end=ends[index],
+                page_start=reading.page_at(heading.start),
+            )
+        )
+        seen[path] += 1
+        paths.append(path)
+        above.append(index)
+    return Outline(sections, [heading.start for heading in headings], paths)
+
+
+def section_ends(headings: Sequence[Heading], end: int) -> list[int]:
+    """Where the next heading of the same or a higher level starts, for each."""
+    ends = [end] * len(headings)
+    waiting: list[int] = []
+    for index, heading in enumerate(headings):
+        while waiting and headings[waiting[-1]].level >= heading.level:
+            ends[waiting.pop()] = heading.start
+        waiting.append(index)
+    return ends

@@ -60,3 +60,23 @@ class RewriteConfig:
     """Characters of a block."""
     sampling: Mapping[str, float] = field(default_factory=lambda: {"temperature": 0.0})
     """More parameters of a call, sent as given."""
+
+
+@dataclass(frozen=True)
+class TranscriberConfig:
+    """Who reads PDF pages for us, when it is asked for; what is empty is not configured."""
+
+    vision_url: str = setting("SISHU_INGEST_VISION_URL", "")
+    """Base URL of an OpenAI-compatible server, ending in `/v1`."""
+    vision_model: str = setting("SISHU_INGEST_VISION_MODEL", "")
+    """Name of the model there, which must take pictures."""
+    vision_key: str = field(default="", repr=False, metadata={"env": "SISHU_INGEST_VISION_KEY"})
+    """API key; empty where none is needed."""
+    vision_concurrency: int = setting("SISHU_INGEST_VISION_CONCURRENCY", 4)
+    """Pages of one document asked for at once."""
+    mineru_url: str = setting("SISHU_INGEST_MINERU_URL", "")
+    """Base URL of a MinerU server."""
+    call_seconds: float = setting("SISHU_INGEST_TRANSCRIBE_CALL_SECONDS", 300.0)
+    """Longest time of one call."""
+    retry_seconds: float = 1.0
+    """Wait before the second try, where the server asks for no other; each further wait is twice as long."""

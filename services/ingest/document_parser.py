@@ -10,15 +10,20 @@ from pathlib import Path
 import structlog
 
 from services.ingest.cleaning.rewriting import Rewriter
-from services.ingest.config import RewriteConfig
+from services.ingest.config import RewriteConfig, TranscriberConfig
 from services.ingest.documents import Document
 from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.mineru import transcribe_file
 from services.ingest.paid_answers import PaidAnswers
 from services.ingest.parse_options import ParseOptions
-from services.ingest.parse_steps import READ_TEXT, REWRITES
+from services.ingest.parse_steps import FILE, READ_TEXT, REWRITES
 from services.ingest.parsing import Parsed, Parser
+from services.ingest.transcribing import require_vision, transcribe_pages
+from services.ingest.transcripts import write_transcripts
 from services.runtime.errors import FailedPrecondition
 from services.runtime.storage import Storage
+
+PDF = "application/pdf"
 
 log = structlog.get_logger()
 
@@ -29,11 +34,15 @@ class DocumentParser:
     Args:
         parser: the child processes.
         storage: keeps the answers that were paid for.
+        transcribing: who reads PDF pages for us.
         rewriting: the language model that tidies texts; none without a URL.
     """
 
-    def __init__(self, parser: Parser, storage: Storage, rewriting: RewriteConfig) -> None:
+    def __init__(
+        self, parser: Parser, storage: Storage, transcribing: TranscriberConfig, rewriting: RewriteConfig
+    ) -> None:
         self._parser = parser
+        self._transcribing = transcribing
         self._storage = storage
         self._rewriter = Rewriter(rewriting) if rewriting.url else None
 
@@ -43,6 +52,7 @@ class DocumentParser:
         Raises:
             SishuError: it cannot be parsed, or not now.
         """
+        await self._transcribe(document, folder, options)
         if not options.clean.rewrite:
             return await self._parser.parse(document, folder, options)
         if self._rewriter is None:
@@ -62,11 +72,29 @@ class DocumentParser:
         if self._rewriter:
             await self._rewriter.close()
 
+    async def _transcribe(self, document: Document, folder: Path, options: ParseOptions) -> None:
+        """Have pages of a PDF read by a vision model, or all by MinerU, where it is asked for."""
+        readers = {options.read.page_reader, *options.read.page_readers.values()}
+        if document.media_type != PDF or not readers & {"vision", "mineru"}:
+            return
+        config = self._transcribing
+        if options.read.page_reader == "mineru":
+            made = await transcribe_file(config, document.name, folder / FILE)
+        else:
+            require_vision(config, document.name)
+            await self._parser.run("render", document, folder, options)
+            pages = {int(path.stem): path for path in sorted((folder / "pages").glob("*.png"))}
+            made = await transcribe_pages(config, document.name, pages, self._answers(document))
+        await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.pictures))
+
+    def _answers(self, document: Document) -> PaidAnswers:
+        return PaidAnswers(self._storage, f"documents/{document.project_id}/{document.id}/")
+
     async def _rewrite(self, rewriter: Rewriter, document: Document, folder: Path) -> None:
         """Have the text of the step `read` tidied; the edits are for the step `cut`."""
         text = (await asyncio.to_thread((folder / READ_TEXT).read_bytes)).decode()
-        answers = PaidAnswers(self._storage, f"documents/{document.project_id}/{document.id}/")
-        done = await rewriter.rewrite(text, BY_MEDIA_TYPE[document.media_type].syntax, answers)
+        syntax = BY_MEDIA_TYPE[document.media_type].syntax
+        done = await rewriter.rewrite(text, syntax, self._answers(document))
         log.info(
             "text_rewritten",
             document_id=document.id,

@@ -77,6 +77,8 @@ FORMATS = (
     code("proto", ".proto"),
 )
 
+LANGUAGES = frozenset(one.syntax for one in FORMATS) - {"markdown", "plain", "listing"}
+"""Programming languages."""
 BY_MEDIA_TYPE = {one.media_type: one for one in FORMATS}
 CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in {"zip", "eml"} for ending in one.endings)
 """Endings of files that hold files."""

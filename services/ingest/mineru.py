@@ -19,15 +19,15 @@ import httpx
 import lxml.html
 import structlog
 
+from services.ingest.config import TranscriberConfig
 from services.ingest.readers.markdown import fence, heading, table
 from services.ingest.transcribing import (
     CONNECT_SECONDS,
     PassingError,
-    TranscriberConfig,
     Transcripts,
     address,
+    asked_pause,
     is_passing,
-    retry_after,
     tried,
 )
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
@@ -118,7 +118,7 @@ async def posted(
         message = f"{where} answered HTTP {response.status_code}: {body[:300].decode(errors='replace')}"
         if is_passing(response.status_code):
             raise PassingError(
-                Unavailable("MINERU_FAILED", message, name=name), retry_after(response.headers)
+                Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers)
             )
         raise FailedPrecondition("MINERU_REFUSED", message, name=name)
     found = result_in(body)

@@ -19,6 +19,19 @@ class Answers(Protocol):
         """Keep an answer."""
 
 
+class Forgotten:
+    """Remembers no answer."""
+
+    async def get(self, *question: str) -> str | None:
+        """Nothing."""
+
+    async def put(self, answer: str, *question: str) -> None:
+        """Nothing is kept."""
+
+
+FORGOTTEN = Forgotten()
+
+
 class PaidAnswers:
     """Answers about one document; they go with it.
 

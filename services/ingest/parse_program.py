@@ -22,7 +22,7 @@ from services.ingest.parse_options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.runtime.errors import InvalidArgument, SishuError
 
-FILE = "file"
+FILE = parse_steps.FILE
 ANSWER = parse_steps.ANSWER
 ERROR = "error.json"
 CRASHED = 1

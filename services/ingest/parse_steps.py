@@ -17,6 +17,8 @@ from services.ingest.readers import Reading, Source, read_document
 from services.ingest.readers.reading import Image, Member, text_too_long
 from services.ingest.sniffing import check_content
 
+FILE = "file"
+"""The document, in the folder of a parse."""
 ANSWER = "answer.json"
 REWRITES = "rewrites.json"
 """Edits of the language model to the text of the step `read`: what `dataclasses.asdict` makes of them."""
@@ -60,9 +62,17 @@ def cut_again(source: Source, document_id: str, options: ParseOptions) -> None:
     finish(source, document_id, options, texts)
 
 
-def render_pages(source: Source, document_id: str, options: ParseOptions) -> None:  # as all steps
-    """Draw the pages that a vision model is to read."""
-    raise NotImplementedError
+def render_pages(source: Source, document_id: str, options: ParseOptions) -> None:  # noqa: ARG001  # as all steps
+    """Draw the pages that a vision model is to read, as `pages/NNNN.png`.
+
+    Raises:
+        SishuError: the file or a page cannot be read.
+    """
+    # Loads what only a PDF needs.
+    from services.ingest.readers.pdf_render import render, wanted_pages  # noqa: PLC0415
+
+    check_content(source.path, source.media_type, source.name)
+    render(source, wanted_pages(source, "vision"), source.folder)
 
 
 Texts = Sequence[tuple[Reading, Sequence[Edit]]]

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.ingest.chunks import Piece
+from services.ingest.chunks import Piece, Section
 from services.ingest.documents import Document, DocumentEdit, DocumentImage
-from services.ingest.outline import Section
 from services.ingest.parse_options import ParseOptions
 from services.ingest.parsing import Parsed, ParsedText
 from services.runtime.db import Connection, Pool

@@ -15,11 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from services.ingest.chunks import Piece
+from services.ingest.chunks import Piece, Section
 from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.metrics import IngestMetrics
-from services.ingest.outline import Section
 from services.ingest.parse_options import ParseOptions
 from services.ingest.parse_program import ANSWER, CRASHED, ERROR, PARSE, Task
 from services.ingest.readers.reading import Image, Member

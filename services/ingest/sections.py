@@ -1,22 +1,16 @@
-"""Sections as they are stored: headings of documents with what stands under them."""
+"""Sections as they are stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.ingest.chunks import Section
 
-@dataclass(frozen=True)
-class StoredSection:
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSection(Section):
     """A section of the newest version of a document."""
 
-    id: str
     project_id: str
     document_id: str
     document_version: int
-    index: int
-    parent_id: str | None
-    level: int
-    title: str
-    char_start: int
-    char_end: int
-    page_start: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +17,10 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletion
 
+from services.ingest.config import TranscriberConfig
+from services.ingest.paid_answers import FORGOTTEN, Answers
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
+from services.runtime.retry_after import retry_after
 
 T = TypeVar("T")
 
@@ -41,30 +45,6 @@ LONGEST_WAIT = 60.0
 CONNECT_SECONDS = 10.0
 WHOLE_FENCE = re.compile(r"\A\s*(`{3,}|~{3,})[ \t]*(?:markdown|md)?[ \t]*\n(.*)\n\1\s*\Z", re.DOTALL)
 THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class TranscriberConfig:
-    """Where pages can be transcribed; what is empty is not configured.
-
-    Args:
-        vision_url: base URL of an OpenAI-compatible server.
-        vision_model: its model, which must take pictures.
-        vision_key: its key; may be empty.
-        vision_concurrency: most pages that it is asked for at once, for one document.
-        mineru_url: base URL of a MinerU server.
-        call_seconds: longest time of one call.
-        retry_seconds: wait before the second try, where the server asks for no other; each further wait is
-            twice as long.
-    """
-
-    vision_url: str = ""
-    vision_model: str = ""
-    vision_key: str = field(default="", repr=False)
-    vision_concurrency: int = 4
-    mineru_url: str = ""
-    call_seconds: float = 120.0
-    retry_seconds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,13 +74,16 @@ class PassingError(Exception):
         self.seconds = seconds
 
 
-async def transcribe_pages(config: TranscriberConfig, name: str, pages: Mapping[int, Path]) -> Transcripts:
+async def transcribe_pages(
+    config: TranscriberConfig, name: str, pages: Mapping[int, Path], answers: Answers = FORGOTTEN
+) -> Transcripts:
     """Have pages transcribed by the vision model.
 
     Args:
         config: which model.
         name: name of the document, for messages.
         pages: PNG file of each page, by page number from 1.
+        answers: those that were paid for before, which are not asked for again; new ones are kept at once.
 
     Raises:
         FailedPrecondition: no model is configured, it refuses the request, or its answer was cut off.
@@ -121,7 +104,13 @@ async def transcribe_pages(config: TranscriberConfig, name: str, pages: Mapping[
         async def transcribe(number: int, path: Path) -> None:
             async with slots:
                 page = Page(config, name, number, await asyncio.to_thread(path.read_bytes))
-                found[number] = await tried(lambda: asked(sdk, page), config.retry_seconds)
+                question = (config.vision_model, PROMPT, hashlib.sha256(page.png).hexdigest())
+                before = await answers.get(*question)
+                if before is None:
+                    found[number] = await tried(lambda: asked(sdk, page), config.retry_seconds)
+                    await answers.put(found[number], *question)
+                else:
+                    found[number] = before
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -260,7 +249,7 @@ def failure_of(error: Exception, page: Page) -> SishuError | PassingError:
             return FailedPrecondition("VISION_REFUSED_KEY", message, **details)
         case openai.APIStatusError() if is_passing(error.status_code):
             failed = Unavailable("VISION_FAILED", f"{where} answered HTTP {error.status_code}", **details)
-            return PassingError(failed, retry_after(error.response.headers))
+            return PassingError(failed, asked_pause(error.response.headers))
         case openai.APIStatusError():
             words = error.message.replace(page.config.vision_key or "\0", "***")[:300]
             message = f"{where} refused the request with HTTP {error.status_code}: {words}"
@@ -278,12 +267,10 @@ def is_passing(status: int) -> bool:
     return status >= 500 or status in {408, 409, 425, 429}
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def asked_pause(headers: Mapping[str, str]) -> float | None:
     """Seconds for which a server asks to be left alone; None where it gives none."""
-    try:
-        return max(float(headers.get("retry-after", "")), 0.0)
-    except ValueError:
-        return None
+    found = retry_after(headers.get("retry-after", ""))
+    return float(found["retry_after_seconds"]) if found else None
 
 
 def address(url: str) -> str:

@@ -77,7 +77,9 @@ async def test_an_edit_outlives_a_parse_and_a_new_version_that_keep_its_original
     before = await chunks_of(client, project)
     edited = await edit(client, before[1].id, "Another text.")
     await parse_again(
-        client, (await documents_of(client, project))["a.md"], split_options=chunk_pb2.SplitOptions(**SMALL)
+        client,
+        (await documents_of(client, project))["a.md"],
+        split_options=chunk_pb2.SplitOptions(min_size=1, max_size=90),
     )
     assert [one.id for one in await chunks_of(client, project)] == [before[0].id, edited.id, before[2].id]
     await upload(
@@ -109,7 +111,7 @@ async def test_merged_and_split_chunks_are_still_the_text(client: Client) -> Non
     assert await split(client, merged.id, 7, before[0].span.end) == parts
     document = (await documents_of(client, project))["a.md"]
     assert document.chunk_count == 4
-    await parse_again(client, document, split_options=chunk_pb2.SplitOptions(**SMALL))
+    await parse_again(client, document, split_options=chunk_pb2.SplitOptions(min_size=1, max_size=90))
     assert await chunks_of(client, project) == before
     assert (await got(client, merged.id)).text == merged.text
 
@@ -147,7 +149,7 @@ async def test_an_excluded_chunk_is_listed_only_when_asked_for_and_stays_exclude
     assert edited.excluded
     await edit(client, edited.id, before[1].text)
     document = (await documents_of(client, project))["a.md"]
-    await parse_again(client, document, split_options=chunk_pb2.SplitOptions(**SMALL))
+    await parse_again(client, document, split_options=chunk_pb2.SplitOptions(min_size=1, max_size=90))
     assert await chunks_of(client, project) == [before[0], before[2]]
     await exclude(client, before[1].id, excluded=False)
     assert await chunks_of(client, project) == before

@@ -25,7 +25,7 @@ from services.ingest.cleaning.drafts import Draft, Line
 from services.ingest.cleaning.edits import Edit
 from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
-from services.ingest.paid_answers import Answers
+from services.ingest.paid_answers import FORGOTTEN, Answers
 from services.ingest.readers.images import REFERENCE
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.retry_after import retry_after
@@ -80,16 +80,6 @@ class Answer:
     completion_tokens: int = 0
 
 
-class Forgotten:
-    """Remembers no answer."""
-
-    async def get(self, *question: str) -> str | None:
-        """Nothing."""
-
-    async def put(self, answer: str, *question: str) -> None:
-        """Nothing is kept."""
-
-
 class Rewriter:
     """Asks a model to tidy texts; to be closed."""
 
@@ -110,7 +100,7 @@ class Rewriter:
         """Close the connections."""
         await self._sdk.close()
 
-    async def rewrite(self, text: str, syntax: str, answers: Answers | None = None) -> Rewritten:
+    async def rewrite(self, text: str, syntax: str, answers: Answers = FORGOTTEN) -> Rewritten:
         """Tidy a text; code, tables, formulas and pictures are left out.
 
         Args:
@@ -122,11 +112,11 @@ class Rewriter:
             FailedPrecondition: the server refuses the key or has no such model.
             Unavailable: it answered for no block at all.
         """
-        draft, paid = Draft(text, (), syntax), answers or Forgotten()
+        draft = Draft(text, (), syntax)
         blocks = blocks_of(draft, self._config.block_chars) if syntax in SYNTAXES else []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._tidied(text[start:end], paid)) for start, end in blocks]
+                tasks = [group.create_task(self._tidied(text[start:end], answers)) for start, end in blocks]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         made = [task.result() for task in tasks]

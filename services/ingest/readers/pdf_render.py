@@ -39,3 +39,15 @@ def render(source: Source, pages: Iterable[int], folder: Path) -> list[Path]:
             page.close()
             written.append(path)
     return written
+
+
+def wanted_pages(source: Source, reader: str) -> list[int]:
+    """Numbers of the pages for which a reader is chosen.
+
+    Raises:
+        InvalidArgument: the file cannot be read.
+    """
+    options = source.options
+    with opened(source) as pdf:
+        numbers = range(1, len(pdf) + 1)
+    return [one for one in numbers if options.page_readers.get(one, options.page_reader) == reader]

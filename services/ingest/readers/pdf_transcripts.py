@@ -7,22 +7,15 @@ They lie in the source's folder as `transcripts/NNNN.md`, one for each page, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
 
 from services.ingest.readers.images import ENDINGS, Images
 from services.ingest.readers.pdf_text import UNFIT
 from services.ingest.readers.reading import Source, normalised
+from services.ingest.transcripts import FOLDER, path_of
 from services.runtime.errors import FailedPrecondition
 
-FOLDER = "transcripts"
 TYPES = {ending: media_type for media_type, ending in ENDINGS.items()} | {".jpeg": "image/jpeg"}
 PICTURE = re.compile(r"!\[([^\]\n]*)\]\((?:\./)?images/([^)\s/]+)\)")
-
-
-def path_of(folder: Path, number: int) -> Path:
-    """The file of a page's transcript, in the folder of a source."""
-    return folder / FOLDER / f"{number:04}.md"
 
 
 def transcript(source: Source, number: int, reader: str, images: Images) -> str:
@@ -54,20 +47,3 @@ def transcript(source: Source, number: int, reader: str, images: Images) -> str:
         return images.keep(file.read_bytes(), media_type, match[1])
 
     return PICTURE.sub(kept, text).strip()
-
-
-def write_transcripts(folder: Path, pages: Iterable[tuple[int, str]], pictures: dict[str, bytes]) -> None:
-    """Lay transcripts into the folder of a source, where the reader finds them.
-
-    Args:
-        folder: the source's folder.
-        pages: number from 1 and Markdown of each page.
-        pictures: bytes by file name, which the Markdown calls `images/<name>`.
-    """
-    images = folder / FOLDER / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for name, data in pictures.items():
-        if Path(name).name == name:
-            (images / name).write_bytes(data)
-    for number, text in pages:
-        path_of(folder, number).write_text(text, encoding="utf-8", errors="replace", newline="")

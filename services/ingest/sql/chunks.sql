@@ -36,8 +36,6 @@ UPDATE chunks SET edited_by = $2, current = false WHERE id = $1
 
 -- name: restore
 UPDATE chunks SET edited_by = NULL, current = true WHERE id = $1
-RETURNING id, project_id, document_id, document_version, current, excluded, edit_of, made_from, index, text, char_start,
-       char_end, overlap, page_start, page_end, heading_path, section_id, table_header, token_count, sha256
 
 -- name: lift
 -- Makes room behind a place; below zero first, as no two chunks may share a place at any moment.

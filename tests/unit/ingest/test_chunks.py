@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.chunks import Piece, cut, estimate_tokens
+from services.ingest.chunks import Cut, Piece, cut
 from services.ingest.readers import Reading
 from services.ingest.splitting import SplitOptions
 
-SMALL = SplitOptions(1, 60)
+SMALL = SplitOptions(min_size=10, max_size=60)
+
+
+def cut_of(text: str, *, document: str = "d", pages: tuple[int, ...] = (), overlap: int = 0) -> Cut:
+    return cut(Reading(text, pages), document, replace(SMALL, overlap=overlap))
 
 
 def pieces_of(text: str, *, document: str = "d", pages: tuple[int, ...] = ()) -> list[Piece]:
-    return cut(Reading(text, pages), document, SMALL)
+    return list(cut_of(text, document=document, pages=pages).pieces)
 
 
 def sha256(text: str) -> str:
@@ -55,7 +60,7 @@ def test_a_chunk_knows_its_pages_headings_and_hash() -> None:
     first, second = pieces_of(text, pages=(0, text.index("This paragraph is about birch")))
     assert (first.page_start, first.page_end) == (1, 1)
     assert (second.page_start, second.page_end) == (1, 2)
-    assert second.heading_path == ["birch"]
+    assert list(second.heading_path) == ["birch"]
     assert second.sha256 == sha256(text[second.char_start : second.char_end])
 
 
@@ -63,7 +68,60 @@ def test_a_format_without_pages_has_page_0() -> None:
     assert {(chunk.page_start, chunk.page_end) for chunk in pieces_of("text")} == {(0, 0)}
 
 
-def test_tokens_are_one_a_chinese_character_and_1_3_a_word_or_sign() -> None:
-    assert estimate_tokens("退货政策") == 4
-    assert estimate_tokens("one two three four five six seven eight nine ten") == 13
-    assert estimate_tokens("   ") == 1
+@given(st.text(alphabet=st.sampled_from("ab .\n#字"), min_size=1, max_size=300), st.integers(0, 9))
+def test_a_chunk_repeats_the_end_of_the_one_before_and_says_how_much(text: str, overlap: int) -> None:
+    pieces = cut_of(text, overlap=overlap).pieces
+    own = [text[piece.char_start + piece.overlap : piece.char_end] for piece in pieces]
+    assert "".join(own) == text
+    assert all(own)
+    assert all(0 <= piece.overlap <= overlap for piece in pieces)
+    assert all(piece.char_end - piece.char_start <= 60 for piece in pieces)
+
+
+def test_what_is_repeated_starts_with_a_word_or_sentence() -> None:
+    text = "This is a first sentence. That is one more. And here is the third of them. " * 3
+    pieces = cut_of(text, overlap=9).pieces[1:]
+    assert any(piece.overlap for piece in pieces)
+    assert all(text[piece.char_start - 1] == " " for piece in pieces)
+
+
+def test_sections_are_a_tree_with_spans() -> None:
+    text = "intro\n\n# A\n\n## B\n\nx\n\n### C\n\ny\n\n## D\n\nz\n\nE\n===\n\nw\n"
+    sections = cut_of(text, pages=(0, text.index("## D"))).sections
+    assert [(one.title, one.level, one.page_start) for one in sections] == [
+        ("A", 1, 1),
+        ("B", 2, 1),
+        ("C", 3, 1),
+        ("D", 2, 2),
+        ("E", 1, 2),
+    ]
+    by_id = {one.id: one.title for one in sections} | {"": ""}
+    assert [by_id[one.parent_id] for one in sections] == ["", "A", "B", "A", ""]
+    assert [text[one.char_start : one.char_end].split("\n\n")[-2] for one in sections] == [
+        "z",
+        "y",
+        "y",
+        "z",
+        "E\n===",
+    ]
+    assert text[sections[4].char_start : sections[4].char_end] == "E\n===\n\nw\n"
+
+
+def test_a_section_keeps_its_id_when_text_or_another_section_changes() -> None:
+    old = cut_of("# A\n\n## X\n\nx\n\n# B\n\n## X\n\ny\n\n## X\n").sections
+    new = cut_of("# New\n\n# A\n\n## X\n\nchanged\n\n# B\n\n## X\n\ny\n\n## X\n").sections
+    assert [one.id for one in new[1:]] == [one.id for one in old]
+    assert len({one.id for one in old}) == len(old)
+
+
+def test_a_chunk_knows_its_section_and_the_header_of_its_table() -> None:
+    rows = "".join(f"| {number} | value {number} |\n" for number in range(20))
+    made = cut_of(
+        f"Before.\n\n# T\n\n| n | v |\n|---|---|\n{rows}\nAfter it comes a paragraph of some words.\n"
+    )
+    by_id = {one.id: one.title for one in made.sections} | {"": ""}
+    assert by_id[made.pieces[0].section_id] == ""
+    assert by_id[made.pieces[-1].section_id] == "T"
+    inside = [piece for piece in made.pieces if piece.table_header]
+    assert {piece.table_header for piece in inside} == {"| n | v |\n|---|---|\n"}
+    assert len(inside) == len(made.pieces) - 2

@@ -64,7 +64,7 @@ def lists(reading: Reading, made: Cut, folder: Path) -> bool:
 def tables(reading: Reading, made: Cut, folder: Path) -> bool:
     return (
         re.search(
-            r"(?m)^\| *Part *\| *Price *\|\n\|[ :-]+\|[ :-]+\|\n\| *bolt<br>M8 *\| *3\\\|4 *\|\n\| *nut *\| *5 *\|$",
+            r"(?m)^\| *Part *\| *Price *\|\n\|[ :-]+\|[ :-]+\|\n\| *bolt(?:<br>| )M8 *\| *3\\\|4 *\|\n\| *nut *\| *5 *\|$",
             reading.text,
         )
         is not None

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import random
+from dataclasses import asdict
+
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.outline import blocks, heading_paths
-from services.ingest.readers.reading import normalised
-from services.ingest.splitting import SplitOptions, split
+from services.ingest.readers.reading import Reading, normalised
+from services.ingest.splitting import SplitOptions, split, split_reading
+from services.ingest.splitting.breaks import ATOM, splits_character
+from services.ingest.splitting.measure import WHOLE_SIZES
+from services.ingest.tokens import count_tokens
 from services.runtime.errors import InvalidArgument
 
 LINES = st.one_of(
@@ -31,8 +36,11 @@ LINES = st.one_of(
             "</div>",
             "[ref]: http://example.org",
             "$$",
+            "$x = 3.14$ and \\(y\\) and `code` and ![a](b.png)",
             "A sentence. Another one! A third? “Quoted.” End",
             "第一句话。第二句话！第三句话？「引文。」结尾",
+            "مرحبا بالعالم. هذه جملة أخرى؟",
+            "👩‍👩‍👧‍👦🇩🇪🇫🇷 e\u0301 क्षि 👍🏽",
             "word " * 60,
             "字" * 120,
             "x" * 200,
@@ -41,35 +49,81 @@ LINES = st.one_of(
     st.text(max_size=40),
 )
 TEXTS = st.lists(LINES, max_size=30).map(lambda lines: normalised("\n".join(lines)))
-OPTIONS = st.tuples(st.integers(1, 200), st.integers(0, 200)).map(
-    lambda sizes: SplitOptions(min_chars=sizes[0], max_chars=sizes[0] + sizes[1])
+SIZES = st.tuples(st.integers(1, 200), st.integers(0, 200), st.integers(0, 60)).map(
+    lambda sizes: {
+        "min_size": sizes[0],
+        "max_size": sizes[0] + sizes[1],
+        "overlap": min(sizes[2], sizes[0] - 1),
+    }
 )
+LIMITED = st.one_of(
+    st.sampled_from(["structure", "recursive", "token", "code"]).map(lambda name: {"strategy": name}),
+    st.just({"strategy": "separator", "separators": ("\n\n", ". ", "字")}),
+    st.just({"strategy": "recursive", "separators": ("。", " ")}),
+)
+UNITS = st.sampled_from(["characters", "tokens"])
 
 
-@given(TEXTS, OPTIONS)
-@example("", SplitOptions())
-@example("a\fb\u2028c\x85d\x1ce", SplitOptions(1, 2))
-@example("\n\n\n# A\n\n", SplitOptions(1, 1))
-def test_chunks_together_are_the_text_and_none_is_too_large(text: str, options: SplitOptions) -> None:
-    spans = split(text, options)
+def options_of(strategy: dict[str, object], sizes: dict[str, int], unit: str = "characters") -> SplitOptions:
+    return SplitOptions(**strategy, **sizes, unit=unit)  # type: ignore[arg-type]  # wider than the fields
+
+
+def check_law(text: str, spans: list[tuple[int, int]]) -> None:
     assert "".join(text[start:end] for start, end in spans) == text
-    assert all(0 < end - start <= options.max_chars for start, end in spans)
+    assert all(start < end for start, end in spans)
     assert [end for _, end in spans[:-1]] == [start for start, _ in spans[1:]]
 
 
-@given(TEXTS)
-def test_blocks_together_are_the_text(text: str) -> None:
-    found = blocks(text)
-    assert "".join(text[block.start : block.end] for block in found) == text
+@settings(max_examples=400)
+@given(TEXTS, LIMITED, SIZES, UNITS)
+@example("", {"strategy": "structure"}, {}, "characters")
+@example("a\fb\u2028c\x85d\x1ce", {"strategy": "structure"}, {"min_size": 1, "max_size": 2}, "characters")
+@example("\n\n\n# A\n\n", {"strategy": "structure"}, {"min_size": 1, "max_size": 1}, "tokens")
+def test_chunks_together_are_the_text(
+    text: str, strategy: dict[str, object], sizes: dict[str, int], unit: str
+) -> None:
+    options = options_of(strategy, sizes, unit)
+    spans = split_reading(Reading(text), options)
+    check_law(text, spans)
+    most = options.max_size - options.overlap
+    tokens = unit == "tokens" or options.strategy == "token"
+    size = count_tokens if tokens else len
+    for start, end in spans:
+        if size(text[start:end]) > most:
+            assert is_one_thing(text, start, end, most, tokens)
 
 
-@given(TEXTS, st.lists(st.integers(0, 2000), max_size=5))
-def test_every_place_has_a_path_of_headings(text: str, places: list[int]) -> None:
-    assert len(heading_paths(text, places)) == len(places)
+def is_one_thing(text: str, start: int, end: int, most: int, tokens: bool) -> bool:
+    """A single character as one sees it, a word, or a thing between signs, a line of a table, a code block."""
+    part = text[start:end].strip()
+    one_character = all(splits_character(text, place, start) for place in range(start + 1, end))
+    starts_whole = (
+        part.startswith(
+            ("```", "~~~", "$", "`", "\\(", "![", "[", "|", "#", "Under", "[ref]", "- ```", "> ```")
+        )
+        or "|" in part
+        or "\n=" in part
+        or "\n-" in part
+    )
+    atom = ATOM.fullmatch(part)
+    return one_character or bool(starts_whole) or atom is not None or (tokens and len(part) <= 1)
 
 
-def texts(text: str, min_chars: int, max_chars: int) -> list[str]:
-    return [text[start:end] for start, end in split(text, SplitOptions(min_chars, max_chars))]
+@given(TEXTS, st.lists(st.integers(0, 400), max_size=6), SIZES)
+def test_pages_rows_and_cut_points_together_are_the_text(
+    text: str, places: list[int], sizes: dict[str, int]
+) -> None:
+    inside = sorted({place for place in places if 0 < place < len(text)})
+    for strategy in ("page", "row"):
+        reading = Reading(text, page_starts=(0, *inside), row_starts=inside)
+        check_law(text, split_reading(reading, SplitOptions(strategy, **sizes)))  # type: ignore[arg-type]
+    spans = split(text, SplitOptions("custom", cut_points=tuple(inside)))
+    check_law(text, spans)
+    assert [start for start, _ in spans[1:]] == inside
+
+
+def texts(text: str, min_size: int, max_size: int) -> list[str]:
+    return [text[start:end] for start, end in split(text, SplitOptions(min_size=min_size, max_size=max_size))]
 
 
 def test_a_heading_starts_a_chunk_once_the_one_before_is_large_enough() -> None:
@@ -84,36 +138,262 @@ def test_small_sections_are_joined_while_they_fit() -> None:
 
 def test_a_long_paragraph_is_cut_after_sentences() -> None:
     text = "First sentence here. Second sentence here. Third sentence here.\n"
-    assert texts(text, 1, 45) == ["First sentence here. Second sentence here. ", "Third sentence here.\n"]
+    assert all(part.endswith((". ", ".\n")) for part in texts(text, 1, 45))
 
 
-def test_a_long_chinese_paragraph_is_cut_after_sentences() -> None:
-    text = "第一句话在这里。第二句话在这里！第三句话在这里？"
-    assert texts(text, 1, 17) == ["第一句话在这里。第二句话在这里！", "第三句话在这里？"]
+def test_a_long_chinese_paragraph_is_cut_after_sentences_and_their_quotation_marks() -> None:
+    text = "他说：“第一句话在这里。”第二句话在这里！第三句话在这里？"
+    assert all(part.endswith(("。”", "！", "？")) for part in texts(text, 1, 17))
+
+
+def test_abbreviations_end_no_sentence() -> None:
+    text = "We met Dr. Smith and e.g. J. Doe on 5. May at Nr. 7 of the street. Then we left the town."
+    cuts = {
+        text[:end]
+        for low in range(1, 40)
+        for start, end in split(text, SplitOptions(min_size=low, max_size=80))
+    }
+    assert cuts <= {"We met Dr. Smith and e.g. J. Doe on 5. May at Nr. 7 of the street. ", text}
 
 
 def test_a_sentence_too_long_is_cut_between_words_and_a_word_too_long_anywhere() -> None:
-    assert texts("one two three four", 1, 8) == ["one two ", "three ", "four"]
-    assert texts("x" * 10, 1, 4) == ["xxxx", "xxxx", "xx"]
+    assert all(part.endswith(" ") for part in texts("one two three four ", 1, 8))
+    assert [len(part) for part in texts("x" * 100, 1, 40)] == [40, 40, 20]
 
 
-def test_a_table_is_cut_between_rows() -> None:
-    text = "| a | b |\n|---|---|\n| 1. x | 2 |\n| 3. y | 4 |\n"
-    assert all(part.endswith("|\n") for part in texts(text, 1, 25))
+def test_a_table_is_cut_between_rows_and_its_header_is_not_alone() -> None:
+    text = "| a | b |\n|---|---|\n" + "| 1. x | 2 |\n| 3. y | 4 |\n" * 9
+    parts = texts(text, 20, 45)
+    assert all(part.endswith("|\n") for part in parts)
+    assert parts[0].count("\n") >= 3
 
 
-def test_code_that_looks_like_a_heading_is_none() -> None:
-    text = "# Real\n\n```\n# not a heading\n```\n\nafter\n"
-    assert heading_paths(text, [text.index("after")]) == [["Real"]]
+def test_a_heading_is_never_last_in_a_chunk() -> None:
+    generator = random.Random(5)  # noqa: S311  # the same text every time
+    text = "".join(
+        f"{'#' * generator.randint(1, 3)} Title {number}\n\n{'Some words here. ' * generator.randint(1, 30)}\n\n"
+        for number in range(200)
+    )
+    for high in (120, 300, 900):
+        assert not any(
+            part.rstrip().rpartition("\n")[2].startswith("#") for part in texts(text, high // 2, high)
+        )
 
 
-def test_a_place_knows_the_headings_above_it_outermost_first() -> None:
-    text = "intro\n\n# A\n\n## B\n\nx\n\n### C\n\ny\n\n## D\n\nz\n\nE\n===\n\nw\n"
-    places = [text.index(mark) for mark in ("intro", "## B", "x", "y", "z", "w\n")]
-    assert heading_paths(text, places) == [[], ["A", "B"], ["A", "B"], ["A", "B", "C"], ["A", "D"], ["E"]]
+WORDS = st.sampled_from(
+    ["word", "sentence.", "Yes!", "字字字字", "。", "，", "longer-word", "end.\n", "\n\n"]
+)
+THINGS = st.sampled_from(
+    [
+        "```\ncode line. one\n\n# two\n```",
+        "$$\na = b. c\n\nd = e\n$$",
+        "\\[\na = b. c\n\\]",
+        "\\begin{aligned}\na. b\n\\end{aligned}",
+        "| a b. c | d |\n|---|---|\n| e. f | g h |",
+        "$a. b + c$",
+        "\\(x. y\\)",
+        "`co de. x`",
+        "3.14159",
+        "1,234,567.89",
+        "10\u00a0000\u00a0000",
+        "https://example.org/a/long/path?x=1,2",
+        "https://例子.中国/路径/文件",
+        "someone.else@example.org",
+        "[^note-12]",
+        "![a picture. of](images/0123456789abcdef.png)",
+        "[a link. with words](https://example.org/x)",
+        "👩‍👩‍👧‍👦",
+        "e\u0301\u0323",
+        "🇩🇪",
+    ]
+)
+BLOCKS = ("```", "$$", "\\[", "\\begin", "|")
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 10), (-1, 10), (11, 10)])
-def test_sizes_that_contradict_each_other_are_refused(low: int, high: int) -> None:
-    with pytest.raises(InvalidArgument, match=f"min_chars \\({low}\\)"):
-        SplitOptions(low, high)
+@st.composite
+def texts_with_things(draw: st.DrawFn) -> tuple[str, list[tuple[int, int]]]:
+    """A text, and the spans in it that are never cut: of tables the rows."""
+    text, spans = "", []
+    for _ in range(draw(st.integers(1, 12))):
+        text += " ".join(draw(st.lists(WORDS, max_size=12)))
+        thing = draw(THINGS)
+        block = thing.startswith(BLOCKS)
+        text += "\n\n" if block else draw(st.sampled_from([" ", "\n"]))
+        starts = len(text)
+        text += thing
+        parts = thing.split("\n") if thing.startswith("|") else [thing]
+        for part in parts:
+            spans.append((starts, starts + len(part)))
+            starts += len(part) + 1
+        text += "\n\n" if block else " "
+    return text, spans
+
+
+@settings(max_examples=600)
+@given(texts_with_things(), st.integers(1, 80), st.integers(0, 80), UNITS)
+def test_things_are_never_cut(
+    made: tuple[str, list[tuple[int, int]]], low: int, more: int, unit: str
+) -> None:
+    text, things = made
+    spans = split(text, SplitOptions(min_size=low, max_size=low + more, unit=unit))
+    check_law(text, spans)
+    cuts = {end for _, end in spans}
+    size = len if unit == "characters" else count_tokens
+    for start, end in things:
+        if size(text[start:end]) <= WHOLE_SIZES * (low + more) - 2:
+            assert not cuts & set(range(start + 1, end)), text[start:end]
+
+
+def test_a_thing_far_too_large_is_cut_at_blank_lines_then_lines() -> None:
+    code = (
+        "```\n" + "".join(f"line {number}\n" + "\n" * (number % 10 == 9) for number in range(200)) + "```\n"
+    )
+    parts = texts(code, 40, 100)
+    assert len(parts) > 10
+    assert all(part.endswith("\n\n") for part in parts[:-1])
+    assert all(part.endswith("\n") for part in texts(code.replace("\n\n", "\n"), 40, 100))
+
+
+SENTENCES = [
+    f"Sentence number {number} is about the topic {number * 7919 % 1000}. " for number in range(8000)
+]
+
+
+def document(generator: random.Random, sections: bool, blank: bool) -> list[str]:
+    """Sentences of about 300 chunks, with or without headings and paragraphs."""
+    parts = []
+    for sentence in SENTENCES:
+        if sections and generator.random() < 0.02:
+            parts.append(f"\n\n## Title {generator.random():.6f}\n\n")
+        elif blank and generator.random() < 0.1:
+            parts.append("\n\n")
+        parts.append(sentence)
+    return parts
+
+
+@pytest.mark.parametrize(("sections", "blank"), [(True, True), (False, True), (False, False)])
+def test_a_change_of_a_sentence_changes_few_chunks(sections: bool, blank: bool) -> None:
+    generator = random.Random(3)  # noqa: S311  # the same text every time
+    parts = document(generator, sections, blank)
+    old_text = "".join(parts)
+    old = {old_text[start:end] for start, end in split(old_text)}
+    assert len(old) > 250
+    changed = []
+    for _ in range(60):
+        place = generator.randrange(len(parts))
+        new = (
+            parts[:place]
+            + generator.choice([[], ["Something new was said. "], [parts[place], "More. "]])
+            + parts[place + 1 :]
+        )
+        text = "".join(new)
+        changed.append(len({text[start:end] for start, end in split(text)} - old))
+    assert sum(changed) / len(changed) <= 4
+
+
+@pytest.mark.parametrize(
+    ("sign", "count"),
+    [
+        ("a", 3_000_000),
+        ("$", 1_000_000),
+        ("|", 1_000_000),
+        ("`", 1_000_000),
+        ("1.", 500_000),
+        ("\n", 3_000_000),
+        ("# a\n", 200_000),
+        ("a\n---\n", 100_000),
+        ("|-|\n", 200_000),
+        ("[", 300_000),
+        ("$a ", 300_000),
+        ("\\(", 300_000),
+        ("<!-- ", 200_000),
+        ("<b>\n", 200_000),
+        ("- a\n  ```\n", 60_000),
+        ("......", 300_000),
+        ("\u0301", 300_000),
+        ("🇩", 200_000),
+        ("> ```\n", 100_000),
+        ("$$\n", 200_000),
+        ("`` ` ", 200_000),
+        ("  ", 500_000),
+        (" \n", 500_000),
+        ("1", 1_000_000),
+        ("a@", 300_000),
+        ("![](", 200_000),
+        ("字", 1_000_000),
+    ],
+)
+def test_hostile_texts_take_linear_time(sign: str, count: int) -> None:
+    text = sign * count
+    spans = split(text)
+    check_law(text, spans)
+    assert all(end - start <= WHOLE_SIZES * 1500 for start, end in spans)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"min_size": 0}, "min_size"),
+        ({"min_size": -1}, "min_size"),
+        ({"min_size": 11, "max_size": 10}, "min_size"),
+        ({"overlap": 800}, "overlap"),
+        ({"overlap": -1}, "overlap"),
+        ({"strategy": "magic"}, "strategy"),
+        ({"unit": "words"}, "unit"),
+        ({"separators": ("a",)}, "separators"),
+        ({"strategy": "separator"}, "separators"),
+        ({"strategy": "separator", "separators": ("a", "")}, "separators"),
+        ({"cut_points": (1,)}, "cut_points"),
+        ({"strategy": "custom", "cut_points": (0, 1)}, "cut_points"),
+        ({"strategy": "custom", "cut_points": (2, 2)}, "cut_points"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(wrong: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        SplitOptions(**wrong)  # type: ignore[arg-type]
+    assert (caught.value.reason, caught.value.field) == ("SPLIT_OPTIONS_INVALID", f"split_options.{field}")
+
+
+def test_a_cut_point_behind_the_text_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="cut point 5 is not inside"):
+        split("hello", SplitOptions("custom", cut_points=(1, 5)))
+
+
+def test_options_come_back_from_json_as_they_went() -> None:
+    options = SplitOptions("recursive", separators=("a", "b"))
+    assert SplitOptions(**{**asdict(options), "separators": ["a", "b"]}) == options
+
+
+def test_separators_end_their_pieces_and_pieces_are_not_joined() -> None:
+    text = "a--b---c--\n\nd"
+    spans = split(text, SplitOptions("separator", separators=("--", "---")))
+    assert [text[start:end] for start, end in spans] == ["a--", "b---", "c--", "\n\nd"]
+
+
+def test_a_recursive_split_joins_what_fits() -> None:
+    text = "aa bb\ncc dd\n\nee ff gg hh"
+    spans = split(text, SplitOptions("recursive", min_size=1, max_size=8))
+    assert [text[start:end] for start, end in spans] == ["aa bb\n", "cc dd\n\n", "ee ff ", "gg hh"]
+
+
+def test_rows_are_pieces_and_headers_with_the_text_before_them_too() -> None:
+    text = "## One\n\n| a |\n|---|\n| 1 |\n| 2 |\n\n## Two\n\n| b |\n|---|\n| 3 |\n"
+    rows = [text.index(f"| {number} |") for number in (1, 2, 3)]
+    spans = split_reading(Reading(text, row_starts=rows), SplitOptions("row"))
+    assert [text[start:end] for start, end in spans] == [
+        "## One\n\n| a |\n|---|\n",
+        "| 1 |\n",
+        "| 2 |\n\n",
+        "## Two\n\n| b |\n|---|\n",
+        "| 3 |\n",
+    ]
+
+
+def test_pages_are_pieces_whatever_their_size() -> None:
+    text = "one\n\n" + "two " * 1000 + "\n\nthree"
+    reading = Reading(text, page_starts=(0, 5, 5, len(text) - 5))
+    assert [text[start:end] for start, end in split_reading(reading, SplitOptions("page"))] == [
+        "one\n\n",
+        "two " * 1000 + "\n\n",
+        "three",
+    ]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.ingest.config import TranscriberConfig
 from services.ingest.mineru import transcribe_file
-from services.ingest.transcribing import TranscriberConfig, transcribe_pages, unfenced
+from services.ingest.transcribing import transcribe_pages, unfenced
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
 
@@ -21,16 +22,14 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def vision(url: str, **changes: Any) -> TranscriberConfig:
-    return TranscriberConfig(
-        **{
-            "vision_url": url,
-            "vision_model": "seer",
-            "vision_key": KEY,
-            "call_seconds": 5.0,
-            "retry_seconds": 0.01,
-        }
-        | changes
-    )
+    settings: dict[str, Any] = {
+        "vision_url": url,
+        "vision_model": "seer",
+        "vision_key": KEY,
+        "call_seconds": 5.0,
+        "retry_seconds": 0.01,
+    }
+    return TranscriberConfig(**{**settings, **changes})
 
 
 def pages_in(folder: Path, count: int) -> dict[int, Path]:
@@ -258,7 +257,8 @@ TABLE = (
 
 
 def mineru(url: str, **changes: Any) -> TranscriberConfig:
-    return TranscriberConfig(**{"mineru_url": url, "call_seconds": 5.0, "retry_seconds": 0.01} | changes)
+    settings: dict[str, Any] = {"mineru_url": url, "call_seconds": 5.0, "retry_seconds": 0.01}
+    return TranscriberConfig(**{**settings, **changes})
 
 
 def pdf_in(folder: Path) -> Path:

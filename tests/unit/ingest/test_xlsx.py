@@ -24,7 +24,6 @@ from services.ingest.readers.xlsx import text_of
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import PNG, read_bytes, refusal, repacked, rows_at
 
-
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 

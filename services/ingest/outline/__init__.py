@@ -1,0 +1,28 @@
+"""The outline of a text: its headings, and what else says where it may be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from services.ingest.formats import LANGUAGES
+from services.ingest.outline import markdown, plain
+from services.ingest.outline.layout import Heading, Layout, Span, Table
+from services.ingest.outline.lines import lines_of
+
+__all__ = ["Heading", "Layout", "Span", "Table", "headings_of", "layout_of"]
+
+
+def layout_of(text: str, syntax: str = "markdown") -> Layout:
+    """The layout of a text, by what it is: `markdown`, or else lines of text with the headings of books."""
+    lines = lines_of(text)
+    return markdown.layout_of(lines) if syntax == "markdown" else plain.layout_of(lines)
+
+
+def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Sequence[Table]]:
+    """Headings and tables of a text; the headings of source code are its definitions."""
+    if syntax in LANGUAGES:
+        # Loading grammars takes time, which texts need not spend.
+        return import_module("services.ingest.outline.code").definitions(text, syntax), ()
+    found = layout_of(text, syntax)
+    return found.headings, found.tables

@@ -1,0 +1,266 @@
+"""The layout of Markdown: CommonMark's headings, code and HTML blocks, GFM tables, formulas, front matter.
+
+Only lines that may open such a block are looked at (https://spec.commonmark.org/0.31.2/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.outline.html import html_end
+from services.ingest.outline.layout import Heading, Layout, Span, Table, layout
+from services.ingest.outline.lines import NEWLINE, Lines, one_of
+from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
+from services.ingest.outline.paragraphs import CODE_COLUMNS, open_paragraph, paragraph_before
+from services.ingest.outline.tables import table_at
+
+ATX = re.compile(r"(#{1,6})(?=[ \t\n]|\Z)")
+FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})", re.MULTILINE)
+NESTED_FENCE = re.compile(
+    r"(?:>[ \t]?|(?:[-*+]|\d{1,9}[.)])[ \t]{1,4})(?:(`{3,})[^`\n]*$|(~{3,}))", re.MULTILINE
+)
+UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*$", re.MULTILINE)
+FRONT = re.compile(r"---[ \t]*\n[A-Za-z_][\w.-]*[ \t]*:")
+FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+FORMULA = re.compile(r"\$\$|\\\[|\\begin\{([^{}\n]{1,40})\}")
+HEADING_LINE = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
+LONGEST_FORMULA = 20_000
+"""Two signs of a formula that stand further apart belong to two formulas, or to none."""
+LONGEST_FRONT = 100_000
+
+NUMBER_SIGN = ord("#")
+ALWAYS = "#`~$\\<="
+NESTING = "-*+>0123456789"
+HEADS = one_of(ALWAYS + NESTING + "|:")
+ALWAYS_HEADS = one_of(ALWAYS)
+
+
+@dataclass
+class Found:
+    """What was found so far; `free` is the offset behind the last block."""
+
+    lists: Lists
+    headings: list[Heading] = field(default_factory=list)
+    wholes: list[Span] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    free: int = 0
+
+    def whole(self, start: int, end: int) -> None:
+        """Keep a thing that is not to be cut."""
+        self.wholes.append((start, end))
+        self.free = end
+
+
+def layout_of(lines: Lines) -> Layout:
+    """The layout of a Markdown text."""
+    items = is_item(lines)
+    found = Found(lists_of(lines, items))
+    front_matter(lines, found)
+    chosen = candidates(lines)
+    starts, firsts, signs = (of[chosen].tolist() for of in (lines.starts, lines.firsts, lines.signs))
+    for line, start, first, sign in zip(chosen.tolist(), starts, firsts, signs, strict=True):
+        if start < found.free:
+            continue
+        if sign == NUMBER_SIGN:
+            atx(lines, line, found, start, first)
+        else:
+            HANDLERS[chr(sign)](lines, line, found)
+    return layout(lines, found.headings, found.wholes, found.tables, lines.opens | items)
+
+
+def candidates(lines: Lines) -> NDArray[np.intp]:
+    """Numbers of the lines that may open a heading, a table, a code block, a formula or HTML."""
+    some = np.flatnonzero(HEADS[lines.signs])
+    head = lines.heads[some]
+    kept = ALWAYS_HEADS[lines.signs[some]]
+    rest = np.flatnonzero(~kept)
+    near = [lines.behind(some[rest], distance) for distance in range(1, 6)]
+    dash = (near[0] == ord("-")) | (near[0] == ord(":"))
+    late_dash = is_gap(near[0]) & ((near[1] == ord("-")) | (near[1] == ord(":")) | is_gap(near[1]))
+    starts = head[rest]
+    is_bar = (starts == ord("|")) | (starts == ord(":"))
+    is_dash = starts == ord("-")
+    fence = np.zeros(len(rest), bool)
+    for codes in near:
+        fence |= (codes == ord("`")) | (codes == ord("~"))
+    bare = is_gap(near[0]) & is_gap(near[1])
+    kept[rest] = (
+        (is_bar & (dash | late_dash))
+        | (is_dash & (dash | bare | (near[0] == ord("|")) | (near[0] == NEWLINE)))
+        | (~is_bar & fence)
+    )
+    return some[kept]
+
+
+def front_matter(lines: Lines, found: Found) -> None:
+    """Keep the YAML at the start of a text, if there is some."""
+    if FRONT.match(lines.text):
+        end = FRONT_END.search(lines.text, 4, LONGEST_FRONT)
+        if end is not None:
+            found.whole(0, min(end.end() + 1, len(lines.text)))
+
+
+def atx(lines: Lines, line: int, found: Found, start: int, first: int) -> None:
+    """A heading after `#`; there are many, so its start and first sign are given."""
+    match = ATX.match(lines.text, first)
+    if match is None or (first > start and deep(lines, line, found)):
+        return
+    end = lines.text.find("\n", first)
+    end = len(lines.text) if end < 0 else end
+    text = lines.text[match.end() : end].rstrip(" \t")
+    bare = text.rstrip("#")
+    if not bare or bare[-1] in " \t":
+        text = bare
+    found.free = min(end + 1, len(lines.text))
+    found.headings.append(Heading(start, found.free, match.end() - first, text.strip()))
+
+
+def deep(lines: Lines, line: int, found: Found) -> bool:
+    """Whether a line is indented code, or inside a list item."""
+    indent = int(lines.indents[line])
+    return indent >= CODE_COLUMNS or (indent > 0 and found.lists.column(line) > 0)
+
+
+def fence(lines: Lines, line: int, found: Found) -> None:
+    """A code block between fences."""
+    match = FENCE.match(lines.text, int(lines.firsts[line]))
+    if match is None:
+        return
+    column = found.lists.column(line) if lines.indents[line] else 0
+    if lines.indents[line] - column < CODE_COLUMNS:
+        found.whole(int(lines.starts[line]), fence_end(lines, line, match[1] or match[2], column))
+
+
+def fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
+    """Offset behind the code block that a line opens; inside a list item it ends with the item."""
+    if column == 0:
+        return top_fence_end(lines.text, lines.after(line), signs)
+    for following in range(line + 1, len(lines)):
+        if lines.indents[following] < column:
+            return int(lines.starts[following])
+        if lines.heads[following] == ord(signs[0]) and closes(lines, following, signs, column):
+            return lines.after(following)
+    return len(lines.text)
+
+
+def top_fence_end(text: str, at: int, signs: str) -> int:
+    """Offset behind the line that closes a code block outside of lists whose content starts at an offset."""
+    while (found := text.find(signs, at)) >= 0:
+        start, end = text.rfind("\n", 0, found) + 1, text.find("\n", found)
+        end = len(text) if end < 0 else end
+        # Three spaces at most, as more are code.
+        alone = not text[start:found].strip(" ") and not text[found:end].strip(" \t").strip(signs[0])
+        if alone and found - start < CODE_COLUMNS:
+            return min(end + 1, len(text))
+        at = end
+    return len(text)
+
+
+def closes(lines: Lines, line: int, signs: str, column: int) -> bool:
+    """Whether a line closes a code block."""
+    if lines.indents[line] - column >= CODE_COLUMNS:
+        return False
+    found = lines.text[lines.firsts[line] : lines.end(line)].rstrip(" \t")
+    return len(found) >= len(signs) and not found.strip(signs[0])
+
+
+def nested_fence(lines: Lines, line: int, found: Found) -> None:
+    """A code block that starts in the first line of a list item, or in a quotation."""
+    match = NESTED_FENCE.match(lines.text, int(lines.firsts[line]))
+    if match is None:
+        return
+    signs = match[1] or match[2]
+    if lines.heads[line] == ord(">"):
+        found.whole(int(lines.starts[line]), quoted_end(lines, line, signs))
+    else:
+        column = int(lines.indents[line]) + match.start(match.lastindex or 0) - match.start()
+        found.whole(int(lines.starts[line]), fence_end(lines, line, signs, column))
+
+
+def quoted_end(lines: Lines, line: int, signs: str) -> int:
+    """Offset behind the code block that a line of a quotation opens."""
+    for following in range(line + 1, len(lines)):
+        if lines.opens[following] or lines.heads[following] != ord(">"):
+            return int(lines.starts[following])
+        content = lines.text[lines.firsts[following] + 1 : lines.end(following)].strip(" \t")
+        if len(content) >= len(signs) and not content.strip(signs[0]):
+            return lines.after(following)
+    return len(lines.text)
+
+
+def formula(lines: Lines, line: int, found: Found) -> None:
+    r"""A formula of its own, between `$$`, or `\\[` and `\\]`, or `\\begin` and `\\end`."""
+    place = int(lines.firsts[line])
+    match = FORMULA.match(lines.text, place)
+    if match is None or lines.indents[line] >= CODE_COLUMNS:
+        return
+    closing = "$$" if match[0] == "$$" else "\\]" if match[0] == "\\[" else f"\\end{{{match[1]}}}"
+    closed = lines.text.find(closing, match.end(), match.end() + LONGEST_FORMULA)
+    if closed < 0 or HEADING_LINE.search(lines.text, match.end(), closed):
+        return
+    end = lines.text.find("\n", closed)
+    found.whole(int(lines.starts[line]), len(lines.text) if end < 0 else end + 1)
+
+
+def html(lines: Lines, line: int, found: Found) -> None:
+    """An HTML block; it may be cut, but has no headings."""
+    in_text = open_paragraph(lines, line, found.free) != -1
+    if not deep(lines, line, found):
+        found.free = max(found.free, html_end(lines, line, in_text))
+
+
+def bars(lines: Lines, line: int, found: Found) -> None:
+    """A table."""
+    header = int(lines.starts[line - 1])
+    was_heading = bool(found.headings) and found.headings[-1].start == header
+    table = table_at(lines, line, header if was_heading else found.free)
+    if table is None:
+        return
+    if was_heading:
+        found.headings.pop()
+    found.tables.append(table)
+    found.free = table.end
+
+
+def dashes(lines: Lines, line: int, found: Found) -> None:
+    """A table, an underline, or the first line of a list item that is a code block."""
+    before = found.free
+    bars(lines, line, found)
+    if found.free == before:
+        underline(lines, line, found)
+    if found.free == before:
+        nested_fence(lines, line, found)
+
+
+def underline(lines: Lines, line: int, found: Found) -> None:
+    """A heading over `===` or `---`."""
+    match = UNDERLINE.match(lines.text, int(lines.firsts[line]))
+    if match is None or lines.indents[line] >= CODE_COLUMNS:
+        return
+    first = paragraph_before(lines, found.lists, line, found.free)
+    if first < 0:
+        return
+    start, end = int(lines.starts[first]), int(lines.starts[line])
+    title = " ".join(part.strip() for part in lines.text[start:end].strip().split("\n"))
+    found.free = lines.after(line)
+    found.headings.append(Heading(start, found.free, 1 if match[0][0] == "=" else 2, title))
+
+
+Handler = Callable[[Lines, int, Found], None]
+HANDLERS: dict[str, Handler] = {
+    "`": fence,
+    "~": fence,
+    "$": formula,
+    "\\": formula,
+    "<": html,
+    "=": underline,
+    "|": bars,
+    ":": bars,
+    "-": dashes,
+    **dict.fromkeys("*+>0123456789", nested_fence),
+}

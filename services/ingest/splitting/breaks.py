@@ -1,0 +1,144 @@
+"""Where sentences, lines and words end, and what is never cut: numbers, addresses, characters as seen."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+
+BLANK = r"[ \t\n\f\v\u1680\u2000-\u2006\u2008\u200a\u2028\u2029\u205f\u3000]"
+"""White space that may end a line of print; the spaces inside of numbers are left out."""
+SENTENCE = re.compile(rf"[.!?…。！？；]++[\"'”’»)\]*_」』）】》〉]*+{BLANK}*+")
+"""A match ends a sentence if there is white space in it, or a mark of Chinese."""
+CHINESE_MARKS = frozenset("。！？；")
+LINE = re.compile(r"\n[ \t\n]*+")
+WORD = re.compile(rf"{BLANK}++|(?<!\d)[，、：；。！？）】》」』](?!\d){BLANK}*+")
+LAST_TOKEN = re.compile(r"[\w.]+\Z")
+ABBREVIATIONS = frozenset(
+    [
+        "abb",
+        "al",
+        "approx",
+        "art",
+        "bzw",
+        "ca",
+        "cf",
+        "ch",
+        "d.h",
+        "dr",
+        "e.g",
+        "eq",
+        "eqs",
+        "et",
+        "fig",
+        "figs",
+        "i.e",
+        "kap",
+        "mr",
+        "mrs",
+        "ms",
+        "nr",
+        "no",
+        "p",
+        "pp",
+        "prof",
+        "sec",
+        "st",
+        "tab",
+        "u.a",
+        "vgl",
+        "vol",
+        "vs",
+        "z.b",
+    ]
+)
+LONGEST_ABBREVIATION = 8
+MOST_LIST_DIGITS = 2
+
+URL_SIGNS = r"[^\s<>\"，。；、！？（）「」『』【】《》]"
+ATOM = re.compile(
+    rf"(?:https?|ftp)://{URL_SIGNS}++|www\.{URL_SIGNS}++|mailto:{URL_SIGNS}++"
+    r"|(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++"
+    r"|\d++(?:[.,\u00a0\u2007\u2009\u202f'’]\d++)*+"
+    r"|(?<![A-Za-z])[A-Za-z]{2,40}+(?![A-Za-z])"
+)
+"""URLs, e-mail addresses, numbers and words of Latin letters."""
+LATIN = re.compile(r"[\dA-Za-z]")
+
+ZWJ = "\u200d"
+SPACING_LETTERS = "\u0e33\u0eb3"
+"""Thai and Lao letters that are written onto the letter before."""
+
+
+def sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where sentences end in a part of a text, white space behind them included."""
+    for match in SENTENCE.finditer(text, start, end):
+        found = match[0]
+        if not (found[-1].isspace() or CHINESE_MARKS & set(found) or found[:2] == "……"):
+            continue
+        if found[0] != "." or not is_abbreviation(text, match.start(), match.end()):
+            yield match.end()
+
+
+def is_abbreviation(text: str, dot: int, following: int) -> bool:
+    """Whether a full stop ends a word and no sentence: `e.g. `, `Dr. `, `J. `, `5. `, `approx. ten`."""
+    if following < len(text) and text[following].islower():
+        return True
+    token = LAST_TOKEN.search(text, max(0, dot - LONGEST_ABBREVIATION), dot)
+    if token is None:
+        return False
+    word = token[0]
+    initial = len(word) == 1 and word.isalpha()
+    return initial or (word.isdigit() and len(word) <= MOST_LIST_DIGITS) or word.lower() in ABBREVIATIONS
+
+
+def line_ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where lines end in a part of a text, blank lines behind them included."""
+    return (match.end() for match in LINE.finditer(text, start, end))
+
+
+def word_ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where words end in a part of a text, white space behind them included."""
+    return (match.end() for match in WORD.finditer(text, start, end))
+
+
+def splits_character(text: str, place: int, start: int) -> bool:
+    """Whether a cut would part what is seen as one character (a cheap form of https://unicode.org/reports/tr29/).
+
+    Args:
+        text: the text.
+        place: offset of the cut.
+        start: a place before it that parts no character.
+    """
+    sign = text[place] if place < len(text) else "\n"
+    if sign < "\u0300" or text[place - 1] < " ":
+        return False
+    if text[place - 1] == ZWJ or sign in SPACING_LETTERS or extends(sign):
+        return True
+    if is_flag_half(sign):
+        before = place
+        while before > start and is_flag_half(text[before - 1]):
+            before -= 1
+        return (place - before) % 2 == 1
+    return "\u1160" <= sign <= "\u11ff" and "\u1100" <= text[place - 1] <= "\ud7a3"
+
+
+def extends(sign: str) -> bool:
+    """Whether a code point belongs to the one before it: marks, joiners, skin tones, tags."""
+    return (
+        unicodedata.category(sign) in {"Mn", "Mc", "Me"}
+        or sign in {ZWJ, "\u200c"}
+        or "\U0001f3fb" <= sign <= "\U0001f3ff"
+        or "\U000e0020" <= sign <= "\U000e007f"
+    )
+
+
+def is_flag_half(sign: str) -> bool:
+    """Whether two such code points are a flag."""
+    return "\U0001f1e6" <= sign <= "\U0001f1ff"
+
+
+def rank(text: str, place: int) -> int:
+    """A number made of the characters around a place, and so the same after changes elsewhere."""
+    return zlib.crc32(text[max(0, place - 8) : place + 8].encode("utf-8", "surrogatepass"))

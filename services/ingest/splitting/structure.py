@@ -1,0 +1,277 @@
+"""Strategy `structure`: cut at headings, then paragraphs, table rows, sentences, lines, words, characters.
+
+Of the best kind of places between the smallest and the largest size the one is taken whose surroundings have
+the least hash. So cuts depend on what stands around them and not on how far the start is, and after a change
+they soon fall where they fell before (content-defined chunking, as in https://pdos.csail.mit.edu/papers/lbfs/).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from services.ingest.formats import LANGUAGES
+from services.ingest.outline import Layout, Span, layout_of
+from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers
+from services.ingest.readers.reading import Reading
+from services.ingest.splitting.inner import Inner, inner_cut
+from services.ingest.splitting.measure import WHOLE_SIZES, Ruler, ruler_of
+from services.ingest.splitting.options import SplitOptions
+
+AROUND = 8
+"""Characters before and behind a place that make its hash."""
+LEVEL_BITS = 3
+WEIGHTS = np.array([pow(0x9E3779B1, power, 1 << 32) for power in range(1, 2 * AROUND + 1)], np.uint32)
+"""The hash is their sum by characters, mixed; other weights would change the cuts of all documents."""
+MOST_IN_LIST = 1 << 21
+HASHED_AT_ONCE = 1 << 14
+NEAR = 16
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places of one kind where a text may be cut: offsets, ascending, and the hash of each."""
+
+    offsets: Sequence[int]
+    ranks: Sequence[int]
+
+    def least(self, first: int, last: int) -> int:
+        """The offset with the least hash of some places."""
+        if last - first == 1:
+            return self.offsets[first]
+        ranks = self.ranks[first:last]
+        return self.offsets[first + ranks.index(min(ranks))]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a text may be cut.
+
+    Args:
+        ruler: measures it.
+        titles: places before headings; the best, and wanted as soon as a chunk is large enough.
+        blocks: places before paragraphs, list items and the like.
+        rows: places before rows of tables, and before lines in things that are too large to stay whole.
+        inner: what is needed to cut between them.
+    """
+
+    ruler: Ruler
+    titles: Places
+    blocks: Places
+    rows: Places
+    inner: Inner
+
+
+def spans(reading: Reading, options: SplitOptions) -> list[Span]:
+    """Cut by headings, paragraphs and so on; source code by its syntax."""
+    if reading.syntax in LANGUAGES:
+        return import_module("services.ingest.splitting.code").spans(reading, options)  # type: ignore[no-any-return]
+    return cut_span(plan_for(reading, options), 0, len(reading.text))
+
+
+def cut_larger(
+    reading: Reading, options: SplitOptions, parts: Sequence[Span], kept: Container[int] = ()
+) -> list[Span]:
+    """Cut those of some parts of a text that are too large, but none that starts at a kept place."""
+    plan = plan_for(reading, options)
+    found: list[Span] = []
+    for start, end in parts:
+        whole = start in kept or plan.ruler.fits(start, end)
+        found.extend([(start, end)] if whole else cut_span(plan, start, end))
+    return found
+
+
+def plan_for(reading: Reading, options: SplitOptions) -> Plan:
+    """Where a document's text may be cut."""
+    syntax = "plain" if reading.syntax in LANGUAGES else reading.syntax
+    return plan_of(layout_of(reading.text, syntax), ruler_of(reading.text, options))
+
+
+def plan_of(layout: Layout, ruler: Ruler) -> Plan:
+    """Where a text of a layout may be cut."""
+    lines, starting = layout.lines, layout.starting
+    wholes, broken = sorted_wholes(layout, ruler)
+    rows = row_lines(layout, broken)
+    edges, blocks = starting | rows, starting.copy()
+    blocks[layout.glued] = False
+    titles = np.flatnonzero(blocks[layout.titles])
+    blocks[layout.titles] = False
+    for start, end in broken:
+        inside = slice(lines.at(start) + 1, lines.at(end))
+        blocks[inside] = lines.opens[inside]
+    levels = np.array([heading.level for heading in layout.headings], np.uint32)[titles]
+    return Plan(
+        ruler,
+        places_at(lines, layout.titles[titles], levels),
+        places_at(lines, np.flatnonzero(blocks)),
+        places_at(lines, np.flatnonzero(rows)),
+        Inner(ruler, sequence(lines.starts[edges]), lines.starts[layout.glued].tolist(), wholes),
+    )
+
+
+def places_at(lines: Lines, chosen: Numbers, levels: NDArray[np.uint32] | None = None) -> Places:
+    """The places before some lines; those of a lower level have a lower hash."""
+    starts = lines.starts[chosen]
+    ranks = hashes(lines.codes, starts)
+    if levels is not None:
+        ranks = (ranks >> np.uint32(LEVEL_BITS)) | (np.minimum(levels, 7) << np.uint32(32 - LEVEL_BITS))
+    return Places(sequence(starts), sequence(ranks))
+
+
+def sorted_wholes(layout: Layout, ruler: Ruler) -> tuple[list[Span], list[Span]]:
+    """The things that stay whole, and those that are too large for that."""
+    wholes: list[Span] = []
+    broken: list[Span] = []
+    for span in layout.wholes:
+        kept = ruler.size(*span) <= WHOLE_SIZES * ruler.high
+        (wholes if kept else broken).append(span)
+    headings = [(one.start, one.end) for one in layout.headings]
+    wholes.extend(span for span in headings if ruler.size(*span) <= ruler.high)
+    return sorted([*wholes, *row_wholes(layout, ruler)]), broken
+
+
+def row_wholes(layout: Layout, ruler: Ruler) -> Iterator[Span]:
+    """The rows of tables that stay whole, if a chunk may have to end in them."""
+    starts = layout.lines.starts
+    for table in layout.tables:
+        rows = np.append(
+            starts[layout.lines.at(table.start) : layout.lines.at(table.end)], np.int32(table.end)
+        )
+        # In a short row there is no place to cut, as a better one is near; but before the first rows is none.
+        long = np.flatnonzero(np.diff(rows) > (ruler.high - ruler.low if ruler.marks is None else 0))
+        for row in sorted({0, 1, 2, *long.tolist()}):
+            span = (int(rows[row]), int(rows[row + 1])) if row + 1 < len(rows) else (0, 0)
+            if 0 < ruler.size(*span) <= WHOLE_SIZES * ruler.high:
+                yield span
+
+
+def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
+    """Which lines are rows of tables that may start a chunk, or lines of things too large to stay whole."""
+    lines = layout.lines
+    found = np.zeros(len(lines), bool)
+    for table in layout.tables:
+        found[lines.at(table.body) + 1 : lines.at(table.end)] = True
+    for start, end in broken:
+        found[lines.at(start) + 1 : lines.at(end)] = True
+    return found
+
+
+def hashes(codes: Codes, places: Ints) -> NDArray[np.uint32]:
+    """A hash of the characters around each place; at the ends of the text, around one near it."""
+    if len(codes) < 2 * AROUND:
+        return np.zeros(len(places), np.uint32)
+    around = sliding_window_view(codes, 2 * AROUND)
+    firsts = np.clip(places - AROUND, 0, len(around) - 1)
+    found = np.zeros(len(places), np.uint32)
+    for start in range(0, len(places), HASHED_AT_ONCE):
+        part = slice(start, start + HASHED_AT_ONCE)
+        found[part] = around[firsts[part]].astype(np.uint32) @ WEIGHTS
+    found ^= found >> np.uint32(15)
+    found *= np.uint32(0x2C1B3C6D)
+    found ^= found >> np.uint32(12)
+    return found
+
+
+def sequence(numbers: NDArray[np.int32] | NDArray[np.uint32]) -> Sequence[int]:
+    """Numbers that are read one by one: a list, which is fast, or an array, which is small."""
+    if len(numbers) < MOST_IN_LIST:
+        listed: list[int] = numbers.tolist()
+        return listed
+    found = array("i" if numbers.dtype == np.int32 else "I")
+    found.frombytes(numbers.tobytes())
+    return found
+
+
+def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
+    """Cut a part of a text."""
+    if plan.ruler.marks is not None:
+        return cut_tokens(plan, start, end)
+    spans: list[Span] = []
+    low, high, middle = plan.ruler.low, plan.ruler.high, max(plan.ruler.low, plan.ruler.high // 2)
+    titles, blocks, ranks = plan.titles.offsets, plan.blocks.offsets, plan.blocks.ranks
+    title = bisect_left(titles, start)
+    block = bisect_left(blocks, start)
+    some_titles, some_blocks = len(titles), len(blocks)
+    append = spans.append
+    # The two usual cases are written out: this loop is what splitting costs.
+    while end - start > high:
+        most = start + high
+        while title < some_titles and titles[title] < start + low:
+            title += 1
+        if title == some_titles or titles[title] > most:
+            near_end = min(block + NEAR, some_blocks)
+            block = bisect_left(blocks, start + middle, block, near_end)
+            if block == near_end:
+                block = bisect_left(blocks, start + middle, block)
+            last = block
+            while last < some_blocks and blocks[last] <= most:
+                last += 1
+            if last - block == 1:
+                cut = blocks[block]
+            elif last > block:
+                near = ranks[block:last]
+                cut = blocks[block + near.index(min(near))]
+            else:
+                cut = cut_between(plan, start, start + low, most, end)
+        elif title + 1 == some_titles or titles[title + 1] > most:
+            cut = titles[title]
+        else:
+            cut = cut_between(plan, start, start + low, most, end)
+        append((start, cut))
+        start = cut
+    while start < end:
+        cut = cut_between(plan, start, start + low, start + high, end)
+        append((start, cut))
+        start = cut
+    return spans
+
+
+def cut_tokens(plan: Plan, start: int, end: int) -> list[Span]:
+    """Cut a part of a text into chunks that have so many tokens, each measured alone."""
+    ruler = plan.ruler
+    spans: list[Span] = []
+    while start < end:
+        most = ruler.reach(start, ruler.high)
+        cut = cut_between(plan, start, min(most, ruler.reach(start, ruler.low)), most, end)
+        while start + 1 < cut <= most and (excess := ruler.excess(start, cut)) > 0:
+            most = max(start + 1, min(cut - 1, ruler.reach(start, max(1, ruler.size(start, cut) - excess))))
+            cut = cut_between(plan, start, min(most, ruler.reach(start, ruler.low)), most, end)
+        spans.append((start, cut))
+        start = cut
+    return spans
+
+
+def cut_between(plan: Plan, start: int, least: int, most: int, end: int) -> int:
+    """Where a chunk ends: between `least` and `most` if that can be, or at `end` if all the rest fits."""
+    first, last = window(plan.titles, least, min(most, end - 1))
+    if last > first:
+        return plan.titles.least(first, last)
+    if most >= end:
+        return end
+    middle = max(least, (start + most) // 2)
+    for kind in (plan.blocks, plan.rows):
+        first, last = window(kind, least, most)
+        if last > first:
+            late = bisect_left(kind.offsets, middle, first, last)
+            return kind.least(late, last) if late < last else kind.offsets[last - 1]
+    before = max(last_before(kind, least) for kind in (plan.titles, plan.blocks, plan.rows))
+    return min(end, inner_cut(plan.inner, start, (least, middle, most), before))
+
+
+def window(kind: Places, least: int, most: int) -> tuple[int, int]:
+    """Which places are in a window: the first, and one behind the last."""
+    first = bisect_left(kind.offsets, least)
+    return first, bisect_right(kind.offsets, most, first)
+
+
+def last_before(kind: Places, place: int) -> int:
+    """The last place before another; 0 if there is none."""
+    index = bisect_left(kind.offsets, place) - 1
+    return kind.offsets[index] if index >= 0 else 0

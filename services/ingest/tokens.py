@@ -1,0 +1,230 @@
+"""Tokens: how many a text has, by a named tokenizer or by estimate."""
+
+from __future__ import annotations
+
+import functools
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.outline.lines import Codes, code_points
+from services.runtime.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+FILE = "tokenizer.json"
+
+NOTHING, LETTER, DIGIT, SIGN, CJK = range(5)
+CJK_RANGES = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
+LONGEST_WORD = 12
+"""A longer run of letters or digits counts as several words."""
+TENTHS_OF_WORD, TENTHS_OF_CJK = 13, 10
+"""A usual tokenizer makes one token of a CJK character and 1.3 of a word or sign."""
+BLOCK = 1 << 18
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Where tokens start in a text.
+
+    Args:
+        places: their offsets, ascending.
+        sums: tenths of tokens before each, and in all; one more than places.
+    """
+
+    places: array[int]
+    sums: array[int]
+
+
+def count_tokens(text: str, tokenizer: str = "") -> int:
+    """Number of tokens of a text, at least 1; estimated where no tokenizer is named.
+
+    Raises:
+        InvalidArgument: the tokenizer cannot be had.
+    """
+    if tokenizer:
+        return max(1, len(load_tokenizer(tokenizer).encode(text, add_special_tokens=False).ids))
+    return max(1, (estimate_marks(text).sums[-1] + 5) // 10)
+
+
+def token_counts(text: str, spans: Sequence[tuple[int, int]], tokenizer: str = "") -> list[int]:
+    """Number of tokens of each part of a text, at least 1; a part of a word by estimate is a word.
+
+    Raises:
+        InvalidArgument: the tokenizer cannot be had.
+    """
+    if tokenizer:
+        loaded = load_tokenizer(tokenizer)
+        found: list[int] = []
+        for first in range(0, len(spans), BATCH):
+            texts = [text[start:end] for start, end in spans[first : first + BATCH]]
+            encodings = loaded.encode_batch_fast(texts, add_special_tokens=False)
+            found.extend(max(1, len(encoding.ids)) for encoding in encodings)
+        return found
+    marks = estimate_marks(text)
+    places, sums = np.frombuffer(marks.places, np.int32), np.frombuffer(marks.sums, np.int32)
+    bounds = np.array(spans, np.int64).reshape(-1, 2)
+    before, behind = (sums[np.searchsorted(places, bounds[:, side])] for side in (0, 1))
+    counts: list[int] = np.maximum(1, (behind - before + 5) // 10).tolist()
+    return counts
+
+
+def marks_of(text: str, tokenizer: str = "") -> Marks:
+    """Where tokens start in a text.
+
+    Raises:
+        InvalidArgument: the tokenizer cannot be had.
+    """
+    if not tokenizer:
+        return estimate_marks(text)
+    places = array("i")
+    loaded = load_tokenizer(tokenizer)
+    for start, end in parts(text):
+        encoding = loaded.encode(text[start:end], add_special_tokens=False)
+        places.extend(sorted(start + first for first, _ in encoding.offsets))
+    return Marks(places, array("i", range(0, 10 * len(places) + 1, 10)))
+
+
+def parts(text: str) -> list[tuple[int, int]]:
+    """Parts of a long text that end with lines where possible; a tokenizer's answer is large."""
+    found, start = [], 0
+    while start < len(text):
+        end = text.find("\n", start + BLOCK, start + 2 * BLOCK) + 1 or min(start + 2 * BLOCK, len(text))
+        found.append((start, end))
+        start = end
+    return found
+
+
+def estimate_marks(text: str) -> Marks:
+    """Where tokens start by estimate: at CJK characters, signs, words, and every 12 characters in a word."""
+    codes = code_points(text)
+    places, weights = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+    before, run = NOTHING, 0
+    for start in range(0, len(codes), BLOCK):
+        kinds = kinds_of(codes[start : start + BLOCK])
+        found, run = token_starts(kinds, before, run)
+        before = int(kinds[-1])
+        places.append((found + start).astype(np.int32))
+        weights.append(np.where(kinds[found] == CJK, TENTHS_OF_CJK, TENTHS_OF_WORD).astype(np.int32))
+    sums = np.concatenate([np.zeros(1, np.int32), np.cumsum(np.concatenate(weights), dtype=np.int32)])
+    return Marks(array_of(np.concatenate(places)), array_of(sums))
+
+
+def token_starts(kinds: NDArray[np.uint8], before: int, run: int) -> tuple[NDArray[np.intp], int]:
+    """Where tokens start in a block, and how far the last run reaches.
+
+    Args:
+        kinds: kinds of its code points.
+        before: kind of the one before the block.
+        run: length of the run that ends there.
+    """
+    changes = np.flatnonzero(np.diff(kinds, prepend=np.uint8(before)))
+    edges = np.concatenate([changes, [len(kinds)]])
+    lengths = np.diff(edges)
+    first = kinds[changes]
+    single = (first == SIGN) | (first == CJK)
+    starts = [changes[(first == LETTER) | (first == DIGIT)]]
+    step = np.where(single, 1, LONGEST_WORD)
+    more = np.flatnonzero((lengths > step) & (first != NOTHING))
+    for index in more.tolist() if len(more) < 64 else []:
+        starts.append(np.arange(changes[index] + step[index], edges[index + 1], step[index]))
+    if len(more) >= 64:
+        starts.append(repeated(changes[more], lengths[more], step[more]))
+    starts.append(changes[single])
+    head = int(edges[0])
+    if before != NOTHING and head:
+        size = 1 if before in {SIGN, CJK} else LONGEST_WORD
+        starts.append(np.arange(-run % size, head, size))
+    last = int(lengths[-1]) if len(changes) else run + head
+    return np.sort(np.concatenate(starts)), last
+
+
+def repeated(
+    starts: NDArray[np.intp], lengths: NDArray[np.intp], steps: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Every `steps`-th place of runs, without the first."""
+    counts = (lengths - 1) // steps
+    ordinal = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    places: NDArray[np.intp] = np.repeat(starts, counts) + ordinal * np.repeat(steps, counts)
+    return places
+
+
+def kinds_of(codes: Codes) -> NDArray[np.uint8]:
+    """The kind of each code point."""
+    table = kind_table()
+    if codes.dtype.itemsize < 4:
+        return table[codes]
+    low = table[np.minimum(codes, len(table) - 1)]
+    ideographs = (codes >= 0x20000) & (codes < 0x40000)
+    return np.where(codes < len(table), low, np.where(ideographs, CJK, SIGN)).astype(np.uint8)
+
+
+@functools.cache
+def kind_table() -> NDArray[np.uint8]:
+    """The kinds of the first 65,536 code points."""
+    kinds = np.full(0x10000, SIGN, np.uint8)
+    for code in range(len(kinds)):
+        sign = chr(code)
+        if sign.isspace() or sign == "_":
+            kinds[code] = NOTHING
+        elif sign.isalnum():
+            kinds[code] = DIGIT if sign.isdecimal() else LETTER
+    for start, end in CJK_RANGES:
+        kinds[start : end + 1] = CJK
+    return kinds
+
+
+def array_of(numbers: NDArray[np.int32]) -> array[int]:
+    """An array whose items are read faster one by one."""
+    found = array("i")
+    found.frombytes(numbers.astype(np.int32, copy=False).tobytes())
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def load_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of a model.
+
+    Args:
+        name: a folder with a `tokenizer.json`, such a file, or a hub id `org/name`, which is looked up in the
+            local cache of the hub and then at the hub.
+
+    Raises:
+        InvalidArgument: it cannot be had.
+    """
+    # Seconds of imports that only those pay who name a tokenizer.
+    from tokenizers import Tokenizer  # noqa: PLC0415
+
+    path = Path(name).expanduser()
+    if path.is_dir():
+        path /= FILE
+    try:
+        if path.is_file():
+            return Tokenizer.from_file(str(path))
+        if HUB_ID.fullmatch(name):
+            return Tokenizer.from_pretrained(name)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise not_found(name, str(error).partition("\n")[0][:300]) from error
+    raise not_found(name, "there is no such file or folder")
+
+
+def not_found(name: str, cause: str) -> InvalidArgument:
+    """The error for a tokenizer that cannot be had."""
+    return InvalidArgument(
+        "TOKENIZER_NOT_FOUND",
+        f"tokenizer {name}: {cause}; give a folder with tokenizer.json, such a file, or a hub id such as "
+        "org/name that this machine can reach, or leave it empty for an estimate",
+        "split_options.tokenizer",
+        tokenizer=name,
+    )
