@@ -10,6 +10,7 @@ NOT_IN_CELL = re.compile(r"[|\n\r\v\f\x85\u2028\u2029]")
 PIPE = re.compile(r"(\\*)\|")
 BLOCK_MARK = re.compile(r"^(?=(?:#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$))", re.MULTILINE)
 """Where a line would be read as a heading, quote, fence, rule or underline of a heading."""
+WEB = re.compile("(?:https?://|mailto:)[^\\s<>]+$")
 FENCE = re.compile(r"`{3,}")
 
 
@@ -60,6 +61,13 @@ def item(level: int, text: str, mark: str = "-") -> str:
     indent = "  " * level
     below = "\n" + indent + " " * (len(mark) + 1)
     return f"{indent}{mark} " + below.join(LINE_BREAK.split(text))
+
+
+def link(text: str, address: str) -> str:
+    """A text as a link, if the address leads to the web or a mailbox and the text does not say it already."""
+    if not text.strip() or not WEB.match(address) or address in {text, f"mailto:{text}", f"{text}/"}:
+        return text
+    return f"[{text}](<{address}>)" if "(" in address or ")" in address else f"[{text}]({address})"
 
 
 def paragraph(text: str) -> str:

@@ -17,6 +17,10 @@ FULL_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"[^>]*(
 MOST_BLOCK_BYTES = 1 << 24
 ROW = re.compile(rb"<(?:\w+:)?row\s[^>]*?\br=\"(\d{1,7})\"")
 VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)<")
+LINK = re.compile(rb"<(?:\w+:)?hyperlink\s[^>]*>")
+LINK_CELL = re.compile(rb"\sref=\"([A-Z]{1,3})(\d{1,7})")
+LINK_ID = re.compile(rb"\s\w+:id=\"([^\"]*)\"")
+STYLE = re.compile(rb" s=\"(\d+)\"")
 ERROR_MARK = b' t="e"'
 QUOTED = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].')
 HIDDEN = "\x00"
@@ -52,11 +56,13 @@ class Marks:
         rows: number of the last row that holds something.
         columns: number of the last column that may hold something.
         cells: by row and column, from 0, the text of an error or how the number is shown.
+        links: by row and column, from 0, the relation that holds an address.
     """
 
     rows: int = 0
     columns: int = 0
     cells: dict[int, dict[int, str | Shown]] = field(default_factory=dict)
+    links: dict[int, dict[int, str]] = field(default_factory=dict)
 
 
 def shown_styles(styles: etree._Element) -> Mapping[int, Shown]:
@@ -101,33 +107,54 @@ def shown_by(code: str) -> Shown | None:
 
 def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
     """Find what calamine does not tell, in the XML of a sheet."""
-    needles: list[tuple[bytes, Shown | None]] = [(ERROR_MARK, None)]
-    needles += [(b' s="%d"' % index, shown) for index, shown in styles.items()]
-    marks = Marks()
+    by_number = {b"%d" % index: shown for index, shown in styles.items()}
+    marks = Marks(columns=LETTERS)
     for block in blocks(pieces):
-        for needle, shown in needles:
-            find_cells(block, needle, shown, marks)
+        if by_number:
+            find_styled(block, by_number, marks)
+        find_errors(block, marks)
+        if b"hyperlink " in block:
+            find_links(block, marks)
         for letters in set(FAR_CELL.findall(block)):
             marks.columns = max(marks.columns, column_of(letters))
         last = block.rfind(b"row ")
         match = ROW.match(block, block.rfind(b"<", 0, last)) if last > 0 else None
         if match:
             marks.rows = max(marks.rows, int(match[1]))
-    marks.columns = max(marks.columns, LETTERS)
     return marks
 
 
-def find_cells(block: bytes, needle: bytes, shown: Shown | None, marks: Marks) -> None:
-    """Mark the cells that have an attribute."""
-    place = block.find(needle)
+def find_links(block: bytes, marks: Marks) -> None:
+    """Mark the cells that are links."""
+    for link in LINK.findall(block):
+        cell, relation = LINK_CELL.search(link), LINK_ID.search(link)
+        if cell and relation:
+            row = marks.links.setdefault(int(cell[2]) - 1, {})
+            row[column_of(cell[1]) - 1] = relation[1].decode(errors="replace")
+
+
+def find_styled(block: bytes, styles: Mapping[bytes, Shown], marks: Marks) -> None:
+    """Mark the cells whose style shows a text with the number."""
+    for match in STYLE.finditer(block):
+        shown = styles.get(match[1])
+        if shown:
+            mark_cell(block, match.start(), shown, marks)
+
+
+def find_errors(block: bytes, marks: Marks) -> None:
+    """Mark the cells that hold an error."""
+    place = block.find(ERROR_MARK)
     while place >= 0:
-        match = CELL.match(block, block.rfind(b"<", 0, place))
-        if match:
-            end = block.find(b"c>", place)
-            value = VALUE.search(block, place, end) if shown is None else None
-            mark = shown or (value[1].decode(errors="replace") if value else "")
-            marks.cells.setdefault(int(match[2]) - 1, {})[column_of(match[1]) - 1] = mark
-        place = block.find(needle, place + 1)
+        value = VALUE.search(block, place, block.find(b"c>", place))
+        mark_cell(block, place, value[1].decode(errors="replace") if value else "", marks)
+        place = block.find(ERROR_MARK, place + 1)
+
+
+def mark_cell(block: bytes, place: int, mark: str | Shown, marks: Marks) -> None:
+    """Mark the cell that has an attribute at a place; rows have the same attributes."""
+    match = CELL.match(block, block.rfind(b"<", 0, place))
+    if match:
+        marks.cells.setdefault(int(match[2]) - 1, {})[column_of(match[1]) - 1] = mark
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -120,9 +120,7 @@ def linked(text: str, run: etree._Element, links: Mapping[str, str]) -> str:
     """The text of a run, as a link if it is one to the web."""
     link = run.find("{*}rPr/{*}hlinkClick")
     address = links.get(link.get(HYPERLINK_ID, ""), "") if link is not None else ""
-    if not text.strip() or not address.startswith(("http://", "https://", "mailto:")) or address == text:
-        return text
-    return f"[{text}]({address})"
+    return markdown.link(text, address)
 
 
 def formula(element: etree._Element) -> str:

@@ -121,6 +121,10 @@ def rows_of(sheet: CalamineSheet, marks: Marks) -> Iterator[Row]:
             place = column - first_column
             if 0 <= place < len(cells):
                 cells[place] = marked(values[place], cells[place], mark)
+        for column, address in marks.links.get(number, {}).items():
+            place = column - first_column
+            if 0 <= place < len(cells):
+                cells[place] = markdown.link(cells[place], address)
         yield number, cells
 
 
@@ -208,6 +212,12 @@ def marks_of(
         rows, columns = reach(archives.pieces(archive, part, source))
         if rows * columns > MOST_CELLS:
             raise too_far(source, name, rows, columns)
+    if marks.links:
+        relations = opc.relations(archive, part, source)
+        for links in marks.links.values():
+            for column, relation_id in links.items():
+                relation = relations.get(relation_id)
+                links[column] = relation.target if relation and relation.is_outside else ""
     return marks
 
 

@@ -61,3 +61,15 @@ def test_items_keep_their_level_and_their_lines() -> None:
 
 def test_a_fence_is_longer_than_any_in_the_code() -> None:
     assert parsed(markdown.fence("a\n```\nb\n", "py")) == [("fence", "a\n```\nb\n")]
+
+
+def test_a_link_leads_to_the_web_or_is_bare_text() -> None:
+    assert markdown.link("manual", "https://example.org/m") == "[manual](https://example.org/m)"
+    assert markdown.link("Li", "mailto:li@example.org") == "[Li](mailto:li@example.org)"
+    for text, address in (
+        ("a", "javascript:x"),
+        ("a", "file:///x"),
+        ("a@b.c", "mailto:a@b.c"),
+        (" ", "http://x"),
+    ):
+        assert markdown.link(text, address) == text

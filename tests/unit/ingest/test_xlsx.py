@@ -195,6 +195,17 @@ def test_a_formula_is_its_last_value(tmp_path: Path) -> None:
     assert text.splitlines()[-1] == "| 1 | 41.5 |"
 
 
+def test_links_of_cells_keep_their_address(tmp_path: Path) -> None:
+    page = sheet(["name", "site"], ["Li", "manual"], ["Wu", "https://example.org/w"])
+    page["B2"].hyperlink = "https://example.org/m"
+    page["B3"].hyperlink = "https://example.org/w"
+    page["A3"].hyperlink = "#Sheet!A1"
+    assert text_of_sheet(tmp_path, page).splitlines()[-2:] == [
+        "| Li | [manual](https://example.org/m) |",
+        "| Wu | https://example.org/w |",
+    ]
+
+
 def test_a_merged_cell_stands_once_and_the_others_are_empty(tmp_path: Path) -> None:
     page = sheet(["item", "2023", None], [None, "Q1", "Q2"], ["sales", 1, 2])
     page.merge_cells("B1:C1")
