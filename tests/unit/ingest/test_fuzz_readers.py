@@ -91,12 +91,16 @@ def open_document() -> bytes:
     names = "urn:oasis:names:tc:opendocument:xmlns"
     content = (
         f'<office:document-content xmlns:office="{names}:office:1.0" xmlns:text="{names}:text:1.0" '
-        f'xmlns:table="{names}:table:1.0"><office:body><office:text>'
+        f'xmlns:table="{names}:table:1.0"><office:font-face-decls/><office:automatic-styles/><office:body><office:text>'
         f'<text:h text:outline-level="1">The mill</text:h><text:p>{SENTENCE}</text:p>'
         "<table:table><table:table-row><table:table-cell><text:p>Year</text:p></table:table-cell>"
         "</table:table-row></table:table></office:text></office:body></office:document-content>"
     )
-    styles = f'<office:document-styles xmlns:office="{names}:office:1.0"/>'
+    styles = (
+        f'<office:document-styles xmlns:office="{names}:office:1.0" xmlns:style="{names}:style:1.0" '
+        f'xmlns:fo="{names}:xsl-fo-compatible:1.0"><office:font-face-decls/><office:styles/>'
+        "<office:automatic-styles/><office:master-styles/></office:document-styles>"
+    )
     kind = "application/vnd.oasis.opendocument.text"
     return zipped({"mimetype": kind, "content.xml": content, "styles.xml": styles})
 
