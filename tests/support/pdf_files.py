@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pypdfium2
 from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY
@@ -217,11 +218,10 @@ REPORT_TABLE = (
 
 def picture_of(data: bytes, page: int = 0, scale: float = 2.0) -> Image.Image:
     """A page as a picture, as a scanner would give it."""
-    import pypdfium2
-
     pdf = pypdfium2.PdfDocument(data)
     try:
-        return pdf[page].render(scale=scale, grayscale=True).to_pil().convert("RGB")
+        picture: Image.Image = pdf[page].render(scale=scale, grayscale=True).to_pil()
+        return picture.convert("RGB")
     finally:
         pdf.close()
 

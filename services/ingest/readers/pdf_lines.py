@@ -92,9 +92,10 @@ def blocks_of(lines: Sequence[Run], titles: dict[str, int]) -> list[Block]:
 
 
 def right_side(lines: Sequence[Run]) -> float:
-    """Where full lines end; one line may stick out of many."""
+    """Where full lines end; a single line may stick out of several that end together."""
     rights = sorted((line.right for line in lines), reverse=True)
-    return rights[min(2, len(rights) // 4)]
+    alone = len(rights) > 3 and rights[0] - rights[1] > 2 * lines[0].size > 4 * (rights[1] - rights[3])
+    return rights[1] if alone else rights[0]
 
 
 def pitch_of(lines: Sequence[Run]) -> float:
@@ -176,19 +177,19 @@ def ends_sentence(text: str) -> bool:
     return text.rstrip(CLOSING)[-1:] in SENTENCE_MARKS if text else True
 
 
-def joined(lines: Sequence[Run], right: float, least: int = 0) -> str:
+def joined(lines: Sequence[Run], right: float, in_cell: bool = False) -> str:
     r"""The text of lines: one text where the width broke it, `\n` elsewhere.
 
     Args:
         lines: the lines, from top to bottom.
         right: where full lines end.
-        least: how long a full line is at least, in letters.
+        in_cell: whether it is known where full lines end, so that nothing but that counts.
     """
     text = lines[0].text
     for before, after in pairwise(lines):
         if text[-1:] in BROKEN_ENDS and is_broken(text, after.text):
             text = text[:-1] + HYPHEN + after.text
-        elif wrapped(before, after, right, least):
+        elif wrapped(before, after, right, in_cell):
             text += glue(text[-1], after.text[0]) + after.text
         else:
             text += "\n" + after.text
@@ -204,17 +205,24 @@ def glue(before: str, after: str) -> str:
 
 def is_broken(text: str, after: str) -> bool:
     """Whether a line ends within a word."""
-    return text[-1] == HYPHEN or (text[-2:-1].isalpha() and RUNS_ON.match(after) is not None)
+    if text[-1] == HYPHEN:
+        return True
+    before = text[-2:-1]
+    return (before.isalpha() and RUNS_ON.match(after) is not None) or (
+        before.isdigit() and after[:1].isdigit()
+    )
 
 
-def wrapped(before: Run, after: Run, right: float, least: int) -> bool:
+def wrapped(before: Run, after: Run, right: float, in_cell: bool) -> bool:
     """Whether only the width ended a line."""
     if not before.text or not after.text or ENTRY.search(before.text, max(len(before.text) - 40, 0)):
         return False
+    if in_cell:
+        return full(before, after, right)
     going_on = before.text[-1] not in SENTENCE_MARKS
     if going_on and (len(before.text) >= FULL_LINE or RUNS_ON.match(after.text)):
         return True
-    return letters(before.text) >= least and full(before, after, right)
+    return letters(before.text) >= FULL_ENOUGH and full(before, after, right)
 
 
 def block_of(group: list[Run], right: float, titles: dict[str, int]) -> Block:
@@ -222,7 +230,7 @@ def block_of(group: list[Run], right: float, titles: dict[str, int]) -> Block:
     first = group[0]
     if first.mono:
         return Block("code", code_of(group), first.size, first.bold, len(group), 0, first.left)
-    text = joined(group, right, FULL_ENOUGH)
+    text = joined(group, right)
     bullet = BULLET.match(text)
     kind = "item" if bullet or is_item(text) else "text"
     if bullet:

@@ -59,7 +59,7 @@ def page_of(pdf: pypdfium2.PdfDocument, number: int, name: str) -> pypdfium2.Pdf
     try:
         page = pdf[number - 1]
         if has_text_boxes(page):
-            page.flatten()
+            pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
             page.close()
             page = pdf[number - 1]
     except pypdfium2.PdfiumError as error:

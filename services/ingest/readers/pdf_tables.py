@@ -124,10 +124,17 @@ def ruled_table(lines: Grid, words: Sequence[Run]) -> Placed | None:
         held.setdefault(owner[row * columns + column], []).append(word)
     if len(held) < 2:
         return None
+    ends = {cell: lines.across[place % columns + 1] for place, cell in enumerate(owner)}
     texts: list[list[str]] = []
     for row in range(rows):
-        cells = [rows_of(held.get(row * columns + column, ())) for column in range(columns)]
-        texts += split_rows(cells) or [[cell_text(cell, lines.across[-1]) for cell in cells]]
+        places = range(row * columns, (row + 1) * columns)
+        cells = [rows_of(held.get(place, ())) for place in places]
+        texts += split_rows(cells) or [
+            [
+                cell_text(cell, left, ends.get(place, 0.0))
+                for cell, left, place in zip(cells, lines.across, places, strict=False)
+            ]
+        ]
     return Placed("table", table(without_empty(texts)), *lines.box)
 
 
@@ -181,13 +188,13 @@ def split_rows(cells: list[list[list[Run]]]) -> list[list[str]] | None:
     return [[line_of(line).text for line in lines] for lines in zip(*cells, strict=True)]
 
 
-def cell_text(rows: list[list[Run]], right: float) -> str:
-    r"""The text of a cell: lines that the width of the cell broke are joined, others stay."""
+def cell_text(rows: list[list[Run]], left: float, right: float) -> str:
+    r"""The text of a cell between two sides: lines that its width broke are joined, others stay."""
     if not rows:
         return ""
-    lines = [line_of(row) for row in rows]
-    right = min(right, max(line.right for line in lines))
-    return joined(lines, right)
+    texts = [line_of(row) for row in rows]
+    margin = max(min(min(line.left for line in texts) - left, right - max(line.right for line in texts)), 0.0)
+    return joined(texts, right - margin, in_cell=True)
 
 
 def without_empty(rows: list[list[str]]) -> list[list[str]]:

@@ -305,8 +305,10 @@ def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) 
     firsts = [starts[at] for at in first_words]
     afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
     clean = STRANGE.search(layer.text) is None
+    middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
+    styles = looks(textpage, firsts, middles, afters)
     runs = []
-    for first, after, box, look in zip(firsts, afters, sides, looks(textpage, firsts, afters), strict=True):
+    for first, after, box, look in zip(firsts, afters, sides, styles, strict=True):
         words = layer.text[first:after]
         if not clean:
             words = fit(words)
@@ -316,6 +318,14 @@ def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) 
         left, top, right, bottom = box
         runs.append(Run(words, left, top, right, bottom, size or bottom - top, bold, mono))
     return runs
+
+
+def middle_of(text: str, first: int, after: int) -> int:
+    """A character in the middle of a stretch that is no space: the mark of a list item may differ in size."""
+    middle = (first + after) // 2
+    while text[middle].isspace():
+        middle += 1
+    return middle
 
 
 def breaks_of(boxes: Floats) -> NDArray[np.int64]:
@@ -334,20 +344,23 @@ def fit(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def looks(textpage: Any, firsts: list[int], afters: list[int]) -> list[tuple[float, bool, bool]]:
+def looks(
+    textpage: Any, firsts: list[int], middles: list[int], afters: list[int]
+) -> list[tuple[float, bool, bool]]:
     """How stretches of text look: font size in points, whether both ends are bold, and of a typewriter.
 
     Args:
         textpage: PDFium's text page.
         firsts: first character of each stretch.
+        middles: one in its middle, for the size.
         afters: one past its last.
     """
     handle, count = address_of(textpage.raw), len(firsts)
     matrices = np.zeros((count, 6), np.float32)
     start = matrices.ctypes.data
-    deque(map(char_matrix, repeat(handle), firsts, range(start, start + 24 * count, 24)), maxlen=0)
+    deque(map(char_matrix, repeat(handle), middles, range(start, start + 24 * count, 24)), maxlen=0)
     scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
-    sizes = map(char_size, repeat(handle), firsts)
+    sizes = map(char_size, repeat(handle), middles)
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
     addresses = ctypes.addressof(name), ctypes.addressof(flags)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.ingest.config import TranscriberConfig
 from services.ingest.mineru import transcribe_file
+from services.ingest.config import TranscriberConfig
 from services.ingest.transcribing import transcribe_pages, unfenced
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
@@ -22,14 +23,8 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def vision(url: str, **changes: Any) -> TranscriberConfig:
-    settings: dict[str, Any] = {
-        "vision_url": url,
-        "vision_model": "seer",
-        "vision_key": KEY,
-        "call_seconds": 5.0,
-        "retry_seconds": 0.01,
-    }
-    return TranscriberConfig(**{**settings, **changes})
+    config = TranscriberConfig(url, "seer", KEY, call_seconds=5.0, retry_seconds=0.01)
+    return dataclasses.replace(config, **changes)
 
 
 def pages_in(folder: Path, count: int) -> dict[int, Path]:
@@ -257,8 +252,8 @@ TABLE = (
 
 
 def mineru(url: str, **changes: Any) -> TranscriberConfig:
-    settings: dict[str, Any] = {"mineru_url": url, "call_seconds": 5.0, "retry_seconds": 0.01}
-    return TranscriberConfig(**{**settings, **changes})
+    config = TranscriberConfig(mineru_url=url, call_seconds=5.0, retry_seconds=0.01)
+    return dataclasses.replace(config, **changes)
 
 
 def pdf_in(folder: Path) -> Path:

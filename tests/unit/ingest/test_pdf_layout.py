@@ -1,0 +1,474 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Frame, ListFlowable, ListItem, PageTemplate, Paragraph, Table, TableStyle
+
+from tests.support.pdf_files import BODY, GRID, PROSE, canvas_pdf, flowed, lines, paper, report
+from tests.unit.ingest.test_pdf import drawn, read
+
+WIDTH, HEIGHT = A4
+
+
+def table_in(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.startswith("|")]
+
+
+def flow(story: Sequence[object]) -> bytes:
+    frame = Frame(72, 72, WIDTH - 144, HEIGHT - 144, 0, 0, 0, 0)
+    return flowed(story, [PageTemplate("one", [frame])])
+
+
+def test_a_paper_is_read_column_by_column_with_its_title_table_and_footnote(tmp_path: Path) -> None:
+    text = read(tmp_path, paper()).text
+    parts = [
+        "Journal of Roofs 12 (2024) Attics in summer",
+        "# Light Tiles Keep Attics Cool: Four Summers in Three Northern Towns",
+        "Anna Berg and Tomas Lind",
+        "Abstract. We study",
+        "which saves about a tenth of the energy that air conditioning takes on hot days.",
+        "## 1 Introduction",
+        *PROSE[:2],
+        "## 2 Method",
+        PROSE[2],
+        "| Town | Houses | Light | Dark |\n| --- | --- | --- | --- |\n| Northby | 22 | 31.4 | 37.9 |\n"
+        "| Eastwick | 18 | 30.2 | 36.0 |\n| Holmsund | 20 | 29.8 | 35.7 |\n",
+        "Table 1: Mean temperature of attics at three in the afternoon, in degrees Celsius.",
+        "## 3 Results",
+        *((PROSE[3], *PROSE) * 2),
+        "1 Corresponding author, anna.berg@example.org",
+        "\n\n1\n",
+    ]
+    at = 0
+    for part in parts:
+        at = text.index(part, at) + len(part)
+    assert sum(line.startswith("#") for line in text.split("\n")) == 4
+
+
+def test_an_annual_report_keeps_its_headings_and_its_table_without_lines(tmp_path: Path) -> None:
+    reading = read(tmp_path, report())
+    assert reading.text == (
+        "北辰机械股份有限公司 2023 年年度报告\n\n# 第三节 管理层讨论与分析\n\n## 一、经营情况概述\n\n"
+        "报告期内，公司实现营业收入一百二十三亿元，比上年增长百分之八。增长主要来自海外市场，其中东南亚地区的销售额第一次"
+        "超过国内华南地区。公司继续投入研究开发，全年研发费用占营业收入的百分之五，新获专利四十二项。\n\n"
+        "下一年度，公司计划在北辰新区建设第二座工厂，预计投资九亿元。\n\n## 二、主要财务数据\n\n单位：万元\n\n"
+        "| 项目 | 2023年 | 2022年 | 增减 |\n| --- | --- | --- | --- |\n| 营业收入 | 1,230,000 | 1,138,889 | 8.00% |\n"
+        "| 营业成本 | 861,000 | 820,000 | 5.00% |\n| 净利润 | 98,400 | 86,316 | 14.00% |\n"
+        "| 经营活动现金流量净额 | 112,350 | (3,210) | — |\n| 研发费用 | 61,500 | 56,944 | 8.00% |\n\n1 / 2\n\n"
+        "北辰机械股份有限公司 2023 年年度报告\n\n## 三、风险提示\n\n（一）原材料价格波动。\n\n（二）汇率变动。\n\n2 / 2\n"
+    )
+    assert reading.page_at(reading.text.index("三、风险提示")) == 2
+
+
+def test_cells_that_are_merged_hold_their_value_once(tmp_path: Path) -> None:
+    spans = TableStyle([*GRID.getCommands(), ("SPAN", (0, 0), (0, 1)), ("SPAN", (1, 0), (2, 0))])
+    cells = [["Town", "Temperature", ""], ["", "light", "dark"], ["Northby", "31.4", "37.9"]]
+    text = read(tmp_path, flow([Table(cells, style=spans)])).text
+    assert (
+        text
+        == "| Town | Temperature |  |\n| --- | --- | --- |\n|  | light | dark |\n| Northby | 31.4 | 37.9 |\n"
+    )
+
+
+def test_a_line_break_in_a_cell_and_a_line_that_its_width_broke_are_told_apart(tmp_path: Path) -> None:
+    long = "A text that is too long for the width of its cell and goes on"
+    cells = [["Name", "Remarks"], ["Pump\nmodel 3", Paragraph(long, BODY)], ["a|b", "x"]]
+    text = read(tmp_path, flow([Table(cells, style=GRID, colWidths=[80, 120])])).text
+    assert table_in(text)[2:] == [f"| Pump<br>model 3 | {long} |", "| a\\|b | x |"]
+
+
+def test_a_table_with_lines_under_its_rows_only_is_a_table(tmp_path: Path) -> None:
+    style = TableStyle(
+        [
+            ("LINEABOVE", (0, 0), (-1, 0), 1, colors.black),
+            ("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black),
+            ("LINEBELOW", (0, -1), (-1, -1), 1, colors.black),
+        ]
+    )
+    text = read(
+        tmp_path, flow([Table([["Method", "Score"], ["ours", "0.93"]], style=style, colWidths=[100, 100])])
+    ).text
+    assert text == "| Method | Score |\n| --- | --- |\n| ours | 0.93 |\n"
+
+
+def test_rows_that_no_line_parts_are_rows_still(tmp_path: Path) -> None:
+    style = TableStyle(
+        [
+            ("BOX", (0, 0), (-1, -1), 1, colors.black),
+            ("INNERGRID", (0, 0), (-1, 0), 0.5, colors.black),
+            ("LINEBEFORE", (1, 0), (1, -1), 0.5, colors.black),
+            ("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black),
+        ]
+    )
+    cells = [["Town", "Houses"], ["Northby", "22"], ["Eastwick", "18"], ["Holmsund", "20"]]
+    text = read(tmp_path, flow([Table(cells, style=style)])).text
+    assert (
+        text == "| Town | Houses |\n| --- | --- |\n| Northby | 22 |\n| Eastwick | 18 |\n| Holmsund | 20 |\n"
+    )
+
+
+def test_a_table_drawn_by_thin_filled_rectangles_is_a_table(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for row in range(3):
+            canvas.rect(72, 700 - 20 * row, 200, 0.5, stroke=0, fill=1)
+        for column in range(3):
+            canvas.rect(72 + 100 * column, 660, 0.5, 40, stroke=0, fill=1)
+        for row in range(2):
+            for column in range(2):
+                canvas.drawString(80 + 100 * column, 687 - 20 * row, f"cell {row}{column}")
+
+    assert drawn(tmp_path, draw) == "| cell 00 | cell 01 |\n| --- | --- |\n| cell 10 | cell 11 |\n"
+
+
+def test_a_table_inside_a_form_object_is_a_table(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.beginForm("table")
+        canvas.grid([0, 100, 200], [0, 20, 40])
+        canvas.drawString(5, 25, "a")
+        canvas.drawString(105, 25, "b")
+        canvas.drawString(5, 5, "c")
+        canvas.drawString(105, 5, "d")
+        canvas.endForm()
+        canvas.translate(72, 600)
+        canvas.doForm("table")
+
+    assert drawn(tmp_path, draw) == "| a | b |\n| --- | --- |\n| c | d |\n"
+
+
+def test_a_frame_around_text_is_no_table(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.rect(60, 640, 400, 80)
+        lines(canvas, ["Note that this text stands in a frame", "and is no table at all."], 72, 700)
+
+    assert "|" not in drawn(tmp_path, draw)
+
+
+def test_two_tables_on_a_page_keep_the_text_between_them(tmp_path: Path) -> None:
+    story = [
+        Table([["a", "b"], ["c", "d"]], style=GRID),
+        Paragraph("In between.", BODY),
+        Table([["e", "f"], ["g", "h"]], style=GRID),
+    ]
+    text = read(tmp_path, flow(story)).text
+    assert (
+        text == "| a | b |\n| --- | --- |\n| c | d |\n\nIn between.\n\n| e | f |\n| --- | --- |\n| g | h |\n"
+    )
+
+
+def test_three_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
+    texts = [[f"column {column} line {row} with words" for row in range(12)] for column in range(3)]
+
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for column, column_lines in enumerate(texts):
+            lines(canvas, column_lines, 50 + 170 * column, 700 - 5 * column, 12)
+
+    text = " ".join(drawn(tmp_path, draw).split())
+    places = [text.index(line) for column_lines in texts for line in column_lines]
+    assert places == sorted(places)
+
+
+def test_a_heading_over_both_columns_in_the_middle_of_a_page_parts_them(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        for band, top in enumerate((740, 500)):
+            canvas.setFont("Helvetica-Bold", 16)
+            canvas.drawString(50, top + 24, f"Part {band} of the journal over all of its two columns")
+            canvas.setFont("Helvetica", 9)
+            for column in range(2):
+                lines(
+                    canvas,
+                    [f"band {band} column {column} line {row} of the running text" for row in range(10)],
+                    50 + 270 * column,
+                    top,
+                    12,
+                )
+
+    text = drawn(tmp_path, draw)
+    marks = [
+        text.index(mark)
+        for mark in (
+            "Part 0",
+            "band 0 column 0 line 0",
+            "band 0 column 0 line 9",
+            "band 0 column 1 line 0",
+            "band 0 column 1 line 9",
+            "Part 1",
+            "band 1 column 0 line 0",
+            "band 1 column 1 line 9",
+        )
+    ]
+    assert marks == sorted(marks)
+
+
+def test_text_is_read_by_place_and_not_in_the_order_in_which_it_was_drawn(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 600, "third.")
+        canvas.drawString(72, 700, "First")
+        canvas.drawString(72, 650, "second,")
+
+    assert drawn(tmp_path, draw).split() == ["First", "second,", "third."]
+
+
+def test_lists_keep_their_marks_and_their_levels(tmp_path: Path) -> None:
+    inner = ListFlowable(
+        [
+            ListItem(
+                Paragraph(
+                    "keep the receipt in a dry and dark place, for years if need be, and show it to whoever asks for it at the desk",
+                    BODY,
+                )
+            ),
+            ListItem(Paragraph("keep the box", BODY)),
+        ],
+        bulletType="bullet",
+    )
+    story = [
+        Paragraph("To return a pump:", BODY),
+        ListFlowable(
+            [ListItem(Paragraph("call us", BODY)), ListItem([Paragraph("wait", BODY), inner])],
+            bulletType="1",
+            bulletFormat="%s.",
+        ),
+        Paragraph("That is all.", BODY),
+    ]
+    assert read(tmp_path, flow(story)).text == (
+        "To return a pump:\n\n1. call us\n2. wait\n   - keep the receipt in a dry and dark place, for years if need be, and "
+        "show it to whoever asks for it at the desk\n   - keep the box\n\nThat is all.\n"
+    )
+
+
+@pytest.mark.parametrize("mark", ["•", "-", "*", "·"])
+def test_any_bullet_becomes_a_dash(tmp_path: Path, mark: str) -> None:
+    text = drawn(
+        tmp_path, lambda canvas: lines(canvas, ["Needed:", f"{mark} one spoon", f"{mark} two forks"], 72, 700)
+    )
+    assert text == "Needed:\n\n- one spoon\n- two forks\n"
+
+
+def test_headings_have_levels_by_their_size(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        y = 800.0
+        for text, size in (
+            ("Title", 24),
+            ("Chapter", 18),
+            ("Section", 14),
+            ("text of the section that is long", 10),
+            ("Chapter two", 18),
+            ("more text, which is long as well", 10),
+        ):
+            canvas.setFont("Helvetica", size)
+            canvas.drawString(72, y, text)
+            y -= 40
+
+    headings = [line for line in drawn(tmp_path, draw).split("\n") if line.startswith("#")]
+    assert headings == ["# Title", "## Chapter", "### Section", "## Chapter two"]
+
+
+def test_a_bold_line_of_its_own_is_a_heading_and_a_bold_word_is_none(tmp_path: Path) -> None:
+    story = [
+        Paragraph("<b>Warranty</b>", BODY),
+        Paragraph(f"<b>Note:</b> {PROSE[0]}", BODY),
+        Paragraph(PROSE[1], BODY),
+    ]
+    text = read(tmp_path, flow(story)).text
+    assert text.startswith("# Warranty\n\nNote: Houses in")
+    assert text.count("#") == 1
+
+
+def test_bookmarks_name_headings_and_their_levels(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 11)
+        for level, title in ((0, "Warranty"), (1, "What it covers"), (1, "What it does not cover")):
+            canvas.bookmarkPage(title)
+            canvas.addOutlineEntry(title, title, level)
+        lines(
+            canvas,
+            [
+                "Warranty",
+                "It lasts four years from the day of sale.",
+                "What it covers",
+                "All parts.",
+                "What it does not cover",
+                "Broken glass.",
+            ],
+            72,
+            700,
+            16,
+        )
+
+    assert drawn(tmp_path, draw) == (
+        "# Warranty\n\nIt lasts four years from the day of sale.\n\n## What it covers\n\nAll parts.\n\n"
+        "## What it does not cover\n\nBroken glass.\n"
+    )
+
+
+def test_a_running_header_in_large_type_is_no_heading(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(4):
+            canvas.setFont("Helvetica", 16)
+            canvas.drawString(72, 800, "ACME Handbook")
+            canvas.setFont("Helvetica", 10)
+            lines(
+                canvas, [f"Page {number} tells of pumps in many words", "that stand on two lines."], 72, 700
+            )
+            canvas.showPage()
+
+    text = drawn(tmp_path, draw)
+    assert text.count("ACME Handbook") == 4
+    assert "#" not in text
+
+
+def test_a_line_that_looks_like_markdown_is_no_heading(tmp_path: Path) -> None:
+    assert (
+        drawn(tmp_path, lambda canvas: canvas.drawString(72, 700, "# 1 in the list")) == "\\# 1 in the list\n"
+    )
+
+
+def test_typewriting_is_code_with_its_indentation(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(72, 720, "The program is short:")
+        canvas.setFont("Courier", 10)
+        lines(canvas, ["def double(x):", "    y = x  +  x", "", "    return y"], 72, 690, 12)
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(72, 620, "That is all.")
+
+    assert drawn(tmp_path, draw) == (
+        "The program is short:\n\n```\ndef double(x):\n    y = x  +  x\n\n    return y\n```\n\nThat is all.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "text"),
+    [
+        (["the infor-", "mation is here."], "the information is here."),
+        (
+            ["a well-", "known man knows the well and is known."],
+            "a well-known man knows the well and is known.",
+        ),
+        (["an over-", "view, and this overview is long."], "an overview, and this overview is long."),
+        (["a non-", "stick pan, as non-stick pans are."], "a non-stick pan, as non-stick pans are."),
+        (["the years 1999-", "2004 were dry."], "the years 1999-2004 were dry."),
+        (["the NATO-", "backed plan failed."], "the NATO-backed plan failed."),
+    ],
+)
+def test_a_word_broken_at_a_line_end_is_joined_where_that_is_safe(
+    tmp_path: Path, texts: list[str], text: str
+) -> None:
+    assert drawn(tmp_path, lambda canvas: lines(canvas, texts, 72, 700)) == text + "\n"
+
+
+def test_lines_that_end_by_themselves_stay_lines(tmp_path: Path) -> None:
+    address = ["Northby Pumps Ltd", "12 Harbour Street", "Northby"]
+    assert drawn(tmp_path, lambda canvas: lines(canvas, address, 72, 700)) == "\n".join(address) + "\n"
+
+
+def test_an_entry_of_a_table_of_contents_stays_a_line(tmp_path: Path) -> None:
+    entries = [f"{at} A chapter about pumps {'.' * 60} {at * 10}" for at in range(1, 4)]
+    assert drawn(tmp_path, lambda canvas: lines(canvas, entries, 72, 700)).split("\n")[:3] == entries
+
+
+def test_paragraphs_are_parted_by_white_or_by_an_indent(tmp_path: Path) -> None:
+    first = [
+        "A paragraph that goes on over the whole width of the page and then",
+        "some more, until its end comes at the end of this line, right here.",
+    ]
+
+    def apart(canvas: Canvas) -> None:
+        lines(canvas, first, 72, 700)
+        lines(canvas, first, 72, 660)
+
+    def indented(canvas: Canvas) -> None:
+        for at in range(2):
+            canvas.drawString(90, 700 - 28 * at, first[0][:-6])
+            canvas.drawString(72, 686 - 28 * at, first[1])
+
+    assert drawn(tmp_path, apart) == "\n\n".join([" ".join(first)] * 2) + "\n"
+    assert drawn(tmp_path, indented) == "\n\n".join([first[0][:-6] + " " + first[1]] * 2) + "\n"
+
+
+def picture(color: str, size: tuple[int, int] = (120, 80), kind: str = "PNG") -> ImageReader:
+    out = io.BytesIO()
+    Image.effect_noise(size, 50).convert("RGB").save(out, kind) if color == "noise" else Image.new(
+        "RGB", size, color
+    ).save(out, kind)
+    out.seek(0)
+    return ImageReader(out)
+
+
+def test_a_picture_is_kept_at_its_place(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 750, "Above the picture.")
+        canvas.drawImage(picture("red"), 72, 600, 200, 130)
+        canvas.drawString(72, 570, "Below the picture.")
+
+    reading = read(tmp_path, canvas_pdf(draw))
+    (image,) = reading.images
+    assert reading.text == f"Above the picture.\n\n![](images/{image.name})\n\nBelow the picture.\n"
+    assert reading.text[image.char_start : image.char_end] == f"![](images/{image.name})"
+    assert image.media_type == "image/png"
+    with Image.open(tmp_path / "images" / image.name) as kept:
+        assert (kept.size, kept.convert("RGB").getpixel((5, 5))) == ((120, 80), (255, 0, 0))
+
+
+def test_a_photograph_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    Image.effect_noise((300, 200), 60).convert("RGB").save(out, "JPEG")
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(out.getvalue())
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 750, "A photograph.")
+        canvas.drawImage(str(path), 72, 500, 300, 200)
+
+    (image,) = read(tmp_path, canvas_pdf(draw)).images
+    assert image.media_type == "image/jpeg"
+    assert (tmp_path / "images" / image.name).read_bytes() == out.getvalue()
+
+
+def test_ornaments_backgrounds_and_repeated_logos_are_left_out(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(3):
+            canvas.drawImage(picture("beige", (600, 850)), 0, 0, WIDTH, HEIGHT)
+            canvas.drawImage(picture("blue"), 450, 760, 80, 50)
+            canvas.drawImage(picture("black", (20, 20)), 60, 705, 6, 6)
+            canvas.drawString(72, 700, f"Text of page {number}.")
+            canvas.showPage()
+
+    reading = read(tmp_path, canvas_pdf(draw))
+    assert reading.text.count("![") <= 1
+    assert all(f"Text of page {number}." in reading.text for number in range(3))
+
+
+def test_a_picture_in_a_column_stands_in_that_column(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 9)
+        lines(canvas, [f"left line {row} of the running text here" for row in range(10)], 50, 700, 12)
+        canvas.drawImage(picture("green"), 50, 480, 180, 90)
+        lines(canvas, [f"left line {row} of the running text here" for row in range(10, 16)], 50, 460, 12)
+        lines(canvas, [f"right line {row} of the running text here" for row in range(26)], 320, 700, 12)
+
+    text = drawn(tmp_path, draw)
+    marks = [text.index(mark) for mark in ("left line 9", "![", "left line 10", "right line 0")]
+    assert marks == sorted(marks)
+
+
+def test_a_broken_picture_takes_no_text_with_it(tmp_path: Path) -> None:
+    data = canvas_pdf(
+        lambda canvas: [
+            canvas.drawString(72, 700, "Text stays."),
+            canvas.drawImage(picture("noise"), 72, 500, 100, 100),
+        ][0]
+    )
+    start = data.index(b"/Subtype /Image")
+    at = data.index(b"stream", start) + 20
+    assert "Text stays." in read(tmp_path, data[:at] + b"~~~~" * 10 + data[at + 40 :]).text
