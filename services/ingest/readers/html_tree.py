@@ -33,6 +33,7 @@ TEXTLESS = (
     "video"
 )
 WITHOUT_TEXT = TEXTLESS.split()
+HEAD_ELEMENTS = {"title", "meta", "link", "style", "script", "base", "noscript", "template", "object"}
 GROUPS = (
     "address article aside body center details dialog dir div fieldset figcaption figure footer form "
     "header hgroup html legend main menu nav optgroup option search section select summary"
@@ -69,7 +70,30 @@ def parsed(html: str) -> Element:
     root = tree(html, parser)
     if any(TOO_DEEP in entry.message for entry in parser.error_log):
         root = tree(shallow(html), page_parser())
+    empty_head(root)
     return root
+
+
+def empty_head(root: Element) -> None:
+    """Move to the body what libxml2 leaves in the head, as it does not know the newer elements."""
+    head = root.find("head")
+    if head is None:
+        return
+    strays = list(head.iterchildren(etree.Element))
+    while strays and strays[0].tag in HEAD_ELEMENTS and not (strays[0].tail or "").strip():
+        strays.pop(0)
+    if not strays:
+        return
+    body = root.find("body")
+    if body is None:
+        body = etree.SubElement(root, "body")
+    first = etree.Element("div")
+    if strays[0].tag in HEAD_ELEMENTS:
+        first.text, strays[0].tail = strays[0].tail, None
+        strays.pop(0)
+    first.extend(strays)
+    first.tail, body.text = body.text, None
+    body.insert(0, first)
 
 
 def page_parser() -> etree.HTMLParser:

@@ -1,0 +1,55 @@
+"""HTML pages: what a person came to read, without menus, banners and forms."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from services.ingest.readers.encodings import decode
+from services.ingest.readers.html_main import main_content
+from services.ingest.readers.html_markdown import markdown_of
+from services.ingest.readers.html_tree import parsed
+from services.ingest.readers.images import Images
+from services.ingest.readers.reading import Reading, Source, checked, normalised
+
+DECLARED = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|encoding=[\"']([\w.:-]+)", re.IGNORECASE
+)
+HEAD_BYTES = 4096
+"""Browsers look for the encoding no further than 1024 bytes; some pages have it behind long comments."""
+WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
+"""What pages call their encoding, and what browsers take it for (WHATWG Encoding)."""
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def read(source: Source) -> Reading:
+    """Convert the main content to Markdown; a page without `h1` gets its title as one.
+
+    Raises:
+        InvalidArgument: no encoding fits, or the page holds no text.
+    """
+    page = normalised(decoded(source.path.read_bytes(), source.name))
+    if "\x00" in page:
+        return checked(Reading(page), source.name)
+    images = Images(source.folder)
+    markdown = markdown_of(main_content(parsed(page)), images)
+    return checked(Reading(markdown, images=images.placed(markdown)), source.name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """Decode by the byte order mark, by what the page says, or by what fits best.
+
+    Raises:
+        InvalidArgument: no encoding fits.
+    """
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    match = DECLARED.search(data[:HEAD_BYTES])
+    if match:
+        try:
+            encoding = codecs.lookup((match[1] or match[2]).decode("ascii")).name
+            return data.decode(WIDER.get(encoding, encoding))
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return decode(data, name)
