@@ -17,14 +17,15 @@ from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2, document_pb2, project_pb2
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
+from tests.support.scans import scanned_pdf
 
 JOB_SECONDS = 120.0
 HANDBOOK = "".join(
     f"# {tree}\n\nThe {tree} grows in the garden of 北辰. It is {age} years old.\n\n"
     for tree, age in (("Ash", 20), ("Birch", 30), ("Cedar", 40))
 )
-ENDLESS = b"* a [b](c) `d`\n" * 1_000_000
-"""Minutes of work for the Markdown parser."""
+SLOW = scanned_pdf(*(f"Page {number} of a scan.\n" * 20 for number in range(60)))
+"""A minute of work."""
 SMALL = {"min_size": 1, "max_size": 90}
 
 

@@ -20,8 +20,8 @@ from sishu.ingest.v1 import document_service_pb2 as pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
-    ENDLESS,
     HANDBOOK,
+    SLOW,
     SMALL,
     announce,
     chunks_of,
@@ -37,6 +37,7 @@ from tests.integration.documents import (
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms, Stores
+from tests.support.scans import scanned_pdf
 
 
 @pytest.fixture
@@ -346,7 +347,7 @@ async def test_files_that_cannot_be_read_fail_by_themselves_and_the_others_go_on
     assert {name: document.failure.reason for name, document in documents.items()} == {
         "good.md": "",
         "damaged.pdf": "PDF_UNREADABLE",
-        "locked.pdf": "PDF_UNREADABLE",
+        "locked.pdf": "FILE_ENCRYPTED",
         "broken page.pdf": "PDF_UNREADABLE",
         "scan.pdf": "PDF_WITHOUT_TEXT",
         "blank.txt": "TEXT_EMPTY",
@@ -419,9 +420,10 @@ async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
     room = await start_room("ingest")
     async with stores.client() as client, stores.storage() as storage:
         project = await new_project(client)
-        await upload(client, project, "a.md", ENDLESS[: len(ENDLESS) // 50])
-        second = await announce(client, project, "a.md", b"text")
-        await send(second.target.url, b"text")
+        await upload(client, project, "a.pdf", scanned_pdf(*(f"Page {number}" for number in range(8))))
+        other = scanned_pdf("Other page")
+        second = await announce(client, project, "a.pdf", other)
+        await send(second.target.url, other)
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
 
         async def parsing() -> bool:
@@ -457,12 +459,12 @@ async def test_two_pdfs_at_once_are_parsed_again_and_again(
 async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     stores: Stores, start_room: StartRoom
 ) -> None:
-    await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 2})
+    await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 8})
     async with stores.client() as client:
         project = await new_project(client)
         for name, data in (
-            ("endless 1.md", ENDLESS),
-            ("endless 2.md", ENDLESS + b"x"),
+            ("slow 1.pdf", SLOW),
+            ("slow 2.pdf", SLOW + b"\n"),
             ("short.md", b"text"),
         ):
             await upload(client, project, name, data)
@@ -473,8 +475,8 @@ async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     assert (job.counts.done, job.counts.failed, job.failure.reason) == (1, 2, "PARSE_TIMED_OUT")
     assert [letter.attempts for letter in letters] == [1, 1]
     assert reasons == {
-        "endless 1.md": "PARSE_TIMED_OUT",
-        "endless 2.md": "PARSE_TIMED_OUT",
+        "slow 1.pdf": "PARSE_TIMED_OUT",
+        "slow 2.pdf": "PARSE_TIMED_OUT",
         "short.md": "",
     }
 
@@ -486,7 +488,7 @@ async def test_a_room_that_is_told_to_end_leaves_no_parse_behind(
     room = await start_room("ingest")
     async with stores.client() as client:
         project = await new_project(client)
-        await upload(client, project, "endless.md", ENDLESS)
+        await upload(client, project, "slow.pdf", SLOW)
         await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))
 
         async def parsing() -> bool:

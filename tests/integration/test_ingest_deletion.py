@@ -28,8 +28,8 @@ from sishu.ingest.v1 import document_service_pb2 as pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
-    ENDLESS,
     HANDBOOK,
+    SLOW,
     SMALL,
     announce,
     chunks_of,
@@ -199,7 +199,7 @@ async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(
     async with stores.client() as client, stores.storage() as storage, other_rooms(stores):
         project = await new_project(client)
         request_id = new_id()
-        await upload(client, project, "long.md", ENDLESS[: len(ENDLESS) // 50])
+        await upload(client, project, "long.pdf", SLOW)
         request = pb.ParseDocumentsRequest(project_id=project, request_id=request_id)
         await client.documents.ParseDocuments(request)
 

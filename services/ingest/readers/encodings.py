@@ -73,6 +73,10 @@ NARROW = (
 )
 
 
+FEW_NULS = 4
+"""Of text in UTF-16 whose bytes are all ASCII, more than one in so many is NUL."""
+
+
 def decode(data: bytes, name: str) -> str:
     """The text of a file without its byte order mark; every byte counts, none is replaced.
 
@@ -116,6 +120,9 @@ def encoding_of(data: bytes, is_utf8: bool, name: str) -> str:
         InvalidArgument: it is binary, or no encoding fits.
     """
     nul = data.find(b"\x00")
+    if nul >= 0 and is_utf8 and is_text_with_nuls(data):
+        # ASCII read two bytes at a time looks Chinese; its NUL is found later.
+        return "utf-8"
     if nul >= 0:
         return utf_32(data) or likeliest(data, is_utf8, nul, name)
     if is_utf8:
@@ -125,6 +132,11 @@ def encoding_of(data: bytes, is_utf8: bool, name: str) -> str:
         codec = likeliest(data, True, nul, name) if data.isascii() else ""
         return codec if codec.startswith("utf-16") else "utf-8"
     return "utf-8" if is_damaged_utf8(data) else likeliest(data, False, nul, name)
+
+
+def is_text_with_nuls(data: bytes) -> bool:
+    """Whether data is plain text but for some NULs: fewer than UTF-16 would have."""
+    return data.count(0) * FEW_NULS < len(data) and not CONTROL.search(data.replace(b"\x00", b""))
 
 
 def likeliest(data: bytes, is_utf8: bool, nul: int, name: str) -> str:

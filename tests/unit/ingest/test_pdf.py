@@ -15,7 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.readers import Reading, ReadOptions, Source, read_document
 from services.ingest.readers.pdf_render import render
-from services.ingest.readers.pdf_transcripts import write_transcripts
+from services.ingest.transcripts import write_transcripts
 from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError
 from tests.support.pdf_files import canvas_pdf, lines, raw_pdf, saved
 

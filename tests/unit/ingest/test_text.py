@@ -200,3 +200,10 @@ def test_a_file_that_no_encoding_makes_short_enough_is_refused_before_it_is_read
 def test_a_text_is_as_long_as_it_may_be_or_refused(tmp_path: Path) -> None:
     assert read_bytes(tmp_path, "字".encode() * 100, "a.txt", 100).text == "字" * 100
     assert refusal(tmp_path, b"x" * 101, "a.txt", 100).reason == "TEXT_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "data", [b"binary \x00", b"ab\x00cdefg", b"a page of text with one \x00 in it, no more"]
+)
+def test_ascii_with_a_nul_is_never_taken_for_chinese(tmp_path: Path, data: bytes) -> None:
+    assert refusal(tmp_path, data, "a.txt").reason == "TEXT_BINARY"

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+
+from tests.unit.ingest.readings import png, read, refusal
+
+NAME = "mail.eml"
+
+
+def message(body: str = "Hello.\n", **head: str) -> EmailMessage:
+    made = EmailMessage()
+    made["From"] = "Ann <ann@a.b>"
+    made["To"] = "Bob <bob@a.b>, Cy <cy@a.b>"
+    made["Subject"] = head.pop("Subject", "The pump")
+    made["Date"] = "Thu, 26 Nov 2026 10:00:00 +0100"
+    for name, value in head.items():
+        made[name] = value
+    made.set_content(body)
+    return made
+
+
+HEAD = "# The pump\n\nFrom: Ann <ann@a.b>\nTo: Bob <bob@a.b>, Cy <cy@a.b>\nDate: Thu, 26 Nov 2026 10:00:00 +0100\n\n"
+
+
+def test_a_mail_has_its_head_and_its_body(tmp_path: Path) -> None:
+    data = message("Hello.\n\n> quoted\n\n# no heading\n-- \nAnn\n", Cc="Dee <d@a.b>").as_bytes()
+    assert read(tmp_path, data, NAME).text == (
+        HEAD.replace("Date", "Cc: Dee <d@a.b>\nDate") + "Hello.\n\n> quoted\n\n\\# no heading\n\\--\nAnn\n"
+    )
+
+
+def test_of_two_forms_the_richer_one_is_read(tmp_path: Path) -> None:
+    made = message("plain form")
+    made.add_alternative(
+        "<h2>Order</h2><table><tr><td>a|b<td>x<br>y</table><p><b>rich</b> form</p>", subtype="html"
+    )
+    assert read(tmp_path, made.as_bytes(), NAME).text == (
+        HEAD + "## Order\n\n| a\\|b | x<br>y |\n| --- | --- |\n\n**rich** form\n"
+    )
+
+
+def test_an_empty_rich_form_does_not_hide_the_plain_one(tmp_path: Path) -> None:
+    made = message("plain form")
+    made.add_alternative("<html><body></body></html>", subtype="html")
+    assert read(tmp_path, made.as_bytes(), NAME).text == HEAD + "plain form\n"
+
+
+def test_pictures_stand_where_the_body_shows_them(tmp_path: Path) -> None:
+    made = message("plain")
+    made.add_alternative('<p>see <img src="cid:dot" alt="dot"> here</p>', subtype="html")
+    made.get_payload()[1].add_related(png(), "image", "png", cid="<dot>")  # type: ignore[union-attr,index]
+    made.add_attachment(png(3), "image", "png", filename="photo.png")
+    reading = read(tmp_path, made.as_bytes(), NAME)
+    dot, photo = reading.images
+    assert reading.text == f"{HEAD}see ![dot](images/{dot.name}) here\n\n![](images/{photo.name})\n"
+
+
+def test_attachments_become_members_under_safe_names(tmp_path: Path) -> None:
+    made = message()
+    for name, kind in (
+        ("a.pdf", "pdf"),
+        ("a.pdf", "pdf"),
+        ("../../etc/b.docx", "x"),
+        ("c.exe", "x"),
+        ("报告.md", "x"),
+        ("x\u202etxt.exe", "x"),
+        ("..", "x"),
+    ):
+        made.add_attachment(f"data of {name}".encode(), "application", kind, filename=name)
+    reading = read(tmp_path, made.as_bytes(), NAME)
+    assert reading.text.endswith(
+        "Attachments: a.pdf, a (2).pdf, b.docx, c.exe, 报告.md, xtxt.exe, attachment-7\n"
+    )
+    assert [member.name for member in reading.members] == ["a.pdf", "a (2).pdf", "b.docx", "报告.md"]
+    assert (tmp_path / "members" / reading.members[2].file).read_bytes() == b"data of ../../etc/b.docx"
+
+
+def test_an_attachment_without_an_ending_gets_that_of_its_kind(tmp_path: Path) -> None:
+    made = message()
+    made.add_attachment(b"%PDF", "application", "pdf", filename="report")
+    assert [member.name for member in read(tmp_path, made.as_bytes(), NAME).members] == ["report.pdf"]
+
+
+def test_a_mail_in_a_mail_is_a_member(tmp_path: Path) -> None:
+    made = message()
+    made.add_attachment(message("Inner.", Subject="First: one/two"))
+    reading = read(tmp_path, made.as_bytes(), NAME)
+    (member,) = reading.members
+    inner = read(tmp_path, (tmp_path / "members" / member.file).read_bytes(), NAME).text
+    assert (
+        member.name.endswith(".eml") and inner.startswith("# First: one/two\n") and inner.endswith("Inner.\n")
+    )
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gb18030", "big5", "shift_jis", "iso-8859-1"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_any_charset_is_read(tmp_path: Path, charset: str, encoding: str) -> None:
+    text = {"iso-8859-1": "Grüße", "shift_jis": "返品は三十日"}.get(charset, "退回三十天")
+    made = message(Subject=text)
+    made.set_content(text, charset=charset, cte=encoding)
+    reading = read(tmp_path, made.as_bytes(policy=SMTP), NAME)
+    assert reading.text.startswith(f"# {text}\n") and reading.text.endswith(f"\n\n{text}\n")
+
+
+def test_letters_without_any_declaration_are_told(tmp_path: Path) -> None:
+    words = "退货政策规定，客户在收到商品后三十天内可以退货。"
+    raw = f"From: x@a.b\r\nSubject: {words}\r\nTo: y@a.b\r\n\r\n{words}\r\n".encode("gb18030")
+    text = read(tmp_path, raw, NAME).text
+    assert text.startswith(f"# {words}\n") and text.endswith(f"\n\n{words}\n")
+
+
+def test_what_gb2312_lacks_is_not_lost(tmp_path: Path) -> None:
+    raw = (
+        b"From: x@a.b\nContent-Type: text/plain; charset=gb2312\n\n"
+        + "镕".encode("gb18030")
+        + "基".encode("gb2312")
+    )
+    assert read(tmp_path, raw, NAME).text == "From: x@a.b\n\n镕基\n"
+
+
+def test_flowed_lines_are_joined(tmp_path: Path) -> None:
+    raw = b"From: x@a.b\nContent-Type: text/plain; format=flowed\n\none \ntwo\nthree\n"
+    assert read(tmp_path, raw, NAME).text == "From: x@a.b\n\none two\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "EML_UNREADABLE"),
+        (b"no mail at all", "EML_UNREADABLE"),
+        (b"%PDF-1.7\n\x00", "EML_UNREADABLE"),
+        (b"From: x@a.b\n\ntext \x00 text", "TEXT_BINARY"),
+        (
+            b"From: x@a.b\nContent-Type: multipart/encrypted; boundary=b\n\n--b\n\nx\n--b--\n",
+            "FILE_ENCRYPTED",
+        ),
+        (
+            b"From: x@a.b\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nAAAA\n",
+            "FILE_ENCRYPTED",
+        ),
+    ],
+)
+def test_a_mail_of_no_use_says_why(tmp_path: Path, data: bytes, reason: str) -> None:
+    assert refusal(tmp_path, data, NAME) == reason
+
+
+def test_broken_structure_never_ends_in_an_unforeseen_error(tmp_path: Path) -> None:
+    made = message()
+    made.add_attachment(b"%PDF", "application", "pdf", filename="a.pdf")
+    whole = made.as_bytes()
+    for end in range(200, len(whole), 23):
+        assert read(tmp_path, whole[:end], NAME).text.startswith("# The pump")
+    deep = b"From: x@a.b\n" + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2000)
+    )
+    try:
+        read(tmp_path, deep + b"\ntext", NAME)
+    except Exception as error:
+        assert getattr(error, "reason", "") == "EML_UNREADABLE"
