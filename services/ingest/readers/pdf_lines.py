@@ -35,6 +35,8 @@ NUMBER = re.compile(
 )
 INDENT = 0.8
 """A line that starts this many font sizes further in begins a paragraph, or goes on with a list item."""
+CENTRED = 2.0
+"""Lines of different width are centred if their middles differ by no more points than half of this."""
 SIZE_STEP = 0.08
 USUAL_PITCH = 1.35
 """Distance of lines of a paragraph in font sizes, where the page shows no other."""
@@ -80,22 +82,29 @@ def blocks_of(lines: Sequence[Run], titles: dict[str, int]) -> list[Block]:
     """
     if not lines:
         return []
-    right = right_side(lines)
     pitch = pitch_of(lines)
     groups: list[list[Run]] = []
-    for line in lines:
-        if groups and not starts_block(groups[-1], line, right, pitch, titles):
+    sides: list[float] = []
+    for line, right in zip(lines, right_sides(lines, pitch), strict=True):
+        if groups and not starts_block(groups[-1], line, sides[-1], pitch, titles):
             groups[-1].append(line)
         else:
             groups.append([line])
-    return [block_of(group, right, titles) for group in groups]
+            sides.append(right)
+    return [block_of(group, right, titles) for group, right in zip(groups, sides, strict=True)]
 
 
-def right_side(lines: Sequence[Run]) -> float:
-    """Where full lines end; a single line may stick out of several that end together."""
-    rights = sorted((line.right for line in lines), reverse=True)
-    alone = len(rights) > 3 and rights[0] - rights[1] > 2 * lines[0].size > 4 * (rights[1] - rights[3])
-    return rights[1] if alone else rights[0]
+def right_sides(lines: Sequence[Run], pitch: float) -> list[float]:
+    """Where a full line would end, for each line: where the longest does of those that it stands with."""
+    ends: list[float] = []
+    first = 0
+    for at, line in enumerate(lines):
+        before = lines[at - 1] if at else line
+        step = line.bottom - before.bottom
+        if abs(line.size - before.size) > SIZE_STEP * line.size or not -1 < step < WIDER * pitch * line.size:
+            ends += [max(one.right for one in lines[first:at])] * (at - first)
+            first = at
+    return ends + [max(one.right for one in lines[first:])] * (len(lines) - first)
 
 
 def pitch_of(lines: Sequence[Run]) -> float:
@@ -164,7 +173,9 @@ def moved(group: list[Run], line: Run, right: float) -> bool:
 
 
 def full(before: Run, after: Run, right: float) -> bool:
-    """Whether the first word of a line had no room in the line before."""
+    """Whether the first word of a line had no room in the line before; centred lines do not tell."""
+    if before.left != after.left and abs(before.left + before.right - after.left - after.right) < CENTRED:
+        return False
     word = 1 if after.text[0] > LATIN else after.text.find(" ")
     if word < 0:
         word = len(after.text)

@@ -29,8 +29,8 @@ HYPHEN = "\ufffe"
 SPACES = re.compile(r"\s+")
 UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\uffff]")
 STRANGE = re.compile(UNFIT.pattern + "|[\ud800-\udfff]")
-SPACE, DIGIT, WIDE_LETTER, SPECIAL = 1, 2, 3, 4
-NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]")
+NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1b]")
+SPACE, DIGIT, WIDE_LETTER, SPECIAL, UNKNOWN = 1, 2, 3, 4, 5
 MOST_DIGITS = 0.12
 """A page with a larger share of digits may hold tables."""
 LOOSE = 0.52
@@ -53,6 +53,8 @@ def kind_of(character: str) -> int:
         return DIGIT
     if RIGHT_TO_LEFT.match(character) or "\ud800" <= character <= "\udfff":
         return SPECIAL
+    if NO_TEXT.match(character):
+        return UNKNOWN
     return WIDE_LETTER if WIDE.match(character) else 0
 
 
@@ -90,6 +92,7 @@ class Layer:
         boxes: left, top, right, bottom of each word in points, the page upright; shape (words, 4).
         turns: by how many quarters the page was turned for that, clockwise.
         aside: texts written in another direction than the page's.
+        unknown: how many characters no font maps to a letter.
         whole_lines: whether each word is a line, as on a page of prose.
     """
 
@@ -99,6 +102,7 @@ class Layer:
     boxes: Floats
     turns: int
     aside: list[str]
+    unknown: int
     whole_lines: bool = False
 
     @property
@@ -108,10 +112,10 @@ class Layer:
 
     def usable(self) -> bool:
         """Whether the layer holds text, and not codes of a font that nobody can map to characters."""
-        return self.letters > 0 and len(NO_TEXT.findall(self.text)) * 4 < self.letters
+        return self.letters > 0 and self.unknown * 4 < self.letters
 
 
-NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [])
+NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)
 
 
 def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: bool = False) -> Layer:
@@ -124,17 +128,21 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
     """
     handle = address_of(textpage.raw)
     text, codes = characters(textpage, handle)
-    starts, ends = words_of(codes)
+    kinds = KINDS[codes]
+    starts, ends = words_of(codes, kinds)
     if not starts.size:
         return NO_LAYER
-    if not by_word and not is_tabular(codes, text):
+    counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
+    unknown = counts[UNKNOWN]
+    if not by_word and not counts[SPECIAL] and counts[DIGIT] <= MOST_DIGITS * len(codes) and "  " not in text:
         firsts, afters = lines_of(codes, starts, ends)
         boxes, turns, slanted = placed(handle, firsts, afters, bounds)
-        if turns == 0 and not slanted.any() and is_prose(codes, firsts, afters, boxes):
-            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], whole_lines=True)
+        letters = letters_of(kinds, firsts, afters) if counts[WIDE_LETTER] else afters - firsts
+        if turns == 0 and not slanted.any() and is_prose(letters, boxes):
+            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], unknown, whole_lines=True)
             return seen(layer, slanted, bounds)
     boxes, turns, slanted = placed(handle, starts, ends, bounds)
-    return seen(Layer(text, starts.tolist(), ends.tolist(), boxes, turns, []), slanted, bounds)
+    return seen(Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], unknown), slanted, bounds)
 
 
 def placed(
@@ -176,13 +184,14 @@ def seen(layer: Layer, slanted: NDArray[np.bool_], bounds: tuple[float, float, f
     )
 
 
-def is_tabular(codes: Codes, text: str) -> bool:
-    """Whether there may be tables on a page, or more than level prose, by its characters."""
-    kinds = np.bincount(KINDS[codes], minlength=SPECIAL + 1)
-    return "  " in text or bool(kinds[DIGIT] > MOST_DIGITS * len(codes) or kinds[SPECIAL])
+def letters_of(kinds: NDArray[np.uint8], firsts: Places, afters: Places) -> Places:
+    """Lengths of stretches of text in the width of Latin letters."""
+    wide = np.concatenate(([0], np.cumsum(kinds == WIDE_LETTER)))
+    lengths: Places = afters - firsts + wide[afters] - wide[firsts]
+    return lengths
 
 
-def is_prose(codes: Codes, firsts: Places, afters: Places, boxes: Floats) -> bool:
+def is_prose(letters: Places, boxes: Floats) -> bool:
     """Whether lines stand one below the other, with as much text in each as its width holds.
 
     A line with white in it, as in a table, holds less.
@@ -190,10 +199,8 @@ def is_prose(codes: Codes, firsts: Places, afters: Places, boxes: Floats) -> boo
     heights = np.maximum(boxes[:, 3] - boxes[:, 1], 0.1)
     if (boxes[1:, 1] < boxes[:-1, 3] - 0.3 * heights[:-1]).any():
         return False
-    wide = np.concatenate(([0], np.cumsum(KINDS[codes] == WIDE_LETTER)))
-    letters = afters - firsts + wide[afters] - wide[firsts]
-    spread = (boxes[:, 2] - boxes[:, 0]) / heights / letters
-    usual = np.median(spread)
+    spread = (boxes[:, 2] - boxes[:, 0]) / (heights * letters)
+    usual = np.sort(spread)[len(spread) // 2]
     return bool(usual < LOOSE and (spread < usual * (DENSER + 3.0 / letters)).all())
 
 
@@ -215,25 +222,25 @@ def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
     return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
 
 
-def words_of(codes: Codes) -> tuple[Places, Places]:
+def words_of(codes: Codes, kinds: NDArray[np.uint8]) -> tuple[Places, Places]:
     """Where words start and end; a hyphen at the end of a line ends a word."""
     gap = np.ones(len(codes) + 2, np.bool_)
-    gap[1:-1] = KINDS[codes] == SPACE
+    np.equal(kinds, SPACE, out=gap[1:-1])
     edges = np.flatnonzero(gap[1:] != gap[:-1])
     starts, ends = edges[::2], edges[1::2]
     hyphens = np.flatnonzero(codes == ord(HYPHEN)) + 1
-    cuts = hyphens[~gap[hyphens + 1]]
-    if cuts.size:
-        return np.sort(np.append(starts, cuts)), np.sort(np.append(ends, cuts))
+    if hyphens.size:
+        cuts = hyphens[~gap[hyphens + 1]]
+        starts, ends = np.sort(np.append(starts, cuts)), np.sort(np.append(ends, cuts))
     return starts, ends
 
 
 def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places]:
     """Where PDFium's lines start and end."""
-    line = np.cumsum((codes == ord("\n")) | (codes == ord(HYPHEN)))[starts]
-    heads = np.flatnonzero(np.diff(line, prepend=-1))
-    # A hyphen counts for the line that it ends, but is no word of its own there.
-    return starts[heads], ends[np.append(heads[1:] - 1, len(ends) - 1)]
+    line_ends = np.flatnonzero((codes == ord("\n")) | (codes == ord(HYPHEN)))
+    heads = np.unique(np.append(np.searchsorted(starts, line_ends, "right"), 0))
+    heads = heads[heads < len(starts)]
+    return starts[heads], ends[np.append(heads[1:], len(ends)) - 1]
 
 
 def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, NDArray[np.bool_]]:
@@ -297,13 +304,15 @@ def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) 
         boxes = boxes[free]
     if not starts:
         return []
-    heads = np.concatenate(([0], breaks_of(boxes)))
-    heads = np.union1d(heads, jumps) if jumps.size else heads
-    low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
-    sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1).tolist()
-    first_words = heads.tolist()
-    firsts = [starts[at] for at in first_words]
-    afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
+    firsts, afters, sides = starts, ends, boxes.tolist()
+    if not layer.whole_lines:
+        heads = np.concatenate(([0], breaks_of(boxes)))
+        heads = np.union1d(heads, jumps) if jumps.size else heads
+        low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
+        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1).tolist()
+        first_words = heads.tolist()
+        firsts = [starts[at] for at in first_words]
+        afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
     clean = STRANGE.search(layer.text) is None
     middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
     styles = looks(textpage, firsts, middles, afters)
