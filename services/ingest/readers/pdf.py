@@ -14,7 +14,7 @@ from services.ingest.readers.pdf_assembly import assembled
 from services.ingest.readers.pdf_blocks import laid_out, ruled_tables
 from services.ingest.readers.pdf_layout import Run
 from services.ingest.readers.pdf_lines import Block, title_key
-from services.ingest.readers.pdf_objects import Drawn, drawn_on
+from services.ingest.readers.pdf_objects import Drawn, drawn_on, things_on
 from services.ingest.readers.pdf_open import damaged_page, opened, page_of
 from services.ingest.readers.pdf_pictures import BACKGROUND, Pictures, cover
 from services.ingest.readers.pdf_render import scale_of
@@ -113,7 +113,7 @@ class PageReader:
             return blocks
         page = page_of(self._pdf, number, self._source.name)
         bounds = page.get_bbox()
-        drawn = drawn_on(page, bounds, 0)
+        drawn = drawn_on(things_on(page), bounds, 0)
         if not text or cover(drawn.pictures, bounds[2] - bounds[0], bounds[3] - bounds[1]) < BACKGROUND:
             blocks += [Block(one.kind, one.text) for one in self._pictures.keep(page, drawn.pictures)]
         page.close()
@@ -122,10 +122,9 @@ class PageReader:
     def _page(self, page: pypdfium2.PdfPage, choice: str, titles: dict[str, int]) -> list[Block]:
         textpage = page.get_textpage()
         bounds = page.get_bbox()
-        layer = layer_of(textpage, bounds) if choice != "ocr" else NO_LAYER
-        drawn = drawn_on(page, bounds, layer.turns)
-        if layer.whole_lines and (drawn.upright or len(drawn.level) > 1):
-            layer = layer_of(textpage, bounds, by_word=True)
+        things = things_on(page)
+        layer = layer_of(textpage, bounds, by_word=len(things.lines) > 1) if choice != "ocr" else NO_LAYER
+        drawn = drawn_on(things, bounds, layer.turns)
         width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
         covered = cover(drawn.pictures, width, height)
         scanned = not layer.usable() or (layer.letters < FEW_LETTERS and covered > SCANNED)

@@ -133,7 +133,9 @@ class Headings:
         """Level of the heading that a block is, 0 if it is none."""
         if block.level:
             return min(block.level, MOST_LEVELS)
-        if block.kind not in {"text", "item"} or title_key(block.text) in self._running:
+        if block.kind not in {"text", "item"} or len(block.text) > LONGEST_HEADING:
+            return 0
+        if self._running and title_key(block.text) in self._running:
             return 0
         if self._larger(block):
             return min(self._levels[rounded(block.size)], MOST_LEVELS)

@@ -39,6 +39,7 @@ segment_type = quick(pdfium.FPDFPathSegment_GetType, INT, POINTER)
 segment_close = quick(pdfium.FPDFPathSegment_GetClose, INT, POINTER)
 
 Matrix = tuple[float, float, float, float, float, float]
+Box = tuple[float, float, float, float]
 SAME: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
@@ -47,7 +48,22 @@ class Picture:
     """A picture on a page: PDFium's object and its box in points: left, top, right, bottom, page upright."""
 
     handle: int
-    box: tuple[float, float, float, float]
+    box: Box
+
+
+@dataclass
+class Things:
+    """What is on a page beside text.
+
+    Args:
+        lines: boxes of level and upright lines, in points of the page as it is stored.
+        pictures: PDFium's objects and their boxes.
+        paths: how many paths there are.
+    """
+
+    lines: list[Box] = field(default_factory=list)
+    pictures: list[tuple[int, Box]] = field(default_factory=list)
+    paths: int = 0
 
 
 @dataclass
@@ -67,44 +83,45 @@ class Drawn:
     paths: int = 0
 
 
-def drawn_on(page: Any, bounds: tuple[float, float, float, float], turns: int) -> Drawn:
-    """Lines and pictures of a page.
+def things_on(page: Any) -> Things:
+    """Lines and pictures of a page, as PDFium has them."""
+    things = Things()
+    for kind, handle, matrix in objects_of(page):
+        if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
+            things.pictures.append((handle, transformed(bounds_of(handle), matrix)))
+            continue
+        things.paths += 1
+        if things.paths <= MOST_PATHS and len(things.lines) <= MOST_PATHS:
+            things.lines += lines_of(handle, matrix)
+    if things.paths > MOST_PATHS:
+        things.lines.clear()
+    return things
+
+
+def drawn_on(things: Things, bounds: Box, turns: int) -> Drawn:
+    """Lines and pictures in points of the upright page.
 
     Args:
-        page: PDFium's page.
+        things: what is on the page.
         bounds: left, bottom, right, top of the visible page in points.
         turns: by how many quarters to turn it clockwise.
     """
-    lines: list[tuple[float, float, float, float]] = []
-    images: list[tuple[int, tuple[float, float, float, float]]] = []
-    paths = 0
-    for kind, handle, matrix in objects_of(page):
-        if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
-            images.append((handle, transformed(bounds_of(handle), matrix)))
-            continue
-        paths += 1
-        if paths <= MOST_PATHS and len(lines) <= MOST_PATHS:
-            lines += lines_of(handle, matrix)
-    drawn = Drawn(paths=paths)
-    if paths <= MOST_PATHS and lines:
-        for left, top, right, bottom in turned(lines, bounds, turns):
-            if right - left >= bottom - top:
-                drawn.level.append(Rule((top + bottom) / 2, left, right))
-            else:
-                drawn.upright.append(Rule((left + right) / 2, top, bottom))
-    if images:
-        boxes = turned([box for _, box in images], bounds, turns)
-        drawn.pictures += [
-            Picture(handle, (left, top, right, bottom))
-            for (handle, _), (left, top, right, bottom) in zip(images, boxes, strict=True)
-        ]
+    drawn = Drawn(paths=things.paths)
+    for left, top, right, bottom in turned(things.lines, bounds, turns):
+        if right - left >= bottom - top:
+            drawn.level.append(Rule((top + bottom) / 2, left, right))
+        else:
+            drawn.upright.append(Rule((left + right) / 2, top, bottom))
+    boxes = turned([box for _, box in things.pictures], bounds, turns)
+    for (handle, _), (left, top, right, bottom) in zip(things.pictures, boxes, strict=True):
+        drawn.pictures.append(Picture(handle, (left, top, right, bottom)))
     return drawn
 
 
-def turned(
-    boxes: list[tuple[float, float, float, float]], bounds: tuple[float, float, float, float], turns: int
-) -> list[list[float]]:
+def turned(boxes: list[Box], bounds: Box, turns: int) -> list[list[float]]:
     """Boxes left, bottom, right, top of PDF as left, top, right, bottom of the upright page."""
+    if not boxes:
+        return []
     sides: list[list[float]] = upright(np.array(boxes, np.float32), bounds, turns).tolist()
     return sides
 
@@ -161,7 +178,7 @@ def moved(point: tuple[float, float], matrix: Matrix) -> tuple[float, float]:
     return a * x + c * y + e, b * x + d * y + f
 
 
-def bounds_of(handle: int) -> tuple[float, float, float, float]:
+def bounds_of(handle: int) -> Box:
     """Left, bottom, right, top of an object."""
     sides = (ctypes.c_float * 4)()
     start = ctypes.addressof(sides)
@@ -170,7 +187,7 @@ def bounds_of(handle: int) -> tuple[float, float, float, float]:
     return left, bottom, right, top
 
 
-def transformed(box: tuple[float, float, float, float], matrix: Matrix) -> tuple[float, float, float, float]:
+def transformed(box: Box, matrix: Matrix) -> Box:
     """The box of a box after a matrix."""
     if matrix is SAME:
         return box
@@ -180,7 +197,7 @@ def transformed(box: tuple[float, float, float, float], matrix: Matrix) -> tuple
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def lines_of(handle: int, matrix: Matrix) -> list[tuple[float, float, float, float]]:
+def lines_of(handle: int, matrix: Matrix) -> list[Box]:
     """The level and upright lines of a path, as boxes left, bottom, right, top."""
     mode, stroke = ctypes.c_int(), ctypes.c_int()
     draw_mode(handle, ctypes.addressof(mode), ctypes.addressof(stroke))
@@ -197,12 +214,12 @@ def lines_of(handle: int, matrix: Matrix) -> list[tuple[float, float, float, flo
     return stroked(handle, times(matrix_of(handle), matrix))
 
 
-def stroked(handle: int, matrix: Matrix) -> list[tuple[float, float, float, float]]:
+def stroked(handle: int, matrix: Matrix) -> list[Box]:
     """The level and upright lines of a path that is stroked."""
     count = count_segments(handle)
     if count > MOST_SEGMENTS:
         return []
-    found: list[tuple[float, float, float, float]] = []
+    found: list[Box] = []
     start = here = (0.0, 0.0)
     x, y = ctypes.c_float(), ctypes.c_float()
     for at in range(count):
@@ -221,9 +238,7 @@ def stroked(handle: int, matrix: Matrix) -> list[tuple[float, float, float, floa
     return found
 
 
-def add_line(
-    found: list[tuple[float, float, float, float]], one: tuple[float, float], other: tuple[float, float]
-) -> None:
+def add_line(found: list[Box], one: tuple[float, float], other: tuple[float, float]) -> None:
     """Add the line between two points, unless it is slanted or short."""
     width, height = abs(one[0] - other[0]), abs(one[1] - other[1])
     if min(width, height) <= LEVEL and max(width, height) >= SHORTEST:
