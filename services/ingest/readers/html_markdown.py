@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bs4 import BeautifulSoup, Tag
-from bs4.element import PageElement
-from lxml import etree
 from markdownify import ATX, MarkdownConverter
 
 from services.ingest.readers import markdown
 from services.ingest.readers.elements import Element
 from services.ingest.readers.html_images import Fetched, decoded, media_type_of
 from services.ingest.readers.html_tables import grid
-from services.ingest.readers.html_tree import CONTAINERS, KEPT_BLOCKS, simplified
+from services.ingest.readers.html_tree import CONTAINERS, HEADINGS, KEPT_BLOCKS, simplified
 from services.ingest.readers.images import Images
 
 Fetch = Callable[[str], Fetched | None]
@@ -59,13 +56,11 @@ def markdown_of(root: Element, images: Images, fetch: Fetch | None = None) -> st
         images: keeps the pictures.
         fetch: gives pictures of the container that holds the page.
     """
-    html = etree.tostring(simplified(root), encoding="unicode", with_tail=False)
-    converter = Converter(images, fetch)
-    return converter.convert_soup(BeautifulSoup(html, "html.parser")).strip("\n") + "\n"
+    return Converter(images, fetch).process_tag(simplified(root)).strip("\n") + "\n"
 
 
 class Converter(MarkdownConverter):
-    """Markdownify for simplified trees.
+    """Markdownify for simplified trees of lxml, which take a tenth of the time of Beautiful Soup's.
 
     Our own are: tables with merged cells and blocks in cells, notes, formulas, pictures, and how little is
     escaped. Neither time nor memory grows faster than the page.
@@ -75,50 +70,45 @@ class Converter(MarkdownConverter):
         super().__init__(heading_style=ATX, bullets="-", strip_pre=None)
         self._images = images
         self._fetch = fetch
-        self._cells: dict[int, str] = {}
+        self._cells: dict[Element, str] = {}
 
-    def process_tag(self, node: Tag, parent_tags: Parents | None = None) -> str:
+    def process_tag(self, node: Element, parent_tags: Parents | None = None) -> str:
         """The Markdown of an element; blocks are parted by a blank line."""
         parents = parent_tags or frozenset()
-        name = node.name
-        inside = parents | {name}
-        if name in {"h1", "h2", "h3", "h4", "h5", "h6"}:
-            inside |= {"_inline"}
-        elif name in {"pre", "code", "formula"}:
-            inside |= {"_noformat"}
-        parts = [
-            self.process_tag(child, inside) if isinstance(child, Tag) else self.process_text(child, inside)
-            for child in node.children
-        ]
+        name = node.tag
+        inside = parents | INSIDE.get(name, frozenset([name]))
+        has_text = name not in KEPT_BLOCKS or name in TEXT_BLOCKS
+        parts = [self.process_text(node.text, inside)] if has_text and node.text else []
+        for child in node:
+            parts.append(self.process_tag(child, inside))
+            if has_text and child.tail:
+                parts.append(self.process_text(child.tail, inside))
         text = joined(parts) if name in HOLDERS else "".join(parts)
         convert = self.get_conv_fn_cached(name)  # type: ignore[attr-defined]  # its stubs lack it
         return str(convert(node, text, parent_tags=parents)) if convert else text
 
-    def process_text(self, el: PageElement, parent_tags: Parents | None = None) -> str:
+    def process_text(self, el: str, parent_tags: Parents | None = None) -> str:
         """Text as a person sees it, with what would be markup escaped."""
         parents = parent_tags or frozenset()
-        text = str(el)
         if "pre" in parents:
-            return text.translate(UNSEEN)
-        if el.parent is not None and el.parent.name in KEPT_BLOCKS and el.parent.name not in TEXT_BLOCKS:
-            return ""
-        text = SPACE.sub(" ", CJK_LINE_BREAK.sub("", text.translate(UNSEEN)))
+            return el.translate(UNSEEN)
+        text = SPACE.sub(" ", CJK_LINE_BREAK.sub("", el.translate(UNSEEN)))
         return text if "_noformat" in parents else escaped(text)
 
-    def convert_p(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_p(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A paragraph; one that stands before a list in an item stays close to it."""
         text = lines_trimmed(text)
         if not text:
             return ""
-        following = el.find_next_sibling()
-        close = el.parent is not None and el.parent.name == "li" and is_list(following)
+        above, following = el.getparent(), el.getnext()
+        close = above.tag == "li" and following is not None and following.tag in {"ul", "ol"}
         return "\n\n" + markdown.paragraph(text) + ("\n" if close else "\n\n")
 
-    def convert_br(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_br(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A line break, but a space in headings and a term."""
         return " " if "_inline" in parent_tags or "dt" in parent_tags else "\n"
 
-    def convert_hN(self, n: int, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_hN(self, n: int, el: Element, text: str, parent_tags: Parents) -> str:
         """A heading, but a paragraph where Markdown has no headings."""
         title = markdown.heading(n, text)
         if not title:
@@ -129,7 +119,7 @@ class Converter(MarkdownConverter):
             title = CLOSING_HASHES.sub(r" \\\1", title)
         return f"\n\n{title}\n\n"
 
-    def convert_list(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_list(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A list, close to the words above it in an item."""
         text = text.strip("\n")
         if not text:
@@ -139,19 +129,19 @@ class Converter(MarkdownConverter):
     convert_ul = convert_list
     convert_ol = convert_list
 
-    def convert_li(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_li(self, el: Element, text: str, parent_tags: Parents) -> str:
         """An item, its blocks indented below the mark."""
         text = text.strip("\n ")
-        ordered = el.parent is not None and el.parent.name == "ol"
+        ordered = el.getparent().tag == "ol"
         mark = f"{el.get('value') or 1}. " if ordered else "- "
         return mark + indented(text, " " * len(mark)) + "\n" if text else ""
 
-    def convert_check(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_check(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A checkbox."""
-        mark = "[x]" if el.has_attr("checked") else "[ ]"
-        return mark if str(el.next_sibling or " ")[0].isspace() else mark + " "
+        mark = "[x]" if el.get("checked") is not None else "[ ]"
+        return mark if (el.tail or " ")[0].isspace() else mark + " "
 
-    def convert_blockquote(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_blockquote(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A quotation; in a cell its words."""
         text = text.strip("\n")
         if not text or "td" in parent_tags or "th" in parent_tags:
@@ -159,7 +149,7 @@ class Converter(MarkdownConverter):
         quoted = "\n".join(f"> {line}" if line else ">" for line in text.split("\n"))
         return f"\n\n{quoted}\n\n"
 
-    def convert_pre(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_pre(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A code block; in a cell, code line by line."""
         text = text.strip("\n")
         if not text.strip():
@@ -168,28 +158,28 @@ class Converter(MarkdownConverter):
             return "\n" + "\n".join(code_span(line) for line in text.split("\n")) + "\n"
         return f"\n\n{markdown.fence(text, language_of(el))}\n\n"
 
-    def convert_code(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_code(self, el: Element, text: str, parent_tags: Parents) -> str:
         """Code in running text."""
         if "_noformat" in parent_tags:
             return text
         before, after, code = chomp(text)
         return before + code_span(code) + after if code else before or after
 
-    def convert_formula(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_formula(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A formula."""
         marks = "$$" if el.get("display") == "block" else "$"
         return f"{marks}{text}{marks}" if text else ""
 
-    def convert_noteref(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_noteref(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A reference to a note."""
-        return f"[^{el['n']}]"
+        return f"[^{el.get('n')}]"
 
-    def convert_note(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_note(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A note; in a cell it follows its mark."""
         text = text.strip("\n ")
-        return f"\n\n[^{el['n']}]: {indented(text, '    ')}\n\n" if text else ""
+        return f"\n\n[^{el.get('n')}]: {indented(text, '    ')}\n\n" if text else ""
 
-    def convert_a(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_a(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A link; targets that lead nowhere outside a browser go."""
         if "_noformat" in parent_tags:
             return text
@@ -204,7 +194,7 @@ class Converter(MarkdownConverter):
         target = (UNSAFE if in_pairs else UNSAFE_OR_PAREN).sub(percent, target)
         return f"{before}[{words}]({target}){after}"
 
-    def convert_img(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_img(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A picture that can be had is kept; of others the words and the address in the net stay."""
         source = str(el.get("src") or "").strip()
         alt = str(el.get("alt") or el.get("title") or "")
@@ -218,32 +208,32 @@ class Converter(MarkdownConverter):
             return f"![{re.sub(r'[][]', ' ', words)}]({source})"
         return escaped(words)
 
-    def convert_sub(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_sub(self, el: Element, text: str, parent_tags: Parents) -> str:
         """Lowered text."""
         return shifted(text, LOWERED, "sub")
 
-    def convert_sup(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_sup(self, el: Element, text: str, parent_tags: Parents) -> str:
         """Raised text."""
         return shifted(text, RAISED, "sup")
 
-    def convert_td(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_td(self, el: Element, text: str, parent_tags: Parents) -> str:
         """Keep the text of a cell for its table."""
-        self._cells[id(el)] = re.sub(r"\n+", "\n", text.strip())
+        self._cells[el] = re.sub(r"\n+", "\n", text.strip())
         return ""
 
     convert_th = convert_td
 
-    def convert_tr(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_tr(self, el: Element, text: str, parent_tags: Parents) -> str:
         """Nothing: the table writes its rows."""
         return ""
 
-    def convert_caption(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_caption(self, el: Element, text: str, parent_tags: Parents) -> str:
         """The title of a table, above it."""
         return text.strip("\n") + "\n\n" if text.strip() else ""
 
-    def convert_table(self, el: Tag, text: str, parent_tags: Parents) -> str:
+    def convert_table(self, el: Element, text: str, parent_tags: Parents) -> str:
         """A table; one inside a cell becomes lines of it."""
-        rows = [row for row in grid(el, lambda cell: self._cells.pop(id(cell), "")) if any(row)]
+        rows = [row for row in grid(el, lambda cell: self._cells.pop(cell, "")) if any(row)]
         caption = text.strip("\n ")
         if "td" in parent_tags or "th" in parent_tags:
             lines = [" | ".join(cell.replace("\n", " ") for cell in row if cell) for row in rows]
@@ -251,7 +241,12 @@ class Converter(MarkdownConverter):
         return "\n\n" + (caption + "\n\n" if caption else "") + markdown.table(rows) + "\n"
 
 
-HOLDERS = {*CONTAINERS, "dl", "[document]"}
+INSIDE = {
+    **{name: frozenset([name, "_inline"]) for name in HEADINGS},
+    **{name: frozenset([name, "_noformat"]) for name in ("pre", "code", "formula")},
+}
+"""What markdownify calls the places where blocks, or formatting, cannot stand."""
+HOLDERS = {*CONTAINERS, "dl"}
 """What holds blocks."""
 TEXT_BLOCKS = {"p", "pre", "dt", "h1", "h2", "h3", "h4", "h5", "h6"}
 """The blocks in which text stands; between others there is only space."""
@@ -282,11 +277,6 @@ def chomp(text: str) -> tuple[str, str, str]:
     return (" " if text[0].isspace() else ""), (" " if text[-1].isspace() else ""), words
 
 
-def is_list(element: object) -> bool:
-    """Whether an element is a list."""
-    return isinstance(element, Tag) and element.name in {"ul", "ol"}
-
-
 def lines_trimmed(text: str) -> str:
     """Text without space at the ends of its lines."""
     return "\n".join(line.strip(" ") for line in text.strip("\n ").split("\n"))
@@ -308,12 +298,12 @@ def code_span(code: str) -> str:
     return f"{marks}{pad}{code}{pad}{marks}"
 
 
-def language_of(pre: Tag) -> str:
+def language_of(pre: Element) -> str:
     """The language that a code block is marked with; empty if none."""
-    for element in (pre.find("code"), pre, pre.parent):
-        if isinstance(element, Tag):
+    for element in (pre.find("code"), pre, pre.getparent()):
+        if element is not None:
             named = element.get("data-lang") or element.get("data-language")
-            match = LANGUAGE.search(" ".join(element.get_attribute_list("class", "")))  # type: ignore[arg-type]
+            match = LANGUAGE.search(element.get("class", ""))
             language = str(named or (match[1] if match else ""))
             if language and language not in {"none", "text", "plaintext", "hljs"}:
                 return language

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bs4 import Tag
+from services.ingest.readers.elements import Element
 
 MOST_SPAN = 256
 """Pages write 1000 for "all columns"; columns where no cell begins are left out in the end."""
 SECTIONS = ("thead", "tbody", "tfoot")
 
 
-def grid(table: Tag, text_of: Callable[[Tag], str]) -> list[list[str]]:
+def grid(table: Element, text_of: Callable[[Element], str]) -> list[list[str]]:
     """The texts of a table's cells by row; a merged cell has its text at its first place only."""
     rows: list[list[str]] = []
     held: dict[int, int] = {}
@@ -20,7 +20,7 @@ def grid(table: Tag, text_of: Callable[[Tag], str]) -> list[list[str]]:
         texts: list[str] = []
         taken = held
         held = {column: more - 1 for column, more in taken.items() if more > 1}
-        for cell in row.find_all(("td", "th"), recursive=False):
+        for cell in row.iterchildren("td", "th"):
             while len(texts) in taken:
                 texts.append("")
             place = len(texts)
@@ -33,17 +33,17 @@ def grid(table: Tag, text_of: Callable[[Tag], str]) -> list[list[str]]:
     return [row[:width] for row in rows]
 
 
-def rows_of(table: Tag) -> Iterator[Tag]:
+def rows_of(table: Element) -> Iterator[Element]:
     """The rows of a table, not of those inside it: head, body, foot."""
     for part in SECTIONS:
-        for child in table.find_all(("tr", *SECTIONS), recursive=False):
-            if child.name == part:
-                yield from child.find_all("tr", recursive=False)
-            elif child.name == "tr" and part == "tbody":
+        for child in table.iterchildren("tr", *SECTIONS):
+            if child.tag == part:
+                yield from child.iterchildren("tr")
+            elif child.tag == "tr" and part == "tbody":
                 yield child
 
 
-def span(cell: Tag, name: str) -> int:
+def span(cell: Element, name: str) -> int:
     """Over how many columns or rows a cell goes."""
     said = str(cell.get(name) or "1").strip()
     most = MOST_SPAN if name == "colspan" else 1 << 16
