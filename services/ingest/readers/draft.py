@@ -19,11 +19,14 @@ class Draft:
         """Characters so far: where the next piece starts."""
 
     def add(self, piece: str) -> None:
-        """Put a piece at the end.
+        """Put a piece at the end, with one kind of line end.
 
         Raises:
             InvalidArgument: the text is too long with it.
         """
+        if "\r" in piece:
+            # Escapes of JSON and of spreadsheets can write it.
+            piece = piece.replace("\r\n", "\n").replace("\r", "\n")
         self.length += len(piece)
         if self.length > self._source.most_chars:
             raise text_too_long(self._source.name, self.length, self._source.most_chars)

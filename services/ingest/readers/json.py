@@ -6,8 +6,7 @@ Numbers stay as they are written, and keys that a record holds twice stay twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator, Sequence
 from json import JSONDecodeError, JSONDecoder
 
 from services.ingest.readers import markdown
@@ -26,6 +25,11 @@ MOST_OF_TEXT = 4
 SPACE = re.compile(r"[ \t\n\r]*")
 NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 """Escapes can write what no text holds: NUL, and halves of characters."""
+FULL = re.compile(r"[\[{][ \t\n\r]*[^\]} \t\n\r]")
+"""Where a list or object starts that is not empty."""
+TOP_LEVEL = 2
+LAST_LEVEL = 4
+"""Levels of headings; what is nested more deeply is a list of lists."""
 WORDS = {True: "true", False: "false", None: "null"}
 RULE = "---"
 
@@ -55,20 +59,104 @@ def read(source: Source) -> Reading:
     """
     # Its quotes, names and brackets do not count: what is made of it may be much shorter.
     text = text_of(source, MOST_OF_TEXT * source.most_chars)
-    draft, starts = Draft(source), list[int]()
+    writer = Writer(source, text)
     try:
-        first = list(islice(values(text, source.media_type), 2))
-        if len(first) == 1 and text.lstrip()[0] == "{":
-            write_object(draft, starts, first[0])
-        else:
-            write_list(draft, starts, lambda: values(text, source.media_type))
+        writer.write_all()
     except JSONDecodeError as error:
         raise invalid(source.name, error) from error
     except RecursionError:
         raise too_deep(source.name) from None
     # A character for a character, so that all offsets stay.
-    whole = NO_CHARACTER.sub("\ufffd", draft.text())
-    return checked(Reading(whole, row_starts=starts), source.name)
+    whole = NO_CHARACTER.sub("\ufffd", writer.draft.text())
+    return checked(Reading(whole, row_starts=writer.rows), source.name)
+
+
+class Writer:
+    """The Markdown of some JSON in the making; lists are read element by element, as they may be long.
+
+    Args:
+        source: the file.
+        text: what it holds.
+    """
+
+    def __init__(self, source: Source, text: str) -> None:
+        self._source = source
+        self._text = text
+        self.draft = Draft(source)
+        self.rows: list[int] = []
+
+    def write_all(self) -> None:
+        """One object, or the values of a list, or values that follow one another."""
+        place = after_space(self._text, 0)
+        if self._source.media_type != JSONL and self._text.startswith("{", place):
+            if after_space(self._text, self._write_object(place, TOP_LEVEL)) == len(self._text):
+                return
+            self.draft, self.rows = Draft(self._source), []
+        self._write_list(lambda: values(self._text, self._source.media_type))
+
+    def _write_object(self, place: int, level: int) -> int:
+        """An object whose lists and objects get headings; return where it ends."""
+        plain = Record()
+        headed = False
+        place, closed = first_in(self._text, place, "}")
+        while not closed:
+            key, place = key_at(self._text, place)
+            opens = level <= LAST_LEVEL and FULL.match(self._text, place)
+            headed = headed or bool(opens)
+            if headed:
+                self._write_plain(plain)
+                self.draft.add_block(markdown.heading(level, label(key)))
+            if opens and self._text[place] == "{":
+                place = self._write_object(place, level + 1)
+            elif opens:
+                place = self._write_elements(place)
+            else:
+                value, place = DECODER.raw_decode(self._text, place)
+                if headed:
+                    is_list = isinstance(value, list) and bool(value)
+                    self.draft.add_block(block(value) if is_list else scalar(value))
+                else:
+                    plain.append((key, value))
+            place, closed = after_value(self._text, place, "}")
+        self._write_plain(plain)
+        return place
+
+    def _write_plain(self, record: Record) -> None:
+        """The pairs so far, which are then forgotten."""
+        if record:
+            self.draft.add_block(block(record))
+            record.clear()
+
+    def _write_elements(self, place: int) -> int:
+        """The list that starts at a place; return where it ends."""
+        ends: list[int] = []
+
+        def values() -> Iterator[object]:
+            ends.append((yield from elements(self._text, place)))
+
+        self._write_list(values)
+        return ends[-1]
+
+    def _write_list(self, values: Callable[[], Iterator[object]]) -> None:
+        """The values of a list: a table, or block after block; each is a row."""
+        columns = columns_of(values())
+        if columns:
+            self.draft.add_block(markdown.line(columns, 0) + markdown.delimiter_line(len(columns)))
+            for record in values():
+                self.rows.append(self.draft.length)
+                self.draft.add(markdown.line([scalar(value) for _, value in pairs_of(record)], 0))
+            return
+        before = ""
+        for value in values():
+            written = block(value)
+            if before.startswith("- ") and written.startswith("- ") and "\n" not in before + written:
+                self.draft.add("\n")
+                self.rows.append(self.draft.length)
+                self.draft.add(written)
+            else:
+                self.draft.add_block(RULE if before else "")
+                self.rows.append(self.draft.add_block(written))
+            before = written
 
 
 def values(text: str, media_type: str) -> Iterator[object]:
@@ -80,7 +168,9 @@ def values(text: str, media_type: str) -> Iterator[object]:
     """
     place = after_space(text, 0)
     if media_type != JSONL and text.startswith("[", place):
-        yield from elements(text, place)
+        place = after_space(text, (yield from elements(text, place)))
+        if place < len(text):
+            raise JSONDecodeError("Extra data", text, place)
         return
     while place < len(text):
         value, place = DECODER.raw_decode(text, place)
@@ -88,70 +178,48 @@ def values(text: str, media_type: str) -> Iterator[object]:
         place = after_space(text, place)
 
 
-def elements(text: str, place: int) -> Iterator[object]:
-    """The elements of the list that starts at a place, and is all."""
-    place = after_space(text, place + 1)
-    closed = text.startswith("]", place)
+def elements(text: str, place: int) -> Generator[object, None, int]:
+    """The elements of the list that starts at a place; returns where it ends."""
+    place, closed = first_in(text, place, "]")
     while not closed:
         value, place = DECODER.raw_decode(text, place)
         yield value
-        place = after_space(text, place)
-        closed = text.startswith("]", place)
-        if not closed:
-            if not text.startswith(",", place):
-                raise JSONDecodeError("Expecting ',' delimiter", text, place)
-            place = after_space(text, place + 1)
+        place, closed = after_value(text, place, "]")
+    return place
+
+
+def first_in(text: str, place: int, closing: str) -> tuple[int, bool]:
+    """Where the first part of a list or object starts; where it ends, and true, if there is none."""
     place = after_space(text, place + 1)
-    if place < len(text):
-        raise JSONDecodeError("Extra data", text, place)
+    closed = text.startswith(closing, place)
+    return place + closed, closed
+
+
+def after_value(text: str, place: int, closing: str) -> tuple[int, bool]:
+    """Where the next part of a list or object starts; where it ends, and true, if there is none."""
+    place = after_space(text, place)
+    if text.startswith(closing, place):
+        return place + 1, True
+    if not text.startswith(",", place):
+        raise JSONDecodeError("Expecting ',' delimiter", text, place)
+    return after_space(text, place + 1), False
+
+
+def key_at(text: str, place: int) -> tuple[str, int]:
+    """The key that starts at a place, and where its value starts."""
+    if not text.startswith('"', place):
+        raise JSONDecodeError("Expecting property name enclosed in double quotes", text, place)
+    key, place = DECODER.raw_decode(text, place)
+    place = after_space(text, place)
+    if not text.startswith(":", place):
+        raise JSONDecodeError("Expecting ':' delimiter", text, place)
+    return key, after_space(text, place + 1)
 
 
 def after_space(text: str, place: int) -> int:
     """Where the next token starts."""
     match = SPACE.match(text, place)
     return match.end() if match else place
-
-
-def write_object(draft: Draft, starts: list[int], record: object) -> None:
-    """The one object of a document: its lists and objects get headings."""
-    pairs = record if isinstance(record, Record) else Record()
-    plain = Record()
-    headed = False
-    for key, value in pairs:
-        headed = headed or (isinstance(value, list) and bool(value))
-        if not headed:
-            plain.append((key, value))
-            continue
-        draft.add_block(block(plain) if plain else "")
-        plain.clear()
-        draft.add_block(markdown.heading(2, label(key)))
-        if isinstance(value, list) and not isinstance(value, Record):
-            write_list(draft, starts, value.__iter__)
-        else:
-            draft.add_block(block(value) if isinstance(value, list) else scalar(value))
-    draft.add_block(block(plain) if plain else "")
-
-
-def write_list(draft: Draft, starts: list[int], values: Callable[[], Iterator[object]]) -> None:
-    """The values of a list: a table, or block after block; each is a row."""
-    columns = columns_of(values())
-    if columns:
-        draft.add_block(markdown.line(columns, 0) + markdown.delimiter_line(len(columns)))
-        for record in values():
-            starts.append(draft.length)
-            draft.add(markdown.line([scalar(value) for _, value in pairs_of(record)], 0))
-        return
-    before = ""
-    for value in values():
-        written = block(value)
-        if before.startswith("- ") and written.startswith("- ") and "\n" not in before + written:
-            draft.add("\n")
-            starts.append(draft.length)
-            draft.add(written)
-        else:
-            draft.add_block(RULE if before else "")
-            starts.append(draft.add_block(written))
-        before = written
 
 
 def columns_of(values: Iterator[object]) -> Sequence[str]:
