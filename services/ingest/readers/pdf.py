@@ -21,7 +21,7 @@ from services.ingest.readers.pdf_render import scale_of
 from services.ingest.readers.pdf_text import NO_LAYER, Layer, layer_of, runs_of
 from services.ingest.readers.pdf_transcripts import transcript
 from services.ingest.readers.reading import Reading, Source, checked, text_too_long
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import InvalidArgument, SishuError
 
 OCR = "services.ingest.readers.pdf_ocr"
 TRANSCRIBERS = {"vision", "mineru"}
@@ -102,6 +102,17 @@ class PageReader:
             return self._page(page, choice, self._titles.get(number, {}))
         except pypdfium2.PdfiumError as error:
             raise damaged_page(name, number, error) from error
+        except (MemoryError, SishuError):
+            raise
+        except Exception as error:
+            # The engines of recognition and of pictures throw whatever they like.
+            raise InvalidArgument(
+                "PAGE_UNREADABLE",
+                f"{name}: page {number} cannot be read ({type(error).__name__}: {error}); try another page "
+                "reader",
+                name=name,
+                page=str(number),
+            ) from error
         finally:
             page.close()
 
@@ -165,8 +176,9 @@ class PageReader:
             self._recogniser = ocr.Recogniser()
         scale = scale_of(page)
         bitmap = page.render(scale=scale, rev_byteorder=False, may_draw_forms=False)
-        runs: list[Run] = self._recogniser.runs(np.ascontiguousarray(bitmap.to_numpy()[:, :, :3]), scale)
+        pixels = np.ascontiguousarray(bitmap.to_numpy()[:, :, :3])
         bitmap.close()
+        runs: list[Run] = self._recogniser.runs(pixels, scale)
         if not runs:
             return []
         placed = self._pictures.keep(page, drawn.pictures) if covered < SCANNED else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,6 +29,7 @@ USUAL = 0.75, 1.3
 FONT_SIZE = 0.7
 """Font size, as a share of the height of a box."""
 TALL = 1.5
+OUT_OF_MEMORY = re.compile(r"alloc|insufficient memory", re.IGNORECASE)
 UNSURE = 0.5
 
 Pixels = NDArray[np.uint8]
@@ -70,7 +72,13 @@ class Recogniser:
         return runs_of(found, scale)
 
     def _lines(self, pixels: Pixels) -> Any:
-        return self._engine(pixels)
+        try:
+            return self._engine(pixels)
+        except Exception as error:
+            # The engine and OpenCV have errors of their own for memory that they do not get.
+            if OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError from error
+            raise
 
 
 def model(task: str) -> str:
