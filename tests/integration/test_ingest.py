@@ -432,8 +432,8 @@ async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
         await eventually(parsing)
         document = await complete(client, second.upload_id)
         assert await parsing()
-        counts = (await end_of(client, "ingest", job.id)).counts
-        assert (counts.done, counts.skipped) == (0, 1)
+        ended = await end_of(client, "ingest", job.id)
+        assert (ended.counts.done, ended.counts.skipped) == (0, 1), str(ended.failure)
         assert await document_now(client, document) == document
         # Both files, and no text.
         assert await storage.delete_prefix(f"documents/{project}/") == 2

@@ -177,7 +177,6 @@ class PageReader:
         scale = scale_of(page)
         bitmap = page.render(scale=scale, rev_byteorder=False, may_draw_forms=False)
         pixels = np.ascontiguousarray(bitmap.to_numpy()[:, :, :3])
-        bitmap.close()
         runs: list[Run] = self._recogniser.runs(pixels, scale)
         if not runs:
             return []

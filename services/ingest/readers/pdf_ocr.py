@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +33,22 @@ TALL = 1.5
 OUT_OF_MEMORY = re.compile(r"alloc|insufficient memory", re.IGNORECASE)
 UNSURE = 0.5
 
+WIDE_GAP = 120
+"""Pixels of an empty strip between parts of a page that are looked at by themselves."""
+MOST_BANDS = 6
+MARGIN = 40
+"""Pixels around a part."""
+
 Pixels = NDArray[np.uint8]
+
+
+@dataclass
+class Lines:
+    """Recognised lines: corners in pixels, texts, and how sure they are from 0 to 1."""
+
+    boxes: list[Any]
+    texts: list[str]
+    scores: list[float]
 
 
 class Recogniser:
@@ -71,7 +87,18 @@ class Recogniser:
             found = max(turned, key=confidence)
         return runs_of(found, scale)
 
-    def _lines(self, pixels: Pixels) -> Any:
+    def _lines(self, pixels: Pixels) -> Lines:
+        """The lines of a picture. A few words on a large page are found only when they are looked at closely."""
+        found = Lines([], [], [])
+        for top, bottom, left, right in bands(pixels):
+            part = self._recognised(np.ascontiguousarray(pixels[top:bottom, left:right]))
+            if part.boxes is not None:
+                found.boxes += (np.asarray(part.boxes) + (left, top)).tolist()
+                found.texts += part.txts
+                found.scores += part.scores
+        return found
+
+    def _recognised(self, pixels: Pixels) -> Any:
         try:
             return self._engine(pixels)
         except Exception as error:
@@ -91,35 +118,61 @@ def is_blank(pixels: Pixels) -> bool:
     return pixels.size == 0 or int(pixels.max()) - int(pixels.min()) < BLANK
 
 
-def confidence(found: Any) -> float:
+def bands(pixels: Pixels) -> list[tuple[int, int, int, int]]:
+    """Top, bottom, left, right of the parts of a picture that hold something, apart by wide empty strips.
+
+    A picture with many such parts is full enough to be looked at as a whole.
+    """
+    dark = int(pixels.max()) - pixels.min(axis=2) > BLANK
+    rows = np.flatnonzero(dark.any(axis=1))
+    gaps = np.flatnonzero(np.diff(rows) > WIDE_GAP)
+    starts, ends = np.append(rows[:1], rows[gaps + 1]), np.append(rows[gaps], rows[-1:]) + 1
+    if len(starts) > MOST_BANDS:
+        starts, ends = starts[:1], ends[-1:]
+    height, width = dark.shape
+    found = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        columns = np.flatnonzero(dark[start:end].any(axis=0))
+        found.append(
+            (
+                max(0, start - MARGIN),
+                min(height, end + MARGIN),
+                max(0, int(columns[0]) - MARGIN),
+                min(width, int(columns[-1]) + 1 + MARGIN),
+            )
+        )
+    return found
+
+
+def confidence(found: Lines) -> float:
     """How sure the characters are, over all lines."""
-    return float(sum(found.scores)) if found.scores is not None else 0.0
+    return float(sum(found.scores))
 
 
-def sides(found: Any) -> list[tuple[float, float, float, float]]:
+def sides(found: Lines) -> list[tuple[float, float, float, float]]:
     """Left, top, right, bottom of the lines, in pixels."""
-    if found.boxes is None:
+    if not found.boxes:
         return []
     boxes = np.asarray(found.boxes)
     low, high = boxes.min(axis=1), boxes.max(axis=1)
     return [(*one, *other) for one, other in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def sideways(found: Any) -> bool:
+def sideways(found: Lines) -> bool:
     """Whether most lines run up or down, as on a page that was laid askew on the scanner."""
     boxes = sides(found)
     tall = sum(bottom - top > TALL * (right - left) for left, top, right, bottom in boxes)
     return len(boxes) > 3 and tall * 2 > len(boxes)
 
 
-def runs_of(found: Any, scale: float) -> list[Run]:
+def runs_of(found: Lines, scale: float) -> list[Run]:
     """The lines as runs in points."""
     boxes = sides(found)
     if not boxes:
         return []
     usual = median(bottom - top for _, top, _, bottom in boxes)
     runs = []
-    for text, box in zip(found.txts, boxes, strict=True):
+    for text, box in zip(found.texts, boxes, strict=True):
         left, top, right, bottom = (side / scale for side in box)
         height = bottom - top
         if USUAL[0] < height * scale / usual < USUAL[1]:

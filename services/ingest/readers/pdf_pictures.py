@@ -94,5 +94,4 @@ def png_of(bitmap: Any) -> bytes:
     """A bitmap as PNG."""
     out = io.BytesIO()
     bitmap.to_pil().save(out, "PNG")
-    bitmap.close()
     return out.getvalue()
