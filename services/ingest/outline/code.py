@@ -19,8 +19,8 @@ DEFINITION = re.compile(
     r"|block_mapping_pair|element"
 )
 INSIDE = re.compile(
-    r".*(?:body|block|list|export|decorated|module|namespace|preproc|template|declaration|document|stream|mapping"
-    r"|stylesheet|content|statement|program|source_file|spec)|node"
+    r"body|block|list|export|decorated|module|namespace|preproc|template|declaration|document|stream|mapping"
+    r"|stylesheet|content|statement|program|source_file|spec|node"
 )
 NO_DEFINITION = {"sql": {"statement"}, "lua": {"table"}, "css": {"block"}, "bash": {"list"}}
 NAME = re.compile(
@@ -58,8 +58,11 @@ def walk(node: Node, language: str, level: int, depth: int) -> Iterator[tuple[in
         )
         if is_definition:
             yield row, child, level
-        if is_definition or INSIDE.fullmatch(child.type):
-            yield from walk(child, language, level + bool(is_definition), depth + 1)
+        if is_definition or INSIDE.search(child.type):
+            top = child.start_point.row
+            for found in walk(child, language, level + bool(is_definition), depth + 1):
+                # The comment before a wrapper, such as an export, is that of what it wraps.
+                yield (row, *found[1:]) if not is_definition and found[0] == top else found
 
 
 def name_of(node: Node) -> Node | None:

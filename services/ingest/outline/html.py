@@ -33,7 +33,7 @@ def html_end(lines: Lines, line: int, in_text: bool) -> int:
         line: number of a line that starts with `<`.
         in_text: whether the line before it is a paragraph's.
     """
-    place = int(lines.firsts[line])
+    place = lines.firsts.item(line)
     for opening, closing in PAIRS:
         if opening.match(lines.text, place):
             closed = closing.search(lines.text, place)

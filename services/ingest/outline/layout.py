@@ -35,13 +35,13 @@ class Table(NamedTuple):
 
     Args:
         start: offset of the header row.
-        body: offset of the first data row.
         end: offset of what follows.
+        body: offset of the first data row.
     """
 
     start: int
-    body: int
     end: int
+    body: int
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,17 @@ def mark_blocks(lines: Lines, starting: Flags, blocks: Sequence[Span]) -> tuple[
     """Mark the lines at the starts of blocks and those behind them, and none between; return both."""
     places = np.array(blocks, np.int64).reshape(-1, 2)
     firsts, behinds = np.searchsorted(lines.starts, places[:, 0]), np.searchsorted(lines.starts, places[:, 1])
-    for index in np.flatnonzero(behinds - firsts > 1).tolist():
-        starting[firsts[index] + 1 : behinds[index]] = False
+    starting &= ~between(len(lines), firsts + 1, behinds)
     starting[firsts] = True
     starting[behinds[behinds < len(starting)]] = True
     return firsts, behinds
+
+
+def between(count: int, firsts: Numbers, behinds: Numbers) -> Flags:
+    """Which of so many lines are in one of the ranges, which are apart from each other."""
+    edges = np.zeros(count + 1, np.int8)
+    some = firsts < behinds
+    np.add.at(edges, firsts[some], 1)
+    np.add.at(edges, behinds[some], -1)
+    found: Flags = np.cumsum(edges[:count], dtype=np.int8) > 0
+    return found

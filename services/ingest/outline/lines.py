@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ Codes = NDArray[np.unsignedinteger]
 
 NEWLINE, TAB, SPACE = ord("\n"), ord("\t"), ord(" ")
 NO_SIGN = 127
+MOST_IN_LIST = 1 << 20
 BLOCK = 1 << 18
 """Code points that are looked at together; they stay in the processor's cache."""
 COLUMNS_BY_COLUMN = 32
@@ -52,7 +55,7 @@ class Lines:
 
     def end(self, line: int) -> int:
         """Offset of the line end of a line, or the end of the text."""
-        found = self.text.find("\n", self.firsts[line])
+        found = self.text.find("\n", self.firsts.item(line))
         return len(self.text) if found < 0 else found
 
     def after(self, line: int) -> int:
@@ -61,11 +64,21 @@ class Lines:
 
     def at(self, offset: int) -> int:
         """Number of the first line that starts at an offset or behind it."""
-        return int(np.searchsorted(self.starts, offset))
+        return int(self.starts.searchsorted(np.int32(offset)))
 
     def behind(self, chosen: Numbers, distance: int) -> Codes:
         """For some lines, the code point so far behind the first one; a line end behind the text's end."""
         return taken(self.codes, self.firsts[chosen] + distance)
+
+
+def sequence(numbers: NDArray[np.int32] | NDArray[np.uint32]) -> Sequence[int]:
+    """Numbers that are read one by one: a list, which is fast, or an array, which is small."""
+    if len(numbers) < MOST_IN_LIST:
+        listed: list[int] = numbers.tolist()
+        return listed
+    found = array("i" if numbers.dtype == np.int32 else "I")
+    found.frombytes(numbers.tobytes())
+    return found
 
 
 def one_of(signs: str) -> Flags:

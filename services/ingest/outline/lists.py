@@ -38,7 +38,7 @@ class Lists:
         last = int(self.closers[closed]) if closed >= 0 else -1
         above = int(np.searchsorted(self.items, line))
         for item in self.items[max(0, above - DEEPEST) : above][::-1].tolist():
-            if item < last or HR.match(self.lines.text, int(self.lines.firsts[item])):
+            if item < last or HR.match(self.lines.text, self.lines.firsts.item(item)):
                 return 0
             content = content_column(self.lines, item)
             if content <= indent:
@@ -55,7 +55,7 @@ def lists_of(lines: Lines, items: Flags) -> Lists:
 
 def content_column(lines: Lines, item: int) -> int:
     """Column at which the content of an item starts."""
-    match = ITEM.match(lines.text, int(lines.firsts[item]))
+    match = ITEM.match(lines.text, lines.firsts.item(item))
     marker = int(lines.indents[item]) + (len(match[1]) if match else 1)
     blanks = len((match[2] or "").expandtabs(4)) if match else 1
     # Five or more spaces are one space and indented code.

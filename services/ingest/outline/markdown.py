@@ -10,16 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.ingest.outline.html import html_end
 from services.ingest.outline.layout import Heading, Layout, Span, Table, layout
-from services.ingest.outline.lines import NEWLINE, Lines, one_of
+from services.ingest.outline.lines import NEWLINE, Lines, Numbers, one_of
 from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
 from services.ingest.outline.paragraphs import CODE_COLUMNS, open_paragraph, paragraph_before
-from services.ingest.outline.tables import table_at
+from services.ingest.outline.tables import other_lines, table_at
 
-ATX = re.compile(r"(#{1,6})(?=[ \t\n]|\Z)")
 FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})", re.MULTILINE)
 NESTED_FENCE = re.compile(
     r"(?:>[ \t]?|(?:[-*+]|\d{1,9}[.)])[ \t]{1,4})(?:(`{3,})[^`\n]*$|(~{3,}))", re.MULTILINE
@@ -33,6 +31,8 @@ LONGEST_FORMULA = 20_000
 """Two signs of a formula that stand further apart belong to two formulas, or to none."""
 LONGEST_FRONT = 100_000
 
+DEEPEST_HEADING = 6
+NO_LETTER = frozenset(["", " ", "\t"])
 NUMBER_SIGN = ord("#")
 ALWAYS = "#`~$\\<="
 NESTING = "-*+>0123456789"
@@ -45,6 +45,7 @@ class Found:
     """What was found so far; `free` is the offset behind the last block."""
 
     lists: Lists
+    others: Numbers
     headings: list[Heading] = field(default_factory=list)
     wholes: list[Span] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Found:
 def layout_of(lines: Lines) -> Layout:
     """The layout of a Markdown text."""
     items = is_item(lines)
-    found = Found(lists_of(lines, items))
+    found = Found(lists_of(lines, items), other_lines(lines))
     front_matter(lines, found)
     chosen = candidates(lines)
     starts, firsts, signs = (of[chosen].tolist() for of in (lines.starts, lines.firsts, lines.signs))
@@ -73,7 +74,7 @@ def layout_of(lines: Lines) -> Layout:
     return layout(lines, found.headings, found.wholes, found.tables, lines.opens | items)
 
 
-def candidates(lines: Lines) -> NDArray[np.intp]:
+def candidates(lines: Lines) -> Numbers:
     """Numbers of the lines that may open a heading, a table, a code block, a formula or HTML."""
     some = np.flatnonzero(HEADS[lines.signs])
     head = lines.heads[some]
@@ -107,17 +108,20 @@ def front_matter(lines: Lines, found: Found) -> None:
 
 def atx(lines: Lines, line: int, found: Found, start: int, first: int) -> None:
     """A heading after `#`; there are many, so its start and first sign are given."""
-    match = ATX.match(lines.text, first)
-    if match is None or (first > start and deep(lines, line, found)):
+    text = lines.text
+    end = text.find("\n", first)
+    end = len(text) if end < 0 else end
+    signs = text[first:end]
+    title = signs.lstrip("#")
+    level = len(signs) - len(title)
+    if level > DEEPEST_HEADING or title[:1] not in NO_LETTER or (first > start and deep(lines, line, found)):
         return
-    end = lines.text.find("\n", first)
-    end = len(lines.text) if end < 0 else end
-    text = lines.text[match.end() : end].rstrip(" \t")
-    bare = text.rstrip("#")
-    if not bare or bare[-1] in " \t":
-        text = bare
-    found.free = min(end + 1, len(lines.text))
-    found.headings.append(Heading(start, found.free, match.end() - first, text.strip()))
+    title = title.strip()
+    if title.endswith("#"):
+        bare = title.rstrip("#")
+        title = bare.rstrip() if bare[-1:] in NO_LETTER else title
+    found.free = min(end + 1, len(text))
+    found.headings.append(Heading(start, found.free, level, title))
 
 
 def deep(lines: Lines, line: int, found: Found) -> bool:
@@ -128,12 +132,12 @@ def deep(lines: Lines, line: int, found: Found) -> bool:
 
 def fence(lines: Lines, line: int, found: Found) -> None:
     """A code block between fences."""
-    match = FENCE.match(lines.text, int(lines.firsts[line]))
+    match = FENCE.match(lines.text, lines.firsts.item(line))
     if match is None:
         return
     column = found.lists.column(line) if lines.indents[line] else 0
     if lines.indents[line] - column < CODE_COLUMNS:
-        found.whole(int(lines.starts[line]), fence_end(lines, line, match[1] or match[2], column))
+        found.whole(lines.starts.item(line), fence_end(lines, line, match[1] or match[2], column))
 
 
 def fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
@@ -142,7 +146,7 @@ def fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
         return top_fence_end(lines.text, lines.after(line), signs)
     for following in range(line + 1, len(lines)):
         if lines.indents[following] < column:
-            return int(lines.starts[following])
+            return lines.starts.item(following)
         if lines.heads[following] == ord(signs[0]) and closes(lines, following, signs, column):
             return lines.after(following)
     return len(lines.text)
@@ -171,22 +175,22 @@ def closes(lines: Lines, line: int, signs: str, column: int) -> bool:
 
 def nested_fence(lines: Lines, line: int, found: Found) -> None:
     """A code block that starts in the first line of a list item, or in a quotation."""
-    match = NESTED_FENCE.match(lines.text, int(lines.firsts[line]))
+    match = NESTED_FENCE.match(lines.text, lines.firsts.item(line))
     if match is None:
         return
     signs = match[1] or match[2]
     if lines.heads[line] == ord(">"):
-        found.whole(int(lines.starts[line]), quoted_end(lines, line, signs))
+        found.whole(lines.starts.item(line), quoted_end(lines, line, signs))
     else:
         column = int(lines.indents[line]) + match.start(match.lastindex or 0) - match.start()
-        found.whole(int(lines.starts[line]), fence_end(lines, line, signs, column))
+        found.whole(lines.starts.item(line), fence_end(lines, line, signs, column))
 
 
 def quoted_end(lines: Lines, line: int, signs: str) -> int:
     """Offset behind the code block that a line of a quotation opens."""
     for following in range(line + 1, len(lines)):
         if lines.opens[following] or lines.heads[following] != ord(">"):
-            return int(lines.starts[following])
+            return lines.starts.item(following)
         content = lines.text[lines.firsts[following] + 1 : lines.end(following)].strip(" \t")
         if len(content) >= len(signs) and not content.strip(signs[0]):
             return lines.after(following)
@@ -195,7 +199,7 @@ def quoted_end(lines: Lines, line: int, signs: str) -> int:
 
 def formula(lines: Lines, line: int, found: Found) -> None:
     r"""A formula of its own, between `$$`, or `\\[` and `\\]`, or `\\begin` and `\\end`."""
-    place = int(lines.firsts[line])
+    place = lines.firsts.item(line)
     match = FORMULA.match(lines.text, place)
     if match is None or lines.indents[line] >= CODE_COLUMNS:
         return
@@ -204,7 +208,7 @@ def formula(lines: Lines, line: int, found: Found) -> None:
     if closed < 0 or HEADING_LINE.search(lines.text, match.end(), closed):
         return
     end = lines.text.find("\n", closed)
-    found.whole(int(lines.starts[line]), len(lines.text) if end < 0 else end + 1)
+    found.whole(lines.starts.item(line), len(lines.text) if end < 0 else end + 1)
 
 
 def html(lines: Lines, line: int, found: Found) -> None:
@@ -216,9 +220,9 @@ def html(lines: Lines, line: int, found: Found) -> None:
 
 def bars(lines: Lines, line: int, found: Found) -> None:
     """A table."""
-    header = int(lines.starts[line - 1])
+    header = lines.starts.item(line - 1)
     was_heading = bool(found.headings) and found.headings[-1].start == header
-    table = table_at(lines, line, header if was_heading else found.free)
+    table = table_at(lines, line, header if was_heading else found.free, found.others)
     if table is None:
         return
     if was_heading:
@@ -239,13 +243,13 @@ def dashes(lines: Lines, line: int, found: Found) -> None:
 
 def underline(lines: Lines, line: int, found: Found) -> None:
     """A heading over `===` or `---`."""
-    match = UNDERLINE.match(lines.text, int(lines.firsts[line]))
+    match = UNDERLINE.match(lines.text, lines.firsts.item(line))
     if match is None or lines.indents[line] >= CODE_COLUMNS:
         return
     first = paragraph_before(lines, found.lists, line, found.free)
     if first < 0:
         return
-    start, end = int(lines.starts[first]), int(lines.starts[line])
+    start, end = lines.starts.item(first), lines.starts.item(line)
     title = " ".join(part.strip() for part in lines.text[start:end].strip().split("\n"))
     found.free = lines.after(line)
     found.headings.append(Heading(start, found.free, 1 if match[0][0] == "=" else 2, title))

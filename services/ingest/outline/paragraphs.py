@@ -49,7 +49,7 @@ def open_paragraph(lines: Lines, line: int, free: int) -> int:
 
 def opener(lines: Lines, line: int, first: int) -> int:
     """First line of the paragraph that goes on with a line, given the one before; -1 for no paragraph."""
-    text, place = lines.text, int(lines.firsts[line])
+    text, place = lines.text, lines.firsts.item(line)
     if lines.indents[line] >= CODE_COLUMNS:
         return first
     if TITLE.match(text, place):

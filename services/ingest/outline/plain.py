@@ -50,7 +50,7 @@ def layout_of(lines: Lines) -> Layout:
     ]
     levels = {level: depth for depth, level in enumerate(sorted({level for level, _ in kept}), 1)}
     headings = [
-        Heading(int(lines.starts[line]), lines.after(line), levels[level], title_of(lines, line))
+        Heading(lines.starts.item(line), lines.after(line), levels[level], title_of(lines, line))
         for level, line in kept
     ]
     return layout(lines, headings, [], [], lines.opens | is_item(lines))
@@ -83,7 +83,7 @@ def candidates(lines: Lines) -> Numbers:
 
 def title_of(lines: Lines, line: int) -> str:
     """A line without the white space around it; of a long one the start."""
-    start = int(lines.firsts[line])
+    start = lines.firsts.item(line)
     return lines.text[start : min(lines.end(line), start + 2 * LONGEST_TITLE)].strip()
 
 

@@ -4,64 +4,70 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from services.ingest.outline.html import OPENS_OVER_TEXT
 from services.ingest.outline.layout import Table
-from services.ingest.outline.lines import Lines
+from services.ingest.outline.lines import Lines, Numbers
 from services.ingest.outline.lists import HR
 from services.ingest.outline.paragraphs import CODE_COLUMNS
 
-DELIMITER = re.compile(r":?-+:?")
-UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
+DELIMITER_ROW = re.compile(
+    r"(?!-[ \t])\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+$", re.MULTILINE
+)
+ESCAPED = re.compile(r"\\\|")
 END = re.compile(
     r"#{1,6}(?:[ \t]|$)|`{3,}[^`\n]*$|~{3}|>|[-*+](?:[ \t]|$)|\d{1,9}[.)](?:[ \t]|$)|" + OPENS_OVER_TEXT,
     re.MULTILINE | re.IGNORECASE,
 )
 
 
-def table_at(lines: Lines, line: int, free: int) -> Table | None:
+def table_at(lines: Lines, line: int, free: int, others: Numbers) -> Table | None:
     """The table whose delimiter row is a line; nothing if it is none.
 
     Args:
         lines: the lines of the text.
         line: number of the line.
         free: the table starts at this offset or behind it.
+        others: what `other_lines` says.
     """
-    if line == 0 or lines.opens[line] or lines.starts[line - 1] < free:
+    if line == 0 or lines.opens[line] or lines.starts.item(line - 1) < free:
         return None
-    if lines.indents[line] - lines.indents[line - 1] >= CODE_COLUMNS:
+    start, place = lines.starts.item(line - 1), lines.firsts.item(line)
+    row = DELIMITER_ROW.match(lines.text, place)
+    header = lines.text[lines.firsts.item(line - 1) : lines.starts.item(line) - 1].rstrip()
+    if row is None or "|" not in header or cells(header) != cells(row[0].rstrip()):
         return None
-    columns = delimiter_columns(lines.text[lines.firsts[line] : lines.end(line)])
-    header = lines.text[lines.firsts[line - 1] : lines.starts[line]].strip()
-    if columns == 0 or "|" not in header or cells(header) != columns:
+    if lines.indents.item(line) - lines.indents.item(line - 1) >= CODE_COLUMNS:
         return None
-    last = last_row(lines, line)
-    return Table(int(lines.starts[line - 1]), lines.after(line), lines.after(last))
-
-
-def delimiter_columns(row: str) -> int:
-    """Number of columns that a delimiter row names; 0 if it is none."""
-    if row[:2] in {"- ", "-\t"}:
-        return 0
-    parts = row.strip().removeprefix("|").removesuffix("|").split("|")
-    return len(parts) if all(DELIMITER.fullmatch(part.strip()) for part in parts) else 0
+    body = min(row.end() + 1, len(lines.text))
+    return Table(start, lines.after(last_row(lines, line, others)), body)
 
 
 def cells(row: str) -> int:
-    """Number of cells of a row."""
-    parts = UNESCAPED_BAR.split(row)
-    return len(parts) - (not parts[0].strip()) - (len(parts) > 1 and not parts[-1].strip())
+    """Number of cells of a row without white space around it."""
+    if "\\" in row:
+        row = ESCAPED.sub("", row)
+    return row.count("|") + 1 - row.startswith("|") - (row.endswith("|") and len(row) > 1)
 
 
-def last_row(lines: Lines, line: int) -> int:
+def last_row(lines: Lines, line: int, others: Numbers) -> int:
     """Number of the last row of a table whose delimiter row is a line."""
-    following = line + 1
-    while following < len(lines) and not lines.opens[following]:
-        place = int(lines.firsts[following])
-        if lines.text[place] != "|" and (
-            lines.indents[following] >= CODE_COLUMNS
+    index = int(others.searchsorted(line + 1))
+    while index < len(others):
+        following = int(others[index])
+        place = lines.firsts.item(following)
+        if (
+            lines.opens[following]
+            or lines.indents[following] >= CODE_COLUMNS
             or END.match(lines.text, place)
             or HR.match(lines.text, place)
         ):
-            break
-        following += 1
-    return following - 1
+            return following - 1
+        index += 1
+    return len(lines) - 1
+
+
+def other_lines(lines: Lines) -> Numbers:
+    """Numbers of the lines that may not go on with a table: they have no bar in front, or a blank line."""
+    return np.flatnonzero(lines.opens | (lines.signs != ord("|")) | (lines.indents >= CODE_COLUMNS))

@@ -14,7 +14,6 @@ SENTENCE = re.compile(rf"[.!?…。！？；]++[\"'”’»)\]*_」』）】》�
 CHINESE_MARKS = frozenset("。！？；")
 LINE = re.compile(r"\n[ \t\n]*+")
 WORD = re.compile(rf"{BLANK}++|(?<!\d)[，、：；。！？）】》」』](?!\d){BLANK}*+")
-LAST_TOKEN = re.compile(r"[\w.]+\Z")
 ABBREVIATIONS = frozenset(
     [
         "abb",
@@ -54,6 +53,7 @@ ABBREVIATIONS = frozenset(
     ]
 )
 LONGEST_ABBREVIATION = 8
+BRACKETS = "([{“„‘\"'*_"
 MOST_LIST_DIGITS = 2
 
 URL_SIGNS = r"[^\s<>\"，。；、！？（）「」『』【】《》]"
@@ -73,24 +73,7 @@ SPACING_LETTERS = "\u0e33\u0eb3"
 
 def sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
     """Where sentences end in a part of a text, white space behind them included."""
-    for match in SENTENCE.finditer(text, start, end):
-        found = match[0]
-        if not (found[-1].isspace() or CHINESE_MARKS & set(found) or found[:2] == "……"):
-            continue
-        if found[0] != "." or not is_abbreviation(text, match.start(), match.end()):
-            yield match.end()
-
-
-def is_abbreviation(text: str, dot: int, following: int) -> bool:
-    """Whether a full stop ends a word and no sentence: `e.g. `, `Dr. `, `J. `, `5. `, `approx. ten`."""
-    if following < len(text) and text[following].islower():
-        return True
-    token = LAST_TOKEN.search(text, max(0, dot - LONGEST_ABBREVIATION), dot)
-    if token is None:
-        return False
-    word = token[0]
-    initial = len(word) == 1 and word.isalpha()
-    return initial or (word.isdigit() and len(word) <= MOST_LIST_DIGITS) or word.lower() in ABBREVIATIONS
+    return (match.end() for match in SENTENCE.finditer(text, start, end) if is_sentence_end(match))
 
 
 def line_ends(text: str, start: int, end: int) -> Iterator[int]:
@@ -101,6 +84,24 @@ def line_ends(text: str, start: int, end: int) -> Iterator[int]:
 def word_ends(text: str, start: int, end: int) -> Iterator[int]:
     """Where words end in a part of a text, white space behind them included."""
     return (match.end() for match in WORD.finditer(text, start, end))
+
+
+def is_sentence_end(match: re.Match[str]) -> bool:
+    """Whether a match of `SENTENCE` ends one: no number, name or abbreviation has these signs."""
+    found = match[0]
+    if found[0] != ".":
+        return found[-1].isspace() or not CHINESE_MARKS.isdisjoint(found) or found[:2] == "……"
+    return found[-1].isspace() and not is_abbreviation(match.string, match.start(), match.end())
+
+
+def is_abbreviation(text: str, dot: int, following: int) -> bool:
+    """Whether a full stop ends a word and no sentence: `e.g. `, `Dr. `, `J. `, `5. `, `approx. ten`."""
+    if text[following : following + 1].islower():
+        return True
+    words = text[max(0, dot - LONGEST_ABBREVIATION) : dot].split()
+    word = words[-1].strip(BRACKETS) if words else ""
+    initial = len(word) == 1 and word.isalpha()
+    return initial or (word.isdigit() and len(word) <= MOST_LIST_DIGITS) or word.lower() in ABBREVIATIONS
 
 
 def splits_character(text: str, place: int, start: int) -> bool:

@@ -13,7 +13,7 @@ from services.ingest.outline.lines import Lines, Numbers, lines_of
 from services.ingest.outline.syntax import groups, line_offsets, root_of
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting import structure
-from services.ingest.splitting.inner import inner_cut
+from services.ingest.splitting.inner import early_cut, inner_cut
 from services.ingest.splitting.measure import Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
 from services.ingest.splitting.structure import Places, Plan, last_before, places_at, window
@@ -47,8 +47,8 @@ def unit_lines(lines: Lines, root: Node, ruler: Ruler) -> list[Numbers]:
     while opened:
         node, depth, end = opened.pop()
         units = groups(node)
-        starts = [int(offsets[row]) for row, _ in units]
-        for (_, child), start, behind in zip(units, starts, [*starts[1:], end], strict=True):
+        starts = [int(offsets[row]) for row, _ in units] + [end]
+        for (_, child), start, behind in zip(units, starts, starts[1:], strict=False):
             found[min(depth, DEEPEST - 1)].append(start)
             if (
                 depth < MOST_OPENED
@@ -114,5 +114,8 @@ def cut_between(
         if last > first:
             late = bisect_left(kind.offsets, middle, first, last)
             return kind.least(late, last) if late < last else kind.offsets[last - 1]
+    place = inner_cut(plan.inner, start, (least, middle, most))
+    if place:
+        return place
     before = max(last_before(kind, least) for kind in finer)
-    return inner_cut(plan.inner, start, (least, middle, most), before)
+    return before if before > start else early_cut(plan.inner, start, least, most)

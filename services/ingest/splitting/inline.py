@@ -64,6 +64,9 @@ class Closings:
 
 def inline_spans(text: str, start: int, end: int) -> list[Span]:
     """The spans in a paragraph that are not to be cut, in order and apart from each other."""
+    part = text[start:end]
+    if not ("$" in part or "[" in part or "`" in part or "\\" in part):
+        return []
     closings = Closings(text, end)
     spans: list[Span] = []
     at = start

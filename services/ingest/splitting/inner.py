@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from services.ingest.outline import Span
+from services.ingest.outline import Layout, Span
 from services.ingest.outline.lines import code_points
 from services.ingest.splitting.breaks import (
     ATOM,
     LATIN,
-    line_ends,
+    LINE,
+    SENTENCE,
+    WORD,
+    is_sentence_end,
     rank,
-    sentence_ends,
     splits_character,
-    word_ends,
 )
 from services.ingest.splitting.inline import inline_spans
 from services.ingest.splitting.measure import WHOLE_SIZES, Ruler
@@ -31,8 +34,9 @@ LONGEST_ADDRESS = 80
 HASHED = 16
 """Characters that make the hash of a place between two characters."""
 
-Ends = Callable[[str, int, int], Iterator[int]]
-ENDS: tuple[Ends, ...] = (sentence_ends, line_ends, word_ends)
+Kind = tuple[re.Pattern[str], Callable[[re.Match[str]], bool]]
+"""A kind of ends: what seems to be one, and whether it is."""
+KINDS: tuple[Kind, ...] = ((SENTENCE, is_sentence_end), (LINE, bool), (WORD, bool))
 
 
 @dataclass(frozen=True)
@@ -41,90 +45,100 @@ class Inner:
 
     Args:
         ruler: measures the text.
+        layout: its code blocks, formulas, headings and tables.
         edges: offsets at which blocks start.
         glued: those before which no cut is wanted.
-        wholes: things that are not to be cut, in order and apart from each other.
         spans: the things in the paragraphs that were looked at last, by the offset of the paragraph.
     """
 
     ruler: Ruler
+    layout: Layout
     edges: Sequence[int]
     glued: Sequence[int]
-    wholes: list[Span]
     spans: dict[int, list[Span]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search for a place to cut: the chunk's start, and things between characters that are not cut."""
+    """A search for a place to cut.
+
+    Args:
+        inner: the text and its things.
+        start: start of the chunk.
+        paragraph: the things in the only paragraph of the window; nothing if other things may be in it.
+        atoms: things between characters that are not cut.
+    """
 
     inner: Inner
     start: int
-    atoms: list[Span] = field(default_factory=list)
+    paragraph: Sequence[Span] | None = None
+    atoms: Sequence[Span] = ()
 
     def thing_at(self, place: int) -> Span | None:
         """The thing that a cut would part."""
-        for spans in (self.inner.wholes, paragraph_spans(self.inner, place), self.atoms):
-            index = bisect_left(spans, (place,)) - 1
-            if index >= 0 and spans[index][1] > place > spans[index][0]:
-                return spans[index]
-        return None
+        if self.paragraph is not None:
+            return span_at(self.paragraph, place) or span_at(self.atoms, place)
+        block = whole_at(self.inner, place)
+        if block is not None:
+            return block
+        return span_at(paragraph_spans(self.inner, place), place) or span_at(self.atoms, place)
 
     def allowed(self, place: int) -> bool:
         """Whether a cut parts nothing and is not right behind a heading."""
         return (
             place > self.start
-            and not holds(self.inner.glued, place)
+            and (self.paragraph is not None or not holds(self.inner.glued, place))
             and not splits_character(self.inner.ruler.text, place, self.start)
             and self.thing_at(place) is None
         )
 
 
-def inner_cut(inner: Inner, start: int, window: tuple[int, int, int], before: int) -> int:
-    """Where a chunk ends if no block starts in its window.
+def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
+    """Where a chunk ends if no block starts in its window; 0 if there is no good place.
 
     Args:
         inner: the text and its things.
         start: start of the chunk.
         window: end of the smallest chunk, of a good one, of the largest.
-        before: the last start of a block before the window; `start` if there is none.
     """
     least, middle, most = window
-    search = Search(inner, start)
-    headings = bisect_right(inner.glued, most) - bisect_left(inner.glued, least)
-    if headings > MANY_HEADINGS:
-        return inner.glued[bisect_right(inner.glued, most) - 1]
-    if not covers(inner.wholes, least, most):
-        for ends in ENDS:
-            cut = best_end(search, ends, window)
-            if cut:
-                return cut
-        cut = best_character(search, middle, most)
-        if cut:
-            return cut
-    return before if before > start else early_cut(search, least, most)
+    block = whole_at(inner, least)
+    if block is not None and block[1] > most:
+        return 0
+    following = bisect_right(inner.edges, least)
+    if block is None and (following == len(inner.edges) or inner.edges[following] > most):
+        search = Search(inner, start, paragraph_spans(inner, least))
+    else:
+        headings = bisect_right(inner.glued, most) - bisect_left(inner.glued, least)
+        if headings > MANY_HEADINGS:
+            return inner.glued[bisect_right(inner.glued, most) - 1]
+        search = Search(inner, start)
+    for kind in KINDS:
+        place = best_end(search, kind, window)
+        if place:
+            return place
+    return best_character(search, middle, most)
 
 
-def early_cut(search: Search, least: int, most: int) -> int:
+def early_cut(inner: Inner, start: int, least: int, most: int) -> int:
     """Where a chunk ends whose window is full of one thing: before it, or behind it if it is at the start."""
-    text, start = search.inner.ruler.text, search.start
-    for ends in ENDS:
-        found = last_of(search, ends(text, start, min(least + 1, len(text))))
+    text, search = inner.ruler.text, Search(inner, start)
+    for pattern, accepts in KINDS:
+        matches = pattern.finditer(text, start, min(least + 1, len(text)))
+        found = last_of(search, (match.end() for match in matches if accepts(match)))
         if found:
             return found
-    glued = bisect_right(search.inner.glued, most) - 1
-    if glued >= 0 and search.inner.glued[glued] > start:
-        return search.inner.glued[glued]
+    glued = bisect_right(inner.glued, most) - 1
+    if glued >= 0 and inner.glued[glued] > start:
+        return inner.glued[glued]
     search = with_atoms(search, most)
     found = last_of(search, range(start + 1, least))
     if found:
         return found
     thing = search.thing_at(start + 1)
     if thing is not None and thing[1] > most:
-        return behind(search.inner, start, thing[1])
-    return whole_character(
-        text, start, most, search.inner.ruler.reach(start, WHOLE_SIZES * search.inner.ruler.high)
-    )
+        return behind(inner, start, thing[1])
+    return whole_character(text, start, most, inner.ruler.reach(start, WHOLE_SIZES * inner.ruler.high))
 
 
 def behind(inner: Inner, start: int, end: int) -> int:
@@ -146,25 +160,20 @@ def whole_character(text: str, start: int, most: int, longest: int) -> int:
     return most
 
 
-def best_end(search: Search, ends: Ends, window: tuple[int, int, int]) -> int:
+def best_end(search: Search, kind: Kind, window: tuple[int, int, int]) -> int:
     """Of the ends of sentences, lines or words in the window the one with the least hash; 0 for none."""
+    pattern, accepts = kind
     text, (least, middle, most) = search.inner.ruler.text, window
     # An end is known by the white space behind it, and the window may start or end inside of that.
-    found = [
-        place
-        for place in ends(text, max(search.start, least - 2), len_to(text, most))
-        if least <= place <= most
-    ]
-    late = found[bisect_left(found, middle) :]
-    for place in sorted(late, key=lambda place: rank(text, place)):
-        if search.allowed(place):
-            return place
-    return last_of(search, found[: len(found) - len(late)])
-
-
-def len_to(text: str, most: int) -> int:
-    """A little more than the window, so that white space at its end is seen whole."""
-    return min(len(text), most + 2)
+    found = pattern.finditer(text, max(search.start, least - 2), min(len(text), most + 2))
+    matches = [match for match in found if least <= match.end() <= most]
+    late = [match for match in matches if match.end() >= middle]
+    ranks = [rank(text, match.end()) for match in late]
+    for index in sorted(range(len(late)), key=ranks.__getitem__):
+        if accepts(late[index]) and search.allowed(late[index].end()):
+            return late[index].end()
+    early = matches[: len(matches) - len(late)]
+    return last_of(search, (match.end() for match in early if accepts(match)))
 
 
 def last_of(search: Search, places: Iterable[int]) -> int:
@@ -194,7 +203,7 @@ def with_atoms(search: Search, most: int) -> Search:
         # A word is cut if it is larger than a chunk, as it is no thing that loses its sense.
         if ruler.fits(*whole.span()) if whole[0].isalpha() else ruler.size(*whole.span()) <= longest:
             atoms.append(whole.span())
-    return Search(search.inner, start, atoms)
+    return Search(search.inner, start, search.paragraph, atoms)
 
 
 def character_ranks(text: str, least: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
@@ -222,10 +231,32 @@ def paragraph_spans(inner: Inner, place: int) -> list[Span]:
     return inner.spans[start]
 
 
-def covers(spans: list[Span], start: int, end: int) -> bool:
-    """Whether one of the things is all around a window."""
-    index = bisect_left(spans, (start,)) - 1
-    return index >= 0 and spans[index][0] < start and end < spans[index][1]
+def whole_at(inner: Inner, place: int) -> Span | None:
+    """The code block, formula, heading or row of a table that a cut would part, if it is to stay whole."""
+    layout, ruler = inner.layout, inner.ruler
+    found = span_at(layout.wholes, place) or table_row_at(layout, place)
+    if found is not None:
+        return found if ruler.size(*found) <= WHOLE_SIZES * ruler.high else None
+    found = span_at(layout.headings, place)
+    return found if found is not None and ruler.size(*found) <= ruler.high else None
+
+
+def table_row_at(layout: Layout, place: int) -> Span | None:
+    """The row of a table that a cut would part."""
+    table = span_at(layout.tables, place)
+    if table is None:
+        return None
+    row = layout.lines.at(place)
+    end = min(layout.lines.after(row - 1), table[1])
+    return (layout.lines.starts.item(row - 1), end) if place < end else None
+
+
+def span_at(spans: Sequence[Any], place: int) -> Span | None:
+    """The one of some things with start and end, in order and apart, that a cut would part."""
+    index = bisect_left(spans, (place,)) - 1
+    if index < 0 or spans[index][1] <= place:
+        return None
+    return spans[index][0], spans[index][1]
 
 
 def holds(places: Sequence[int], place: int) -> bool:

@@ -7,9 +7,8 @@ they soon fall where they fell before (content-defined chunking, as in https://p
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -19,9 +18,10 @@ from numpy.typing import NDArray
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import Layout, Span, layout_of
-from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers
+from services.ingest.outline.layout import between
+from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence
 from services.ingest.readers.reading import Reading
-from services.ingest.splitting.inner import Inner, inner_cut
+from services.ingest.splitting.inner import Inner, early_cut, inner_cut
 from services.ingest.splitting.measure import WHOLE_SIZES, Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
 
@@ -30,9 +30,7 @@ AROUND = 8
 LEVEL_BITS = 3
 WEIGHTS = np.array([pow(0x9E3779B1, power, 1 << 32) for power in range(1, 2 * AROUND + 1)], np.uint32)
 """The hash is their sum by characters, mixed; other weights would change the cuts of all documents."""
-MOST_IN_LIST = 1 << 21
 HASHED_AT_ONCE = 1 << 14
-NEAR = 16
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def plan_for(reading: Reading, options: SplitOptions) -> Plan:
 def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     """Where a text of a layout may be cut."""
     lines, starting = layout.lines, layout.starting
-    wholes, broken = sorted_wholes(layout, ruler)
+    broken = [span for span in layout.wholes if ruler.size(*span) > WHOLE_SIZES * ruler.high]
     rows = row_lines(layout, broken)
     edges, blocks = starting | rows, starting.copy()
     blocks[layout.glued] = False
@@ -112,7 +110,7 @@ def plan_of(layout: Layout, ruler: Ruler) -> Plan:
         places_at(lines, layout.titles[titles], levels),
         places_at(lines, np.flatnonzero(blocks)),
         places_at(lines, np.flatnonzero(rows)),
-        Inner(ruler, sequence(lines.starts[edges]), lines.starts[layout.glued].tolist(), wholes),
+        Inner(ruler, layout, sequence(lines.starts[edges]), lines.starts[layout.glued].tolist()),
     )
 
 
@@ -125,39 +123,12 @@ def places_at(lines: Lines, chosen: Numbers, levels: NDArray[np.uint32] | None =
     return Places(sequence(starts), sequence(ranks))
 
 
-def sorted_wholes(layout: Layout, ruler: Ruler) -> tuple[list[Span], list[Span]]:
-    """The things that stay whole, and those that are too large for that."""
-    wholes: list[Span] = []
-    broken: list[Span] = []
-    for span in layout.wholes:
-        kept = ruler.size(*span) <= WHOLE_SIZES * ruler.high
-        (wholes if kept else broken).append(span)
-    headings = [(one.start, one.end) for one in layout.headings]
-    wholes.extend(span for span in headings if ruler.size(*span) <= ruler.high)
-    return sorted([*wholes, *row_wholes(layout, ruler)]), broken
-
-
-def row_wholes(layout: Layout, ruler: Ruler) -> Iterator[Span]:
-    """The rows of tables that stay whole, if a chunk may have to end in them."""
-    starts = layout.lines.starts
-    for table in layout.tables:
-        rows = np.append(
-            starts[layout.lines.at(table.start) : layout.lines.at(table.end)], np.int32(table.end)
-        )
-        # In a short row there is no place to cut, as a better one is near; but before the first rows is none.
-        long = np.flatnonzero(np.diff(rows) > (ruler.high - ruler.low if ruler.marks is None else 0))
-        for row in sorted({0, 1, 2, *long.tolist()}):
-            span = (int(rows[row]), int(rows[row + 1])) if row + 1 < len(rows) else (0, 0)
-            if 0 < ruler.size(*span) <= WHOLE_SIZES * ruler.high:
-                yield span
-
-
 def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
     """Which lines are rows of tables that may start a chunk, or lines of things too large to stay whole."""
     lines = layout.lines
-    found = np.zeros(len(lines), bool)
-    for table in layout.tables:
-        found[lines.at(table.body) + 1 : lines.at(table.end)] = True
+    places = np.array(layout.tables, np.int32).reshape(-1, 3)
+    numbers = np.searchsorted(lines.starts, places)
+    found = between(len(lines), numbers[:, 2] + 1, numbers[:, 1])
     for start, end in broken:
         found[lines.at(start) + 1 : lines.at(end)] = True
     return found
@@ -179,16 +150,6 @@ def hashes(codes: Codes, places: Ints) -> NDArray[np.uint32]:
     return found
 
 
-def sequence(numbers: NDArray[np.int32] | NDArray[np.uint32]) -> Sequence[int]:
-    """Numbers that are read one by one: a list, which is fast, or an array, which is small."""
-    if len(numbers) < MOST_IN_LIST:
-        listed: list[int] = numbers.tolist()
-        return listed
-    found = array("i" if numbers.dtype == np.int32 else "I")
-    found.frombytes(numbers.tobytes())
-    return found
-
-
 def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
     """Cut a part of a text."""
     if plan.ruler.marks is not None:
@@ -206,10 +167,7 @@ def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
         while title < some_titles and titles[title] < start + low:
             title += 1
         if title == some_titles or titles[title] > most:
-            near_end = min(block + NEAR, some_blocks)
-            block = bisect_left(blocks, start + middle, block, near_end)
-            if block == near_end:
-                block = bisect_left(blocks, start + middle, block)
+            block = bisect_left(blocks, start + middle, block)
             last = block
             while last < some_blocks and blocks[last] <= most:
                 last += 1
@@ -261,12 +219,17 @@ def cut_between(plan: Plan, start: int, least: int, most: int, end: int) -> int:
         if last > first:
             late = bisect_left(kind.offsets, middle, first, last)
             return kind.least(late, last) if late < last else kind.offsets[last - 1]
+    place = inner_cut(plan.inner, start, (least, middle, most))
+    if place:
+        return min(end, place)
     before = max(last_before(kind, least) for kind in (plan.titles, plan.blocks, plan.rows))
-    return min(end, inner_cut(plan.inner, start, (least, middle, most), before))
+    return before if before > start else min(end, early_cut(plan.inner, start, least, most))
 
 
 def window(kind: Places, least: int, most: int) -> tuple[int, int]:
     """Which places are in a window: the first, and one behind the last."""
+    if not kind.offsets:
+        return 0, 0
     first = bisect_left(kind.offsets, least)
     return first, bisect_right(kind.offsets, most, first)
 

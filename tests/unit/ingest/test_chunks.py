@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.chunks import Cut, Piece, cut
@@ -29,6 +29,7 @@ def paragraphs(*words: str) -> str:
     return "".join(f"# {word}\n\nThis paragraph is about {word}.\n\n" for word in words)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .\n#"), min_size=1, max_size=300))
 def test_a_chunk_stands_where_it_says_and_has_its_own_id(text: str) -> None:
     pieces = pieces_of(text)
@@ -68,6 +69,7 @@ def test_a_format_without_pages_has_page_0() -> None:
     assert {(chunk.page_start, chunk.page_end) for chunk in pieces_of("text")} == {(0, 0)}
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .\n#字"), min_size=1, max_size=300), st.integers(0, 9))
 def test_a_chunk_repeats_the_end_of_the_one_before_and_says_how_much(text: str, overlap: int) -> None:
     pieces = cut_of(text, overlap=overlap).pieces

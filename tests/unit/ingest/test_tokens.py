@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -39,6 +39,7 @@ def test_tokens_are_one_a_chinese_character_and_1_3_a_word_or_sign() -> None:
     assert count_tokens("   ") == 1
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab1 ._\n字か한é-"), max_size=60))
 def test_the_estimate_is_that_of_counting_words_and_signs(text: str) -> None:
     pieces = re.sub(r"(\w{12})(?=\w)", r"\1", text)
@@ -72,6 +73,7 @@ def test_the_estimate_knows_no_blocks(shift: int) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["some ", "words", " and", ".", "字", "é", "👩‍👧", "\n", "zzzzq"]),

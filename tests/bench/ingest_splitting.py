@@ -1,0 +1,171 @@
+"""MB/s of splitting beside the libraries that people use, on the same text in the same run.
+
+`python -m tests.bench.ingest_splitting` prints one JSON object: `split_mb_s` and `split_chinese_mb_s` of
+`split`, `split_vs_fastest_peer` (the bar: at least 1) and the same for Chinese, MB/s of each peer, `cut_mb_s`
+with sections, token counts, hashes and ids, and `split_peak_mb` for the longest text that is taken. MB are
+millions of bytes of UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+
+from chonkie import FastChunker, RecursiveChunker, SentenceChunker
+from langchain_text_splitters import MarkdownTextSplitter, RecursiveCharacterTextSplitter
+from semchunk.semchunk import chunkerify
+
+from services.ingest.chunks import cut
+from services.ingest.readers.reading import Reading
+from services.ingest.splitting import SplitOptions, split
+
+CHARS = 8_000_000
+LONGEST = 20_000_000
+SLOW_CHARS = 1_000_000
+"""A peer that is slower than `SLOW_MB_S` gets so much of the text: its speed does not change."""
+SLOW_MB_S = 20.0
+ROUNDS = 7
+SIZE = 1500
+LETTERS = "etaoinshrdlucmfwypvbgkqjxz"
+WEIGHTS = [13, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, 3, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+
+Side = Callable[[str], object]
+
+
+def english(dice: random.Random, chars: int) -> str:
+    """Paragraphs of sentences under headings, with lists, tables and code."""
+    words = ["".join(dice.choices(LETTERS, WEIGHTS, k=dice.randint(1, 10))) for _ in range(5000)]
+
+    def sentence() -> str:
+        return " ".join(dice.choices(words, k=dice.randint(6, 24))).capitalize() + dice.choice(
+            [".", ".", ".", "?"]
+        )
+
+    return document(dice, chars, sentence, " ")
+
+
+def chinese(dice: random.Random, chars: int) -> str:
+    """The same in Chinese."""
+    signs = [chr(dice.randint(0x4E00, 0x9FA5)) for _ in range(2500)]
+
+    def sentence() -> str:
+        parts = ("".join(dice.choices(signs, k=dice.randint(4, 14))) for _ in range(dice.randint(1, 4)))
+        return "，".join(parts) + dice.choice(["。", "。", "。", "？", "！"])
+
+    return document(dice, chars, sentence, "")
+
+
+def document(dice: random.Random, chars: int, sentence: Callable[[], str], space: str) -> str:
+    """A Markdown text of blocks."""
+    parts: list[str] = []
+    length = 0
+    while length < chars:
+        parts.append(block(dice, sentence, space) + "\n\n")
+        length += len(parts[-1])
+    return "".join(parts)[:chars]
+
+
+def block(dice: random.Random, sentence: Callable[[], str], space: str) -> str:
+    """A heading, list, table, code block or paragraph."""
+    kind = dice.random()
+    if kind < 0.12:
+        return f"{'#' * dice.randint(1, 4)} {sentence()[:40]}"
+    if kind < 0.18:
+        return "\n".join(f"- {sentence()}" for _ in range(dice.randint(3, 9)))
+    if kind < 0.21:
+        rows = (
+            f"| {sentence()[:12]} | {dice.randint(1, 9999)} | {sentence()[:20]} |"
+            for _ in range(dice.randint(3, 20))
+        )
+        return "\n".join(["| name | number | note |", "| --- | --- | --- |", *rows])
+    if kind < 0.24:
+        lines = (
+            f"    value_{dice.randint(1, 99)} = call({dice.randint(1, 999)})"
+            for _ in range(dice.randint(3, 25))
+        )
+        return "\n".join(["```python", f"def function_{dice.randint(1, 99)}():", *lines, "```"])
+    return space.join(sentence() for _ in range(dice.randint(2, 9)))
+
+
+def peers(chinese_text: bool) -> Mapping[str, Side]:
+    """The libraries, set to chunks of as many characters as ours have at most."""
+    # It counts bytes, of which a Chinese character has three.
+    fast = FastChunker(chunk_size=3 * SIZE if chinese_text else SIZE)
+    return {
+        "langchain_recursive": RecursiveCharacterTextSplitter(chunk_size=SIZE, chunk_overlap=0).split_text,
+        "langchain_markdown": MarkdownTextSplitter(chunk_size=SIZE, chunk_overlap=0).split_text,
+        "semchunk": chunkerify(len, SIZE),
+        "chonkie_recursive": RecursiveChunker(tokenizer="character", chunk_size=SIZE).chunk,
+        "chonkie_sentence": SentenceChunker(tokenizer="character", chunk_size=SIZE, chunk_overlap=0).chunk,
+        "chonkie_fast": fast.chunk,
+    }
+
+
+def speeds(sides: Mapping[str, Side], text: str) -> dict[str, float]:
+    """MB/s of each side: the best of several rounds, in each of which all sides have their turn."""
+    first = text[:SLOW_CHARS]
+    slow = {name for name, side in sides.items() if megabytes(first) / seconds(side, first) < SLOW_MB_S}
+    best = dict.fromkeys(sides, 0.0)
+    for _ in range(ROUNDS):
+        for name, side in sides.items():
+            part = first if name in slow else text
+            best[name] = max(best[name], megabytes(part) / seconds(side, part))
+    return best
+
+
+def seconds(side: Side, text: str) -> float:
+    """How long one run takes."""
+    started = time.perf_counter()
+    side(text)
+    return time.perf_counter() - started
+
+
+def megabytes(text: str) -> float:
+    """Millions of bytes of UTF-8."""
+    return len(text.encode()) / 1e6
+
+
+def peak_mb(text: str) -> float:
+    """Most memory that a split takes beside the text, its result included."""
+    tracemalloc.start()
+    try:
+        split(text)
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def measured(text: str, chinese_text: bool) -> Iterator[tuple[str, float]]:
+    """All figures of one text."""
+    mark = "_chinese" if chinese_text else ""
+    others = peers(chinese_text)
+    found = speeds({"split": split, "cut": cut_all, **others}, text)
+    for name, speed in found.items():
+        yield f"{name}{mark}_mb_s", speed
+    yield f"split{mark}_vs_fastest_peer", found["split"] / max(found[name] for name in others)
+
+
+def cut_all(text: str) -> object:
+    """Everything that is made of a text."""
+    return cut(Reading(text), "document", SplitOptions())
+
+
+def measure() -> dict[str, float]:
+    """Measure all sides on an English and a Chinese text."""
+    dice = random.Random(20)  # noqa: S311  # no secret
+    text = english(dice, CHARS)
+    found = dict(measured(text, False)) | dict(measured(chinese(dice, CHARS), True))
+    found["split_peak_mb"] = peak_mb((text * 3)[:LONGEST])
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def main() -> None:
+    """Measure and print."""
+    print(json.dumps(measure()))
+
+
+if __name__ == "__main__":
+    main()
