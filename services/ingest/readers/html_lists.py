@@ -31,11 +31,17 @@ def number_items(items: Element) -> None:
     for item in items.iterchildren("li"):
         number = whole(item.get("value"), number)
         if style in LABELS and number > 0:
-            item.text = f"{LABELS[style](number)}. {(item.text or '').lstrip()}"
+            label(item, f"{LABELS[style](number)}. ")
         item.set("value", str(max(number, 0)))
         number += 1
     if style in LABELS:
         items.tag = "ul"
+
+
+def label(item: Element, words: str) -> None:
+    """Write words before those of an item."""
+    first = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
+    first.text = words + (first.text or "").lstrip()
 
 
 def whole(text: str | None, default: int) -> int:
