@@ -10,6 +10,7 @@ from lxml import etree
 
 from services.ingest.readers import archives
 from services.ingest.readers.docx_body import SPACE, mend
+from services.ingest.readers.docx_drawings import Drawings
 from services.ingest.readers.docx_numbering import Numbering
 from services.ingest.readers.docx_packing import NOTES, PACKAGE, Package, Packer
 from services.ingest.readers.docx_paragraphs import Lists
@@ -35,12 +36,14 @@ def read(source: Source) -> Reading:
     images = Images(source.folder)
     with archives.opened(source) as archive:
         package = opened_package(archive, source)
+        drawings = Drawings(archive, package.links["document"], source)
+        drawings.mark(package.parts["document"])
         pictures = name_pictures(package, set(archive.namelist()))
 
         def fetch(name: str) -> Fetched | None:
             return Fetched(archives.read(archive, pictures[name], source)) if name in pictures else None
 
-        text = markdown_of(tree_of(package, list(pictures), source), images, fetch)
+        text = drawings.put(markdown_of(tree_of(package, list(pictures), source), images, fetch))
     return checked(Reading(text, images=images.placed(text)), source.name)
 
 

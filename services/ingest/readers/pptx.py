@@ -15,6 +15,7 @@ from pptx.slide import Slide
 
 from services.ingest.readers import archives, markdown
 from services.ingest.readers.charts import chart_text
+from services.ingest.readers.diagrams import diagram_text
 from services.ingest.readers.draft import Draft
 from services.ingest.readers.images import Images
 from services.ingest.readers.reading import Reading, Source, checked
@@ -136,32 +137,6 @@ def table_of(shape: GraphicFrame) -> str:
         )
         rows.append([cell.replace("\n\n", "\n") for cell in cells])
     return markdown.table(rows)
-
-
-def diagram_text(model: etree._Element) -> str:
-    """The points of a diagram (SmartArt) as a list of lists (ECMA-376-1, 21.4)."""
-    texts = {
-        point.get("modelId"): " ".join("".join(point.itertext("{*}t")).split())
-        for point in model.iter("{*}pt")
-        if point.get("type", "node") in {"node", "asst", "doc"}
-    }
-    children: dict[str, list[str]] = {}
-    links = [one for one in model.iter("{*}cxn") if one.get("type", "parOf") == "parOf"]
-    for link in sorted(links, key=lambda one: int(one.get("srcOrd", "0"))):
-        children.setdefault(link.get("srcId"), []).append(link.get("destId"))
-    inner = {child for several in children.values() for child in several}
-    seen: set[str] = set()
-
-    def lines(point: str, level: int) -> Iterator[str]:
-        if point in seen or point not in texts:
-            return
-        seen.add(point)
-        if texts[point]:
-            yield markdown.item(level, texts[point])
-        for child in children.get(point, ()):
-            yield from lines(child, level + bool(texts[point]))
-
-    return "\n".join(line for point in texts if point not in inner for line in lines(point, 0))
 
 
 def related_by(shape: BaseShape, element: str, attribute: str) -> Part | None:

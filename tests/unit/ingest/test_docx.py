@@ -168,6 +168,56 @@ def test_pictures_keep_their_place_and_their_words(tmp_path: Path) -> None:
     assert square.media_type == "image/png"
 
 
+def test_charts_and_diagrams_say_what_they_show(tmp_path: Path) -> None:
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+
+    def drawn(document: Document, name: str, xml: str, element: str) -> None:
+        part = Part(PackURI(f"/word/{name}.xml"), "application/xml", xml.encode(), document.part.package)
+        identity = document.part.relate_to(part, f"{word.RELATIONSHIPS}/{name}")
+        graphic = f'<a:graphic><a:graphicData uri="x">{element.format(identity)}</a:graphicData></a:graphic>'
+        word.add(
+            document.add_paragraph("before"),
+            f"<w:r><w:drawing><wp:inline>{graphic}</wp:inline></w:drawing></w:r>",
+        )
+
+    def points(*values: str) -> str:
+        inner = "".join(f'<c:pt idx="{at}"><c:v>{value}</c:v></c:pt>' for at, value in enumerate(values))
+        return f"<c:strRef><c:strCache>{inner}</c:strCache></c:strRef>"
+
+    chart = (
+        '<c:chartSpace xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><c:chart><c:title><a:t>Sales</a:t></c:title>'
+        f"<c:ser><c:tx>{points('2025')}</c:tx><c:cat>{points('North', 'South')}</c:cat>"
+        f"<c:val>{points('1.5', '2')}</c:val></c:ser></c:chart></c:chartSpace>"
+    )
+    diagram = (
+        '<d:dataModel xmlns:d="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><d:ptLst><d:pt modelId="1"><a:t>Boss</a:t></d:pt>'
+        '<d:pt modelId="2"><a:t>Clerk</a:t></d:pt></d:ptLst><d:cxnLst><d:cxn srcId="1" destId="2" srcOrd="0"/></d:cxnLst></d:dataModel>'
+    )
+
+    def write(document: Document) -> None:
+        drawn(
+            document,
+            "chart",
+            chart,
+            '<c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" r:id="{}"/>',
+        )
+        drawn(
+            document,
+            "data",
+            diagram,
+            '<d:relIds xmlns:d="http://schemas.openxmlformats.org/drawingml/2006/diagram" r:dm="{}"/>',
+        )
+        document.add_paragraph("after")
+
+    assert text_of(tmp_path, write) == (
+        "before\n\nChart: Sales\n\n|  | 2025 |\n| --- | --- |\n| North | 1.5 |\n| South | 2 |\n\n"
+        "before\n\n- Boss\n  - Clerk\n\nafter\n"
+    )
+
+
 def test_notes_stand_at_the_end_under_their_numbers(tmp_path: Path) -> None:
     def write(document: Document) -> None:
         word.with_notes(
@@ -617,6 +667,17 @@ def test_an_empty_document_holds_no_text(tmp_path: Path) -> None:
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert refusal(tmp_path, swollen(small(), "word/media/image1.png"), NAME) == "ARCHIVE_BOMB"
+
+
+def test_a_document_beyond_the_limits_of_pandoc_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = word.made(lambda document: document.add_paragraph("words " * 200_000))
+    monkeypatch.setattr("services.ingest.readers.pandoc.HEAP_MIB", 3)
+    assert refusal(tmp_path, data, NAME) == "PARSE_OUT_OF_MEMORY"
+    monkeypatch.setattr("services.ingest.readers.pandoc.HEAP_MIB", 700)
+    monkeypatch.setattr("services.ingest.readers.pandoc.SECONDS", 0.001)
+    assert refusal(tmp_path, data, NAME) == "PARSE_TIMED_OUT"
 
 
 def test_a_file_cut_off_anywhere_ends_in_an_error_of_ours(tmp_path: Path) -> None:
