@@ -58,9 +58,11 @@ Flow: TypeAlias = list[Item]
 
 def flows_of(runs: Sequence[Run], placed: Sequence[Placed]) -> list[Flow]:
     """What is on a page as flows in reading order; the items of a flow are in no order."""
-    if not placed and falls(runs):
-        return [list(runs)]
-    return regions([*runs, *placed])
+    items: Flow = [*runs, *placed]
+    # Columns show in lines side by side; a page with a header in two parts has none.
+    if sum(len(row) > 1 for row in rows_of(runs)) < COLUMN_LINES:
+        return [items]
+    return regions(items)
 
 
 def falls(runs: Sequence[Run]) -> bool:

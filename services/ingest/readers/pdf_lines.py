@@ -42,6 +42,8 @@ USUAL_PITCH = 1.35
 """Distance of lines of a paragraph in font sizes, where the page shows no other."""
 WIDER = 1.3
 """Paragraphs are so many times further apart than lines."""
+LEAP = 1.9
+"""Lines of one sentence may be so much apart, as when higher letters stand between."""
 
 
 class Block(NamedTuple):
@@ -101,7 +103,7 @@ def right_sides(lines: Sequence[Run], pitch: float) -> list[float]:
     for at, line in enumerate(lines):
         before = lines[at - 1] if at else line
         step = line.bottom - before.bottom
-        if abs(line.size - before.size) > SIZE_STEP * line.size or not -1 < step < WIDER * pitch * line.size:
+        if abs(line.size - before.size) > SIZE_STEP * line.size or not -1 < step < LEAP * pitch * line.size:
             ends += [max(one.right for one in lines[first:at])] * (at - first)
             first = at
     return ends + [max(one.right for one in lines[first:])] * (len(lines) - first)
@@ -127,13 +129,18 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
         abs(line.size - before.size) > SIZE_STEP * size
         or line.bold != before.bold
         or line.mono != before.mono
-        or line.bottom - before.bottom > WIDER * pitch * size
+        or line.bottom - before.bottom > (LEAP if goes_on(before, line, right) else WIDER) * pitch * size
         or line.bottom <= before.top
         or (bool(titles) and not titles.keys().isdisjoint({title_key(line.text), title_key(before.text)}))
         or marks_item(group, line, right)
         or moved(group, line, right)
         or (ends_sentence(before.text) and not full(before, line, right))
     )
+
+
+def goes_on(before: Run, after: Run, right: float) -> bool:
+    """Whether a full line ends in the middle of a sentence that the next one goes on with."""
+    return after.text[0].islower() and not ends_sentence(before.text) and full(before, after, right)
 
 
 def marks_item(group: list[Run], line: Run, right: float) -> bool:

@@ -273,7 +273,7 @@ def aligned_table(rows: list[list[Run]], ruled: bool = False) -> Placed | None:
         ruled: whether lines above and below show that it is a table.
     """
     wide = [row for row in rows if len(row) > 1]
-    if len(wide) < 2:
+    if len(wide) < 2 or all(run.mono for row in wide for run in row):
         return None
     most = max(len(row) for row in wide)
     size = min(run.size for run in rows[0])

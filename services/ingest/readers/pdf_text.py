@@ -23,6 +23,8 @@ from services.ingest.readers.pdf_layout import RIGHT_TO_LEFT, WIDE, Run
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint16]
 Places = NDArray[np.int64]
+Kinds = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
 
 HYPHEN = "\ufffe"
 """What PDFium puts for a hyphen at the end of a line, in place of the hyphen and the line end."""
@@ -32,9 +34,11 @@ STRANGE = re.compile(UNFIT.pattern + "|[\ud800-\udfff]")
 NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1b]")
 SPACE, DIGIT, WIDE_LETTER, SPECIAL, UNKNOWN = 1, 2, 3, 4, 5
 MOST_DIGITS = 0.12
-"""A page with a larger share of digits may hold tables."""
+"""A line with a larger share of digits may be the row of a table."""
 LOOSE = 0.52
+"""Width of a character in heights of the line, above which there is white in the line."""
 DENSER = 1.12
+"""So much more than the usual width of a character a line may have; short lines may have more."""
 WIDE_GAP = 0.9
 """A gap between two words of this many font sizes may separate columns."""
 SLANT = 0.2
@@ -74,6 +78,8 @@ def quick(function: Any, result: Any, *arguments: Any) -> Any:
 
 POINTER, INT = ctypes.c_void_p, ctypes.c_int
 char_box = quick(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
+count_rects = quick(pdfium.FPDFText_CountRects, INT, POINTER, INT, INT)
+rect_of = quick(pdfium.FPDFText_GetRect, INT, POINTER, INT, *(POINTER,) * 4)
 char_angle = quick(pdfium.FPDFText_GetCharAngle, ctypes.c_float, POINTER, INT)
 char_code = quick(pdfium.FPDFText_GetUnicode, ctypes.c_uint, POINTER, INT)
 char_size = quick(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
@@ -93,7 +99,6 @@ class Layer:
         turns: by how many quarters the page was turned for that, clockwise.
         aside: texts written in another direction than the page's.
         unknown: how many characters no font maps to a letter.
-        whole_lines: whether each word is a line, as on a page of prose.
     """
 
     text: str
@@ -103,7 +108,6 @@ class Layer:
     turns: int
     aside: list[str]
     unknown: int
-    whole_lines: bool = False
 
     @property
     def letters(self) -> int:
@@ -119,12 +123,12 @@ NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)
 
 
 def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: bool = False) -> Layer:
-    """The words of a page.
+    """The words of a page; a line without white in it is taken for one word, which saves most of the calls.
 
     Args:
         textpage: PDFium's text page.
         bounds: left, bottom, right, top of the visible page in points.
-        by_word: never take the lines of a page of prose as words.
+        by_word: never take a line for a word.
     """
     handle = address_of(textpage.raw)
     text, codes = characters(textpage, handle)
@@ -133,21 +137,29 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
     if not starts.size:
         return NO_LAYER
     counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
-    unknown = counts[UNKNOWN]
-    if not by_word and not counts[SPECIAL] and counts[DIGIT] <= MOST_DIGITS * len(codes) and "  " not in text:
+    if not by_word and not counts[SPECIAL]:
         firsts, afters = lines_of(codes, starts, ends)
         boxes, turns, slanted = placed(handle, firsts, afters, bounds)
-        letters = letters_of(kinds, firsts, afters) if counts[WIDE_LETTER] else afters - firsts
-        if turns == 0 and not slanted.any() and is_prose(letters, boxes):
-            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], unknown, whole_lines=True)
+        if turns == 0 and not slanted.any():
+            loose = loose_lines(kinds, firsts, afters, boxes) | gapped_lines(handle, boxes, bounds)
+            if loose.any():
+                inside = loose[np.searchsorted(firsts, starts, "right") - 1]
+                words = placed(handle, starts[inside], ends[inside], bounds)[0]
+                order = np.argsort(np.concatenate((firsts[~loose], starts[inside])))
+                firsts = np.concatenate((firsts[~loose], starts[inside]))[order]
+                afters = np.concatenate((afters[~loose], ends[inside]))[order]
+                boxes = np.concatenate((boxes[~loose], words))[order]
+                slanted = np.zeros(len(firsts), np.bool_)
+            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], counts[UNKNOWN])
             return seen(layer, slanted, bounds)
     boxes, turns, slanted = placed(handle, starts, ends, bounds)
-    return seen(Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], unknown), slanted, bounds)
+    layer = Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], counts[UNKNOWN])
+    return seen(layer, slanted, bounds)
 
 
 def placed(
     handle: int, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
-) -> tuple[Floats, int, NDArray[np.bool_]]:
+) -> tuple[Floats, int, Flags]:
     """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
     count = len(starts)
     ink = np.zeros((2 * count, 4), np.float32)
@@ -164,7 +176,7 @@ def placed(
     )
 
 
-def seen(layer: Layer, slanted: NDArray[np.bool_], bounds: tuple[float, float, float, float]) -> Layer:
+def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]) -> Layer:
     """The layer without what lies outside of the visible page, slanted words aside."""
     width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
     if layer.turns % 2:
@@ -184,24 +196,45 @@ def seen(layer: Layer, slanted: NDArray[np.bool_], bounds: tuple[float, float, f
     )
 
 
-def letters_of(kinds: NDArray[np.uint8], firsts: Places, afters: Places) -> Places:
-    """Lengths of stretches of text in the width of Latin letters."""
-    wide = np.concatenate(([0], np.cumsum(kinds == WIDE_LETTER)))
-    lengths: Places = afters - firsts + wide[afters] - wide[firsts]
-    return lengths
+def loose_lines(kinds: Kinds, firsts: Places, afters: Places, boxes: Floats) -> Flags:
+    """Which lines may have white in them, as the rows of a table: they hold less text for their width.
 
-
-def is_prose(letters: Places, boxes: Floats) -> bool:
-    """Whether lines stand one below the other, with as much text in each as its width holds.
-
-    A line with white in it, as in a table, holds less.
+    Rows of numbers and lines that spaces set are among them in any case.
     """
-    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 0.1)
-    if (boxes[1:, 1] < boxes[:-1, 3] - 0.3 * heights[:-1]).any():
-        return False
-    spread = (boxes[:, 2] - boxes[:, 0]) / (heights * letters)
+    wide, digits, gaps = (
+        np.concatenate(([0], np.cumsum(marks)))
+        for marks in (kinds == WIDE_LETTER, kinds == DIGIT, (kinds[1:] == SPACE) & (kinds[:-1] == SPACE))
+    )
+    lengths = afters - firsts
+    letters = lengths + wide[afters] - wide[firsts]
+    spread = (boxes[:, 2] - boxes[:, 0]) / (np.maximum(boxes[:, 3] - boxes[:, 1], 0.1) * letters)
     usual = np.sort(spread)[len(spread) // 2]
-    return bool(usual < LOOSE and (spread < usual * (DENSER + 3.0 / letters)).all())
+    loose: Flags = (
+        (spread > np.minimum(usual * (DENSER + 3.0 / letters), LOOSE + 1.0 / letters))
+        | (digits[afters] - digits[firsts] > MOST_DIGITS * lengths)
+        | (gaps[afters - 1] > gaps[firsts])
+    )
+    return loose
+
+
+def gapped_lines(handle: int, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
+    """Which lines have white between two of the pieces of which they are drawn."""
+    found = np.zeros(len(boxes), np.bool_)
+    count = count_rects(handle, 0, -1)
+    if count < 2:
+        return found
+    rects = np.zeros((count, 4))
+    start = rects.ctypes.data
+    sides = (range(start + 8 * side, start + 8 * side + 32 * count, 32) for side in range(4))
+    deque(map(rect_of, repeat(handle), range(count), *sides), maxlen=0)
+    left, top, right, bottom = rects.T
+    shared = np.minimum(top[1:], top[:-1]) - np.maximum(bottom[1:], bottom[:-1])
+    height = np.sort(boxes[:, 3] - boxes[:, 1])[len(boxes) // 2]
+    white = np.maximum(left[1:] - right[:-1], left[:-1] - right[1:]) > WIDE_GAP * height
+    for at in np.flatnonzero(white & (shared > 0)).tolist():
+        middle = bounds[3] - (top[at] + bottom[at]) / 2
+        found |= (boxes[:, 1] <= middle) & (middle <= boxes[:, 3])
+    return found
 
 
 def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
@@ -222,7 +255,7 @@ def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
     return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
 
 
-def words_of(codes: Codes, kinds: NDArray[np.uint8]) -> tuple[Places, Places]:
+def words_of(codes: Codes, kinds: Kinds) -> tuple[Places, Places]:
     """Where words start and end; a hyphen at the end of a line ends a word."""
     gap = np.ones(len(codes) + 2, np.bool_)
     np.equal(kinds, SPACE, out=gap[1:-1])
@@ -243,7 +276,7 @@ def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places
     return starts[heads], ends[np.append(heads[1:], len(ends)) - 1]
 
 
-def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, NDArray[np.bool_]]:
+def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
     """By how many quarters to turn the page so that most words are level, and the words that are not then."""
     middles = (first[:, [1, 3]].sum(axis=1) - last[:, [1, 3]].sum(axis=1)) / 2
     heights = np.abs(first[:, 1] - first[:, 3])
@@ -273,7 +306,7 @@ def upright(boxes: Floats, bounds: tuple[float, float, float, float], turns: int
     return np.stack(columns, axis=1)
 
 
-def asides(text: str, starts: list[int], ends: list[int], chosen: NDArray[np.bool_]) -> list[str]:
+def asides(text: str, starts: list[int], ends: list[int], chosen: Flags) -> list[str]:
     """The texts of chosen words, one for each line."""
     found: list[str] = []
     before = -2
@@ -287,7 +320,7 @@ def asides(text: str, starts: list[int], ends: list[int], chosen: NDArray[np.boo
     return found
 
 
-def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) -> list[Run]:
+def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
     """The words as runs: words on a line without a wide gap.
 
     Args:
@@ -304,12 +337,12 @@ def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) 
         boxes = boxes[free]
     if not starts:
         return []
-    firsts, afters, sides = starts, ends, boxes.tolist()
-    if not layer.whole_lines:
-        heads = np.concatenate(([0], breaks_of(boxes)))
-        heads = np.union1d(heads, jumps) if jumps.size else heads
+    heads = np.concatenate(([0], breaks_of(boxes)))
+    heads = np.union1d(heads, jumps) if jumps.size else heads
+    firsts, afters, sides = starts, ends, boxes
+    if len(heads) < len(starts):
         low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
-        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1).tolist()
+        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1)
         first_words = heads.tolist()
         firsts = [starts[at] for at in first_words]
         afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
@@ -317,7 +350,7 @@ def runs_of(textpage: Any, layer: Layer, free: NDArray[np.bool_] | None = None) 
     middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
     styles = looks(textpage, firsts, middles, afters)
     runs = []
-    for first, after, box, look in zip(firsts, afters, sides, styles, strict=True):
+    for first, after, box, look in zip(firsts, afters, sides.tolist(), styles, strict=True):
         words = layer.text[first:after]
         if not clean:
             words = fit(words)
