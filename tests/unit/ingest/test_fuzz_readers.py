@@ -333,6 +333,21 @@ def exists(name: str) -> bool:
 NAMES = [name for name in SEEDS if exists(name)]
 
 
+FOUND = [
+    # Control characters in the text, and in the name of an element.
+    ("a.html", b"<p>The mill\x1a stands.</p>"),
+    ("a.html", b"<body><\x16ain><h1>The mill</h1></body>"),
+    # NUL in a header's encoded word; the header is no file that a message may name.
+    ("a.eml", b"Subject: =?utf-8?b?56Oo\x00\x805Z2K?=\r\n\r\nThe mill\r\n"),
+]
+"""Files that broke a reader once."""
+
+
+@pytest.mark.parametrize(("name", "data"), [one for one in FOUND if exists(one[0])])
+def test_what_broke_a_reader_once_is_read_as_promised_or_refused_by_name(name: str, data: bytes) -> None:
+    assert outcome(name, data) == ""
+
+
 @pytest.fixture(scope="module")
 def child() -> Iterator[ProcessPoolExecutor]:
     """A process that a crash of a library may end."""
