@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from lxml import etree
 
@@ -27,7 +28,14 @@ ROLES = {
     "menubar",
 }
 CONTROLS = ("button", "select", "textarea", "input", "datalist")
-BANNER = re.compile(r"cookie|consent|gdpr|newsletter|subscribe-|popup|modal", re.IGNORECASE)
+BANNER = re.compile(
+    r"(?:cookie|gdpr|consent|privacy)[\w-]*?(?:banner|bar|notice|popup|overlay|dialog|modal|message)|"
+    r"cookieconsent|onetrust|newsletter-signup|subscribe-form",
+    re.IGNORECASE,
+)
+SIGN = re.compile(r"\W{0,3}")
+"""What a link to its own place shows: a paragraph sign, a hash, a chain."""
+LEAST_LEAD = 60
 MENU = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|breadcrumbs?|pagination|pager|sidebar|skip-link|share|sharing|social|"
     r"toolbar|related|footer-links|tagcloud|jump-to-nav|mw-editsection|headerlink|toc-link)(?:$|[\s_-])",
@@ -48,11 +56,11 @@ def main_content(root: Element) -> Element:
         if hidden(element):
             element.tag = GONE
     etree.strip_elements(body, GONE, with_tail=False)
-    whole = length(body)
+    page = Sizes(body)
     headings = [" ".join("".join(found.itertext()).split()) for found in body.iter("h1")]
-    chosen = holder(body, whole)
+    chosen = holder(body, page)
     for element in chosen.iter(*PARTS, "a", "button", "select", "textarea", "input", "datalist"):
-        if element is not chosen and is_none_of_it(element, body is chosen, whole):
+        if element is not chosen and is_none_of_it(element, body is chosen, page):
             element.tag = GONE
     etree.strip_elements(chosen, GONE, with_tail=False)
     if next(chosen.iter("h1"), None) is None:
@@ -82,17 +90,12 @@ def title_of(root: Element) -> str:
 
 def give_title(content: Element, title: str) -> None:
     """Put a title first."""
-    if not title or not length(content):
+    if not title or not any(text.strip() for text in content.itertext()):
         return
     heading = etree.Element("h1")
     heading.text, heading.tail = title, content.text
     content.text = None
     content.insert(0, heading)
-
-
-def length(element: Element) -> int:
-    """How much an element says, in characters without space."""
-    return sum(len(word) for text in element.itertext() for word in text.split())
 
 
 def hidden(element: Element) -> bool:
@@ -102,36 +105,107 @@ def hidden(element: Element) -> bool:
     return HIDDEN.search(element.get("style", "")) is not None
 
 
-def holder(body: Element, whole: int) -> Element:
+@dataclass(frozen=True)
+class Size:
+    """How much an element says, in characters without space.
+
+    Args:
+        text: all of it.
+        linked: its links.
+        links: how many they are.
+        longest: the longest of them.
+    """
+
+    text: int = 0
+    linked: int = 0
+    links: int = 0
+    longest: int = 0
+
+    @property
+    def link_share(self) -> float:
+        """How much of the text is links."""
+        return self.linked / max(1, self.text)
+
+
+class Sizes:
+    """The sizes of all elements of a page, measured at once.
+
+    Args:
+        body: the page.
+    """
+
+    def __init__(self, body: Element) -> None:
+        self._sizes: dict[Element, Size] = {}
+        for _, element in etree.iterwalk(body, events=("end",)):
+            inner = [self._sizes[child] for child in element]
+            text = (
+                count(element.text)
+                + sum(size.text for size in inner)
+                + sum(count(child.tail) for child in element)
+            )
+            if element.tag == "a":
+                self._sizes[element] = Size(text, text, 1, text)
+            else:
+                self._sizes[element] = Size(
+                    text,
+                    sum(size.linked for size in inner),
+                    sum(size.links for size in inner),
+                    max((size.longest for size in inner), default=0),
+                )
+        self.whole = self._sizes[body].text
+
+    def of(self, element: Element) -> Size:
+        """The size of an element."""
+        return self._sizes.get(element, Size())
+
+    def is_small(self, element: Element) -> bool:
+        """Whether an element has little of the page's text."""
+        return self.of(element).text <= max(SMALL_SHARE * self.whole, 20)
+
+
+def count(text: str | None) -> int:
+    """Characters without space."""
+    return sum(map(len, text.split())) if text else 0
+
+
+def holder(body: Element, page: Sizes) -> Element:
     """The element that is declared to be the content, if it holds most of the text; else the body."""
     declared = [*body.iter("main"), *body.iterfind(".//*[@role='main']"), *body.iter("article")]
     for element in declared:
-        if length(element) > MOST_OF_TEXT * whole:
+        if page.of(element).text > MOST_OF_TEXT * page.whole:
             return element
     return body
 
 
-def is_none_of_it(element: Element, in_body: bool, whole: int) -> bool:
+def is_none_of_it(element: Element, in_body: bool, page: Sizes) -> bool:
     """Whether an element is no content: controls, menus, banners."""
     tag, role = element.tag, element.get("role", "")
     if tag in CONTROLS:
         return not (tag == "input" and element.get("type") == "checkbox")
     names = f"{element.get('id', '')} {element.get('class', '')}"
     if tag == "a":
-        return bool(ORNAMENTS.intersection(names.split()))
-    if tag == "nav" or role in ROLES:
-        return is_small(element, whole) or link_share(element) > LINK_SHARE
+        return is_ornament(element, names)
+    if not page.is_small(element):
+        return (tag == "nav" or role in ROLES) and page.of(element).link_share > LINK_SHARE
+    if (
+        tag in {"nav", "form"}
+        or role in ROLES
+        or BANNER.search(names)
+        or ORNAMENTS.intersection(names.split())
+    ):
+        return True
     if tag in {"header", "footer", "aside"}:
-        return in_body and not in_article(element) and is_small(element, whole)
-    if tag == "form":
-        return is_small(element, whole)
-    if BANNER.search(names):
-        return is_small(element, whole)
-    if ORNAMENTS.intersection(names.split()):
-        return is_small(element, whole)
+        return in_body and not in_article(element) and not leads(element, page)
     if MENU.search(names):
-        return is_small(element, whole) and link_share(element) > MOST_OF_TEXT
-    return in_body and tag in {"ul", "ol", "div", "table"} and is_link_block(element, whole)
+        return page.of(element).link_share > MOST_OF_TEXT
+    return in_body and tag in {"ul", "ol", "div", "table"} and is_link_block(element, page)
+
+
+def is_ornament(link: Element, names: str) -> bool:
+    """Whether a link only helps in a browser: to its own place, past the menu, to an editor."""
+    if ORNAMENTS.intersection(names.split()):
+        return True
+    return link.get("href", "").startswith("#") and SIGN.fullmatch("".join(link.itertext())) is not None
 
 
 def in_article(element: Element) -> bool:
@@ -139,20 +213,15 @@ def in_article(element: Element) -> bool:
     return next(element.iterancestors("article", "main", "blockquote"), None) is not None
 
 
-def is_small(element: Element, whole: int) -> bool:
-    """Whether an element has little of the page's text."""
-    return length(element) <= max(SMALL_SHARE * whole, 20)
-
-
-def link_share(element: Element) -> float:
-    """How much of an element's text is links."""
-    return sum(length(link) for link in element.iter("a")) / max(1, length(element))
-
-
-def is_link_block(element: Element, whole: int) -> bool:
-    """Whether an element is a row of short links that stands in no article."""
-    links = list(element.iter("a"))
-    if len(links) < 4 or in_article(element) or not is_small(element, whole):
+def leads(element: Element, page: Sizes) -> bool:
+    """Whether a header leads into the text: a paragraph of it says something by itself."""
+    if element.tag != "header":
         return False
-    short = all(length(link) < 25 for link in links)
-    return short and sum(map(length, links)) > 0.9 * length(element)
+    sizes = (page.of(paragraph) for paragraph in element.iter("p"))
+    return any(size.text - size.linked > LEAST_LEAD for size in sizes)
+
+
+def is_link_block(element: Element, page: Sizes) -> bool:
+    """Whether an element is a row of short links that stands in no article."""
+    size = page.of(element)
+    return size.links >= 4 and size.longest < 25 and size.link_share > 0.9 and not in_article(element)

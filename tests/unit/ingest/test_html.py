@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,27 @@ def test_several_articles_are_all_read(tmp_path: Path) -> None:
 def test_the_title_of_the_page_header_is_kept_as_its_title(tmp_path: Path) -> None:
     page = f"<title>Short - Site</title><header><h1>The full title</h1></header><main><p>{WORDS}</p></main>"
     assert read(tmp_path, page, NAME).text.startswith("# The full title\n\n")
+
+
+def test_a_header_that_leads_into_the_text_stays(tmp_path: Path) -> None:
+    page = f"<header><h1>Title</h1><p>{WORDS[:200]}</p></header><div><p>{WORDS * 9}</p></div>"
+    assert read(tmp_path, page, NAME).text.startswith(f"# Title\n\n{WORDS[:200].strip()}\n\nThe warranty")
+
+
+def test_signs_beside_headings_go(tmp_path: Path) -> None:
+    page = f'<h2><a href="#x">§</a>Examples</h2><h2 id=y>More<a href="#y">🔗</a></h2><p>{WORDS}</p>'
+    assert read(tmp_path, page, NAME).text.startswith("## Examples\n\n## More\n\n")
+
+
+def test_time_grows_with_the_page_and_no_faster(tmp_path: Path) -> None:
+    def seconds(size: int) -> float:
+        page = "<div>" * 150 + "<ul><li><a href=/x>menu</a> words</ul>" * size + "</div>" * 150
+        start = time.process_time()
+        read(tmp_path, page, NAME)
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(5000) < 40 * seconds(500) + 1
 
 
 def test_a_page_laid_out_by_tables_is_read_as_blocks(tmp_path: Path) -> None:
