@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from services.ingest.readers.markdown import fence, heading, paragraph
-from services.ingest.readers.pdf_lines import HYPHEN, NUMBER, Block, title_key
+from services.ingest.readers.pdf_lines import ENTRY, HYPHEN, NUMBER, Block, title_key
 
 LARGER = 1.13
 """Headings are at least so many times larger than the body."""
@@ -124,9 +124,11 @@ class Headings:
                 known.setdefault(rounded(block.size), Counter())[block.level] += 1
             elif self._larger(block):
                 larger[rounded(block.size)] += 1
-        self._levels = {size: rank for rank, size in enumerate(sorted(larger, reverse=True), 1)}
-        for size, levels in known.items():
-            self._levels[size] = levels.most_common(1)[0][0]
+        self._levels: dict[float, int] = {}
+        above = 0
+        for size in sorted({*larger, *known}, reverse=True):
+            above = known[size].most_common(1)[0][0] if size in known else above + 1
+            self._levels[size] = above
         self._deepest = min(max((self._levels[size] for size in larger), default=0) + 1, MOST_LEVELS)
 
     def level_of(self, block: Block, after: Block | None) -> int:
@@ -148,6 +150,7 @@ class Headings:
             and not block.text.startswith("- ")
             and len(block.text) <= LONGEST_HEADING
             and any(map(str.isalpha, block.text))
+            and not ENTRY.search(block.text)
         )
 
     def _bold_line(self, block: Block, after: Block | None) -> bool:
@@ -160,6 +163,7 @@ class Headings:
             and not block.text.startswith("- ")
             and not block.text.rstrip().endswith(SENTENCE_END)
             and any(map(str.isalpha, block.text))
+            and not ENTRY.search(block.text)
             and after is not None
             and not after.bold
         )

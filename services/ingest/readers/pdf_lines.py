@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from services.ingest.readers.pdf_layout import RIGHT_TO_LEFT, WIDE, Run, letters
 
+LONGEST_TITLE = 250
+TITLE_NUMBER = re.compile(r"^\s*(?:[^\W\d_]+\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.):]?\s+")
 HYPHEN = "\ufffe"
 """Stands for a hyphen at the end of a line, until the whole document shows whether the word has one."""
 FULL_LINE = 50
@@ -131,7 +133,7 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
         or line.mono != before.mono
         or line.bottom - before.bottom > (LEAP if goes_on(before, line, right) else WIDER) * pitch * size
         or line.bottom <= before.top
-        or (bool(titles) and not titles.keys().isdisjoint({title_key(line.text), title_key(before.text)}))
+        or bool(title_level(line.text, titles) or title_level(before.text, titles))
         or marks_item(group, line, right)
         or moved(group, line, right)
         or (ends_sentence(before.text) and not full(before, line, right))
@@ -253,7 +255,7 @@ def block_of(group: list[Run], right: float, titles: dict[str, int]) -> Block:
     kind = "item" if bullet or is_item(text) else "text"
     if bullet:
         text = "- " + text[bullet.end() :]
-    level = titles.get(title_key(text), 0) if titles else 0
+    level = title_level(text, titles)
     return Block(kind, text, first.size, all(line.bold for line in group), len(group), level, first.left)
 
 
@@ -274,6 +276,13 @@ def code_of(group: list[Run]) -> str:
             text += "\n"
         text += " " * round((line.left - left) / width) + line.text
     return text.replace(HYPHEN, "-")
+
+
+def title_level(text: str, titles: dict[str, int]) -> int:
+    """Level of the heading that a text is by the bookmarks, which may leave out its number; or 0."""
+    if not titles or len(text) > LONGEST_TITLE:
+        return 0
+    return titles.get(title_key(text)) or titles.get(title_key(TITLE_NUMBER.sub("", text)), 0)
 
 
 def title_key(text: str) -> str:

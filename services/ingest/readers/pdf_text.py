@@ -43,8 +43,8 @@ WIDE_GAP = 0.9
 """A gap between two words of this many font sizes may separate columns."""
 SLANT = 0.2
 """Radians by which the direction of a word may differ from that of the page."""
-BOLD_NAME = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
-MONO_NAME = re.compile(r"courier|mono|consol|menlo|typewriter|cmtt", re.IGNORECASE)
+BOLD_NAME = re.compile(r"bold|black|heavy|demi|cmbx|sfbx|-medi(?:ital)?$", re.IGNORECASE)
+MONO_NAME = re.compile(r"courier|mono|nimbusmon|consol|menlo|typewriter|cmtt|sftt", re.IGNORECASE)
 FIXED_PITCH, FORCE_BOLD = 1, 1 << 18
 NAME_BYTES = 128
 
@@ -363,7 +363,7 @@ def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]
 
 
 def middle_of(text: str, first: int, after: int) -> int:
-    """A character in the middle of a stretch that is no space: the mark of a list item may differ in size."""
+    """A character in the middle of a stretch that is no space."""
     middle = (first + after) // 2
     while text[middle].isspace():
         middle += 1
@@ -394,15 +394,18 @@ def looks(
     Args:
         textpage: PDFium's text page.
         firsts: first character of each stretch.
-        middles: one in its middle, for the size.
+        middles: one in its middle; marks of list items and words of code may differ in size.
         afters: one past its last.
     """
     handle, count = address_of(textpage.raw), len(firsts)
-    matrices = np.zeros((count, 6), np.float32)
+    lasts = [after - 1 for after in afters]
+    places = firsts + middles + lasts
+    matrices = np.zeros((3 * count, 6), np.float32)
     start = matrices.ctypes.data
-    deque(map(char_matrix, repeat(handle), middles, range(start, start + 24 * count, 24)), maxlen=0)
-    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
-    sizes = map(char_size, repeat(handle), middles)
+    deque(map(char_matrix, repeat(handle), places, range(start, start + 72 * count, 24)), maxlen=0)
+    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2]))
+    sizes = np.fromiter(map(char_size, repeat(handle), places), np.float32, 3 * count) * scales
+    usual = np.sort(sizes.reshape(3, count), axis=0)[1].tolist()
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
     addresses = ctypes.addressof(name), ctypes.addressof(flags)
 
@@ -411,12 +414,12 @@ def looks(
         return style(name.value, flags.value)
 
     found = []
-    for first, after, size, scale in zip(firsts, afters, sizes, scales, strict=True):
+    for first, last, size in zip(firsts, lasts, usual, strict=True):
         bold, mono = style_at(first)
         if bold or mono:
-            last_bold, last_mono = style_at(after - 1)
+            last_bold, last_mono = style_at(last)
             bold, mono = bold and last_bold, mono and last_mono
-        found.append((size * scale, bold, mono))
+        found.append((size, bold, mono))
     return found
 
 
