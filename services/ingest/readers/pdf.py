@@ -18,7 +18,8 @@ from services.ingest.readers.pdf_objects import Drawn, drawn_on, things_on
 from services.ingest.readers.pdf_open import damaged_page, opened, page_of
 from services.ingest.readers.pdf_pictures import BACKGROUND, Pictures, cover
 from services.ingest.readers.pdf_render import scale_of
-from services.ingest.readers.pdf_text import NO_LAYER, Layer, layer_of, runs_of
+from services.ingest.readers.pdf_runs import runs_of
+from services.ingest.readers.pdf_text import NO_LAYER, Layer, layer_of
 from services.ingest.readers.pdf_transcripts import transcript
 from services.ingest.readers.reading import Reading, Source, checked, text_too_long
 from services.runtime.errors import InvalidArgument, SishuError

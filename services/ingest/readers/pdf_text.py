@@ -10,7 +10,6 @@ import ctypes
 import re
 from collections import deque
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
-from services.ingest.readers.pdf_layout import RIGHT_TO_LEFT, WIDE, Run
+from services.ingest.readers.pdf_layout import RIGHT_TO_LEFT, WIDE
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint16]
@@ -28,9 +27,7 @@ Flags = NDArray[np.bool_]
 
 HYPHEN = "\ufffe"
 """What PDFium puts for a hyphen at the end of a line, in place of the hyphen and the line end."""
-SPACES = re.compile(r"\s+")
 UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\uffff]")
-STRANGE = re.compile(UNFIT.pattern + "|[\ud800-\udfff]")
 NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1b]")
 SPACE, DIGIT, WIDE_LETTER, SPECIAL, UNKNOWN = 1, 2, 3, 4, 5
 MOST_DIGITS = 0.12
@@ -43,10 +40,6 @@ WIDE_GAP = 0.9
 """A gap between two words of this many font sizes may separate columns."""
 SLANT = 0.2
 """Radians by which the direction of a word may differ from that of the page."""
-BOLD_NAME = re.compile(r"bold|black|heavy|demi|cmbx|sfbx|-medi(?:ital)?$", re.IGNORECASE)
-MONO_NAME = re.compile(r"courier|mono|nimbusmon|consol|menlo|typewriter|cmtt|sftt", re.IGNORECASE)
-FIXED_PITCH, FORCE_BOLD = 1, 1 << 18
-NAME_BYTES = 128
 
 
 def kind_of(character: str) -> int:
@@ -320,112 +313,7 @@ def asides(text: str, starts: list[int], ends: list[int], chosen: Flags) -> list
     return found
 
 
-def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
-    """The words as runs: words on a line without a wide gap.
-
-    Args:
-        textpage: PDFium's text page.
-        layer: its words.
-        free: which words to take; all if None.
-    """
-    starts, ends, boxes = layer.starts, layer.ends, layer.boxes
-    jumps = np.zeros(0, np.int64)
-    if free is not None and not free.all():
-        indices = np.flatnonzero(free)
-        jumps = np.flatnonzero(np.diff(indices) > 1) + 1
-        starts, ends = [starts[at] for at in indices.tolist()], [ends[at] for at in indices.tolist()]
-        boxes = boxes[free]
-    if not starts:
-        return []
-    heads = np.concatenate(([0], breaks_of(boxes)))
-    heads = np.union1d(heads, jumps) if jumps.size else heads
-    firsts, afters, sides = starts, ends, boxes
-    if len(heads) < len(starts):
-        low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
-        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1)
-        first_words = heads.tolist()
-        firsts = [starts[at] for at in first_words]
-        afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
-    clean = STRANGE.search(layer.text) is None
-    middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
-    styles = looks(textpage, firsts, middles, afters)
-    runs = []
-    for first, after, box, look in zip(firsts, afters, sides.tolist(), styles, strict=True):
-        words = layer.text[first:after]
-        if not clean:
-            words = fit(words)
-        size, bold, mono = look
-        if not mono and ("  " in words or "\n" in words or "\t" in words):
-            words = SPACES.sub(" ", words)
-        left, top, right, bottom = box
-        runs.append(Run(words, left, top, right, bottom, size or bottom - top, bold, mono))
-    return runs
-
-
-def middle_of(text: str, first: int, after: int) -> int:
-    """A character in the middle of a stretch that is no space."""
-    middle = (first + after) // 2
-    while text[middle].isspace():
-        middle += 1
-    return middle
-
-
-def breaks_of(boxes: Floats) -> NDArray[np.int64]:
-    """Indices of the words that begin a new run."""
-    before, after = boxes[:-1], boxes[1:]
-    heights = np.minimum(before[:, 3] - before[:, 1], after[:, 3] - after[:, 1])
-    shared = np.minimum(before[:, 3], after[:, 3]) - np.maximum(before[:, 1], after[:, 1])
-    # In a script that runs from the right, the next word is on the left.
-    gaps = np.maximum(after[:, 0] - before[:, 2], before[:, 0] - after[:, 2])
-    return np.flatnonzero((shared < 0.5 * heights) | (gaps > WIDE_GAP * heights)) + 1
-
-
 def fit(text: str) -> str:
     """A text without characters that no text has; two halves of a character become one."""
     text = UNFIT.sub("", text.replace("\r", "").replace("\n", " "))
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def looks(
-    textpage: Any, firsts: list[int], middles: list[int], afters: list[int]
-) -> list[tuple[float, bool, bool]]:
-    """How stretches of text look: font size in points, whether both ends are bold, and of a typewriter.
-
-    Args:
-        textpage: PDFium's text page.
-        firsts: first character of each stretch.
-        middles: one in its middle; marks of list items and words of code may differ in size.
-        afters: one past its last.
-    """
-    handle, count = address_of(textpage.raw), len(firsts)
-    lasts = [after - 1 for after in afters]
-    places = firsts + middles + lasts
-    matrices = np.zeros((3 * count, 6), np.float32)
-    start = matrices.ctypes.data
-    deque(map(char_matrix, repeat(handle), places, range(start, start + 72 * count, 24)), maxlen=0)
-    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2]))
-    sizes = np.fromiter(map(char_size, repeat(handle), places), np.float32, 3 * count) * scales
-    usual = np.sort(sizes.reshape(3, count), axis=0)[1].tolist()
-    name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
-    addresses = ctypes.addressof(name), ctypes.addressof(flags)
-
-    def style_at(place: int) -> tuple[bool, bool]:
-        char_font(handle, place, addresses[0], NAME_BYTES, addresses[1])
-        return style(name.value, flags.value)
-
-    found = []
-    for first, last, size in zip(firsts, lasts, usual, strict=True):
-        bold, mono = style_at(first)
-        if bold or mono:
-            last_bold, last_mono = style_at(last)
-            bold, mono = bold and last_bold, mono and last_mono
-        found.append((size, bold, mono))
-    return found
-
-
-@lru_cache(maxsize=4096)
-def style(name: bytes, flags: int) -> tuple[bool, bool]:
-    """Whether a font is bold, and whether all its characters have one width."""
-    words = name.decode("utf-8", "replace")
-    bold = bool(BOLD_NAME.search(words)) or bool(flags & FORCE_BOLD)
-    return bold, bool(MONO_NAME.search(words)) or bool(flags & FIXED_PITCH)

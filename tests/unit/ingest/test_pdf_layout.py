@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
@@ -472,3 +475,38 @@ def test_a_broken_picture_takes_no_text_with_it(tmp_path: Path) -> None:
     start = data.index(b"/Subtype /Image")
     at = data.index(b"stream", start) + 20
     assert "Text stays." in read(tmp_path, data[:at] + b"~~~~" * 10 + data[at + 40 :]).text
+
+
+SPOTS = st.tuples(
+    st.integers(20, 520), st.integers(20, 820), st.sampled_from([6, 8, 10, 10, 10, 14, 22]), st.integers(1, 4)
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(SPOTS, min_size=1, max_size=60),
+    st.lists(st.tuples(*[st.integers(20, 800)] * 4), max_size=12),
+    st.booleans(),
+)
+def test_no_word_is_lost_or_doubled_wherever_it_stands(
+    tmp_path: Path,
+    spots: list[tuple[int, int, int, int]],
+    rules: list[tuple[int, int, int, int]],
+    columns: bool,
+) -> None:
+    words: list[str] = []
+
+    def draw(canvas: Canvas) -> None:
+        for at, (x, y, size, count) in enumerate(spots):
+            canvas.setFont("Helvetica", size)
+            texts = [f"w{at}x{number}" for number in range(count)]
+            words.extend(texts)
+            # On top of one another, nobody could read them.
+            left = (x % 3) * 190 + 20 if columns else x
+            canvas.drawString(left, (at * 13) % 800 + 20 if columns else y - y % 25 + 1, " ".join(texts))
+        for x, y, width, height in rules:
+            canvas.rect(x, y, width / 4, height / 4)
+
+    reading = read(tmp_path, canvas_pdf(draw))
+    for word in words:
+        assert len(re.findall(rf"{word}(?!\d)", reading.text)) == 1
