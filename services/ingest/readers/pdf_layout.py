@@ -24,6 +24,8 @@ PROSE_COVER = 0.5
 """They fill at least this share of the column."""
 COLUMN_LINES = 3
 LEAST_ITEMS = 2 * COLUMN_LINES
+MOST_ITEMS = 3000
+"""A page with more parts is a drawing or worse, and has no columns."""
 CELL_CHARS = 25
 
 
@@ -109,7 +111,7 @@ def middle(item: Item) -> float:
 
 def gutter_of(items: Flow) -> float | None:
     """Where a gutter may stand: the emptiest place in the middle of the page, the widest of several."""
-    if len(items) < LEAST_ITEMS:
+    if not LEAST_ITEMS <= len(items) <= MOST_ITEMS:
         return None
     left = min(item.left for item in items)
     width = max(item.right for item in items) - left

@@ -6,6 +6,7 @@ import ctypes
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from services.ingest.readers.pdf_text import POINTER, address_of, quick, upright
 
 MOST_PATHS = 5000
 """A page with more paths is a drawing; its lines are not looked at."""
+MOST_OBJECTS = 100_000
+"""Forms that hold forms that hold forms can make billions of objects of a small file."""
 MOST_SEGMENTS = 4000
 MOST_DEPTH = 4
 """Forms within forms are followed so deep."""
@@ -86,7 +89,7 @@ class Drawn:
 def things_on(page: Any) -> Things:
     """Lines and pictures of a page, as PDFium has them."""
     things = Things()
-    for kind, handle, matrix in objects_of(page):
+    for kind, handle, matrix in islice(objects_of(page), MOST_OBJECTS):
         if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
             things.pictures.append((handle, transformed(bounds_of(handle), matrix)))
             continue

@@ -15,6 +15,9 @@ NEAR = 3.0
 """Lines less than this many points apart are one."""
 MOST_LINES = 300
 """A drawing with more lines than this in one direction is no table."""
+MOST_CELLS = 10_000
+MOST_ROWS = 1000
+"""A page with more rows is not searched for tables without lines."""
 LEAST_CELL = 4.0
 ALIGNED_ROWS = 3
 LONG_GAP = 2.6
@@ -86,7 +89,11 @@ def grids_of(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Grid]:
         columns = crossing + [one for group in mine for one in group[1] if one not in crossing]
         groups = [group for group in groups if group not in mine] + [(rows, columns)]
     grids = [grid(rows, columns) for rows, columns in groups if columns]
-    return [one for one in grids if len(one.across) > 2 and len(one.down) > 1]
+    return [
+        one
+        for one in grids
+        if len(one.across) > 2 and len(one.down) > 1 and len(one.across) * len(one.down) <= MOST_CELLS
+    ]
 
 
 def crosses(level: Rule, upright: Rule) -> bool:
@@ -215,7 +222,7 @@ def aligned_tables(rows: list[list[Run]], level: Sequence[Rule]) -> list[tuple[i
         For each table its first row, one past its last, and itself.
     """
     found: list[tuple[int, int, Placed]] = []
-    if all(len(row) < 2 for row in rows):
+    if len(rows) > MOST_ROWS or all(len(row) < 2 for row in rows):
         return found
     for top, bottom in bands_of(level):
         inside = [at for at, row in enumerate(rows) if top <= (row[0].top + row[0].bottom) / 2 <= bottom]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -330,3 +331,17 @@ def test_a_page_that_mineru_does_not_name_is_blank(tmp_path: Path) -> None:
     write_transcripts(tmp_path, [(1, "# All")], {})
     reading = read(tmp_path, canvas_pdf(two_pages), ReadOptions("mineru"))
     assert (reading.text, len(reading.page_starts)) == ("# All\n", 2)
+
+
+def test_a_page_of_many_thousand_lines_and_scraps_of_text_takes_seconds(tmp_path: Path) -> None:
+    place = [(at * 7919 % 590, at * 104729 % 830) for at in range(6000)]
+
+    def draw(canvas: Canvas) -> None:
+        for x, y in place:
+            canvas.rect(x, y, 12, 9)
+            canvas.drawString(x, y, "x")
+
+    started = time.process_time()
+    text = drawn(tmp_path, draw)
+    assert text.count("x") >= 5000
+    assert time.process_time() - started < 20
