@@ -11,10 +11,14 @@ from services.ingest.readers.html_markdown import markdown_of
 from services.ingest.readers.html_tree import parsed
 from services.ingest.readers.images import Images
 from services.ingest.readers.reading import Reading, Source, checked, normalised
+from services.runtime.errors import InvalidArgument
 
 DECLARED = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|encoding=[\"']([\w.:-]+)", re.IGNORECASE
 )
+MOST_BYTES = 100_000_000
+MOST_TAGS = 2_000_000
+"""A tree takes about 450 bytes of memory for each."""
 HEAD_BYTES = 4096
 """Browsers look for the encoding no further than 1024 bytes; some pages have it behind long comments."""
 WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
@@ -28,7 +32,11 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: no encoding fits, or the page holds no text.
     """
+    if source.path.stat().st_size > MOST_BYTES:
+        raise too_large(source, f"{source.path.stat().st_size} bytes, at most {MOST_BYTES}")
     page = normalised(decoded(source.path.read_bytes(), source.name))
+    if (tags := page.count("<")) > MOST_TAGS:
+        raise too_large(source, f"{tags} tags, at most {MOST_TAGS}")
     if "\x00" in page:
         return checked(Reading(page), source.name)
     images = Images(source.folder)
@@ -53,3 +61,12 @@ def decoded(data: bytes, name: str) -> str:
         except (LookupError, UnicodeDecodeError):
             pass
     return decode(data, name)
+
+
+def too_large(source: Source, what: str) -> InvalidArgument:
+    """The error for a page that no memory holds."""
+    return InvalidArgument(
+        "HTML_TOO_LARGE",
+        f"{source.name}: the page has {what} are taken; split it",
+        name=source.name,
+    )

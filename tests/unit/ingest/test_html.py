@@ -154,6 +154,11 @@ def test_a_page_of_no_use_says_why(tmp_path: Path, data: bytes, reason: str) -> 
     assert refusal(tmp_path, data, NAME) == reason
 
 
+def test_a_page_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, b"<b>" * 2_000_001, NAME) == "HTML_TOO_LARGE"
+    assert refusal(tmp_path, b" " * 100_000_001, NAME) == "HTML_TOO_LARGE"
+
+
 def test_a_page_cut_off_anywhere_is_read_or_empty(tmp_path: Path) -> None:
     for end in range(0, len(SHOP), 37):
         try:
