@@ -50,6 +50,14 @@ def html_of(data: bytes, syntax: str, source: Source, *, embed: bool = False) ->
             name=source.name,
             memory_mib=str(HEAP_MIB),
         )
+    if done.returncode < 0:
+        raise InvalidArgument(
+            "PARSE_CRASHED",
+            f"{source.name}: the program that converted it ended with signal {-done.returncode}; the file is "
+            "damaged, or the machine lacks memory",
+            name=source.name,
+            end=f"signal {-done.returncode}",
+        )
     if done.returncode != 0:
         kind = BY_MEDIA_TYPE[source.media_type].reader.upper()
         why = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
