@@ -28,7 +28,7 @@ LONGEST_WORD = 12
 """A longer run of letters or digits counts as several words."""
 TENTHS_OF_WORD, TENTHS_OF_CJK = 13, 10
 """A usual tokenizer makes one token of a CJK character and 1.3 of a word or sign."""
-BLOCK = 1 << 18
+BLOCK = 1 << 16
 BATCH = 256
 
 
@@ -106,11 +106,10 @@ def parts(text: str) -> list[tuple[int, int]]:
 
 def estimate_marks(text: str) -> Marks:
     """Where tokens start by estimate: at CJK characters, signs, words, and every 12 characters in a word."""
-    codes = code_points(text)
     places, weights = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
     before, run = NOTHING, 0
-    for start in range(0, len(codes), BLOCK):
-        kinds = kinds_of(codes[start : start + BLOCK])
+    for start in range(0, len(text), BLOCK):
+        kinds = kinds_of(code_points(text[start : start + BLOCK]))
         found, run = token_starts(kinds, before, run)
         before = int(kinds[-1])
         places.append((found + start).astype(np.int32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from importlib import import_module
 
 from services.ingest.formats import LANGUAGES
@@ -24,5 +25,11 @@ def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Sequence[Tab
     if syntax in LANGUAGES:
         # Loading grammars takes time, which texts need not spend.
         return import_module("services.ingest.outline.code").definitions(text, syntax), ()
-    found = layout_of(text, syntax)
-    return found.headings, found.tables
+    layout = layout_of(text, syntax)
+    lines, titles = layout.lines, layout.titles
+    headings = []
+    for line, behind, level in zip(*(numbers.tolist() for numbers in astuple(titles)), strict=True):
+        start, end = lines.starts.item(line), lines.after(behind - 1)
+        title = text[start:end].strip() if syntax != "markdown" else markdown.title_at(text[start:end])
+        headings.append(Heading(start, end, level, title))
+    return headings, layout.tables

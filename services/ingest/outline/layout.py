@@ -45,53 +45,60 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Titles:
+    """The headings of a text as numbers: of their first lines, of the lines behind them, and their levels."""
+
+    lines: Numbers
+    behind: Numbers
+    levels: Numbers
+
+
+@dataclass(frozen=True)
 class Layout:
     """Where a text may be cut.
 
     Args:
         lines: its lines.
-        headings: in order.
+        titles: its headings.
         starting: which lines start a paragraph, list item, table, code block and so on, or a heading.
-        titles: numbers of the lines at which the headings start.
         glued: numbers of starting lines before which no cut is wanted, as a heading is before them.
         wholes: code blocks, formulas and the like, which are not to be cut; in order, apart from each other.
         tables: in order; their header, delimiter and first data row belong together.
     """
 
     lines: Lines
-    headings: Sequence[Heading]
+    titles: Titles
     starting: Flags
-    titles: Numbers
     glued: Numbers
     wholes: Sequence[Span]
     tables: Sequence[Table]
 
 
 def layout(
-    lines: Lines,
-    headings: Sequence[Heading],
-    wholes: Sequence[Span],
-    tables: Sequence[Table],
-    opens: Flags,
+    lines: Lines, titles: Titles, wholes: Sequence[Span], tables: Sequence[Table], opens: Flags
 ) -> Layout:
     """Put together what was found; `opens` says which lines start a block, as far as that is known."""
     starting = opens.copy()
-    mark_blocks(lines, starting, [*wholes, *((one.start, one.end) for one in tables)])
-    titles, after = mark_blocks(lines, starting, [(heading.start, heading.end) for heading in headings])
-    blocks = np.flatnonzero(starting)
-    following = np.searchsorted(blocks, after)
-    glued = blocks[following[following < len(blocks)]]
-    return Layout(lines, headings, starting, titles, glued, wholes, tables)
+    blocks = np.array([*wholes, *(table[:2] for table in tables)], np.int32).reshape(-1, 2)
+    mark_blocks(starting, *np.searchsorted(lines.starts, blocks).T)
+    mark_blocks(starting, titles.lines, titles.behind)
+    numbers = np.flatnonzero(starting)
+    following = np.searchsorted(numbers, titles.behind)
+    glued = numbers[following[following < len(numbers)]]
+    return Layout(lines, titles, starting, glued, wholes, tables)
 
 
-def mark_blocks(lines: Lines, starting: Flags, blocks: Sequence[Span]) -> tuple[Numbers, Numbers]:
-    """Mark the lines at the starts of blocks and those behind them, and none between; return both."""
-    places = np.array(blocks, np.int64).reshape(-1, 2)
-    firsts, behinds = np.searchsorted(lines.starts, places[:, 0]), np.searchsorted(lines.starts, places[:, 1])
-    starting &= ~between(len(lines), firsts + 1, behinds)
+def mark_blocks(starting: Flags, firsts: Numbers, behinds: Numbers) -> None:
+    """Mark the first lines of blocks and those behind them, and none between."""
+    starting &= ~between(len(starting), firsts + 1, behinds)
     starting[firsts] = True
     starting[behinds[behinds < len(starting)]] = True
-    return firsts, behinds
+
+
+def titles_at(found: Sequence[tuple[int, int, int]]) -> Titles:
+    """Headings given by first line, line behind and level, in order."""
+    columns = np.array(found, np.intp).reshape(-1, 3).T
+    return Titles(columns[0], columns[1], columns[2])
 
 
 def between(count: int, firsts: Numbers, behinds: Numbers) -> Flags:

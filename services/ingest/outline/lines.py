@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
@@ -20,6 +21,7 @@ NO_SIGN = 127
 MOST_IN_LIST = 1 << 20
 BLOCK = 1 << 18
 """Code points that are looked at together; they stay in the processor's cache."""
+WINDOWS = 1 << 13
 COLUMNS_BY_COLUMN = 32
 """So many columns of indentation are stepped over for all lines at once; deeper ones line by line."""
 BLANKS = re.compile(r"[ \t]*")
@@ -31,7 +33,7 @@ class Lines:
 
     Args:
         text: the text.
-        codes: its code points; as narrow as they allow.
+        codes: its code points, as narrow as they allow.
         starts: offset of each line's first character.
         firsts: offset of its first character that is no space or tab.
         indents: columns before that one; a tab goes to the next multiple of 4.
@@ -66,9 +68,13 @@ class Lines:
         """Number of the first line that starts at an offset or behind it."""
         return int(self.starts.searchsorted(np.int32(offset)))
 
-    def behind(self, chosen: Numbers, distance: int) -> Codes:
-        """For some lines, the code point so far behind the first one; a line end behind the text's end."""
-        return taken(self.codes, self.firsts[chosen] + distance)
+    def behind(self, chosen: Numbers, width: int) -> Codes:
+        """For some lines the first code point and those behind it; line ends behind the end of the text.
+
+        Returns:
+            Shape [lines, width].
+        """
+        return windows(self.codes, self.firsts[chosen], width)
 
 
 def sequence(numbers: NDArray[np.int32] | NDArray[np.uint32]) -> Sequence[int]:
@@ -99,59 +105,77 @@ def code_points(text: str) -> Codes:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def taken(codes: Codes, places: Ints) -> Codes:
-    """The code points at places; line ends outside the text."""
-    if not len(places) or (places[0] >= 0 and places[-1] < len(codes)):
-        return codes[places]
-    inside = codes[np.clip(places, 0, max(0, len(codes) - 1))] if len(codes) else np.zeros_like(places)
-    return np.where((places >= 0) & (places < len(codes)), inside, NEWLINE).astype(codes.dtype)
+def windows(codes: Codes, places: Ints, width: int) -> Codes:
+    """The code points from some ascending places on, each so many; line ends behind the end of the text.
+
+    Returns:
+        Shape [places, width].
+    """
+    if not len(places) or places[-1] + width <= len(codes):
+        return (
+            sliding_window_view(codes, width)[places] if len(codes) >= width else codes[:0].reshape(0, width)
+        )
+    wanted = places[:, np.newaxis] + np.arange(width, dtype=np.int32)
+    inside = codes[np.minimum(wanted, len(codes) - 1)]
+    return np.where(wanted < len(codes), inside, np.array(NEWLINE, codes.dtype))
 
 
 def lines_of(text: str) -> Lines:
     """Find the lines of a text that are not blank."""
     codes = code_points(text)
-    ends = np.concatenate([newlines(codes), np.array([len(codes)], np.int32)])
-    starts = np.concatenate([np.zeros(1, np.int32), ends[:-1] + 1])
-    kept = np.flatnonzero(ends > starts)
-    starts, ends = starts[kept], ends[kept]
-    opens = np.diff(kept, prepend=-2) > 1
-    firsts, indents = indentation(text, codes, starts)
-    heads = taken(codes, firsts)
-    if (heads == NEWLINE).any() or (len(firsts) and firsts[-1] >= len(codes)):
-        full = np.flatnonzero(firsts < ends)
-        opens = np.diff(kept[full], prepend=-2) > 1
-        starts, firsts, indents, heads = starts[full], firsts[full], indents[full], heads[full]
+    numbers, starts, heads = line_starts(codes)
+    firsts, indents = starts.copy(), np.zeros_like(starts)
+    opens = np.diff(numbers, prepend=np.int32(-2)) > 1
+    indented = np.flatnonzero((heads == SPACE) | (heads == TAB))
+    for first in range(0, len(indented), WINDOWS):
+        indent(text, codes, indented[first : first + WINDOWS], (firsts, indents, heads))
+    full = heads != NEWLINE
+    if len(indented) and not full.all():
+        numbers, starts, firsts = numbers[full], starts[full], firsts[full]
+        indents, heads = indents[full], heads[full]
+        opens = np.diff(numbers, prepend=np.int32(-2)) > 1
     if len(opens):
         opens[0] = True
-    signs = np.minimum(heads, NO_SIGN).astype(np.uint8)
-    return Lines(text, codes, starts, firsts, indents, heads, signs, opens)
+    return Lines(
+        text, codes, starts, firsts, indents, heads, np.minimum(heads, NO_SIGN).astype(np.uint8), opens
+    )
+
+
+def line_starts(codes: Codes) -> tuple[Ints, Ints, Codes]:
+    """Number, first offset and first code point of each line that is not empty."""
+    ends = newlines(codes)
+    starts = np.concatenate([np.zeros(1, np.int32), ends + np.int32(1)])
+    starts = starts[:-1] if starts[-1] == len(codes) else starts
+    heads = codes[starts]
+    kept = np.flatnonzero(heads != NEWLINE)
+    return kept.astype(np.int32), starts[kept], heads[kept]
+
+
+def indent(text: str, codes: Codes, lines: Numbers, found: tuple[Ints, Ints, Codes]) -> None:
+    """Step over the spaces and tabs at the start of some lines: in their first places, indents and heads."""
+    firsts, indents, heads = found
+    codes = windows(codes, firsts[lines], COLUMNS_BY_COLUMN + 1)
+    left = np.arange(len(lines))
+    for column in range(COLUMNS_BY_COLUMN):
+        chosen = lines[left]
+        indents[chosen] += np.where(codes[left, column] == TAB, 4 - indents[chosen] % 4, 1)
+        firsts[chosen] += 1
+        following = codes[left, column + 1]
+        heads[chosen] = following
+        left = left[(following == SPACE) | (following == TAB)]
+        if not len(left):
+            return
+    for line in lines[left].tolist():
+        match = BLANKS.match(text, firsts.item(line))
+        assert match is not None  # noqa: S101  # it matches nothing, too
+        indents[line] += match.end() - firsts[line]
+        firsts[line] = match.end()
+        heads[line] = ord(text[match.end()]) if match.end() < len(text) else NEWLINE
 
 
 def newlines(codes: Codes) -> Ints:
     """Offsets of all line ends."""
-    found = [
-        (np.flatnonzero(codes[start : start + BLOCK] == NEWLINE) + start).astype(np.int32)
-        for start in range(0, len(codes), BLOCK)
-    ]
-    return np.concatenate(found) if found else np.zeros(0, np.int32)
-
-
-def indentation(text: str, codes: Codes, starts: Ints) -> tuple[Ints, Ints]:
-    """Offset of each line's first character that is no space or tab, and the columns before it."""
-    firsts, indents = starts.copy(), np.zeros_like(starts)
-    heads = codes[starts]
-    left = np.flatnonzero((heads == SPACE) | (heads == TAB))
-    for _ in range(COLUMNS_BY_COLUMN):
-        if not len(left):
-            return firsts, indents
-        tabs = taken(codes, firsts[left]) == TAB
-        indents[left] += np.where(tabs, 4 - indents[left] % 4, 1)
-        firsts[left] += 1
-        heads = taken(codes, firsts[left])
-        left = left[(heads == SPACE) | (heads == TAB)]
-    for line in left.tolist():
-        match = BLANKS.match(text, int(firsts[line]))
-        assert match is not None  # noqa: S101  # it matches nothing, too
-        indents[line] += match.end() - firsts[line]
-        firsts[line] = match.end()
-    return firsts, indents
+    found = [np.zeros(0, np.int32)]
+    for start in range(0, len(codes), BLOCK):
+        found.append((np.flatnonzero(codes[start : start + BLOCK] == NEWLINE) + start).astype(np.int32))
+    return np.concatenate(found)

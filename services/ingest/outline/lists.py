@@ -66,13 +66,15 @@ def is_item(lines: Lines) -> Flags:
     """Which lines start with a marker of a list: `-`, `*`, `+`, `1.` or `1)`, and a space or nothing."""
     found = np.zeros(len(lines), bool)
     bullets = np.flatnonzero(BULLETS[lines.signs])
-    found[bullets] = is_gap(lines.behind(bullets, 1))
+    found[bullets] = is_gap(lines.behind(bullets, 2)[:, 1])
     digits = np.flatnonzero(DIGITS[lines.signs])
+    codes = lines.behind(digits, MOST_DIGITS + 2)
+    running = np.ones(len(digits), bool)
     for distance in range(1, MOST_DIGITS + 1):
-        codes = lines.behind(digits, distance)
-        marks = digits[(codes == ord(".")) | (codes == ord(")"))]
-        found[marks] = is_gap(lines.behind(marks, distance + 1))
-        digits = digits[(codes >= ord("0")) & (codes <= ord("9"))]
+        column = codes[:, distance]
+        marked = running & ((column == ord(".")) | (column == ord(")")))
+        found[digits[marked]] = is_gap(codes[marked, distance + 1])
+        running &= (column >= ord("0")) & (column <= ord("9"))
     return found
 
 

@@ -6,18 +6,19 @@ Only lines that may open such a block are looked at (https://spec.commonmark.org
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from services.ingest.outline.html import html_end
-from services.ingest.outline.layout import Heading, Layout, Span, Table, layout
-from services.ingest.outline.lines import NEWLINE, Lines, Numbers, one_of
+from services.ingest.outline.layout import Layout, Span, Table, Titles, layout, titles_at
+from services.ingest.outline.lines import NEWLINE, Flags, Ints, Lines, Numbers, one_of
 from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
 from services.ingest.outline.paragraphs import CODE_COLUMNS, open_paragraph, paragraph_before
 from services.ingest.outline.tables import other_lines, table_at
 
+NUMBERED_TITLE = re.compile(r"[ \t]*#{1,6}(?:[ \t\n]|\Z)")
 FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})", re.MULTILINE)
 NESTED_FENCE = re.compile(
     r"(?:>[ \t]?|(?:[-*+]|\d{1,9}[.)])[ \t]{1,4})(?:(`{3,})[^`\n]*$|(~{3,}))", re.MULTILINE
@@ -42,19 +43,24 @@ ALWAYS_HEADS = one_of(ALWAYS)
 
 @dataclass
 class Found:
-    """What was found so far; `free` is the offset behind the last block."""
+    """What was found so far; `taken` are the blocks inside which nothing else is."""
 
     lists: Lists
     others: Numbers
-    headings: list[Heading] = field(default_factory=list)
+    underlined: list[tuple[int, int, int]] = field(default_factory=list)
     wholes: list[Span] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    free: int = 0
+    taken: list[Span] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        """Offset behind the last block."""
+        return self.taken[-1][1] if self.taken else 0
 
     def whole(self, start: int, end: int) -> None:
         """Keep a thing that is not to be cut."""
         self.wholes.append((start, end))
-        self.free = end
+        self.taken.append((start, end))
 
 
 def layout_of(lines: Lines) -> Layout:
@@ -63,15 +69,14 @@ def layout_of(lines: Lines) -> Layout:
     found = Found(lists_of(lines, items), other_lines(lines))
     front_matter(lines, found)
     chosen = candidates(lines)
-    starts, firsts, signs = (of[chosen].tolist() for of in (lines.starts, lines.firsts, lines.signs))
-    for line, start, first, sign in zip(chosen.tolist(), starts, firsts, signs, strict=True):
-        if start < found.free:
-            continue
-        if sign == NUMBER_SIGN:
-            atx(lines, line, found, start, first)
-        else:
+    numbered = lines.signs[chosen] == NUMBER_SIGN
+    others = chosen[~numbered]
+    starts, signs = lines.starts[others].tolist(), lines.signs[others].tolist()
+    for line, start, sign in zip(others.tolist(), starts, signs, strict=True):
+        if start >= found.free:
             HANDLERS[chr(sign)](lines, line, found)
-    return layout(lines, found.headings, found.wholes, found.tables, lines.opens | items)
+    titles = titles_of(lines, chosen[numbered], found)
+    return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 
 
 def candidates(lines: Lines) -> Numbers:
@@ -80,7 +85,7 @@ def candidates(lines: Lines) -> Numbers:
     head = lines.heads[some]
     kept = ALWAYS_HEADS[lines.signs[some]]
     rest = np.flatnonzero(~kept)
-    near = [lines.behind(some[rest], distance) for distance in range(1, 6)]
+    near = lines.behind(some[rest], 6).T[1:]
     dash = (near[0] == ord("-")) | (near[0] == ord(":"))
     late_dash = is_gap(near[0]) & ((near[1] == ord("-")) | (near[1] == ord(":")) | is_gap(near[1]))
     starts = head[rest]
@@ -106,22 +111,40 @@ def front_matter(lines: Lines, found: Found) -> None:
             found.whole(0, min(end.end() + 1, len(lines.text)))
 
 
-def atx(lines: Lines, line: int, found: Found, start: int, first: int) -> None:
-    """A heading after `#`; there are many, so its start and first sign are given."""
-    text = lines.text
-    end = text.find("\n", first)
-    end = len(text) if end < 0 else end
-    signs = text[first:end]
-    title = signs.lstrip("#")
-    level = len(signs) - len(title)
-    if level > DEEPEST_HEADING or title[:1] not in NO_LETTER or (first > start and deep(lines, line, found)):
-        return
-    title = title.strip()
-    if title.endswith("#"):
-        bare = title.rstrip("#")
-        title = bare.rstrip() if bare[-1:] in NO_LETTER else title
-    found.free = min(end + 1, len(text))
-    found.headings.append(Heading(start, found.free, level, title))
+def titles_of(lines: Lines, numbered: Numbers, found: Found) -> Titles:
+    """All headings: the underlined ones, and lines that start with `#` outside of other blocks."""
+    levels = np.zeros(len(numbered), np.intp)
+    running = np.ones(len(numbered), bool)
+    for distance, codes in enumerate(lines.behind(numbered, DEEPEST_HEADING + 1).T[1:], 1):
+        levels[running & is_gap(codes)] = distance
+        running &= codes == NUMBER_SIGN
+    kept = (levels > 0) & ~inside(lines.starts[numbered], found.taken)
+    for index in np.flatnonzero(kept & (lines.indents[numbered] > 0)).tolist():
+        kept[index] = not deep(lines, numbered.item(index), found)
+    chosen, depths = numbered[kept], levels[kept]
+    underlined = titles_at(found.underlined)
+    firsts = np.concatenate([chosen, underlined.lines])
+    order = firsts.argsort(kind="stable")
+    behinds = np.concatenate([chosen + 1, underlined.behind])[order]
+    return Titles(firsts[order], behinds, np.concatenate([depths, underlined.levels])[order])
+
+
+def inside(places: Ints, spans: Sequence[Span]) -> Flags:
+    """Which places are in one of some spans, which are in order and apart from each other."""
+    bounds = np.array(spans, np.int32).reshape(-1, 2)
+    index = np.searchsorted(bounds[:, 0], places, "right") - 1
+    ends = np.append(bounds[:, 1], np.int32(0))
+    found: Flags = places < ends[index]
+    return found
+
+
+def title_at(text: str) -> str:
+    """The title that the lines of a heading have."""
+    title = text.strip().lstrip("#")
+    if not NUMBERED_TITLE.match(text):
+        return " ".join(part.strip() for part in text.rstrip().split("\n")[:-1])
+    bare = title.rstrip().rstrip("#")
+    return (bare if bare[-1:] in NO_LETTER else title).strip()
 
 
 def deep(lines: Lines, line: int, found: Found) -> bool:
@@ -214,30 +237,26 @@ def formula(lines: Lines, line: int, found: Found) -> None:
 def html(lines: Lines, line: int, found: Found) -> None:
     """An HTML block; it may be cut, but has no headings."""
     in_text = open_paragraph(lines, line, found.free) != -1
-    if not deep(lines, line, found):
-        found.free = max(found.free, html_end(lines, line, in_text))
+    end = -1 if deep(lines, line, found) else html_end(lines, line, in_text)
+    if end >= 0:
+        found.taken.append((lines.starts.item(line), end))
 
 
 def bars(lines: Lines, line: int, found: Found) -> None:
     """A table."""
-    header = lines.starts.item(line - 1)
-    was_heading = bool(found.headings) and found.headings[-1].start == header
-    table = table_at(lines, line, header if was_heading else found.free, found.others)
-    if table is None:
-        return
-    if was_heading:
-        found.headings.pop()
-    found.tables.append(table)
-    found.free = table.end
+    table = table_at(lines, line, found.free, found.others)
+    if table is not None:
+        found.tables.append(table)
+        found.taken.append(table[:2])
 
 
 def dashes(lines: Lines, line: int, found: Found) -> None:
     """A table, an underline, or the first line of a list item that is a code block."""
-    before = found.free
+    before = len(found.taken)
     bars(lines, line, found)
-    if found.free == before:
+    if len(found.taken) == before:
         underline(lines, line, found)
-    if found.free == before:
+    if len(found.taken) == before:
         nested_fence(lines, line, found)
 
 
@@ -249,10 +268,8 @@ def underline(lines: Lines, line: int, found: Found) -> None:
     first = paragraph_before(lines, found.lists, line, found.free)
     if first < 0:
         return
-    start, end = lines.starts.item(first), lines.starts.item(line)
-    title = " ".join(part.strip() for part in lines.text[start:end].strip().split("\n"))
-    found.free = lines.after(line)
-    found.headings.append(Heading(start, found.free, 1 if match[0][0] == "=" else 2, title))
+    found.underlined.append((first, line + 1, 1 if match[0][0] == "=" else 2))
+    found.taken.append((lines.starts.item(first), lines.after(line)))
 
 
 Handler = Callable[[Lines, int, Found], None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from services.ingest.outline.layout import Heading, Layout, layout
+from services.ingest.outline.layout import Layout, layout, titles_at
 from services.ingest.outline.lines import Lines, Numbers, one_of
 from services.ingest.outline.lists import is_item
 
@@ -40,20 +40,15 @@ LETTERS = one_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789(cpsabv")
 
 def layout_of(lines: Lines) -> Layout:
     """The layout of a plain text."""
-    titles = list(titles_of(lines))
-    sections = {number for level, _, number in titles if level > NUMBERED_LEVEL and number}
+    found = list(titles_of(lines))
+    sections = {number for level, _, number in found if level > NUMBERED_LEVEL and number}
     # `1. Title` is a heading only beside `1.1 Title`; else it is more likely an item of a list.
     kept = [
-        (level, line)
-        for level, line, number in titles
-        if level != NUMBERED_LEVEL or number in sections | {""}
+        (level, line) for level, line, number in found if level != NUMBERED_LEVEL or number in sections | {""}
     ]
     levels = {level: depth for depth, level in enumerate(sorted({level for level, _ in kept}), 1)}
-    headings = [
-        Heading(lines.starts.item(line), lines.after(line), levels[level], title_of(lines, line))
-        for level, line in kept
-    ]
-    return layout(lines, headings, [], [], lines.opens | is_item(lines))
+    titles = titles_at([(line, line + 1, levels[level]) for level, line in kept])
+    return layout(lines, titles, [], [], lines.opens | is_item(lines))
 
 
 def titles_of(lines: Lines) -> Iterator[tuple[int, int, str]]:

@@ -31,10 +31,10 @@ def table_at(lines: Lines, line: int, free: int, others: Numbers) -> Table | Non
         free: the table starts at this offset or behind it.
         others: what `other_lines` says.
     """
-    if line == 0 or lines.opens[line] or lines.starts.item(line - 1) < free:
+    start = lines.starts.item(line - 1)
+    if line == 0 or start < free or lines.opens.item(line):
         return None
-    start, place = lines.starts.item(line - 1), lines.firsts.item(line)
-    row = DELIMITER_ROW.match(lines.text, place)
+    row = DELIMITER_ROW.match(lines.text, lines.firsts.item(line))
     header = lines.text[lines.firsts.item(line - 1) : lines.starts.item(line) - 1].rstrip()
     if row is None or "|" not in header or cells(header) != cells(row[0].rstrip()):
         return None
@@ -55,11 +55,12 @@ def last_row(lines: Lines, line: int, others: Numbers) -> int:
     """Number of the last row of a table whose delimiter row is a line."""
     index = int(others.searchsorted(line + 1))
     while index < len(others):
-        following = int(others[index])
+        following = others.item(index)
+        if lines.opens.item(following):
+            return following - 1
         place = lines.firsts.item(following)
         if (
-            lines.opens[following]
-            or lines.indents[following] >= CODE_COLUMNS
+            lines.indents[following] >= CODE_COLUMNS
             or END.match(lines.text, place)
             or HR.match(lines.text, place)
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 BLANK = r"[ \t\n\f\v\u1680\u2000-\u2006\u2008\u200a\u2028\u2029\u205f\u3000]"
 """White space that may end a line of print; the spaces inside of numbers are left out."""
@@ -53,6 +53,8 @@ ABBREVIATIONS = frozenset(
     ]
 )
 LONGEST_ABBREVIATION = 8
+AROUND = 8
+"""Characters before and behind a place that make its rank."""
 BRACKETS = "([{“„‘\"'*_"
 MOST_LIST_DIGITS = 2
 
@@ -140,6 +142,7 @@ def is_flag_half(sign: str) -> bool:
     return "\U0001f1e6" <= sign <= "\U0001f1ff"
 
 
-def rank(text: str, place: int) -> int:
-    """A number made of the characters around a place, and so the same after changes elsewhere."""
-    return zlib.crc32(text[max(0, place - 8) : place + 8].encode("utf-8", "surrogatepass"))
+def ranks(text: str, places: Sequence[int]) -> list[int]:
+    """For each place a number made of the characters around it, and so the same after changes elsewhere."""
+    crc = zlib.crc32
+    return [crc(text[max(0, place - AROUND) : place + AROUND].encode()) for place in places]

@@ -20,7 +20,7 @@ from services.ingest.splitting.breaks import (
     SENTENCE,
     WORD,
     is_sentence_end,
-    rank,
+    ranks,
     splits_character,
 )
 from services.ingest.splitting.inline import inline_spans
@@ -47,15 +47,17 @@ class Inner:
         ruler: measures the text.
         layout: its code blocks, formulas, headings and tables.
         edges: offsets at which blocks start.
-        glued: those before which no cut is wanted.
-        spans: the things in the paragraphs that were looked at last, by the offset of the paragraph.
+        special: for each edge, whether more than a paragraph starts there.
+        glued: the edges before which no cut is wanted.
+        spans: the things in the paragraphs that were looked at last, by the number of the edge.
     """
 
     ruler: Ruler
     layout: Layout
     edges: Sequence[int]
+    special: Sequence[int]
     glued: Sequence[int]
-    spans: dict[int, list[Span]] = field(default_factory=dict)
+    spans: dict[int, Sequence[Span]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Search:
         block = whole_at(self.inner, place)
         if block is not None:
             return block
-        return span_at(paragraph_spans(self.inner, place), place) or span_at(self.atoms, place)
+        return span_at(spans_around(self.inner, place), place) or span_at(self.atoms, place)
 
     def allowed(self, place: int) -> bool:
         """Whether a cut parts nothing and is not right behind a heading."""
@@ -102,16 +104,17 @@ def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
         window: end of the smallest chunk, of a good one, of the largest.
     """
     least, middle, most = window
-    block = whole_at(inner, least)
-    if block is not None and block[1] > most:
-        return 0
     following = bisect_right(inner.edges, least)
-    if block is None and (following == len(inner.edges) or inner.edges[following] > most):
-        search = Search(inner, start, paragraph_spans(inner, least))
+    alone = following == len(inner.edges) or inner.edges[following] > most
+    if alone and following and not inner.special[following - 1]:
+        search = Search(inner, start, paragraph_spans(inner, following - 1))
     else:
-        headings = bisect_right(inner.glued, most) - bisect_left(inner.glued, least)
-        if headings > MANY_HEADINGS:
-            return inner.glued[bisect_right(inner.glued, most) - 1]
+        block = whole_at(inner, least)
+        if block is not None and block[1] > most:
+            return 0
+        glued = bisect_right(inner.glued, most)
+        if glued - bisect_left(inner.glued, least) > MANY_HEADINGS:
+            return inner.glued[glued - 1]
         search = Search(inner, start)
     for kind in KINDS:
         place = best_end(search, kind, window)
@@ -165,14 +168,14 @@ def best_end(search: Search, kind: Kind, window: tuple[int, int, int]) -> int:
     pattern, accepts = kind
     text, (least, middle, most) = search.inner.ruler.text, window
     # An end is known by the white space behind it, and the window may start or end inside of that.
-    found = pattern.finditer(text, max(search.start, least - 2), min(len(text), most + 2))
-    matches = [match for match in found if least <= match.end() <= most]
-    late = [match for match in matches if match.end() >= middle]
-    ranks = [rank(text, match.end()) for match in late]
-    for index in sorted(range(len(late)), key=ranks.__getitem__):
-        if accepts(late[index]) and search.allowed(late[index].end()):
-            return late[index].end()
-    early = matches[: len(matches) - len(late)]
+    matches = list(pattern.finditer(text, max(search.start, least - 2), min(len(text), most + 2)))
+    places = [match.end() for match in matches]
+    first, behind = bisect_left(places, middle), bisect_right(places, most)
+    late = ranks(text, places[first:behind])
+    for index in sorted(range(len(late)), key=late.__getitem__) if len(late) > 1 else range(len(late)):
+        if accepts(matches[first + index]) and search.allowed(places[first + index]):
+            return places[first + index]
+    early = matches[bisect_left(places, least) : first]
     return last_of(search, (match.end() for match in early if accepts(match)))
 
 
@@ -217,18 +220,22 @@ def character_ranks(text: str, least: int, most: int) -> np.ndarray[tuple[int], 
     return found ^ (found >> np.uint32(15))
 
 
-def paragraph_spans(inner: Inner, place: int) -> list[Span]:
+def spans_around(inner: Inner, place: int) -> Sequence[Span]:
     """The things inside of the paragraph around a place that are not to be cut."""
-    index = bisect_right(inner.edges, place) - 1
-    start = inner.edges[index] if index >= 0 else 0
-    if start not in inner.spans:
+    return paragraph_spans(inner, bisect_right(inner.edges, place) - 1)
+
+
+def paragraph_spans(inner: Inner, index: int) -> Sequence[Span]:
+    """The things inside of the paragraph at an edge that are not to be cut; -1 is before the first edge."""
+    if index not in inner.spans:
         if len(inner.spans) >= KEPT_PARAGRAPHS:
             del inner.spans[next(iter(inner.spans))]
+        start = inner.edges[index] if index >= 0 else 0
         end = inner.edges[index + 1] if index + 1 < len(inner.edges) else len(inner.ruler.text)
         longest = WHOLE_SIZES * inner.ruler.high
         spans = inline_spans(inner.ruler.text, start, end)
-        inner.spans[start] = [span for span in spans if inner.ruler.size(*span) <= longest]
-    return inner.spans[start]
+        inner.spans[index] = [span for span in spans if inner.ruler.size(*span) <= longest]
+    return inner.spans[index]
 
 
 def whole_at(inner: Inner, place: int) -> Span | None:
@@ -237,7 +244,7 @@ def whole_at(inner: Inner, place: int) -> Span | None:
     found = span_at(layout.wholes, place) or table_row_at(layout, place)
     if found is not None:
         return found if ruler.size(*found) <= WHOLE_SIZES * ruler.high else None
-    found = span_at(layout.headings, place)
+    found = heading_at(layout, place)
     return found if found is not None and ruler.size(*found) <= ruler.high else None
 
 
@@ -246,9 +253,20 @@ def table_row_at(layout: Layout, place: int) -> Span | None:
     table = span_at(layout.tables, place)
     if table is None:
         return None
-    row = layout.lines.at(place)
-    end = min(layout.lines.after(row - 1), table[1])
-    return (layout.lines.starts.item(row - 1), end) if place < end else None
+    row = layout.lines.at(place) - 1
+    end = min(layout.lines.after(row), table[1])
+    return (layout.lines.starts.item(row), end) if place < end else None
+
+
+def heading_at(layout: Layout, place: int) -> Span | None:
+    """The heading that a cut would part."""
+    lines, titles = layout.lines, layout.titles
+    line = lines.at(place) - 1
+    index = int(titles.lines.searchsorted(line, "right")) - 1
+    if index < 0 or line >= titles.behind.item(index):
+        return None
+    end = lines.after(titles.behind.item(index) - 1)
+    return (lines.starts.item(titles.lines.item(index)), end) if place < end else None
 
 
 def span_at(spans: Sequence[Any], place: int) -> Span | None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import Layout, Span, layout_of
 from services.ingest.outline.layout import between
-from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence
+from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting.inner import Inner, early_cut, inner_cut
 from services.ingest.splitting.measure import WHOLE_SIZES, Ruler, ruler_of
@@ -30,7 +29,7 @@ AROUND = 8
 LEVEL_BITS = 3
 WEIGHTS = np.array([pow(0x9E3779B1, power, 1 << 32) for power in range(1, 2 * AROUND + 1)], np.uint32)
 """The hash is their sum by characters, mixed; other weights would change the cuts of all documents."""
-HASHED_AT_ONCE = 1 << 14
+HASHED_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -97,29 +96,44 @@ def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     lines, starting = layout.lines, layout.starting
     broken = [span for span in layout.wholes if ruler.size(*span) > WHOLE_SIZES * ruler.high]
     rows = row_lines(layout, broken)
-    edges, blocks = starting | rows, starting.copy()
+    blocks = starting.copy()
     blocks[layout.glued] = False
-    titles = np.flatnonzero(blocks[layout.titles])
-    blocks[layout.titles] = False
+    free = blocks[layout.titles.lines]
+    blocks[layout.titles.lines] = False
     for start, end in broken:
         inside = slice(lines.at(start) + 1, lines.at(end))
         blocks[inside] = lines.opens[inside]
-    levels = np.array([heading.level for heading in layout.headings], np.uint32)[titles]
     return Plan(
         ruler,
-        places_at(lines, layout.titles[titles], levels),
+        places_at(lines, layout.titles.lines[free], layout.titles.levels[free]),
         places_at(lines, np.flatnonzero(blocks)),
         places_at(lines, np.flatnonzero(rows)),
-        Inner(ruler, layout, sequence(lines.starts[edges]), lines.starts[layout.glued].tolist()),
+        inner_of(layout, ruler, rows),
     )
 
 
-def places_at(lines: Lines, chosen: Numbers, levels: NDArray[np.uint32] | None = None) -> Places:
+def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
+    """What is needed to cut inside of blocks."""
+    lines = layout.lines
+    edges = np.flatnonzero(layout.starting | rows)
+    special = rows.copy()
+    special[layout.titles.lines] = True
+    blocks = np.array(
+        [*(span[0] for span in layout.wholes), *(table[0] for table in layout.tables)], np.int32
+    )
+    special[np.searchsorted(lines.starts, blocks)] = True
+    glued: list[int] = lines.starts[layout.glued].tolist()
+    return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued)
+
+
+def places_at(lines: Lines, chosen: Numbers, levels: Numbers | None = None) -> Places:
     """The places before some lines; those of a lower level have a lower hash."""
     starts = lines.starts[chosen]
     ranks = hashes(lines.codes, starts)
     if levels is not None:
-        ranks = (ranks >> np.uint32(LEVEL_BITS)) | (np.minimum(levels, 7) << np.uint32(32 - LEVEL_BITS))
+        ranks = (ranks >> np.uint32(LEVEL_BITS)) | (
+            np.minimum(levels, 7).astype(np.uint32) << np.uint32(32 - LEVEL_BITS)
+        )
     return Places(sequence(starts), sequence(ranks))
 
 
@@ -135,15 +149,12 @@ def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
 
 
 def hashes(codes: Codes, places: Ints) -> NDArray[np.uint32]:
-    """A hash of the characters around each place; at the ends of the text, around one near it."""
-    if len(codes) < 2 * AROUND:
-        return np.zeros(len(places), np.uint32)
-    around = sliding_window_view(codes, 2 * AROUND)
-    firsts = np.clip(places - AROUND, 0, len(around) - 1)
+    """A hash of the characters around each place; at the start of the text, around one near it."""
+    firsts = np.maximum(places - AROUND, 0)
     found = np.zeros(len(places), np.uint32)
     for start in range(0, len(places), HASHED_AT_ONCE):
         part = slice(start, start + HASHED_AT_ONCE)
-        found[part] = around[firsts[part]].astype(np.uint32) @ WEIGHTS
+        found[part] = windows(codes, firsts[part], 2 * AROUND).astype(np.uint32) @ WEIGHTS
     found ^= found >> np.uint32(15)
     found *= np.uint32(0x2C1B3C6D)
     found ^= found >> np.uint32(12)

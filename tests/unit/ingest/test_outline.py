@@ -105,7 +105,7 @@ def line_of(text: str, place: int) -> int:
 @settings(max_examples=1000, deadline=None, derandomize=True)
 @given(TEXTS)
 def test_headings_are_those_of_a_markdown_parser(text: str) -> None:
-    found = [(line_of(text, one.start), one.level, one.title) for one in layout_of(text).headings]
+    found = [(line_of(text, one.start), one.level, one.title) for one in headings_of(text, "markdown")[0]]
     assert found == oracle(text)[0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.outline import layout_of
+from services.ingest.outline import headings_of, layout_of
 from services.ingest.readers.reading import Reading, normalised
 from services.ingest.splitting import SplitOptions, split, split_reading
 from services.ingest.splitting.breaks import ATOM, splits_character
@@ -101,8 +101,8 @@ def is_one_thing(text: str, start: int, end: int) -> bool:
         return True
     part = text[start:end].strip()
     first = text.index(part, start)
-    layout = layout_of(text)
-    blocks = [*layout.wholes, *((one.start, one.end) for one in (*layout.headings, *layout.tables))]
+    headings, tables = headings_of(text, "markdown")
+    blocks = [*layout_of(text).wholes, *(one[:2] for one in headings), *(one[:2] for one in tables)]
     if any(low <= first and first + len(part) <= high for low, high in blocks):
         return True
     return ATOM.fullmatch(part) is not None or inline_spans(part, 0, len(part)) == [(0, len(part))]
