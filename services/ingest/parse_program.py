@@ -1,7 +1,8 @@
 """The program that parses documents: `python -m services.ingest.parse_program`, a child of the room.
 
-Each line of JSON on stdin is a `Task`; each line on stdout says how the process that did it ended. That
-process is forked for one document: what breaks it harms no other, and all imports are paid once.
+Each line of JSON on stdin is a `Task`; each line on stdout says how it ended. All imports are paid once.
+What foreign libraries take apart is done in a process forked for it: what breaks that harms no other document. What
+only our own Python reads is done at once, since a fork costs more than to read it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ingest import parse_steps
+from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parse_options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.runtime.errors import InvalidArgument, SishuError
@@ -26,6 +28,8 @@ FILE = parse_steps.FILE
 ANSWER = parse_steps.ANSWER
 ERROR = "error.json"
 CRASHED = 1
+OWN_READERS = {"text", "table", "json"}
+"""Readers whose files no foreign parser takes apart."""
 PARSE = "parse"
 STEPS = {
     PARSE: parse_steps.parse,
@@ -66,31 +70,46 @@ def main() -> None:
     """Do tasks until stdin ends."""
     # A crash is told by its signal; nobody reads a core file of gigabytes.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.fdopen(os.dup(1), "w")
+    # Whatever a library prints is no line of ours.
+    os.dup2(2, 1)
     for line in sys.stdin:
         task = Task(**json.loads(line))
         reader_of(task.media_type)
         try:
-            print(exit_code(task), flush=True)
+            print(exit_code(task, answers.fileno()), file=answers, flush=True)
         except BrokenPipeError:
             # The room is gone, and what it would do at exit would only tell so again.
             os._exit(0)
 
 
-def exit_code(task: Task) -> int:
-    """Do a task in a process of its own; return its exit code, or minus the number of the signal."""
+def exit_code(task: Task, answers: int) -> int:
+    """Do a task; return its exit code, or minus the number of the signal that ended its process.
+
+    `answers` is the file to which they go; when this process dies, no fork of it keeps that open.
+    """
+    if BY_MEDIA_TYPE[task.media_type].reader in OWN_READERS:
+        return work(task)
     process = os.fork()
     if process == 0:
+        os.close(answers)
         os._exit(work(task))
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def work(task: Task) -> int:
     """Do a task within its limits; return the exit code."""
-    # Whatever a library prints is no line of ours.
-    os.dup2(2, 1)
     signal.alarm(task.seconds)
     # Data, not address space: threads and mapped models take much of that, and hold little in memory.
-    resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, resource.RLIM_INFINITY))
+    try:
+        return outcome(task)
+    finally:
+        signal.alarm(0)
+
+
+def outcome(task: Task) -> int:
+    """Do a task; write its error where it has one, and return the exit code."""
     folder, options = Path(task.folder), ParseOptions.of(task.options)
     source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read)
     try:

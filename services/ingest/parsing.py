@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from services.ingest.chunks import Piece, Section
 from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
@@ -154,7 +156,11 @@ class Parser:
         except BaseException:
             await kill(process)
             raise
-        self._idle.append(process)
+        if process.returncode is None and resident(process.pid) < self._config.parse_memory_mib << 18:
+            self._idle.append(process)
+        else:
+            # What it holds would be taken from the next document's share.
+            await kill(process)
 
     def _warm(self) -> Process | None:
         """An idle process that has not died meanwhile, if there is one."""
@@ -175,6 +181,13 @@ class Parser:
             stdout=PIPE,
             start_new_session=True,
         )
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process holds in memory; 0 when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
 
 
 async def end_of(process: Process, task: Task) -> int:

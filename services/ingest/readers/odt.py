@@ -24,6 +24,10 @@ MANIFEST = "META-INF/manifest.xml"
 CONTENT = "content.xml"
 STYLES = "styles.xml"
 PICTURES = ("Pictures/", "media/", "ObjectReplacements/")
+NO_STYLES = (
+    b'<office:document-styles xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0">'
+    b"<office:styles/></office:document-styles>"
+)
 PICTURE = b"-"
 """Stands in for each picture; those that the text shows are fetched from the archive."""
 
@@ -76,6 +80,9 @@ def mended(archive: zipfile.ZipFile, content: Element, source: Source) -> bytes:
         for name in archive.namelist()
         if name == STYLES or name.endswith("/content.xml")
     }
+    if STYLES not in parts or len(parts[STYLES]) == 0:
+        # Programs that write little leave it out; Pandoc demands it.
+        parts[STYLES] = archives.xml(NO_STYLES, source)
     mend(content, styles_of([*(parts[name] for name in parts if name == STYLES), content]))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:

@@ -88,12 +88,12 @@ class Recogniser:
         return runs_of(found, scale)
 
     def _lines(self, pixels: Pixels) -> Lines:
-        """The lines of a picture. A few words on a large page are found only when they are looked at closely."""
+        """The lines of a picture. A few words on a large page are found only from near."""
         found = Lines([], [], [])
         for top, bottom, left, right in bands(pixels):
             part = self._recognised(np.ascontiguousarray(pixels[top:bottom, left:right]))
             if part.boxes is not None:
-                found.boxes += (np.asarray(part.boxes) + (left, top)).tolist()
+                found.boxes += (np.asarray(part.boxes) + np.array([left, top])).tolist()
                 found.texts += part.txts
                 found.scores += part.scores
         return found

@@ -197,7 +197,8 @@ def rtf() -> bytes:
         r"\pard\s1\outlinelevel0 Warranty\par "
         r"{\*\listtable{\list\listtemplateid1{\listlevel\levelnfc23{\leveltext \'01\u8226 ?;}{\levelnumbers;}}"
         r"\listid1}}{\*\listoverridetable{\listoverride\listid1\listoverridecount0\ls1}}"
-        r"\pard\ls1\ilvl0 oil\par \pard\ls1\ilvl0 water\par "
+        r"{\listtext\u8226 ?\tab}\pard\plain\ls1\ilvl0\fi-360\li720 oil\par "
+        r"{\listtext\u8226 ?\tab}\pard\plain\ls1\ilvl0\fi-360\li720 water\par "
         rf"\pard {{\pict\pngblip\picw120\pich80\picwgoal1800\pichgoal1200 {hexed}}}\par "
         r"\pard\s2\outlinelevel1 Prices\par " + rows + r"\pard\par}"
     ).encode()
@@ -209,6 +210,7 @@ ODF = (
     'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
     'xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0" '
     'xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0" '
+    'xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0" '
     'xmlns:xlink="http://www.w3.org/1999/xlink"'
 )
 
@@ -224,9 +226,11 @@ def odt() -> bytes:
         for row in ROWS
     )
     content = (
-        f'<office:document-content {ODF} office:version="1.2"><office:body><office:text>'
+        f'<office:document-content {ODF} office:version="1.2"><office:automatic-styles>'
+        '<text:list-style style:name="L1"><text:list-level-style-bullet text:level="1" text:bullet-char="•"/>'
+        "</text:list-style></office:automatic-styles><office:body><office:text>"
         '<text:h text:outline-level="1">Warranty</text:h>'
-        "<text:list><text:list-item><text:p>oil</text:p></text:list-item>"
+        '<text:list text:style-name="L1"><text:list-item><text:p>oil</text:p></text:list-item>'
         "<text:list-item><text:p>water</text:p></text:list-item></text:list>"
         '<text:p><draw:frame svg:width="3cm" svg:height="2cm"><draw:image xlink:href="Pictures/pump.png"/>'
         '</draw:frame></text:p><text:h text:outline-level="2">Prices</text:h>'
