@@ -1,8 +1,8 @@
 """The program that parses documents: `python -m services.ingest.parse_program`, a child of the room.
 
 Each line of JSON on stdin is a `Task`; each line on stdout says how it ended. All imports are paid once.
-What foreign libraries take apart is done in a process forked for it: what breaks that harms no other document. What
-only our own Python reads is done at once, since a fork costs more than to read it.
+What foreign libraries take apart is done in a process forked for it: what breaks that harms no other
+document. What only our own Python reads is done at once, since a fork costs more than to read it.
 """
 
 from __future__ import annotations
