@@ -8,7 +8,9 @@ from collections.abc import Sequence
 LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 NOT_IN_CELL = re.compile(r"[|\n\r\v\f\x85\u2028\u2029]")
 PIPE = re.compile(r"(\\*)\|")
-BLOCK_MARK = re.compile(r"^( {0,3})(?=(?:#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$))", re.MULTILINE)
+BLOCK_MARK = re.compile(
+    r"^( {0,3})(?=(?:#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$))", re.MULTILINE
+)
 """Where a line would be read as a heading, quote, fence, rule or underline of a heading."""
 WEB = re.compile("(?:https?://|mailto:)[^\\s<>]+$")
 FENCE = re.compile(r"`{3,}")
