@@ -42,6 +42,10 @@ def find_quote(text: str, quote: str) -> Fact | None:
     return Fact(match.start(), match.end(), match.group()) if match else None
 
 
+KEPT_SHARE = 0.5
+"""So much of a piece must stand in the source, or it stands for nothing there."""
+
+
 @lru_cache(maxsize=64)
 def matching(edited: str, source: str) -> list[Match]:
     """The pieces that an edited text shares with its source, in order."""
@@ -49,11 +53,12 @@ def matching(edited: str, source: str) -> list[Match]:
 
 
 def place_in_source(edited: str, source: str, start: int, end: int) -> tuple[int, int] | None:
-    """Which part of a source a part of its edited text stands for; nothing when that is all new."""
+    """Which part of a source a part of its edited text stands for; nothing when that is mostly new."""
     if edited == source:
         return start, end
     shared = [one for one in matching(edited, source) if one.a < end and one.a + one.size > start]
-    if not shared:
+    kept = sum(min(end, one.a + one.size) - max(start, one.a) for one in shared)
+    if not shared or kept < KEPT_SHARE * (end - start):
         return None
     first, last = shared[0], shared[-1]
     return first.b + max(0, start - first.a), last.b + min(last.size, end - last.a)

@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.generation.generations import Generation
 from services.generation.questions import Answer, CallRecord, NewQuestion
@@ -18,7 +19,9 @@ from sishu.client import Client
 from sishu.generation.v1 import question_pb2
 from sishu.generation.v1 import question_service_pb2 as pb
 from sishu.generation.v1.generation_service_pb2 import ListGenerationsRequest
-from tests.integration.documents import chunks_of, new_project, parsed_project
+from sishu.ingest.v1 import chunk_pb2
+from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
+from tests.integration.documents import chunks_of, new_project, parsed_project, text_of
 from tests.integration.generations import generated, handbook, new_provider, questions_of, start_generation
 from tests.integration.stores import Rooms
 from tests.support.mock_llm import mock_llm
@@ -127,3 +130,28 @@ async def test_pages_of_long_rows_end_early(client: Client, rooms: Rooms) -> Non
     listed = await client.generations.ListGenerations(ListGenerationsRequest(project_id=project))
     assert [one.id for one in listed.generations] == [made[3].id, made[2].id]
     assert listed.next_page_token
+
+
+async def test_an_excluded_chunk_is_asked_nothing_and_an_edited_one_is_quoted_from_the_document(
+    client: Client,
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(3)}, min_size=1, max_size=100)
+    first, second, third = await chunks_of(client, project)
+    excluded = chunk_pb2.Chunk(id=first.id, excluded=True)
+    mask = FieldMask(paths=["excluded"])
+    await client.chunks.UpdateChunk(chunk_pb.UpdateChunkRequest(chunk=excluded, update_mask=mask))
+    edited = (
+        await client.chunks.EditChunk(
+            chunk_pb.EditChunkRequest(id=second.id, text=second.text.replace("weighs", "has a weight of"))
+        )
+    ).chunk
+    text = await text_of(client, first.document_id)
+    async with mock_llm() as mock:
+        provider = await new_provider(client, project, mock.base_url)
+        done = await generated(client, await start_generation(client, project, provider))
+    questions = await questions_of(client, done)
+    assert {chunk for one in questions for chunk in one.chunk_ids} == {edited.id, third.id}
+    quotes = [quote for one in questions for quote in one.answer.quotes]
+    assert any(quote.chunk_id == edited.id for quote in quotes)
+    for quote in quotes:
+        assert text[quote.span.start : quote.span.end] == quote.text
