@@ -93,34 +93,41 @@ TEXTS: dict[str, tuple[str, str]] = {
     "chunk_ids": ("Neighbouring chunks.", "相邻的文本块。"),
     "chunk_at": ("Where to cut, in characters of the document's text.", "切分位置，按文档文本的字符计。"),
     "split_strategy": (
-        "structure, recursive, token, code, separator, custom, page or row.",
-        "structure（结构）、recursive（递归）、token、code（代码）、separator（分隔符）、custom（自定义）、"
-        "page（页）或 row（行）。",
+        "structure (default), recursive, token, code, separator, custom, page or row.",
+        # Lines are broken at blanks; what is longer than a line would be cut off.
+        "structure（结构，默认）, recursive（递归）, token（词元）, code（代码）, separator（分隔符）, "
+        "custom（自定义）, page（页） 或 row（行）。",
     ),
-    "split_unit": ("What sizes count: characters or tokens.", "长度单位：characters（字符）或 tokens。"),
-    "split_min": ("Smallest chunk wanted.", "文本块的最小长度。"),
-    "split_max": ("Largest chunk.", "文本块的最大长度。"),
+    "split_unit": (
+        "What sizes count: characters or tokens.",
+        "长度单位： characters（字符） 或 tokens（词元）。",
+    ),
+    "split_min": ("Smallest chunk wanted; 0: 800.", "文本块的最小长度；0 即 800。"),
+    "split_max": ("Largest chunk; 0: 1500.", "文本块的最大长度；0 即 1500。"),
     "split_overlap": ("How much of a chunk the next one repeats.", "相邻文本块的重叠长度。"),
     "split_tokenizer": (
         "Model whose tokenizer counts tokens: a hub id or a folder.",
-        "用哪个模型的分词器计数：hub 上的名称或文件夹。",
+        "用哪个模型的分词器计数： hub 上的名称或文件夹。",
     ),
     "split_separator": ("Text after which to cut; may be repeated.", "在此文本之后切分；可重复给出。"),
     "split_cut": (
         "Where to cut, in characters of the text; may be repeated.",
-        "切分位置，按文本的字符计；可重复给出。",
+        "切分位置，按字符计；可重复给出。",
     ),
     "page_reader": (
         "How to read PDF pages: auto, text, ocr, vision or mineru.",
-        "PDF 页的读取方式：auto、text、ocr、vision 或 mineru。",
+        "PDF 页的读取方式： auto, text, ocr, vision 或 mineru。",
     ),
     "clean": (
         "Rule to clean by: repeated-lines, page-numbers, hyphenation, boilerplate, white-space or "
         "line-breaks; may be repeated.",
-        "清洗规则：repeated-lines（页眉页脚）、page-numbers（页码）、hyphenation（断词）、boilerplate（套话）、"
-        "white-space（空白）或 line-breaks（断行）；可重复给出。",
+        "清洗规则： repeated-lines（页眉页脚）, page-numbers（页码）, hyphenation（行末连字符）, "
+        "boilerplate（样板文字）, white-space（空白） 或 line-breaks（段内换行）； 可重复给出。",
     ),
-    "rewrite": ("Let a language model tidy the text.", "让语言模型整理文本。"),
+    "rewrite": (
+        "Let the language model of the workers tidy the text.",
+        "由工作进程上设置的语言模型整理文本。",
+    ),
     "option_document": ("Only of this document: id.", "只看此文档：ID。"),
     "test": ("Try a provider with one small call.", "用一次小调用测试。"),
     "option_project": ("Project: name or id.", "项目：名称或 ID。"),
