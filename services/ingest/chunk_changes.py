@@ -20,20 +20,23 @@ SectionPath = Sequence[tuple[str, str]]
 """Ids and titles of the sections that hold a place, outermost first."""
 
 
-def edited(original: Chunk, current: Chunk, text: str) -> Chunk:
-    """The chunk that stands for an original with another text; the original itself for its own text."""
+def edited(original: Chunk, current: Chunk, text: str, tokenizer: str) -> Chunk:
+    """The chunk that stands for an original with another text; the original itself for its own text.
+
+    Both stand where the current one stands: its neighbours may have been merged or split since.
+    """
+    original = replace(original, index=current.index)
     if text == original.text:
         return original
     if not text.strip():
         raise InvalidArgument(
             "CHUNK_TEXT_EMPTY", f"chunk {current.id} would hold no text; exclude it instead", "text"
         )
-    return with_text(
-        replace(original, edit_of=original.id, excluded=current.excluded, overlap=0), text, "edited"
-    )
+    new = replace(original, edit_of=original.id, excluded=current.excluded, overlap=0)
+    return with_text(new, text, "edited", tokenizer)
 
 
-def merged(chunks: Sequence[Chunk]) -> Chunk:
+def merged(chunks: Sequence[Chunk], tokenizer: str) -> Chunk:
     """One chunk of neighbours, which come by place.
 
     Raises:
@@ -56,11 +59,15 @@ def merged(chunks: Sequence[Chunk]) -> Chunk:
         excluded=all(chunk.excluded for chunk in chunks),
         made_from=[chunk.id for chunk in chunks],
     )
-    return with_text(whole, text, "merged")
+    return with_text(whole, text, "merged", tokenizer)
 
 
 def parts(
-    chunk: Chunk, cut_points: Sequence[int], page_starts: Sequence[int], paths: Sequence[SectionPath]
+    chunk: Chunk,
+    cut_points: Sequence[int],
+    page_starts: Sequence[int],
+    paths: Sequence[SectionPath],
+    tokenizer: str,
 ) -> list[Chunk]:
     """The parts of a chunk.
 
@@ -69,6 +76,7 @@ def parts(
         cut_points: in characters of the document's text.
         page_starts: of the document.
         paths: for each cut point the sections that hold it.
+        tokenizer: that counts tokens; empty for the estimate.
 
     Raises:
         InvalidArgument: a place is not inside the chunk, or it is edited.
@@ -82,14 +90,20 @@ def parts(
             f"cut points of chunk {chunk.id} must ascend between {own_start} and {chunk.char_end}",
             "cut_points",
         )
-    made = [part_of(chunk, 0, own_start, places[1], page_starts, None)]
+    made = [part_of(chunk, 0, own_start, places[1], page_starts, None, tokenizer)]
     for number, ((start, end), path) in enumerate(zip(pairwise(places[1:]), paths, strict=True), start=1):
-        made.append(part_of(chunk, number, start, end, page_starts, path))
+        made.append(part_of(chunk, number, start, end, page_starts, path, tokenizer))
     return made
 
 
 def part_of(
-    chunk: Chunk, number: int, start: int, end: int, page_starts: Sequence[int], path: SectionPath | None
+    chunk: Chunk,
+    number: int,
+    start: int,
+    end: int,
+    page_starts: Sequence[int],
+    path: SectionPath | None,
+    tokenizer: str,
 ) -> Chunk:
     """A part of a chunk; without a path it is the first, which begins as the chunk does."""
     begin = chunk.char_start if path is None else start
@@ -111,7 +125,7 @@ def part_of(
             table_header=header_at(chunk, start - chunk.char_start),
         )
     text = chunk.text[begin - chunk.char_start : end - chunk.char_start]
-    return with_text(part, text, f"part {number}")
+    return with_text(part, text, f"part {number}", tokenizer)
 
 
 def header_at(chunk: Chunk, place: int) -> str:
@@ -125,7 +139,7 @@ def header_at(chunk: Chunk, place: int) -> str:
     return "" if table_start else chunk.table_header
 
 
-def with_text(chunk: Chunk, text: str, how: str) -> Chunk:
+def with_text(chunk: Chunk, text: str, how: str, tokenizer: str) -> Chunk:
     """A chunk like another with a text, and the id that follows from it."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     origin = chunk.edit_of or ",".join(chunk.made_from)
@@ -134,7 +148,7 @@ def with_text(chunk: Chunk, text: str, how: str) -> Chunk:
         id=derived_id(chunk.document_id, digest, how, origin),
         text=text,
         sha256=digest,
-        token_count=count_tokens(text, ""),
+        token_count=count_tokens(text, tokenizer),
         current=True,
     )
 

@@ -70,16 +70,16 @@ class ChunkStore:
             NotFound: there is no such chunk.
             FailedPrecondition: it is not current.
         """
-        async with self._locked([chunk_id]) as (connection, [chunk]):
+        async with self._locked([chunk_id]) as (connection, [chunk], tokenizer):
             original = await self._get_chunk(connection, chunk.edit_of or chunk.id)
-            new = edited(original, chunk, text)
+            new = edited(original, chunk, text, tokenizer)
             stands = await connection.fetchrow(SQL.get_chunk, new.id)
             if stands and stands["current"]:
                 return Chunk(**stands)
             check_current([chunk])
             await connection.execute(SQL.retire, [chunk.id])
             if new.id == original.id:
-                await connection.execute(SQL.restore, original.id)
+                await connection.execute(SQL.restore, original.id, new.index, chunk.excluded)
                 return await self._get_chunk(connection, original.id)
             await connection.execute(SQL.set_edited_by, original.id, new.id)
             return await self._put_chunk(connection, new)
@@ -92,8 +92,8 @@ class ChunkStore:
             InvalidArgument: they are no neighbours, or edited.
             FailedPrecondition: one is not current.
         """
-        async with self._locked(chunk_ids) as (connection, chunks):
-            [chunk] = await self._replace(connection, chunks, [merged(chunks)])
+        async with self._locked(chunk_ids) as (connection, chunks, tokenizer):
+            [chunk] = await self._replace(connection, chunks, [merged(chunks, tokenizer)])
             return chunk
 
     async def split_chunk(self, chunk_id: str, cut_points: Sequence[int]) -> list[Chunk]:
@@ -104,14 +104,15 @@ class ChunkStore:
             InvalidArgument: a place is not inside it, or it is edited.
             FailedPrecondition: it is not current.
         """
-        async with self._locked([chunk_id]) as (connection, [chunk]):
+        async with self._locked([chunk_id]) as (connection, [chunk], tokenizer):
             place = (chunk.document_id, chunk.document_version)
             page_starts = await connection.fetchval(SQL.page_starts, *place)
             paths = [
                 [(row["id"], row["title"]) for row in await connection.fetch(SQL.sections_over, *place, at)]
                 for at in cut_points
             ]
-            return await self._replace(connection, [chunk], parts(chunk, cut_points, page_starts, paths))
+            made = parts(chunk, cut_points, page_starts, paths, tokenizer)
+            return await self._replace(connection, [chunk], made)
 
     async def _replace(
         self, connection: Connection, old: Sequence[Chunk], new: Sequence[Chunk]
@@ -161,17 +162,18 @@ class ChunkStore:
         return Chunk(**row)
 
     @asynccontextmanager
-    async def _locked(self, chunk_ids: Sequence[str]) -> AsyncIterator[tuple[Connection, list[Chunk]]]:
-        """Chunks by place, whose documents nobody else changes until the transaction ends."""
+    async def _locked(self, chunk_ids: Sequence[str]) -> AsyncIterator[tuple[Connection, list[Chunk], str]]:
+        """Chunks by place, whose documents stay as they are until the transaction ends; and the tokenizer."""
         async with transaction(self.pool) as connection:
             documents = {row["document_id"] for row in await connection.fetch(SQL.get_chunks, chunk_ids)}
+            tokenizer = ""
             for document_id in sorted(documents):
-                await connection.execute(SQL.lock_document, document_id)
+                tokenizer = await connection.fetchval(SQL.lock_document, document_id) or ""
             rows = await connection.fetch(SQL.get_chunks, chunk_ids)
             missing = {one.lower() for one in chunk_ids} - {row["id"] for row in rows}
             if missing:
                 raise chunk_not_found(min(missing))
-            yield connection, [Chunk(**row) for row in rows]
+            yield connection, [Chunk(**row) for row in rows], tokenizer
 
 
 def chunk_bytes(chunk: Chunk) -> int:

@@ -23,6 +23,7 @@ from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing import Parsed, ParsedText
 from services.ingest.store import Store, item_key, parse_item
 from services.runtime.db import Connection
+from services.runtime.errors import Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
@@ -85,10 +86,10 @@ class ParseWorker:
         async with fresh_prefix(self._storage, prefix) as fresh:
             texts = [await self._send_text(prefix, text) for text in parsed.texts]
             await self._send_images(prefix, folder, parsed)
-            files = await self._send_members(prefix, document, folder, parsed)
+            files, sent = await self._send_members(prefix, document, folder, parsed)
             async with self._jobs.finish(item) as connection:
                 taken = await self._parses.set_parsed(connection, document, parsed, texts, options)
-                held = await self._put_members(connection, item, files, options)
+                held = await self._put_members(connection, item, files, sent, options)
                 fresh.taken = taken or held
         self._metrics.chunks.inc(len(parsed.pieces))
         self._metrics.bytes.inc(document.size_bytes)
@@ -110,8 +111,11 @@ class ParseWorker:
 
     async def _send_members(
         self, prefix: str, document: Document, folder: Path, parsed: Parsed
-    ) -> list[NewFile]:
-        """Send the files that a document holds, but those of which the project has a document already."""
+    ) -> tuple[list[NewFile], set[str]]:
+        """Send the files that a document holds, but those of which the project has a document already.
+
+        Returns the files, and the keys of those that were sent.
+        """
         files, sent = [], []
         for member in parsed.members:
             path = folder / "members" / member.file
@@ -124,12 +128,21 @@ class ParseWorker:
             if await self._store.find_document(document.project_id, name, digest) is None:
                 sent.append((key, path, media_type))
         await together(sent, self._storage)
-        return files
+        return files, {key for key, _, _ in sent}
 
     async def _put_members(
-        self, connection: Connection, item: Item, files: Sequence[NewFile], options: ParseOptions
+        self,
+        connection: Connection,
+        item: Item,
+        files: Sequence[NewFile],
+        sent: set[str],
+        options: ParseOptions,
     ) -> bool:
-        """Make documents of files, and items that parse them; whether any of the sent objects is in use."""
+        """Make documents of files, and items that parse them; whether any of the sent objects is in use.
+
+        Raises:
+            Unavailable: a document went that had the bytes of a file, which were therefore not sent.
+        """
         held = [await self._store.put_file(connection, file) for file in files]
         new = [
             parse_item(document.id, document.version, options.for_others)
@@ -137,8 +150,10 @@ class ParseWorker:
             if document.state != "parsed"
         ]
         await self._jobs.add_items(connection, item.job_id, new)
-        sent = {file.file_key for file in files}
-        return any(document.file_key in sent for document in held)
+        used = {document.file_key for document in held} & {file.file_key for file in files}
+        if used - sent:
+            raise Unavailable("MEMBER_GONE", "a document with the bytes of a member was deleted meanwhile")
+        return bool(used)
 
 
 class FetchWorker:

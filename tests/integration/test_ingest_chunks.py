@@ -72,6 +72,24 @@ async def test_an_edited_chunk_stands_in_the_place_of_its_original_which_stays(c
     assert await chunks_of(client, project) == before
 
 
+async def test_an_edited_chunk_is_edited_again_where_it_stands_now(client: Client) -> None:
+    project = await parsed_project(client, {"a.md": HANDBOOK.encode()}, **SMALL)
+    before = await chunks_of(client, project)
+    edited = await edit(client, before[1].id, "Another text.")
+    parts = await split(client, before[0].id, 7)
+    again = await edit(client, edited.id, "A third text.")
+    assert [one.id for one in await chunks_of(client, project)] == [
+        *(one.id for one in parts),
+        again.id,
+        before[2].id,
+    ]
+    await exclude(client, again.id)
+    restored = await edit(client, again.id, before[1].text)
+    assert (restored.id, restored.index, restored.excluded) == (before[1].id, 2, True)
+    await exclude(client, restored.id, excluded=False)
+    assert joined(await chunks_of(client, project)) == HANDBOOK
+
+
 async def test_an_edit_outlives_a_parse_and_a_new_version_that_keep_its_original(client: Client) -> None:
     project = await parsed_project(client, {"a.md": HANDBOOK.encode()}, **SMALL)
     before = await chunks_of(client, project)

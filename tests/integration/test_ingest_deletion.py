@@ -29,7 +29,6 @@ from sishu.ingest.v1 import project_service_pb2 as project_pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     HANDBOOK,
-    SLOW,
     SMALL,
     announce,
     chunks_of,
@@ -42,6 +41,7 @@ from tests.integration.documents import (
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Rooms, Stores
+from tests.support.scans import scanned_pdf
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(
     async with stores.client() as client, stores.storage() as storage, other_rooms(stores):
         project = await new_project(client)
         request_id = new_id()
-        await upload(client, project, "long.pdf", SLOW)
+        await upload(client, project, "long.pdf", scanned_pdf(*(f"Page {number}" for number in range(3))))
         request = pb.ParseDocumentsRequest(project_id=project, request_id=request_id)
         await client.documents.ParseDocuments(request)
 
@@ -238,6 +238,7 @@ async def test_a_deleted_project_says_what_went_in_every_room(client: Client, ro
         "ingest.document_versions": 1,
         "ingest.uploads": 2,
         "ingest.chunks": 3,
+        "ingest.sections": 3,
         "inference.exams": 1,
         "dataset.examples": 3,
     }

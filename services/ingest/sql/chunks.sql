@@ -21,7 +21,8 @@ ORDER BY document_id, index
 LIMIT $6
 
 -- name: lock_document
-SELECT id FROM documents WHERE id = $1 FOR NO KEY UPDATE
+-- Returns the tokenizer of the last parse.
+SELECT parse_options -> 'split' ->> 'tokenizer' FROM documents WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: set_excluded
 UPDATE chunks SET excluded = $2 WHERE id = $1
@@ -35,7 +36,7 @@ UPDATE chunks SET current = false WHERE id = ANY ($1::uuid[])
 UPDATE chunks SET edited_by = $2, current = false WHERE id = $1
 
 -- name: restore
-UPDATE chunks SET edited_by = NULL, current = true WHERE id = $1
+UPDATE chunks SET edited_by = NULL, current = true, index = $2, excluded = $3 WHERE id = $1
 
 -- name: lift
 -- Makes room behind a place; below zero first, as no two chunks may share a place at any moment.

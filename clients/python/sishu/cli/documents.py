@@ -22,12 +22,20 @@ from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1.chunk_pb2 import Chunk, SizeUnit, SplitOptions, SplitStrategy
-from sishu.ingest.v1.document_pb2 import CleanOptions, CleanRule, Document, PageReader, ReadOptions
+from sishu.ingest.v1.document_pb2 import (
+    DOCUMENT_STATE_UPLOADED,
+    CleanOptions,
+    CleanRule,
+    Document,
+    PageReader,
+    ReadOptions,
+)
 from sishu.learn.files import gather_files, held_by, upload_files
 from sishu.learn.jobs import wait_for_success
 
 DOCUMENT_COLUMNS = ("id", "name", "state", "version", "char_count", "page_count", "chunk_count")
 LINK_SECONDS = 60.0
+MOST_FETCHED = 10_000
 
 ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
 StrategyOption = Annotated[str, typer.Option(help=say("split_strategy"))]
@@ -107,7 +115,12 @@ def fetch_documents(
         request = document_pb.FetchDocumentsRequest(project_id=project_id, urls=urls)
         job = (await client.documents.FetchDocuments(request)).job
         await wait_for_success(client, "ingest", job)
-        await parse(client, project_id, [], document_pb.ParseDocumentsRequest())
+        documents = await fetched(client, project_id)
+        if documents:
+            await parse(
+                client, project_id, [one.id for one in documents], document_pb.ParseDocumentsRequest()
+            )
+        await show_documents(client, project_id, documents)
 
     with_client(work)
 
@@ -195,6 +208,13 @@ async def set_excluded(client: Client, chunk_id: str, excluded: bool) -> Chunk:
     return (await client.chunks.UpdateChunk(request)).chunk
 
 
+async def fetched(client: Client, project_id: str) -> list[Document]:
+    """Documents that came from the web and are not parsed yet."""
+    request = document_pb.ListDocumentsRequest(project_id=project_id, state=DOCUMENT_STATE_UPLOADED)
+    found = await first(client.documents.ListDocuments, request, "documents", MOST_FETCHED)
+    return [one for one in found if one.source_url]
+
+
 async def parse(
     client: Client, project_id: str, ids: Sequence[str], options: document_pb.ParseDocumentsRequest
 ) -> None:
@@ -214,9 +234,9 @@ async def show_documents(client: Client, project_id: str, documents: Sequence[Do
     show_many(found, DOCUMENT_COLUMNS)
 
 
-async def first(call: Callable[[Any], Any], request: Any, field: str, limit: int) -> list[Message]:
+async def first(call: Callable[[Any], Any], request: Any, field: str, limit: int) -> list[Any]:
     """The first rows of a list, page by page."""
-    found: list[Message] = []
+    found: list[Any] = []
     while len(found) < limit:
         request.page_size = limit - len(found)
         answer = await call(request)

@@ -33,7 +33,7 @@ class _SplitStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SplitSt
     code is cut as with CODE.
     """
     SPLIT_STRATEGY_RECURSIVE: _SplitStrategy.ValueType  # 2
-    """After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, sentences, words)."""
+    """After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, blanks)."""
     SPLIT_STRATEGY_TOKEN: _SplitStrategy.ValueType  # 3
     """After every `max_size` tokens."""
     SPLIT_STRATEGY_CODE: _SplitStrategy.ValueType  # 4
@@ -57,7 +57,7 @@ SPLIT_STRATEGY_STRUCTURE: SplitStrategy.ValueType  # 1
 code is cut as with CODE.
 """
 SPLIT_STRATEGY_RECURSIVE: SplitStrategy.ValueType  # 2
-"""After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, sentences, words)."""
+"""After the first of `separators` that gives small enough pieces (without any: blank lines, line ends, blanks)."""
 SPLIT_STRATEGY_TOKEN: SplitStrategy.ValueType  # 3
 """After every `max_size` tokens."""
 SPLIT_STRATEGY_CODE: SplitStrategy.ValueType  # 4
