@@ -42,14 +42,21 @@ def find_quote(text: str, quote: str) -> Fact | None:
     return Fact(match.start(), match.end(), match.group()) if match else None
 
 
+WORD = re.compile(r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+|[^\w\s]")
 KEPT_SHARE = 0.5
 """So much of a piece must stand in the source, or it stands for nothing there."""
 
 
 @lru_cache(maxsize=64)
 def matching(edited: str, source: str) -> list[Match]:
-    """The pieces that an edited text shares with its source, in order."""
-    return SequenceMatcher(None, edited, source, autojunk=False).get_matching_blocks()
+    """The words that an edited text shares with its source, in order; of Chinese, the characters."""
+    left, right = list(WORD.finditer(edited)), list(WORD.finditer(source))
+    matcher = SequenceMatcher(None, [one.group() for one in left], [one.group() for one in right])
+    return [
+        Match(left[block.a + step].start(), right[block.b + step].start(), len(left[block.a + step].group()))
+        for block in matcher.get_matching_blocks()
+        for step in range(block.size)
+    ]
 
 
 def place_in_source(edited: str, source: str, start: int, end: int) -> tuple[int, int] | None:

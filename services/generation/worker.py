@@ -175,7 +175,9 @@ def in_source(chunk: SourceChunk, piece: Fact) -> bool:
 def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
     """A piece of a chunk as it stands in the document, with its place there."""
     place = place_in_source(chunk.text, chunk.source, piece.start, piece.end)
-    start, end = place or (0, len(chunk.source))
+    if place is None:
+        raise LookupError("the piece stands nowhere in the source; `in_source` says so before")
+    start, end = place
     return Quote(
         chunk.source[start:end],
         chunk.id,

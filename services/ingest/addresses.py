@@ -65,11 +65,21 @@ def translated(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+SPECIAL = (
+    ip_network(
+        "192.0.0.0/24"
+    ),  # protocol assignments, among them metadata servers; versions of Python differ
+    ip_network("192.88.99.0/24"),  # the retired relays of 6to4
+    ip_network("168.63.129.16/32"),  # a cloud's own host, though it looks public
+)
+"""Networks that count as public and are not."""
+
+
 def is_public(address: Address) -> bool:
     """Whether the Internet routes an address to one machine; Teredo's hide another and are not."""
     if isinstance(address, IPv6Address):
         return address in GLOBAL_UNICAST and address.is_global
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in one for one in SPECIAL)
 
 
 async def resolved(host: str, port: int) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from services.ingest.chunks import Chunk
+from services.ingest.chunks import MOST_CHUNK_CHARS, Chunk, chunk_too_large
 from services.ingest.tokens import count_tokens
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.ids import derived_id
@@ -26,6 +26,8 @@ def edited(original: Chunk, current: Chunk, text: str, tokenizer: str) -> Chunk:
     Both stand where the current one stands: its neighbours may have been merged or split since.
     """
     original = replace(original, index=current.index)
+    if "\x00" in text:
+        raise InvalidArgument("TEXT_BINARY", "the text holds NUL characters; leave them out", "text")
     if text == original.text:
         return original
     if not text.strip():
@@ -43,6 +45,8 @@ def merged(chunks: Sequence[Chunk], tokenizer: str) -> Chunk:
         InvalidArgument: they are no neighbours, or one is edited.
     """
     check_unedited(chunks)
+    if len(chunks) < 2:
+        raise InvalidArgument("CHUNKS_NOT_ADJACENT", "name at least two chunks to merge", "ids")
     for one, other in pairwise(chunks):
         if one.document_id != other.document_id or one.index + 1 != other.index:
             raise InvalidArgument(
@@ -52,6 +56,8 @@ def merged(chunks: Sequence[Chunk], tokenizer: str) -> Chunk:
             )
     first, last = chunks[0], chunks[-1]
     text = first.text + "".join(chunk.text[chunk.overlap :] for chunk in chunks[1:])
+    if len(text) > MOST_CHUNK_CHARS:
+        raise chunk_too_large(len(text), "ids")
     whole = replace(
         first,
         char_end=last.char_end,

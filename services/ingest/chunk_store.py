@@ -10,7 +10,7 @@ from services.ingest.chunk_changes import check_current, edited, merged, parts
 from services.ingest.chunks import Chunk
 from services.ingest.sections import StoredSection
 from services.runtime.db import Connection, Pool, transaction
-from services.runtime.errors import NotFound
+from services.runtime.errors import InvalidArgument, NotFound
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -57,11 +57,12 @@ class ChunkStore:
 
         Raises:
             NotFound: there is none.
+            FailedPrecondition: it is not current.
         """
-        row = await self.pool.fetchrow(SQL.set_excluded, chunk_id, excluded)
-        if row is None:
-            raise chunk_not_found(chunk_id)
-        return Chunk(**row)
+        async with self._locked([chunk_id]) as (connection, [chunk], _):
+            check_current([chunk])
+            await connection.execute(SQL.set_excluded, chunk_id, excluded)
+            return await self._get_chunk(connection, chunk_id)
 
     async def edit_chunk(self, chunk_id: str, text: str) -> Chunk:
         """Put a chunk with another text in the place of one; the original where it has that text.
@@ -93,7 +94,13 @@ class ChunkStore:
             FailedPrecondition: one is not current.
         """
         async with self._locked(chunk_ids) as (connection, chunks, tokenizer):
-            [chunk] = await self._replace(connection, chunks, [merged(chunks, tokenizer)])
+            try:
+                new = merged(chunks, tokenizer)
+            except InvalidArgument:
+                # Chunks that stand there no more need not be neighbours.
+                check_current(chunks)
+                raise
+            [chunk] = await self._replace(connection, chunks, [new])
             return chunk
 
     async def split_chunk(self, chunk_id: str, cut_points: Sequence[int]) -> list[Chunk]:

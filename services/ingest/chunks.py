@@ -14,6 +14,7 @@ from services.ingest.splitting import SplitOptions, split_reading
 from services.ingest.splitting.measure import ruler_of
 from services.ingest.splitting.overlap import UNLIMITED, overlaps
 from services.ingest.tokens import token_counts
+from services.runtime.errors import InvalidArgument
 from services.runtime.ids import derived_id
 
 
@@ -122,19 +123,39 @@ class Outline:
         return (self.sections[index - 1].id if index else ""), self.paths[index]
 
 
+MOST_CHUNK_CHARS = 1_000_000
+"""A larger chunk would fit into no answer."""
+MOST_CHUNKS = 200_000
+"""More of one document no list is made for."""
+MOST_HEADER_CHARS = 2000
+"""A longer header of a table is left out: it would be repeated with every chunk of the rows."""
+
+
+def chunk_too_large(chars: int, field: str = "") -> InvalidArgument:
+    """The error for a chunk that no answer could hold."""
+    return InvalidArgument(
+        "CHUNK_TOO_LARGE",
+        f"a chunk would have {chars} characters, at most {MOST_CHUNK_CHARS} are allowed; cut at more places",
+        field,
+        chars=str(chars),
+    )
+
+
 def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
     """Cut a document into pieces and sections.
 
     An unchanged chunk of a changed document keeps its id.
 
     Raises:
-        InvalidArgument: the tokenizer cannot be had, or a cut point is behind the text's end.
+        InvalidArgument: the tokenizer cannot be had, a cut point is behind the text's end, a chunk would be
+            too large, or chunks too many.
     """
     headings, tables = headings_of(reading.text, reading.syntax)
     outline = outline_of(reading, document_id, headings)
     spans = split_reading(reading, options)
     repeated = repeats(reading, options, spans)
     ends = [(start - overlap, end) for (start, end), overlap in zip(spans, repeated, strict=True)]
+    check_sizes(ends)
     counts = token_counts(reading.text, ends, options.tokenizer)
     seen: Counter[str] = Counter()
     pieces = []
@@ -161,6 +182,24 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
     return Cut(pieces, outline.sections)
 
 
+def check_sizes(spans: Sequence[Span]) -> None:
+    """Refuse what no list or answer could hold.
+
+    Raises:
+        InvalidArgument: there are too many chunks, or one is too large.
+    """
+    if len(spans) > MOST_CHUNKS:
+        raise InvalidArgument(
+            "TOO_MANY_CHUNKS",
+            f"the text would become {len(spans)} chunks, at most {MOST_CHUNKS} are made of a document; cut "
+            "larger ones",
+            chunks=str(len(spans)),
+        )
+    largest = max((end - start for start, end in spans), default=0)
+    if largest > MOST_CHUNK_CHARS:
+        raise chunk_too_large(largest)
+
+
 def repeats(reading: Reading, options: SplitOptions, spans: Sequence[Span]) -> list[int]:
     """How many characters of the one before each chunk repeats."""
     if not options.overlap:
@@ -174,7 +213,8 @@ def table_header(text: str, tables: Sequence[Table], place: int) -> str:
     index = bisect_right(tables, place, key=lambda table: table.body) - 1
     if index < 0 or place >= tables[index].end:
         return ""
-    return text[tables[index].start : tables[index].body]
+    header = text[tables[index].start : tables[index].body]
+    return header if len(header) <= MOST_HEADER_CHARS else ""
 
 
 def outline_of(reading: Reading, document_id: str, headings: Sequence[Heading]) -> Outline:

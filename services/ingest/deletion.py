@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from services.ingest.store import Store
 from services.runtime.db import transaction
 from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+
+T = TypeVar("T")
+
+DELETED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,18 @@ async def delete_document(document_id: str, store: Store, storage: Storage) -> D
     async with transaction(store.pool) as connection:
         document_ids = await store.documents_under(connection, document.id)
         chunks, file_keys = await store.delete_documents(connection, document_ids)
-        for key in file_keys:
-            await storage.delete(key)
-        objects = len(file_keys)
-        for one in document_ids:
-            objects += await storage.delete_prefix(f"documents/{document.project_id}/{one}/")
-    return Deleted(len(document_ids), chunks, objects)
+        await some_at_a_time([storage.delete(key) for key in file_keys])
+        prefixes = [f"documents/{document.project_id}/{one}/" for one in document_ids]
+        found = await some_at_a_time([storage.delete_prefix(prefix) for prefix in prefixes])
+    return Deleted(len(document_ids), chunks, len(file_keys) + sum(count or 0 for count in found))
+
+
+async def some_at_a_time(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What calls return, in their order."""
+    slots = asyncio.Semaphore(DELETED_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with slots:
+            return await call
+
+    return await asyncio.gather(*map(one, calls))

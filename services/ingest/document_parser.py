@@ -20,7 +20,7 @@ from services.ingest.parse_steps import FILE, READ_TEXT, REWRITES
 from services.ingest.parsing import Parsed, Parser
 from services.ingest.transcribing import require_vision, transcribe_pages
 from services.ingest.transcripts import write_transcripts
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.storage import Storage
 
 PDF = "application/pdf"
@@ -104,5 +104,13 @@ class DocumentParser:
             prompt_tokens=done.prompt_tokens,
             completion_tokens=done.completion_tokens,
         )
+        if done.failed:
+            # What was answered is kept, so another try asks for the rest only.
+            raise Unavailable(
+                "REWRITE_INCOMPLETE",
+                f"{document.name}: no answer came for {done.failed} of {done.blocks} parts "
+                "of the text; try again later",
+                name=document.name,
+            )
         edits = json.dumps([asdict(edit) for edit in done.edits])
         await asyncio.to_thread((folder / REWRITES).write_text, edits, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,6 +136,16 @@ def member_name(holder: str, name: str) -> str:
         return whole
     suffix = f"~{hashlib.sha256(whole.encode()).hexdigest()[:16]}{PurePosixPath(name).suffix}"
     return whole[: MOST_NAME_CHARS - len(suffix)].rstrip("/") + suffix
+
+
+def other_name(name: str) -> str:
+    """A name beside one that is taken: `a/b (2).md` for `a/b.md`, `(3)` for `(2)`."""
+    path = PurePosixPath(name)
+    stem, number = path.stem, 2
+    found = re.fullmatch(r"(.*) \((\d+)\)", stem)
+    if found:
+        stem, number = found[1], int(found[2]) + 1
+    return str(path.with_name(f"{stem} ({number}){path.suffix}"))
 
 
 def check_depth(name: str) -> None:

@@ -42,6 +42,8 @@ FIELDS = {
 }
 MOST_BYTES = 512 << 20
 """A longer answer is refused."""
+MOST_PAGES = 100_000
+"""A server that counts further is not believed."""
 MOST_SPAN = 1000
 HTML_TABLE = re.compile(
     r"(?:<html>\s*<body>\s*)?<table\b.*?</table>(?:\s*</body>\s*</html>)?", re.DOTALL | re.IGNORECASE
@@ -164,7 +166,7 @@ def transcripts_of(result: Mapping[str, Any]) -> Transcripts:
     for block in blocks:
         if isinstance(block, dict) and isinstance(block.get("page_idx"), int) and block["page_idx"] >= 0:
             pages.setdefault(block["page_idx"] + 1, []).append(block_text(block))
-    last = max(pages, default=1)
+    last = min(max(pages, default=1), MOST_PAGES)
     texts = ("\n\n".join(filter(None, pages.get(number, ()))) for number in range(1, last + 1))
     return Transcripts(dict(enumerate(texts, 1)), pictures)
 

@@ -14,7 +14,7 @@ from services.ingest.documents import check_depth
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parse_options import ParseOptions
 from services.ingest.readers import Reading, Source, read_document
-from services.ingest.readers.reading import Image, Member, text_too_long
+from services.ingest.readers.reading import Image, Member, checked, text_too_long
 from services.ingest.sniffing import check_content
 
 FILE = "file"
@@ -58,7 +58,7 @@ def cut_again(source: Source, document_id: str, options: ParseOptions) -> None:
     ]
     edits = [Edit(**edit) for edit in json.loads((source.folder / REWRITES).read_bytes())]
     if edits:
-        texts.append((moved(texts[-1][0], edits), edits))
+        texts.append((checked(moved(texts[-1][0], edits), source.name), edits))
     finish(source, document_id, options, texts)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 
-from services.ingest.documents import Document, DocumentVersion, NewFile, Upload
+from services.ingest.documents import Document, DocumentVersion, NewFile, Upload, other_name
 from services.ingest.parse_options import ParseOptions
 from services.ingest.projects import Project, check_project
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
@@ -164,9 +164,11 @@ class Store:
             await connection.execute(SQL.delete_uploads, upload_ids)
             await forget_requests(connection, *upload_ids)
 
-    async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
+    async def find_document(
+        self, project_id: str, name: str, sha256: str, parent_id: str | None = None
+    ) -> Document | None:
         """The document that holds these bytes; not of this name only where none has it."""
-        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256)
+        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, parent_id)
         return document(row) if row else None
 
     async def get_document(self, document_id: str) -> Document:
@@ -243,22 +245,32 @@ class Store:
     async def put_file(self, connection: Connection, file: NewFile) -> Document:
         """Make a document of a file, or the next version of the one of its name.
 
-        Bytes that a document of the project holds make no second one, unless under a name of their own.
+        Bytes that a document of the project holds make no second one, unless under a name of their own. What
+        an archive holds is apart from what was uploaded: it is deleted with the archive.
+
+        Raises:
+            AlreadyExists: an archive or mail holds a document of this name.
         """
         await connection.execute(SQL.lock_hash, file.project_id, file.sha256)
-        twin = await connection.fetchrow(SQL.find_document, file.project_id, file.name, file.sha256)
+        twin = await connection.fetchrow(
+            SQL.find_document, file.project_id, file.name, file.sha256, file.parent_id
+        )
         if twin:
             return document(twin)
         stored = (file.size_bytes, file.sha256, file.file_key)
         named = (file.project_id, file.name)
         origin = (file.parent_id, file.source_url)
-        document_id: str | None = None
+        row = None
         # Again when the document of this name was being deleted.
-        while document_id is None:
+        while row is None:
             await connection.execute(SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin)
-            document_id = await connection.fetchval(SQL.lock_document_named, *named)
-        await connection.execute(SQL.add_file, document_id, *stored)
-        return await self._get_document(connection, document_id)
+            row = await connection.fetchrow(SQL.lock_document_named, *named)
+        if row["parent_id"] != file.parent_id:
+            if file.parent_id is None:
+                raise held_elsewhere(file.name)
+            return await self.put_file(connection, replace(file, name=other_name(file.name)))
+        await connection.execute(SQL.add_file, row["id"], *stored, file.source_url)
+        return await self._get_document(connection, row["id"])
 
     async def keep_project(self, connection: Connection, project_id: str) -> None:
         """Hold off the deletion of a project until the transaction ends.
@@ -270,9 +282,7 @@ class Store:
             raise project_not_found(project_id)
 
     async def documents_under(self, connection: Connection, document_id: str) -> list[str]:
-        """Ids of a document and of all that it holds."""
-        # Before their chunks, as everyone does who locks both.
-        await connection.execute(SQL.lock_document, document_id)
+        """Ids of a document and of all that it holds, locked."""
         return [row["id"] for row in await connection.fetch(SQL.documents_under, document_id)]
 
     async def delete_documents(
@@ -356,6 +366,16 @@ def upload_not_found(upload_id: str) -> NotFound:
     """The error for an upload that is not there."""
     return NotFound(
         "UPLOAD_NOT_FOUND", f"there is no upload {upload_id}, or no more; create another", upload_id=upload_id
+    )
+
+
+def held_elsewhere(name: str) -> AlreadyExists:
+    """The error for an upload under the name of what an archive or mail holds."""
+    return AlreadyExists(
+        "DOCUMENT_NAME_TAKEN",
+        f"an archive or mail holds a document {name}; use another name",
+        "name",
+        name=name,
     )
 
 

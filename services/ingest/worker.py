@@ -21,11 +21,11 @@ from services.ingest.parse_options import ParseOptions
 from services.ingest.parse_program import FILE
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing import Parsed, ParsedText
-from services.ingest.store import Store, item_key, parse_item
+from services.ingest.store import Store, parse_item
 from services.runtime.db import Connection
-from services.runtime.errors import Unavailable
+from services.runtime.errors import NotFound, Unavailable
 from services.runtime.ids import new_id
-from services.runtime.jobs import Item, Jobs
+from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
 
 SENT_AT_ONCE = 8
@@ -61,8 +61,8 @@ class ParseWorker:
         Raises:
             SishuError: it cannot be parsed, or not now.
         """
-        document = await self._store.get_document(item.resource_id)
-        if item.key != item_key(document.id, document.version):
+        document = await self._wanted(item)
+        if document is None:
             await self._skip(item)
             return
         options = ParseOptions.of(item.payload)
@@ -72,7 +72,28 @@ class ParseWorker:
                 parsed = await self._parser.parse(document, folder, options)
                 await self._keep(item, document, folder, parsed, options)
         except Outdated:
+            await self._forget_if_gone(document)
             await self._skip(item)
+        except (ItemClosed, NotFound):
+            await self._forget_if_gone(document)
+            raise
+
+    async def _wanted(self, item: Item) -> Document | None:
+        """The document that an item is to parse; nothing when it went, or has other bytes by now."""
+        try:
+            document = await self._store.get_document(item.resource_id)
+            version = await self._store.get_version(document, int(item.key.rpartition(":")[2]))
+        except NotFound:
+            return None
+        # Cleaning makes later versions of the same bytes.
+        return document if version.file_key == document.file_key else None
+
+    async def _forget_if_gone(self, document: Document) -> None:
+        """Delete what was kept for a document that was deleted meanwhile, such as paid answers."""
+        try:
+            await self._store.get_document(document.id)
+        except NotFound:
+            await self._storage.delete_prefix(f"documents/{document.project_id}/{document.id}/")
 
     async def _skip(self, item: Item) -> None:
         async with self._jobs.finish(item, skipped=True):
@@ -125,7 +146,7 @@ class ParseWorker:
             key = f"{prefix}members/{member.file}"
             file = NewFile(document.project_id, name, media_type, size, digest, key, document.id)
             files.append(file)
-            if await self._store.find_document(document.project_id, name, digest) is None:
+            if await self._store.find_document(document.project_id, name, digest, document.id) is None:
                 sent.append((key, path, media_type))
         await together(sent, self._storage)
         return files, {key for key, _, _ in sent}
@@ -143,7 +164,9 @@ class ParseWorker:
         Raises:
             Unavailable: a document went that had the bytes of a file, which were therefore not sent.
         """
-        held = [await self._store.put_file(connection, file) for file in files]
+        # By hash, as all do: each locks its own.
+        in_order = sorted(files, key=lambda file: file.sha256)
+        held = [await self._store.put_file(connection, file) for file in in_order]
         new = [
             parse_item(document.id, document.version, options.for_others)
             for document in held

@@ -4,16 +4,12 @@ the others of its job, which go on. The table of docs/ingest.md promises what is
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 import pytest_asyncio
@@ -25,9 +21,7 @@ from sishu.ingest.v1 import document_service_pb2 as pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     SLOW,
-    announce,
     chunks_of,
-    complete,
     documents_of,
     end_of,
     new_project,
@@ -36,7 +30,7 @@ from tests.integration.documents import (
     upload,
 )
 from tests.integration.processes import eventually
-from tests.integration.stores import Room, Rooms, Stores
+from tests.integration.stores import Rooms, Stores
 from tests.support import fault_files as files
 
 GUIDE = Path(__file__).parents[2] / "docs" / "ingest.md"
@@ -177,13 +171,16 @@ ODDITIES = {
     "macros.docx": Oddity(lambda: files.word_file_with_macros("A letter."), "A letter.\n"),
     "unicode.md": Oddity(UNICODE.encode, UNICODE),
     "unicode.txt": Oddity(lambda: UNICODE.encode("utf-16"), UNICODE),
-    "unicode.docx": Oddity(lambda: files.word_file("אב 👩‍👩‍👧‍👦 e\u0301 مرحبا"), "אב 👩‍👩‍👧‍👦 e\u0301 مرحبا\n"),
+    "unicode.docx": Oddity(
+        lambda: files.word_file("אב 👩‍👩‍👧‍👦 e\u0301 مرحبا"), "אב 👩‍👩‍👧‍👦 e\u0301 مرحبا\n"
+    ),
     "empty inside.zip": Oddity(
         lambda: files.zipped({"empty.md": "", "whole.md": "whole"}),
         "- empty.md: left out, it is empty\n- whole.md\n",
     ),
     "link.zip": Oddity(
-        lambda: files.zip_with_link("/etc/passwd"), "- link.md: left out, it is a link or device\n- whole.md\n"
+        lambda: files.zip_with_link("/etc/passwd"),
+        "- link.md: left out, it is a link or device\n- whole.md\n",
     ),
     "nested.zip": Oddity(lambda: files.nested_zip(5), "- n.zip\n"),
     "deep.html": Oddity(lambda: b"<div>" * 99_999 + b"<p>deep</p>", "deep\n"),
@@ -274,9 +271,7 @@ async def test_bad_files_fail_alone_and_are_counted(rooms: Rooms, outcome: Outco
 
 
 async def test_no_chunk_is_of_a_bad_file(client: Client, outcome: Outcome) -> None:
-    read = {
-        one.id for one in outcome.documents.values() if one.state == document_pb2.DOCUMENT_STATE_PARSED
-    }
+    read = {one.id for one in outcome.documents.values() if one.state == document_pb2.DOCUMENT_STATE_PARSED}
     chunks = await chunks_of(client, outcome.project)
     assert {chunk.document_id for chunk in chunks} <= read
     assert not any("AutoOpen" in chunk.text or "root:" in chunk.text for chunk in chunks)

@@ -253,3 +253,37 @@ async def test_parse_options_that_make_no_sense_start_nothing(
     assert (error.code, error.field) == ("INVALID_ARGUMENT", field)
     jobs = await client.jobs("ingest").ListJobs(job_service_pb2.ListJobsRequest(project_id=project))
     assert not jobs.jobs
+
+
+async def test_what_was_uploaded_is_not_deleted_with_an_archive_that_holds_the_same(client: Client) -> None:
+    project = await new_project(client)
+    holder = await upload(client, project, "all.zip", archive(a_DOT_md=b"Text."))
+    await parse(client, project)
+    own = await upload(client, project, "mine.md", b"Text.")
+    assert own.name == "mine.md"
+    second = await upload(client, project, "second.zip", archive(a_DOT_md=b"Text.", b_DOT_md=b"More."))
+    await parse(client, project)
+    assert sorted(await documents_of(client, project)) == [
+        "all.zip",
+        "all.zip/a.md",
+        "mine.md",
+        "second.zip",
+        "second.zip/a.md",
+        "second.zip/b.md",
+    ]
+    await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=holder.id))
+    assert await text_of(client, own.id) == "Text."
+    await client.documents.DeleteDocument(pb.DeleteDocumentRequest(id=second.id))
+    assert sorted(await documents_of(client, project)) == ["mine.md"]
+
+
+async def test_a_name_that_is_taken_by_the_other_side_is_never_shared(client: Client) -> None:
+    project = await new_project(client)
+    await upload(client, project, "all.zip/a.md", b"Uploaded.")
+    await upload(client, project, "all.zip", archive(a_DOT_md=b"Held."))
+    await parse(client, project)
+    found = await documents_of(client, project)
+    assert sorted(found) == ["all.zip", "all.zip/a (2).md", "all.zip/a.md"]
+    assert await text_of(client, found["all.zip/a.md"].id) == "Uploaded."
+    error = await failure(upload(client, project, "all.zip/a (2).md", b"Other."))
+    assert (error.code, error.reason) == ("ALREADY_EXISTS", "DOCUMENT_NAME_TAKEN")

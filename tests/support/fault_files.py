@@ -210,9 +210,7 @@ def nested_zip(depth: int) -> bytes:
 
 def laughing_word_file() -> bytes:
     """A DOCX whose text is an entity that swells."""
-    body = (
-        f'<w:document xmlns:w="{WORD_SPACE}"><w:body><w:p><w:r><w:t>&l9;</w:t></w:r></w:p></w:body></w:document>'
-    )
+    body = f'<w:document xmlns:w="{WORD_SPACE}"><w:body><w:p><w:r><w:t>&l9;</w:t></w:r></w:p></w:body></w:document>'
     return changed(word_file("text"), {"word/document.xml": LAUGHS + body})
 
 
@@ -232,7 +230,9 @@ def word_file_with_macros(text: str) -> bytes:
     assert plain in types
     types = types.replace(plain, "application/vnd.ms-word.document.macroEnabled.main+xml")
     types = types.replace(
-        "<Default ", '<Default Extension="bin" ContentType="application/vnd.ms-office.vbaProject"/><Default ', 1
+        "<Default ",
+        '<Default Extension="bin" ContentType="application/vnd.ms-office.vbaProject"/><Default ',
+        1,
     )
     project = OLE_MAGIC + b' Sub AutoOpen(): Shell "evil" End Sub'
     return changed(data, {"[Content_Types].xml": types, "word/vbaProject.bin": project})

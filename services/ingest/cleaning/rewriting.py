@@ -27,6 +27,7 @@ from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
 from services.ingest.paid_answers import FORGOTTEN, Answers
 from services.ingest.readers.images import REFERENCE
+from services.ingest.transcribing import address
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.retry_after import retry_after
 
@@ -290,8 +291,9 @@ def refused(config: RewriteConfig, error: openai.APIStatusError) -> FailedPrecon
     """The error for a server that will answer for no block; the server's words may hold the key."""
     return FailedPrecondition(
         "REWRITE_REFUSED",
-        f"{config.url} (model {config.model}) answers HTTP {error.status_code}; check key, model and URL",
-        base_url=config.url,
+        f"{address(config.url)} (model {config.model}) answers HTTP {error.status_code}; check key, model "
+        "and URL",
+        base_url=address(config.url),
         model=config.model,
         status=str(error.status_code),
     )
@@ -301,8 +303,8 @@ def unanswered(config: RewriteConfig) -> Unavailable:
     """The error for a server that answered for no block."""
     return Unavailable(
         "REWRITE_UNANSWERED",
-        f"{config.url} (model {config.model}) gave no answer for any part of the text; check that it runs, "
-        "and try again later",
-        base_url=config.url,
+        f"{address(config.url)} (model {config.model}) gave no answer for any part of the text; check that "
+        "it runs, and try again later",
+        base_url=address(config.url),
         model=config.model,
     )

@@ -26,8 +26,6 @@ SELECT parse_options -> 'split' ->> 'tokenizer' FROM documents WHERE id = $1 FOR
 
 -- name: set_excluded
 UPDATE chunks SET excluded = $2 WHERE id = $1
-RETURNING id, project_id, document_id, document_version, current, excluded, edit_of, made_from, index, text, char_start,
-       char_end, overlap, page_start, page_end, heading_path, section_id, table_header, token_count, sha256
 
 -- name: retire
 UPDATE chunks SET current = false WHERE id = ANY ($1::uuid[])

@@ -92,7 +92,7 @@ INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_ke
 SELECT id, version, $5, $6, $7 FROM made
 
 -- name: lock_document_named
-SELECT id FROM documents WHERE project_id = $1 AND name = $2 FOR NO KEY UPDATE
+SELECT id, parent_id FROM documents WHERE project_id = $1 AND name = $2 FOR NO KEY UPDATE
 
 -- name: add_file
 -- The next version, of other bytes; nothing when the newest version has these bytes.
@@ -107,16 +107,17 @@ WITH added AS (
 )
 UPDATE documents
 SET version = added.version, state = 'uploaded', failure = NULL, chunk_count = 0, section_count = 0,
-    parse_options = NULL, update_time = now()
+    parse_options = NULL, source_url = $5, update_time = now()
 FROM added WHERE id = $1
 
 -- name: get_document
 SELECT * FROM document_view WHERE id = $1
 
 -- name: find_document
--- The document whose newest version holds these bytes; that of this name first. Another one only if none has the name.
+-- The document whose newest version holds these bytes; that of this name first, another one only if none has the
+-- name. What lies in an archive is a twin only of what lies in the same one: it goes with it.
 SELECT * FROM document_view AS document
-WHERE project_id = $1 AND sha256 = $3
+WHERE project_id = $1 AND sha256 = $3 AND parent_id IS NOT DISTINCT FROM $4::uuid
   AND (name = $2 OR NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = $2))
 ORDER BY name <> $2, name
 LIMIT 1
@@ -139,17 +140,14 @@ WHERE project_id = $1
   AND CASE WHEN $2::uuid[] = '{}' THEN state IN ('uploaded', 'failed') ELSE id = ANY ($2) END
 ORDER BY name
 
--- name: lock_document
-SELECT version FROM documents WHERE id = $1 FOR NO KEY UPDATE
-
 -- name: documents_under
--- A document and all that it holds.
+-- A document and all that it holds, locked in an order of their own, before their chunks.
 WITH RECURSIVE held AS (
     SELECT id FROM documents WHERE id = $1
     UNION ALL
     SELECT member.id FROM documents AS member JOIN held ON member.parent_id = held.id
 )
-SELECT id FROM held
+SELECT id FROM documents WHERE id IN (SELECT id FROM held) ORDER BY id FOR UPDATE
 
 -- name: delete_documents
 DELETE FROM documents WHERE id = ANY ($1::uuid[])

@@ -197,7 +197,7 @@ class EditChunkRequest(_message.Message):
     id: _builtins.str
     """REQUIRED. UUID of the chunk."""
     text: _builtins.str
-    """REQUIRED. The text, not blank."""
+    """REQUIRED. The text, not blank, at most 100,000 characters."""
     def __init__(
         self,
         *,

@@ -90,7 +90,8 @@ class ChunkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateChunk(self, request, context):
-        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`.
+        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when
+        ListChunks has no such chunk any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class ChunkServiceStub:
     order, document by document. A version that is not parsed yet has none.
     """
     UpdateChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.UpdateChunkRequest, _chunk_service_pb2.UpdateChunkResponse]
-    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when
+    ListChunks has no such chunk any more.
+    """
     EditChunk: _grpc.UnaryUnaryMultiCallable[_chunk_service_pb2.EditChunkRequest, _chunk_service_pb2.EditChunkResponse]
     """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
     `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
@@ -75,7 +77,9 @@ class ChunkServiceAsyncStub(ChunkServiceStub):
     order, document by document. A version that is not parsed yet has none.
     """
     UpdateChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.UpdateChunkRequest, _chunk_service_pb2.UpdateChunkResponse]  # type: ignore[assignment]
-    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+    """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when
+    ListChunks has no such chunk any more.
+    """
     EditChunk: _aio.UnaryUnaryMultiCallable[_chunk_service_pb2.EditChunkRequest, _chunk_service_pb2.EditChunkResponse]  # type: ignore[assignment]
     """EditChunk puts a chunk with another text in the place of one; the original's own text puts the original back. NOT_FOUND
     `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when ListChunks has no such chunk any more.
@@ -121,7 +125,9 @@ class ChunkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chunk_service_pb2.UpdateChunkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chunk_service_pb2.UpdateChunkResponse, _abc.Awaitable[_chunk_service_pb2.UpdateChunkResponse]]:
-        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`."""
+        """UpdateChunk changes the fields in the mask: `excluded`. NOT_FOUND `CHUNK_NOT_FOUND`; FAILED_PRECONDITION `CHUNK_NOT_CURRENT` when
+        ListChunks has no such chunk any more.
+        """
 
     @_abc_1.abstractmethod
     def EditChunk(

@@ -97,7 +97,8 @@ class DocumentServiceServicer:
 
     def CreateUpload(self, request, context):
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+        an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,8 @@ class DocumentServiceServicer:
         """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
         version already holds change nothing.
         What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
-        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; ALREADY_EXISTS
+        `DOCUMENT_NAME_TAKEN` when an archive or mail holds a document of the name; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,13 +38,15 @@ class DocumentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+    an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
     version already holds change nothing.
     What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
-    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; ALREADY_EXISTS
+    `DOCUMENT_NAME_TAKEN` when an archive or mail holds a document of the name; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     FetchDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.FetchDocumentsRequest, _document_service_pb2.FetchDocumentsResponse]
     """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
@@ -86,13 +88,15 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+    an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
     version already holds change nothing.
     What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
-    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; ALREADY_EXISTS
+    `DOCUMENT_NAME_TAKEN` when an archive or mail holds a document of the name; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
     """
     FetchDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.FetchDocumentsRequest, _document_service_pb2.FetchDocumentsResponse]  # type: ignore[assignment]
     """FetchDocuments starts a job (`fetch_documents`) that gets files from the web, one item a URL, and makes documents of them, named by
@@ -137,7 +141,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+        an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
 
     @_abc_1.abstractmethod
@@ -149,7 +154,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
         version already holds change nothing.
         What is sent later changes nothing. NOT_FOUND `UPLOAD_NOT_FOUND` when the upload was never created, or is forgotten;
-        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; ALREADY_EXISTS
+        `DOCUMENT_NAME_TAKEN` when an archive or mail holds a document of the name; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
         """
 
     @_abc_1.abstractmethod
