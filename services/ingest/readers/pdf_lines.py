@@ -125,15 +125,16 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
     """Whether a line begins a block of its own below the lines of a group."""
     before = group[-1]
     size = max(line.size, before.size)
+    step = (line.bottom - before.bottom) / (pitch * size)
     if line.mono and before.mono:
-        return line.bottom - before.bottom > 3.0 * pitch * size
+        return step > 3.0
     return (
         abs(line.size - before.size) > SIZE_STEP * size
         or line.bold != before.bold
         or line.mono != before.mono
-        or line.bottom - before.bottom > (LEAP if goes_on(before, line, right) else WIDER) * pitch * size
+        or (step > WIDER and not (step < LEAP and goes_on(before, line, right)))
         or line.bottom <= before.top
-        or bool(title_level(line.text, titles) or title_level(before.text, titles))
+        or bool(titles and (title_level(line.text, titles) or title_level(before.text, titles)))
         or marks_item(group, line, right)
         or moved(group, line, right)
         or (ends_sentence(before.text) and not full(before, line, right))

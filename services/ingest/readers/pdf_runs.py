@@ -107,13 +107,11 @@ def looks(
     """
     handle, count = address_of(textpage.raw), len(firsts)
     lasts = [after - 1 for after in afters]
-    places = firsts + middles + lasts
-    matrices = np.zeros((3 * count, 6), np.float32)
+    matrices = np.zeros((count, 6), np.float32)
     start = matrices.ctypes.data
-    deque(map(char_matrix, repeat(handle), places, range(start, start + 72 * count, 24)), maxlen=0)
-    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2]))
-    sizes = np.fromiter(map(char_size, repeat(handle), places), np.float32, 3 * count) * scales
-    usual = np.sort(sizes.reshape(3, count), axis=0)[1].tolist()
+    deque(map(char_matrix, repeat(handle), middles, range(start, start + 24 * count, 24)), maxlen=0)
+    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
+    sizes = zip(*(map(char_size, repeat(handle), places) for places in (firsts, middles, lasts)), strict=True)
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
     addresses = ctypes.addressof(name), ctypes.addressof(flags)
 
@@ -122,12 +120,12 @@ def looks(
         return style(name.value, flags.value)
 
     found = []
-    for first, last, size in zip(firsts, lasts, usual, strict=True):
+    for first, last, three, scale in zip(firsts, lasts, sizes, scales, strict=True):
         bold, mono = style_at(first)
         if bold or mono:
             last_bold, last_mono = style_at(last)
             bold, mono = bold and last_bold, mono and last_mono
-        found.append((size, bold, mono))
+        found.append((sorted(three)[1] * scale, bold, mono))
     return found
 
 

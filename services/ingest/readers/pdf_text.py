@@ -271,9 +271,8 @@ def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places
 
 def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
     """By how many quarters to turn the page so that most words are level, and the words that are not then."""
-    middles = (first[:, [1, 3]].sum(axis=1) - last[:, [1, 3]].sum(axis=1)) / 2
-    heights = np.abs(first[:, 1] - first[:, 3])
-    level = np.abs(middles) <= 0.6 * heights
+    steps = np.abs(first[:, 1] + first[:, 3] - last[:, 1] - last[:, 3])
+    level = steps <= 1.2 * np.abs(first[:, 1] - first[:, 3])
     if level.all() and char_angle(handle, starts[0]) == 0:
         return 0, ~level
     # PDFium gives the angle clockwise.
