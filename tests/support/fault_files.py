@@ -63,6 +63,35 @@ def long_pdf(page_count: int, lines: int = 40) -> bytes:
     return canvas_pdf(draw)
 
 
+def web_pdf(*pages: str) -> bytes:
+    """A PDF for fast web view: what tells how to read it stands at its start, with its length."""
+    count = len(pages)
+    kids = b" ".join(b"%d 0 R" % (4 + 2 * at) for at in range(count))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, count),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for at, line in enumerate(pages):
+        content = b"BT /F1 12 Tf 72 700 Td (%s) Tj ET" % line.encode()
+        objects += [
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Resources << /Font << /F1 3 0 R >> >> "
+            b"/Contents %d 0 R >>" % (5 + 2 * at),
+            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        ]
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, one) for number, one in enumerate(objects, 1))
+    head = b"%%PDF-1.4\n1000 0 obj\n<< /Linearized 1 /L %010d /N %d >>\nendobj\n"
+    trailer = b"trailer << /Root 1 0 R /Size %d >>\nstartxref\n0\n%%%%EOF\n" % (len(objects) + 1)
+    size = len(head % (0, count)) + 2 * len(trailer) + len(body)
+    return head % (size, count) + trailer + body + trailer
+
+
+def cut_web_pdf(*pages: str) -> bytes:
+    """A PDF for fast web view that ends within the text of its last page."""
+    whole = web_pdf(*pages)
+    return whole[: whole.rindex(b" Tj")]
+
+
 def encrypted_pdf() -> bytes:
     """A PDF that asks for a password to be read."""
     return pdf("secret", encrypt=StandardEncryption("password", ownerPassword="owner", strength=128))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,11 @@ LOCKED = {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
 ON_THE_PAGE = {pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT}
 """Kinds of annotations whose text is seen on the page: filled form fields and text boxes."""
 MOST_ANNOTATIONS = 2000
+HEAD_BYTES = 1024
+LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
+"""A PDF for fast web view begins with its own length (ISO 32000-1, F.2.2); a later change only adds to it."""
+LOOSE_BYTES = 16
+"""Line ends that some mail programs take from the end of a file."""
 
 
 @contextmanager
@@ -25,6 +31,7 @@ def opened(source: Source) -> Iterator[pypdfium2.PdfDocument]:
         InvalidArgument: it is encrypted, damaged, or has no pages.
     """
     name = source.name
+    check_length(source)
     try:
         pdf = pypdfium2.PdfDocument(source.path)
     except pypdfium2.PdfiumError as error:
@@ -41,6 +48,21 @@ def opened(source: Source) -> Iterator[pypdfium2.PdfDocument]:
         yield pdf
     finally:
         pdf.close()
+
+
+def check_length(source: Source) -> None:
+    """Refuse a PDF for fast web view that is cut off: the library takes the pages that it lacks for blank.
+
+    Raises:
+        InvalidArgument: it is shorter than it says.
+    """
+    with source.path.open("rb") as stream:
+        found = LINEARIZED.search(stream.read(HEAD_BYTES))
+    size = source.path.stat().st_size
+    if found and size + LOOSE_BYTES < int(found[1]):
+        raise unreadable(
+            source.name, f"the PDF is cut off: it has {size} of its {int(found[1])} bytes; send it again"
+        )
 
 
 def page_of(pdf: pypdfium2.PdfDocument, number: int, name: str) -> pypdfium2.PdfPage:

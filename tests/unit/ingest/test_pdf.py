@@ -18,6 +18,7 @@ from services.ingest.readers import Reading, ReadOptions, Source, read_document
 from services.ingest.readers.pdf_render import render
 from services.ingest.transcripts import write_transcripts
 from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError
+from tests.support.fault_files import cut_web_pdf, web_pdf
 from tests.support.pdf_files import canvas_pdf, lines, raw_pdf, saved
 
 PDF = "application/pdf"
@@ -125,6 +126,13 @@ def test_a_pdf_with_any_bytes_changed_never_ends_in_an_unforeseen_error(
         read(tmp_path, bytes(whole))
     except InvalidArgument as error:
         assert error.reason in {"PDF_UNREADABLE", "PDF_WITHOUT_TEXT", "FILE_ENCRYPTED"}
+
+
+def test_a_pdf_for_fast_web_view_that_is_cut_off_has_no_blank_page(tmp_path: Path) -> None:
+    assert read(tmp_path, web_pdf("first", "last")).text == "first\n\nlast\n"
+    with pytest.raises(InvalidArgument, match=r"handbook/the file.*cut off.*send it again") as raised:
+        read(tmp_path, cut_web_pdf("first", "last"))
+    assert raised.value.reason == "PDF_UNREADABLE"
 
 
 def test_a_pdf_without_pages_is_told(tmp_path: Path) -> None:
