@@ -151,6 +151,7 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
             too large, or chunks too many.
     """
     headings, tables = headings_of(reading.text, reading.syntax)
+    bodies = [table.body for table in tables]
     outline = outline_of(reading, document_id, headings)
     spans = split_reading(reading, options)
     repeated = repeats(reading, options, spans)
@@ -173,7 +174,7 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
                 page_end=reading.page_at(end - 1),
                 heading_path=path,
                 section_id=section_id,
-                table_header=table_header(reading.text, tables, start + overlap),
+                table_header=table_header(reading.text, tables, bodies, start + overlap),
                 token_count=counts[index],
                 sha256=digest,
             )
@@ -208,9 +209,9 @@ def repeats(reading: Reading, options: SplitOptions, spans: Sequence[Span]) -> l
     return list(overlaps(ruler_of(reading.text, options), spans, options.overlap, limited))
 
 
-def table_header(text: str, tables: Sequence[Table], place: int) -> str:
-    """Header and delimiter row of the table in whose data rows a place is."""
-    index = bisect_right(tables, place, key=lambda table: table.body) - 1
+def table_header(text: str, tables: Sequence[Table], bodies: Sequence[int], place: int) -> str:
+    """Header and delimiter row of the table in whose data rows a place is, given where those start."""
+    index = bisect_right(bodies, place) - 1
     if index < 0 or place >= tables[index].end:
         return ""
     header = text[tables[index].start : tables[index].body]

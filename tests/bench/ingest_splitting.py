@@ -52,7 +52,7 @@ def chinese(dice: random.Random, chars: int) -> str:
     signs = [chr(dice.randint(0x4E00, 0x9FA5)) for _ in range(2500)]
 
     def sentence() -> str:
-        parts = ("".join(dice.choices(signs, k=dice.randint(4, 14))) for _ in range(dice.randint(1, 4)))
+        parts = ("".join(dice.choices(signs, k=dice.randint(4, 14))) for _ in range(dice.randint(2, 6)))
         return "，".join(parts) + dice.choice(["。", "。", "。", "？", "！"])
 
     return document(dice, chars, sentence, "")
@@ -87,7 +87,7 @@ def block(dice: random.Random, sentence: Callable[[], str], space: str) -> str:
             for _ in range(dice.randint(3, 25))
         )
         return "\n".join(["```python", f"def function_{dice.randint(1, 99)}():", *lines, "```"])
-    return space.join(sentence() for _ in range(dice.randint(2, 9)))
+    return space.join(sentence() for _ in range(dice.randint(2, 6)))
 
 
 def peers(chinese_text: bool) -> Mapping[str, Side]:

@@ -8,8 +8,10 @@ from importlib import import_module
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import markdown, plain
-from services.ingest.outline.layout import Heading, Layout, Span, Table
+from services.ingest.outline.layout import Heading, Layout, Span, Table, Titles
 from services.ingest.outline.lines import lines_of
+
+MOST_HEADINGS = 100_000
 
 __all__ = ["Heading", "Layout", "Span", "Table", "headings_of", "layout_of"]
 
@@ -26,10 +28,18 @@ def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Sequence[Tab
         # Loading grammars takes time, which texts need not spend.
         return import_module("services.ingest.outline.code").definitions(text, syntax), ()
     layout = layout_of(text, syntax)
-    lines, titles = layout.lines, layout.titles
+    lines, titles = layout.lines, fewer(layout.titles)
     headings = []
     for line, behind, level in zip(*(numbers.tolist() for numbers in astuple(titles)), strict=True):
         start, end = lines.starts.item(line), lines.after(behind - 1)
         title = text[start:end].strip() if syntax != "markdown" else markdown.title_at(text[start:end])
         headings.append(Heading(start, end, level, title))
     return headings, layout.tables
+
+
+def fewer(titles: Titles) -> Titles:
+    """The headings of the upper levels, if there are more than an outline has."""
+    while len(titles.levels) > MOST_HEADINGS:
+        kept = titles.levels < titles.levels.max()
+        titles = Titles(titles.lines[kept], titles.behind[kept], titles.levels[kept])
+    return titles

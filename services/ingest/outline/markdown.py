@@ -59,8 +59,9 @@ class Found:
 
     def whole(self, start: int, end: int) -> None:
         """Keep a thing that is not to be cut."""
-        self.wholes.append((start, end))
-        self.taken.append((start, end))
+        span = (start, end)
+        self.wholes.append(span)
+        self.taken.append(span)
 
 
 def layout_of(lines: Lines) -> Layout:

@@ -27,6 +27,8 @@ from services.ingest.splitting.inline import inline_spans
 from services.ingest.splitting.measure import WHOLE_SIZES, Ruler
 
 KEPT_PARAGRAPHS = 4
+LONGEST_PARAGRAPH = 1 << 17
+"""Things are looked for in no more at once, so that a text of nothing but things takes no memory."""
 MANY_HEADINGS = 32
 """A window with more headings one after the other has nothing else to offer."""
 LONGEST_ADDRESS = 80
@@ -49,7 +51,7 @@ class Inner:
         edges: offsets at which blocks start.
         special: for each edge, whether more than a paragraph starts there.
         glued: the edges before which no cut is wanted.
-        spans: the things in the paragraphs that were looked at last, by the number of the edge.
+        spans: the things in the paragraphs that were looked at last, by number of edge and part.
     """
 
     ruler: Ruler
@@ -57,7 +59,7 @@ class Inner:
     edges: Sequence[int]
     special: Sequence[int]
     glued: Sequence[int]
-    spans: dict[int, Sequence[Span]] = field(default_factory=dict)
+    spans: dict[tuple[int, int], Sequence[Span]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
     least, middle, most = window
     following = bisect_right(inner.edges, least)
     alone = following == len(inner.edges) or inner.edges[following] > most
-    if alone and following and not inner.special[following - 1]:
+    near = following and most - inner.edges[following - 1] < LONGEST_PARAGRAPH
+    if alone and near and not inner.special[following - 1]:
         search = Search(inner, start, paragraph_spans(inner, following - 1))
     else:
         block = whole_at(inner, least)
@@ -135,7 +138,7 @@ def early_cut(inner: Inner, start: int, least: int, most: int) -> int:
     if glued >= 0 and inner.glued[glued] > start:
         return inner.glued[glued]
     search = with_atoms(search, most)
-    found = last_of(search, range(start + 1, least))
+    found = last_character(search, least)
     if found:
         return found
     thing = search.thing_at(start + 1)
@@ -187,9 +190,23 @@ def last_of(search: Search, places: Iterable[int]) -> int:
 def best_character(search: Search, least: int, most: int) -> int:
     """Of the places between characters the allowed one with the least hash; 0 for none."""
     search = with_atoms(search, most)
+    thing = search.thing_at(least)
+    if thing is not None and thing[1] > most:
+        return 0
     order = character_ranks(search.inner.ruler.text, least, most)[::-1].argsort(kind="stable")
     places: list[int] = (most - order).tolist()
     return next((place for place in places if search.allowed(place)), 0)
+
+
+def last_character(search: Search, end: int) -> int:
+    """The last place between characters before another at which a cut is allowed; 0 for none."""
+    place = end - 1
+    while place > search.start:
+        if search.allowed(place):
+            return place
+        thing = search.thing_at(place)
+        place = thing[0] if thing is not None else place - 1
+    return 0
 
 
 def with_atoms(search: Search, most: int) -> Search:
@@ -203,6 +220,8 @@ def with_atoms(search: Search, most: int) -> Search:
     atoms = []
     for match in ATOM.finditer(text, start, near):
         whole = match if match.end() < near else ATOM.match(text, match.start(), max(near, far)) or match
+        if far <= whole.end() < len(text):
+            continue
         # A word is cut if it is larger than a chunk, as it is no thing that loses its sense.
         if ruler.fits(*whole.span()) if whole[0].isalpha() else ruler.size(*whole.span()) <= longest:
             atoms.append(whole.span())
@@ -222,20 +241,28 @@ def character_ranks(text: str, least: int, most: int) -> np.ndarray[tuple[int], 
 
 def spans_around(inner: Inner, place: int) -> Sequence[Span]:
     """The things inside of the paragraph around a place that are not to be cut."""
-    return paragraph_spans(inner, bisect_right(inner.edges, place) - 1)
+    index = bisect_right(inner.edges, place) - 1
+    start = inner.edges[index] if index >= 0 else 0
+    return paragraph_spans(inner, index, (place - start) // LONGEST_PARAGRAPH)
 
 
-def paragraph_spans(inner: Inner, index: int) -> Sequence[Span]:
-    """The things inside of the paragraph at an edge that are not to be cut; -1 is before the first edge."""
-    if index not in inner.spans:
+def paragraph_spans(inner: Inner, index: int, part: int = 0) -> Sequence[Span]:
+    """The things inside of a part of a paragraph that are not to be cut.
+
+    Args:
+        inner: the text and its things.
+        index: number of the edge at which the paragraph starts; -1 if it is before the first edge.
+        part: which part, each of `LONGEST_PARAGRAPH` characters.
+    """
+    if (index, part) not in inner.spans:
         if len(inner.spans) >= KEPT_PARAGRAPHS:
             del inner.spans[next(iter(inner.spans))]
-        start = inner.edges[index] if index >= 0 else 0
+        start = (inner.edges[index] if index >= 0 else 0) + part * LONGEST_PARAGRAPH
         end = inner.edges[index + 1] if index + 1 < len(inner.edges) else len(inner.ruler.text)
         longest = WHOLE_SIZES * inner.ruler.high
-        spans = inline_spans(inner.ruler.text, start, end)
-        inner.spans[index] = [span for span in spans if inner.ruler.size(*span) <= longest]
-    return inner.spans[index]
+        spans = inline_spans(inner.ruler.text, start, min(end, start + LONGEST_PARAGRAPH))
+        inner.spans[index, part] = [span for span in spans if inner.ruler.size(*span) <= longest]
+    return inner.spans[index, part]
 
 
 def whole_at(inner: Inner, place: int) -> Span | None:

@@ -129,3 +129,9 @@ def test_front_matter_holds_no_headings() -> None:
 
 def test_a_heading_inside_of_a_list_item_is_none() -> None:
     assert titles("- a\n\n  # b\n\n# C\n\n1. d\n\n   ```\n# e\n") == [(1, "C"), (1, "e")]
+
+
+def test_of_far_too_many_headings_the_upper_levels_are_the_outline() -> None:
+    text = "# A\n" + "## b\n" * 100_000 + "# C\n"
+    assert titles(text) == [(1, "A"), (1, "C")]
+    assert titles("# A\n" * 100_001) == []
