@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 import rapidocr
 from numpy.typing import NDArray
+from omegaconf import flag_override
+from onnxruntime import InferenceSession, SessionOptions
 
 from services.ingest.readers.pdf_layout import Run
 from services.ingest.readers.pdf_text import fit
 
 MODELS = Path(rapidocr.__file__).parent / "models"
 THREADS = 2
+FATAL = 4
 BLANK = 32
 """A page whose shades of grey, from 0 to 255, differ by less is empty."""
 USUAL = 0.75, 1.3
@@ -56,21 +59,19 @@ class Recogniser:
 
     def __init__(self) -> None:
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-        threads = min(THREADS, os.cpu_count() or 1)
         self._engine = rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",
                 "Global.text_score": UNSURE,
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                 # One line at a time takes half the memory, and no longer.
                 "Rec.rec_batch_num": 1,
-                # With a path given, nothing is ever fetched.
-                "Det.model_path": model("det"),
-                "Cls.model_path": model("cls"),
-                "Rec.model_path": model("rec"),
             }
         )
+        for task in ("Det", "Cls", "Rec"):
+            options = self._engine.cfg[task]
+            with flag_override(options, "allow_objects", True):
+                # With a session given, the library fetches no model.
+                options.session = session(task.lower())
 
     def runs(self, pixels: Pixels, scale: float) -> list[Run]:
         """The lines of text in a picture of a page.
@@ -108,9 +109,17 @@ class Recogniser:
             raise
 
 
-def model(task: str) -> str:
-    """The file of a model that comes with the library."""
-    return str(next(iter(sorted(MODELS.glob(f"*_{task}_*.onnx")))))
+def session(task: str) -> InferenceSession:
+    """The engine of a task, with the model that comes with the library."""
+    options = SessionOptions()
+    options.log_severity_level = FATAL
+    options.enable_cpu_mem_arena = False
+    options.intra_op_num_threads = min(THREADS, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    # Threads that wait busily take the processor from other documents.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = min(MODELS.glob(f"*_{task}_*.onnx"))
+    return InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def is_blank(pixels: Pixels) -> bool:
