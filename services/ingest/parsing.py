@@ -264,7 +264,7 @@ def crashed(name: str, code: int) -> InvalidArgument:
     return InvalidArgument(
         "PARSE_CRASHED",
         f"{name}: the process that parsed it ended with {end}; the file is damaged, or the machine lacks "
-        "memory",
+        "memory: save it anew, or split it",
         name=name,
         end=end,
     )

@@ -95,7 +95,7 @@ FAULTS = {
     "encrypted.zip": Fault(
         files.encrypted_zip, "FILE_ENCRYPTED", ("secret.md", "without a password"), {"member": "secret.md"}
     ),
-    "cut.pdf": Fault(lambda: files.cut(files.pdf(*LINES)), "PDF_UNREADABLE", ("cut off",)),
+    "cut.pdf": Fault(lambda: files.cut(files.pdf(*LINES)), "PDF_UNREADABLE", ("cut off", "Save it anew")),
     # Its last page would be blank.
     "cut off the web.pdf": Fault(
         lambda: files.cut_web_pdf(*LINES), "PDF_UNREADABLE", ("cut off", "send it again")
@@ -114,7 +114,9 @@ FAULTS = {
     ),
     "cut.rtf": Fault(lambda: rb"{\rtf1 one\par two\par {\b three", "RTF_UNREADABLE", ("cut off",)),
     "cut.json": Fault(lambda: b'{"a": 1,\n"b": ', "JSON_INVALID", ("line 2",), {"line": "2"}),
-    "damaged page.pdf": Fault(files.pdf_with_damaged_page, "PDF_UNREADABLE", ("page 2 ",), {"page": "2"}),
+    "damaged page.pdf": Fault(
+        files.pdf_with_damaged_page, "PDF_UNREADABLE", ("page 2 ", "Save it anew"), {"page": "2"}
+    ),
     "broken.json": Fault(
         lambda: b'{"a": 1,\n"b": oops}', "JSON_INVALID", ("line 2, column 6", "mend it"), {"offset": "14"}
     ),
@@ -133,7 +135,7 @@ FAULTS = {
     "an old one.docx": Fault(
         lambda: files.compound_file("WordDocument"), "FORMAT_MISMATCH", ("(.doc)", "save it as .docx")
     ),
-    "blank.md": Fault(lambda: b" \n\n", "TEXT_EMPTY", ("no text",)),
+    "blank.md": Fault(lambda: b" \n\n", "TEXT_EMPTY", ("no text", "leave it out")),
     "blank.pdf": Fault(lambda: files.pdf(""), "PDF_WITHOUT_TEXT", ("`vision`",)),
     "bomb.zip": Fault(
         lambda: files.zipped({"good.md": "good", "bomb.md": bytes(64 * MIB)}),
@@ -174,8 +176,10 @@ FAULTS = {
     "deep.json": Fault(lambda: b"[" * 99_999 + b"]" * 99_999, "JSON_TOO_DEEP", ("64 deep", "flatten them")),
     "wide.xlsx": Fault(files.wide_sheet, "SHEET_TOO_LARGE", ("row 1000000", "delete what stands far out")),
     "tags.html": Fault(lambda: b"<b>" * 2_000_001, "HTML_TOO_LARGE", ("2000001 tags", "split it")),
-    "nul.txt": Fault(lambda: b"some text\x00more", "TEXT_BINARY", ("character 9 ",), {"offset": "9"}),
-    "nul.csv": Fault(lambda: b"a,b\n1,\x00\n", "TEXT_BINARY", ("NUL",)),
+    "nul.txt": Fault(
+        lambda: b"some text\x00more", "TEXT_BINARY", ("character 9 ", "save it as text"), {"offset": "9"}
+    ),
+    "nul.csv": Fault(lambda: b"a,b\n1,\x00\n", "TEXT_BINARY", ("NUL", "save it as text")),
 }
 ODDITIES = {
     "good.md": Oddity(lambda: b"# Good\n\nA good text.\n", "# Good\n\nA good text.\n"),
@@ -406,6 +410,7 @@ async def test_a_crash_in_a_parser_marks_its_document_and_nothing_else(
     assert documents["crash.pdf"].failure.reason == "PARSE_CRASHED"
     assert "crash.pdf: " in documents["crash.pdf"].failure.message
     assert "signal 11" in documents["crash.pdf"].failure.message
+    assert "save it anew" in documents["crash.pdf"].failure.message
     assert room.process.running
 
 

@@ -251,7 +251,7 @@ def binary(name: str, offset: int) -> InvalidArgument:
     """The error for a file that is no text."""
     return InvalidArgument(
         "TEXT_BINARY",
-        f"{name}: byte {offset} of the file is NUL; it is no text file",
+        f"{name}: byte {offset} of the file is NUL; it is no text file: save it as text, or leave it out",
         name=name,
         offset=str(offset),
     )

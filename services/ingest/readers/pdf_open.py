@@ -41,10 +41,12 @@ def opened(source: Source) -> Iterator[pypdfium2.PdfDocument]:
                 f"{name}: the PDF is encrypted and asks for a password; save it without one",
                 name=name,
             ) from error
-        raise unreadable(name, f"the PDF cannot be opened ({error}); is it damaged or cut off?") from error
+        raise unreadable(
+            name, f"the PDF cannot be opened ({error}); is it damaged or cut off? Save it anew"
+        ) from error
     try:
         if len(pdf) == 0:
-            raise unreadable(name, "the PDF has no pages; is it damaged or cut off?")
+            raise unreadable(name, "the PDF has no pages; is it damaged or cut off? Save it anew")
         yield pdf
     finally:
         pdf.close()
@@ -104,7 +106,9 @@ def has_text_boxes(page: pypdfium2.PdfPage) -> bool:
 def damaged_page(name: str, number: int, error: Exception) -> InvalidArgument:
     """The error for a page that cannot be read."""
     return unreadable(
-        name, f"page {number} of the PDF cannot be read ({error}); is it damaged?", page=str(number)
+        name,
+        f"page {number} of the PDF cannot be read ({error}); is it damaged? Save it anew",
+        page=str(number),
     )
 
 

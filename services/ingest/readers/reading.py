@@ -122,13 +122,16 @@ def checked(reading: Reading, name: str) -> Reading:
     if nul >= 0:
         raise InvalidArgument(
             "TEXT_BINARY",
-            f"{name}: character {nul} of the file is NUL; it is no text file",
+            f"{name}: character {nul} of the file is NUL; it is no text file: save it as text, or leave it "
+            "out",
             name=name,
             offset=str(nul),
         )
     if not reading.text.strip() and not reading.members:
         raise InvalidArgument(
-            "TEXT_EMPTY", f"{name}: the file holds no text; nothing can be learned", name=name
+            "TEXT_EMPTY",
+            f"{name}: the file holds no text; nothing can be learned from it: leave it out",
+            name=name,
         )
     return reading
 
