@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from sishu.common.v1 import job_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import HANDBOOK, chunks_of, documents_of, end_of, new_project, upload
-from tests.integration.stores import Stores
+from tests.integration.processes import eventually
+from tests.integration.stores import Room, Stores
 
-FILES = 120
+FILES = 240
 KILLS = 3
-PAUSE_SECONDS = 2.0
 
 
 async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
@@ -31,7 +32,7 @@ async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
         ]
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
         for worker in killed:
-            await asyncio.sleep(PAUSE_SECONDS)
+            await eventually(partial(at_work, worker))
             await worker.kill()
         ended = await end_of(client, "ingest", job.id)
         documents = await documents_of(client, project, page_size=1000)
@@ -45,5 +46,10 @@ async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
     expected = {f"{HANDBOOK}\nThis is number {number}.\n" for number in range(FILES)}
     assert set(text_by_document.values()) == expected
     # Both kinds had work: the one that lives, and those that died.
-    assert "document_parsed" in steady.log()
-    assert any("document_parsed" in one.log() for one in killed)
+    assert await at_work(steady)
+    assert all([await at_work(one) for one in killed])
+
+
+async def at_work(worker: Room) -> bool:
+    """Whether a worker has parsed a document."""
+    return "document_parsed" in worker.log()
