@@ -27,7 +27,7 @@ LONGEST = 20_000_000
 SLOW_CHARS = 1_000_000
 """A peer that is slower than `SLOW_MB_S` gets so much of the text: its speed does not change."""
 SLOW_MB_S = 20.0
-ROUNDS = 7
+ROUNDS = 21
 SIZE = 1500
 LETTERS = "etaoinshrdlucmfwypvbgkqjxz"
 WEIGHTS = [13, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, 3, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]

@@ -73,9 +73,11 @@ def layout_of(lines: Lines) -> Layout:
     numbered = lines.signs[chosen] == NUMBER_SIGN
     others = chosen[~numbered]
     starts, signs = lines.starts[others].tolist(), lines.signs[others].tolist()
+    free = found.free
     for line, start, sign in zip(others.tolist(), starts, signs, strict=True):
-        if start >= found.free:
+        if start >= free:
             HANDLERS[chr(sign)](lines, line, found)
+            free = found.free
     titles = titles_of(lines, chosen[numbered], found)
     return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 
@@ -179,6 +181,8 @@ def fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
 def top_fence_end(text: str, at: int, signs: str) -> int:
     """Offset behind the line that closes a code block outside of lists whose content starts at an offset."""
     while (found := text.find(signs, at)) >= 0:
+        if text[found - 1] == "\n" and text[found + len(signs) : found + len(signs) + 1] == "\n":
+            return found + len(signs) + 1
         start, end = text.rfind("\n", 0, found) + 1, text.find("\n", found)
         end = len(text) if end < 0 else end
         # Three spaces at most, as more are code.

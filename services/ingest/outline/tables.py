@@ -36,12 +36,19 @@ def table_at(lines: Lines, line: int, free: int, others: Numbers) -> Table | Non
         return None
     row = DELIMITER_ROW.match(lines.text, lines.firsts.item(line))
     header = lines.text[lines.firsts.item(line - 1) : lines.starts.item(line) - 1].rstrip()
-    if row is None or "|" not in header or cells(header) != cells(row[0].rstrip()):
+    if row is None or "|" not in header or not as_many_cells(header, row[0].rstrip()):
         return None
     if lines.indents.item(line) - lines.indents.item(line - 1) >= CODE_COLUMNS:
         return None
     body = min(row.end() + 1, len(lines.text))
     return Table(start, lines.after(last_row(lines, line, others)), body)
+
+
+def as_many_cells(header: str, row: str) -> bool:
+    """Whether two rows have the same number of cells."""
+    if header[0] == row[0] == header[-1] == row[-1] == "|" and "\\" not in header:
+        return header.count("|") == row.count("|")
+    return cells(header) == cells(row)
 
 
 def cells(row: str) -> int:
