@@ -14,10 +14,11 @@ from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project
-from sishu.cli.output import show_many, show_one
+from sishu.cli.output import leave_out, show_many, show_one
 from sishu.cli.resources import IdArgument, LimitOption
 from sishu.cli.texts import say
 from sishu.client import Client
+from sishu.common.v1.job_pb2 import JOB_STATE_FAILED
 from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
@@ -31,7 +32,7 @@ from sishu.ingest.v1.document_pb2 import (
     ReadOptions,
 )
 from sishu.learn.files import gather_files, held_by, upload_files
-from sishu.learn.jobs import wait_for_success
+from sishu.learn.jobs import failures_of, job_error, wait, wait_for_success
 
 DOCUMENT_COLUMNS = ("id", "name", "state", "version", "char_count", "page_count", "chunk_count")
 LINK_SECONDS = 60.0
@@ -67,13 +68,13 @@ def add_documents(
     rewrite: RewriteOption = False,
 ) -> None:
     """`sishu document add`: upload, parse, wait."""
-    files = gather_files(paths)
+    files = gather_files(paths, leave_out)
     split = split_options(strategy, unit, min_size, max_size, overlap, tokenizer, separator, cut_at)
     options = parse_request(split, page_reader, clean, rewrite)
 
     async def work(client: Client) -> None:
         project_id = (await find_project(client, project)).id
-        documents = await upload_files(client, project_id, files)
+        documents = await upload_files(client, project_id, files, leave_out=leave_out)
         await parse(client, project_id, [one.id for one in documents], options)
         await show_documents(client, project_id, documents)
 
@@ -113,14 +114,16 @@ def fetch_documents(
     async def work(client: Client) -> None:
         project_id = (await find_project(client, project)).id
         request = document_pb.FetchDocumentsRequest(project_id=project_id, urls=urls)
-        job = (await client.documents.FetchDocuments(request)).job
-        await wait_for_success(client, "ingest", job)
+        job = await wait(client, "ingest", (await client.documents.FetchDocuments(request)).job)
         documents = await fetched(client, project_id)
         if documents:
             await parse(
                 client, project_id, [one.id for one in documents], document_pb.ParseDocumentsRequest()
             )
         await show_documents(client, project_id, documents)
+        if job.state == JOB_STATE_FAILED:
+            # The others are in, whatever became of some.
+            raise job_error(job, await failures_of(client, "ingest", job))
 
     with_client(work)
 
@@ -299,6 +302,6 @@ def chosen(enum: Any, prefix: str, word: str) -> Any:
     """
     name = f"{prefix}_{word.upper().replace('-', '_')}"
     if name not in enum.keys():  # noqa: SIM118  # no mapping
-        words = [one.removeprefix(f"{prefix}_").lower() for one in enum.keys()[1:]]
+        words = [one.removeprefix(f"{prefix}_").lower().replace("_", "-") for one in enum.keys()[1:]]
         raise ApiError("INVALID_ARGUMENT", "WORD_UNKNOWN", f"{word!r} is none of {', '.join(words)}")
     return enum.Value(name)

@@ -13,7 +13,7 @@ from services.local import stack as local_stack
 from services.runtime.config import ROOMS
 from sishu.cli.actions import read_key
 from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.output import CONSOLE, ERRORS
+from sishu.cli.output import CONSOLE, ERRORS, leave_out
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
@@ -48,7 +48,7 @@ def learn(
         )
     name = name or project_name(paths[0])
     options = LearnOptions(
-        files=gather_files(paths),
+        files=gather_files(paths, leave_out),
         name=name,
         out=out or Path("out") / name,
         base_model=base_model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -13,10 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from sishu.cli.context import SETTINGS
+from sishu.cli.texts import say
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 LONGEST_CELL = 60
+
+
+def leave_out(path: Path, why: str) -> None:
+    """Say that a file of a folder is left out."""
+    ERRORS.print(f"{say('left_out')}: {path} ({why})", markup=False, highlight=False, soft_wrap=True)
 
 
 def as_json(message: Message) -> str:

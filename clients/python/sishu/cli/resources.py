@@ -228,9 +228,11 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
         def list_of_document(
             project_name: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
             document_id: Annotated[str, typer.Option("--document", help=say("option_document"))] = "",
+            excluded: Annotated[bool, typer.Option("--excluded", help=say("option_excluded"))] = False,
             limit: LimitOption = 100,
         ) -> None:
-            show(limit, project_name, document_id=document_id)
+            shown = {"show_excluded": True} if excluded and resource.name == "chunk" else {}
+            show(limit, project_name, document_id=document_id, **shown)
     else:
 
         @app.command("list", help=say("list"))
@@ -240,7 +242,7 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
         ) -> None:
             show(limit, project_name)
 
-    def show(limit: int, project_name: str, **filters: str) -> None:
+    def show(limit: int, project_name: str, **filters: Any) -> None:
         async def work(client: Client) -> list[Message]:
             if project_name:
                 filters["project_id"] = (await find_project(client, project_name)).id

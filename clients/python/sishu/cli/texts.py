@@ -148,6 +148,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "已中断。服务中已开始的作业仍在继续（可用 `sishu job cancel ID` 或 `sishu down` 停止）；"
         "再次执行同一命令即可继续",
     ),
+    "left_out": ("left out", "已略过"),
+    "option_excluded": ("Show excluded ones too.", "也显示被排除的。"),
     "deleted": ("deleted", "已删除"),
     "stage_upload": ("upload", "上传"),
     "stage_parse": ("parse and split", "解析与切分"),

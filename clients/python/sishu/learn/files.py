@@ -27,23 +27,30 @@ HOLDERS = {"application/zip", "message/rfc822"}
 """Media types of files that hold files."""
 
 
+LeaveOut = Callable[[Path, str], None]
+"""Told which file of a folder is left out, and why."""
+CLUTTER = ("~$", "Thumbs.db", "desktop.ini")
+"""How names begin of files that programs leave beside documents."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
-    """A file and the name that its document gets."""
+    """A file and the name that its document gets; `found` in a folder, where not all must be documents."""
 
     path: Path
     name: str
+    found: bool = False
 
 
-def gather_files(paths: Sequence[Path]) -> list[SourceFile]:
-    """The files under some paths, folders with all that is in them but hidden files; sorted by name.
+def gather_files(paths: Sequence[Path], leave_out: LeaveOut = lambda path, why: None) -> list[SourceFile]:
+    """The files under some paths, sorted by name; what no document can be in a folder is left out.
 
     Raises:
-        ApiError: a path is missing, a file is empty, or nothing is there.
+        ApiError: a path is missing, a named file is empty, or nothing is there.
     """
     found: dict[str, SourceFile] = {}
     for path in paths:
-        for file in files_under(path):
+        for file in files_under(path, leave_out):
             if file.name in found and found[file.name].path != file.path:
                 raise ApiError(
                     "INVALID_ARGUMENT",
@@ -56,22 +63,36 @@ def gather_files(paths: Sequence[Path]) -> list[SourceFile]:
     return [found[name] for name in sorted(found)]
 
 
-def files_under(path: Path) -> list[SourceFile]:
+def files_under(path: Path, leave_out: LeaveOut) -> list[SourceFile]:
     """A file itself, or the files of a folder, named by their path inside it."""
     if path.is_file():
         files = [SourceFile(path, path.name)]
     elif path.is_dir():
-        inside = (one for one in sorted(path.rglob("*")) if one.is_file())
         files = [
-            SourceFile(one, one.relative_to(path).as_posix())
-            for one in inside
+            SourceFile(one, one.relative_to(path).as_posix(), found=True)
+            for one in sorted(path.rglob("*"))
             if not any(part.startswith(".") for part in one.relative_to(path).parts)
+            and belongs(one, leave_out)
         ]
     else:
         raise ApiError("NOT_FOUND", "PATH_NOT_FOUND", f"there is no file or folder {path}; check the path")
     for file in files:
         check_file(file)
     return files
+
+
+def belongs(path: Path, leave_out: LeaveOut) -> bool:
+    """Whether what was found in a folder is a file that a document can be made of."""
+    if path.is_symlink():
+        # It may lead anywhere.
+        leave_out(path, "it is a link")
+    elif path.is_file() and path.name.startswith(CLUTTER):
+        leave_out(path, "a program left it")
+    elif path.is_file() and path.stat().st_size == 0:
+        leave_out(path, "it is empty")
+    else:
+        return path.is_file()
+    return False
 
 
 def check_file(file: SourceFile) -> None:
@@ -107,28 +128,39 @@ async def upload_files(
     project_id: str,
     files: Sequence[SourceFile],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    leave_out: LeaveOut = lambda path, why: None,
 ) -> list[Document]:
     """Upload files, some at a time; files of the same bytes are one document, and sent once.
+
+    What was found in a folder and is of a kind that is not read is left out.
 
     Returns the documents in the order of the files, each once.
     """
     slots, done = asyncio.Semaphore(SENT_AT_ONCE), 0
     progress(done, len(files))
 
-    async def send(file: SourceFile) -> Document:
+    async def send(file: SourceFile) -> Document | None:
         nonlocal done
+        document = None
         async with slots:
-            document = await upload_file(client, http, project_id, file)
+            try:
+                document = await upload_file(client, http, project_id, file)
+            except ApiError as error:
+                if not file.found or error.reason != "FORMAT_UNSUPPORTED":
+                    raise
+                leave_out(file.path, "files of its kind are not read")
         done += 1
         progress(done, len(files))
         return document
 
     async with httpx.AsyncClient(timeout=UPLOAD_SECONDS) as http:
         documents = await all_of([send(file) for file in files])
-    return list({document.id: document for document in documents}.values())
+    if not any(documents):
+        raise ApiError("INVALID_ARGUMENT", "NO_FILES", "none of the files is of a kind that can be read")
+    return list({document.id: document for document in documents if document}.values())
 
 
-async def all_of(calls: Sequence[Coroutine[Any, Any, Document]]) -> list[Document]:
+async def all_of(calls: Sequence[Coroutine[Any, Any, Document | None]]) -> list[Document | None]:
     """What all calls return; the first error ends them all."""
     try:
         async with asyncio.TaskGroup() as group:

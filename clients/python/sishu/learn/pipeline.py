@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, JOB_STATE_SUCCEEDED, Job
@@ -103,7 +104,12 @@ class Pipeline:
 
     async def _upload(self, project: Project) -> list[Document]:
         async with self._display.stage(self._words("stage_upload")) as stage:
-            return await upload_files(self._client, project.id, self._options.files, stage.set)
+            return await upload_files(
+                self._client, project.id, self._options.files, stage.set, self._leave_out
+            )
+
+    def _leave_out(self, path: Path, why: str) -> None:
+        self._display.note(f"{path}: {why}")
 
     async def _parse(self, project: Project, documents: Sequence[Document]) -> list[Document]:
         """Parse documents; return them with those that they hold."""

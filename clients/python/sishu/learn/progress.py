@@ -65,6 +65,10 @@ class ProgressDisplay:
                 await showing
         self._print(stage.line("✓"))
 
+    def note(self, line: str) -> None:
+        """Say something beside the stages."""
+        self._print(line)
+
     async def _lines(self, stage: Stage) -> None:
         while True:
             self._print(stage.line())
