@@ -39,6 +39,8 @@ UNSURE = 0.5
 WIDE_GAP = 120
 """Pixels of an empty strip between parts of a page that are looked at by themselves."""
 MOST_BANDS = 6
+LEAST_SIDE = 736
+"""A smaller picture is enlarged by the model that finds lines."""
 MARGIN = 40
 """Pixels around a part."""
 
@@ -92,7 +94,7 @@ class Recogniser:
         """The lines of a picture. A few words on a large page are found only from near."""
         found = Lines([], [], [])
         for top, bottom, left, right in bands(pixels):
-            part = self._recognised(np.ascontiguousarray(pixels[top:bottom, left:right]))
+            part = self._recognised(padded(pixels[top:bottom, left:right]))
             if part.boxes is not None:
                 found.boxes += (np.asarray(part.boxes) + np.array([left, top])).tolist()
                 found.texts += part.txts
@@ -151,6 +153,14 @@ def bands(pixels: Pixels) -> list[tuple[int, int, int, int]]:
             )
         )
     return found
+
+
+def padded(part: Pixels) -> Pixels:
+    """A part with white on its right and below, so that it is not enlarged, which breaks letters."""
+    height, width = part.shape[:2]
+    below, beside = max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width)
+    white: Pixels = np.pad(part, ((0, below), (0, beside), (0, 0)), constant_values=int(part.max()))
+    return np.ascontiguousarray(white)
 
 
 def confidence(found: Lines) -> float:
