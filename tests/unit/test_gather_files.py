@@ -20,7 +20,11 @@ def test_what_no_document_can_be_is_left_out_of_a_folder_by_name(tmp_path: Path)
     left: dict[str, str] = {}
     files = gather_files([tmp_path], lambda path, why: left.update({path.name: why}))
     assert [(file.name, file.found) for file in files] == [("sub/a.md", True)]
-    assert left == {"empty.md": "it is empty", "~$lock.docx": "a program left it", "secret.txt": "it is a link"}
+    assert left == {
+        "empty.md": "it is empty",
+        "~$lock.docx": "a program left it",
+        "secret.txt": "it is a link",
+    }
 
 
 def test_a_file_that_is_named_must_be_one(tmp_path: Path) -> None:

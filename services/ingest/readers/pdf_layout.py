@@ -27,6 +27,10 @@ LEAST_ITEMS = 2 * COLUMN_LINES
 MOST_ITEMS = 3000
 """A page with more parts is a drawing or worse, and has no columns."""
 CELL_CHARS = 25
+MOST_FOOT_ROWS = 2
+MOST_FOOT_CHARS = 40
+FOOT_GAP = 1.7
+"""A foot is apart from the text by so many line heights."""
 
 
 class Run(NamedTuple):
@@ -61,10 +65,24 @@ Flow: TypeAlias = list[Item]
 def flows_of(runs: Sequence[Run], placed: Sequence[Placed]) -> list[Flow]:
     """What is on a page as flows in reading order; the items of a flow are in no order."""
     items: Flow = [*runs, *placed]
+    rows = rows_of(runs)
     # Columns show in lines side by side; a page with a header in two parts has none.
-    if sum(len(row) > 1 for row in rows_of(runs)) < COLUMN_LINES:
+    if sum(len(row) > 1 for row in rows) < COLUMN_LINES:
         return [items]
-    return regions(items)
+    feet = foot_of(rows)
+    flows = regions([item for item in items if item not in feet] if feet else items)
+    return [*flows, list(feet)] if feet else flows
+
+
+def foot_of(rows: Sequence[Sequence[Run]]) -> set[Run]:
+    """The short lines at the foot of a page, apart from its text: they belong to no column."""
+    tops = [min(run.top for run in row) for row in rows]
+    pitch = median(low - high for high, low in pairwise(tops)) if len(tops) > COLUMN_LINES else 0.0
+    for count in range(1, MOST_FOOT_ROWS + 1):
+        if pitch and tops[-count] - tops[-count - 1] > FOOT_GAP * pitch:
+            feet = {run for row in rows[-count:] for run in row}
+            return feet if all(len(run.text) <= MOST_FOOT_CHARS for run in feet) else set()
+    return set()
 
 
 def falls(runs: Sequence[Run]) -> bool:

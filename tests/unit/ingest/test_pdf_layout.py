@@ -509,3 +509,18 @@ def test_no_word_is_lost_or_doubled_wherever_it_stands(
     text = read(tmp_path, canvas_pdf(draw)).text
     found = Counter(re.findall(r"w\d+x\d+", text))
     assert found == Counter(words)
+
+
+def test_the_foot_of_a_page_of_columns_stands_after_both(tmp_path: Path) -> None:
+    path = tmp_path / "columns.pdf"
+    canvas = Canvas(str(path), pagesize=A4)
+    for x, word in ((60, "left"), (320, "right")):
+        for line in range(48):
+            canvas.drawString(x, 780 - 14 * line, f"The {word} column goes on with line {line}.")
+    for x, words in ((60, "Confidential"), (290, "7"), (500, "v1.2")):
+        canvas.drawString(x, 40, words)
+    canvas.save()
+    text = read(tmp_path, path.read_bytes()).text
+    assert text.index("left column goes on with line 47") < text.index("right column goes on with line 0")
+    assert text.index("right column goes on with line 47") < text.index("Confidential")
+    assert text.rstrip().endswith("v1.2")
