@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import pypdfium2
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib import colors
 from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY
 from reportlab.lib.pagesizes import A4
@@ -30,6 +31,9 @@ from reportlab.platypus import (
 )
 
 WIDTH, HEIGHT = A4
+CHINESE_FONT = files("cvttf_NotoSansCJK_Regular") / "NotoSansCJKtc-Regular.otf"
+FINE = 4
+"""Pixels a point."""
 SONG = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(SONG))
 
@@ -251,10 +255,22 @@ def letter(canvas: Canvas) -> None:
 
 
 def chinese_letter(canvas: Canvas) -> None:
-    """A letter in Chinese."""
-    canvas.setFont(SONG, 14)
-    lines(canvas, CHINESE_LETTER, 80, 700, 24)
+    """A letter in Chinese, in the words of pictures: to be scanned."""
+    for number, line in enumerate(CHINESE_LETTER):
+        pictured(canvas, 80, 700 - 24 * number, line, 14)
     canvas.showPage()
+
+
+def pictured(canvas: Canvas, x: float, y: float, words: str, size: int, *, right: bool = False) -> None:
+    """Draw words as a picture, so that no font of the machine is needed; `x` is their left or right end."""
+    font = ImageFont.truetype(str(CHINESE_FONT), size * FINE)
+    left, top, width, height = font.getbbox(words)
+    picture = Image.new("RGB", (int(width - left), int(height - top)), "white")
+    ImageDraw.Draw(picture).text((-left, -top), words, fill="black", font=font)
+    wide, high = picture.width / FINE, picture.height / FINE
+    # The font's line stands where the words' own line would.
+    low = y + (font.getmetrics()[0] - height) / FINE
+    canvas.drawImage(ImageReader(picture), x - wide if right else x, low, wide, high)
 
 
 def mixed_scan() -> bytes:

@@ -16,7 +16,6 @@ from tests.support.pdf_files import (
     HEIGHT,
     LETTER,
     REPORT_TABLE,
-    SONG,
     WIDTH,
     canvas_pdf,
     chinese_letter,
@@ -24,6 +23,7 @@ from tests.support.pdf_files import (
     lines,
     mixed_scan,
     picture_of,
+    pictured,
     raw_pdf,
     saved,
     scan_page,
@@ -98,11 +98,10 @@ def test_a_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path) -> None:
 
 def test_a_table_in_a_scan_is_a_table(tmp_path: Path) -> None:
     def draw(canvas: Canvas) -> None:
-        canvas.setFont(SONG, 12)
         for at, row in enumerate(REPORT_TABLE):
-            canvas.drawString(60, 700 - 24 * at, row[0])
+            pictured(canvas, 60, 700 - 24 * at, row[0], 14)
             for number, text in enumerate(row[1:]):
-                canvas.drawRightString(290 + 110 * number, 700 - 24 * at, text)
+                pictured(canvas, 290 + 110 * number, 700 - 24 * at, text, 14, right=True)
         canvas.showPage()
 
     text = read(tmp_path, canvas_pdf(lambda canvas: scan_page(canvas, canvas_pdf(draw))), AUTO).text
