@@ -13,7 +13,7 @@ class IngestConfig:
     """Settings of the ingest room beside those that every room has."""
 
     parse_seconds: float = setting("SISHU_INGEST_PARSE_SECONDS", 300.0)
-    """Longest time that parsing one document may take."""
+    """Longest time that parsing a document may take; of a PDF, that reading one page may take."""
     parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 1024)
     """Most data that the process may hold in memory that parses a document."""
     most_chars: int = setting("SISHU_INGEST_MOST_CHARS", 20_000_000)

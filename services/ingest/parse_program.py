@@ -27,6 +27,8 @@ from services.runtime.errors import InvalidArgument, SishuError
 FILE = parse_steps.FILE
 ANSWER = parse_steps.ANSWER
 ERROR = "error.json"
+ALIVE = "alive"
+"""Touched when a page of many was read."""
 CRASHED = 1
 OWN_READERS = {"text", "table", "json"}
 """Readers whose files no foreign parser takes apart."""
@@ -52,7 +54,7 @@ class Task:
         options: stored form of the parse options.
         most_chars: longest text that is taken.
         memory_bytes: data that the parse may hold in memory.
-        seconds: after them the parse ends itself, also when nobody watches it any more.
+        seconds: so long after its last page the parse ends itself, also when nobody watches it any more.
     """
 
     step: str
@@ -111,7 +113,12 @@ def work(task: Task) -> int:
 def outcome(task: Task) -> int:
     """Do a task; write its error where it has one, and return the exit code."""
     folder, options = Path(task.folder), ParseOptions.of(task.options)
-    source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read)
+
+    def alive() -> None:
+        (folder / ALIVE).touch()
+        signal.alarm(task.seconds)
+
+    source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read, alive)
     try:
         STEPS[task.step](source, task.document_id, options)
     except SishuError as error:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.metrics import IngestMetrics
 from services.ingest.parse_options import ParseOptions
-from services.ingest.parse_program import ANSWER, CRASHED, ERROR, PARSE, Task
+from services.ingest.parse_program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
 from services.ingest.readers.reading import Image, Member
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
@@ -30,6 +31,8 @@ PROGRAM = "services.ingest.parse_program"
 ROOT = Path(__file__).resolve().parents[2]
 """Folder that holds the package `services`; the program runs in it, so that it finds the package."""
 KILL_SECONDS = 5.0
+MOST_TIMES = 48
+"""A parse that goes on from page to page may take so many times the limit."""
 GRACE_SECONDS = 5
 """By so much a parse outlives its deadline when the room is no more there to end it."""
 
@@ -134,7 +137,12 @@ class Parser:
         )
         try:
             with self._metrics.step_seconds.labels(step).time():
-                async with self._process() as process, asyncio.timeout(self._config.parse_seconds):
+                seconds = self._config.parse_seconds
+                async with (
+                    self._process() as process,
+                    asyncio.timeout(seconds) as limit,
+                    extended(limit, folder, seconds),
+                ):
                     code = await end_of(process, task)
         except TimeoutError:
             raise timed_out(document.name, self._config.parse_seconds) from None
@@ -181,6 +189,27 @@ class Parser:
             stdout=PIPE,
             start_new_session=True,
         )
+
+
+@asynccontextmanager
+async def extended(limit: asyncio.Timeout, folder: Path, seconds: float) -> AsyncIterator[None]:
+    """Let a time limit start anew while a parse of many pages says that it goes on; not without end."""
+    loop = asyncio.get_running_loop()
+    last = loop.time() + MOST_TIMES * seconds
+
+    async def watch() -> None:
+        while not limit.expired():
+            await asyncio.sleep(seconds / 8)
+            with contextlib.suppress(FileNotFoundError):
+                age = time.time() - (folder / ALIVE).stat().st_mtime
+                if not limit.expired():
+                    limit.reschedule(min(last, loop.time() + seconds - age))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 def resident(pid: int) -> int:

@@ -22,6 +22,7 @@ from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     HANDBOOK,
     SLOW,
+    SLOW_TEXT,
     SMALL,
     announce,
     chunks_of,
@@ -459,12 +460,12 @@ async def test_two_pdfs_at_once_are_parsed_again_and_again(
 async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     stores: Stores, start_room: StartRoom
 ) -> None:
-    await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 8})
+    await start_room("ingest", env={"SISHU_INGEST_PARSE_SECONDS": 6})
     async with stores.client() as client:
         project = await new_project(client)
         for name, data in (
-            ("slow 1.pdf", SLOW),
-            ("slow 2.pdf", SLOW + b"\n"),
+            ("slow 1.md", SLOW_TEXT),
+            ("slow 2.md", SLOW_TEXT + b"x"),
             ("short.md", b"text"),
         ):
             await upload(client, project, name, data)
@@ -475,8 +476,8 @@ async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     assert (job.counts.done, job.counts.failed, job.failure.reason) == (1, 2, "PARSE_TIMED_OUT")
     assert [letter.attempts for letter in letters] == [1, 1]
     assert reasons == {
-        "slow 1.pdf": "PARSE_TIMED_OUT",
-        "slow 2.pdf": "PARSE_TIMED_OUT",
+        "slow 1.md": "PARSE_TIMED_OUT",
+        "slow 2.md": "PARSE_TIMED_OUT",
         "short.md": "",
     }
 

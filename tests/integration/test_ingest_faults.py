@@ -29,6 +29,7 @@ from sishu.ingest.v1 import document_service_pb2 as pb
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     SLOW,
+    SLOW_TEXT,
     announce,
     chunks_of,
     complete,
@@ -377,12 +378,12 @@ async def test_a_text_that_needs_too_much_memory_is_refused(stores: Stores, star
 
 
 async def test_a_text_that_takes_too_long_is_refused(stores: Stores, start_room: StartRoom) -> None:
-    contents = {"slow.pdf": SLOW, "quick.txt": b"text"}
+    contents = {"slow.md": SLOW_TEXT, "quick.txt": b"text"}
     found = await reasons_in_small_room(stores, start_room, contents, parse_seconds=8)
     assert found["quick.txt"] == ("", "")
-    reason, message = found["slow.pdf"]
+    reason, message = found["slow.md"]
     assert reason == "PARSE_TIMED_OUT"
-    assert "slow.pdf: " in message
+    assert "slow.md: " in message
     assert "SISHU_INGEST_PARSE_SECONDS" in message
 
 

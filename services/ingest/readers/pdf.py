@@ -53,6 +53,7 @@ def read(source: Source) -> Reading:
             if chars > source.most_chars:
                 raise text_too_long(source.name, chars, source.most_chars)
             pages.append(blocks)
+            source.alive()
     if not any(block.kind != "image" and block.text.strip() for blocks in pages for block in blocks):
         raise without_text(source)
     text, starts = assembled(pages)

@@ -38,6 +38,7 @@ def render(source: Source, pages: Iterable[int], folder: Path) -> list[Path]:
             path.write_bytes(png_of(page.render(scale=scale_of(page), may_draw_forms=False)))
             page.close()
             written.append(path)
+            source.alive()
     return written
 
 

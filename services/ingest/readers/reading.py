@@ -34,6 +34,7 @@ class Source:
         folder: where the reader may write: `images/`, `members/`; also holds what was prepared for it.
         most_chars: longest text that is taken.
         options: how to read it.
+        alive: to be called after each page of many: the time that reading may take starts anew.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Source:
     folder: Path
     most_chars: int = 20_000_000
     options: ReadOptions = field(default_factory=ReadOptions)
+    alive: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -203,6 +204,19 @@ async def test_a_parse_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         error = await error_of(one, tmp_path, "long.pdf", SLOW)
         assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PARSE_TIMED_OUT")
         assert warm_ones() == []
+
+
+async def test_a_parse_that_goes_on_from_page_to_page_may_take_longer(tmp_path: Path) -> None:
+    scan = scanned_pdf(*(f"Page {number} of a scan.\n" * 12 for number in range(16)))
+    async with parser() as one:
+        await parse(one, tmp_path, "warm.pdf", scanned_pdf("Warm"))
+        started = time.monotonic()
+        await parse(one, tmp_path, "whole.pdf", scan)
+        whole = time.monotonic() - started
+    # Long enough for any page, too short for all.
+    async with parser(parse_seconds=whole * 0.7) as one:
+        parsed = await parse(one, tmp_path, "paged.pdf", scan)
+    assert len(parsed.texts[0].page_starts) == 16
 
 
 async def test_a_cancelled_parse_is_ended(tmp_path: Path) -> None:
