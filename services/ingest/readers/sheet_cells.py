@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import unescape
 
 from lxml import etree
 
@@ -21,6 +22,10 @@ LINK = re.compile(rb"<(?:\w+:)?hyperlink\s[^>]*>")
 LINK_CELL = re.compile(rb"\sref=\"([A-Z]{1,3})(\d{1,7})")
 LINK_ID = re.compile(rb"\s\w+:id=\"([^\"]*)\"")
 STYLE = re.compile(rb" s=\"(\d+)\"")
+FORMULA = re.compile(
+    rb"<(?:\w+:)?f(?:\s[^>]*)?>([^<]+)</(?:\w+:)?f>\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+)
+"""A formula whose value was not stored."""
 ERROR_MARK = b' t="e"'
 QUOTED = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].')
 HIDDEN = "\x00"
@@ -55,7 +60,7 @@ class Marks:
     Args:
         rows: number of the last row that holds something.
         columns: number of the last column that may hold something.
-        cells: by row and column, from 0, the text of an error or how the number is shown.
+        cells: by row and column, from 0, an error, a formula without value, or how the number is shown.
         links: by row and column, from 0, the relation that holds an address.
     """
 
@@ -113,6 +118,7 @@ def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
         if by_number:
             find_styled(block, by_number, marks)
         find_errors(block, marks)
+        find_formulas(block, marks)
         if b"hyperlink " in block:
             find_links(block, marks)
         for letters in set(FAR_CELL.findall(block)):
@@ -148,6 +154,13 @@ def find_errors(block: bytes, marks: Marks) -> None:
         value = VALUE.search(block, place, block.find(b"c>", place))
         mark_cell(block, place, value[1].decode(errors="replace") if value else "", marks)
         place = block.find(ERROR_MARK, place + 1)
+
+
+def find_formulas(block: bytes, marks: Marks) -> None:
+    """Mark the cells that hold a formula without a value, as programs write them that cannot calculate."""
+    if b"f>" in block:
+        for match in FORMULA.finditer(block):
+            mark_cell(block, match.start(), "=" + unescape(match[1].decode(errors="replace")), marks)
 
 
 def mark_cell(block: bytes, place: int, mark: str | Shown, marks: Marks) -> None:

@@ -91,7 +91,8 @@ class Writer:
             self.draft.add_block(markdown.paragraph("".join(rows[0])))
             return
         for number, row in enumerate(rows[first:]):
-            line = markdown.line([row[column] for column in used], 0)
+            # A row that ends in formulas without a value is longer than the others.
+            line = markdown.line([row[column] if column < len(row) else "" for column in used], 0)
             if number == 0:
                 self.draft.add_block(line + markdown.delimiter_line(len(used)))
             else:
@@ -103,6 +104,9 @@ def blocks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:
     """Rows that follow one another without an empty one between them."""
     block: list[Row] = []
     for number, cells in rows:
+        if block and number != block[-1][0] + 1:
+            yield block
+            block = []
         if any(cells):
             block.append((number, cells))
         elif block:
@@ -115,17 +119,24 @@ def blocks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def rows_of(sheet: CalamineSheet, marks: Marks) -> Iterator[Row]:
     """The rows of a sheet, from its first, as texts."""
     first_column = sheet.start[1] if sheet.start else 0
+    number = -1
     for number, values in enumerate(sheet.iter_rows()):
         cells = [text_of(value) for value in values]
         for column, mark in marks.cells.get(number, {}).items():
             place = column - first_column
-            if 0 <= place < len(cells):
+            if place >= len(cells) and isinstance(mark, str):
+                cells += [""] * (place - len(cells)) + [mark]
+            elif 0 <= place < len(values):
                 cells[place] = marked(values[place], cells[place], mark)
         for column, address in marks.links.get(number, {}).items():
             place = column - first_column
             if 0 <= place < len(cells):
                 cells[place] = markdown.link(cells[place], address)
         yield number, cells
+    for below in sorted(one for one in marks.cells if one > number):
+        texts = {column: mark for column, mark in marks.cells[below].items() if isinstance(mark, str)}
+        if texts:
+            yield below, [texts.get(column, "") for column in range(first_column, max(texts) + 1)]
 
 
 def marked(value: object, text: str, mark: str | Shown) -> str:

@@ -427,3 +427,17 @@ def test_no_damage_to_a_part_ends_in_an_unforeseen_error(tmp_path: Path, data: s
         read_bytes(tmp_path, changed, "a.xlsx")
     except InvalidArgument as error:
         assert error.reason in {"XLSX_UNREADABLE", "TEXT_EMPTY", "XML_BOMB", "SHEET_TOO_LARGE", "TEXT_BINARY"}
+
+
+def test_a_formula_whose_value_was_not_stored_is_shown_itself(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Part", "Price", "With tax"], ["bolt", 3, "=B2*1.2"], ["nut", 5, "=B3*1.2"]):
+        sheet.append(row)
+    sheet["B4"] = '=SUM(B2:B3)&" <in all>"'
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    text = read_bytes(tmp_path, path.read_bytes(), "book.xlsx").text
+    assert "| bolt | 3 | =B2*1.2 |" in text
+    assert "| nut | 5 | =B3*1.2 |" in text
+    assert '=SUM(B2:B3)&" <in all>"' in text.replace("\\", "")
