@@ -154,9 +154,17 @@ def with_text(chunk: Chunk, text: str, how: str, tokenizer: str) -> Chunk:
         id=derived_id(chunk.document_id, digest, how, origin),
         text=text,
         sha256=digest,
-        token_count=count_tokens(text, tokenizer),
+        token_count=tokens_of(text, tokenizer),
         current=True,
     )
+
+
+def tokens_of(text: str, tokenizer: str) -> int:
+    """Tokens of a text; estimated where the tokenizer is only on the workers' machine."""
+    try:
+        return count_tokens(text, tokenizer)
+    except InvalidArgument:
+        return count_tokens(text, "")
 
 
 def check_current(chunks: Sequence[Chunk]) -> None:

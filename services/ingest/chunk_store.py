@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ class ChunkStore:
         """
         async with self._locked([chunk_id]) as (connection, [chunk], tokenizer):
             original = await self._get_chunk(connection, chunk.edit_of or chunk.id)
-            new = edited(original, chunk, text, tokenizer)
+            new = await asyncio.to_thread(edited, original, chunk, text, tokenizer)
             stands = await connection.fetchrow(SQL.get_chunk, new.id)
             if stands and stands["current"]:
                 return Chunk(**stands)
@@ -95,7 +96,7 @@ class ChunkStore:
         """
         async with self._locked(chunk_ids) as (connection, chunks, tokenizer):
             try:
-                new = merged(chunks, tokenizer)
+                new = await asyncio.to_thread(merged, chunks, tokenizer)
             except InvalidArgument:
                 # Chunks that stand there no more need not be neighbours.
                 check_current(chunks)
@@ -118,7 +119,7 @@ class ChunkStore:
                 [(row["id"], row["title"]) for row in await connection.fetch(SQL.sections_over, *place, at)]
                 for at in cut_points
             ]
-            made = parts(chunk, cut_points, page_starts, paths, tokenizer)
+            made = await asyncio.to_thread(parts, chunk, cut_points, page_starts, paths, tokenizer)
             return await self._replace(connection, [chunk], made)
 
     async def _replace(

@@ -23,12 +23,14 @@ from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing import Parsed, ParsedText
 from services.ingest.store import Store, parse_item
 from services.runtime.db import Connection
-from services.runtime.errors import NotFound, Unavailable
+from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
 
 SENT_AT_ONCE = 8
+MOST_ITEMS = 100_000
+"""Documents that one job parses, those inside others included, where archives are opened."""
 MARKDOWN = "text/markdown; charset=utf-8"
 
 log = structlog.get_logger()
@@ -70,6 +72,7 @@ class ParseWorker:
             async with work_folder() as folder:
                 await self._storage.get_file(document.file_key, folder / FILE)
                 parsed = await self._parser.parse(document, folder, options)
+                await self._check_count(item, document, len(parsed.members))
                 await self._keep(item, document, folder, parsed, options)
         except Outdated:
             await self._forget_if_gone(document)
@@ -77,6 +80,20 @@ class ParseWorker:
         except (ItemClosed, NotFound):
             await self._forget_if_gone(document)
             raise
+
+    async def _check_count(self, item: Item, document: Document, members: int) -> None:
+        """Refuse an archive that would make a job endless: each layer of archives multiplies the one above.
+
+        Raises:
+            InvalidArgument: it would.
+        """
+        if members and (await self._jobs.get(item.job_id)).total + members > MOST_ITEMS:
+            raise InvalidArgument(
+                "ARCHIVE_BOMB",
+                f"{document.name}: with its {members} files the job would have more than {MOST_ITEMS}; unpack it, "
+                "and upload what is wanted",
+                name=document.name,
+            )
 
     async def _wanted(self, item: Item) -> Document | None:
         """The document that an item is to parse; nothing when it went, or has other bytes by now."""
