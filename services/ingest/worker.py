@@ -90,7 +90,7 @@ class ParseWorker:
         if members and (await self._jobs.get(item.job_id)).total + members > MOST_ITEMS:
             raise InvalidArgument(
                 "ARCHIVE_BOMB",
-                f"{document.name}: with its {members} files the job would have more than {MOST_ITEMS}; unpack it, "
+                f"{document.name}: with its {members} files the job would pass {MOST_ITEMS}; unpack it, "
                 "and upload what is wanted",
                 name=document.name,
             )
