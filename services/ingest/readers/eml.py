@@ -88,9 +88,17 @@ def header(message: Part, name: str) -> str:
             except (ValueError, IndexError, AttributeError, LookupError):
                 said, broken = str(raw), True
             if broken:
-                said = decode(str(raw).encode("utf-8", "surrogateescape"), name)
-            return " ".join(said.split())
+                said = guessed(str(raw).replace("\x00", "").encode("utf-8", "surrogateescape"))
+            return " ".join(said.replace("\x00", "").split())
     return ""
+
+
+def guessed(data: bytes) -> str:
+    """Bytes of a line of the head as text; what is none in any encoding shows as such."""
+    try:
+        return decode(data, "")
+    except InvalidArgument:
+        return data.decode("utf-8", "replace")
 
 
 def parts_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from html.parser import HTMLParser
@@ -62,8 +63,13 @@ SAME_AS = {
 }
 
 
+CONTROL = re.compile("[\x01-\x08\x0b\x0e-\x1f]")
+
+
 def parsed(html: str) -> Element:
     """The tree of a page or of a part of one; text is never lost to depth."""
+    # No text of a page, and names with them have no place in a tree.
+    html = CONTROL.sub("", html)
     if not html.strip():
         return etree.Element("html")
     parser = page_parser()
