@@ -236,11 +236,6 @@ def runs(lines: Sequence[Line]) -> Iterator[Span]:
             yield run[0].start, run[-1].end
 
 
-def is_running_text(line: Line) -> bool:
-    """Whether a model may see a line."""
-    return line.kind in {"prose", "blank"} and not REFERENCE.search(line.text)
-
-
 def gathered(text: str, run: Span, most_chars: int) -> Iterator[Span]:
     """Cut a run into spans of whole paragraphs or sentences, as long as the limit lets them be."""
     start, end = run

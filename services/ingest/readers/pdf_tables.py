@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,7 +25,6 @@ CORRIDOR = 0.8
 """Columns without lines have at least this much white between them, in font sizes."""
 PROSE_CELL = 60
 """Cells of a table without lines are seldom longer."""
-NUMERIC = re.compile(r"[\d(+\-−–—%$€¥￥]")
 
 
 class Rule(NamedTuple):
