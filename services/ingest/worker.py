@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from services.runtime.db import Connection
 from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
-from services.runtime.storage import Storage
+from services.runtime.storage import Storage, file_info
 
 SENT_AT_ONCE = 8
 MOST_ITEMS = 100_000
@@ -158,12 +157,12 @@ class ParseWorker:
         for member in parsed.members:
             path = folder / "members" / member.file
             name = member_name(document.name, member.name)
-            size, digest = await asyncio.to_thread(measure, path)
+            info = await asyncio.to_thread(file_info, path)
             media_type = format_of(name).media_type
             key = f"{prefix}members/{member.file}"
-            file = NewFile(document.project_id, name, media_type, size, digest, key, document.id)
+            file = NewFile(document.project_id, name, media_type, info.size, info.sha256, key, document.id)
             files.append(file)
-            if await self._store.find_document(document.project_id, name, digest, document.id) is None:
+            if await self._store.find_document(document.project_id, name, info.sha256, document.id) is None:
                 sent.append((key, path, media_type))
         await together(sent, self._storage)
         return files, {key for key, _, _ in sent}
@@ -251,10 +250,3 @@ async def together(files: Sequence[tuple[str, Path, str]], storage: Storage) -> 
     async with asyncio.TaskGroup() as group:
         for file in files:
             group.create_task(send(*file))
-
-
-def measure(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return path.stat().st_size, digest
