@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 
 from services.ingest.readers.encodings import decode
@@ -55,11 +56,10 @@ def decoded(data: bytes, name: str) -> str:
             return data.decode(encoding, "replace")
     match = DECLARED.search(data[:HEAD_BYTES])
     if match:
-        try:
+        # Pages often declare what they are not; then their bytes decide.
+        with contextlib.suppress(LookupError, UnicodeDecodeError):
             encoding = codecs.lookup((match[1] or match[2]).decode("ascii")).name
             return data.decode(WIDER.get(encoding, encoding))
-        except (LookupError, UnicodeDecodeError):
-            pass
     return decode(data, name)
 
 
