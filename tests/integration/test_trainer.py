@@ -138,6 +138,12 @@ class School:
     async def beyond(self, run_id: str, step: int) -> training_run_pb2.TrainingRun:
         return await self.until(run_id, lambda run: run.summary.steps > step and run.state == RUNNING)
 
+    async def resumed(self, run_id: str, times: int) -> None:
+        async def has_resumed() -> bool:
+            return len(resumed_at(self.work(run_id))) == times
+
+        await eventually(has_resumed, RUN_SECONDS)
+
     async def steps(self, run_id: str) -> list[training_run_pb2.TrainingStep]:
         """All steps, page by page."""
         found: list[training_run_pb2.TrainingStep] = []
@@ -318,14 +324,11 @@ async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: S
     run = await school.create_run(await school.prepared(), **LONG)
     await school.beyond(run.id, 40)
     school.engines()[0].kill()
+    await school.resumed(run.id, times=1)
     # With a checkpoint in between, it is another trouble, however long ago the first was.
     await school.beyond(run.id, 80)
     school.engines()[0].kill()
-
-    async def resumed_twice() -> bool:
-        return len(resumed_at(school.work(run.id))) == 2
-
-    await eventually(resumed_twice, RUN_SECONDS)
+    await school.resumed(run.id, times=2)
     await school.beyond(run.id, 120)
 
     engine = school.engines()[0]
