@@ -7,11 +7,11 @@ from pathlib import Path
 
 from services.ingest.chunk_store import ChunkStore
 from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, TranscriberConfig
-from services.ingest.document_parser import DocumentParser
-from services.ingest.fetching import Fetcher
+from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
 from services.ingest.parse_store import ParseStore
-from services.ingest.parsing import Parser
+from services.ingest.parsing.children import Parser
+from services.ingest.parsing.documents import DocumentParser
 from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer, SectionServicer
 from services.ingest.store import Store
 from services.ingest.uploads import UploadSweeper

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.ingest.chunks import Chunk
 from services.ingest.documents import Document, DocumentEdit, DocumentImage
-from services.ingest.parse_options import CleanOptions, ParseOptions
+from services.ingest.parsing.options import CleanOptions, ParseOptions
 from services.ingest.projects import Project
 from services.ingest.readers import ReadOptions
 from services.ingest.sections import StoredSection

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from services.ingest.formats import CONTAINER_ENDINGS
-from services.ingest.parse_options import ParseOptions
+from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
 

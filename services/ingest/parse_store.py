@@ -8,8 +8,8 @@ from pathlib import Path
 
 from services.ingest.chunks import Piece, Section
 from services.ingest.documents import Document, DocumentEdit, DocumentImage
-from services.ingest.parse_options import ParseOptions
-from services.ingest.parsing import Parsed, ParsedText
+from services.ingest.parsing.children import Parsed, ParsedText
+from services.ingest.parsing.options import ParseOptions
 from services.runtime.db import Connection, Pool
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements

@@ -15,7 +15,7 @@ from services.ingest.convert import (
 )
 from services.ingest.deletion import delete_document, delete_project
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
-from services.ingest.fetching import parse_url
+from services.ingest.fetching.fetcher import parse_url
 from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
 from services.ingest.uploads import complete_upload, create_upload

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.ingest.formats import BY_MEDIA_TYPE, OFFICE, OPEN_DOCUMENT
-from services.ingest.readers import ole
+from services.ingest.readers.shared import ole
 from services.runtime.errors import InvalidArgument
 
 HEAD_BYTES = 4096

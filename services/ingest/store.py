@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from services.ingest.documents import Document, DocumentVersion, NewFile, Upload, other_name
-from services.ingest.parse_options import ParseOptions
+from services.ingest.parsing.options import ParseOptions
 from services.ingest.projects import Project, check_project
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, NotFound

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import structlog
 
-from services.ingest.document_parser import DocumentParser
 from services.ingest.documents import Document, NewFile, member_name
-from services.ingest.fetching import Fetcher
+from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.objects import fresh_object, fresh_prefix
-from services.ingest.parse_options import ParseOptions
-from services.ingest.parse_program import FILE
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
-from services.ingest.parsing import Parsed, ParsedText
+from services.ingest.parsing.children import Parsed, ParsedText
+from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.options import ParseOptions
+from services.ingest.parsing.program import FILE
 from services.ingest.store import Store, parse_item
 from services.runtime.db import Connection
 from services.runtime.errors import InvalidArgument, NotFound, Unavailable

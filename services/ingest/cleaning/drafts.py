@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from services.ingest.cleaning.edits import Edit, Places, apply
-from services.ingest.readers.images import REFERENCE
+from services.ingest.readers.shared.images import REFERENCE
 
 FENCE = re.compile(r"[ \t>]*(?:[-*+][ \t]+|\d{1,9}[.)][ \t]+)?(`{3,}(?=[^`]*$)|~{3,})")
 FORMULA_ENDS = {"$$": "$$", "\\[": "\\]"}

@@ -25,9 +25,9 @@ from services.ingest.cleaning.drafts import Draft, Line
 from services.ingest.cleaning.edits import Edit
 from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
-from services.ingest.paid_answers import FORGOTTEN, Answers
-from services.ingest.readers.images import REFERENCE
-from services.ingest.transcribing import address
+from services.ingest.readers.shared.images import REFERENCE
+from services.ingest.transcribing.paid_answers import FORGOTTEN, Answers
+from services.ingest.transcribing.vision import address
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.runtime.retry_after import retry_after
 

@@ -10,14 +10,14 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from services.ingest.readers import archives
-from services.ingest.readers.elements import Element
-from services.ingest.readers.html import decoded
-from services.ingest.readers.html_images import Fetched
-from services.ingest.readers.html_markdown import markdown_of
-from services.ingest.readers.html_tree import parsed
-from services.ingest.readers.images import Images
+from services.ingest.readers.html.images import Fetched
+from services.ingest.readers.html.markdown import markdown_of
+from services.ingest.readers.html.reader import decoded
+from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared import archives
+from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.images import Images
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from json import JSONDecodeError, JSONDecoder
 
-from services.ingest.readers import markdown
-from services.ingest.readers.draft import Draft
 from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.text import text_of
 from services.runtime.errors import InvalidArgument
 

@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from services.ingest.readers import markdown
-from services.ingest.readers.draft import Draft
 from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.text import text_of
 
 DELIMITERS = "\t|;,"

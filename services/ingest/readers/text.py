@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.readers.encodings import decode
 from services.ingest.readers.reading import Reading, Source, checked, normalised, text_too_long
+from services.ingest.readers.shared.encodings import decode
 
 __all__ = ["decode", "read", "text_of"]
 

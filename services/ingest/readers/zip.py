@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 
 from services.ingest.documents import check_name
 from services.ingest.formats import format_of
-from services.ingest.readers import archives, encodings
-from services.ingest.readers.draft import Draft
-from services.ingest.readers.encodings import Candidate
 from services.ingest.readers.reading import Member, Reading, Source, checked
+from services.ingest.readers.shared import archives, encodings
+from services.ingest.readers.shared.draft import Draft
+from services.ingest.readers.shared.encodings import Candidate
 from services.runtime.errors import InvalidArgument
 
 UTF8_FLAG = 0x800

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.formats import format_of
-from services.ingest.readers import archives, ole
 from services.ingest.readers.reading import Source
+from services.ingest.readers.shared import archives, ole
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import source_of, zipped
 

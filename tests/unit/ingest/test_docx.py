@@ -11,7 +11,7 @@ from docx.oxml import parse_xml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.readers.docx_numbering import formatted
+from services.ingest.readers.docx.numbering import formatted
 from tests.unit.ingest import word
 from tests.unit.ingest.readings import (
     ENTITIES,
@@ -366,7 +366,7 @@ def test_a_long_document_is_read_in_parts_without_a_seam(
 
     data = word.made(write)
     whole = read(tmp_path, data, NAME).text
-    monkeypatch.setattr("services.ingest.readers.docx.PART_BYTES", 5000)
+    monkeypatch.setattr("services.ingest.readers.docx.reader.PART_BYTES", 5000)
     assert read(tmp_path, data, NAME).text == whole
     assert "40. item" in whole and "[^40]: Note 39." in whole and whole.count("words") == 16_000
 
@@ -673,10 +673,10 @@ def test_a_document_beyond_the_limits_of_pandoc_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = word.made(lambda document: document.add_paragraph("words " * 200_000))
-    monkeypatch.setattr("services.ingest.readers.pandoc.HEAP_MIB", 3)
+    monkeypatch.setattr("services.ingest.readers.shared.pandoc.HEAP_MIB", 3)
     assert refusal(tmp_path, data, NAME) == "PARSE_OUT_OF_MEMORY"
-    monkeypatch.setattr("services.ingest.readers.pandoc.HEAP_MIB", 700)
-    monkeypatch.setattr("services.ingest.readers.pandoc.SECONDS", 0.001)
+    monkeypatch.setattr("services.ingest.readers.shared.pandoc.HEAP_MIB", 700)
+    monkeypatch.setattr("services.ingest.readers.shared.pandoc.SECONDS", 0.001)
     assert refusal(tmp_path, data, NAME) == "PARSE_TIMED_OUT"
 
 

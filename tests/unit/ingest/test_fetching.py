@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.ingest.addresses import is_allowed, networks
 from services.ingest.config import FetchConfig
 from services.ingest.documents import check_name
-from services.ingest.fetching import Fetched, Fetcher, parse_url
+from services.ingest.fetching.addresses import is_allowed, networks
+from services.ingest.fetching.fetcher import Fetched, Fetcher, parse_url
+from services.ingest.fetching.names import document_name, file_name, format_of_answer
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.web_names import document_name, file_name, format_of_answer
 from services.runtime.config import read
 from services.runtime.errors import InvalidArgument, SishuError
 from tests.support.web_server import served as served_under

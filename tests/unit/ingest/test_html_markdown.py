@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from services.ingest.readers.html_images import Fetched
-from services.ingest.readers.html_markdown import markdown_of
-from services.ingest.readers.html_tree import parsed
-from services.ingest.readers.images import Images
+from services.ingest.readers.html.images import Fetched
+from services.ingest.readers.html.markdown import markdown_of
+from services.ingest.readers.html.tree import parsed
+from services.ingest.readers.shared.images import Images
 from tests.unit.ingest.readings import png
 
 

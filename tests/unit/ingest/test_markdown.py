@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from services.ingest.readers import markdown
+from services.ingest.readers.shared import markdown
 
 
 def bare(cell: str) -> str:

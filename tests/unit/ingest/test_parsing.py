@@ -19,8 +19,8 @@ from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.formats import format_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parse_options import ParseOptions
-from services.ingest.parsing import PROGRAM, Parsed, Parser
+from services.ingest.parsing.children import PROGRAM, Parsed, Parser
+from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import InvalidArgument, SishuError
 from services.runtime.ids import new_id
 from tests.support.scans import scanned_pdf

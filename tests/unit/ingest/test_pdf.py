@@ -15,8 +15,8 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.readers import Reading, ReadOptions, Source, read_document
-from services.ingest.readers.pdf_render import render
-from services.ingest.transcripts import write_transcripts
+from services.ingest.readers.pdf.render import render
+from services.ingest.transcribing.transcripts import write_transcripts
 from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError
 from tests.support.fault_files import cut_web_pdf, web_pdf
 from tests.support.pdf_files import canvas_pdf, lines, raw_pdf, saved

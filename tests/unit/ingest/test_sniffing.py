@@ -15,7 +15,7 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.formats import FORMATS, Format, format_of
-from services.ingest.readers import ole
+from services.ingest.readers.shared import ole
 from services.ingest.sniffing import HEAD_BYTES, check_content
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import PNG, zipped

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.readers.encodings import decode
+from services.ingest.readers.shared.encodings import decode
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import read_bytes, refusal
 

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from services.ingest.config import TranscriberConfig
-from services.ingest.mineru import transcribe_file
-from services.ingest.transcribing import transcribe_pages, unfenced
+from services.ingest.transcribing.mineru import transcribe_file
+from services.ingest.transcribing.vision import transcribe_pages, unfenced
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
 

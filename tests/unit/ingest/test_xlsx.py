@@ -19,8 +19,8 @@ from openpyxl.drawing.image import Image
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from services.ingest.readers.sheet_cells import Shown, shown_by
-from services.ingest.readers.xlsx import text_of
+from services.ingest.readers.xlsx.cells import Shown, shown_by
+from services.ingest.readers.xlsx.reader import text_of
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import PNG, read_bytes, refusal, repacked, rows_at
 

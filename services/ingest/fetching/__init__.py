@@ -1,0 +1,1 @@
+"""Fetching: documents by URL, and only from where the operator allows."""

@@ -1,0 +1,299 @@
+"""Parse documents in child processes, which may crash, hang or swell without harm to the room."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from services.ingest.chunks import Piece, Section
+from services.ingest.config import IngestConfig
+from services.ingest.documents import Document
+from services.ingest.metrics import IngestMetrics
+from services.ingest.parsing.options import ParseOptions
+from services.ingest.parsing.program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
+from services.ingest.readers.reading import Image, Member
+from services.runtime.errors import FailedPrecondition, InvalidArgument
+
+PROGRAM = "services.ingest.parsing.program"
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder that holds the package `services`; the program runs in it, so that it finds the package."""
+KILL_SECONDS = 5.0
+MOST_TIMES = 48
+"""A parse that goes on from page to page may take so many times the limit."""
+GRACE_SECONDS = 5
+"""By so much a parse outlives its deadline when the room is no more there to end it."""
+
+
+@dataclass(frozen=True)
+class ParsedEdit:
+    """A change that cleaning made: a span of the text before, what stood there, and what stands there now."""
+
+    start: int
+    end: int
+    removed: str
+    added: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class ParsedText:
+    """A text of a document: as it was read, or as cleaning left it.
+
+    Args:
+        path: the file that holds it, UTF-8.
+        char_count: its length.
+        page_starts: offset of each page's first character.
+        images: its pictures; their files are in the folder `images` beside it.
+        edits: what cleaning changed in the text before it.
+    """
+
+    path: Path
+    char_count: int
+    page_starts: Sequence[int]
+    images: Sequence[Image]
+    edits: Sequence[ParsedEdit]
+
+    def page_at(self, place: int) -> int:
+        """Number of the page that holds a character, from 1; 0 without pages."""
+        return bisect.bisect_right(self.page_starts, place)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What parsing makes of a document.
+
+    Args:
+        texts: the text as it was read, and what each step of cleaning made of it.
+        text: the last of them; the pieces are cut from it.
+        pieces: where its chunks are.
+        sections: its outline.
+        members: files that it holds, in the folder `members`.
+    """
+
+    texts: Sequence[ParsedText]
+    text: str
+    pieces: Sequence[Piece]
+    sections: Sequence[Section]
+    members: Sequence[Member]
+
+
+class Parser:
+    """Child processes that parse, each one document at a time; they stay warm for the next.
+
+    Args:
+        config: the limits.
+        environ: the children's environment; what they read is foreign, so it should hold no secrets.
+        metrics: where to count.
+    """
+
+    def __init__(self, config: IngestConfig, environ: Mapping[str, str], metrics: IngestMetrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._environ = environ
+        self._idle: list[Process] = []
+
+    async def parse(
+        self, document: Document, folder: Path, options: ParseOptions, step: str = PARSE
+    ) -> Parsed:
+        """Read, clean and cut the file `file` in a folder, or only cut; more files appear beside it.
+
+        Raises:
+            InvalidArgument: the file cannot be read, or reading it crashed.
+            FailedPrecondition: reading it took too long.
+        """
+        await self.run(step, document, folder, options)
+        return await asyncio.to_thread(parsed_in, folder)
+
+    async def run(self, step: str, document: Document, folder: Path, options: ParseOptions) -> None:
+        """Do one step of parsing in a child; what it makes appears in the folder.
+
+        Raises:
+            InvalidArgument: the file cannot be read, or reading it crashed.
+            FailedPrecondition: reading it took too long.
+        """
+        task = Task(
+            step,
+            str(folder),
+            document.media_type,
+            document.name,
+            document.id,
+            options.as_json(),
+            self._config.most_chars,
+            self._config.parse_memory_mib << 20,
+            int(self._config.parse_seconds) + GRACE_SECONDS,
+        )
+        try:
+            with self._metrics.step_seconds.labels(step).time():
+                seconds = self._config.parse_seconds
+                async with (
+                    self._process() as process,
+                    asyncio.timeout(seconds) as limit,
+                    extended(limit, folder, seconds),
+                ):
+                    code = await end_of(process, task)
+        except TimeoutError:
+            raise timed_out(document.name, self._config.parse_seconds) from None
+        if code != 0:
+            raise crashed(document.name, code)
+        await asyncio.to_thread(check_answer, folder)
+
+    async def close(self) -> None:
+        """End the idle processes."""
+        while self._idle:
+            await kill(self._idle.pop())
+
+    @asynccontextmanager
+    async def _process(self) -> AsyncIterator[Process]:
+        """A process of our own; unless all goes well it is killed with the parse that it does."""
+        process = self._warm() or await self._start()
+        try:
+            yield process
+        except BaseException:
+            await kill(process)
+            raise
+        if process.returncode is None and resident(process.pid) < self._config.parse_memory_mib << 18:
+            self._idle.append(process)
+        else:
+            # What it holds would be taken from the next document's share.
+            await kill(process)
+
+    def _warm(self) -> Process | None:
+        """An idle process that has not died meanwhile, if there is one."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+        return None
+
+    async def _start(self) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            PROGRAM,
+            cwd=ROOT,
+            env=self._environ,
+            stdin=PIPE,
+            stdout=PIPE,
+            start_new_session=True,
+        )
+
+
+@asynccontextmanager
+async def extended(limit: asyncio.Timeout, folder: Path, seconds: float) -> AsyncIterator[None]:
+    """Let a time limit start anew while a parse of many pages says that it goes on; not without end."""
+    loop = asyncio.get_running_loop()
+    last = loop.time() + MOST_TIMES * seconds
+
+    async def watch() -> None:
+        while not limit.expired():
+            await asyncio.sleep(seconds / 8)
+            with contextlib.suppress(FileNotFoundError):
+                age = time.time() - (folder / ALIVE).stat().st_mtime
+                if not limit.expired():
+                    limit.reschedule(min(last, loop.time() + seconds - age))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process holds in memory; 0 when it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+async def end_of(process: Process, task: Task) -> int:
+    """Give a process a task; return how the parse ended: 0, an exit code, or minus the number of a signal."""
+    assert process.stdin is not None  # noqa: S101  # both are pipes
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(ConnectionError):
+        process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+        await process.stdin.drain()
+    line = await process.stdout.readline()
+    if line:
+        return int(line)
+    # It died, but the parse that it forked may go on.
+    await kill(process)
+    return process.returncode or CRASHED
+
+
+async def kill(process: Process) -> None:
+    """End a process and all that it forked, at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await asyncio.wait_for(process.wait(), KILL_SECONDS)
+
+
+def check_answer(folder: Path) -> None:
+    """Raise the error that the program wrote, if it did.
+
+    Raises:
+        SishuError: it could not do its task.
+    """
+    path = folder / ERROR
+    if path.exists():
+        error = json.loads(path.read_bytes())
+        kind = FailedPrecondition if error["code"] == FailedPrecondition.code else InvalidArgument
+        raise kind(error["reason"], error["message"], **error["metadata"])
+
+
+def parsed_in(folder: Path) -> Parsed:
+    """What the program made of a document."""
+    answer = json.loads((folder / ANSWER).read_bytes())
+    texts = [
+        ParsedText(
+            folder / text["file"],
+            text["char_count"],
+            text["page_starts"],
+            [Image(**image) for image in text["images"]],
+            [ParsedEdit(**edit) for edit in text["edits"]],
+        )
+        for text in answer["texts"]
+    ]
+    return Parsed(
+        texts,
+        texts[-1].path.read_bytes().decode(),
+        [Piece(**piece) for piece in answer["pieces"]],
+        [Section(**section) for section in answer["sections"]],
+        [Member(**member) for member in answer["members"]],
+    )
+
+
+def timed_out(name: str, seconds: float) -> FailedPrecondition:
+    """The error for a document that takes too long."""
+    return FailedPrecondition(
+        "PARSE_TIMED_OUT",
+        f"{name}: parsing took longer than {seconds:g} s; split the file, or raise "
+        "SISHU_INGEST_PARSE_SECONDS",
+        name=name,
+        seconds=f"{seconds:g}",
+    )
+
+
+def crashed(name: str, code: int) -> InvalidArgument:
+    """The error for a document that broke the process that parsed it."""
+    end = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return InvalidArgument(
+        "PARSE_CRASHED",
+        f"{name}: the process that parsed it ended with {end}; the file is damaged, or the machine lacks "
+        "memory: save it anew, or split it",
+        name=name,
+        end=end,
+    )

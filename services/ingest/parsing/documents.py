@@ -1,0 +1,116 @@
+"""From the file of a document to its chunks: some steps in child processes, some done by servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+
+from services.ingest.cleaning.rewriting import Rewriter
+from services.ingest.config import RewriteConfig, TranscriberConfig
+from services.ingest.documents import Document
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.parsing.children import Parsed, Parser
+from services.ingest.parsing.options import ParseOptions
+from services.ingest.parsing.steps import FILE, READ_TEXT, REWRITES
+from services.ingest.transcribing.mineru import transcribe_file
+from services.ingest.transcribing.paid_answers import PaidAnswers
+from services.ingest.transcribing.transcripts import write_transcripts
+from services.ingest.transcribing.vision import require_vision, transcribe_pages
+from services.runtime.errors import FailedPrecondition, Unavailable
+from services.runtime.storage import Storage
+
+PDF = "application/pdf"
+
+log = structlog.get_logger()
+
+
+class DocumentParser:
+    """Parses documents.
+
+    Args:
+        parser: the child processes.
+        storage: keeps the answers that were paid for.
+        transcribing: who reads PDF pages for us.
+        rewriting: the language model that tidies texts; none without a URL.
+    """
+
+    def __init__(
+        self, parser: Parser, storage: Storage, transcribing: TranscriberConfig, rewriting: RewriteConfig
+    ) -> None:
+        self._parser = parser
+        self._transcribing = transcribing
+        self._storage = storage
+        self._rewriter = Rewriter(rewriting) if rewriting.url else None
+
+    async def parse(self, document: Document, folder: Path, options: ParseOptions) -> Parsed:
+        """Read, clean and cut the file `file` in a folder; more files appear beside it.
+
+        Raises:
+            SishuError: it cannot be parsed, or not now.
+        """
+        await self._transcribe(document, folder, options)
+        if not options.clean.rewrite:
+            return await self._parser.parse(document, folder, options)
+        if self._rewriter is None:
+            raise FailedPrecondition(
+                "REWRITE_NOT_CONFIGURED",
+                f"{document.name}: no language model tidies texts here; set SISHU_INGEST_REWRITE_URL and "
+                "SISHU_INGEST_REWRITE_MODEL on the ingest workers",
+                name=document.name,
+            )
+        await self._parser.run("read", document, folder, options)
+        await self._rewrite(self._rewriter, document, folder)
+        return await self._parser.parse(document, folder, options, "cut")
+
+    async def close(self) -> None:
+        """End the processes, and close the connections."""
+        await self._parser.close()
+        if self._rewriter:
+            await self._rewriter.close()
+
+    async def _transcribe(self, document: Document, folder: Path, options: ParseOptions) -> None:
+        """Have pages of a PDF read by a vision model, or all by MinerU, where it is asked for."""
+        readers = {options.read.page_reader, *options.read.page_readers.values()}
+        if document.media_type != PDF or not readers & {"vision", "mineru"}:
+            return
+        config = self._transcribing
+        if options.read.page_reader == "mineru":
+            made = await transcribe_file(config, document.name, folder / FILE)
+        else:
+            require_vision(config, document.name)
+            await self._parser.run("render", document, folder, options)
+            pages = {int(path.stem): path for path in sorted((folder / "pages").glob("*.png"))}
+            made = await transcribe_pages(config, document.name, pages, self._answers(document))
+        await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.pictures))
+
+    def _answers(self, document: Document) -> PaidAnswers:
+        return PaidAnswers(self._storage, f"documents/{document.project_id}/{document.id}/")
+
+    async def _rewrite(self, rewriter: Rewriter, document: Document, folder: Path) -> None:
+        """Have the text of the step `read` tidied; the edits are for the step `cut`."""
+        text = (await asyncio.to_thread((folder / READ_TEXT).read_bytes)).decode()
+        syntax = BY_MEDIA_TYPE[document.media_type].syntax
+        done = await rewriter.rewrite(text, syntax, self._answers(document))
+        log.info(
+            "text_rewritten",
+            document_id=document.id,
+            blocks=done.blocks,
+            kept=dict(done.kept),
+            failed=done.failed,
+            prompt_tokens=done.prompt_tokens,
+            completion_tokens=done.completion_tokens,
+        )
+        if done.failed:
+            # What was answered is kept, so another try asks for the rest only.
+            raise Unavailable(
+                "REWRITE_INCOMPLETE",
+                f"{document.name}: no answer came for {done.failed} of {done.blocks} parts "
+                "of the text; try again later",
+                name=document.name,
+            )
+        edits = json.dumps([asdict(edit) for edit in done.edits])
+        await asyncio.to_thread((folder / REWRITES).write_text, edits, "utf-8")

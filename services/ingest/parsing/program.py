@@ -1,0 +1,158 @@
+"""The program that parses documents: `python -m services.ingest.parsing.program`, a child of the room.
+
+Each line of JSON on stdin is a `Task`; each line on stdout says how it ended. All imports are paid once.
+What foreign libraries take apart is done in a process forked for it: what breaks that harms no other
+document. What only our own Python reads is done at once, since a fork costs more than to read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.parsing import steps
+from services.ingest.parsing.options import ParseOptions
+from services.ingest.readers import Source, reader_of
+from services.runtime.errors import InvalidArgument, SishuError
+
+FILE = steps.FILE
+ANSWER = steps.ANSWER
+ERROR = "error.json"
+ALIVE = "alive"
+"""Touched when a page of many was read."""
+CRASHED = 1
+OWN_READERS = {"text", "table", "json"}
+"""Readers whose files no foreign parser takes apart."""
+PARSE = "parse"
+STEPS = {
+    PARSE: steps.parse,
+    "read": steps.read,
+    "cut": steps.cut_again,
+    "render": steps.render_pages,
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do.
+
+    Args:
+        step: name of one of `STEPS`.
+        folder: holds the document as `file`; what is made of it is written there.
+        media_type: says which reader reads it.
+        name: name of the document, for messages.
+        document_id: chunk ids are made from it.
+        options: stored form of the parse options.
+        most_chars: longest text that is taken.
+        memory_bytes: data that the parse may hold in memory.
+        seconds: so long after its last page the parse ends itself, also when nobody watches it any more.
+    """
+
+    step: str
+    folder: str
+    media_type: str
+    name: str
+    document_id: str
+    options: Mapping[str, Any]
+    most_chars: int
+    memory_bytes: int
+    seconds: int
+
+
+def main() -> None:
+    """Do tasks until stdin ends."""
+    # A crash is told by its signal; nobody reads a core file of gigabytes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.fdopen(os.dup(1), "w")
+    # Whatever a library prints is no line of ours.
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        task = Task(**json.loads(line))
+        reader_of(task.media_type)
+        try:
+            print(exit_code(task, answers.fileno()), file=answers, flush=True)
+        except BrokenPipeError:
+            # The room is gone, and what it would do at exit would only tell so again.
+            os._exit(0)
+
+
+def exit_code(task: Task, answers: int) -> int:
+    """Do a task; return its exit code, or minus the number of the signal that ended its process.
+
+    `answers` is the file to which they go; when this process dies, no fork of it keeps that open.
+    """
+    if BY_MEDIA_TYPE[task.media_type].reader in OWN_READERS:
+        return work(task)
+    process = os.fork()
+    if process == 0:
+        os.close(answers)
+        os._exit(work(task))
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def work(task: Task) -> int:
+    """Do a task within its limits; return the exit code."""
+    signal.alarm(task.seconds)
+    # Data, not address space: threads and mapped models take much of that, and hold little in memory.
+    resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, resource.RLIM_INFINITY))
+    try:
+        return outcome(task)
+    finally:
+        signal.alarm(0)
+
+
+def outcome(task: Task) -> int:
+    """Do a task; write its error where it has one, and return the exit code."""
+    folder, options = Path(task.folder), ParseOptions.of(task.options)
+
+    def alive() -> None:
+        (folder / ALIVE).touch()
+        signal.alarm(task.seconds)
+
+    source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read, alive)
+    try:
+        STEPS[task.step](source, task.document_id, options)
+    except SishuError as error:
+        write_error(folder, error)
+    except MemoryError:
+        write_error(folder, out_of_memory(task))
+    except Exception:
+        traceback.print_exc()
+        return CRASHED
+    return 0
+
+
+def write_error(folder: Path, error: SishuError) -> None:
+    """Write why there is no text."""
+    parts = {
+        "code": error.code,
+        "reason": error.reason,
+        "message": error.message,
+        "metadata": error.metadata,
+    }
+    (folder / ERROR).write_text(json.dumps(parts), encoding="utf-8")
+
+
+def out_of_memory(task: Task) -> InvalidArgument:
+    """The error for a document that needs more memory than it may take."""
+    limit = task.memory_bytes >> 20
+    return InvalidArgument(
+        "PARSE_OUT_OF_MEMORY",
+        f"{task.name}: parsing needs more than {limit} MiB of memory; split the file, or raise "
+        "SISHU_INGEST_PARSE_MEMORY_MIB",
+        name=task.name,
+        memory_mib=str(limit),
+    )
+
+
+if __name__ == "__main__":
+    main()

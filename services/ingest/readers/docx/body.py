@@ -1,0 +1,202 @@
+"""The body of a DOCX before it goes to Pandoc: what Pandoc would leave out, put in plain WordprocessingML.
+
+Pandoc reads text, tables, notes and formulas well. It leaves out: the numbers of headings and clauses, the
+paragraph around a text box, results of fields, readings above words, titles; it knows headings by few names
+of styles. Each function here mends one of these, in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lxml import etree
+
+from services.ingest.readers.docx.numbering import Numbering
+from services.ingest.readers.docx.paragraphs import Lists, M, mend_paragraph, text_element
+from services.ingest.readers.docx.styles import Styles, W
+from services.ingest.readers.shared.elements import Element
+
+MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+V = "{urn:schemas-microsoft-com:vml}"
+
+AROUND = "ins moveTo smartTag customXml sdt sdtContent fldSimple dir bdo"
+WRAPPERS = [f"{W}{name}" for name in AROUND.split()]
+"""What is around text without being part of it."""
+NOT_TEXT = (
+    "del moveFrom sdtPr sdtEndPr smartTagPr customXmlPr proofErr softHyphen lastRenderedPageBreak "
+    "commentRangeStart commentRangeEnd commentReference moveFromRangeStart moveFromRangeEnd "
+    "moveToRangeStart moveToRangeEnd permStart permEnd annotationRef"
+)
+DROPPED = [f"{W}{name}" for name in NOT_TEXT.split()]
+FORMATTING = (
+    "tcW tcBorders tcMar shd vAlign textDirection noWrap tblBorders tblCellMar tblW tblLayout tblInd "
+    "trHeight cantSplit jc spacing keepNext keepLines pageBreakBefore widowControl pBdr tabs snapToGrid "
+    "adjustRightInd autoSpaceDE autoSpaceDN overflowPunct wordWrap kinsoku contextualSpacing sectPr "
+    "pPrChange rPrChange tblPrChange trPrChange tcPrChange sectPrChange numberingChange rFonts sz szCs "
+    "lang color kern position noProof highlight bdr effect em eastAsianLayout w fitText u cs rtl "
+    "bookmarkStart bookmarkEnd"
+)
+LOOKS = [f"{W}{name}" for name in FORMATTING.split()]
+"""What changes only how text looks; without it Pandoc has less to read."""
+SPACE = "\ufdd0"
+"""Stands for a space until Pandoc is done: a run of one word takes it half the time of one of many."""
+
+
+def mend(body: Element, styles: Styles, numbering: Numbering, lists: Lists) -> None:
+    """Mend a body, or a note, in place."""
+    choose_alternatives(body)
+    free_fields(body)
+    for row in list(body.iter(f"{W}tr")):
+        if row.find(f"{W}trPr/{W}del") is not None:
+            row.getparent().remove(row)
+    join_paragraphs(body)
+    etree.strip_elements(body, *DROPPED, with_tail=False)
+    etree.strip_tags(body, *WRAPPERS)
+    write_readings(body)
+    write_symbols(body)
+    draw_plainly(body)
+    free_text_boxes(body)
+    for indent in list(body.iter(f"{W}ind")):
+        indent.getparent().remove(indent)
+    code_known = not styles.default.monospaced
+    for paragraph in body.iter(f"{W}p"):
+        mend_paragraph(paragraph, styles, numbering, lists, code_known)
+    etree.strip_elements(body, *LOOKS, with_tail=False)
+    for text in body.iter(f"{W}t"):
+        if text.text:
+            text.text = text.text.replace(" ", SPACE)
+
+
+def choose_alternatives(body: Element) -> None:
+    """Keep of each alternative the newer side, unless only the older one has the picture."""
+    for choice in list(body.iter(f"{MC}AlternateContent")):
+        sides = [side for side in choice if side.tag in {f"{MC}Choice", f"{MC}Fallback"}]
+        kept = next((side for side in sides if says_something(side)), sides[0] if sides else None)
+        if kept is not None:
+            for element in list(kept):
+                choice.addprevious(element)
+        choice.getparent().remove(choice)
+
+
+def says_something(side: Element) -> bool:
+    """Whether an alternative holds text or a picture."""
+    return next(side.iter(f"{W}t", f"{A}t", f"{A}blip", f"{V}imagedata", f"{M}t"), None) is not None
+
+
+def free_fields(body: Element) -> None:
+    """Leave of fields only their results, and of links also the target; a formula field gives its source."""
+    for paragraph in body.iter(f"{W}p"):
+        marks = list(paragraph.iter(f"{W}fldChar", f"{W}instrText"))
+        if not marks:
+            continue
+        open_fields: list[list[Element]] = []
+        for mark in marks:
+            kind = mark.get(f"{W}fldCharType")
+            if kind == "begin":
+                open_fields.append([mark])
+            elif open_fields:
+                open_fields[-1].append(mark)
+                if kind == "end":
+                    settle(open_fields.pop())
+            else:
+                mark.getparent().remove(mark)
+        for unclosed in open_fields:
+            remove_all(unclosed)
+
+
+def settle(field: list[Element]) -> None:
+    """Take a field's own parts away, unless it is a link, which Pandoc understands."""
+    words = "".join(mark.text or "" for mark in field if mark.tag == f"{W}instrText").strip()
+    kind = words.split(" ", 1)[0].upper()
+    if kind == "HYPERLINK" and '"' in words:
+        return
+    if kind == "EQ":
+        shown = next(mark for mark in field if mark.tag == f"{W}instrText")
+        shown.addprevious(text_element(words[2:].strip()))
+    remove_all(field)
+
+
+def remove_all(elements: Iterable[Element]) -> None:
+    """Take elements away."""
+    for element in elements:
+        element.getparent().remove(element)
+
+
+def write_readings(body: Element) -> None:
+    """Write what stands above words behind them, in parentheses."""
+    for ruby in list(body.iter(f"{W}ruby")):
+        word, above = (
+            "".join(
+                text.text or "" for part in ruby.iterchildren(f"{W}{name}") for text in part.iter(f"{W}t")
+            )
+            for name in ("rubyBase", "rt")
+        )
+        ruby.addprevious(text_element(f"{word}({above})" if above else word))
+        ruby.getparent().remove(ruby)
+
+
+def write_symbols(body: Element) -> None:
+    """Write hyphens and tabs as people type them."""
+    for hyphen in list(body.iter(f"{W}noBreakHyphen")):
+        hyphen.addprevious(text_element("-"))
+        hyphen.getparent().remove(hyphen)
+
+
+def draw_plainly(body: Element) -> None:
+    """Leave of a drawing its pictures, each in the one way that Pandoc knows, and its text boxes."""
+    for drawing in list(body.iter(f"{W}drawing", f"{W}pict", f"{W}object")):
+        named = next((part for part in drawing.iter() if part.get("descr")), None)
+        words = named.get("descr", "") if named is not None else ""
+        pictures = [blip.get(f"{R}embed") for blip in drawing.iter(f"{A}blip")]
+        pictures += [shape.get(f"{R}id") for shape in drawing.iter(f"{V}imagedata")]
+        for picture in pictures:
+            if picture:
+                drawing.addprevious(picture_element(picture, words))
+        boxes = list(drawing.iter(f"{W}txbxContent"))
+        plain = [text.text or "" for text in drawing.iter(f"{A}t")]
+        if any(plain):
+            drawing.addprevious(text_element(" ".join(plain)))
+        if not boxes:
+            drawing.getparent().remove(drawing)
+
+
+def picture_element(picture: str, words: str) -> Element:
+    """A picture within a line."""
+    wp = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
+    pic = "http://schemas.openxmlformats.org/drawingml/2006/picture"
+    drawing = etree.Element(f"{W}drawing")
+    inline = etree.SubElement(drawing, f"{{{wp}}}inline")
+    etree.SubElement(inline, f"{{{wp}}}docPr", id="1", name="picture", descr=words)
+    data = etree.SubElement(etree.SubElement(inline, f"{A}graphic"), f"{A}graphicData", uri=pic)
+    fill = etree.SubElement(etree.SubElement(data, f"{{{pic}}}pic"), f"{{{pic}}}blipFill")
+    etree.SubElement(fill, f"{A}blip").set(f"{R}embed", picture)
+    return drawing
+
+
+def free_text_boxes(body: Element) -> None:
+    """Put the paragraphs of each text box behind the paragraph where it is anchored."""
+    for box in reversed(list(body.iter(f"{W}txbxContent"))):
+        anchor = next(box.iterancestors(f"{W}p"), None)
+        if anchor is None:
+            continue
+        for block in reversed(list(box)):
+            anchor.addnext(block)
+        box.getparent().remove(box)
+    for drawing in list(body.iter(f"{W}drawing", f"{W}pict", f"{W}object")):
+        if next(drawing.iter(f"{A}blip"), None) is None:
+            drawing.getparent().remove(drawing)
+
+
+def join_paragraphs(body: Element) -> None:
+    """Join paragraphs whose end was deleted with the next ones."""
+    for paragraph in list(body.iter(f"{W}p")):
+        mark = paragraph.find(f"{W}pPr/{W}rPr/{W}del")
+        following = paragraph.getnext()
+        if mark is None or following is None or following.tag != f"{W}p":
+            continue
+        place = 1 if following.find(f"{W}pPr") is not None else 0
+        content = [part for part in paragraph if part.tag != f"{W}pPr"]
+        following[place:place] = content
+        paragraph.getparent().remove(paragraph)

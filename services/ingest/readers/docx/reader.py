@@ -1,0 +1,151 @@
+"""DOCX: mended, then read by Pandoc part by part, so that memory does not grow with the document."""
+
+from __future__ import annotations
+
+import posixpath
+import zipfile
+from collections.abc import Iterator, Sequence
+
+from lxml import etree
+
+from services.ingest.readers.docx.body import SPACE, mend
+from services.ingest.readers.docx.drawings import Drawings
+from services.ingest.readers.docx.numbering import Numbering
+from services.ingest.readers.docx.packing import NOTES, PACKAGE, Package, Packer
+from services.ingest.readers.docx.paragraphs import Lists
+from services.ingest.readers.docx.styles import W, styles_of
+from services.ingest.readers.html.images import Fetched
+from services.ingest.readers.html.markdown import markdown_of
+from services.ingest.readers.html.tree import parsed
+from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared import archives
+from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.images import Images
+from services.ingest.readers.shared.pandoc import html_of
+
+PART_BYTES = 1 << 20
+"""How much XML Pandoc reads at a time; it takes about 170 bytes of memory for each."""
+
+
+def read(source: Source) -> Reading:
+    """Convert to Markdown. Headers, footers, comments and deleted text are left out.
+
+    Raises:
+        InvalidArgument: the file is damaged or encrypted, or holds no text.
+    """
+    images = Images(source.folder)
+    with archives.opened(source) as archive:
+        package = opened_package(archive, source)
+        drawings = Drawings(archive, package.links["document"], source)
+        drawings.mark(package.parts["document"])
+        pictures = name_pictures(package, set(archive.namelist()))
+
+        def fetch(name: str) -> Fetched | None:
+            return Fetched(archives.read(archive, pictures[name], source)) if name in pictures else None
+
+        text = drawings.put(markdown_of(tree_of(package, list(pictures), source), images, fetch))
+    return checked(Reading(text, images=images.placed(text)), source.name)
+
+
+def opened_package(archive: zipfile.ZipFile, source: Source) -> Package:
+    """The parts of an archive that hold the text.
+
+    Raises:
+        InvalidArgument: there is no document in it, or it is damaged.
+    """
+    names = set(archive.namelist())
+    starts = relationships(archive, "", source).values()
+    mains = [
+        link.get("Target", "").lstrip("/")
+        for link in starts
+        if link.get("Type", "").endswith("/officeDocument")
+    ]
+    main = next((name for name in mains if name in names), "word/document.xml")
+    if main not in names:
+        raise archives.unreadable(source, f"its part {main} is missing", main)
+    parts = {"document": archives.xml(archives.read(archive, main, source), source)}
+    links = {"document": relationships(archive, main, source)}
+    for link in links["document"].values():
+        kind, path = link.get("Type", "").rpartition("/")[2], link.get("Target", "")
+        if kind in {"styles", "numbering", *NOTES} and path in names:
+            parts[kind] = archives.xml(archives.read(archive, path, source), source)
+            links[kind] = relationships(archive, path, source)
+    if parts["document"].find(f"{W}body") is None:
+        raise archives.unreadable(source, f"its part {main} has no body", main)
+    return Package(parts, links)
+
+
+def relationships(archive: zipfile.ZipFile, part: str, source: Source) -> dict[str, Element]:
+    """What a part refers to, by id; targets within the file become paths in the archive."""
+    folder, name = posixpath.split(part)
+    path = posixpath.join(folder, "_rels", f"{name}.rels")
+    if path not in archive.NameToInfo:
+        return {}
+    root = archives.xml(archives.read(archive, path, source), source)
+    for link in root.iterchildren(f"{PACKAGE}Relationship"):
+        if link.get("TargetMode") != "External":
+            target = posixpath.normpath(posixpath.join("/", folder, link.get("Target", "")))
+            link.set("Target", target.lstrip("/"))
+    return {link.get("Id", ""): link for link in root.iterchildren(f"{PACKAGE}Relationship")}
+
+
+def name_pictures(package: Package, names: set[str]) -> dict[str, str]:
+    """Give each picture a name for Pandoc; return the paths in the archive by these names."""
+    pictures: dict[str, str] = {}
+    for links in package.links.values():
+        for identity, link in list(links.items()):
+            if link.get("TargetMode") == "External":
+                continue
+            if link.get("Type", "").endswith("/image") and link.get("Target") in names:
+                name = f"media/{len(pictures)}"
+                pictures[name] = link.get("Target", "")
+                link.set("Target", name)
+            else:
+                del links[identity]
+    return pictures
+
+
+def tree_of(package: Package, pictures: Sequence[str], source: Source) -> Element:
+    """The document as one tree of HTML; its notes stand at its end.
+
+    Raises:
+        InvalidArgument: Pandoc cannot read it.
+    """
+    styles = styles_of(package.parts.get("styles"))
+    numbering, lists = Numbering(package.parts.get("numbering")), Lists()
+    body = package.parts["document"].find(f"{W}body")
+    for root in (body, *(package.parts[kind] for kind in NOTES if kind in package.parts)):
+        mend(root, styles, numbering, lists)
+        lists.end()
+    packer = Packer(package, pictures, lists)
+    whole, notes = etree.Element("div"), etree.Element("div")
+    for number, part in enumerate(cut(body)):
+        page = parsed(html_of(packer.packed(part), "docx", source).replace(SPACE, " "))
+        for section in set_apart(page, number):
+            notes.append(section)
+        whole.extend(list(page.find("body") if page.find("body") is not None else page))
+    whole.append(notes)
+    return whole
+
+
+def cut(body: Element) -> Iterator[Element]:
+    """The body in parts of `PART_BYTES`, each with whole blocks; only long lists are cut."""
+    declared = sum(len(f'xmlns:{prefix}="{uri}" ') for prefix, uri in body.nsmap.items())
+    part, size = etree.Element(f"{W}body"), 0
+    for block in list(body):
+        is_item = block.find(f"{W}pPr/{W}numPr") is not None
+        if size > PART_BYTES and (not is_item or size > 2 * PART_BYTES):
+            yield part
+            part, size = etree.Element(f"{W}body"), 0
+        size += len(etree.tostring(block, encoding="utf-8")) - declared
+        part.append(block)
+    yield part
+
+
+def set_apart(page: Element, number: int) -> list[Element]:
+    """Make the notes of a part unlike those of others; return the sections that hold them."""
+    for element in page.iter("a", "li"):
+        for name in ("id", "href"):
+            if element.get(name, "").lstrip("#").startswith("fn"):
+                element.set(name, f"{element.get(name)}-{number}")
+    return [section for section in page.iter("section") if "footnotes" in section.get("class", "").split()]

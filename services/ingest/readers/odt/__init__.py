@@ -1,0 +1,5 @@
+"""The reader of ODT."""
+
+from services.ingest.readers.odt.reader import read
+
+__all__ = ["read"]

@@ -1,0 +1,97 @@
+"""Pictures of a PDF page, kept as files; ornaments and backgrounds are left out."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from services.ingest.readers.pdf.layout import Placed
+from services.ingest.readers.pdf.objects import Picture
+from services.ingest.readers.shared.images import Images
+
+SMALLEST = 16.0
+"""A picture smaller than this on the page, in points, is an ornament."""
+FEWEST_PIXELS = 24
+MOST_PIXELS = 40_000_000
+"""A larger picture is kept at the resolution of the page."""
+MOST_PICTURES = 64
+"""A page with more pictures is a mosaic; the largest are kept."""
+BACKGROUND = 0.85
+"""Pictures that cover this share of a page with text are its background, or the scan of its text."""
+
+
+class Pictures:
+    """Keeps the pictures of a document, each once at one place of the page.
+
+    Args:
+        pdf: the document.
+        images: where to.
+    """
+
+    def __init__(self, pdf: pypdfium2.PdfDocument, images: Images) -> None:
+        self._pdf = pdf
+        self._images = images
+        self._references: dict[bytes, str] = {}
+        self._places: set[tuple[bytes, int, int]] = set()
+
+    def keep(self, page: pypdfium2.PdfPage, pictures: Sequence[Picture]) -> list[Placed]:
+        """The pictures of a page that are worth keeping, placed on the page."""
+        found = []
+        for picture in sorted(pictures, key=area, reverse=True)[:MOST_PICTURES]:
+            left, top, right, bottom = picture.box
+            if min(right - left, bottom - top) < SMALLEST:
+                continue
+            reference = self._reference(page, picture)
+            if reference:
+                found.append(Placed("image", reference, left, top, right, bottom))
+        return found
+
+    def _reference(self, page: pypdfium2.PdfPage, picture: Picture) -> str:
+        """The Markdown reference of a picture; empty if it cannot be read, or stood there before."""
+        image = pypdfium2.PdfImage(ctypes.cast(picture.handle, pdfium.FPDF_PAGEOBJECT), page, self._pdf)
+        try:
+            digest = hashlib.sha256(image.get_data()).digest()
+            place = digest, round(picture.box[0]), round(picture.box[1])
+            if place in self._places:
+                return ""
+            self._places.add(place)
+            if digest not in self._references:
+                self._references[digest] = self._kept(image)
+            return self._references[digest]
+        except (pypdfium2.PdfiumError, OSError, ValueError):
+            # A picture that is broken takes no text with it.
+            return ""
+
+    def _kept(self, image: Any) -> str:
+        width, height = image.get_px_size()
+        if min(width, height) < FEWEST_PIXELS:
+            return ""
+        if [*image.get_filters()][-1:] == ["DCTDecode"]:
+            return self._images.keep(bytes(image.get_data(decode_simple=True)), "image/jpeg")
+        too_large = width * height > MOST_PIXELS
+        bitmap = image.get_bitmap(render=too_large, scale_to_original=False)
+        return self._images.keep(png_of(bitmap), "image/png")
+
+
+def area(picture: Picture) -> float:
+    """What a picture covers, in square points."""
+    left, top, right, bottom = picture.box
+    return max(right - left, 0.0) * max(bottom - top, 0.0)
+
+
+def cover(pictures: Sequence[Picture], width: float, height: float) -> float:
+    """The share of a page that pictures cover; more than 1 if they overlap."""
+    return sum(map(area, pictures)) / max(width * height, 1.0)
+
+
+def png_of(bitmap: Any) -> bytes:
+    """A bitmap as PNG."""
+    out = io.BytesIO()
+    bitmap.to_pil().save(out, "PNG")
+    return out.getvalue()

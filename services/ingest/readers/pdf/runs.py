@@ -1,0 +1,137 @@
+"""Words of a PDF page become runs: stretches of a line without a wide gap, with their size and font."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import deque
+from functools import lru_cache
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.readers.pdf.layout import Run
+from services.ingest.readers.pdf.text import (
+    UNFIT,
+    WIDE_GAP,
+    Flags,
+    Floats,
+    Layer,
+    address_of,
+    char_font,
+    char_matrix,
+    char_size,
+    fit,
+)
+
+SPACES = re.compile(r"\s+")
+STRANGE = re.compile(UNFIT.pattern + "|[\ud800-\udfff]")
+BOLD_NAME = re.compile(r"bold|black|heavy|demi|cmbx|sfbx|-medi(?:ital)?$", re.IGNORECASE)
+MONO_NAME = re.compile(r"courier|mono|nimbusmon|consol|menlo|typewriter|cmtt|sftt", re.IGNORECASE)
+FIXED_PITCH, FORCE_BOLD = 1, 1 << 18
+NAME_BYTES = 128
+
+
+def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
+    """The words as runs: words on a line without a wide gap.
+
+    Args:
+        textpage: PDFium's text page.
+        layer: its words.
+        free: which words to take; all if None.
+    """
+    starts, ends, boxes = layer.starts, layer.ends, layer.boxes
+    jumps = np.zeros(0, np.int64)
+    if free is not None and not free.all():
+        indices = np.flatnonzero(free)
+        jumps = np.flatnonzero(np.diff(indices) > 1) + 1
+        starts, ends = [starts[at] for at in indices.tolist()], [ends[at] for at in indices.tolist()]
+        boxes = boxes[free]
+    if not starts:
+        return []
+    heads = np.concatenate(([0], breaks_of(boxes)))
+    heads = np.union1d(heads, jumps) if jumps.size else heads
+    firsts, afters, sides = starts, ends, boxes
+    if len(heads) < len(starts):
+        low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
+        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1)
+        first_words = heads.tolist()
+        firsts = [starts[at] for at in first_words]
+        afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
+    clean = STRANGE.search(layer.text) is None
+    middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
+    styles = looks(textpage, firsts, middles, afters)
+    runs = []
+    for first, after, box, look in zip(firsts, afters, sides.tolist(), styles, strict=True):
+        words = layer.text[first:after]
+        if not clean:
+            words = fit(words)
+        size, bold, mono = look
+        if not mono and ("  " in words or "\n" in words or "\t" in words):
+            words = SPACES.sub(" ", words)
+        left, top, right, bottom = box
+        runs.append(Run(words, left, top, right, bottom, size or bottom - top, bold, mono))
+    return runs
+
+
+def middle_of(text: str, first: int, after: int) -> int:
+    """A character in the middle of a stretch that is no space."""
+    middle = (first + after) // 2
+    while text[middle].isspace():
+        middle += 1
+    return middle
+
+
+def breaks_of(boxes: Floats) -> NDArray[np.int64]:
+    """Indices of the words that begin a new run."""
+    before, after = boxes[:-1], boxes[1:]
+    heights = np.minimum(before[:, 3] - before[:, 1], after[:, 3] - after[:, 1])
+    shared = np.minimum(before[:, 3], after[:, 3]) - np.maximum(before[:, 1], after[:, 1])
+    # In a script that runs from the right, the next word is on the left.
+    gaps = np.maximum(after[:, 0] - before[:, 2], before[:, 0] - after[:, 2])
+    return np.flatnonzero((shared < 0.5 * heights) | (gaps > WIDE_GAP * heights)) + 1
+
+
+def looks(
+    textpage: Any, firsts: list[int], middles: list[int], afters: list[int]
+) -> list[tuple[float, bool, bool]]:
+    """How stretches of text look: font size in points, whether both ends are bold, and of a typewriter.
+
+    Args:
+        textpage: PDFium's text page.
+        firsts: first character of each stretch.
+        middles: one in its middle; marks of list items and words of code may differ in size.
+        afters: one past its last.
+    """
+    handle, count = address_of(textpage.raw), len(firsts)
+    lasts = [after - 1 for after in afters]
+    matrices = np.zeros((count, 6), np.float32)
+    start = matrices.ctypes.data
+    deque(map(char_matrix, repeat(handle), middles, range(start, start + 24 * count, 24)), maxlen=0)
+    scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
+    sizes = zip(*(map(char_size, repeat(handle), places) for places in (firsts, middles, lasts)), strict=True)
+    name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
+    addresses = ctypes.addressof(name), ctypes.addressof(flags)
+
+    def style_at(place: int) -> tuple[bool, bool]:
+        char_font(handle, place, addresses[0], NAME_BYTES, addresses[1])
+        return style(name.value, flags.value)
+
+    found = []
+    for first, last, three, scale in zip(firsts, lasts, sizes, scales, strict=True):
+        bold, mono = style_at(first)
+        if bold or mono:
+            last_bold, last_mono = style_at(last)
+            bold, mono = bold and last_bold, mono and last_mono
+        found.append((sorted(three)[1] * scale, bold, mono))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def style(name: bytes, flags: int) -> tuple[bool, bool]:
+    """Whether a font is bold, and whether all its characters have one width."""
+    words = name.decode("utf-8", "replace")
+    bold = bool(BOLD_NAME.search(words)) or bool(flags & FORCE_BOLD)
+    return bold, bool(MONO_NAME.search(words)) or bool(flags & FIXED_PITCH)

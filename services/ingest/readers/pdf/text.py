@@ -1,0 +1,318 @@
+"""The text layer of a PDF page: words with their boxes, got with few calls to PDFium a page.
+
+A call for each character would cost more than all else together. So the text comes by one call, and only
+the first and the last character of a word are asked for their boxes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+
+from services.ingest.readers.pdf.layout import RIGHT_TO_LEFT, WIDE
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.uint16]
+Places = NDArray[np.int64]
+Kinds = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+HYPHEN = "\ufffe"
+"""What PDFium puts for a hyphen at the end of a line, in place of the hyphen and the line end."""
+UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\uffff]")
+NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1b]")
+SPACE, DIGIT, WIDE_LETTER, SPECIAL, UNKNOWN = 1, 2, 3, 4, 5
+MOST_DIGITS = 0.12
+"""A line with a larger share of digits may be the row of a table."""
+LOOSE = 0.52
+"""Width of a character in heights of the line, above which there is white in the line."""
+DENSER = 1.12
+"""So much more than the usual width of a character a line may have; short lines may have more."""
+WIDE_GAP = 0.9
+"""A gap between two words of this many font sizes may separate columns."""
+SLANT = 0.2
+"""Radians by which the direction of a word may differ from that of the page."""
+
+
+def kind_of(character: str) -> int:
+    """What a character tells about its page."""
+    if character == "\x00" or character.isspace():
+        return SPACE
+    if character.isdigit():
+        return DIGIT
+    if RIGHT_TO_LEFT.match(character) or "\ud800" <= character <= "\udfff":
+        return SPECIAL
+    if NO_TEXT.match(character):
+        return UNKNOWN
+    return WIDE_LETTER if WIDE.match(character) else 0
+
+
+KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
+
+
+def address_of(pointer: Any) -> int:
+    """Where a pointer points to."""
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
+def quick(function: Any, result: Any, *arguments: Any) -> Any:
+    """A function of PDFium that takes plain numbers; a call costs a third of one through the binding."""
+    prototype = ctypes.PYFUNCTYPE(result, *arguments)
+    return prototype(address_of(function))
+
+
+POINTER, INT = ctypes.c_void_p, ctypes.c_int
+char_box = quick(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
+count_rects = quick(pdfium.FPDFText_CountRects, INT, POINTER, INT, INT)
+rect_of = quick(pdfium.FPDFText_GetRect, INT, POINTER, INT, *(POINTER,) * 4)
+char_angle = quick(pdfium.FPDFText_GetCharAngle, ctypes.c_float, POINTER, INT)
+char_code = quick(pdfium.FPDFText_GetUnicode, ctypes.c_uint, POINTER, INT)
+char_size = quick(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
+char_matrix = quick(pdfium.FPDFText_GetMatrix, INT, POINTER, INT, POINTER)
+char_font = quick(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, POINTER, INT, POINTER, ctypes.c_ulong, POINTER)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The words of a page in the order of its content stream.
+
+    Args:
+        text: the page's text, one character for each that PDFium counts.
+        starts: where each word starts in the text.
+        ends: one past where it ends.
+        boxes: left, top, right, bottom of each word in points, the page upright; shape (words, 4).
+        turns: by how many quarters the page was turned for that, clockwise.
+        aside: texts written in another direction than the page's.
+        unknown: how many characters no font maps to a letter.
+    """
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+    boxes: Floats
+    turns: int
+    aside: list[str]
+    unknown: int
+
+    @property
+    def letters(self) -> int:
+        """Number of characters that are no space."""
+        return sum(self.ends) - sum(self.starts) + sum(len("".join(text.split())) for text in self.aside)
+
+    def usable(self) -> bool:
+        """Whether the layer holds text, and not codes of a font that nobody can map to characters."""
+        return self.letters > 0 and self.unknown * 4 < self.letters
+
+
+NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)
+
+
+def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: bool = False) -> Layer:
+    """The words of a page; a line without white in it is taken for one word, which saves most of the calls.
+
+    Args:
+        textpage: PDFium's text page.
+        bounds: left, bottom, right, top of the visible page in points.
+        by_word: never take a line for a word.
+    """
+    handle = address_of(textpage.raw)
+    text, codes = characters(textpage, handle)
+    kinds = KINDS[codes]
+    starts, ends = words_of(codes, kinds)
+    if not starts.size:
+        return NO_LAYER
+    counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
+    if not by_word and not counts[SPECIAL]:
+        firsts, afters = lines_of(codes, starts, ends)
+        boxes, turns, slanted = placed(handle, firsts, afters, bounds)
+        if turns == 0 and not slanted.any():
+            loose = loose_lines(kinds, firsts, afters, boxes) | gapped_lines(handle, boxes, bounds)
+            if loose.any():
+                inside = loose[np.searchsorted(firsts, starts, "right") - 1]
+                words = placed(handle, starts[inside], ends[inside], bounds)[0]
+                order = np.argsort(np.concatenate((firsts[~loose], starts[inside])))
+                firsts = np.concatenate((firsts[~loose], starts[inside]))[order]
+                afters = np.concatenate((afters[~loose], ends[inside]))[order]
+                boxes = np.concatenate((boxes[~loose], words))[order]
+                slanted = np.zeros(len(firsts), np.bool_)
+            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], counts[UNKNOWN])
+            return seen(layer, slanted, bounds)
+    boxes, turns, slanted = placed(handle, starts, ends, bounds)
+    layer = Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], counts[UNKNOWN])
+    return seen(layer, slanted, bounds)
+
+
+def placed(
+    handle: int, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
+) -> tuple[Floats, int, Flags]:
+    """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
+    count = len(starts)
+    ink = np.zeros((2 * count, 4), np.float32)
+    address = ink.ctypes.data
+    places = np.concatenate((starts, ends - 1)).tolist()
+    deque(map(char_box, repeat(handle), places, range(address, address + 32 * count, 16)), maxlen=0)
+    first, last = ink[:count], ink[count:]
+    turns, slanted = direction(handle, places[:count], first, last)
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    return (
+        upright(np.stack((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), axis=1), bounds, turns),
+        turns,
+        slanted,
+    )
+
+
+def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]) -> Layer:
+    """The layer without what lies outside of the visible page, slanted words aside."""
+    width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
+    if layer.turns % 2:
+        width, height = height, width
+    boxes = layer.boxes
+    inside = (boxes[:, 2] > 0) & (boxes[:, 0] < width) & (boxes[:, 3] > 0) & (boxes[:, 1] < height)
+    kept = inside & ~slanted
+    if kept.all():
+        return layer
+    indices = np.flatnonzero(kept).tolist()
+    return replace(
+        layer,
+        starts=[layer.starts[at] for at in indices],
+        ends=[layer.ends[at] for at in indices],
+        boxes=boxes[kept],
+        aside=asides(layer.text, layer.starts, layer.ends, inside & slanted) if slanted.any() else [],
+    )
+
+
+def loose_lines(kinds: Kinds, firsts: Places, afters: Places, boxes: Floats) -> Flags:
+    """Which lines may have white in them, as the rows of a table: they hold less text for their width.
+
+    Rows of numbers and lines that spaces set are among them in any case.
+    """
+    wide, digits, gaps = (
+        np.concatenate(([0], np.cumsum(marks)))
+        for marks in (kinds == WIDE_LETTER, kinds == DIGIT, (kinds[1:] == SPACE) & (kinds[:-1] == SPACE))
+    )
+    lengths = afters - firsts
+    letters = lengths + wide[afters] - wide[firsts]
+    spread = (boxes[:, 2] - boxes[:, 0]) / (np.maximum(boxes[:, 3] - boxes[:, 1], 0.1) * letters)
+    usual = np.sort(spread)[len(spread) // 2]
+    loose: Flags = (
+        (spread > np.minimum(usual * (DENSER + 3.0 / letters), LOOSE + 1.0 / letters))
+        | (digits[afters] - digits[firsts] > MOST_DIGITS * lengths)
+        | (gaps[afters - 1] > gaps[firsts])
+    )
+    return loose
+
+
+def gapped_lines(handle: int, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
+    """Which lines have white between two of the pieces of which they are drawn."""
+    found = np.zeros(len(boxes), np.bool_)
+    count = count_rects(handle, 0, -1)
+    if count < 2:
+        return found
+    rects = np.zeros((count, 4))
+    start = rects.ctypes.data
+    sides = (range(start + 8 * side, start + 8 * side + 32 * count, 32) for side in range(4))
+    deque(map(rect_of, repeat(handle), range(count), *sides), maxlen=0)
+    left, top, right, bottom = rects.T
+    shared = np.minimum(top[1:], top[:-1]) - np.maximum(bottom[1:], bottom[:-1])
+    height = np.sort(boxes[:, 3] - boxes[:, 1])[len(boxes) // 2]
+    white = np.maximum(left[1:] - right[:-1], left[:-1] - right[1:]) > WIDE_GAP * height
+    for at in np.flatnonzero(white & (shared > 0)).tolist():
+        middle = bounds[3] - (top[at] + bottom[at]) / 2
+        found |= (boxes[:, 1] <= middle) & (middle <= boxes[:, 3])
+    return found
+
+
+def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
+    """The page's characters as PDFium counts them, and their codes; one beyond U+FFFF stays two halves."""
+    count = pdfium.FPDFText_CountChars(textpage)
+    if count <= 0:
+        return "", np.zeros(0, np.uint16)
+    codes = np.empty(count + 1, np.uint16)
+    buffer = codes.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
+    if pdfium.FPDFText_GetText(textpage, 0, count, buffer) == count + 1:
+        codes = codes[:-1]
+    else:
+        # Some characters are in PDFium's list but not in its text.
+        found = np.fromiter(map(char_code, repeat(handle), range(count)), np.uint32, count)
+        codes = np.minimum(found, 0xFFFD).astype(np.uint16)
+        codes[codes == 2] = ord(HYPHEN)
+    text = codes.tobytes().decode("utf-16-le", "surrogatepass")
+    return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
+
+
+def words_of(codes: Codes, kinds: Kinds) -> tuple[Places, Places]:
+    """Where words start and end; a hyphen at the end of a line ends a word."""
+    gap = np.ones(len(codes) + 2, np.bool_)
+    np.equal(kinds, SPACE, out=gap[1:-1])
+    edges = np.flatnonzero(gap[1:] != gap[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    hyphens = np.flatnonzero(codes == ord(HYPHEN)) + 1
+    if hyphens.size:
+        cuts = hyphens[~gap[hyphens + 1]]
+        starts, ends = np.sort(np.append(starts, cuts)), np.sort(np.append(ends, cuts))
+    return starts, ends
+
+
+def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places]:
+    """Where PDFium's lines start and end."""
+    line_ends = np.flatnonzero((codes == ord("\n")) | (codes == ord(HYPHEN)))
+    heads = np.unique(np.append(np.searchsorted(starts, line_ends, "right"), 0))
+    heads = heads[heads < len(starts)]
+    return starts[heads], ends[np.append(heads[1:], len(ends)) - 1]
+
+
+def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
+    """By how many quarters to turn the page so that most words are level, and the words that are not then."""
+    steps = np.abs(first[:, 1] + first[:, 3] - last[:, 1] - last[:, 3])
+    level = steps <= 1.2 * np.abs(first[:, 1] - first[:, 3])
+    if level.all() and char_angle(handle, starts[0]) == 0:
+        return 0, ~level
+    # PDFium gives the angle clockwise.
+    angles = -np.fromiter(map(char_angle, repeat(handle), starts), np.float32, len(starts))
+    quarters = np.round(angles / (np.pi / 2)).astype(int) % 4
+    turns = int(np.bincount(quarters).argmax())
+    off = (angles - turns * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi
+    return turns, np.abs(off) > SLANT
+
+
+def upright(boxes: Floats, bounds: tuple[float, float, float, float], turns: int) -> Floats:
+    """Boxes left, bottom, right, top of PDF as left, top, right, bottom of a page turned."""
+    left, bottom, right, top = bounds
+    match turns:
+        case 0:
+            columns = boxes[:, 0] - left, top - boxes[:, 3], boxes[:, 2] - left, top - boxes[:, 1]
+        case 1:
+            columns = boxes[:, 1] - bottom, boxes[:, 0] - left, boxes[:, 3] - bottom, boxes[:, 2] - left
+        case 2:
+            columns = right - boxes[:, 2], boxes[:, 1] - bottom, right - boxes[:, 0], boxes[:, 3] - bottom
+        case _:
+            columns = top - boxes[:, 3], right - boxes[:, 2], top - boxes[:, 1], right - boxes[:, 0]
+    return np.stack(columns, axis=1)
+
+
+def asides(text: str, starts: list[int], ends: list[int], chosen: Flags) -> list[str]:
+    """The texts of chosen words, one for each line."""
+    found: list[str] = []
+    before = -2
+    for at in np.flatnonzero(chosen).tolist():
+        word = fit(text[starts[at] : ends[at]])
+        if at == before + 1 and "\n" not in text[ends[before] : starts[at]]:
+            found[-1] += " " + word
+        else:
+            found.append(word)
+        before = at
+    return found
+
+
+def fit(text: str) -> str:
+    """A text without characters that no text has; two halves of a character become one."""
+    text = UNFIT.sub("", text.replace("\r", "").replace("\n", " "))
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

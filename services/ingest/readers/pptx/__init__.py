@@ -1,0 +1,5 @@
+"""The reader of PPTX."""
+
+from services.ingest.readers.pptx.reader import read
+
+__all__ = ["read"]

@@ -1,0 +1,164 @@
+"""PPTX: each slide a section and a page; its shapes from top to bottom, then its notes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+
+import pptx
+from lxml import etree
+from pptx.opc.package import Part
+from pptx.shapes.base import BaseShape
+from pptx.shapes.graphfrm import GraphicFrame
+from pptx.shapes.group import GroupShape
+from pptx.slide import Slide
+
+from services.ingest.readers.pptx.text import frame_text, list_styles, paragraphs_of
+from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared import archives, markdown
+from services.ingest.readers.shared.charts import chart_text
+from services.ingest.readers.shared.diagrams import diagram_text
+from services.ingest.readers.shared.draft import Draft
+from services.ingest.readers.shared.images import Images
+from services.runtime.errors import InvalidArgument
+
+SAME_LINE = 137_160
+"""Shapes whose tops differ by less than 0.15 inch stand beside each other; in English Metric Units."""
+ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+SLIDE_NUMBER = "sldNum"
+
+
+def read(source: Source) -> Reading:
+    """Convert to Markdown, hidden slides too.
+
+    Raises:
+        InvalidArgument: the file is damaged or encrypted, or holds no text, or too much.
+    """
+    with archives.opened(source) as archive:
+        archives.check_markup(archive, source)
+    draft, images, pages = Draft(source), Images(source.folder), list[int]()
+    try:
+        for slide in pptx.Presentation(str(source.path)).slides:
+            places = [draft.add_block(block) for block in blocks_of(slide, images, source) if block]
+            pages.append(places[0] if places else draft.length)
+    except (MemoryError, InvalidArgument):
+        raise
+    except Exception as error:
+        # The library follows the file's references, and fails in its own way wherever one is wrong.
+        raise archives.unreadable(source, f"slide {len(pages) + 1}: {error}") from error
+    text = draft.text()
+    return checked(Reading(text, pages, images=images.placed(text)), source.name)
+
+
+def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
+    """The Markdown of a slide: its title, its shapes, its notes, and comments on it."""
+    choose_alternatives(slide.shapes._spTree)
+    title = slide.shapes.title
+    if title is not None:
+        yield markdown.heading(2, title.text_frame.text)
+    others = (shape for shape in slide.shapes if title is None or shape.shape_id != title.shape_id)
+    for shape in in_reading_order(others):
+        yield from shape_blocks(shape, images, source)
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        notes = slide.notes_slide.notes_text_frame.text.strip()
+        yield markdown.paragraph(f"Notes: {one_line_end(notes)}") if notes else ""
+    for comment in related(slide.part, "comments"):
+        for words in archives.xml(comment.blob, source).iter("{*}text", "{*}txBody"):
+            yield markdown.paragraph(f"Comment: {''.join(words.itertext()).strip()}")
+
+
+def choose_alternatives(tree: etree._Element) -> None:
+    """Put the first of alternative shapes in the place of them all, as the library skips alternatives."""
+    for alternatives in list(tree.iter(ALTERNATIVES)):
+        parent = alternatives.getparent()
+        choice = next(iter(alternatives), None)
+        if choice is not None and etree.QName(parent).localname in {"spTree", "grpSp"}:
+            for shape in choice:
+                alternatives.addprevious(shape)
+            parent.remove(alternatives)
+
+
+def in_reading_order(shapes: Iterable[BaseShape]) -> list[BaseShape]:
+    """Shapes from top to bottom, and from left to right where they stand beside each other."""
+    by_top = sorted(shapes, key=lambda shape: shape.top or 0)
+    lines: list[list[BaseShape]] = []
+    for shape in by_top:
+        if lines and (shape.top or 0) - (lines[-1][0].top or 0) < SAME_LINE:
+            lines[-1].append(shape)
+        else:
+            lines.append([shape])
+    return [shape for line in lines for shape in sorted(line, key=lambda one: one.left or 0)]
+
+
+def shape_blocks(shape: BaseShape, images: Images, source: Source) -> Iterator[str]:
+    """The Markdown of a shape, and of those in it."""
+    if isinstance(shape, GroupShape):
+        for inner in in_reading_order(shape.shapes):
+            yield from shape_blocks(inner, images, source)
+        return
+    yield pictures(shape, images)
+    if isinstance(shape, GraphicFrame) and shape.has_table:
+        yield table_of(shape)
+    elif isinstance(shape, GraphicFrame) and shape.has_chart:
+        yield chart_text(shape.chart._chartSpace)
+    elif diagram := related_by(shape, "{*}relIds", "dm"):
+        yield diagram_text(archives.xml(diagram.blob, source))
+    elif shape.has_text_frame and not is_slide_number(shape):
+        body = shape._element.find("{*}txBody")
+        if body is not None:
+            yield frame_text(paragraphs_of(body, list_styles(shape), links_of(shape.part)))
+
+
+def is_slide_number(shape: BaseShape) -> bool:
+    """Whether a shape holds nothing but the number of the slide."""
+    kind = shape._element.find(".//{*}nvPr/{*}ph")
+    return kind is not None and kind.get("type") == SLIDE_NUMBER
+
+
+def pictures(shape: BaseShape, images: Images) -> str:
+    """The pictures that a shape shows or is filled with."""
+    described = shape._element.find(".//{*}cNvPr")
+    alt = described.get("descr", "") if described is not None else ""
+    part = related_by(shape, "{*}blip", "embed")
+    if part is None:
+        return alt if etree.QName(shape._element).localname == "pic" else ""
+    return images.keep(part.blob, part.content_type, alt)
+
+
+def table_of(shape: GraphicFrame) -> str:
+    """A table; of merged cells the first holds the text."""
+    links = links_of(shape.part)
+    rows = []
+    for row in shape.table.rows:
+        cells = (
+            "" if cell.is_spanned else frame_text(paragraphs_of(cell._tc.txBody, [], links))
+            for cell in row.cells
+        )
+        rows.append([cell.replace("\n\n", "\n") for cell in cells])
+    return markdown.table(rows)
+
+
+def related_by(shape: BaseShape, element: str, attribute: str) -> Part | None:
+    """The part that the first element of a name in a shape refers to, if it is in the file."""
+    found = shape._element.find(f".//{element}")
+    relation_id = found.get(RELATION + attribute, "") if found is not None else ""
+    relation = shape.part.rels.get(relation_id) if relation_id else None
+    return None if relation is None or relation.is_external else relation.target_part
+
+
+def related(part: Part, kind: str) -> Iterator[Part]:
+    """The parts of a kind that a part refers to."""
+    for relation in part.rels.values():
+        if not relation.is_external and posixpath.basename(relation.reltype) == kind:
+            yield relation.target_part
+
+
+def links_of(part: Part) -> Mapping[str, str]:
+    """The addresses that a part refers to, by relation id."""
+    return {key: one.target_ref for key, one in part.rels.items() if one.is_external}
+
+
+def one_line_end(text: str) -> str:
+    r"""The text with `\n` for the library's mark of a line break."""
+    return text.replace("\v", "\n")

@@ -1,0 +1,184 @@
+"""Zip-based files and the XML in them, held against bombs before anything is unpacked."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+from lxml import etree
+
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.readers.reading import Source
+from services.ingest.readers.shared import ole
+from services.runtime.errors import InvalidArgument
+
+MOST_BYTES = 1 << 30
+"""All members together, unpacked."""
+MOST_MEMBERS = 10_000
+MOST_RATIO = 200
+"""How many times larger a member may be than its packed bytes; real sheets of equal rows reach 100."""
+FREE_BYTES = 10 << 20
+"""The ratio counts beyond so many unpacked bytes; less can harm nobody."""
+PIECE_BYTES = 1 << 20
+HEADER_BYTES = 30
+"""Least size of the header before a member's bytes (APPNOTE.TXT 4.3.7)."""
+ENCRYPTED_FLAG = 0x1
+DOCTYPE = [b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be")]
+ERR_RESOURCE_LIMIT = 114
+"""libxml2's code for too much depth, text or expansion; lxml has no name for it."""
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[zipfile.ZipFile]:
+    """A zip-based file, open, after a look at its directory; take members out of it by `read`.
+
+    Raises:
+        InvalidArgument: it is damaged, encrypted, or made to swell.
+    """
+    if ole.stream_in(source.path, [ole.ENCRYPTED]):
+        raise encrypted(source)
+    try:
+        archive = zipfile.ZipFile(source.path)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A damaged directory ends in any of a dozen errors.
+        raise unreadable(source, str(error)) from error
+    with archive:
+        check_directory(archive, source)
+        yield archive
+
+
+def check_directory(archive: zipfile.ZipFile, source: Source) -> None:
+    """Refuse what the directory itself shows to be encrypted or a bomb.
+
+    Raises:
+        InvalidArgument: the archive is either.
+    """
+    entries = archive.infolist()
+    if len(entries) > MOST_MEMBERS:
+        raise bomb(source, f"it holds {len(entries)} files, at most {MOST_MEMBERS} are taken")
+    total = sum(entry.file_size for entry in entries)
+    if total > MOST_BYTES:
+        raise bomb(source, f"it unpacks to {total} bytes, at most {MOST_BYTES} are taken")
+    for entry in entries:
+        if entry.flag_bits & ENCRYPTED_FLAG:
+            raise encrypted(source, entry.filename)
+        if entry.file_size > FREE_BYTES + MOST_RATIO * entry.compress_size:
+            raise bomb(source, f"it unpacks to more than {MOST_RATIO} times its size", entry.filename)
+    by_place = sorted(entries, key=lambda entry: entry.header_offset)
+    for entry, following in pairwise(by_place):
+        if entry.header_offset + HEADER_BYTES + entry.compress_size > following.header_offset:
+            raise bomb(source, "its bytes overlap those of another", following.filename)
+
+
+def read(archive: zipfile.ZipFile, name: str, source: Source) -> bytes:
+    """The bytes of a member.
+
+    Raises:
+        InvalidArgument: there is no such member, or it is damaged.
+    """
+    return b"".join(pieces(archive, name, source))
+
+
+def pieces(archive: zipfile.ZipFile, name: str | zipfile.ZipInfo, source: Source) -> Generator[bytes]:
+    """The bytes of a member, piece by piece; `zipfile` never gives more than the directory says.
+
+    Raises:
+        InvalidArgument: there is no such member, or it is damaged.
+    """
+    member = name if isinstance(name, str) else name.filename
+    try:
+        with archive.open(name) as stream:
+            while piece := stream.read(PIECE_BYTES):
+                yield piece
+    except MemoryError:
+        raise
+    except KeyError:
+        raise unreadable(source, f"its part {member} is missing", member) from None
+    except Exception as error:
+        # Each method of packing has errors of its own, and all mean the same here.
+        raise unreadable(source, f"its part {member} is damaged: {error}", member) from error
+
+
+def check_markup(archive: zipfile.ZipFile, source: Source) -> None:
+    """Hold the parts that declare a document type against bombs; for libraries that parse the XML themselves.
+
+    Raises:
+        InvalidArgument: a part declares entities, or is damaged.
+    """
+    for entry in archive.infolist():
+        if entry.filename.endswith((".xml", ".rels")):
+            parts = pieces(archive, entry, source)
+            start = next(parts, b"")
+            parts.close()
+            if any(mark in start for mark in DOCTYPE):
+                xml(read(archive, entry.filename, source), source)
+
+
+def xml(data: bytes, source: Source) -> etree._Element:
+    """Parse XML: no entities, no network; comments and processing instructions are left out.
+
+    Raises:
+        InvalidArgument: it is no XML, or made to swell.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        if error.code in {etree.ErrorTypes.ERR_ENTITY_LOOP, ERR_RESOURCE_LIMIT}:
+            raise xml_bomb(source, str(error)) from error
+        raise unreadable(source, f"its XML is damaged: {error}") from error
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and any(True for _ in declared.iterentities()):
+        raise xml_bomb(source, "it declares entities")
+    return root
+
+
+def unreadable(source: Source, why: str, member: str = "") -> InvalidArgument:
+    """The error for a file that is damaged."""
+    kind = BY_MEDIA_TYPE[source.media_type].reader.upper()
+    return InvalidArgument(
+        f"{kind}_UNREADABLE",
+        f"{source.name}: the {kind} file cannot be read ({why}); is it damaged or cut off? Save it anew",
+        name=source.name,
+        **({"member": member} if member else {}),
+    )
+
+
+def encrypted(source: Source, member: str = "") -> InvalidArgument:
+    """The error for a file that asks for a password."""
+    return InvalidArgument(
+        "FILE_ENCRYPTED",
+        f"{source.name}: {member or 'the file'} is encrypted; save it without a password",
+        name=source.name,
+        **({"member": member} if member else {}),
+    )
+
+
+def bomb(source: Source, why: str, member: str = "") -> InvalidArgument:
+    """The error for an archive that is made to swell, or too large."""
+    return InvalidArgument(
+        "ARCHIVE_BOMB",
+        f"{source.name}: {member or 'the archive'} is not unpacked: {why}; split the file",
+        name=source.name,
+        **({"member": member} if member else {}),
+    )
+
+
+def xml_bomb(source: Source, why: str) -> InvalidArgument:
+    """The error for XML that is made to swell, or too deep."""
+    return InvalidArgument(
+        "XML_BOMB",
+        f"{source.name}: XML in the file is not read: {why}; save it anew without entities",
+        name=source.name,
+    )

@@ -1,0 +1,108 @@
+"""Pandoc, the converter of documents: a program of its own, without files or network, within limits."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pypandoc
+from lxml import etree
+
+from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.readers.reading import Source
+from services.ingest.readers.shared.elements import Element
+from services.runtime.errors import InvalidArgument
+
+PROGRAM = Path(pypandoc.__file__).parent / "files" / "pandoc"
+HEAP_MIB = 700
+SECONDS = 300
+HEAP_EXHAUSTED = 251
+"""Exit code of programs compiled by GHC that outgrow their heap."""
+ENVIRONMENT = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
+
+def html_of(data: bytes, syntax: str, source: Source, *, embed: bool = False) -> str:
+    """A document as HTML, without a head.
+
+    Args:
+        data: the bytes of the document.
+        syntax: what they are, in Pandoc's words: `docx`, `odt`, `rtf`, `html`.
+        source: where they come from, for messages.
+        embed: write pictures into the text as `data:` URIs; else they keep their names in the container.
+
+    Raises:
+        InvalidArgument: Pandoc cannot read it, or not within its limits.
+    """
+    try:
+        done = run(data, syntax, ["--embed-resources"] if embed else [])
+    except subprocess.TimeoutExpired:
+        raise InvalidArgument(
+            "PARSE_TIMED_OUT",
+            f"{source.name}: converting it took longer than {SECONDS} s; split the file",
+            name=source.name,
+            seconds=str(SECONDS),
+        ) from None
+    if done.returncode == HEAP_EXHAUSTED:
+        raise InvalidArgument(
+            "PARSE_OUT_OF_MEMORY",
+            f"{source.name}: converting it needs more than {HEAP_MIB} MiB of memory; split the file",
+            name=source.name,
+            memory_mib=str(HEAP_MIB),
+        )
+    if done.returncode < 0:
+        raise InvalidArgument(
+            "PARSE_CRASHED",
+            f"{source.name}: the program that converted it ended with signal {-done.returncode}; the file is "
+            "damaged, or the machine lacks memory",
+            name=source.name,
+            end=f"signal {-done.returncode}",
+        )
+    if done.returncode != 0:
+        kind = BY_MEDIA_TYPE[source.media_type].reader.upper()
+        why = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+        raise InvalidArgument(
+            f"{kind}_UNREADABLE",
+            f"{source.name}: the {kind} file cannot be read ({why}); is it damaged or cut off? Save it anew",
+            name=source.name,
+        )
+    return done.stdout.decode("utf-8", "replace")
+
+
+def run(data: bytes, syntax: str, more: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run Pandoc on bytes; HTML comes out.
+
+    Raises:
+        subprocess.TimeoutExpired: it took too long.
+    """
+    limits = ["+RTS", f"-M{HEAP_MIB}m", "-RTS"]
+    way = ["--sandbox", f"--from={syntax}", "--to=html", "--wrap=none", "--mathjax"]
+    return subprocess.run(
+        [PROGRAM, *limits, *way, "--syntax-highlighting=none", *more],
+        input=data,
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def tex_of_mathml(formulas: Sequence[Element]) -> list[str]:
+    """MathML as LaTeX; what Pandoc cannot read becomes its bare text."""
+    bare = [" ".join("".join(formula.itertext()).split()) for formula in formulas]
+    if not formulas:
+        return []
+    page = "".join(
+        f"<p>{etree.tostring(formula, encoding='unicode', with_tail=False)}</p>" for formula in formulas
+    )
+    try:
+        done = run(page.encode(), "html", [])
+    except subprocess.TimeoutExpired:
+        return bare
+    if done.returncode != 0:
+        return bare
+    root = etree.fromstring(b"<html>" + done.stdout + b"</html>", etree.HTMLParser(encoding="utf-8"))
+    found = root.findall(".//p")
+    if len(found) != len(formulas):
+        return bare
+    return ["".join(formula.itertext()).strip() for formula in found]

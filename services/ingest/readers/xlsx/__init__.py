@@ -1,0 +1,5 @@
+"""The reader of XLSX."""
+
+from services.ingest.readers.xlsx.reader import read
+
+__all__ = ["read"]

@@ -1,0 +1,1 @@
+"""Transcribing: pages as Markdown by servers, a vision model or MinerU."""

@@ -1,0 +1,276 @@
+"""Whole PDF files as Markdown by a MinerU server.
+
+The protocol is that of MinerU's own `mineru-api`: one `POST /file_parse` takes the file and answers with
+its Markdown, its blocks by page (`content_list`) and its pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import lxml.html
+import structlog
+
+from services.ingest.config import TranscriberConfig
+from services.ingest.readers.shared.markdown import fence, heading, table
+from services.ingest.transcribing.vision import (
+    CONNECT_SECONDS,
+    PassingError,
+    Transcripts,
+    address,
+    asked_pause,
+    is_passing,
+    tried,
+)
+from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+
+log = structlog.get_logger()
+
+FIELDS = {
+    "return_md": "true",
+    "return_content_list": "true",
+    "return_images": "true",
+    "response_format_zip": "false",
+}
+MOST_BYTES = 512 << 20
+"""A longer answer is refused."""
+MOST_PAGES = 100_000
+"""A server that counts further is not believed."""
+MOST_SPAN = 1000
+HTML_TABLE = re.compile(
+    r"(?:<html>\s*<body>\s*)?<table\b.*?</table>(?:\s*</body>\s*</html>)?", re.DOTALL | re.IGNORECASE
+)
+LIST_MARK = re.compile(r"\s*(?:[-*+•]|\d+[.)]|\[\d+\]|[(（])")
+DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,")
+
+
+async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> Transcripts:
+    """Have a PDF transcribed.
+
+    Args:
+        config: where.
+        name: name of the document, for messages.
+        path: the file.
+
+    Raises:
+        FailedPrecondition: no server is configured, or it refuses the file.
+        Unavailable, DeadlineExceeded: it did not answer, several times.
+    """
+    require_mineru(config, name)
+    data = await asyncio.to_thread(path.read_bytes)
+    timeout = httpx.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
+    async with httpx.AsyncClient(timeout=timeout) as http:
+        answer = await tried(lambda: posted(http, config, name, data), config.retry_seconds)
+    transcripts = await asyncio.to_thread(transcripts_of, answer)
+    log.info("file_transcribed", name=name, pages=len(transcripts.pages), pictures=len(transcripts.pictures))
+    return transcripts
+
+
+def require_mineru(config: TranscriberConfig, name: str) -> None:
+    """Check that a MinerU server is configured.
+
+    Raises:
+        FailedPrecondition: none is.
+    """
+    if not config.mineru_url:
+        raise FailedPrecondition(
+            "MINERU_NOT_CONFIGURED",
+            f"{name}: no MinerU server is configured; set SISHU_INGEST_MINERU_URL, or choose another page "
+            "reader",
+            name=name,
+        )
+
+
+async def posted(
+    http: httpx.AsyncClient, config: TranscriberConfig, name: str, data: bytes
+) -> dict[str, Any]:
+    """What MinerU makes of a file; one call.
+
+    Raises:
+        PassingError: it may succeed later.
+        FailedPrecondition: it will not.
+    """
+    where = f"{name}: MinerU at {address(config.mineru_url)}"
+    url = config.mineru_url.rstrip("/") + "/file_parse"
+    # Its own file names hold no dots and blanks that MinerU would change.
+    files = {"files": ("document.pdf", data, "application/pdf")}
+    try:
+        async with (
+            asyncio.timeout(config.call_seconds),
+            http.stream("POST", url, data=FIELDS, files=files) as response,
+        ):
+            body = await read_most(response)
+    except (TimeoutError, httpx.TimeoutException):
+        message = (
+            f"{where} did not answer within {config.call_seconds:g} s; raise the limit or split the file"
+        )
+        raise PassingError(DeadlineExceeded("MINERU_TIMED_OUT", message, name=name)) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        message = f"{where} cannot be reached ({type(error).__name__}); check SISHU_INGEST_MINERU_URL"
+        raise PassingError(Unavailable("MINERU_UNREACHABLE", message, name=name)) from None
+    if response.status_code != httpx.codes.OK:
+        message = f"{where} answered HTTP {response.status_code}: {body[:300].decode(errors='replace')}"
+        if is_passing(response.status_code):
+            raise PassingError(
+                Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers)
+            )
+        raise FailedPrecondition("MINERU_REFUSED", message, name=name)
+    found = result_in(body)
+    if found is None:
+        message = f"{where} gave no usable answer; check that a MinerU server answers there"
+        raise PassingError(Unavailable("MINERU_ANSWER_UNUSABLE", message, name=name))
+    return found
+
+
+async def read_most(response: httpx.Response) -> bytes:
+    """The body of an answer; cut off where it is too long to be one."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > MOST_BYTES:
+            break
+    return bytes(body)
+
+
+def result_in(body: bytes) -> dict[str, Any] | None:
+    """The result for the one file that was sent, None if there is none."""
+    try:
+        results = json.loads(body)["results"]
+        found = next(iter(results.values()))
+        blocks = found.get("content_list")
+        if isinstance(blocks, str):
+            # MinerU sends the file that it wrote, which is JSON in JSON.
+            found["content_list"] = json.loads(blocks)
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
+        return None
+    usable = isinstance(found.get("content_list"), list) or isinstance(found.get("md_content"), str)
+    return found if usable else None
+
+
+def transcripts_of(result: Mapping[str, Any]) -> Transcripts:
+    """Pages and pictures of a result; without blocks by page all text is on page 1."""
+    blocks = result.get("content_list")
+    pictures = pictures_of(result.get("images"))
+    if not isinstance(blocks, list) or not blocks:
+        text = result.get("md_content")
+        return Transcripts({1: with_tables(text) if isinstance(text, str) else ""}, pictures)
+    pages: dict[int, list[str]] = {}
+    for block in blocks:
+        if isinstance(block, dict) and isinstance(block.get("page_idx"), int) and block["page_idx"] >= 0:
+            pages.setdefault(block["page_idx"] + 1, []).append(block_text(block))
+    last = min(max(pages, default=1), MOST_PAGES)
+    texts = ("\n\n".join(filter(None, pages.get(number, ()))) for number in range(1, last + 1))
+    return Transcripts(dict(enumerate(texts, 1)), pictures)
+
+
+def pictures_of(images: object) -> dict[str, bytes]:
+    """The pictures, which come as data URLs by name."""
+    found: dict[str, bytes] = {}
+    if isinstance(images, dict):
+        for name, url in images.items():
+            match = DATA_URL.match(url) if isinstance(url, str) else None
+            if match and Path(name).name == name:
+                try:
+                    found[name] = base64.b64decode(url[match.end() :], validate=True)
+                except (binascii.Error, ValueError):
+                    continue
+    return found
+
+
+def block_text(block: Mapping[str, Any]) -> str:
+    """The Markdown of a block."""
+    text = said(block.get("text"))
+    match block.get("type"):
+        case "image" | "chart" | "seal":
+            kind = str(block["type"])
+            return parted(picture(block), *lines(block, f"{kind}_caption", f"{kind}_footnote"), text)
+        case "table":
+            body = with_tables(said(block.get("table_body"))) or picture(block)
+            return parted(*lines(block, "table_caption"), body, *lines(block, "table_footnote"))
+        case "code":
+            code = said(block.get("code_body"))
+            return parted(*lines(block, "code_caption"), code if code.startswith("```") else fence(code))
+        case "list":
+            return (
+                "\n".join(one if LIST_MARK.match(one) else f"- {one}" for one in lines(block, "list_items"))
+                or text
+            )
+        case "text" if isinstance(block.get("text_level"), int) and block["text_level"] > 0:
+            return heading(block["text_level"], text)
+        case _:
+            return text
+
+
+def said(value: object) -> str:
+    """A text field, whatever is in it."""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def lines(block: Mapping[str, Any], *fields: str) -> list[str]:
+    """The texts of fields that are lists of texts, or one text."""
+    found: list[str] = []
+    for name in fields:
+        value = block.get(name)
+        found += map(said, value) if isinstance(value, list) else [said(value)]
+    return [text for text in found if text]
+
+
+def parted(*parts: str) -> str:
+    """The parts that there are, as paragraphs."""
+    return "\n\n".join(filter(None, parts))
+
+
+def picture(block: Mapping[str, Any]) -> str:
+    """The reference to the picture of a block."""
+    name = Path(said(block.get("img_path"))).name
+    return f"![](images/{name})" if name else ""
+
+
+def with_tables(text: str) -> str:
+    """A text with its HTML tables as Markdown tables."""
+    return HTML_TABLE.sub(lambda match: "\n\n" + markdown_table(match[0]) + "\n\n", text).strip()
+
+
+def markdown_table(html: str) -> str:
+    """An HTML table as Markdown; the value of a merged cell stands in its first place."""
+    try:
+        rows = lxml.html.fragment_fromstring(html, create_parent="div").iter("tr")
+        grid = laid_out(rows)
+    except (ValueError, lxml.etree.LxmlError):
+        return html
+    return table(grid).strip()
+
+
+def laid_out(rows: Iterable[Any]) -> list[list[str]]:
+    """The cells of table rows by place."""
+    grid: list[list[str]] = []
+    taken: dict[tuple[int, int], str] = {}
+    for at, row in enumerate(rows):
+        texts: list[str] = []
+        for cell in row.iterchildren("td", "th"):
+            while (at, len(texts)) in taken:
+                texts.append("")
+            wide, high = span(cell, "colspan"), span(cell, "rowspan")
+            for below in range(1, high):
+                taken |= {(at + below, len(texts) + right): "" for right in range(wide)}
+            for line_break in cell.iter("br"):
+                line_break.tail = "\n" + (line_break.tail or "")
+            texts += [str(cell.text_content()).strip()] + [""] * (wide - 1)
+        grid.append(texts)
+    return grid
+
+
+def span(cell: Any, name: str) -> int:
+    """How many places a cell takes in a direction."""
+    try:
+        return min(max(int(cell.get(name, "1")), 1), MOST_SPAN)
+    except ValueError:
+        return 1
