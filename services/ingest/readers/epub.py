@@ -13,7 +13,7 @@ from lxml import etree
 from services.ingest.readers.html.images import Fetched
 from services.ingest.readers.html.markdown import markdown_of
 from services.ingest.readers.html.reader import decoded
-from services.ingest.readers.html.tree import parsed
+from services.ingest.readers.html.tree import parsed, without_controls
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.elements import Element
@@ -94,7 +94,7 @@ def book_of(archive: zipfile.ZipFile, source: Source) -> Book:
 
 def resolved(folder: str, reference: str) -> str:
     """A reference as a path in the archive."""
-    return posixpath.normpath(posixpath.join(folder, unquote(reference))).lstrip("/")
+    return posixpath.normpath(posixpath.join(folder, without_controls(unquote(reference)))).lstrip("/")
 
 
 def whole(archive: zipfile.ZipFile, book: Book, source: Source) -> Element:

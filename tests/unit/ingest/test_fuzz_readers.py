@@ -337,6 +337,10 @@ FOUND = [
     # Control characters in the text, and in the name of an element.
     ("a.html", b"<p>The mill\x1a stands.</p>"),
     ("a.html", b"<body><\x16ain><h1>The mill</h1></body>"),
+    # U+FFFE, which is no character, in the text.
+    ("a.html", "\ufeff<p>The mill\ufffe stands.</p>".encode("utf-16-le")),
+    # Form feeds, and controls by number.
+    ("a.html", b"<ul><li>The\x0cmill<ol><li>stands&#12;&#x01;</ol></ul>"),
     # NUL in a header's encoded word; the header is no file that a message may name.
     ("a.eml", b"Subject: =?utf-8?b?56Oo\x00\x805Z2K?=\r\n\r\nThe mill\r\n"),
 ]

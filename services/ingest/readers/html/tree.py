@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 from html.parser import HTMLParser
@@ -63,13 +64,31 @@ SAME_AS = {
 }
 
 
-CONTROL = re.compile("[\x01-\x08\x0b\x0e-\x1f]")
+NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What may not stand in a tree (XML 1.0, 2.2)."""
+REFERENCE = re.compile(r"&#(?:[xX]0*([0-9a-fA-F]{1,6})|0*([0-9]{1,7}));?")
+
+
+def without_controls(html: str) -> str:
+    """The page without characters that are no text, written as they are or by number."""
+    return NO_TEXT.sub(stand_in, REFERENCE.sub(allowed, html) if "&#" in html else html)
+
+
+def stand_in(control: re.Match[str]) -> str:
+    """Form feed and vertical tab part words; the others are nothing."""
+    return " " if control[0] in "\x0b\x0c" else ""
+
+
+def allowed(reference: re.Match[str]) -> str:
+    """A reference to a character, unless its character may not stand in a tree."""
+    code = int(reference[1], 16) if reference[1] else int(reference[2])
+    control = NO_TEXT.match(chr(code)) if code <= sys.maxunicode else None
+    return stand_in(control) if control else reference[0]
 
 
 def parsed(html: str) -> Element:
     """The tree of a page or of a part of one; text is never lost to depth."""
-    # No text of a page, and names with them have no place in a tree.
-    html = CONTROL.sub("", html)
+    html = without_controls(html)
     if not html.strip():
         return etree.Element("html")
     parser = page_parser()
