@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.llm import Llm
+from services.generation.calls.transport import Transport
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
-from services.generation.endpoints import Endpoints
-from services.generation.llm import Llm
 from services.generation.metrics import GenerationMetrics
 from services.generation.provider_store import ProviderStore
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
@@ -34,7 +35,8 @@ def build(parts: Parts) -> Built:
     chunks = ChunkReader(parts.client)
     secrets = SecretBox(config.secret_key_file)
     endpoints = Endpoints(parts.client, secrets)
-    llm = Llm(config.call_seconds, GenerationMetrics(parts.metrics.registry))
+    transport = Transport(config.call_seconds)
+    llm = Llm(transport, GenerationMetrics(parts.metrics.registry))
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
     package = "sishu.generation.v1"
     return Built(
@@ -42,7 +44,7 @@ def build(parts: Parts) -> Built:
             Servicer(
                 f"{package}.ProviderService",
                 provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
-                ProviderServicer(providers, secrets, Trial(llm, endpoints)),
+                ProviderServicer(providers, secrets, Trial(transport, endpoints)),
             ),
             Servicer(
                 f"{package}.GenerationService",
@@ -61,7 +63,7 @@ def build(parts: Parts) -> Built:
             "write_answer": worker.write_answer,
         },
         project_data=ProjectData(store.delete_project),
-        closing=[llm.close],
+        closing=[transport.close],
     )
 
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.generation.endpoints import Endpoints
-from services.generation.llm import REFUSALS, Llm
-from services.generation.provider_errors import provider_error
+from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.providers import Endpoint, Provider
 from services.runtime.errors import DeadlineExceeded, SishuError
 from services.runtime.faults import as_sishu_error
@@ -32,8 +32,8 @@ class TrialReport:
 class Trial:
     """Makes the call, which may take so many seconds."""
 
-    def __init__(self, llm: Llm, endpoints: Endpoints, seconds: float = TRIAL_SECONDS) -> None:
-        self._llm = llm
+    def __init__(self, transport: Transport, endpoints: Endpoints, seconds: float = TRIAL_SECONDS) -> None:
+        self._transport = transport
         self._endpoints = endpoints
         self._seconds = seconds
 
@@ -52,12 +52,12 @@ class Trial:
             error = as_sishu_error(raised)
         else:
             seconds = time.monotonic() - started
-            return TrialReport(None, seconds, await self._llm.models(endpoint))
+            return TrialReport(None, seconds, await self._transport.models(endpoint))
         return TrialReport(Failure.of(error), time.monotonic() - started, [])
 
     async def _ask(self, endpoint: Endpoint) -> None:
         question = {"role": "user", "content": "Say yes."}
         try:
-            await self._llm.create(endpoint, [question], max_tokens=4)
+            await self._transport.complete(endpoint, [question], max_tokens=4)
         except REFUSALS as error:
             raise provider_error(error, endpoint) from error

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.llm import Completion, Llm
 from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.endpoints import Endpoints
 from services.generation.facts import Fact, choose, language_of, sentences
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
-from services.generation.llm import Completion, Llm
 from services.generation.prompts import render
 from services.generation.providers import Provider
 from services.generation.questions import Answer, CallRecord, NewQuestion

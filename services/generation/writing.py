@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from services.generation.calls.output import OutputInvalid
 from services.generation.facts import Fact, around, sentences
-from services.generation.llm import OutputInvalid
 from services.generation.quotes import one_line
 
 QUESTION_PATTERNS = {

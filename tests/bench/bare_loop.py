@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
+from services.generation.calls.modes import response_format
 from services.generation.facts import Fact
-from services.generation.llm import response_format
 from services.generation.prompts import render
 from services.generation.writing import Passage, answer_schema
 

@@ -14,7 +14,9 @@ import pytest_asyncio
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from services.generation.llm import Completion, Llm, OutputInvalid
+from services.generation.calls.llm import Completion, Llm
+from services.generation.calls.output import OutputInvalid
+from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
@@ -47,9 +49,9 @@ async def mock(running: MockServer) -> MockServer:
 
 @pytest_asyncio.fixture
 async def llm() -> AsyncIterator[Llm]:
-    made = Llm(10, GenerationMetrics(CollectorRegistry()))
+    made = Llm(Transport(10), GenerationMetrics(CollectorRegistry()))
     yield made
-    await made.close()
+    await made.transport.close()
 
 
 async def ask(llm: Llm, base_url: str, key: str = "", **sampling: Any) -> Completion[WrittenAnswer]:
@@ -160,15 +162,15 @@ async def test_a_server_that_does_not_say_how_long_to_wait_leaves_it_open(
 
 
 async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
-    impatient = Llm(0.3, GenerationMetrics(CollectorRegistry()))
+    impatient = Llm(Transport(0.3), GenerationMetrics(CollectorRegistry()))
     await mock.control(next_faults=["hang"], hang_s=2)
     error = await failure(impatient, mock.base_url)
-    await impatient.close()
+    await impatient.transport.close()
     assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
 
 
 async def test_blanks_that_keep_a_connection_open_give_a_call_no_more_time() -> None:
-    impatient = Llm(0.5, GenerationMetrics(CollectorRegistry()))
+    impatient = Llm(Transport(0.5), GenerationMetrics(CollectorRegistry()))
 
     async def blanks(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -181,17 +183,17 @@ async def test_blanks_that_keep_a_connection_open_give_a_call_no_more_time() -> 
 
     async with served(blanks) as url:
         error = await failure(impatient, url)
-        await impatient.close()
+        await impatient.transport.close()
     assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
 
 
 async def test_a_host_that_takes_no_connection_is_unreachable_long_before_a_call_times_out() -> None:
-    llm = Llm(60, GenerationMetrics(CollectorRegistry()), connect_seconds=0.3)
+    llm = Llm(Transport(60, connect_seconds=0.3), GenerationMetrics(CollectorRegistry()))
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:
         first.connect(full.getsockname())
         async with asyncio.timeout(30):
             error = await failure(llm, f"http://127.0.0.1:{full.getsockname()[1]}/v1")
-    await llm.close()
+    await llm.transport.close()
     assert (error.code, error.reason) == ("UNAVAILABLE", "PROVIDER_UNREACHABLE")
 
 
@@ -333,7 +335,7 @@ async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> 
 
 
 async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in_use() -> None:
-    llm = Llm(60, GenerationMetrics(CollectorRegistry()), most_clients=2)
+    llm = Llm(Transport(60, most_clients=2), GenerationMetrics(CollectorRegistry()))
     asked, answer = asyncio.Event(), asyncio.Event()
     connections: dict[str, asyncio.Transport] = {}
 
@@ -359,7 +361,7 @@ async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in
         assert not connections["second"].is_closing()
         answer.set()
         assert (await slow).calls == 1
-        await llm.close()
+        await llm.transport.close()
 
 
 @pytest.mark.parametrize(
@@ -378,7 +380,7 @@ async def test_a_list_of_models_that_is_none_is_empty(llm: Llm, answer: Callable
         return answer()
 
     async with served(models) as url:
-        assert await llm.models(Endpoint(url, "m")) == []
+        assert await llm.transport.models(Endpoint(url, "m")) == []
 
 
 def test_an_endpoint_does_not_show_its_key() -> None:
@@ -393,7 +395,7 @@ async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:
 
 async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None:
     registry = CollectorRegistry()
-    llm = Llm(10, GenerationMetrics(registry))
+    llm = Llm(Transport(10), GenerationMetrics(registry))
     await mock.control(next_faults=["hang"])
     call = asyncio.ensure_future(ask(llm, mock.base_url))
     async with asyncio.timeout(10):
@@ -402,7 +404,7 @@ async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await llm.close()
+    await llm.transport.close()
     calls = "sishu_generation_llm_calls_total"
     assert registry.get_sample_value(calls, {"outcome": "cancelled"}) == 1
     assert registry.get_sample_value(calls, {"outcome": "done"}) is None
@@ -410,11 +412,11 @@ async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None
 
 async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:
     registry = CollectorRegistry()
-    llm = Llm(10, GenerationMetrics(registry))
+    llm = Llm(Transport(10), GenerationMetrics(registry))
     await mock.control(next_faults=["ok", "429"])
     await ask(llm, mock.base_url)
     await failure(llm, mock.base_url)
-    await llm.close()
+    await llm.transport.close()
 
     def calls(outcome: str) -> float | None:
         return registry.get_sample_value("sishu_generation_llm_calls_total", {"outcome": outcome})

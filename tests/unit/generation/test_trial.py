@@ -4,11 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
-from services.generation.endpoints import Endpoints
-from services.generation.llm import Llm
-from services.generation.metrics import GenerationMetrics
+from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.transport import Transport
 from services.generation.providers import Provider
 from services.generation.trial import Trial
 from services.runtime.secrets import SecretBox
@@ -23,11 +21,11 @@ async def test_a_trial_waits_less_long_than_a_call_may_take() -> None:
         await left.wait()
         return web.Response()
 
-    llm, now = Llm(60, GenerationMetrics(CollectorRegistry())), datetime.now(UTC)
+    transport, now = Transport(60), datetime.now(UTC)
     async with served(hang) as url, Client({}) as rooms, asyncio.timeout(30):
         provider = Provider("id", "project", "n", url, None, "m", None, {}, now, now)
-        report = await Trial(llm, Endpoints(rooms, SecretBox(None)), seconds=0.3).run(provider)
+        report = await Trial(transport, Endpoints(rooms, SecretBox(None)), seconds=0.3).run(provider)
         left.set()
-        await llm.close()
+        await transport.close()
     assert report.failure
     assert (report.failure.code, report.failure.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.generation.calls.modes import response_format
+from services.generation.calls.output import OutputInvalid, decode
 from services.generation.facts import Fact
-from services.generation.llm import OutputInvalid, decode, response_format
 from services.generation.providers import Provider, check_provider
 from services.generation.questions import text_key
 from services.generation.writing import (
