@@ -37,6 +37,8 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     """Every item ended and at least one failed; `RetryJob` runs the failed ones again."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 5
     """Stopped on request; nothing more is stored."""
+    JOB_STATE_PAUSED: _JobState.ValueType  # 6
+    """Paused: no item begins, those in work end and are stored; `ResumeJob` goes on. What is stored so far is whole."""
 
 class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """JobState is where a job stands. Only PENDING and RUNNING change by themselves."""
@@ -53,6 +55,8 @@ JOB_STATE_FAILED: JobState.ValueType  # 4
 """Every item ended and at least one failed; `RetryJob` runs the failed ones again."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 5
 """Stopped on request; nothing more is stored."""
+JOB_STATE_PAUSED: JobState.ValueType  # 6
+"""Paused: no item begins, those in work end and are stored; `ResumeJob` goes on. What is stored so far is whole."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
@@ -90,7 +94,9 @@ class Job(_message.Message):
 
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
-        """Why the job failed: the failure of its first failed item; set in state FAILED only. All of them are listed by `ListJobFailures`. OUTPUT_ONLY."""
+        """In state FAILED the failure of its first failed item; all of them are listed by `ListJobFailures`. In state PAUSED why the service paused it, such as
+        `BUDGET_REACHED`; unset where somebody asked for the pause. OUTPUT_ONLY.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sishu/common/v1/job_service.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\"%\n\rGetJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"\xc2\x01\n\x0fListJobsRequest\x12\x1f\n\nproject_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x19.sishu.common.v1.JobStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12 \n\x0bresource_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.sishu.common.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"l\n\x16ListJobFailuresRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"e\n\x17ListJobFailuresResponse\x12\x31\n\x0cjob_failures\x18\x01 \x03(\x0b\x32\x1b.sishu.common.v1.JobFailure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x0fWatchJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x10WatchJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"(\n\x10\x43\x61ncelJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"H\n\x0fRetryJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"5\n\x10RetryJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job2\x9f\x04\n\nJobService\x12N\n\x06GetJob\x12\x1e.sishu.common.v1.GetJobRequest\x1a\x1f.sishu.common.v1.GetJobResponse\"\x03\x90\x02\x01\x12T\n\x08ListJobs\x12 .sishu.common.v1.ListJobsRequest\x1a!.sishu.common.v1.ListJobsResponse\"\x03\x90\x02\x01\x12i\n\x0fListJobFailures\x12\'.sishu.common.v1.ListJobFailuresRequest\x1a(.sishu.common.v1.ListJobFailuresResponse\"\x03\x90\x02\x01\x12V\n\x08WatchJob\x12 .sishu.common.v1.WatchJobRequest\x1a!.sishu.common.v1.WatchJobResponse\"\x03\x90\x02\x01\x30\x01\x12W\n\tCancelJob\x12!.sishu.common.v1.CancelJobRequest\x1a\".sishu.common.v1.CancelJobResponse\"\x03\x90\x02\x02\x12O\n\x08RetryJob\x12 .sishu.common.v1.RetryJobRequest\x1a!.sishu.common.v1.RetryJobResponseB>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sishu/common/v1/job_service.proto\x12\x0fsishu.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\"%\n\rGetJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"\xc2\x01\n\x0fListJobsRequest\x12\x1f\n\nproject_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x19.sishu.common.v1.JobStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12 \n\x0bresource_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.sishu.common.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"l\n\x16ListJobFailuresRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"e\n\x17ListJobFailuresResponse\x12\x31\n\x0cjob_failures\x18\x01 \x03(\x0b\x32\x1b.sishu.common.v1.JobFailure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x0fWatchJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x10WatchJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"(\n\x10\x43\x61ncelJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"\'\n\x0fPauseJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x10PauseJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"(\n\x10ResumeJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"6\n\x11ResumeJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"H\n\x0fRetryJobRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"5\n\x10RetryJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job2\xce\x05\n\nJobService\x12N\n\x06GetJob\x12\x1e.sishu.common.v1.GetJobRequest\x1a\x1f.sishu.common.v1.GetJobResponse\"\x03\x90\x02\x01\x12T\n\x08ListJobs\x12 .sishu.common.v1.ListJobsRequest\x1a!.sishu.common.v1.ListJobsResponse\"\x03\x90\x02\x01\x12i\n\x0fListJobFailures\x12\'.sishu.common.v1.ListJobFailuresRequest\x1a(.sishu.common.v1.ListJobFailuresResponse\"\x03\x90\x02\x01\x12V\n\x08WatchJob\x12 .sishu.common.v1.WatchJobRequest\x1a!.sishu.common.v1.WatchJobResponse\"\x03\x90\x02\x01\x30\x01\x12W\n\tCancelJob\x12!.sishu.common.v1.CancelJobRequest\x1a\".sishu.common.v1.CancelJobResponse\"\x03\x90\x02\x02\x12T\n\x08PauseJob\x12 .sishu.common.v1.PauseJobRequest\x1a!.sishu.common.v1.PauseJobResponse\"\x03\x90\x02\x02\x12W\n\tResumeJob\x12!.sishu.common.v1.ResumeJobRequest\x1a\".sishu.common.v1.ResumeJobResponse\"\x03\x90\x02\x02\x12O\n\x08RetryJob\x12 .sishu.common.v1.RetryJobRequest\x1a!.sishu.common.v1.RetryJobResponseB>\n\x13\x64\x65v.sishu.common.v1P\x01Z%sishu.dev/go/sishu/common/v1;commonv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHJOBREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CANCELJOBREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELJOBREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_PAUSEJOBREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_PAUSEJOBREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RESUMEJOBREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_RESUMEJOBREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RETRYJOBREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_RETRYJOBREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RETRYJOBREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -70,6 +74,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\220\002\001'
   _globals['_JOBSERVICE'].methods_by_name['CancelJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\220\002\002'
+  _globals['_JOBSERVICE'].methods_by_name['PauseJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['PauseJob']._serialized_options = b'\220\002\002'
+  _globals['_JOBSERVICE'].methods_by_name['ResumeJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['ResumeJob']._serialized_options = b'\220\002\002'
   _globals['_GETJOBREQUEST']._serialized_start=110
   _globals['_GETJOBREQUEST']._serialized_end=147
   _globals['_GETJOBRESPONSE']._serialized_start=149
@@ -90,10 +98,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELJOBREQUEST']._serialized_end=829
   _globals['_CANCELJOBRESPONSE']._serialized_start=831
   _globals['_CANCELJOBRESPONSE']._serialized_end=885
-  _globals['_RETRYJOBREQUEST']._serialized_start=887
-  _globals['_RETRYJOBREQUEST']._serialized_end=959
-  _globals['_RETRYJOBRESPONSE']._serialized_start=961
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1014
-  _globals['_JOBSERVICE']._serialized_start=1017
-  _globals['_JOBSERVICE']._serialized_end=1560
+  _globals['_PAUSEJOBREQUEST']._serialized_start=887
+  _globals['_PAUSEJOBREQUEST']._serialized_end=926
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=928
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=981
+  _globals['_RESUMEJOBREQUEST']._serialized_start=983
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1023
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=1025
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=1079
+  _globals['_RETRYJOBREQUEST']._serialized_start=1081
+  _globals['_RETRYJOBREQUEST']._serialized_end=1153
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1155
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1208
+  _globals['_JOBSERVICE']._serialized_start=1211
+  _globals['_JOBSERVICE']._serialized_end=1929
 # @@protoc_insertion_point(module_scope)

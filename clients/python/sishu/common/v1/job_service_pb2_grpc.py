@@ -60,6 +60,16 @@ class JobServiceStub:
                 request_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/sishu.common.v1.JobService/PauseJob',
+                request_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/sishu.common.v1.JobService/ResumeJob',
+                request_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
         self.RetryJob = channel.unary_unary(
                 '/sishu.common.v1.JobService/RetryJob',
                 request_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
@@ -106,6 +116,20 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseJob(self, request, context):
+        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RetryJob(self, request, context):
         """RetryJob queues the failed items of a FAILED job again and sets it RUNNING; items that ended well are not touched.
         A job in another state is returned as it is, except CANCELLED: FAILED_PRECONDITION `JOB_CANCELLED`.
@@ -141,6 +165,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobRequest.FromString,
                     response_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobRequest.FromString,
+                    response_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobRequest.FromString,
+                    response_serializer=sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobResponse.SerializeToString,
             ),
             'RetryJob': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryJob,
@@ -284,6 +318,60 @@ class JobService:
             '/sishu.common.v1.JobService/CancelJob',
             sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobRequest.SerializeToString,
             sishu_dot_common_dot_v1_dot_job__service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.common.v1.JobService/PauseJob',
+            sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobRequest.SerializeToString,
+            sishu_dot_common_dot_v1_dot_job__service__pb2.PauseJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.common.v1.JobService/ResumeJob',
+            sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobRequest.SerializeToString,
+            sishu_dot_common_dot_v1_dot_job__service__pb2.ResumeJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

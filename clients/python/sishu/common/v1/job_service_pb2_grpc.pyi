@@ -43,6 +43,10 @@ class JobServiceStub:
     """WatchJob sends the job at once, then after each change (at most four a second), and ends when the job ends."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
     """CancelJob stops a job: items not yet stored never are. A job that has ended is returned as it is."""
+    PauseJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.PauseJobRequest, _job_service_pb2.PauseJobResponse]
+    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+    ResumeJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ResumeJobRequest, _job_service_pb2.ResumeJobResponse]
+    """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
     """RetryJob queues the failed items of a FAILED job again and sets it RUNNING; items that ended well are not touched.
     A job in another state is returned as it is, except CANCELLED: FAILED_PRECONDITION `JOB_CANCELLED`.
@@ -63,6 +67,10 @@ class JobServiceAsyncStub(JobServiceStub):
     """WatchJob sends the job at once, then after each change (at most four a second), and ends when the job ends."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """CancelJob stops a job: items not yet stored never are. A job that has ended is returned as it is."""
+    PauseJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.PauseJobRequest, _job_service_pb2.PauseJobResponse]  # type: ignore[assignment]
+    """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+    ResumeJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ResumeJobRequest, _job_service_pb2.ResumeJobResponse]  # type: ignore[assignment]
+    """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
     """RetryJob queues the failed items of a FAILED job again and sets it RUNNING; items that ended well are not touched.
     A job in another state is returned as it is, except CANCELLED: FAILED_PRECONDITION `JOB_CANCELLED`.
@@ -110,6 +118,22 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
         """CancelJob stops a job: items not yet stored never are. A job that has ended is returned as it is."""
+
+    @_abc_1.abstractmethod
+    def PauseJob(
+        self,
+        request: _job_service_pb2.PauseJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_service_pb2.PauseJobResponse, _abc.Awaitable[_job_service_pb2.PauseJobResponse]]:
+        """PauseJob stops a PENDING or RUNNING job from beginning items; those in work end and are stored. A job in another state is returned as it is."""
+
+    @_abc_1.abstractmethod
+    def ResumeJob(
+        self,
+        request: _job_service_pb2.ResumeJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_service_pb2.ResumeJobResponse, _abc.Awaitable[_job_service_pb2.ResumeJobResponse]]:
+        """ResumeJob lets a PAUSED job go on where it stood. A job in another state is returned as it is."""
 
     @_abc_1.abstractmethod
     def RetryJob(

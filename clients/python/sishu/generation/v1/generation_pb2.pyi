@@ -33,6 +33,7 @@ class Generation(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the generation. OUTPUT_ONLY."""
@@ -53,6 +54,10 @@ class Generation(_message.Message):
         """What was made so far. OUTPUT_ONLY."""
 
     @_builtins.property
+    def forecast(self) -> Global___GenerationForecast:
+        """What the whole takes, by what was seen so far; for a pilot, what all chunks would take. Unset before there is enough to see. OUTPUT_ONLY."""
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the generation was created. OUTPUT_ONLY."""
 
@@ -65,11 +70,12 @@ class Generation(_message.Message):
         options: Global___GenerationOptions | None = ...,
         job: _job_pb2.Job | None = ...,
         stats: Global___GenerationStats | None = ...,
+        forecast: Global___GenerationForecast | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "options", b"options", "stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "forecast", b"forecast", "job", b"job", "options", b"options", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "provider_id", b"provider_id", "stats", b"stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "forecast", b"forecast", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "provider_id", b"provider_id", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -88,6 +94,11 @@ class GenerationOptions(_message.Message):
     DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
     FACTS_PER_CALL_FIELD_NUMBER: _builtins.int
     CONTEXT_CHARS_FIELD_NUMBER: _builtins.int
+    MAX_COST_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    NO_CACHE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    PILOT_CHUNKS_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
     """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds a sentence. 0 lets the service
     choose (at present 240); the stored resource shows what was taken.
@@ -104,6 +115,18 @@ class GenerationOptions(_message.Message):
     """
     context_chars: _builtins.int
     """OPTIONAL. Characters of the chunk around the facts that the model sees; 0 means the whole chunk. Small models do better with 500."""
+    max_cost: _builtins.float
+    """OPTIONAL. Most money that the calls may cost, in the currency of the provider's price; 0 means no limit. No call begins that could pass it: the job is
+    PAUSED with `BUDGET_REACHED` and what it made stays. Raised by UpdateGeneration.
+    """
+    max_tokens: _builtins.int
+    """OPTIONAL. Most tokens that the calls may use, prompts and answers; 0 means no limit. As `max_cost`."""
+    no_cache: _builtins.bool
+    """OPTIONAL. Whether answers of earlier calls of the project with the same messages, model and sampling are passed over, and paid anew."""
+    batch: _builtins.bool
+    """OPTIONAL. Whether calls are handed in as batches, which takes hours and costs less where the server offers it; what it does not take is called singly."""
+    pilot_chunks: _builtins.int
+    """OPTIONAL. Only this many chunks, spread over all, as a pilot: `forecast` then says what all of them would take; their answers are not paid again. 0 means all."""
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of every call; unset fields fall back to the provider's."""
@@ -122,10 +145,15 @@ class GenerationOptions(_message.Message):
         document_ids: _abc.Iterable[_builtins.str] | None = ...,
         facts_per_call: _builtins.int = ...,
         context_chars: _builtins.int = ...,
+        max_cost: _builtins.float = ...,
+        max_tokens: _builtins.int = ...,
+        no_cache: _builtins.bool = ...,
+        batch: _builtins.bool = ...,
+        pilot_chunks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "document_ids", b"document_ids", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "language", b"language", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "document_ids", b"document_ids", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "no_cache", b"no_cache", "pilot_chunks", b"pilot_chunks", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,19 +190,31 @@ class GenerationStats(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     REJECTED_BY_REASON_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
     """Questions written."""
     answered: _builtins.int
     """Questions with a kept answer."""
     rejected: _builtins.int
     """Questions rejected, or whose answer was rejected."""
+    cost: _builtins.float
+    """What they cost by the provider's price; 0 where it has none."""
+    currency: _builtins.str
+    """Currency of `cost`; empty where the provider has no price."""
+    cached: _builtins.int
+    """Results that were taken from the answers of earlier calls."""
+    calls_per_second: _builtins.float
+    """Calls that ended a second, over the last minute."""
     @_builtins.property
     def rejected_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected questions by reason, such as `QUOTE_NOT_FOUND`."""
 
     @_builtins.property
     def usage(self) -> _message_pb2.TokenUsage:
-        """Tokens used by all calls whose result was stored."""
+        """Tokens and calls that were paid, also those of output that never validated."""
 
     def __init__(
         self,
@@ -184,11 +224,101 @@ class GenerationStats(_message.Message):
         rejected: _builtins.int = ...,
         rejected_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         usage: _message_pb2.TokenUsage | None = ...,
+        cost: _builtins.float = ...,
+        currency: _builtins.str = ...,
+        cached: _builtins.int = ...,
+        calls_per_second: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationStats: _TypeAlias = GenerationStats  # noqa: Y015
+
+@_typing.final
+class GenerationForecast(_message.Message):
+    """GenerationForecast is what a generation takes from its beginning to its end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    CHUNKS_SEEN_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    chunks: _builtins.int
+    """Chunks of all that it covers."""
+    chunks_seen: _builtins.int
+    """Chunks whose calls have been seen, from which the rest is told."""
+    @_builtins.property
+    def calls(self) -> Global___Estimate:
+        """Paid calls."""
+
+    @_builtins.property
+    def prompt_tokens(self) -> Global___Estimate:
+        """Tokens of prompts."""
+
+    @_builtins.property
+    def completion_tokens(self) -> Global___Estimate:
+        """Tokens that the model writes."""
+
+    @_builtins.property
+    def cost(self) -> Global___Estimate:
+        """Money, in the currency of the provider's price."""
+
+    @_builtins.property
+    def seconds(self) -> Global___Estimate:
+        """Seconds from now to the end at the rate of calls seen; for a pilot, from a start."""
+
+    def __init__(
+        self,
+        *,
+        chunks: _builtins.int = ...,
+        chunks_seen: _builtins.int = ...,
+        calls: Global___Estimate | None = ...,
+        prompt_tokens: Global___Estimate | None = ...,
+        completion_tokens: Global___Estimate | None = ...,
+        cost: Global___Estimate | None = ...,
+        seconds: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "completion_tokens", b"completion_tokens", "cost", b"cost", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "chunks", b"chunks", "chunks_seen", b"chunks_seen", "completion_tokens", b"completion_tokens", "cost", b"cost", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerationForecast: _TypeAlias = GenerationForecast  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """Estimate is a number and how far off it may be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """5 of 100 are below."""
+    expected: _builtins.float
+    """The likeliest."""
+    high: _builtins.float
+    """5 of 100 are above."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        expected: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015

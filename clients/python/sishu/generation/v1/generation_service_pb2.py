@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from sishu.generation.v1 import generation_pb2 as sishu_dot_generation_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sishu/generation/v1/generation_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$sishu/generation/v1/generation.proto\"w\n\x17\x43reateGenerationRequest\x12;\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18\x43reateGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\",\n\x14GetGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"L\n\x15GetGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\"p\n\x16ListGenerationsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"h\n\x17ListGenerationsResponse\x12\x34\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1f.sishu.generation.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x17\x44\x65leteGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x18\x44\x65leteGenerationResponse\x12\x19\n\x11\x64\x65leted_questions\x18\x01 \x01(\x03\x32\xda\x03\n\x11GenerationService\x12o\n\x10\x43reateGeneration\x12,.sishu.generation.v1.CreateGenerationRequest\x1a-.sishu.generation.v1.CreateGenerationResponse\x12k\n\rGetGeneration\x12).sishu.generation.v1.GetGenerationRequest\x1a*.sishu.generation.v1.GetGenerationResponse\"\x03\x90\x02\x01\x12q\n\x0fListGenerations\x12+.sishu.generation.v1.ListGenerationsRequest\x1a,.sishu.generation.v1.ListGenerationsResponse\"\x03\x90\x02\x01\x12t\n\x10\x44\x65leteGeneration\x12,.sishu.generation.v1.DeleteGenerationRequest\x1a-.sishu.generation.v1.DeleteGenerationResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sishu/generation/v1/generation_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a$sishu/generation/v1/generation.proto\"w\n\x17\x43reateGenerationRequest\x12;\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.GenerationB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"O\n\x18\x43reateGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\",\n\x14GetGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"L\n\x15GetGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\"p\n\x16ListGenerationsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"h\n\x17ListGenerationsResponse\x12\x34\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1f.sishu.generation.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa1\x02\n\x17UpdateGenerationRequest\x12;\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.GenerationB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x8f\x01\xbaH\x8b\x01\x1a\x88\x01\n\x14update_generation.id\x12\x1cgeneration.id must be a UUID\x1aRthis.generation.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"O\n\x18UpdateGenerationResponse\x12\x33\n\ngeneration\x18\x01 \x01(\x0b\x32\x1f.sishu.generation.v1.Generation\"/\n\x17\x44\x65leteGenerationRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"5\n\x18\x44\x65leteGenerationResponse\x12\x19\n\x11\x64\x65leted_questions\x18\x01 \x01(\x03\x32\xd0\x04\n\x11GenerationService\x12o\n\x10\x43reateGeneration\x12,.sishu.generation.v1.CreateGenerationRequest\x1a-.sishu.generation.v1.CreateGenerationResponse\x12k\n\rGetGeneration\x12).sishu.generation.v1.GetGenerationRequest\x1a*.sishu.generation.v1.GetGenerationResponse\"\x03\x90\x02\x01\x12q\n\x0fListGenerations\x12+.sishu.generation.v1.ListGenerationsRequest\x1a,.sishu.generation.v1.ListGenerationsResponse\"\x03\x90\x02\x01\x12t\n\x10UpdateGeneration\x12,.sishu.generation.v1.UpdateGenerationRequest\x1a-.sishu.generation.v1.UpdateGenerationResponse\"\x03\x90\x02\x02\x12t\n\x10\x44\x65leteGeneration\x12,.sishu.generation.v1.DeleteGenerationRequest\x1a-.sishu.generation.v1.DeleteGenerationResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,30 +47,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTGENERATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTGENERATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTGENERATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UPDATEGENERATIONREQUEST'].fields_by_name['generation']._loaded_options = None
+  _globals['_UPDATEGENERATIONREQUEST'].fields_by_name['generation']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_UPDATEGENERATIONREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEGENERATIONREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEGENERATIONREQUEST']._loaded_options = None
+  _globals['_UPDATEGENERATIONREQUEST']._serialized_options = b'\272H\213\001\032\210\001\n\024update_generation.id\022\034generation.id must be a UUID\032Rthis.generation.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')'
   _globals['_DELETEGENERATIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEGENERATIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GENERATIONSERVICE'].methods_by_name['GetGeneration']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['GetGeneration']._serialized_options = b'\220\002\001'
   _globals['_GENERATIONSERVICE'].methods_by_name['ListGenerations']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['ListGenerations']._serialized_options = b'\220\002\001'
+  _globals['_GENERATIONSERVICE'].methods_by_name['UpdateGeneration']._loaded_options = None
+  _globals['_GENERATIONSERVICE'].methods_by_name['UpdateGeneration']._serialized_options = b'\220\002\002'
   _globals['_GENERATIONSERVICE'].methods_by_name['DeleteGeneration']._loaded_options = None
   _globals['_GENERATIONSERVICE'].methods_by_name['DeleteGeneration']._serialized_options = b'\220\002\002'
-  _globals['_CREATEGENERATIONREQUEST']._serialized_start=136
-  _globals['_CREATEGENERATIONREQUEST']._serialized_end=255
-  _globals['_CREATEGENERATIONRESPONSE']._serialized_start=257
-  _globals['_CREATEGENERATIONRESPONSE']._serialized_end=336
-  _globals['_GETGENERATIONREQUEST']._serialized_start=338
-  _globals['_GETGENERATIONREQUEST']._serialized_end=382
-  _globals['_GETGENERATIONRESPONSE']._serialized_start=384
-  _globals['_GETGENERATIONRESPONSE']._serialized_end=460
-  _globals['_LISTGENERATIONSREQUEST']._serialized_start=462
-  _globals['_LISTGENERATIONSREQUEST']._serialized_end=574
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=576
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=680
-  _globals['_DELETEGENERATIONREQUEST']._serialized_start=682
-  _globals['_DELETEGENERATIONREQUEST']._serialized_end=729
-  _globals['_DELETEGENERATIONRESPONSE']._serialized_start=731
-  _globals['_DELETEGENERATIONRESPONSE']._serialized_end=784
-  _globals['_GENERATIONSERVICE']._serialized_start=787
-  _globals['_GENERATIONSERVICE']._serialized_end=1261
+  _globals['_CREATEGENERATIONREQUEST']._serialized_start=170
+  _globals['_CREATEGENERATIONREQUEST']._serialized_end=289
+  _globals['_CREATEGENERATIONRESPONSE']._serialized_start=291
+  _globals['_CREATEGENERATIONRESPONSE']._serialized_end=370
+  _globals['_GETGENERATIONREQUEST']._serialized_start=372
+  _globals['_GETGENERATIONREQUEST']._serialized_end=416
+  _globals['_GETGENERATIONRESPONSE']._serialized_start=418
+  _globals['_GETGENERATIONRESPONSE']._serialized_end=494
+  _globals['_LISTGENERATIONSREQUEST']._serialized_start=496
+  _globals['_LISTGENERATIONSREQUEST']._serialized_end=608
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=610
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=714
+  _globals['_UPDATEGENERATIONREQUEST']._serialized_start=717
+  _globals['_UPDATEGENERATIONREQUEST']._serialized_end=1006
+  _globals['_UPDATEGENERATIONRESPONSE']._serialized_start=1008
+  _globals['_UPDATEGENERATIONRESPONSE']._serialized_end=1087
+  _globals['_DELETEGENERATIONREQUEST']._serialized_start=1089
+  _globals['_DELETEGENERATIONREQUEST']._serialized_end=1136
+  _globals['_DELETEGENERATIONRESPONSE']._serialized_start=1138
+  _globals['_DELETEGENERATIONRESPONSE']._serialized_end=1191
+  _globals['_GENERATIONSERVICE']._serialized_start=1194
+  _globals['_GENERATIONSERVICE']._serialized_end=1786
 # @@protoc_insertion_point(module_scope)

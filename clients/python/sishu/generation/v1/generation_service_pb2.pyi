@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.generation.v1 import generation_pb2 as _generation_pb2
@@ -174,6 +175,60 @@ class ListGenerationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListGenerationsResponse: _TypeAlias = ListGenerationsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateGenerationRequest(_message.Message):
+    """UpdateGenerationRequest carries the new values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> _generation_pb2.Generation:
+        """REQUIRED. The generation with its id and the new values. A field that the mask does not name is not looked at."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """REQUIRED. Fields to change: `options.max_cost`, `options.max_tokens`."""
+
+    def __init__(
+        self,
+        *,
+        generation: _generation_pb2.Generation | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateGenerationRequest: _TypeAlias = UpdateGenerationRequest  # noqa: Y015
+
+@_typing.final
+class UpdateGenerationResponse(_message.Message):
+    """UpdateGenerationResponse carries the generation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> _generation_pb2.Generation:
+        """The generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: _generation_pb2.Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateGenerationResponse: _TypeAlias = UpdateGenerationResponse  # noqa: Y015
 
 @_typing.final
 class DeleteGenerationRequest(_message.Message):

@@ -50,6 +50,11 @@ class GenerationServiceStub:
                 request_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsRequest.SerializeToString,
                 response_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsResponse.FromString,
                 _registered_method=True)
+        self.UpdateGeneration = channel.unary_unary(
+                '/sishu.generation.v1.GenerationService/UpdateGeneration',
+                request_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationRequest.SerializeToString,
+                response_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationResponse.FromString,
+                _registered_method=True)
         self.DeleteGeneration = channel.unary_unary(
                 '/sishu.generation.v1.GenerationService/DeleteGeneration',
                 request_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.DeleteGenerationRequest.SerializeToString,
@@ -84,6 +89,13 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateGeneration(self, request, context):
+        """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteGeneration(self, request, context):
         """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs.
         """
@@ -108,6 +120,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.ListGenerations,
                     request_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsRequest.FromString,
                     response_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'UpdateGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateGeneration,
+                    request_deserializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationRequest.FromString,
+                    response_serializer=sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationResponse.SerializeToString,
             ),
             'DeleteGeneration': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteGeneration,
@@ -197,6 +214,33 @@ class GenerationService:
             '/sishu.generation.v1.GenerationService/ListGenerations',
             sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsRequest.SerializeToString,
             sishu_dot_generation_dot_v1_dot_generation__service__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.generation.v1.GenerationService/UpdateGeneration',
+            sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationRequest.SerializeToString,
+            sishu_dot_generation_dot_v1_dot_generation__service__pb2.UpdateGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,

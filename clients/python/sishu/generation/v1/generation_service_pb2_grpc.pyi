@@ -42,6 +42,8 @@ class GenerationServiceStub:
     """GetGeneration returns one generation. NOT_FOUND `GENERATION_NOT_FOUND`."""
     ListGenerations: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListGenerationsRequest, _generation_service_pb2.ListGenerationsResponse]
     """ListGenerations returns generations, newest first."""
+    UpdateGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.UpdateGenerationRequest, _generation_service_pb2.UpdateGenerationResponse]
+    """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`."""
     DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]
     """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
@@ -59,6 +61,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """GetGeneration returns one generation. NOT_FOUND `GENERATION_NOT_FOUND`."""
     ListGenerations: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListGenerationsRequest, _generation_service_pb2.ListGenerationsResponse]  # type: ignore[assignment]
     """ListGenerations returns generations, newest first."""
+    UpdateGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.UpdateGenerationRequest, _generation_service_pb2.UpdateGenerationResponse]  # type: ignore[assignment]
+    """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`."""
     DeleteGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
     """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
@@ -91,6 +95,14 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.ListGenerationsResponse, _abc.Awaitable[_generation_service_pb2.ListGenerationsResponse]]:
         """ListGenerations returns generations, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateGeneration(
+        self,
+        request: _generation_service_pb2.UpdateGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.UpdateGenerationResponse, _abc.Awaitable[_generation_service_pb2.UpdateGenerationResponse]]:
+        """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`."""
 
     @_abc_1.abstractmethod
     def DeleteGeneration(

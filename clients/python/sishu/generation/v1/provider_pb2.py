@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/provider.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/message.proto\"\x89\x03\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1c\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12!\n\rdeployment_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1b\n\x07\x61pi_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01\x12\x13\n\x0bhas_api_key\x18\x08 \x01(\x08\x12+\n\x08sampling\x18\t \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x08\x65ndpoint\x12\x05\xbaH\x02\x08\x01\x42\x0c\n\ncredentialBJ\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/provider.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/message.proto\"\xef\x05\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1c\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12!\n\rdeployment_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x31\n\x04pool\x18\x0c \x01(\x0b\x32!.sishu.generation.v1.ProviderPoolH\x00\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1b\n\x07\x61pi_key\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x01\x12?\n\x10\x61pi_key_variable\x18\r \x01(\tB#\xbaH r\x1e\x32\x1c^([A-Z][A-Z0-9_]*_API_KEY)?$H\x01\x12\x43\n\x0c\x61pi_key_file\x18\x0e \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$H\x01\x12\x13\n\x0bhas_api_key\x18\x08 \x01(\x08\x12+\n\x08sampling\x18\t \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12\x33\n\x06limits\x18\x0f \x01(\x0b\x32#.sishu.generation.v1.ProviderLimits\x12\x31\n\x05price\x18\x10 \x01(\x0b\x32\".sishu.generation.v1.ProviderPrice\x12\x43\n\tstreaming\x18\x11 \x01(\x0e\x32&.sishu.generation.v1.ProviderStreamingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x08\x65ndpoint\x12\x05\xbaH\x02\x08\x01\x42\x0c\n\ncredential\"9\n\x0cProviderPool\x12)\n\x0cprovider_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x64\x18\x01\"\x05r\x03\xb0\x01\x01\"y\n\x0eProviderLimits\x12!\n\x10\x63\x61lls_per_minute\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\"\n\x11tokens_per_minute\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12 \n\x0f\x63\x61lls_in_flight\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x94\x01\n\rProviderPrice\x12,\n\x12prompt_per_million\x18\x01 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x30\n\x16\x63ompletion_per_million\x18\x02 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12#\n\x08\x63urrency\x18\x03 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\"j\n\x0eProviderPreset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\x18\n\x10\x61pi_key_variable\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61tches\x18\x05 \x01(\x08*\x91\x01\n\x11ProviderStreaming\x12\"\n\x1ePROVIDER_STREAMING_UNSPECIFIED\x10\x00\x12\x1b\n\x17PROVIDER_STREAMING_AUTO\x10\x01\x12\x1d\n\x19PROVIDER_STREAMING_ALWAYS\x10\x02\x12\x1c\n\x18PROVIDER_STREAMING_NEVER\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDER'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_PROVIDER'].fields_by_name['api_key']._loaded_options = None
   _globals['_PROVIDER'].fields_by_name['api_key']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_PROVIDER'].fields_by_name['api_key_variable']._loaded_options = None
+  _globals['_PROVIDER'].fields_by_name['api_key_variable']._serialized_options = b'\272H r\0362\034^([A-Z][A-Z0-9_]*_API_KEY)?$'
+  _globals['_PROVIDER'].fields_by_name['api_key_file']._loaded_options = None
+  _globals['_PROVIDER'].fields_by_name['api_key_file']._serialized_options = b'\272H(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$'
+  _globals['_PROVIDER'].fields_by_name['streaming']._loaded_options = None
+  _globals['_PROVIDER'].fields_by_name['streaming']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PROVIDERPOOL'].fields_by_name['provider_ids']._loaded_options = None
+  _globals['_PROVIDERPOOL'].fields_by_name['provider_ids']._serialized_options = b'\272H\020\222\001\r\010\001\020d\030\001\"\005r\003\260\001\001'
+  _globals['_PROVIDERLIMITS'].fields_by_name['calls_per_minute']._loaded_options = None
+  _globals['_PROVIDERLIMITS'].fields_by_name['calls_per_minute']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_PROVIDERLIMITS'].fields_by_name['tokens_per_minute']._loaded_options = None
+  _globals['_PROVIDERLIMITS'].fields_by_name['tokens_per_minute']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PROVIDERLIMITS'].fields_by_name['calls_in_flight']._loaded_options = None
+  _globals['_PROVIDERLIMITS'].fields_by_name['calls_in_flight']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_PROVIDERPRICE'].fields_by_name['prompt_per_million']._loaded_options = None
+  _globals['_PROVIDERPRICE'].fields_by_name['prompt_per_million']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
+  _globals['_PROVIDERPRICE'].fields_by_name['completion_per_million']._loaded_options = None
+  _globals['_PROVIDERPRICE'].fields_by_name['completion_per_million']._serialized_options = b'\272H\r\022\013)\000\000\000\000\000\000\000\000@\001'
+  _globals['_PROVIDERPRICE'].fields_by_name['currency']._loaded_options = None
+  _globals['_PROVIDERPRICE'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
+  _globals['_PROVIDERSTREAMING']._serialized_start=1348
+  _globals['_PROVIDERSTREAMING']._serialized_end=1493
   _globals['_PROVIDER']._serialized_start=153
-  _globals['_PROVIDER']._serialized_end=546
+  _globals['_PROVIDER']._serialized_end=904
+  _globals['_PROVIDERPOOL']._serialized_start=906
+  _globals['_PROVIDERPOOL']._serialized_end=963
+  _globals['_PROVIDERLIMITS']._serialized_start=965
+  _globals['_PROVIDERLIMITS']._serialized_end=1086
+  _globals['_PROVIDERPRICE']._serialized_start=1089
+  _globals['_PROVIDERPRICE']._serialized_end=1237
+  _globals['_PROVIDERPRESET']._serialized_start=1239
+  _globals['_PROVIDERPRESET']._serialized_end=1345
 # @@protoc_insertion_point(module_scope)

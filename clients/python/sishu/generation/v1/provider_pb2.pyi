@@ -3,20 +3,51 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ProviderStreaming:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProviderStreamingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProviderStreaming.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROVIDER_STREAMING_UNSPECIFIED: _ProviderStreaming.ValueType  # 0
+    """As AUTO."""
+    PROVIDER_STREAMING_AUTO: _ProviderStreaming.ValueType  # 1
+    """Not streamed, which costs less, until the server turns out to be slow."""
+    PROVIDER_STREAMING_ALWAYS: _ProviderStreaming.ValueType  # 2
+    """Always."""
+    PROVIDER_STREAMING_NEVER: _ProviderStreaming.ValueType  # 3
+    """Never."""
+
+class ProviderStreaming(_ProviderStreaming, metaclass=_ProviderStreamingEnumTypeWrapper):
+    """ProviderStreaming is when answers come piece by piece. A streamed answer may take any time while it goes on; one that is not has a limit."""
+
+PROVIDER_STREAMING_UNSPECIFIED: ProviderStreaming.ValueType  # 0
+"""As AUTO."""
+PROVIDER_STREAMING_AUTO: ProviderStreaming.ValueType  # 1
+"""Not streamed, which costs less, until the server turns out to be slow."""
+PROVIDER_STREAMING_ALWAYS: ProviderStreaming.ValueType  # 2
+"""Always."""
+PROVIDER_STREAMING_NEVER: ProviderStreaming.ValueType  # 3
+"""Never."""
+Global___ProviderStreaming: _TypeAlias = ProviderStreaming  # noqa: Y015
 
 @_typing.final
 class Provider(_message.Message):
@@ -29,10 +60,16 @@ class Provider(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     BASE_URL_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_ID_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
+    API_KEY_VARIABLE_FIELD_NUMBER: _builtins.int
+    API_KEY_FILE_FIELD_NUMBER: _builtins.int
     HAS_API_KEY_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    STREAMING_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -49,11 +86,29 @@ class Provider(_message.Message):
     """Model to ask for; empty lets a deployment use its own. REQUIRED with `base_url`."""
     api_key: _builtins.str
     """The key itself; stored encrypted, never returned. INPUT_ONLY."""
+    api_key_variable: _builtins.str
+    """Environment variable of the generation room that holds the key, such as `DEEPSEEK_API_KEY`; its name must end in `_API_KEY`. Read at every use."""
+    api_key_file: _builtins.str
+    """File that holds the key, by its name in the folder that the operator names in `SISHU_PROVIDER_KEY_FOLDER`. Read at every use."""
     has_api_key: _builtins.bool
     """Whether a key is configured. OUTPUT_ONLY."""
+    streaming: Global___ProviderStreaming.ValueType
+    """When answers are streamed. OPTIONAL."""
+    @_builtins.property
+    def pool(self) -> Global___ProviderPool:
+        """Other providers that serve the same model; each call goes to the one with the most room."""
+
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """Sampling used where a generation sets none."""
+
+    @_builtins.property
+    def limits(self) -> Global___ProviderLimits:
+        """Hard limits beside those that the service finds by itself. OPTIONAL."""
+
+    @_builtins.property
+    def price(self) -> Global___ProviderPrice:
+        """What tokens cost; unset where they cost nothing, or nobody knows. OPTIONAL."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -71,20 +126,26 @@ class Provider(_message.Message):
         name: _builtins.str = ...,
         base_url: _builtins.str = ...,
         deployment_id: _builtins.str = ...,
+        pool: Global___ProviderPool | None = ...,
         model: _builtins.str = ...,
         api_key: _builtins.str = ...,
+        api_key_variable: _builtins.str = ...,
+        api_key_file: _builtins.str = ...,
         has_api_key: _builtins.bool = ...,
         sampling: _message_pb2.Sampling | None = ...,
+        limits: Global___ProviderLimits | None = ...,
+        price: Global___ProviderPrice | None = ...,
+        streaming: Global___ProviderStreaming.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_key_file", b"api_key_file", "api_key_variable", b"api_key_variable", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "limits", b"limits", "pool", b"pool", "price", b"price", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "has_api_key", b"has_api_key", "id", b"id", "model", b"model", "name", b"name", "project_id", b"project_id", "sampling", b"sampling", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_key_file", b"api_key_file", "api_key_variable", b"api_key_variable", "base_url", b"base_url", "create_time", b"create_time", "credential", b"credential", "deployment_id", b"deployment_id", "endpoint", b"endpoint", "has_api_key", b"has_api_key", "id", b"id", "limits", b"limits", "model", b"model", "name", b"name", "pool", b"pool", "price", b"price", "project_id", b"project_id", "sampling", b"sampling", "streaming", b"streaming", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["api_key", "api_key_variable", "api_key_file"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015
-    _WhichOneofReturnType_endpoint: _TypeAlias = _typing.Literal["base_url", "deployment_id"]  # noqa: Y015
+    _WhichOneofReturnType_endpoint: _TypeAlias = _typing.Literal["base_url", "deployment_id", "pool"]  # noqa: Y015
     _WhichOneofArgType_endpoint: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_credential) -> _WhichOneofReturnType_credential | None: ...
@@ -92,3 +153,125 @@ class Provider(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_endpoint) -> _WhichOneofReturnType_endpoint | None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class ProviderPool(_message.Message):
+    """ProviderPool is several providers that are used as one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def provider_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """REQUIRED. UUIDs of providers of the same project; none of them is a pool."""
+
+    def __init__(
+        self,
+        *,
+        provider_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_ids", b"provider_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderPool: _TypeAlias = ProviderPool  # noqa: Y015
+
+@_typing.final
+class ProviderLimits(_message.Message):
+    """ProviderLimits are limits that calls never pass, whatever the server allows; 0 means none. They hold for all workers together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    CALLS_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    calls_per_minute: _builtins.int
+    """Calls begun in a minute."""
+    tokens_per_minute: _builtins.int
+    """Tokens of prompts and answers in a minute."""
+    calls_in_flight: _builtins.int
+    """Calls in flight at once."""
+    def __init__(
+        self,
+        *,
+        calls_per_minute: _builtins.int = ...,
+        tokens_per_minute: _builtins.int = ...,
+        calls_in_flight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_in_flight", b"calls_in_flight", "calls_per_minute", b"calls_per_minute", "tokens_per_minute", b"tokens_per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderLimits: _TypeAlias = ProviderLimits  # noqa: Y015
+
+@_typing.final
+class ProviderPrice(_message.Message):
+    """ProviderPrice is what tokens cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_PER_MILLION_FIELD_NUMBER: _builtins.int
+    COMPLETION_PER_MILLION_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    prompt_per_million: _builtins.float
+    """Price of a million tokens of prompts."""
+    completion_per_million: _builtins.float
+    """Price of a million tokens that the model writes."""
+    currency: _builtins.str
+    """Currency by ISO 4217, such as `CNY`."""
+    def __init__(
+        self,
+        *,
+        prompt_per_million: _builtins.float = ...,
+        completion_per_million: _builtins.float = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_per_million", b"completion_per_million", "currency", b"currency", "prompt_per_million", b"prompt_per_million"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderPrice: _TypeAlias = ProviderPrice  # noqa: Y015
+
+@_typing.final
+class ProviderPreset(_message.Message):
+    """ProviderPreset is a service or server that many use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
+    API_KEY_VARIABLE_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name for programs, such as `deepseek`."""
+    title: _builtins.str
+    """Name for people."""
+    base_url: _builtins.str
+    """Base address."""
+    api_key_variable: _builtins.str
+    """Environment variable that usually holds its key; empty where it needs none."""
+    batches: _builtins.bool
+    """Whether it takes batches over files at a lower price."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        base_url: _builtins.str = ...,
+        api_key_variable: _builtins.str = ...,
+        batches: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_variable", b"api_key_variable", "base_url", b"base_url", "batches", b"batches", "name", b"name", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderPreset: _TypeAlias = ProviderPreset  # noqa: Y015

@@ -195,8 +195,8 @@ class UpdateProviderRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """REQUIRED. Fields to change: `name`, `base_url`, `deployment_id`, `model`, `api_key`, `sampling`. `base_url` and `deployment_id` replace
-        each other; an empty `api_key` drops the stored one.
+        """REQUIRED. Fields to change: `name`, `base_url`, `deployment_id`, `pool`, `model`, `api_key`, `api_key_variable`, `api_key_file`, `sampling`, `limits`,
+        `price`, `streaming`. The kinds of endpoint replace each other, and so do the ways to give a key; an empty key drops it.
         """
 
     def __init__(
@@ -269,10 +269,26 @@ class TestProviderResponse(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     LATENCY_SECONDS_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_SECONDS_FIELD_NUMBER: _builtins.int
+    OUTPUT_MODE_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
     """Whether the model answered."""
     latency_seconds: _builtins.float
     """Seconds from request to the whole answer."""
+    streams: _builtins.bool
+    """Whether it streams answers."""
+    first_token_seconds: _builtins.float
+    """Seconds from request to the first piece of a streamed answer; 0 where it does not stream."""
+    output_mode: _builtins.str
+    """How it is asked for JSON: `json_schema`, `json_object` or `text`, the best that it takes."""
+    reasons: _builtins.bool
+    """Whether the model thinks before it answers."""
+    tokens_per_second: _builtins.float
+    """Tokens a second of one answer; 0 where the server does not count them."""
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
         """What went wrong and what to do; unset when `ok`."""
@@ -281,6 +297,10 @@ class TestProviderResponse(_message.Message):
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models that the server lists; empty where it lists none."""
 
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___TestProviderResponse]:
+        """The test of each member of a pool, in the order of the pool; empty otherwise."""
+
     def __init__(
         self,
         *,
@@ -288,10 +308,16 @@ class TestProviderResponse(_message.Message):
         failure: _failure_pb2.Failure | None = ...,
         latency_seconds: _builtins.float = ...,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        streams: _builtins.bool = ...,
+        first_token_seconds: _builtins.float = ...,
+        output_mode: _builtins.str = ...,
+        reasons: _builtins.bool = ...,
+        tokens_per_second: _builtins.float = ...,
+        members: _abc.Iterable[Global___TestProviderResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "latency_seconds", b"latency_seconds", "models", b"models", "ok", b"ok"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "first_token_seconds", b"first_token_seconds", "latency_seconds", b"latency_seconds", "members", b"members", "models", b"models", "ok", b"ok", "output_mode", b"output_mode", "reasons", b"reasons", "streams", b"streams", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,3 +361,44 @@ class DeleteProviderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteProviderResponse: _TypeAlias = DeleteProviderResponse  # noqa: Y015
+
+@_typing.final
+class ListProviderPresetsRequest(_message.Message):
+    """ListProviderPresetsRequest asks for all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProviderPresetsRequest: _TypeAlias = ListProviderPresetsRequest  # noqa: Y015
+
+@_typing.final
+class ListProviderPresetsResponse(_message.Message):
+    """ListProviderPresetsResponse carries the presets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def presets(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderPreset]:
+        """The presets, by name."""
+
+    def __init__(
+        self,
+        *,
+        presets: _abc.Iterable[_provider_pb2.ProviderPreset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["presets", b"presets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProviderPresetsResponse: _TypeAlias = ListProviderPresetsResponse  # noqa: Y015

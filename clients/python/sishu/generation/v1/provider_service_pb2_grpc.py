@@ -60,6 +60,11 @@ class ProviderServiceStub:
                 request_serializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderRequest.SerializeToString,
                 response_deserializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderResponse.FromString,
                 _registered_method=True)
+        self.ListProviderPresets = channel.unary_unary(
+                '/sishu.generation.v1.ProviderService/ListProviderPresets',
+                request_serializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsRequest.SerializeToString,
+                response_deserializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsResponse.FromString,
+                _registered_method=True)
         self.DeleteProvider = channel.unary_unary(
                 '/sishu.generation.v1.ProviderService/DeleteProvider',
                 request_serializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.SerializeToString,
@@ -102,15 +107,22 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TestProvider(self, request, context):
-        """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+        """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProviderPresets(self, request, context):
+        """ListProviderPresets returns the addresses of services and servers that many use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteProvider(self, request, context):
-        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended, or a pool.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -144,6 +156,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.TestProvider,
                     request_deserializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderRequest.FromString,
                     response_serializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderResponse.SerializeToString,
+            ),
+            'ListProviderPresets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviderPresets,
+                    request_deserializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsRequest.FromString,
+                    response_serializer=sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsResponse.SerializeToString,
             ),
             'DeleteProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProvider,
@@ -287,6 +304,33 @@ class ProviderService:
             '/sishu.generation.v1.ProviderService/TestProvider',
             sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderRequest.SerializeToString,
             sishu_dot_generation_dot_v1_dot_provider__service__pb2.TestProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviderPresets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.generation.v1.ProviderService/ListProviderPresets',
+            sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsRequest.SerializeToString,
+            sishu_dot_generation_dot_v1_dot_provider__service__pb2.ListProviderPresetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,11 +45,13 @@ class ProviderServiceStub:
     stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     TestProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]
-    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+    """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
+    ListProviderPresets: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderPresetsRequest, _provider_service_pb2.ListProviderPresetsResponse]
+    """ListProviderPresets returns the addresses of services and servers that many use."""
     DeleteProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]
-    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended, or a pool.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
 
@@ -70,11 +72,13 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     TestProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]  # type: ignore[assignment]
-    """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+    """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
+    ListProviderPresets: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderPresetsRequest, _provider_service_pb2.ListProviderPresetsResponse]  # type: ignore[assignment]
+    """ListProviderPresets returns the addresses of services and servers that many use."""
     DeleteProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.DeleteProviderRequest, _provider_service_pb2.DeleteProviderResponse]  # type: ignore[assignment]
-    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+    """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended, or a pool.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
 
@@ -122,9 +126,17 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.TestProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.TestProviderResponse, _abc.Awaitable[_provider_service_pb2.TestProviderResponse]]:
-        """TestProvider makes one small call and says what came back; a failure is an answer, not an error of the rpc.
+        """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
+
+    @_abc_1.abstractmethod
+    def ListProviderPresets(
+        self,
+        request: _provider_service_pb2.ListProviderPresetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.ListProviderPresetsResponse, _abc.Awaitable[_provider_service_pb2.ListProviderPresetsResponse]]:
+        """ListProviderPresets returns the addresses of services and servers that many use."""
 
     @_abc_1.abstractmethod
     def DeleteProvider(
@@ -132,7 +144,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.DeleteProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.DeleteProviderResponse, _abc.Awaitable[_provider_service_pb2.DeleteProviderResponse]]:
-        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended.
+        """DeleteProvider deletes a provider. FAILED_PRECONDITION `PROVIDER_IN_USE` while a generation names it, running or ended, or a pool.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
 
