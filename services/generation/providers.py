@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
+
+STREAMING = ("auto", "always", "never")
+"""When answers are streamed: once the server turned out to be slow, always, or never."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that calls never pass, whatever the server allows; 0 means none.
+
+    Args:
+        calls_per_minute: calls begun in a minute.
+        tokens_per_minute: tokens of prompts and answers in a minute.
+        calls_in_flight: calls in flight at once.
+    """
+
+    calls_per_minute: int = 0
+    tokens_per_minute: int = 0
+    calls_in_flight: int = 0
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Price:
+    """What tokens cost.
+
+    Args:
+        prompt_per_million: price of a million tokens of prompts.
+        completion_per_million: price of a million tokens that the model writes.
+        currency: by ISO 4217.
+    """
+
+    prompt_per_million: float
+    completion_per_million: float
+    currency: str
 
 
 @dataclass(frozen=True)
@@ -39,11 +77,27 @@ class Provider:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers now."""
+    """Where a model answers now.
+
+    Args:
+        provider_id: whose endpoint it is; that of the member where the provider is a pool.
+        limits: hard limits beside those that are found out.
+        price: what tokens cost; nothing where they cost nothing or nobody knows.
+        streaming: when answers are streamed, as in `STREAMING`.
+    """
 
     base_url: str
     model: str
     api_key: str = field(default="", repr=False)
+    provider_id: str = ""
+    limits: Limits = NO_LIMITS
+    price: Price | None = None
+    streaming: str = "auto"
+
+    @cached_property
+    def id(self) -> str:
+        """What workers share state about it under: a hash, from which nobody gets the key."""
+        return hashlib.sha256("\x1f".join((self.base_url, self.model, self.api_key)).encode()).hexdigest()
 
 
 def changed(provider: Provider, values: Mapping[str, Any]) -> Provider:
