@@ -43,6 +43,17 @@ class GenerationMetrics:
             registry=registry,
         )
 
+        self.limits = Gauge(
+            "sishu_generation_llm_limit_calls",
+            "Calls that this process may have in flight to a model, found by all workers together",
+            ["base_url", "model"],
+            registry=registry,
+        )
+
+    def limit(self, base_url: str, model: str) -> Gauge:
+        """The limit of calls to a model."""
+        return self.limits.labels(base_url, model)
+
     @contextmanager
     def call(self) -> Iterator[Outcome]:
         """Count and time one call."""

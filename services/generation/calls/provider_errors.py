@@ -18,6 +18,9 @@ from services.runtime.errors import (
 )
 from services.runtime.retry_after import retry_after
 
+OVERLOADED = {503, 529}
+"""HTTP statuses of a server that has too much to do."""
+
 
 def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
     """What went wrong, never with the key in it.
@@ -53,6 +56,10 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 f"{where} limits the rate of calls",
                 **details,
                 **asked_delay(error),
+            )
+        case openai.APIStatusError() if error.status_code in OVERLOADED:
+            return Unavailable(
+                "PROVIDER_OVERLOADED", f"{where} is overloaded", **details, **asked_delay(error)
             )
         case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
             return Unavailable(

@@ -116,7 +116,7 @@ async def test_an_answer_comes_with_model_tokens_and_calls(llm: Llm, mock: MockS
         ({"models": ["another"]}, "NOT_FOUND", "PROVIDER_MODEL_NOT_FOUND"),
         ({"next_faults": ["429"]}, "RESOURCE_EXHAUSTED", "PROVIDER_RATE_LIMITED"),
         ({"next_faults": ["500"]}, "UNAVAILABLE", "PROVIDER_FAILED"),
-        ({"next_faults": ["503"]}, "UNAVAILABLE", "PROVIDER_FAILED"),
+        ({"next_faults": ["503"]}, "UNAVAILABLE", "PROVIDER_OVERLOADED"),
         ({"next_faults": ["drop"]}, "UNAVAILABLE", "PROVIDER_UNREACHABLE"),
     ],
 )

@@ -1,0 +1,99 @@
+"""Endpoints as all workers know them together: the SQL statements about them, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from math import inf, isinf
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.generation.calls.concurrency import Concurrency, Tick, advance
+from services.generation.calls.sharing import Demand, Report, Share, share_of
+from services.generation.providers import Endpoint
+from services.runtime.db import Connection, Pool, transaction
+from services.runtime.ids import new_id
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "endpoints.sql")
+
+ALIVE = timedelta(seconds=5)
+"""A worker that has not reported for so long takes no part."""
+
+
+class EndpointStore:
+    """The tables `endpoints` and `endpoint_workers`, for one worker."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.worker_id = new_id()
+
+    async def report(self, endpoint: Endpoint, report: Report) -> Share:
+        """Add what this worker saw to what all know, and take its share of the limit."""
+        async with transaction(self.pool) as connection:
+            row = await self._lock(connection, endpoint)
+            demands = await self._demands(connection, endpoint, report)
+            known = advance(known_of(row["concurrency"]), tick_of(report, demands), row["now"])
+            paused = await connection.fetchval(
+                SQL.save_endpoint, endpoint.id, stored(known), report.pause_seconds
+            )
+        most = endpoint.limits.calls_in_flight or known.allowed
+        calls, part = share_of(self.worker_id, min(known.allowed, most), demands)
+        return Share(known.round, calls, part, paused)
+
+    async def _lock(self, connection: Connection, endpoint: Endpoint) -> asyncpg.Record:
+        while (row := await connection.fetchrow(SQL.lock_endpoint, endpoint.id)) is None:
+            await connection.execute(SQL.insert_endpoint, endpoint.id, endpoint.base_url, endpoint.model)
+        return row
+
+    async def _demands(self, connection: Connection, endpoint: Endpoint, report: Report) -> list[Demand]:
+        await connection.execute(
+            SQL.note_worker, endpoint.id, self.worker_id, report.in_flight, report.demand
+        )
+        rows = await connection.fetch(SQL.list_workers, endpoint.id, ALIVE)
+        return [Demand(row["worker_id"], row["in_flight"], row["demand"]) for row in rows]
+
+    async def learned(self, endpoint: Endpoint) -> tuple[int, bool]:
+        """How the endpoint is asked for JSON (an index of `MODES`), and whether its answers are streamed."""
+        row = await self.pool.fetchrow(SQL.get_endpoint, endpoint.id)
+        return (row["output_mode"], row["streams"]) if row else (0, False)
+
+    async def set_mode(self, endpoint: Endpoint, mode: int) -> None:
+        """Remember how the endpoint is asked for JSON: an index of `MODES`."""
+        await self.pool.execute(SQL.insert_endpoint, endpoint.id, endpoint.base_url, endpoint.model)
+        await self.pool.execute(SQL.set_output_mode, endpoint.id, mode)
+
+    async def set_streams(self, endpoint: Endpoint, streams: bool) -> None:
+        """Remember whether the answers of the endpoint are streamed."""
+        await self.pool.execute(SQL.insert_endpoint, endpoint.id, endpoint.base_url, endpoint.model)
+        await self.pool.execute(SQL.set_streams, endpoint.id, streams)
+
+    async def leave(self) -> None:
+        """Say that this worker wants nothing any more, and forget workers that are long gone."""
+        await self.pool.execute(SQL.leave_endpoints, self.worker_id)
+        await self.pool.execute(SQL.forget_workers)
+
+
+def tick_of(report: Report, demands: list[Demand]) -> Tick:
+    """What a report and the demands of all workers say."""
+    return Tick(
+        report.round,
+        report.calls,
+        report.seconds,
+        report.refused,
+        sum(demand.in_flight for demand in demands),
+        sum(demand.total for demand in demands),
+    )
+
+
+def known_of(values: Mapping[str, Any]) -> Concurrency:
+    """The column `concurrency`; JSON has no infinity."""
+    return Concurrency(**{**values, "least": values.get("least") or inf})
+
+
+def stored(known: Concurrency) -> dict[str, Any]:
+    """As the column `concurrency`."""
+    return {**asdict(known), "least": None if isinf(known.least) else known.least}

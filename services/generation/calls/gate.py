@@ -1,0 +1,210 @@
+"""Lets calls to language models begin: as many as each endpoint bears, found by all workers together.
+
+Nobody sets a number. Each process reports what it saw of an endpoint a few times a second and gets its share of
+the limit (`concurrency.py`, `sharing.py`). Between two reports it decides alone: a call begins when its lane has
+room, waits in turn else, and is made again when the server refuses it as one too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+from services.generation.calls.lanes import Lane, Permit, Waiter
+from services.generation.calls.replies import Reply
+from services.generation.calls.sharing import Report, Share
+from services.generation.metrics import GenerationMetrics
+from services.generation.providers import Endpoint
+from services.runtime.errors import SishuError, Unavailable
+from services.runtime.faults import as_sishu_error
+
+TICK_SECONDS = 0.3
+IDLE_SECONDS = 30.0
+"""A lane without calls for so long is given up."""
+ENTER_SECONDS = 600.0
+REFUSED_SECONDS = 120.0
+"""How long a refused call is made again here; after that its item waits in the queue."""
+REST_SECONDS = 1.0
+"""Pause of a refused call where the server names none."""
+
+log = structlog.get_logger()
+
+
+class Reports(Protocol):
+    """Where workers tell each other what they saw."""
+
+    async def report(self, endpoint: Endpoint, report: Report) -> Share:
+        """Add a report, and take the share of this worker."""
+
+    async def leave(self) -> None:
+        """Say that this worker wants nothing any more."""
+
+
+class Gate:
+    """The lanes of a process.
+
+    Args:
+        reports: what the workers share.
+        metrics: where limits are shown.
+    """
+
+    def __init__(self, reports: Reports, metrics: GenerationMetrics) -> None:
+        self._reports = reports
+        self._metrics = metrics
+        self._lanes: dict[str, Lane] = {}
+        self._ticks: dict[str, asyncio.Task[None]] = {}
+        self._alarms: dict[str, asyncio.TimerHandle] = {}
+
+    async def close(self) -> None:
+        """Stop reporting."""
+        for task in self._ticks.values():
+            task.cancel()
+        await asyncio.gather(*self._ticks.values(), return_exceptions=True)
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        with contextlib.suppress(Exception):
+            await self._reports.leave()
+
+    async def run(self, endpoints: Sequence[Endpoint], call: Callable[[Endpoint], Awaitable[Reply]]) -> Reply:
+        """Make a call when there is room for it; make it again while the server refuses it as one too many.
+
+        Args:
+            endpoints: where it may be made, the members of a pool; the one with the most room is taken.
+            call: makes it.
+
+        Raises:
+            Unavailable: no room came in ten minutes.
+            SishuError: what the call raises.
+        """
+        give_up = clock() + REFUSED_SECONDS
+        while True:
+            async with self._enter(endpoints) as permit:
+                try:
+                    reply = await call(permit.endpoint)
+                except SishuError as error:
+                    delay = self._delay(permit.lane, error, give_up)
+                    if delay is None:
+                        raise
+                else:
+                    permit.lane.ended(permit, reply.prompt_tokens + reply.completion_tokens, clock())
+                    return reply
+            await self._rest(permit.lane, delay)
+
+    def _delay(self, lane: Lane, error: SishuError, give_up: float) -> float | None:
+        """How long a refused call rests; nothing where it is not to be made again here."""
+        if not is_refusal(error):
+            return None
+        delay = float(error.metadata.get("retry_after_seconds", REST_SECONDS))
+        lane.refused(delay)
+        return None if clock() + delay > give_up else delay
+
+    async def _rest(self, lane: Lane, delay: float) -> None:
+        lane.resting += 1
+        try:
+            # Those that were refused together do not come back together.
+            await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
+        finally:
+            lane.resting -= 1
+
+    @asynccontextmanager
+    async def _enter(self, endpoints: Sequence[Endpoint]) -> AsyncIterator[Permit]:
+        lanes = [self._lane(endpoint) for endpoint in endpoints]
+        lane = min(lanes, key=lambda one: one.load)
+        waiter = Waiter(lanes, asyncio.get_running_loop().create_future())
+        lane.waiters.append(waiter)
+        self._wake(lane)
+        permit = await self._granted(waiter, lane)
+        try:
+            yield permit
+        finally:
+            self._leave(permit)
+
+    async def _granted(self, waiter: Waiter, lane: Lane) -> Permit:
+        try:
+            async with asyncio.timeout(ENTER_SECONDS):
+                return await waiter.granted
+        except TimeoutError:
+            raise Unavailable(
+                "PROVIDER_BUSY",
+                f"{lane.endpoint.base_url} (model {lane.endpoint.model}) has had no room for another call "
+                f"for {ENTER_SECONDS:g} s",
+            ) from None
+        finally:
+            if waiter.granted.cancelled():
+                with contextlib.suppress(ValueError):
+                    lane.waiters.remove(waiter)
+
+    def _leave(self, permit: Permit) -> None:
+        permit.lane.in_flight -= 1
+        self._wake(permit.lane)
+
+    def _lane(self, endpoint: Endpoint) -> Lane:
+        lane = self._lanes.get(endpoint.id)
+        if lane is None:
+            lane = self._lanes[endpoint.id] = Lane(endpoint, clock())
+            self._ticks[endpoint.id] = asyncio.create_task(self._report_often(lane), name="report_endpoint")
+        # Limits of the provider may have changed.
+        lane.endpoint = endpoint
+        return lane
+
+    def _wake(self, lane: Lane) -> None:
+        """Let those that wait begin, as many as there is room for."""
+        while waiter := self._next(lane):
+            wait = lane.wait_seconds(clock())
+            if wait != 0:
+                if wait:
+                    self._alarm(lane, wait)
+                return
+            self._forget(waiter)
+            waiter.granted.set_result(lane.begin(clock()))
+
+    def _next(self, lane: Lane) -> Waiter | None:
+        """Who waits for longest in a lane; where none does, somebody in another who may come here."""
+        for other in (lane, *(one for one in self._lanes.values() if one is not lane)):
+            while other.waiters and other.waiters[0].granted.done():
+                other.waiters.popleft()
+            if other.waiters and lane in other.waiters[0].lanes:
+                return other.waiters[0]
+        return None
+
+    def _forget(self, waiter: Waiter) -> None:
+        for lane in waiter.lanes:
+            if lane.waiters and lane.waiters[0] is waiter:
+                lane.waiters.popleft()
+
+    def _alarm(self, lane: Lane, seconds: float) -> None:
+        known = self._alarms.pop(lane.endpoint.id, None)
+        if known:
+            known.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarms[lane.endpoint.id] = loop.call_later(seconds, self._wake, lane)
+
+    async def _report_often(self, lane: Lane) -> None:
+        """Report until the lane has been idle for a while; a database that is away changes nothing."""
+        endpoint_id = lane.endpoint.id
+        while lane.demand or clock() - lane.used < IDLE_SECONDS:
+            try:
+                lane.take(await self._reports.report(lane.endpoint, lane.report()), clock())
+            except Exception as error:
+                log.warning("endpoint_not_reported", error=as_sishu_error(error).message)
+            self._metrics.limit(lane.endpoint.base_url, lane.endpoint.model).set(lane.limit)
+            self._wake(lane)
+            await asyncio.sleep(TICK_SECONDS)
+        del self._lanes[endpoint_id], self._ticks[endpoint_id]
+        self._metrics.limit(lane.endpoint.base_url, lane.endpoint.model).set(0)
+
+
+def is_refusal(error: SishuError) -> bool:
+    """Whether a server says that a call is one too many, and not that it is wrong."""
+    return error.reason in {"PROVIDER_RATE_LIMITED", "PROVIDER_OVERLOADED"}
+
+
+def clock() -> float:
+    """Seconds of the event loop's clock."""
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,142 @@
+"""One endpoint as this process uses it: how many calls may begin, and what those that ended showed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.generation.calls.pacing import Pace
+from services.generation.calls.sharing import Report, Share
+from services.generation.providers import Endpoint
+
+USUAL_TOKENS = 1000.0
+"""What a call is thought to use before any has ended."""
+
+
+@dataclass(eq=False)
+class Waiter:
+    """A call that waits for room in one of some lanes."""
+
+    lanes: Sequence[Lane]
+    granted: asyncio.Future[Permit]
+
+
+class Lane:
+    """The calls of this process to an endpoint; nothing begins before the first share is known."""
+
+    def __init__(self, endpoint: Endpoint, now: float) -> None:
+        self.endpoint = endpoint
+        self.waiters: deque[Waiter] = deque()
+        self.in_flight = 0
+        self.resting = 0
+        """Calls that were refused and will be tried again."""
+        self.open_at = 0.0
+        """When the endpoint may be called again."""
+        self.used = now
+        self._share = Share(-1, 0, 0.0)
+        self._calls, self._seconds, self._refused, self._ended = 0, 0.0, 0, 0
+        self._pause = 0.0
+        self._usual_tokens = USUAL_TOKENS
+        limits = endpoint.limits
+        self._calls_pace = Pace(limits.calls_per_minute, now)
+        self._tokens_pace = Pace(limits.tokens_per_minute, now)
+
+    @property
+    def demand(self) -> int:
+        """Calls in flight and waiting."""
+        return self.in_flight + self.resting + sum(not waiter.granted.done() for waiter in self.waiters)
+
+    @property
+    def load(self) -> float:
+        """Calls for each that it bears: the lower, the sooner one more begins."""
+        return (self.in_flight + len(self.waiters) + 1) / max(self._share.calls, 0.1)
+
+    @property
+    def limit(self) -> int:
+        """Calls in flight that this process may have."""
+        return self._share.calls
+
+    def wait_seconds(self, now: float) -> float | None:
+        """How long until a call may begin: 0 for now, nothing where another must end first."""
+        if self.in_flight >= self._share.calls:
+            return None
+        paces = self._calls_pace.wait_seconds(now), self._tokens_pace.wait_seconds(now)
+        return max(0.0, self.open_at - now, *paces)
+
+    def begin(self, now: float) -> Permit:
+        """Let a call begin."""
+        self.in_flight += 1
+        self.used = now
+        self._calls_pace.spend(1, now)
+        self._tokens_pace.spend(self._usual_tokens, now)
+        is_full = self.in_flight >= self._share.calls
+        return Permit(self, now, self._share.round if is_full else -1, self._usual_tokens)
+
+    def ended(self, permit: Permit, tokens: int, now: float) -> None:
+        """Note a call that ended well."""
+        self._ended += 1
+        self._pause = 0.0
+        self._usual_tokens += (tokens - self._usual_tokens) / min(self._ended, 100)
+        self._tokens_pace.spend(tokens - permit.tokens, now)
+        if permit.round == self._share.round:
+            self._calls += 1
+            self._seconds += now - permit.began
+
+    def refused(self, delay: float) -> None:
+        """Note a call that the server refused as one too many: its place is given up until the next share."""
+        self._refused += 1
+        # While others end well only this call is one too many; else the server wants none at all.
+        self._pause = max(self._pause, delay) if not self._ended else 0.0
+        one_less = max(0, self._share.calls - 1)
+        self._share = Share(self._share.round, one_less, self._share.part)
+
+    def close_until(self, time: float) -> None:
+        """Let no call begin before a time: the server says that nothing is left until then."""
+        self.open_at = max(self.open_at, time)
+
+    def report(self) -> Report:
+        """What was seen since the last report."""
+        report = Report(
+            self._share.round,
+            self._calls,
+            self._seconds,
+            self._refused,
+            self.in_flight,
+            self.demand,
+            self._pause,
+        )
+        self._calls, self._seconds, self._refused, self._pause = 0, 0.0, 0, 0.0
+        return report
+
+    def take(self, share: Share, now: float) -> None:
+        """Go by another share."""
+        self._share = share
+        self.close_until(now + share.paused_seconds)
+        limits, part = self.endpoint.limits, share.part or 1.0
+        self._calls_pace.set_rate(limits.calls_per_minute * part, now)
+        self._tokens_pace.set_rate(limits.tokens_per_minute * part, now)
+
+
+@dataclass(eq=False)
+class Permit:
+    """A call that may be made.
+
+    Args:
+        lane: where.
+        began: when, by the clock of the process.
+        round: the round that it measures; -1 for none.
+        tokens: what it is thought to use.
+    """
+
+    lane: Lane
+    began: float
+    round: int
+    tokens: float
+    left: bool = field(default=False)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to call."""
+        return self.lane.endpoint

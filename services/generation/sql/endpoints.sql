@@ -1,0 +1,40 @@
+-- name: insert_endpoint
+INSERT INTO endpoints (id, base_url, model) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING
+
+-- name: lock_endpoint
+-- One worker after another adds what it saw. All go by the clock of the database.
+SELECT concurrency, output_mode, streams, extract(epoch FROM clock_timestamp())::float8 AS now
+FROM endpoints WHERE id = $1 FOR UPDATE
+
+-- name: note_worker
+INSERT INTO endpoint_workers (endpoint_id, worker_id, in_flight, demand) VALUES ($1, $2, $3, $4)
+ON CONFLICT (endpoint_id, worker_id) DO UPDATE
+SET in_flight = EXCLUDED.in_flight, demand = EXCLUDED.demand, update_time = clock_timestamp()
+
+-- name: list_workers
+SELECT worker_id, in_flight, demand FROM endpoint_workers
+WHERE endpoint_id = $1 AND update_time > clock_timestamp() - $2::interval
+ORDER BY worker_id
+
+-- name: save_endpoint
+UPDATE endpoints
+SET concurrency = $2, update_time = now(),
+    paused_until = CASE WHEN $3::float8 > 0 THEN greatest(paused_until, now() + make_interval(secs => $3))
+                        ELSE paused_until END
+WHERE id = $1
+RETURNING greatest(0, extract(epoch FROM paused_until - now()))::float8 AS paused_seconds
+
+-- name: forget_workers
+DELETE FROM endpoint_workers WHERE update_time < now() - interval '1 hour'
+
+-- name: leave_endpoints
+DELETE FROM endpoint_workers WHERE worker_id = $1
+
+-- name: set_output_mode
+UPDATE endpoints SET output_mode = $2 WHERE id = $1 AND output_mode <> $2
+
+-- name: set_streams
+UPDATE endpoints SET streams = $2 WHERE id = $1 AND streams <> $2
+
+-- name: get_endpoint
+SELECT output_mode, streams FROM endpoints WHERE id = $1

@@ -1,0 +1,126 @@
+"""Servers of language models in simulated time, with a limit of concurrency before them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from services.generation.calls.concurrency import Concurrency, Tick, advance
+
+TICK_SECONDS = 0.3
+REST_SECONDS = 1.0
+
+Capacity = Callable[[float], int]
+
+
+@dataclass
+class Simulation:
+    """A server under so many callers as want to call, and the limit that lets them.
+
+    Args:
+        capacity: calls that the server works on at once, by time; it bears any number where it batches.
+        seconds: mean of what it takes for one, by time.
+        jitter: share by which that differs from call to call.
+        refuses: whether it refuses what is beyond its capacity; else it lets it wait.
+        batches: calls at once at which each takes twice as long, as on a GPU; 0 where it does not batch.
+        fixed: a limit that never changes; 0 for one that finds itself.
+        callers: who want to call.
+    """
+
+    capacity: Capacity
+    seconds: Callable[[float], float] = lambda _: 0.5
+    jitter: float = 0.1
+    refuses: bool = False
+    batches: int = 0
+    fixed: int = 0
+    callers: int = 512
+    seed: int = 1
+
+    now: float = 0.0
+    served: int = 0
+    refused: int = 0
+    trace: list[tuple[float, float]] = field(default_factory=list)
+    """(time, limit) at each tick."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311  # the same each time
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._known = replace(Concurrency(), limit=float(self.fixed or Concurrency().limit))
+        self._share = self._known.allowed
+        self._in_flight = self._busy = self._resting = 0
+        self._queue: deque[tuple[float, int]] = deque()
+        self._calls, self._seconds, self._refusals = 0, 0.0, 0
+
+    def run(self, until: float) -> Simulation:
+        """Run to a time, seconds."""
+        self._after(0.0, self._tick)
+        while self._events and self._events[0][0] <= until:
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+            self._fill()
+        return self
+
+    def _after(self, seconds: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self.now + seconds, next(self._numbers), event))
+
+    def _tick(self) -> None:
+        self._work()
+        if not self.fixed:
+            demand = self.callers
+            tick = Tick(
+                self._known.round, self._calls, self._seconds, self._refusals, self._in_flight, demand
+            )
+            self._calls, self._seconds, self._refusals = 0, 0.0, 0
+            self._known = advance(self._known, tick, self.now)
+            self._share = self._known.allowed
+        self.trace.append((self.now, self._known.limit))
+        self._after(TICK_SECONDS, self._tick)
+
+    def _fill(self) -> None:
+        while self._in_flight < self._share and self._in_flight + self._resting < self.callers:
+            if self.refuses and self._busy >= self.capacity(self.now):
+                self._refuse()
+            else:
+                self._in_flight += 1
+                is_full = self._in_flight >= self._share
+                self._queue.append((self.now, self._known.round if is_full else -1))
+                self._work()
+
+    def _refuse(self) -> None:
+        self.refused += 1
+        self._refusals += 1
+        self._resting += 1
+        self._share -= 0 if self.fixed else 1
+        self._after(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting -= 1
+
+    def _work(self) -> None:
+        while self._queue and (self.batches or self._busy < self.capacity(self.now)):
+            began, measured = self._queue.popleft()
+            self._busy += 1
+            self._after(self._duration(), partial(self._end, began, measured))
+
+    def _duration(self) -> float:
+        slower = 1 + self._busy / self.batches if self.batches else 1.0
+        return self.seconds(self.now) * slower * (1 + self._random.uniform(-self.jitter, self.jitter))
+
+    def _end(self, began: float, measured: int) -> None:
+        self._busy -= 1
+        self._in_flight -= 1
+        self.served += 1
+        if measured == self._known.round:
+            self._calls += 1
+            self._seconds += self.now - began
+        self._work()
+
+    def limits(self, start: float, end: float) -> Iterator[float]:
+        """The limits between two times."""
+        return (limit for time, limit in self.trace if start <= time < end)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.generation.calls.concurrency import MOST_LIMIT, Concurrency, Tick, advance
+from services.generation.calls.endpoint_store import known_of, stored
+from services.generation.calls.sharing import Demand, share_of
+from tests.unit.generation.calls.servers import Simulation
+
+FIXED = (32, 64, 80, 128)
+TIMES = (0.0, 60.0, 120.0, 180.0)
+CAPACITIES = (8, 64, 16)
+
+
+def moving(now: float) -> int:
+    """8 slots, then 64, then 16."""
+    return next(slots for end, slots in zip(TIMES[1:], CAPACITIES, strict=True) if now <= end)
+
+
+def best_fixed(until: float, limits: tuple[int, ...], **server: Any) -> int:
+    return max(Simulation(fixed=limit, **server).run(until).served for limit in limits)
+
+
+@cache
+def best_of_moving(jitter: float, refuses: bool) -> int:
+    return best_fixed(TIMES[-1], FIXED, capacity=moving, jitter=jitter, refuses=refuses)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("jitter", [0.1, 0.5])
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_hidden_capacity_that_moves_is_used_as_by_the_best_fixed_limit(
+    refuses: bool, jitter: float, seed: int
+) -> None:
+    server: dict[str, Any] = {"capacity": moving, "jitter": jitter, "refuses": refuses}
+    found = Simulation(seed=seed, **server).run(TIMES[-1])
+    assert found.served >= 0.95 * best_of_moving(jitter, refuses)
+    assert found.refused <= 0.03 * found.served
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_capacity_is_found_within_half_a_minute(refuses: bool) -> None:
+    found = Simulation(moving, refuses=refuses).run(TIMES[-1])
+    for (start, end), slots in zip(pairwise(TIMES), CAPACITIES, strict=True):
+        limits = list(found.limits(start + 30, end))
+        # A try of another limit may be under way.
+        assert sum(0.9 * slots <= limit <= 2 * slots for limit in limits) > 0.8 * len(limits), (slots, limits)
+
+
+def test_a_server_that_does_more_at_once_the_more_it_is_asked_is_asked_for_much() -> None:
+    server: dict[str, Any] = {"capacity": lambda _: 0, "batches": 32}
+    found = Simulation(**server).run(120)
+    assert found.served >= 0.85 * best_fixed(120, (64, 256, 400), **server)
+
+
+def test_answers_that_become_longer_do_not_lower_the_rate() -> None:
+    server: dict[str, Any] = {"capacity": lambda _: 32, "seconds": lambda now: 0.5 if now < 60 else 1.5}
+    assert Simulation(**server).run(180).served >= 0.95 * best_fixed(180, (32, 48, 64), **server)
+
+
+def test_a_single_slot_is_used_whole() -> None:
+    server: dict[str, Any] = {"capacity": lambda _: 1, "refuses": True}
+    found = Simulation(**server).run(120)
+    assert found.served >= 0.9 * best_fixed(120, (1, 2), **server)
+
+
+def test_a_limit_that_nobody_reaches_says_nothing_and_stays() -> None:
+    known = Concurrency()
+    for second in range(100):
+        known = advance(known, Tick(known.round, 3, 1.5, 0, 2.0, 2.0), float(second))
+    assert known.limit == Concurrency().limit
+
+
+def test_calls_of_another_round_are_not_measured() -> None:
+    assert advance(Concurrency(round=7), Tick(6, 100, 50.0, 0, 4, 9), 1.0) == Concurrency(round=7)
+
+
+ticks = st.builds(
+    Tick,
+    round=st.integers(0, 40),
+    calls=st.integers(0, 500),
+    seconds=st.floats(0.001, 1e4),
+    refused=st.integers(0, 50),
+    in_flight=st.floats(0, 5000),
+    demand=st.floats(0, 5000),
+)
+
+
+@given(st.lists(ticks, max_size=60))
+def test_whatever_is_seen_the_limit_is_at_least_one_call_and_never_without_bound(seen: list[Tick]) -> None:
+    known = Concurrency()
+    for second, tick in enumerate(seen):
+        known = advance(known, replace(tick, round=known.round if tick.round < 30 else tick.round), second)
+        assert 1 <= known.limit <= MOST_LIMIT
+        assert known_of(stored(known)) == known
+
+
+@given(st.integers(1, 5000), st.lists(st.integers(0, 600), min_size=1, max_size=20))
+def test_the_shares_of_all_workers_are_the_limit(limit: int, wanted: list[int]) -> None:
+    demands = [Demand(str(number), 0, total) for number, total in enumerate(wanted)]
+    shares = [share_of(str(number), limit, demands) for number in range(len(wanted))]
+    assert sum(calls for calls, _ in shares) == (limit if sum(wanted) else 0)
+    assert sum(part for _, part in shares) == pytest.approx(1.0 if sum(wanted) else 0.0)
+    assert all(calls == 0 for (calls, _), total in zip(shares, wanted, strict=True) if not total)

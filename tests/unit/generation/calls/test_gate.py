@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+
+from services.generation.calls.gate import Gate
+from services.generation.calls.replies import Reply
+from services.generation.calls.transport import Transport
+from services.generation.metrics import GenerationMetrics
+from services.generation.providers import Endpoint, Limits
+from services.runtime.errors import SishuError
+from tests.support.alone import Alone
+from tests.support.mock_llm import MockServer, mock_llm
+
+NUMBERS = itertools.count()
+
+
+@pytest_asyncio.fixture
+async def transport() -> AsyncIterator[Transport]:
+    made = Transport(20)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def gate() -> AsyncIterator[Gate]:
+    made = Gate(Alone(), GenerationMetrics(CollectorRegistry()))
+    yield made
+    await made.close()
+
+
+def calling(transport: Transport) -> Callable[[Endpoint], Awaitable[Reply]]:
+    message = {"role": "user", "content": f"Question {next(NUMBERS)}?"}
+    return lambda endpoint: transport.complete(endpoint, [message])
+
+
+async def call_all(gate: Gate, transport: Transport, endpoints: list[Endpoint], calls: int) -> list[Reply]:
+    return await asyncio.gather(*(gate.run(endpoints, calling(transport)) for _ in range(calls)))
+
+
+async def test_many_calls_at_once_begin_a_few_at_a_time_and_ever_more(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=100) as mock:
+        replies = await call_all(gate, transport, [Endpoint(mock.base_url, "mock-model")], 300)
+        assert len(replies) == 300
+        assert 4 < (await mock.stats())["max_in_flight"] < 300
+
+
+async def test_a_call_that_is_refused_is_made_again_and_few_are(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(latency_ms=200, capacity=8, queue_limit=0, retry_after_s=1) as mock:
+        await call_all(gate, transport, [Endpoint(mock.base_url, "mock-model")], 200)
+        stats = await mock.stats()
+    assert stats["statuses"]["200"] == 200
+    assert 0 < stats["statuses"]["429"] < 40
+
+
+async def test_an_error_that_is_no_refusal_comes_out_at_once(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(next_faults=["500"]) as mock:
+        with pytest.raises(SishuError) as raised:
+            await call_all(gate, transport, [Endpoint(mock.base_url, "mock-model")], 1)
+        assert raised.value.reason == "PROVIDER_FAILED"
+        assert (await mock.stats())["calls"] == 1
+
+
+async def test_limits_of_a_provider_are_never_passed(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(latency_ms=50) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=3))
+        await call_all(gate, transport, [endpoint], 30)
+        assert (await mock.stats())["max_in_flight"] == 3
+
+
+async def test_a_rate_of_a_provider_is_kept(gate: Gate, transport: Transport) -> None:
+    async with mock_llm() as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_per_minute=600))
+        started = time.monotonic()
+        await call_all(gate, transport, [endpoint], 50)
+        # Ten a second, but for those that two seconds allow at once.
+        assert time.monotonic() - started > 2.5
+
+
+async def test_the_members_of_a_pool_share_the_calls_by_what_they_bear(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=100) as first, mock_llm(latency_ms=100) as second:
+        slow = Endpoint(first.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        fast = Endpoint(second.base_url, "mock-model", limits=Limits(calls_in_flight=4))
+        await call_all(gate, transport, [slow, fast], 100)
+        counts = [(await mock.stats())["calls"] for mock in (first, second)]
+    assert sum(counts) == 100
+    assert counts[1] > 2.5 * counts[0] > 0
+
+
+async def test_a_call_that_is_given_up_while_it_waits_takes_no_room(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(latency_ms=300) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        tasks = [asyncio.create_task(gate.run([endpoint], calling(transport))) for _ in range(5)]
+        await until(lambda: in_flight(mock))
+        for task in tasks[1:4]:
+            task.cancel()
+        assert await tasks[0]
+        assert await tasks[4]
+        assert (await mock.stats())["calls"] == 2
+
+
+async def test_while_a_server_refuses_everything_it_is_left_alone_as_long_as_it_asks(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=50, next_faults=["429"] * 4, retry_after_s=2) as mock:
+        tasks = [
+            asyncio.create_task(gate.run([Endpoint(mock.base_url, "mock-model")], calling(transport)))
+            for _ in range(40)
+        ]
+        await until(lambda: refused(mock, 4))
+        await asyncio.sleep(1)
+        assert (await mock.stats())["calls"] <= 6
+        await asyncio.gather(*tasks)
+
+
+async def in_flight(mock: MockServer) -> Any:
+    return (await mock.stats())["in_flight"]
+
+
+async def refused(mock: MockServer, calls: int) -> bool:
+    return bool((await mock.stats())["statuses"].get("429", 0) >= calls)
+
+
+async def until(check: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(20):
+        while not await check():
+            await asyncio.sleep(0.02)
+
+
+def test_endpoints_of_other_limits_are_the_same_to_all_workers() -> None:
+    endpoint = Endpoint("http://h/v1", "m", "k")
+    assert replace(endpoint, limits=Limits(calls_in_flight=2)).id == endpoint.id
