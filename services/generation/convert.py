@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
 from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
-from services.generation.providers import Provider
+from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
 from services.generation.trial import TrialReport
@@ -20,8 +21,10 @@ from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
 from sishu.generation.v1 import generation_pb2, provider_pb2, provider_service_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
-ENDPOINT = frozenset({"base_url", "deployment_id"})
-PROVIDER_FIELDS = (*sorted(ENDPOINT), "name", "model", "api_key", "sampling")
+ENDPOINT = frozenset({"base_url", "deployment_id", "pool"})
+CREDENTIAL = frozenset({"api_key", "api_key_variable", "api_key_file"})
+OWN_FIELDS = ("name", "model", "sampling", "limits", "price", "streaming")
+PROVIDER_FIELDS = (*sorted(ENDPOINT | CREDENTIAL), *OWN_FIELDS)
 """Fields of a provider that its owner may change."""
 
 
@@ -46,24 +49,47 @@ def provider_from_pb(message: provider_pb2.Provider, secrets: SecretBox) -> Prov
 def provider_values(
     message: provider_pb2.Provider, paths: Collection[str], secrets: SecretBox
 ) -> dict[str, Any]:
-    """What a caller says about a provider, by the domain's names; the key where the paths name it."""
+    """What a caller says about a provider, by the domain's names; the key where the paths name one."""
     values: dict[str, Any] = {
         "name": message.name,
         "base_url": message.base_url,
         "deployment_id": message.deployment_id or None,
+        "pool_ids": list(message.pool.provider_ids),
         "model": message.model,
         "sampling": sampling(message.sampling),
+        "limits": limits(message.limits),
+        "price": price(message.price) if message.HasField("price") else None,
+        "streaming": streaming(message.streaming),
     }
-    if "api_key" in paths:
+    if CREDENTIAL & set(paths):
         values["sealed_key"] = secrets.seal(message.api_key) if message.api_key else None
+        values["key_variable"] = message.api_key_variable
+        values["key_file"] = message.api_key_file
     return values
+
+
+def limits(message: provider_pb2.ProviderLimits) -> Limits:
+    """Hard limits."""
+    return Limits(message.calls_per_minute, message.tokens_per_minute, message.calls_in_flight)
+
+
+def price(message: provider_pb2.ProviderPrice) -> Price:
+    """What tokens cost."""
+    return Price(message.prompt_per_million, message.completion_per_million, message.currency)
+
+
+def streaming(value: provider_pb2.ProviderStreaming.ValueType) -> str:
+    """When answers are streamed; unspecified is automatic."""
+    name = provider_pb2.ProviderStreaming.Name(value)[len("PROVIDER_STREAMING_") :].lower()
+    return name if name in STREAMING else "auto"
 
 
 def merged_provider(
     provider: Provider, wanted: provider_pb2.Provider, paths: frozenset[str]
 ) -> provider_pb2.Provider:
-    """A provider with the named fields of another; its endpoint is one field."""
-    paths = paths | ENDPOINT if paths & ENDPOINT else paths
+    """A provider with the named fields of another; its endpoint is one field, and its key another."""
+    for group in (ENDPOINT, CREDENTIAL):
+        paths = paths | group if paths & group else paths
     message, taken = provider_to_pb(provider), provider_pb2.Provider()
     taken.CopyFrom(wanted)
     for name in provider_pb2.Provider.DESCRIPTOR.fields_by_name:
@@ -80,16 +106,33 @@ def provider_to_pb(provider: Provider) -> provider_pb2.Provider:
         project_id=provider.project_id,
         name=provider.name,
         model=provider.model,
-        has_api_key=provider.sealed_key is not None,
+        has_api_key=provider.has_key,
         sampling=sampling_to_pb(provider.sampling),
+        streaming=provider_pb2.ProviderStreaming.Value(f"PROVIDER_STREAMING_{provider.streaming.upper()}"),
         create_time=timestamp(provider.create_time),
         update_time=timestamp(provider.update_time),
+        **endpoint_to_pb(provider),
     )
-    if provider.deployment_id:
-        message.deployment_id = provider.deployment_id
-    else:
-        message.base_url = provider.base_url
+    if provider.key_variable:
+        message.api_key_variable = provider.key_variable
+    if provider.key_file:
+        message.api_key_file = provider.key_file
+    if provider.limits != NO_LIMITS:
+        message.limits.CopyFrom(provider_pb2.ProviderLimits(**asdict(provider.limits)))
+    if provider.price:
+        message.price.CopyFrom(provider_pb2.ProviderPrice(**asdict(provider.price)))
     return message
+
+
+def endpoint_to_pb(provider: Provider) -> dict[str, Any]:
+    """The field that says where a provider is."""
+    if provider.pool_ids:
+        return {"pool": provider_pb2.ProviderPool(provider_ids=provider.pool_ids)}
+    return (
+        {"deployment_id": provider.deployment_id}
+        if provider.deployment_id
+        else {"base_url": provider.base_url}
+    )
 
 
 def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderResponse:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import asyncpg
 
-from services.generation.providers import Provider, provider_not_found
+from services.generation.providers import (
+    Provider,
+    check_members,
+    check_membership,
+    in_use,
+    provider_not_found,
+    stored_provider,
+)
 from services.generation.store import SQL
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
-from services.runtime.errors import AlreadyExists, FailedPrecondition
+from services.runtime.errors import AlreadyExists
 from services.runtime.pages import Page, PageRequest, page_of
 
 
@@ -29,15 +37,17 @@ class ProviderStore:
 
         Raises:
             AlreadyExists: the project has one of this name.
+            NotFound, InvalidArgument: a member of the pool is missing, or cannot be one.
         """
         async with transaction(self.pool) as connection:
             owner = await claim_request(connection, "CreateProvider", request_id, provider.id)
             if owner != provider.id:
                 return await self._get(connection, owner)
+            await self._check_members(connection, provider)
             row = await connection.fetchrow(SQL.insert_provider, *columns(provider), provider.project_id)
             if row is None:
                 raise name_taken(provider.name)
-        return Provider(**row)
+        return stored_provider(**row)
 
     async def get(self, provider_id: str) -> Provider:
         """One provider.
@@ -48,11 +58,16 @@ class ProviderStore:
         async with self.pool.acquire() as connection:
             return await self._get(connection, provider_id)
 
+    async def get_many(self, provider_ids: Sequence[str]) -> list[Provider]:
+        """Those of the providers that are there, in the order of the ids."""
+        rows = await self.pool.fetch(SQL.get_providers, provider_ids)
+        return [stored_provider(**row) for row in rows]
+
     async def list_page(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
         """Providers of a project, newest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(SQL.list_providers, project_id, name, after, page.limit)
-        found = [Provider(**row) for row in rows]
+        found = [stored_provider(**row) for row in rows]
         return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
 
     async def update(self, provider_id: str, change: Callable[[Provider], Provider]) -> Provider:
@@ -61,9 +76,15 @@ class ProviderStore:
         Raises:
             NotFound: there is none.
             AlreadyExists: the project has another one of this name.
+            FailedPrecondition: a pool names it, and it would no longer fit in.
+            InvalidArgument: a member of the pool cannot be one.
         """
         async with transaction(self.pool) as connection:
-            changed = change(await self._locked(connection, provider_id))
+            before = await self._locked(connection, provider_id)
+            changed = change(before)
+            if (changed.model, changed.pool_ids) != (before.model, before.pool_ids):
+                check_membership(changed, await self._pools(connection, provider_id))
+                await self._check_members(connection, changed)
             try:
                 row = await connection.fetchrow(SQL.update_provider, *columns(changed))
             except asyncpg.UniqueViolationError:
@@ -71,19 +92,24 @@ class ProviderStore:
         return provider_of(row, provider_id)
 
     async def delete(self, provider_id: str) -> None:
-        """Delete a provider that no generation names.
+        """Delete a provider that no generation and no pool names.
 
         Raises:
             NotFound: there is none.
-            FailedPrecondition: a generation names it.
+            FailedPrecondition: one names it.
         """
         async with transaction(self.pool) as connection:
             await self._locked(connection, provider_id)
             if await connection.fetchval(SQL.provider_has_generations, provider_id):
-                raise FailedPrecondition(
-                    "PROVIDER_IN_USE",
+                raise in_use(
+                    provider_id,
                     f"generations name provider {provider_id} as their origin; delete them first",
-                    provider_id=provider_id,
+                )
+            pools = await self._pools(connection, provider_id)
+            if pools:
+                names = ", ".join(repr(pool.name) for pool in pools)
+                raise in_use(
+                    provider_id, f"pools name provider {provider_id}: {names}; take it out of them first"
                 )
             await connection.execute(SQL.delete_provider, provider_id)
             await forget_requests(connection, provider_id)
@@ -94,6 +120,16 @@ class ProviderStore:
     async def _locked(self, connection: Connection, provider_id: str) -> Provider:
         return provider_of(await connection.fetchrow(SQL.lock_provider, provider_id), provider_id)
 
+    async def _pools(self, connection: Connection, provider_id: str) -> list[Provider]:
+        """The pools that name a provider, which must be locked: else another one may begin to."""
+        return [stored_provider(**row) for row in await connection.fetch(SQL.list_pools, provider_id)]
+
+    async def _check_members(self, connection: Connection, provider: Provider) -> None:
+        """Check the members of a pool, and keep them from being changed or deleted meanwhile."""
+        if provider.pool_ids:
+            rows = await connection.fetch(SQL.share_providers, provider.pool_ids)
+            check_members(provider, [stored_provider(**row) for row in rows])
+
 
 def columns(provider: Provider) -> tuple[object, ...]:
     """The columns that a change may touch, after the id."""
@@ -102,9 +138,15 @@ def columns(provider: Provider) -> tuple[object, ...]:
         provider.name,
         provider.base_url,
         provider.deployment_id,
+        provider.pool_ids,
         provider.model,
         provider.sealed_key,
+        provider.key_variable,
+        provider.key_file,
         dict(provider.sampling),
+        asdict(provider.limits),
+        asdict(provider.price) if provider.price else None,
+        provider.streaming,
     )
 
 
@@ -116,7 +158,7 @@ def provider_of(row: asyncpg.Record | None, provider_id: str) -> Provider:
     """
     if row is None:
         raise provider_not_found(provider_id)
-    return Provider(**row)
+    return stored_provider(**row)
 
 
 def name_taken(name: str) -> AlreadyExists:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 
+POOL_FIELD = "provider.pool.provider_ids"
 STREAMING = ("auto", "always", "never")
 """When answers are streamed: once the server turned out to be slow, always, or never."""
 
@@ -51,11 +52,18 @@ class Price:
 
 @dataclass(frozen=True)
 class Provider:
-    """A language model behind an OpenAI-compatible address, or a deployment of the inference room.
+    """A language model behind an OpenAI-compatible address, a deployment of the inference room, or a pool.
 
     Args:
+        model: model to ask for; of a pool a name for what its members serve under different names.
         sealed_key: the API key, encrypted; nothing when there is none.
         sampling: sampling used where a generation sets none; unset keys are absent.
+        pool_ids: the providers that it uses as one; none unless it is a pool.
+        key_variable: environment variable that holds the key; empty when none does.
+        key_file: name of the file that holds the key; empty when none does.
+        limits: hard limits beside those that are found out.
+        price: what tokens cost; nothing where they cost nothing or nobody knows.
+        streaming: when answers are streamed, as in `STREAMING`.
     """
 
     id: str
@@ -68,11 +76,33 @@ class Provider:
     sampling: Mapping[str, Any]
     create_time: datetime
     update_time: datetime
+    pool_ids: Sequence[str] = ()
+    key_variable: str = ""
+    key_file: str = ""
+    limits: Limits = NO_LIMITS
+    price: Price | None = None
+    streaming: str = "auto"
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is configured, in whatever way."""
+        return bool(self.sealed_key or self.key_variable or self.key_file)
+
+    @property
+    def endpoint(self) -> tuple[str, str | None, tuple[str, ...]]:
+        """What says where it is: only one of the three is there."""
+        return self.base_url, self.deployment_id, tuple(self.pool_ids)
 
     @property
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
-        return len(self.base_url) + sum(len(text.encode()) for text in self.sampling.get("stop", ()))
+        texts = sum(len(text.encode()) for text in self.sampling.get("stop", ()))
+        return len(self.base_url) + texts + sum(map(len, self.pool_ids))
+
+
+def stored_provider(*, limits: Mapping[str, int], price: Mapping[str, Any] | None, **values: Any) -> Provider:
+    """A provider by the columns that keep it."""
+    return Provider(limits=Limits(**limits), price=Price(**price) if price else None, **values)
 
 
 @dataclass(frozen=True)
@@ -109,12 +139,12 @@ def changed(provider: Provider, values: Mapping[str, Any]) -> Provider:
     """
     new = replace(provider, **values)
     check_provider(new)
-    moved = (new.base_url, new.deployment_id) != (provider.base_url, provider.deployment_id)
-    if moved and provider.sealed_key and "sealed_key" not in values:
+    if new.endpoint != provider.endpoint and provider.has_key and "sealed_key" not in values:
         raise FailedPrecondition(
             "PROVIDER_KEY_FOR_OTHER_ADDRESS",
-            f"the key of provider {provider.id} was given for another address; name api_key in update_mask "
-            "as well, with the key for the new address or empty for none",
+            f"the key of provider {provider.id} was given for another address; name api_key, "
+            "api_key_variable or api_key_file in update_mask as well, with the key for the new address or "
+            "empty for none",
             provider_id=provider.id,
         )
     return new
@@ -127,19 +157,96 @@ def check_provider(provider: Provider) -> None:
         InvalidArgument: one of them is broken.
     """
     if not provider.name or len(provider.name) > 100 or not provider.name.isprintable():
-        raise InvalidArgument(
-            "FIELD_INVALID", "a provider's name has 1 to 100 printable characters", "provider.name"
-        )
-    if bool(provider.base_url) == bool(provider.deployment_id):
-        raise InvalidArgument(
-            "FIELD_INVALID", "a provider has either a base_url or a deployment_id", "provider.base_url"
-        )
+        raise invalid("name", "a provider's name has 1 to 100 printable characters")
+    if sum(map(bool, provider.endpoint)) != 1:
+        raise invalid("base_url", "a provider has a base_url, a deployment_id or a pool")
     if provider.base_url:
         check_base_url(provider.base_url)
         if not provider.model:
-            raise InvalidArgument(
-                "FIELD_INVALID", "a provider with a base_url names its model", "provider.model"
+            raise invalid("model", "a provider with a base_url names its model")
+    if provider.pool_ids:
+        check_pool_has_nothing_of_its_members(provider)
+
+
+def check_pool_has_nothing_of_its_members(pool: Provider) -> None:
+    """Refuse what would be without effect.
+
+    Raises:
+        InvalidArgument: the pool has what only its members have.
+    """
+    given = {
+        "api_key": pool.has_key,
+        "limits": pool.limits != NO_LIMITS,
+        "price": pool.price is not None,
+        "streaming": pool.streaming != "auto",
+    }
+    for name, present in given.items():
+        if present:
+            raise invalid(name, f"a pool has no {name} of its own; give it to its members")
+
+
+def check_members(pool: Provider, members: Sequence[Provider]) -> None:
+    """Hold the members of a pool against its rules.
+
+    Args:
+        pool: the pool.
+        members: those of its members that are there.
+
+    Raises:
+        NotFound: a member is missing.
+        InvalidArgument: a member cannot be one.
+    """
+    found = {member.id: member for member in members if member.project_id == pool.project_id}
+    for member_id in pool.pool_ids:
+        if member_id not in found:
+            raise NotFound(
+                "PROVIDER_NOT_FOUND",
+                f"the project has no provider {member_id}, which the pool names",
+                POOL_FIELD,
+                provider_id=member_id,
             )
+        if found[member_id].pool_ids:
+            raise InvalidArgument(
+                "POOL_IN_POOL",
+                f"provider {member_id} is a pool itself; name its members instead",
+                POOL_FIELD,
+                provider_id=member_id,
+            )
+    names = sorted({member.model for member in found.values()})
+    if len(names) > 1 and not pool.model:
+        raise InvalidArgument(
+            "POOL_MODELS_DIFFER",
+            f"the members of the pool name their models {', '.join(map(repr, names))}; if all of them are "
+            "the same model, give the pool a model, by any name",
+            POOL_FIELD,
+        )
+
+
+def check_membership(member: Provider, pools: Sequence[Provider]) -> None:
+    """Hold a changed provider against the pools that name it.
+
+    Raises:
+        FailedPrecondition: it would no longer fit in.
+    """
+    for pool in pools:
+        if member.pool_ids:
+            raise in_use(member.id, f"pool {pool.name!r} names provider {member.id}; no pool is in a pool")
+        if not pool.model and len(pool.pool_ids) > 1:
+            raise in_use(
+                member.id,
+                f"pool {pool.name!r} names provider {member.id} beside others of the same model; take it out "
+                "of the pool, or give the pool a model, before you change the member's",
+            )
+
+
+def in_use(provider_id: str, message: str) -> FailedPrecondition:
+    """The error for a provider that something stands on."""
+    return FailedPrecondition("PROVIDER_IN_USE", message, provider_id=provider_id)
+
+
+def invalid(field_name: str, message: str) -> InvalidArgument:
+    """The error for a field that breaks a rule."""
+    return InvalidArgument("FIELD_INVALID", message, f"provider.{field_name}")
 
 
 def check_base_url(base_url: str) -> None:

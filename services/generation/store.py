@@ -19,7 +19,7 @@ from services.generation.generations import (
     check_ended,
     generation_not_found,
 )
-from services.generation.providers import Provider, provider_not_found
+from services.generation.providers import Provider, provider_not_found, stored_provider
 from services.generation.questions import Answer, CallRecord, NewQuestion, Question, text_key
 from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
@@ -86,7 +86,7 @@ class Store:
             options=GenerationOptions(**values.pop("generation_options")),
             create_time=values.pop("generation_create_time"),
         )
-        return one, Provider(**values)
+        return one, stored_provider(**values)
 
     async def view_generation(self, generation_id: str) -> GenerationView:
         """A generation with its job and what it made so far.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -104,6 +105,147 @@ async def test_a_changed_provider_keeps_the_rules_of_a_new_one(
         await update(client, provider, **fields)
     assert (raised.value.code, raised.value.field) == ("INVALID_ARGUMENT", field)
     assert await get(client, provider) == before
+
+
+LIMITS = provider_pb2.ProviderLimits(calls_per_minute=60, tokens_per_minute=10**10, calls_in_flight=4)
+PRICE = provider_pb2.ProviderPrice(prompt_per_million=0.5, completion_per_million=8, currency="CNY")
+
+
+async def test_limits_price_and_streaming_are_kept_and_changed_one_by_one(client: Client) -> None:
+    made = await get(client, await create(client, new_id(), "n", new_id()))
+    assert made.streaming == provider_pb2.PROVIDER_STREAMING_AUTO
+    assert not made.HasField("limits")
+    assert not made.HasField("price")
+    always = provider_pb2.PROVIDER_STREAMING_ALWAYS
+    await update(client, made.id, limits=LIMITS, price=PRICE, streaming=always)
+    got = await get(client, made.id)
+    assert (got.limits, got.price, got.streaming) == (LIMITS, PRICE, always)
+    got = await update(client, made.id, "price", "streaming")
+    assert (got.limits, got.HasField("price")) == (LIMITS, False)
+    assert got.streaming == provider_pb2.PROVIDER_STREAMING_AUTO
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"limits": provider_pb2.ProviderLimits(calls_in_flight=-1)}, "provider.limits.calls_in_flight"),
+        ({"price": provider_pb2.ProviderPrice(currency="yuan")}, "provider.price.currency"),
+        (
+            {"price": provider_pb2.ProviderPrice(prompt_per_million=float("inf"), currency="CNY")},
+            "provider.price.prompt_per_million",
+        ),
+        ({"api_key_variable": "HOME"}, "provider.api_key_variable"),
+        ({"api_key_file": "../key"}, "provider.api_key_file"),
+        ({"streaming": 9}, "provider.streaming"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_when_made_and_when_changed(
+    client: Client, fields: dict[str, Any], field: str
+) -> None:
+    project = new_id()
+    provider = await create(client, project, "n", new_id())
+    for refused in (create(client, project, "o", new_id(), **fields), update(client, provider, **fields)):
+        with pytest.raises(ApiError) as raised:
+            await refused
+        assert (raised.value.code, raised.value.field) == ("INVALID_ARGUMENT", field)
+
+
+async def test_the_ways_to_give_a_key_replace_each_other(client: Client) -> None:
+    provider = await create(client, new_id(), "n", new_id(), api_key="sk-planted")
+    got = await update(client, provider, api_key_variable="DEEPSEEK_API_KEY")
+    assert (got.api_key_variable, got.has_api_key) == ("DEEPSEEK_API_KEY", True)
+    got = await update(client, provider, api_key_file="deepseek.key")
+    assert (got.api_key_variable, got.api_key_file, got.has_api_key) == ("", "deepseek.key", True)
+    got = await update(client, provider, api_key="sk-planted")
+    assert (got.api_key_file, got.api_key, got.has_api_key) == ("", "", True)
+    assert not (await update(client, provider, "api_key_variable")).has_api_key
+
+
+@pytest.mark.parametrize("credential", [{"api_key_variable": "A_API_KEY"}, {"api_key_file": "a"}])
+async def test_a_variable_or_file_does_not_move_to_another_address_either(
+    client: Client, credential: dict[str, str]
+) -> None:
+    provider = await create(client, new_id(), "n", new_id(), **credential)
+    with pytest.raises(ApiError) as raised:
+        await update(client, provider, base_url=OTHER_URL)
+    assert raised.value.reason == "PROVIDER_KEY_FOR_OTHER_ADDRESS"
+    got = await update(client, provider, base_url=OTHER_URL, **credential)
+    assert (got.base_url, got.has_api_key) == (OTHER_URL, True)
+
+
+async def pool_of(client: Client, project: str, name: str, *members: str, **fields: Any) -> str:
+    pool = provider_pb2.ProviderPool(provider_ids=members)
+    wanted = provider_pb2.Provider(project_id=project, name=name, pool=pool, **fields)
+    request = pb.CreateProviderRequest(provider=wanted)
+    return (await client.providers.CreateProvider(request)).provider.id
+
+
+async def reason_of(refused: Awaitable[Any]) -> str:
+    with pytest.raises(ApiError) as raised:
+        await refused
+    return raised.value.reason
+
+
+async def test_a_pool_has_members_of_the_same_project_and_model(client: Client) -> None:
+    project = new_id()
+    one, two = [await create(client, project, name, new_id()) for name in ("one", "two")]
+    pool = await pool_of(client, project, "pool", two, one)
+    assert list((await get(client, pool)).pool.provider_ids) == [two, one]
+    other_model = await create(client, project, "three", new_id(), model="other")
+    stranger = await create(client, new_id(), "stranger", new_id())
+    refused = {
+        "missing": (one, new_id()),
+        "stranger": (one, stranger),
+        "in pool": (one, pool),
+        "differ": (one, other_model),
+    }
+    reasons = {name: await reason_of(pool_of(client, project, name, *ids)) for name, ids in refused.items()}
+    assert reasons == {
+        "missing": "PROVIDER_NOT_FOUND",
+        "stranger": "PROVIDER_NOT_FOUND",
+        "in pool": "POOL_IN_POOL",
+        "differ": "POOL_MODELS_DIFFER",
+    }
+    assert await pool_of(client, project, "named", one, other_model, model="the same")
+
+
+async def test_a_pool_is_changed_by_the_rules_of_a_new_one(client: Client) -> None:
+    project = new_id()
+    one, two = [await create(client, project, name, new_id()) for name in ("one", "two")]
+    pool = await pool_of(client, project, "pool", one)
+    wanted = provider_pb2.ProviderPool(provider_ids=[one, two])
+    assert (await update(client, pool, pool=wanted)).pool == wanted
+    itself = provider_pb2.ProviderPool(provider_ids=[pool])
+    assert await reason_of(update(client, pool, pool=itself)) == "POOL_IN_POOL"
+    assert await reason_of(update(client, pool, limits=LIMITS)) == "FIELD_INVALID"
+    assert await reason_of(update(client, pool, api_key="sk-planted")) == "FIELD_INVALID"
+    single = await update(client, pool, base_url=URL, model="m")
+    assert (single.base_url, single.HasField("pool")) == (URL, False)
+
+
+async def test_a_member_of_a_pool_is_neither_deleted_nor_made_unfit_for_it(client: Client) -> None:
+    project = new_id()
+    one, two = [await create(client, project, name, new_id()) for name in ("one", "two")]
+    pool = await pool_of(client, project, "pool", one, two)
+    delete = pb.DeleteProviderRequest(id=one)
+    assert await reason_of(client.providers.DeleteProvider(delete)) == "PROVIDER_IN_USE"
+    assert await reason_of(update(client, one, model="other")) == "PROVIDER_IN_USE"
+    members = provider_pb2.ProviderPool(provider_ids=[two])
+    assert await reason_of(update(client, one, "pool", "model", pool=members)) == "PROVIDER_IN_USE"
+    assert (await update(client, one, base_url=OTHER_URL)).base_url == OTHER_URL
+    await update(client, pool, pool=members)
+    await client.providers.DeleteProvider(delete)
+
+
+async def test_a_provider_that_is_being_deleted_gets_into_no_pool(client: Client, rooms: Rooms) -> None:
+    project = new_id()
+    one = await create(client, project, "one", new_id())
+    async with rooms.stores.pool("generation") as pool:
+        async with transaction(pool) as connection:
+            await connection.execute("DELETE FROM providers WHERE id = $1", one)
+            making = asyncio.ensure_future(pool_of(client, project, "pool", one))
+            await eventually(lambda: is_waited_for(pool))
+        assert await reason_of(making) == "PROVIDER_NOT_FOUND"
 
 
 async def test_a_change_without_endpoint_or_uuid_is_refused(client: Client) -> None:

@@ -1,6 +1,7 @@
 -- name: insert_provider
-INSERT INTO providers (id, name, base_url, deployment_id, model, sealed_key, sampling, project_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO providers (id, name, base_url, deployment_id, pool_ids, model, sealed_key, key_variable, key_file, sampling,
+                       limits, price, streaming, project_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING *
 
@@ -10,6 +11,16 @@ SELECT * FROM providers WHERE id = $1
 -- name: lock_provider
 SELECT * FROM providers WHERE id = $1 FOR UPDATE
 
+-- name: get_providers
+SELECT providers.* FROM providers JOIN unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) USING (id) ORDER BY place
+
+-- name: share_providers
+-- In one order everywhere: transactions that lock the same ones could wait for each other.
+SELECT * FROM providers WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE
+
+-- name: list_pools
+SELECT * FROM providers WHERE pool_ids @> ARRAY[$1::uuid] AND pool_ids <> '{}' ORDER BY id
+
 -- name: list_providers
 SELECT * FROM providers
 WHERE project_id = $1 AND ($2::text = '' OR name = $2) AND ($3::uuid IS NULL OR id < $3)
@@ -18,7 +29,8 @@ LIMIT $4
 
 -- name: update_provider
 UPDATE providers
-SET name = $2, base_url = $3, deployment_id = $4, model = $5, sealed_key = $6, sampling = $7, update_time = now()
+SET name = $2, base_url = $3, deployment_id = $4, pool_ids = $5, model = $6, sealed_key = $7, key_variable = $8,
+    key_file = $9, sampling = $10, limits = $11, price = $12, streaming = $13, update_time = now()
 WHERE id = $1
 RETURNING *
 

@@ -12,7 +12,11 @@ ENDPOINT = Endpoint("http://h/v1", "m", "sk-planted")
 
 def test_an_endpoint_is_known_by_a_hash_of_address_model_and_key() -> None:
     assert ENDPOINT.id == hashlib.sha256(b"http://h/v1\x1fm\x1fsk-planted").hexdigest()
-    others = [replace(ENDPOINT, **{name: "other"}) for name in ("base_url", "model", "api_key")]
+    others = [
+        replace(ENDPOINT, base_url="http://o/v1"),
+        replace(ENDPOINT, model="o"),
+        replace(ENDPOINT, api_key="sk-o"),
+    ]
     assert len({ENDPOINT.id, *(other.id for other in others)}) == 4
 
 

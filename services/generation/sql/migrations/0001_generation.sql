@@ -4,14 +4,22 @@ CREATE TABLE providers (
     name          text        NOT NULL,
     base_url      text        NOT NULL DEFAULT '',
     deployment_id uuid,
+    pool_ids      uuid[]      NOT NULL DEFAULT '{}',
     model         text        NOT NULL DEFAULT '',
     sealed_key    bytea,
+    key_variable  text        NOT NULL DEFAULT '',
+    key_file      text        NOT NULL DEFAULT '',
     sampling      jsonb       NOT NULL DEFAULT '{}',
+    limits        jsonb       NOT NULL DEFAULT '{}',
+    price         jsonb,
+    streaming     text        NOT NULL DEFAULT 'auto' CHECK (streaming IN ('auto', 'always', 'never')),
     create_time   timestamptz NOT NULL DEFAULT now(),
     update_time   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (project_id, name),
-    CHECK ((base_url <> '') <> (deployment_id IS NOT NULL))
+    CHECK (num_nonnulls(nullif(base_url, ''), deployment_id, nullif(pool_ids, '{}')) = 1),
+    CHECK (num_nonnulls(sealed_key, nullif(key_variable, ''), nullif(key_file, '')) <= 1)
 );
+CREATE INDEX providers_by_member ON providers USING gin (pool_ids) WHERE pool_ids <> '{}';
 
 -- The state of a generation is that of its job, whose resource it is.
 CREATE TABLE generations (

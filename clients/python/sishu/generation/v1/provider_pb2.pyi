@@ -83,7 +83,9 @@ class Provider(_message.Message):
     deployment_id: _builtins.str
     """UUID of a deployment of the inference room."""
     model: _builtins.str
-    """Model to ask for; empty lets a deployment use its own. REQUIRED with `base_url`."""
+    """Model to ask for; empty lets a deployment use its own. REQUIRED with `base_url`. Of a pool it is a name of yours for what its
+    members serve, needed where they name their models differently; each is asked for the model by its own name.
+    """
     api_key: _builtins.str
     """The key itself; stored encrypted, never returned. INPUT_ONLY."""
     api_key_variable: _builtins.str
@@ -96,7 +98,9 @@ class Provider(_message.Message):
     """When answers are streamed. OPTIONAL."""
     @_builtins.property
     def pool(self) -> Global___ProviderPool:
-        """Other providers that serve the same model; each call goes to the one with the most room."""
+        """Other providers that serve the same model; each call goes to the one with the most room. Key, limits, price and streaming
+        are theirs; a pool has none of its own.
+        """
 
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
@@ -254,7 +258,7 @@ class ProviderPreset(_message.Message):
     title: _builtins.str
     """Name for people."""
     base_url: _builtins.str
-    """Base address."""
+    """Base address; empty for Sishu itself, whose models are named by their deployment."""
     api_key_variable: _builtins.str
     """Environment variable that usually holds its key; empty where it needs none."""
     batches: _builtins.bool

@@ -77,7 +77,8 @@ class ProviderServiceServicer:
     """
 
     def CreateProvider(self, request, context):
-        """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name.
+        """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name. Of a pool: NOT_FOUND
+        `PROVIDER_NOT_FOUND` when the project lacks a member, INVALID_ARGUMENT `POOL_IN_POOL` or `POOL_MODELS_DIFFER` when one cannot be one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +101,8 @@ class ProviderServiceServicer:
     def UpdateProvider(self, request, context):
         """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
         A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
-        stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+        configured, the endpoint changes and the mask names no way to give one. FAILED_PRECONDITION `PROVIDER_IN_USE` when a pool that names
+        the provider would no longer be one of the same model. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

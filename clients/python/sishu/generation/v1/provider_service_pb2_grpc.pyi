@@ -34,7 +34,9 @@ class ProviderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProviderServiceAsyncStub: ...
     CreateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_service_pb2.CreateProviderResponse]
-    """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name."""
+    """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name. Of a pool: NOT_FOUND
+    `PROVIDER_NOT_FOUND` when the project lacks a member, INVALID_ARGUMENT `POOL_IN_POOL` or `POOL_MODELS_DIFFER` when one cannot be one.
+    """
     GetProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]
     """GetProvider returns one provider. NOT_FOUND `PROVIDER_NOT_FOUND`."""
     ListProviders: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersRequest, _provider_service_pb2.ListProvidersResponse]
@@ -42,7 +44,8 @@ class ProviderServiceStub:
     UpdateProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_service_pb2.UpdateProviderResponse]
     """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
     A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
-    stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+    configured, the endpoint changes and the mask names no way to give one. FAILED_PRECONDITION `PROVIDER_IN_USE` when a pool that names
+    the provider would no longer be one of the same model. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     TestProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]
     """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
@@ -61,7 +64,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.CreateProviderRequest, _provider_service_pb2.CreateProviderResponse]  # type: ignore[assignment]
-    """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name."""
+    """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name. Of a pool: NOT_FOUND
+    `PROVIDER_NOT_FOUND` when the project lacks a member, INVALID_ARGUMENT `POOL_IN_POOL` or `POOL_MODELS_DIFFER` when one cannot be one.
+    """
     GetProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.GetProviderRequest, _provider_service_pb2.GetProviderResponse]  # type: ignore[assignment]
     """GetProvider returns one provider. NOT_FOUND `PROVIDER_NOT_FOUND`."""
     ListProviders: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersRequest, _provider_service_pb2.ListProvidersResponse]  # type: ignore[assignment]
@@ -69,7 +74,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     UpdateProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.UpdateProviderRequest, _provider_service_pb2.UpdateProviderResponse]  # type: ignore[assignment]
     """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
     A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
-    stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+    configured, the endpoint changes and the mask names no way to give one. FAILED_PRECONDITION `PROVIDER_IN_USE` when a pool that names
+    the provider would no longer be one of the same model. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     TestProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]  # type: ignore[assignment]
     """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
@@ -91,7 +97,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_service_pb2.CreateProviderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.CreateProviderResponse, _abc.Awaitable[_provider_service_pb2.CreateProviderResponse]]:
-        """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name."""
+        """CreateProvider stores a provider. ALREADY_EXISTS `PROVIDER_NAME_TAKEN` when the project has one of that name. Of a pool: NOT_FOUND
+        `PROVIDER_NOT_FOUND` when the project lacks a member, INVALID_ARGUMENT `POOL_IN_POOL` or `POOL_MODELS_DIFFER` when one cannot be one.
+        """
 
     @_abc_1.abstractmethod
     def GetProvider(
@@ -117,7 +125,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_provider_service_pb2.UpdateProviderResponse, _abc.Awaitable[_provider_service_pb2.UpdateProviderResponse]]:
         """UpdateProvider changes the fields in the mask, all or none; the changed provider must keep the rules of a new one.
         A key is never sent to an address that it was not given for: FAILED_PRECONDITION `PROVIDER_KEY_FOR_OTHER_ADDRESS` when one is
-        stored, the endpoint changes and the mask does not name `api_key`. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
+        configured, the endpoint changes and the mask names no way to give one. FAILED_PRECONDITION `PROVIDER_IN_USE` when a pool that names
+        the provider would no longer be one of the same model. ALREADY_EXISTS `PROVIDER_NAME_TAKEN`. NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
 
     @_abc_1.abstractmethod
