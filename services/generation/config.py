@@ -14,5 +14,7 @@ class GenerationConfig:
 
     secret_key_file: Path | None = setting("SISHU_SECRET_KEY_FILE", None)
     """File with the Fernet key under which provider keys are stored."""
+    provider_key_folder: Path | None = setting("SISHU_PROVIDER_KEY_FOLDER", None)
+    """Folder of the files that providers name for their keys."""
     call_seconds: float = setting("SISHU_GENERATION_CALL_SECONDS", 300.0)
     """Longest time that one call to a language model may take."""

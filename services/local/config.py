@@ -39,6 +39,8 @@ class StackConfig:
     """Bucket that holds all objects."""
     secret_key_file: Path | None = setting("SISHU_SECRET_KEY_FILE", None)
     """Fernet key file; made in the state directory when unset."""
+    provider_key_folder: Path | None = setting("SISHU_PROVIDER_KEY_FOLDER", None)
+    """Folder of the files that providers name for their keys."""
     engine_python: str = setting("SISHU_ENGINE_PYTHON", sys.executable)
     """Python that runs the engines."""
     log_level: str = setting("SISHU_LOG_LEVEL", "info")
@@ -80,7 +82,10 @@ def read_launch(home: Path, environ: Mapping[str, str], rooms: Mapping[str, Sequ
         )
     # The rooms run in the state directory, where a relative path would mean another file.
     config = replace(
-        config, token_file=whole(config.token_file), secret_key_file=whole(config.secret_key_file)
+        config,
+        token_file=whole(config.token_file),
+        secret_key_file=whole(config.secret_key_file),
+        provider_key_folder=whole(config.provider_key_folder),
     )
     read_token(config.token_file, config.host)
     commands = rooms or {room: (sys.executable, "-P", "-m", f"services.{room}") for room in ROOMS}

@@ -18,6 +18,8 @@ from services.local.s3 import S3Server
 from services.local.secrets import ensure_key_file, load_secrets
 from services.local.state import StackState
 
+KEYS_ROOM = "generation"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -69,7 +71,11 @@ def make_plan(launch: Launch, before: StackState | None) -> Plan:
         **room_variables(launch, ports.numbers),
     }
     inherited = {**launch.environ, **environment, MARK: str(launch.home), "PYTHONUNBUFFERED": "1"}
-    rooms = (room_program(launch, name, ports.numbers, inherited) for name in launch.rooms)
+    if launch.config.provider_key_folder:
+        inherited["SISHU_PROVIDER_KEY_FOLDER"] = str(launch.config.provider_key_folder)
+    rooms = (
+        room_program(launch, name, ports.numbers, room_environment(name, inherited)) for name in launch.rooms
+    )
     return Plan(
         servers=(database.program, storage.program),
         rooms=tuple(rooms),
@@ -162,6 +168,13 @@ def room_variables(launch: Launch, ports: Mapping[str, int]) -> dict[str, str]:
     }
     addresses = {f"SISHU_{room.upper()}_ADDRESS": room_address(launch, ports[room]) for room in launch.rooms}
     return variables | addresses
+
+
+def room_environment(room: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a room: API keys of language models reach only the room that calls them."""
+    if room == KEYS_ROOM:
+        return dict(env)
+    return {name: value for name, value in env.items() if not name.endswith("_API_KEY")}
 
 
 def room_address(launch: Launch, port: int) -> str:

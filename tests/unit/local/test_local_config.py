@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.local.config import read_launch
+from services.local.programs import room_environment
 from services.runtime.config import ROOMS
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
@@ -48,3 +49,18 @@ def test_the_rooms_find_the_packages_from_any_folder(tmp_path: Path, monkeypatch
     assert str(tmp_path.resolve() / "extra") in paths.split(os.pathsep)
     assert "" not in paths.split(os.pathsep)
     assert "site-packages" not in paths
+
+
+def test_the_folder_of_keys_is_meant_from_where_the_stack_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    launch = read_launch(tmp_path, {"SISHU_PROVIDER_KEY_FOLDER": "keys"}, None)
+    assert launch.config.provider_key_folder == tmp_path / "keys"
+
+
+def test_keys_of_language_models_reach_the_room_that_calls_them_only() -> None:
+    env = {"DEEPSEEK_API_KEY": "sk-planted", "PATH": "/bin"}
+    assert room_environment("generation", env) == env
+    for room in set(ROOMS) - {"generation"}:
+        assert room_environment(room, env) == {"PATH": "/bin"}
