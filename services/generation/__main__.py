@@ -10,6 +10,7 @@ from services.generation.calls.llm import Llm
 from services.generation.calls.transport import Transport
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
+from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.provider_store import ProviderStore
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
@@ -34,7 +35,8 @@ def build(parts: Parts) -> Built:
     store, providers = Store(parts.pool, parts.jobs), ProviderStore(parts.pool)
     chunks = ChunkReader(parts.client)
     secrets = SecretBox(config.secret_key_file)
-    endpoints = Endpoints(parts.client, secrets)
+    keys = Keys(secrets, os.environ, config.provider_key_folder)
+    endpoints = Endpoints(parts.client, keys, providers.get_many)
     transport = Transport(config.call_seconds)
     llm = Llm(transport, GenerationMetrics(parts.metrics.registry))
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)

@@ -42,7 +42,7 @@ class Trial:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._seconds):
-                endpoint = await self._endpoints.find(provider)
+                endpoint = (await self._endpoints.find(provider))[0]
                 await self._ask(endpoint)
         except TimeoutError:
             error: SishuError = DeadlineExceeded(
