@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
+from services.generation.presets import Preset
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
@@ -133,6 +134,11 @@ def endpoint_to_pb(provider: Provider) -> dict[str, Any]:
         if provider.deployment_id
         else {"base_url": provider.base_url}
     )
+
+
+def preset_to_pb(preset: Preset) -> provider_pb2.ProviderPreset:
+    """A service or server that many use."""
+    return provider_pb2.ProviderPreset(**asdict(preset))
 
 
 def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderResponse:

@@ -8,6 +8,7 @@ from services.generation.convert import (
     generation_from_pb,
     generation_to_pb,
     merged_provider,
+    preset_to_pb,
     provider_from_pb,
     provider_to_pb,
     provider_values,
@@ -16,13 +17,14 @@ from services.generation.convert import (
     report_to_pb,
 )
 from services.generation.generations import check_generation
+from services.generation.presets import PRESETS
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
 from services.generation.store import Store
 from services.generation.trial import Trial
 from services.runtime.interceptors import Context, check_message
 from services.runtime.masks import check_mask
-from services.runtime.pages import page_request
+from services.runtime.pages import page_of, page_request
 from services.runtime.secrets import SecretBox
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
@@ -85,6 +87,16 @@ class ProviderServicer(ProviderServiceServicer):
     ) -> provider_pb.TestProviderResponse:
         report = await self._trial.run(await self._store.get(request.id))
         return report_to_pb(report)
+
+    async def ListProviderPresets(
+        self, request: provider_pb.ListProviderPresetsRequest, context: Context
+    ) -> provider_pb.ListProviderPresetsResponse:
+        wanted = page_request(request.page_size, request.page_token)
+        later = [preset for preset in PRESETS if (preset.name,) > wanted.after]
+        page = page_of(later[: wanted.limit], wanted, lambda preset: (preset.name,))
+        return provider_pb.ListProviderPresetsResponse(
+            presets=map(preset_to_pb, page.rows), next_page_token=page.next_token
+        )
 
     async def DeleteProvider(
         self, request: provider_pb.DeleteProviderRequest, context: Context

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.generation.presets import PRESETS
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from sishu.client import Client
@@ -284,6 +285,18 @@ async def test_a_request_id_gives_what_it_made_before_whatever_else_is_said(clie
     await client.providers.DeleteProvider(pb.DeleteProviderRequest(id=made))
     again = await create(client, project, "n", request_id)
     assert (await get(client, again)).id == again != made
+
+
+async def test_presets_are_listed_page_by_page(client: Client) -> None:
+    found: list[provider_pb2.ProviderPreset] = []
+    request = pb.ListProviderPresetsRequest(page_size=5)
+    while not found or request.page_token:
+        page = await client.providers.ListProviderPresets(request)
+        found += page.presets
+        request.page_token = page.next_page_token
+    assert [one.name for one in found] == [preset.name for preset in PRESETS]
+    whole = (await client.providers.ListProviderPresets(pb.ListProviderPresetsRequest())).presets
+    assert list(whole) == found
 
 
 async def tried(client: Client, provider_id: str) -> pb.TestProviderResponse:

@@ -364,16 +364,25 @@ Global___DeleteProviderResponse: _TypeAlias = DeleteProviderResponse  # noqa: Y0
 
 @_typing.final
 class ListProviderPresetsRequest(_message.Message):
-    """ListProviderPresetsRequest asks for all."""
+    """ListProviderPresetsRequest pages presets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of presets to return; 0 means 100; larger than 1000 is read as 1000."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,11 +390,14 @@ Global___ListProviderPresetsRequest: _TypeAlias = ListProviderPresetsRequest  # 
 
 @_typing.final
 class ListProviderPresetsResponse(_message.Message):
-    """ListProviderPresetsResponse carries the presets."""
+    """ListProviderPresetsResponse is a page of presets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRESETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
     @_builtins.property
     def presets(self) -> _containers.RepeatedCompositeFieldContainer[_provider_pb2.ProviderPreset]:
         """The presets, by name."""
@@ -394,10 +406,11 @@ class ListProviderPresetsResponse(_message.Message):
         self,
         *,
         presets: _abc.Iterable[_provider_pb2.ProviderPreset] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["presets", b"presets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "presets", b"presets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

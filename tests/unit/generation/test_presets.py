@@ -1,0 +1,28 @@
+"""The presets keep the rules of the providers that are made of them."""
+
+from __future__ import annotations
+
+import re
+
+from services.generation.keys import VARIABLE_ENDING
+from services.generation.presets import PRESETS
+from services.generation.providers import check_base_url
+
+
+def test_presets_have_names_of_their_own_and_stand_by_name() -> None:
+    names = [preset.name for preset in PRESETS]
+    assert names == sorted(set(names))
+    assert all(re.fullmatch("[a-z]+", name) for name in names)
+
+
+def test_a_provider_can_be_made_of_every_preset() -> None:
+    for preset in PRESETS:
+        if preset.base_url:
+            check_base_url(preset.base_url)
+        assert not preset.base_url.endswith("/")
+        assert not preset.api_key_variable or preset.api_key_variable.endswith(VARIABLE_ENDING)
+
+
+def test_a_key_goes_to_services_on_the_net_only_by_https() -> None:
+    for preset in PRESETS:
+        assert bool(preset.api_key_variable) == preset.base_url.startswith("https://"), preset.name
