@@ -2,9 +2,9 @@
 
 By Little's law (J. D. C. Little, 1961) a server that answers in `W` seconds with `L` calls in flight answers
 `L / W` calls a second. The limit is raised while that rate grows, and lowered where it does not fall: the
-gradient of throughput, as TCP Vegas (Brakmo and Peterson, 1995) and Netflix's concurrency-limits look for it in
-latency. A server that refuses calls (HTTP 429 or 503) shows its limit by that: it is kept just below, and tried
-again in steps, as TCP does.
+gradient of throughput, as TCP Vegas (Brakmo and Peterson, 1995) and Netflix's concurrency-limits look for it
+in latency. A server that refuses calls (HTTP 429 or 503) shows its limit by that: it is kept just below, and
+tried again in steps, as TCP does.
 
 All is measured in rounds: a round is the time of one limit. Only calls that began in it, with no room left
 beside them, count: they saw the queue that this limit makes.
@@ -25,7 +25,8 @@ STEEP, GENTLE = 3.0, 1.4
 WELL, LITTLE = 0.6, 0.1
 """Share of the added calls that shows in the rate where it follows well, and where it hardly does."""
 SLACK = 1.3
-"""Calls held ready beyond what the server works on: it never waits for one, and when it bears more that shows."""
+"""Calls held ready beyond what the server works on: it never waits for one, and when it bears more that
+shows."""
 FASTER, SLOWER = 0.88, 1.4
 """Seconds against those of this limit before, at which the server bears more, or less."""
 RAISE, LOWER = 1.25, 0.85
@@ -34,11 +35,12 @@ GAINS, KEEPS = 1.04, 0.98
 QUEUED = 1.6
 """Seconds of a call against the fewest seen, at which the server has a queue that is too long."""
 FIRST_PROBE, LAST_PROBE = 4.0, 32.0
-"""A limit is tried against another after so many times the seconds of a call (at least 0.5), twice as many after
-each try that brought nothing."""
+"""A limit is tried against another after so many times the seconds of a call (at least 0.5), twice as many
+after each try that brought nothing."""
 CEILING_CALLS = 25
 CEILING_SECONDS = (1.0, 10.0)
-"""A ceiling is tried again after so many calls, no sooner and no later than this: each try costs a refusal."""
+"""A ceiling is tried again after so many calls, no sooner and no later than this: each try costs a
+refusal."""
 CLEAN_SECONDS = 0.5
 """A server that refuses does so at once: a ceiling without a refusal for so long holds."""
 

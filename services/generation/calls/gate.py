@@ -1,8 +1,8 @@
 """Lets calls to language models begin: as many as each endpoint bears, found by all workers together.
 
-Nobody sets a number. Each process reports what it saw of an endpoint a few times a second and gets its share of
-the limit (`concurrency.py`, `sharing.py`). Between two reports it decides alone: a call begins when its lane has
-room, waits in turn else, and is made again when the server refuses it as one too many.
+Nobody sets a number. Each process reports what it saw of an endpoint a few times a second and gets its share
+of the limit (`concurrency.py`, `sharing.py`). Between two reports it decides alone: a call begins when its
+lane has room, waits in turn else, and is made again when the server refuses it as one too many.
 """
 
 from __future__ import annotations
