@@ -37,7 +37,7 @@ def build(parts: Parts) -> Built:
     secrets = SecretBox(config.secret_key_file)
     keys = Keys(secrets, os.environ, config.provider_key_folder)
     endpoints = Endpoints(parts.client, keys, providers.get_many)
-    transport = Transport(config.call_seconds)
+    transport = Transport(config.call_seconds, config.idle_seconds)
     llm = Llm(transport, GenerationMetrics(parts.metrics.registry))
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
     package = "sishu.generation.v1"

@@ -17,4 +17,6 @@ class GenerationConfig:
     provider_key_folder: Path | None = setting("SISHU_PROVIDER_KEY_FOLDER", None)
     """Folder of the files that providers name for their keys."""
     call_seconds: float = setting("SISHU_GENERATION_CALL_SECONDS", 300.0)
-    """Longest time that one call to a language model may take."""
+    """Longest time that one call to a language model may take whose answer is not streamed."""
+    idle_seconds: float = setting("SISHU_GENERATION_IDLE_SECONDS", 120.0)
+    """Longest time that a streamed answer may take until its first piece, and between two of them."""

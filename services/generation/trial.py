@@ -58,6 +58,6 @@ class Trial:
     async def _ask(self, endpoint: Endpoint) -> None:
         question = {"role": "user", "content": "Say yes."}
         try:
-            await self._transport.complete(endpoint, [question], max_tokens=4)
+            await self._transport.complete(endpoint, [question], {"max_tokens": 4})
         except REFUSALS as error:
             raise provider_error(error, endpoint) from error

@@ -196,8 +196,8 @@ def record(completion: Completion[Any], prompt_version: str, provider: Provider)
         provider.id,
         completion.model,
         completion.parameters,
-        completion.prompt_tokens,
-        completion.completion_tokens,
-        completion.calls,
-        completion.seconds,
+        completion.usage.prompt_tokens,
+        completion.usage.completion_tokens,
+        completion.usage.calls,
+        completion.usage.seconds,
     )

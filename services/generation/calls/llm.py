@@ -8,16 +8,16 @@ with the error, at most twice. Nothing unvalidated comes out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 
-from services.generation.calls.modes import MODES, Modes, response_format
+from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid, correction, decode
 from services.generation.calls.provider_errors import provider_error
-from services.generation.calls.replies import Reply
+from services.generation.calls.replies import Reply, Usage, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
@@ -28,7 +28,12 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+Learned = Callable[[Endpoint, Habits], Awaitable[None]]
+"""Is told what turned out about a server, so that it can be remembered."""
+
 MOST_ASKS = 3
+MOST_SERVERS = 1000
+"""More endpoints than a process asks in its life; of more, those first asked are forgotten."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,11 @@ class Completion(Generic[T]):
     reasoning: str
     model: str
     parameters: Mapping[str, Any]
-    prompt_tokens: int
-    completion_tokens: int
-    calls: int
-    seconds: float
+    usage: Usage
+
+
+async def forgotten(_: Endpoint, __: Habits) -> None:
+    """Remember nothing."""
 
 
 class Llm:
@@ -51,12 +57,23 @@ class Llm:
     Args:
         transport: makes the calls.
         metrics: where calls and tokens are counted.
+        learned: is told what turns out about a server; a failure of it spoils no call.
     """
 
-    def __init__(self, transport: Transport, metrics: GenerationMetrics) -> None:
+    def __init__(
+        self, transport: Transport, metrics: GenerationMetrics, learned: Learned = forgotten
+    ) -> None:
         self.transport = transport
         self._metrics = metrics
-        self._modes: dict[Endpoint, Modes] = {}
+        self._learned = learned
+        self._servers: dict[str, Server] = {}
+
+    def know(self, endpoint: Endpoint, habits: Habits) -> None:
+        """Take over what is known of a server, such as from before a restart, in place of what was."""
+        self._servers.pop(endpoint.id, None)
+        if len(self._servers) >= MOST_SERVERS:
+            self._servers.pop(next(iter(self._servers)))
+        self._servers[endpoint.id] = Server(habits)
 
     async def ask(
         self,
@@ -80,12 +97,13 @@ class Llm:
             NotFound: the server has no such model.
             Unavailable, ResourceExhausted, DeadlineExceeded: it may work later.
         """
-        messages = prompt.messages()
-        tokens, started, error = [0, 0], time.monotonic(), ""
-        for calls in range(1, MOST_ASKS + 1):
-            answer = await self._complete(endpoint, messages, schema, sampling)
-            tokens[0] += answer.prompt_tokens
-            tokens[1] += answer.completion_tokens
+        messages, usage, error = prompt.messages(), Usage(), ""
+        for _ in range(MOST_ASKS):
+            try:
+                answer = await self._complete(endpoint, messages, schema, sampling)
+            except SishuError as failed:
+                raise with_usage(failed, usage) from failed.__cause__
+            usage += answer.usage
             try:
                 value = parse(decode(answer.text))
             except OutputInvalid as invalid:
@@ -93,16 +111,14 @@ class Llm:
                 self._metrics.invalid_outputs.inc()
                 messages = [*prompt.messages(), *correction(answer.text, error)]
                 continue
-            seconds = time.monotonic() - started
-            return Completion(
-                value, answer.reasoning, answer.model, dict(sampling), tokens[0], tokens[1], calls, seconds
-            )
-        raise FailedPrecondition(
+            return Completion(value, answer.reasoning, answer.model, dict(sampling), usage)
+        failure = FailedPrecondition(
             "LLM_OUTPUT_INVALID",
             f"the model {endpoint.model} gave no valid JSON in {MOST_ASKS} tries: {error}; "
             "use a stronger model or ask for less in one call",
             model=endpoint.model,
         )
+        raise with_usage(failure, usage)
 
     async def _complete(
         self,
@@ -111,38 +127,91 @@ class Llm:
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
-        mode = self._modes[endpoint].first if endpoint in self._modes else 0
+        server = self._server(endpoint)
+        try:
+            return await self._in_some_mode(endpoint, server, messages, schema, sampling)
+        finally:
+            if server.told != server.habits:
+                server.told = server.habits
+                await self._tell(endpoint, server.habits)
+
+    async def _in_some_mode(
+        self,
+        endpoint: Endpoint,
+        server: Server,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+    ) -> Reply:
+        mode = server.mode
         while True:
+            form = response_format(MODES[mode], schema)
             try:
-                answer = await self._call(endpoint, messages, response_format(MODES[mode], schema), sampling)
+                answer = await self._call(endpoint, server, messages, {**form, **sampling})
             except REFUSALS as error:
-                if mode + 1 == len(MODES) or "response_format" not in str(error):
+                if mode + 1 == len(MODES) or not is_about_json(str(error)):
                     raise provider_error(error, endpoint) from error
-                self._modes.setdefault(endpoint, Modes()).refused(mode)
+                server.refused(mode)
                 log.info(
                     "output_mode_refused", base_url=endpoint.base_url, model=endpoint.model, mode=MODES[mode]
                 )
                 mode += 1
             else:
-                self._modes.setdefault(endpoint, Modes()).taken(mode)
+                server.taken(mode)
                 return answer
 
     async def _call(
         self,
         endpoint: Endpoint,
+        server: Server,
         messages: Sequence[Mapping[str, str]],
-        form: Mapping[str, Any],
-        sampling: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+    ) -> Reply:
+        """One call, streamed where the provider wants that, or leaves it to us and the server is slow."""
+        stream = endpoint.streaming == "always" or (endpoint.streaming == "auto" and server.streams)
+        started = time.monotonic()
+        try:
+            answer = await self._counted(endpoint, messages, parameters, stream=stream)
+        except SishuError as error:
+            if error.reason == "PROVIDER_TIMED_OUT":
+                server.timed_out()
+            # The server had begun, and wants to be paid for that.
+            if error.reason in {"PROVIDER_TIMED_OUT", "PROVIDER_BROKE_OFF"}:
+                with_usage(error, Usage(calls=1, seconds=time.monotonic() - started))
+            raise
+        if not stream:
+            server.took(answer.usage.seconds)
+        return answer
+
+    async def _counted(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Mapping[str, str]],
+        parameters: Mapping[str, Any],
+        *,
+        stream: bool,
     ) -> Reply:
         with self._metrics.call() as outcome:
             try:
-                answer = await self.transport.complete(endpoint, messages, **form, **sampling)
+                answer = await self.transport.complete(endpoint, messages, parameters, stream=stream)
             except REFUSALS:
                 outcome.set("refused")
                 raise
             except SishuError as error:
                 outcome.set(error.reason.lower())
                 raise
-        self._metrics.tokens.labels("prompt").inc(answer.prompt_tokens)
-        self._metrics.tokens.labels("completion").inc(answer.completion_tokens)
+        self._metrics.tokens.labels("prompt").inc(answer.usage.prompt_tokens)
+        self._metrics.tokens.labels("completion").inc(answer.usage.completion_tokens)
         return answer
+
+    def _server(self, endpoint: Endpoint) -> Server:
+        if endpoint.id not in self._servers:
+            self.know(endpoint, Habits())
+        return self._servers[endpoint.id]
+
+    async def _tell(self, endpoint: Endpoint, habits: Habits) -> None:
+        try:
+            await self._learned(endpoint, habits)
+        except Exception as error:
+            # It holds in this process, and the next one learns it anew.
+            log.warning("habits_not_remembered", base_url=endpoint.base_url, error=repr(error))

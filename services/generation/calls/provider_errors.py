@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import openai
 
+from services.generation.calls.streams import StreamFailed
 from services.generation.providers import Endpoint
 from services.runtime.errors import (
     DeadlineExceeded,
@@ -74,6 +75,15 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 f"{where} refused the request: {without_key(error.message, endpoint)[:300]}",
                 **details,
             )
+        case StreamFailed(status=429):
+            return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
+        case StreamFailed(message=""):
+            return Unavailable(
+                "PROVIDER_BROKE_OFF", f"{where} broke off in the middle of its answer", **details
+            )
+        case StreamFailed():
+            told = without_key(error.message, endpoint)[:300]
+            return Unavailable("PROVIDER_BROKE_OFF", f"{where} broke off its answer: {told}", **details)
         case _:
             return Unavailable(
                 "PROVIDER_FAILED",

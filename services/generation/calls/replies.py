@@ -1,10 +1,69 @@
-"""What a language model's server sends back."""
+"""What a language model's server sends back, and what it used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from openai.types.chat import ChatCompletion
+from services.runtime.errors import SishuError
+
+THINK = re.compile(r"<(/?)think(?:ing)?>")
+OPENING = re.compile(r"[\[{｛［]")
+JSON_BEGINS = re.compile(r"\s*(?:```|[\[{\"｛［])")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What calls used.
+
+    Args:
+        prompt_tokens: as the servers count them; 0 where they do not say.
+        completion_tokens: likewise, thoughts included.
+        calls: calls that a server served, be it that the answer never came; not those that it turned away.
+        seconds: time of these calls, without waiting before them.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.calls + other.calls,
+            self.seconds + other.seconds,
+        )
+
+
+def with_usage(error: SishuError, usage: Usage) -> SishuError:
+    """The error, with what was used before it in its metadata; nothing is added where nothing was used."""
+    total = usage_of(error) + usage
+    if total.calls:
+        error.metadata.update(
+            prompt_tokens=str(total.prompt_tokens),
+            completion_tokens=str(total.completion_tokens),
+            calls=str(total.calls),
+            seconds=f"{total.seconds:.3f}",
+        )
+    return error
+
+
+def usage_of(error: SishuError) -> Usage:
+    """What the calls used whose failure this is."""
+    told = error.metadata
+    if "calls" not in told:
+        return Usage()
+    return Usage(
+        int(told["prompt_tokens"]),
+        int(told["completion_tokens"]),
+        int(told["calls"]),
+        float(told["seconds"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -14,43 +73,108 @@ class Reply:
     Args:
         text: what the model said, without its thoughts.
         reasoning: its thoughts, whether they were sent apart or inside `<think>`; may be empty.
+        refusal: why the model refuses to answer, where the server sends that apart.
         model: the model as the server names it.
         finish_reason: why it ended, such as `stop` or `length`; empty where the server does not say.
     """
 
     text: str
     reasoning: str = ""
+    refusal: str = ""
     model: str = ""
     finish_reason: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    usage: Usage = field(default=Usage())
 
 
-def reply_of(answer: ChatCompletion) -> Reply:
-    """The reply in a server's answer; the SDK does not validate, so any part of it may be missing."""
-    usage = answer.usage
-    choice = answer.choices[0] if answer.choices else None
-    text, reasoning = ("", "") if choice is None else content_of(choice.message)
+def reply_of(answer: Any, seconds: float) -> Reply:
+    """The reply in a server's decoded answer, any part of which may be missing or of another type.
+
+    Raises:
+        TypeError: the answer is no JSON object, so another kind of server gave it.
+    """
+    if not isinstance(answer, Mapping):
+        raise TypeError("the answer is no JSON object")
+    choices, usage = answer.get("choices"), mapping(answer.get("usage"))
+    choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    message = mapping(choice.get("message"))
+    text, reasoning = content_of(message)
     return Reply(
         text,
         reasoning,
-        answer.model or "",
-        (choice.finish_reason or "") if choice else "",
-        (usage.prompt_tokens or 0) if usage else 0,
-        (usage.completion_tokens or 0) if usage else 0,
+        string(message.get("refusal")),
+        string(answer.get("model")),
+        string(choice.get("finish_reason")),
+        Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), 1, seconds),
     )
 
 
-def content_of(message: object) -> tuple[str, str]:
+def content_of(message: Mapping[str, Any]) -> tuple[str, str]:
     """Text and reasoning of a message; a server may send reasoning apart or inside `<think>`."""
-    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    thoughts, text = split_thoughts(getattr(message, "content", None) or "")
-    return text, str(reasoning or thoughts).strip()
+    thoughts, text = split_thoughts(string(message.get("content")))
+    apart = string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    return text, apart.strip() or thoughts
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
-    """What stands inside `<think>`, and what follows; a chat template may write the opening mark."""
-    thoughts, closed, rest = text.rpartition("</think>")
-    if not closed:
-        rest, _, thoughts = text.partition("<think>")
-    return thoughts.replace("<think>", "").strip(), rest.strip()
+    """What stands inside `<think>` before the answer, and the answer.
+
+    A mark inside the answer, such as in one of its strings, is part of the answer. Blocks may hold others.
+    A chat template may write the opening mark, so that only the closing one is here; a block that is never
+    closed reaches to the end.
+    """
+    thoughts: list[str] = []
+    while mark := THINK.search(text):
+        before = text[: mark.start()]
+        if mark[1] and not JSON_BEGINS.match(text):
+            end = end_without_beginning(text)
+            thoughts.append(text[:end])
+            text = text[end:]
+        elif not mark[1] and not OPENING.search(before):
+            end = block_end(text, mark.start())
+            thoughts.append(text[mark.start() : end])
+            text = before + text[end:]
+        else:
+            break
+    return "\n".join(filter(None, map(without_marks, thoughts))), text.strip()
+
+
+def block_end(text: str, start: int) -> int:
+    """Where the `<think>` block ends that begins at a place; at the end of the text if it is not closed."""
+    depth = 0
+    for mark in THINK.finditer(text, start):
+        depth += -1 if mark[1] else 1
+        if depth == 0:
+            return mark.end()
+    return len(text)
+
+
+def end_without_beginning(text: str) -> int:
+    """Where thoughts end that have no opening mark: where JSON begins after a mark, else at the last one."""
+    ends = [mark.end() for mark in THINK.finditer(text) if mark[1]]
+    return next((end for end in ends if JSON_BEGINS.match(text, end)), ends[-1])
+
+
+def without_marks(thoughts: str) -> str:
+    """Thoughts without the marks around and among them."""
+    return THINK.sub("", thoughts).strip()
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def string(value: Any) -> str:
+    """The value if it is a text, as far as Postgres can hold it, else an empty one."""
+    if not isinstance(value, str):
+        return ""
+    text = value.replace("\0", "")
+    # Surrogates become pairs where they stand side by side, else replacement characters.
+    return (
+        text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
+
+
+def count(value: Any) -> int:
+    """The value if it is a number of tokens, else 0."""
+    return value if isinstance(value, int) and value > 0 else 0

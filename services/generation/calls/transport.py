@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
-from openai.types.chat import ChatCompletion
 
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import Reply, reply_of
+from services.generation.calls.streams import Events, Gathered, StreamFailed
 from services.generation.providers import Endpoint
 
 CONNECT_SECONDS = 10.0
 LIST_SECONDS = 5.0
+IDLE_SECONDS = 120.0
+STREAM_SECONDS = 3600.0
+LAST_WORDS_SECONDS = 5.0
+"""How long a stream may go on once the model has ended: what the call used comes last, if at all."""
 MOST_CLIENTS = 64
 """More endpoints than a process asks at once; those of restarted deployments and changed keys go."""
 REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -27,28 +34,46 @@ REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
 
 @dataclass
 class Client:
-    """The SDK's client of an endpoint, and how many calls it has in progress."""
+    """The SDK's client of an endpoint.
+
+    Args:
+        calls: calls in progress.
+        streams: whether the server sends answers piece by piece, as far as is known.
+        stream_usage: whether it takes the wish to be told at their end what was used.
+    """
 
     sdk: AsyncOpenAI
     calls: int = 0
+    streams: bool = True
+    stream_usage: bool = True
 
 
 class Transport:
     """The clients of all endpoints of a process.
 
     Args:
-        seconds: longest time of one call, from request to whole answer.
+        seconds: longest time of one call that is not streamed, from request to whole answer.
+        idle_seconds: longest time of a streamed call until the first piece, and between two of them.
+        stream_seconds: longest time of a streamed call.
         connect_seconds: longest time until a server takes the connection.
         most_clients: endpoints whose connections are kept while nobody uses them.
     """
 
     def __init__(
-        self, seconds: float, connect_seconds: float = CONNECT_SECONDS, most_clients: int = MOST_CLIENTS
+        self,
+        seconds: float,
+        idle_seconds: float = IDLE_SECONDS,
+        *,
+        stream_seconds: float = STREAM_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+        most_clients: int = MOST_CLIENTS,
     ) -> None:
-        self._seconds = seconds
+        self._seconds, self._idle_seconds, self._stream_seconds = seconds, idle_seconds, stream_seconds
         self._timeout = openai.Timeout(seconds, connect=min(seconds, connect_seconds))
+        # Any byte begins the SDK's time anew; the time between two pieces is ours to watch.
+        self._stream_timeout = openai.Timeout(None, connect=min(idle_seconds, connect_seconds))
         self._most_clients = most_clients
-        self._clients: OrderedDict[Endpoint, Client] = OrderedDict()
+        self._clients: OrderedDict[str, Client] = OrderedDict()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -59,22 +84,22 @@ class Transport:
     async def models(self, endpoint: Endpoint) -> list[str]:
         """The models that a server lists; none where the list fails in whatever way, as many have none."""
         try:
-            async with asyncio.timeout(LIST_SECONDS), self._client(endpoint) as sdk:
-                listed = await sdk.models.list()
+            async with asyncio.timeout(LIST_SECONDS), self._client(endpoint) as client:
+                listed = await client.sdk.models.list()
                 return sorted({model.id for model in listed.data if isinstance(model.id, str)})
         except Exception:
             return []
 
     @asynccontextmanager
-    async def _client(self, endpoint: Endpoint) -> AsyncIterator[AsyncOpenAI]:
+    async def _client(self, endpoint: Endpoint) -> AsyncIterator[Client]:
         """The client of an endpoint, made at first use; of too many, those idle for longest are closed."""
-        if endpoint not in self._clients:
-            self._clients[endpoint] = Client(self._made(endpoint))
-        client = self._clients[endpoint]
-        self._clients.move_to_end(endpoint)
+        client = self._clients.get(endpoint.id)
+        if client is None:
+            client = self._clients[endpoint.id] = Client(self._made(endpoint))
+        self._clients.move_to_end(endpoint.id)
         client.calls += 1
         try:
-            yield client.sdk
+            yield client
         finally:
             client.calls -= 1
             await self._shrink()
@@ -92,33 +117,120 @@ class Transport:
     async def _shrink(self) -> None:
         surplus = len(self._clients) - self._most_clients
         if surplus > 0:
-            idle = [endpoint for endpoint, client in self._clients.items() if not client.calls]
+            idle = [name for name, client in self._clients.items() if not client.calls]
             # All at once, before anybody else can look.
-            popped = [self._clients.pop(endpoint) for endpoint in idle[:surplus]]
+            popped = [self._clients.pop(name) for name in idle[:surplus]]
             for client in popped:
                 await client.sdk.close()
 
     async def complete(
-        self, endpoint: Endpoint, messages: Sequence[Mapping[str, str]], **parameters: Any
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Mapping[str, str]],
+        parameters: Mapping[str, Any],
+        *,
+        stream: bool = False,
     ) -> Reply:
         """One call, whatever comes back.
+
+        Args:
+            endpoint: where to ask.
+            messages: what to ask.
+            parameters: what else is sent, such as sampling.
+            stream: have the answer sent piece by piece, and limit the time between two of them, not that of
+                the call; a server that cannot do so is asked without.
 
         Raises:
             openai.BadRequestError, openai.UnprocessableEntityError: the server refuses the request.
             SishuError: what `provider_error` makes of any other failure.
         """
         body = {"model": endpoint.model, "messages": messages, **parameters}
+        started = time.monotonic()
         try:
-            # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
-            async with asyncio.timeout(self._seconds), self._client(endpoint) as sdk:
-                # Not `chat.completions.create`: it walks the messages for types, at a third of a call's
-                # CPU time.
-                answer: object = await sdk.post("/chat/completions", cast_to=ChatCompletion, body=body)
+            async with self._client(endpoint) as client:
+                answer = await (self._streamed(client, body) if stream else self._whole(client, body))
+            return reply_of(answer, time.monotonic() - started)
         except REFUSALS:
             raise
-        except (openai.OpenAIError, ValueError, TimeoutError) as error:
+        # The SDK and its transport hand on what they cannot read, such as the page of a web server.
+        except (
+            openai.OpenAIError,
+            httpx2.HTTPError,
+            StreamFailed,
+            ValueError,
+            TypeError,
+            TimeoutError,
+        ) as error:
             raise provider_error(error, endpoint) from error
-        # The SDK hands on what it cannot read, such as the page of a web server.
-        if not isinstance(answer, ChatCompletion):
-            raise provider_error(TypeError(), endpoint)
-        return reply_of(answer)
+
+    async def _whole(self, client: Client, body: Mapping[str, Any]) -> Any:
+        # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
+        async with asyncio.timeout(self._seconds):
+            return json.loads((await posted(client.sdk, body)).content)
+
+    async def _streamed(self, client: Client, body: Mapping[str, Any]) -> Any:
+        while client.streams:
+            extra: dict[str, Any] = {"stream": True}
+            if client.stream_usage:
+                extra["stream_options"] = {"include_usage": True}
+            try:
+                return await self._gathered(client, {**body, **extra})
+            except REFUSALS as error:
+                said = str(error)
+                if "stream" not in said:
+                    raise
+                # It is asked for less, at most twice.
+                client.stream_usage, client.streams = False, client.stream_usage
+        return await self._whole(client, body)
+
+    async def _gathered(self, client: Client, body: Mapping[str, Any]) -> Any:
+        gathered = Gathered()
+        try:
+            async with asyncio.timeout(self._stream_seconds), asyncio.timeout(self._idle_seconds) as idle:
+                response = await posted(client.sdk, body, stream=True, limits=self._stream_timeout)
+                async with aclosing(response):
+                    # A server that knows no streams.
+                    if "json" in response.headers.get("content-type", ""):
+                        return json.loads(await response.aread())
+                    await self._gather(response, gathered, idle)
+        except httpx2.HTTPError as error:
+            if not gathered.whole:
+                raise StreamFailed from error
+        except TimeoutError:
+            if not gathered.whole:
+                raise
+        if not gathered.whole:
+            raise StreamFailed
+        return gathered.answer()
+
+    async def _gather(self, response: httpx2.Response, gathered: Gathered, idle: asyncio.Timeout) -> None:
+        events, loop = Events(), asyncio.get_running_loop()
+        # To the end of the body, so that the connection can be used again.
+        async for portion in response.aiter_bytes():
+            # Comments and empty pieces keep a connection open, and say nothing about the model.
+            if gathered.take(events.of(portion)):
+                seconds = LAST_WORDS_SECONDS if gathered.whole else self._idle_seconds
+                idle.reschedule(loop.time() + seconds)
+            if gathered.overlong:
+                return
+        gathered.take(events.end())
+
+
+async def posted(
+    sdk: AsyncOpenAI, body: Mapping[str, Any], *, stream: bool = False, limits: openai.Timeout | None = None
+) -> httpx2.Response:
+    """Send a request for a completion.
+
+    Not by `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time, and
+    makes pydantic objects of the answer.
+    """
+    response: object = await sdk.post(
+        "/chat/completions",
+        cast_to=httpx2.Response,
+        body=body,
+        options={"timeout": limits} if limits else {},
+        stream=stream,
+    )
+    if not isinstance(response, httpx2.Response):
+        raise TypeError("the SDK gave no response")
+    return response

@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from services.generation.calls.llm import Completion, Llm
+from services.generation.calls.modes import Habits
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
@@ -104,8 +105,8 @@ def refused(message: str, status: int = 400, headers: dict[str, str] | None = No
 async def test_an_answer_comes_with_model_tokens_and_calls(llm: Llm, mock: MockServer) -> None:
     completion = await ask(llm, mock.base_url, temperature=0.5)
     assert completion.value.quote
-    assert (completion.calls, completion.model) == (1, "mock-model")
-    assert completion.prompt_tokens > 0 < completion.completion_tokens
+    assert (completion.usage.calls, completion.model) == (1, "mock-model")
+    assert completion.usage.prompt_tokens > 0 < completion.usage.completion_tokens
     assert completion.parameters == {"temperature": 0.5}
 
 
@@ -208,7 +209,11 @@ async def test_invalid_output_is_asked_for_again_with_the_error(llm: Llm) -> Non
     async with server(lambda _: said(next(answers))) as (url, bodies):
         completion = await ask(llm, url)
     assert completion.value == WrittenAnswer(quote="a", answer="b")
-    assert (completion.calls, completion.prompt_tokens, completion.completion_tokens) == (3, 30, 9)
+    assert (completion.usage.calls, completion.usage.prompt_tokens, completion.usage.completion_tokens) == (
+        3,
+        30,
+        9,
+    )
     assert [len(body["messages"]) for body in bodies] == [2, 4, 4]
     assert '{"quote": text, "answer": text}' in bodies[2]["messages"][-1]["content"]
 
@@ -228,6 +233,29 @@ async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mo
         await llm.ask(Endpoint(mock.base_url, "mock-model"), PROMPT, SCHEMA, never, {})
 
 
+async def test_a_server_that_takes_no_schema_is_not_asked_for_one_again_after_a_restart() -> None:
+    remembered: dict[str, Habits] = {}
+
+    async def learned(endpoint: Endpoint, habits: Habits) -> None:
+        remembered[endpoint.id] = habits
+
+    def no_schema(body: dict[str, Any]) -> web.Response:
+        if body["response_format"]["type"] == "json_schema":
+            return refused("This model does not support response format `json_schema`")
+        return said(GOOD)
+
+    async with server(no_schema) as (url, bodies):
+        for _ in range(2):
+            llm = Llm(Transport(10), GenerationMetrics(CollectorRegistry()), learned)
+            endpoint = Endpoint(url, "mock-model")
+            llm.know(endpoint, remembered.get(endpoint.id, Habits()))
+            for _ in range(4):
+                await ask(llm, url)
+            await llm.transport.close()
+    kinds = [body["response_format"]["type"] for body in bodies]
+    assert kinds == [*(["json_schema", "json_object"] * 3), *(["json_object"] * 5)]
+
+
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are_remembered(
     llm: Llm, status: int
@@ -242,7 +270,7 @@ async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are
             await ask(llm, url)
     kinds = [body.get("response_format", {}).get("type") for body in bodies]
     assert kinds == [*(["json_schema", "json_object", None] * 3), None]
-    assert first.calls == 1
+    assert first.usage.calls == 1
 
 
 async def test_a_schema_that_is_refused_spoils_no_other(llm: Llm) -> None:
@@ -331,7 +359,7 @@ async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> 
     answers = iter(['<think>I could say {"quote": "x", "answer": "y"} but', GOOD])
     async with server(lambda _: said(next(answers))) as (url, _):
         completion = await ask(llm, url)
-    assert (completion.value.quote, completion.calls) == ("a", 2)
+    assert (completion.value.quote, completion.usage.calls) == ("a", 2)
 
 
 async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in_use() -> None:
@@ -360,7 +388,7 @@ async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in
         assert not connections["slow"].is_closing()
         assert not connections["second"].is_closing()
         answer.set()
-        assert (await slow).calls == 1
+        assert (await slow).usage.calls == 1
         await llm.transport.close()
 
 
@@ -389,7 +417,7 @@ def test_an_endpoint_does_not_show_its_key() -> None:
 
 async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:
     await mock.control(api_key="the-right-key")
-    assert (await ask(llm, mock.base_url, "the-right-key")).calls == 1
+    assert (await ask(llm, mock.base_url, "the-right-key")).usage.calls == 1
     assert (await failure(llm, mock.base_url, "the-wrong-key")).reason == "PROVIDER_REFUSED_KEY"
 
 

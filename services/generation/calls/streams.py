@@ -1,0 +1,146 @@
+"""Streamed answers: server-sent events, gathered into the answer that a server would send whole.
+
+The pieces are read as plain JSON: pydantic objects, as the SDK makes them of every piece, cost more than all
+the rest of a call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from services.generation.calls.replies import mapping, string
+
+MOST_CHARACTERS = 400_000
+"""Longest answer with its thoughts; a model that writes more repeats itself."""
+MOST_LINE_BYTES = 8 << 20
+DONE = b"[DONE]"
+
+
+class StreamFailed(Exception):
+    """The server reports a failure, or breaks off, in the middle of a streamed answer.
+
+    Args:
+        message: the server's words; empty where it broke off without any.
+        status: the HTTP status that the failure would have had; 0 where the server does not say.
+    """
+
+    def __init__(self, message: str = "", status: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.status = message, status
+
+
+class Events:
+    """Takes the data of a stream of server-sent events apart, in whatever portions it comes.
+
+    Every line of data is taken for an event: JSON needs no second line, and some servers part events by one
+    line end in place of two (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def of(self, portion: bytes) -> Iterator[Any]:
+        """The events that a portion completes; the last one of a stream is `DONE`.
+
+        Raises:
+            StreamFailed: what came is no such stream.
+        """
+        *lines, self._rest = (self._rest + portion).split(b"\n")
+        if len(self._rest) > MOST_LINE_BYTES:
+            raise StreamFailed("an event is too long")
+        for line in lines:
+            data = line[5:].strip() if line.startswith(b"data:") else b""
+            if data == DONE:
+                yield DONE
+            elif data:
+                yield event_of(data)
+
+    def end(self) -> Iterator[Any]:
+        """The event of a last line that has no end."""
+        return self.of(b"\n")
+
+
+def event_of(data: bytes) -> Any:
+    """The decoded data of an event.
+
+    Raises:
+        StreamFailed: it is not JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise StreamFailed("an event is not JSON") from None
+
+
+class Gathered:
+    """A streamed answer as far as it has come.
+
+    Attributes:
+        whole: the model has ended; what the call used may still follow.
+        overlong: it was ended here, since the model writes without end.
+    """
+
+    def __init__(self) -> None:
+        self.whole = self.overlong = False
+        self._parts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
+        self._characters = 0
+        self._model, self._finish_reason = "", ""
+        self._usage: Any = None
+
+    def take(self, events: Iterable[Any]) -> bool:
+        """Add pieces; whether they brought anything, as those that keep the connection open do not.
+
+        Raises:
+            StreamFailed: one tells of a failure.
+        """
+        brought = False
+        for event in events:
+            if event is DONE:
+                self.whole = brought = True
+            else:
+                brought |= self._piece(mapping(event))
+        if self._characters > MOST_CHARACTERS and not self.whole:
+            self._finish_reason, self.whole, self.overlong = "length", True, True
+        return brought
+
+    def _piece(self, event: Mapping[str, Any]) -> bool:
+        if event.get("error"):
+            raise failure_of(event["error"])
+        self._model = self._model or string(event.get("model"))
+        usage, choices = event.get("usage"), event.get("choices")
+        self._usage = usage or self._usage
+        choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        brought = self._add(mapping(choice.get("delta")))
+        reason = string(choice.get("finish_reason"))
+        if reason:
+            self._finish_reason, self.whole = reason, True
+        return brought or bool(reason) or bool(usage and self.whole)
+
+    def answer(self) -> dict[str, Any]:
+        """The answer as a server sends it whole."""
+        message = {name: "".join(parts) for name, parts in self._parts.items()}
+        choice = {"message": message, "finish_reason": self._finish_reason}
+        return {"model": self._model, "choices": [choice], "usage": self._usage}
+
+    def _add(self, delta: Mapping[str, Any]) -> bool:
+        pieces = {
+            "content": delta.get("content"),
+            "reasoning_content": delta.get("reasoning_content") or delta.get("reasoning"),
+            "refusal": delta.get("refusal"),
+        }
+        size = 0
+        for name, piece in pieces.items():
+            if piece and isinstance(piece, str):
+                self._parts[name].append(piece)
+                size += len(piece)
+        self._characters += size
+        return size > 0
+
+
+def failure_of(error: Any) -> StreamFailed:
+    """The failure that an event tells of: `{"message", "code"}` or a text, by the server."""
+    told = mapping(error)
+    status = next((told[name] for name in ("status", "code") if isinstance(told.get(name), int)), 0)
+    return StreamFailed(string(told.get("message")) or string(error) or "an error", status)
