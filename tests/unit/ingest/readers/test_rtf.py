@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.errors import InvalidArgument
-from tests.unit.ingest.readings import encrypted_office_file, png, read, refusal
+from tests.unit.ingest.readers.readings import encrypted_office_file, png, read, refusal
 
 NAME = "made.rtf"
 HEAD = (

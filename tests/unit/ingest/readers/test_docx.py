@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.readers.docx.numbering import formatted
-from tests.unit.ingest import word
-from tests.unit.ingest.readings import (
+from tests.unit.ingest.readers import word
+from tests.unit.ingest.readers.readings import (
     ENTITIES,
     changed,
     encrypted_office_file,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.errors import InvalidArgument
-from tests.unit.ingest.readings import png, read, refusal
+from tests.unit.ingest.readers.readings import png, read, refusal
 
 NAME = "page.html"
 CHINESE = (

@@ -17,7 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Frame, ListFlowable, ListItem, PageTemplate, Paragraph, Table, TableStyle
 
 from tests.support.pdf_files import BODY, GRID, PROSE, canvas_pdf, flowed, lines, paper, report
-from tests.unit.ingest.test_pdf import drawn, read
+from tests.unit.ingest.readers.test_pdf import drawn, read
 
 WIDTH, HEIGHT = A4
 

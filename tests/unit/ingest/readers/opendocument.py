@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.ingest.readings import zipped
+from tests.unit.ingest.readers.readings import zipped
 
 SPACES = " ".join(
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ingest.readings import png, read, refusal
+from tests.unit.ingest.readers.readings import png, read, refusal
 
 NAME = "mail.eml"
 

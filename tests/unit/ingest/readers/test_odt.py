@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from services.runtime.errors import InvalidArgument
-from tests.unit.ingest.opendocument import EQUATION, h, items, note, odt, p, picture, row, table
-from tests.unit.ingest.readings import ENTITIES, encrypted_office_file, png, read, refusal, swollen, zipped
+from tests.unit.ingest.readers.opendocument import EQUATION, h, items, note, odt, p, picture, row, table
+from tests.unit.ingest.readers.readings import (
+    ENTITIES,
+    encrypted_office_file,
+    png,
+    read,
+    refusal,
+    swollen,
+    zipped,
+)
 
 NAME = "made.odt"
 NUMBERED = "".join(

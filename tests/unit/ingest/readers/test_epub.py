@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ingest.readings import ENTITIES, png, read, refusal, swollen, zipped
+from tests.unit.ingest.readers.readings import ENTITIES, png, read, refusal, swollen, zipped
 
 NAME = "book.epub"
 CONTAINER = '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="OPS/book.opf"/></rootfiles></container>'

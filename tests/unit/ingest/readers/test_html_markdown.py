@@ -13,7 +13,7 @@ from services.ingest.readers.html.images import Fetched
 from services.ingest.readers.html.markdown import markdown_of
 from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.shared.images import Images
-from tests.unit.ingest.readings import png
+from tests.unit.ingest.readers.readings import png
 
 
 def converted(html: str, folder: Path = Path("/nonexistent")) -> str:
