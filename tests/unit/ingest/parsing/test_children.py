@@ -2,52 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
-from prometheus_client import CollectorRegistry
 from reportlab.pdfgen.canvas import Canvas
 
-from services.ingest.config import IngestConfig
-from services.ingest.documents import Document
-from services.ingest.formats import format_of
-from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import PROGRAM, Parsed, Parser
-from services.ingest.parsing.options import ParseOptions
+from services.ingest.parsing.children import Parser
 from services.runtime.errors import InvalidArgument, SishuError
-from services.runtime.ids import new_id
 from tests.support.scans import scanned_pdf
+from tests.unit.ingest.parsing.parsers import parse, parser, warm_ones
 
 SLOW = scanned_pdf(*(f"Page {number} of a scan.\n" * 20 for number in range(60)))
 """A minute of work."""
-
-
-@asynccontextmanager
-async def parser(**settings: float) -> AsyncIterator[Parser]:
-    config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
-    one = Parser(config, dict(os.environ), IngestMetrics(CollectorRegistry()))
-    try:
-        yield one
-    finally:
-        await one.close()
-        assert warm_ones() == []
-
-
-def warm_ones() -> list[psutil.Process]:
-    """The child processes of parsers, among whatever else the tests run."""
-    found = []
-    for process in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if PROGRAM in process.cmdline():
-                found.append(process)
-    return found
 
 
 async def a_fork() -> psutil.Process:
@@ -65,44 +34,6 @@ def alive(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
-
-
-async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
-    path = folder / name / "file"
-    path.parent.mkdir(exist_ok=True)
-    if data:
-        path.write_bytes(data)
-    now = datetime.now(UTC)
-    document = Document(
-        id=new_id(),
-        project_id=new_id(),
-        parent_id=None,
-        source_url="",
-        name=name,
-        media_type=format_of(name).media_type,
-        size_bytes=1,
-        sha256="",
-        version=1,
-        base_version=0,
-        state="uploaded",
-        failure=None,
-        file_key="",
-        text_key="",
-        text_sha256="",
-        text_bytes=0,
-        char_count=0,
-        page_count=0,
-        image_count=0,
-        chunk_count=0,
-        section_count=0,
-        parse_options=None,
-        create_time=now,
-        update_time=now,
-    )
-    for old in path.parent.iterdir():
-        if old != path:
-            old.unlink()
-    return await one.parse(document, path.parent, ParseOptions())
 
 
 async def error_of(one: Parser, folder: Path, name: str, data: bytes) -> SishuError:

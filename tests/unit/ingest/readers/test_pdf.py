@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,39 +13,13 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
-from services.ingest.readers import Reading, ReadOptions, Source, read_document
+from services.ingest.readers import ReadOptions, read_document
 from services.ingest.readers.pdf.render import render
 from services.ingest.transcribing.transcripts import write_transcripts
 from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError
 from tests.support.fault_files import cut_web_pdf, web_pdf
-from tests.support.pdf_files import canvas_pdf, lines, raw_pdf, saved
-
-PDF = "application/pdf"
-TEXT_ONLY = ReadOptions("text")
-
-
-def source(
-    folder: Path, data: bytes, options: ReadOptions = TEXT_ONLY, most_chars: int = 20_000_000
-) -> Source:
-    return Source(saved(folder, data), "handbook/the file", PDF, folder, most_chars, options)
-
-
-def read(folder: Path, data: bytes, options: ReadOptions = TEXT_ONLY) -> Reading:
-    reading = read_document(source(folder, data, options))
-    assert all(not 0xD800 <= ord(letter) < 0xE000 and letter not in "\x00\ufffe" for letter in reading.text)
-    return reading
-
-
-def drawn(folder: Path, draw: Callable[[Canvas], None]) -> str:
-    return read(folder, canvas_pdf(draw)).text
-
-
-def two_pages(canvas: Canvas) -> None:
-    canvas.drawString(100, 700, "The warranty lasts")
-    canvas.drawString(100, 680, "four years.")
-    canvas.showPage()
-    canvas.drawString(100, 700, "Returns go to Kiel.")
-    canvas.showPage()
+from tests.support.pdf_files import canvas_pdf, lines, raw_pdf
+from tests.unit.ingest.readers.pdf_readings import drawn, read, source, two_pages
 
 
 def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:

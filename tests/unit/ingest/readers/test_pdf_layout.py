@@ -1,34 +1,18 @@
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
-from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Frame, ListFlowable, ListItem, PageTemplate, Paragraph, Table, TableStyle
+from reportlab.platypus import ListFlowable, ListItem, Paragraph
 
-from tests.support.pdf_files import BODY, GRID, PROSE, canvas_pdf, flowed, lines, paper, report
-from tests.unit.ingest.readers.test_pdf import drawn, read
-
-WIDTH, HEIGHT = A4
-
-
-def table_in(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line.startswith("|")]
-
-
-def flow(story: Sequence[object]) -> bytes:
-    frame = Frame(72, 72, WIDTH - 144, HEIGHT - 144, 0, 0, 0, 0)
-    return flowed(story, [PageTemplate("one", [frame])])
+from tests.support.pdf_files import BODY, PROSE, canvas_pdf, lines, paper, report
+from tests.unit.ingest.readers.pdf_readings import drawn, flow, read
 
 
 def test_a_paper_is_read_column_by_column_with_its_title_table_and_footnote(tmp_path: Path) -> None:
@@ -70,101 +54,6 @@ def test_an_annual_report_keeps_its_headings_and_its_table_without_lines(tmp_pat
         "北辰机械股份有限公司 2023 年年度报告\n\n## 三、风险提示\n\n（一）原材料价格波动。\n\n（二）汇率变动。\n\n2 / 2\n"
     )
     assert reading.page_at(reading.text.index("三、风险提示")) == 2
-
-
-def test_cells_that_are_merged_hold_their_value_once(tmp_path: Path) -> None:
-    spans = TableStyle([*GRID.getCommands(), ("SPAN", (0, 0), (0, 1)), ("SPAN", (1, 0), (2, 0))])
-    cells = [["Town", "Temperature", ""], ["", "light", "dark"], ["Northby", "31.4", "37.9"]]
-    text = read(tmp_path, flow([Table(cells, style=spans)])).text
-    assert (
-        text
-        == "| Town | Temperature |  |\n| --- | --- | --- |\n|  | light | dark |\n| Northby | 31.4 | 37.9 |\n"
-    )
-
-
-def test_a_line_break_in_a_cell_and_a_line_that_its_width_broke_are_told_apart(tmp_path: Path) -> None:
-    long = "A text that is too long for the width of its cell and goes on"
-    cells = [["Name", "Remarks"], ["Pump\nmodel 3", Paragraph(long, BODY)], ["a|b", "x"]]
-    text = read(tmp_path, flow([Table(cells, style=GRID, colWidths=[80, 120])])).text
-    assert table_in(text)[2:] == [f"| Pump<br>model 3 | {long} |", "| a\\|b | x |"]
-
-
-def test_a_table_with_lines_under_its_rows_only_is_a_table(tmp_path: Path) -> None:
-    style = TableStyle(
-        [
-            ("LINEABOVE", (0, 0), (-1, 0), 1, colors.black),
-            ("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black),
-            ("LINEBELOW", (0, -1), (-1, -1), 1, colors.black),
-        ]
-    )
-    text = read(
-        tmp_path, flow([Table([["Method", "Score"], ["ours", "0.93"]], style=style, colWidths=[100, 100])])
-    ).text
-    assert text == "| Method | Score |\n| --- | --- |\n| ours | 0.93 |\n"
-
-
-def test_rows_that_no_line_parts_are_rows_still(tmp_path: Path) -> None:
-    style = TableStyle(
-        [
-            ("BOX", (0, 0), (-1, -1), 1, colors.black),
-            ("INNERGRID", (0, 0), (-1, 0), 0.5, colors.black),
-            ("LINEBEFORE", (1, 0), (1, -1), 0.5, colors.black),
-            ("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black),
-        ]
-    )
-    cells = [["Town", "Houses"], ["Northby", "22"], ["Eastwick", "18"], ["Holmsund", "20"]]
-    text = read(tmp_path, flow([Table(cells, style=style)])).text
-    assert (
-        text == "| Town | Houses |\n| --- | --- |\n| Northby | 22 |\n| Eastwick | 18 |\n| Holmsund | 20 |\n"
-    )
-
-
-def test_a_table_drawn_by_thin_filled_rectangles_is_a_table(tmp_path: Path) -> None:
-    def draw(canvas: Canvas) -> None:
-        for row in range(3):
-            canvas.rect(72, 700 - 20 * row, 200, 0.5, stroke=0, fill=1)
-        for column in range(3):
-            canvas.rect(72 + 100 * column, 660, 0.5, 40, stroke=0, fill=1)
-        for row in range(2):
-            for column in range(2):
-                canvas.drawString(80 + 100 * column, 687 - 20 * row, f"cell {row}{column}")
-
-    assert drawn(tmp_path, draw) == "| cell 00 | cell 01 |\n| --- | --- |\n| cell 10 | cell 11 |\n"
-
-
-def test_a_table_inside_a_form_object_is_a_table(tmp_path: Path) -> None:
-    def draw(canvas: Canvas) -> None:
-        canvas.beginForm("table")
-        canvas.grid([0, 100, 200], [0, 20, 40])
-        canvas.drawString(5, 25, "a")
-        canvas.drawString(105, 25, "b")
-        canvas.drawString(5, 5, "c")
-        canvas.drawString(105, 5, "d")
-        canvas.endForm()
-        canvas.translate(72, 600)
-        canvas.doForm("table")
-
-    assert drawn(tmp_path, draw) == "| a | b |\n| --- | --- |\n| c | d |\n"
-
-
-def test_a_frame_around_text_is_no_table(tmp_path: Path) -> None:
-    def draw(canvas: Canvas) -> None:
-        canvas.rect(60, 640, 400, 80)
-        lines(canvas, ["Note that this text stands in a frame", "and is no table at all."], 72, 700)
-
-    assert "|" not in drawn(tmp_path, draw)
-
-
-def test_two_tables_on_a_page_keep_the_text_between_them(tmp_path: Path) -> None:
-    story = [
-        Table([["a", "b"], ["c", "d"]], style=GRID),
-        Paragraph("In between.", BODY),
-        Table([["e", "f"], ["g", "h"]], style=GRID),
-    ]
-    text = read(tmp_path, flow(story)).text
-    assert (
-        text == "| a | b |\n| --- | --- |\n| c | d |\n\nIn between.\n\n| e | f |\n| --- | --- |\n| g | h |\n"
-    )
 
 
 def test_three_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
@@ -398,85 +287,6 @@ def test_paragraphs_are_parted_by_white_or_by_an_indent(tmp_path: Path) -> None:
 
     assert drawn(tmp_path, apart) == "\n\n".join([" ".join(first)] * 2) + "\n"
     assert drawn(tmp_path, indented) == "\n\n".join([first[0][:-6] + " " + first[1]] * 2) + "\n"
-
-
-def picture(color: str, size: tuple[int, int] = (120, 80), kind: str = "PNG") -> ImageReader:
-    out = io.BytesIO()
-    Image.effect_noise(size, 50).convert("RGB").save(out, kind) if color == "noise" else Image.new(
-        "RGB", size, color
-    ).save(out, kind)
-    out.seek(0)
-    return ImageReader(out)
-
-
-def test_a_picture_is_kept_at_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def draw(canvas: Canvas) -> None:
-        canvas.drawString(72, 750, "Above the picture.")
-        canvas.drawImage(picture("red"), 72, 600, 200, 130)
-        canvas.drawString(72, 570, "Below the picture.")
-
-    reading = read(tmp_path, canvas_pdf(draw))
-    (image,) = reading.images
-    assert reading.text == f"Above the picture.\n\n![](images/{image.name})\n\nBelow the picture.\n"
-    assert reading.text[image.char_start : image.char_end] == f"![](images/{image.name})"
-    assert image.media_type == "image/png"
-    with Image.open(tmp_path / "images" / image.name) as kept:
-        assert caplog.records == []
-        assert (kept.size, kept.convert("RGB").getpixel((5, 5))) == ((120, 80), (255, 0, 0))
-
-
-def test_a_photograph_is_kept_byte_for_byte(tmp_path: Path) -> None:
-    out = io.BytesIO()
-    Image.effect_noise((300, 200), 60).convert("RGB").save(out, "JPEG")
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(out.getvalue())
-
-    def draw(canvas: Canvas) -> None:
-        canvas.drawString(72, 750, "A photograph.")
-        canvas.drawImage(str(path), 72, 500, 300, 200)
-
-    (image,) = read(tmp_path, canvas_pdf(draw)).images
-    assert image.media_type == "image/jpeg"
-    assert (tmp_path / "images" / image.name).read_bytes() == out.getvalue()
-
-
-def test_ornaments_backgrounds_and_repeated_logos_are_left_out(tmp_path: Path) -> None:
-    def draw(canvas: Canvas) -> None:
-        for number in range(3):
-            canvas.drawImage(picture("beige", (600, 850)), 0, 0, WIDTH, HEIGHT)
-            canvas.drawImage(picture("blue"), 450, 760, 80, 50)
-            canvas.drawImage(picture("black", (20, 20)), 60, 705, 6, 6)
-            canvas.drawString(72, 700, f"Text of page {number}.")
-            canvas.showPage()
-
-    reading = read(tmp_path, canvas_pdf(draw))
-    assert reading.text.count("![") <= 1
-    assert all(f"Text of page {number}." in reading.text for number in range(3))
-
-
-def test_a_picture_in_a_column_stands_in_that_column(tmp_path: Path) -> None:
-    def draw(canvas: Canvas) -> None:
-        canvas.setFont("Helvetica", 9)
-        lines(canvas, [f"left line {row} of the running text here" for row in range(10)], 50, 700, 12)
-        canvas.drawImage(picture("green"), 50, 480, 180, 90)
-        lines(canvas, [f"left line {row} of the running text here" for row in range(10, 16)], 50, 460, 12)
-        lines(canvas, [f"right line {row} of the running text here" for row in range(26)], 320, 700, 12)
-
-    text = drawn(tmp_path, draw)
-    marks = [text.index(mark) for mark in ("left line 9", "![", "left line 10", "right line 0")]
-    assert marks == sorted(marks)
-
-
-def test_a_broken_picture_takes_no_text_with_it(tmp_path: Path) -> None:
-    data = canvas_pdf(
-        lambda canvas: [
-            canvas.drawString(72, 700, "Text stays."),
-            canvas.drawImage(picture("noise"), 72, 500, 100, 100),
-        ][0]
-    )
-    start = data.index(b"/Subtype /Image")
-    at = data.index(b"stream", start) + 20
-    assert "Text stays." in read(tmp_path, data[:at] + b"~~~~" * 10 + data[at + 40 :]).text
 
 
 SPOTS = st.lists(

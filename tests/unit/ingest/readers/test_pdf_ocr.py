@@ -28,8 +28,8 @@ from tests.support.pdf_files import (
     saved,
     scan_page,
 )
-from tests.unit.ingest.parsing.test_children import parse, parser
-from tests.unit.ingest.readers.test_pdf import read, two_pages
+from tests.unit.ingest.parsing.parsers import parse, parser
+from tests.unit.ingest.readers.pdf_readings import read, two_pages
 
 AUTO = ReadOptions()
 

@@ -1,0 +1,80 @@
+"""Parsers of documents, as a worker has one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from prometheus_client import CollectorRegistry
+
+from services.ingest.config import IngestConfig
+from services.ingest.documents import Document
+from services.ingest.formats import format_of
+from services.ingest.metrics import IngestMetrics
+from services.ingest.parsing.children import PROGRAM, Parsed, Parser
+from services.ingest.parsing.options import ParseOptions
+from services.runtime.ids import new_id
+
+
+@asynccontextmanager
+async def parser(**settings: float) -> AsyncIterator[Parser]:
+    config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
+    one = Parser(config, dict(os.environ), IngestMetrics(CollectorRegistry()))
+    try:
+        yield one
+    finally:
+        await one.close()
+        assert warm_ones() == []
+
+
+def warm_ones() -> list[psutil.Process]:
+    """The child processes of parsers, among whatever else the tests run."""
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if PROGRAM in process.cmdline():
+                found.append(process)
+    return found
+
+
+async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
+    path = folder / name / "file"
+    path.parent.mkdir(exist_ok=True)
+    if data:
+        path.write_bytes(data)
+    now = datetime.now(UTC)
+    document = Document(
+        id=new_id(),
+        project_id=new_id(),
+        parent_id=None,
+        source_url="",
+        name=name,
+        media_type=format_of(name).media_type,
+        size_bytes=1,
+        sha256="",
+        version=1,
+        base_version=0,
+        state="uploaded",
+        failure=None,
+        file_key="",
+        text_key="",
+        text_sha256="",
+        text_bytes=0,
+        char_count=0,
+        page_count=0,
+        image_count=0,
+        chunk_count=0,
+        section_count=0,
+        parse_options=None,
+        create_time=now,
+        update_time=now,
+    )
+    for old in path.parent.iterdir():
+        if old != path:
+            old.unlink()
+    return await one.parse(document, path.parent, ParseOptions())

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from docx.document import Document
+
+from tests.unit.ingest.readers import word
+from tests.unit.ingest.readers.docx_readings import NAME, text_of
+from tests.unit.ingest.readers.readings import png, read
+
+
+def test_pictures_keep_their_place_and_their_words(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        document.add_paragraph("before")
+        document.add_picture(io.BytesIO(png()))
+        document.element.body.find(".//{*}docPr").set("descr", "a red square")
+        document.add_paragraph("between")
+        table = document.add_table(1, 2)
+        table.cell(0, 0).text = "x"
+        table.cell(0, 1).paragraphs[0].add_run().add_picture(io.BytesIO(png(3)))
+
+    reading = read(tmp_path, word.made(write), NAME)
+    square, cell = reading.images
+    assert reading.text == (
+        f"before\n\n![a red square](images/{square.name})\n\nbetween\n\n| x | ![](images/{cell.name}) |\n| --- | --- |\n"
+    )
+    assert (tmp_path / "images" / square.name).read_bytes() == png()
+    assert square.media_type == "image/png"
+
+
+def test_charts_and_diagrams_say_what_they_show(tmp_path: Path) -> None:
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+
+    def drawn(document: Document, name: str, xml: str, element: str) -> None:
+        part = Part(PackURI(f"/word/{name}.xml"), "application/xml", xml.encode(), document.part.package)
+        identity = document.part.relate_to(part, f"{word.RELATIONSHIPS}/{name}")
+        graphic = f'<a:graphic><a:graphicData uri="x">{element.format(identity)}</a:graphicData></a:graphic>'
+        word.add(
+            document.add_paragraph("before"),
+            f"<w:r><w:drawing><wp:inline>{graphic}</wp:inline></w:drawing></w:r>",
+        )
+
+    def points(*values: str) -> str:
+        inner = "".join(f'<c:pt idx="{at}"><c:v>{value}</c:v></c:pt>' for at, value in enumerate(values))
+        return f"<c:strRef><c:strCache>{inner}</c:strCache></c:strRef>"
+
+    chart = (
+        '<c:chartSpace xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><c:chart><c:title><a:t>Sales</a:t></c:title>'
+        f"<c:ser><c:tx>{points('2025')}</c:tx><c:cat>{points('North', 'South')}</c:cat>"
+        f"<c:val>{points('1.5', '2')}</c:val></c:ser></c:chart></c:chartSpace>"
+    )
+    diagram = (
+        '<d:dataModel xmlns:d="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><d:ptLst><d:pt modelId="1"><a:t>Boss</a:t></d:pt>'
+        '<d:pt modelId="2"><a:t>Clerk</a:t></d:pt></d:ptLst><d:cxnLst><d:cxn srcId="1" destId="2" srcOrd="0"/></d:cxnLst></d:dataModel>'
+    )
+
+    def write(document: Document) -> None:
+        drawn(
+            document,
+            "chart",
+            chart,
+            '<c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" r:id="{}"/>',
+        )
+        drawn(
+            document,
+            "data",
+            diagram,
+            '<d:relIds xmlns:d="http://schemas.openxmlformats.org/drawingml/2006/diagram" r:dm="{}"/>',
+        )
+        document.add_paragraph("after")
+
+    assert text_of(tmp_path, write) == (
+        "before\n\nChart: Sales\n\n|  | 2025 |\n| --- | --- |\n| North | 1.5 |\n| South | 2 |\n\n"
+        "before\n\n- Boss\n  - Clerk\n\nafter\n"
+    )
+
+
+def test_notes_stand_at_the_end_under_their_numbers(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        word.with_notes(
+            document,
+            "The first.",
+            f"<w:p>{word.run('The ')}{word.FRACTION}</w:p><w:p>{word.run('More.')}</w:p>",
+        )
+        word.with_notes(document, "The end.", kind="endnotes")
+        paragraph = document.add_paragraph("One")
+        for xml in (
+            word.note(2),
+            word.run(" two"),
+            word.note(1),
+            word.run(" three"),
+            word.note(1, "endnote"),
+        ):
+            word.add(paragraph, xml)
+
+    assert text_of(tmp_path, write) == (
+        "One[^1] two[^2] three[^3]\n\n[^1]: The $\\frac{a + b}{c^{2}}$\n\n    More.\n\n[^2]: The first.\n\n[^3]: The end.\n"
+    )
+
+
+def test_equations_become_latex(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        word.add(document.add_paragraph("so "), word.FRACTION)
+        word.add(document.add_paragraph(), word.SUM)
+
+    assert text_of(tmp_path, write) == "so $\\frac{a + b}{c^{2}}$\n\n$$\\sum_{i = 1}^{n}i$$\n"
+
+
+def test_the_paragraph_of_a_text_box_and_the_box_are_both_there_once(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        paragraph = document.add_paragraph("anchor ")
+        word.add(paragraph, word.text_box("In the box", "and below"))
+        word.add(paragraph, word.run("goes on"))
+
+    assert text_of(tmp_path, write) == "anchor goes on\n\nIn the box\n\nand below\n"

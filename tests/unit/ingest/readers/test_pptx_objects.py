@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pptx
+import pytest
+from lxml import etree
+from pptx.chart.data import CategoryChartData, XyChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
+
+from tests.support.read_files import PNG, read_bytes
+from tests.unit.ingest.readers.decks import (
+    BLANK,
+    MATH,
+    TITLE_ONLY,
+    box,
+    saved,
+    slide_of,
+    text_of,
+    with_diagram,
+)
+
+
+def test_a_table_keeps_line_breaks_pipes_and_merged_cells(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = slide_of(deck, TITLE_ONLY, "Table")
+    table = slide.shapes.add_table(3, 3, Inches(1), Inches(2), Inches(5), Inches(2)).table
+    for row, texts in enumerate([["item", "2024", ""], ["", "Q1", "Q2"], ["a|b", "1\n2", ""]]):
+        for column, text in enumerate(texts):
+            table.cell(row, column).text = text
+    table.cell(0, 1).merge(table.cell(0, 2))
+    table.cell(0, 0).merge(table.cell(1, 0))
+    assert text_of(tmp_path, deck) == (
+        "## Table\n\n| item | 2024 |  |\n| --- | --- | --- |\n|  | Q1 | Q2 |\n| a\\|b | 1<br>2 |  |\n"
+    )
+
+
+def test_a_chart_is_its_title_and_its_data(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = slide_of(deck, BLANK)
+    data = CategoryChartData()
+    data.categories = ["东区", "西区"]
+    data.add_series("2023", (1.1 + 2.2, 5))
+    data.add_series("2024", (None, 7))
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.BAR_CLUSTERED, 0, 0, Inches(3), Inches(3), data).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "销售"
+    assert text_of(tmp_path, deck) == (
+        "Chart: 销售\n\n|  | 2023 | 2024 |\n| --- | --- | --- |\n| 东区 | 3.3 |  |\n| 西区 | 5 | 7 |\n"
+    )
+
+
+def test_a_scatter_chart_is_its_points(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    data = XyChartData()
+    series = data.add_series("y")
+    series.add_data_point(1, 2.5)
+    series.add_data_point(2, 3)
+    slide_of(deck, BLANK).shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, 0, 0, Inches(3), Inches(3), data)
+    assert "| 1 | 2.5 |\n| 2 | 3 |\n" in text_of(tmp_path, deck)
+
+
+def test_pictures_keep_their_place_and_their_words(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = slide_of(deck, TITLE_ONLY, "Photo")
+    box(slide, "above", 1, 2)
+    box(slide, "below", 1, 5)
+    picture = slide.shapes.add_picture(io.BytesIO(PNG), Inches(1), Inches(3.5))
+    picture._element.nvPicPr.cNvPr.set("descr", "a red [point]")
+    reading = read_bytes(tmp_path, saved(deck), "a.pptx")
+    [image] = reading.images
+    assert (image.media_type, image.size_bytes) == ("image/png", len(PNG))
+    assert reading.text == f"## Photo\n\nabove\n\n![a red point](images/{image.name})\n\nbelow\n"
+
+
+@pytest.mark.parametrize(
+    ("omml", "latex"),
+    [
+        ("<m:f><m:num>{a}</m:num><m:den>{b}</m:den></m:f>", r"\frac{a}{b}"),
+        ("<m:sSup><m:e>{a}</m:e><m:sup>{b}</m:sup></m:sSup>", "a^{b}"),
+        ("<m:phant><m:e>{a}</m:e></m:phant>{b}", "ab"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_formulas_become_latex(tmp_path: Path, omml: str, latex: str, wrapped: bool) -> None:
+    deck = pptx.Presentation()
+    shape = box(slide_of(deck, BLANK), "so ", 1, 1)
+    letters = {letter: f"<m:r><m:t>{letter}</m:t></m:r>" for letter in "ab"}
+    shape.text_frame.paragraphs[0]._p.append(
+        etree.fromstring(
+            '<a14:m xmlns:a14="http://schemas.microsoft.com/office/drawing/2010/main">'
+            f'<m:oMathPara xmlns:m="{MATH}"><m:oMath>{omml.format(**letters)}</m:oMath></m:oMathPara></a14:m>'
+        )
+    )
+    if wrapped:
+        # PowerPoint offers a picture of the formula to programs that do not know it.
+        choices = etree.fromstring(
+            '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+            '<mc:Choice Requires="a14"/><mc:Fallback/></mc:AlternateContent>'
+        )
+        element = shape._element
+        element.addprevious(choices)
+        choices[0].append(element)
+    assert text_of(tmp_path, deck) == f"so ${latex}$\n"
+
+
+def test_a_diagram_is_a_list_of_lists(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    with_diagram(deck, slide_of(deck, BLANK))
+    assert text_of(tmp_path, deck) == "- plan\n  - draft\n- build\n"

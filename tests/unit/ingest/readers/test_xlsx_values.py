@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import datetime as dt
+import io
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+
+from services.ingest.readers.xlsx.cells import Shown, shown_by
+from services.ingest.readers.xlsx.reader import text_of
+from tests.support.read_files import read_bytes, repacked
+from tests.unit.ingest.readers.workbooks import saved, sheet, text_of_sheet
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (100.0, "100"),
+        (-0.0, "0"),
+        (1234567890123456.0, "1234567890123456"),
+        (1e21, "1e+21"),
+        (2.50, "2.5"),
+        (float("inf"), "inf"),
+        (True, "TRUE"),
+        (dt.date(2024, 1, 31), "2024-01-31"),
+        (dt.datetime(2024, 1, 31), "2024-01-31"),
+        (dt.datetime(2024, 1, 31, 8, 30), "2024-01-31 08:30"),
+        (dt.datetime(2024, 1, 31, 8, 29, 59, 999_999), "2024-01-31 08:30"),
+        (dt.datetime(2024, 1, 31, 8, 30, 5), "2024-01-31 08:30:05"),
+        (dt.datetime(9999, 12, 31, 23, 59, 59, 999_999), "9999-12-31 23:59:59"),
+        (dt.time(8, 30), "08:30"),
+        (dt.time(8, 30, 7), "08:30:07"),
+        (dt.timedelta(hours=30), "30:00:00"),
+        (dt.timedelta(hours=-1), "-1:00:00"),
+        ("  x ", "x"),
+        ("", ""),
+    ],
+)
+def test_values_are_written_as_a_sheet_shows_them(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+def test_values_survive_the_file(tmp_path: Path) -> None:
+    page = sheet(
+        [
+            "a",
+            0.1 + 0.2,
+            dt.date(2024, 1, 31),
+            dt.datetime(2024, 1, 31, 8, 30),
+            True,
+            "x\ny",
+            "a|b",
+            dt.time(8, 5),
+        ],
+        [None, CellRichText("a ", TextBlock(InlineFont(b=True), "bold"), " c"), dt.timedelta(hours=30), 1e-7],
+    )
+    assert text_of_sheet(tmp_path, page).splitlines()[2:] == [
+        "| a | 0.3 | 2024-01-31 | 2024-01-31 08:30 | TRUE | x<br>y | a\\|b | 08:05 |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "|  | a bold c | 30:00:00 | 1e-07 |  |  |  |  |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("0%", Shown("", "%", True, 0)),
+        ("0.0%;[Red]-0.0%", Shown("", "%", True, 1)),
+        ("¥#,##0.00", Shown("¥", "", False, 2)),
+        ('0"台"', Shown("", "台", False, 0)),
+        ("_-[$€-407]* #,##0.00_-", Shown("€", "", False, 2)),
+        ('"$"#,##0_);[Red]\\("$"#,##0\\)', Shown("$", "", False, 0)),
+        ('#,##0.0" kg"', Shown("", " kg", False, 1)),
+        ('"a;b"0', Shown("a;b", "", False, 0)),
+        ("#,##0.00", None),
+        ("General", None),
+        ('yyyy"年"m"月"d"日"', None),
+        ("[h]:mm", None),
+        ("0.00E+00", None),
+        ("@", None),
+    ],
+)
+def test_a_number_format_says_what_stands_around_the_number(code: str, shown: Shown | None) -> None:
+    assert shown_by(code) == shown
+
+
+def test_percents_currencies_and_units_are_shown(tmp_path: Path) -> None:
+    page = sheet(["a", "b", "c", "d", "e"], [0.125, 1 / 3, -99.5, 3, 7])
+    for cell, code in (("A2", "0.0%"), ("B2", "0%"), ("C2", "¥#,##0.00"), ("D2", '0"台"'), ("E2", "0.00")):
+        page[cell].number_format = code
+    assert text_of_sheet(tmp_path, page).splitlines()[-1] == "| 12.5% | 33.33% | -¥99.5 | 3台 | 7 |"
+
+
+def test_errors_of_formulas_stand_where_their_value_would(tmp_path: Path) -> None:
+    page = sheet(["a", "b"], [1, "#DIV/0!"], ["#N/A", "#REF!"])
+    for cell in ("B2", "A3", "B3"):
+        page[cell].data_type = "e"
+    assert text_of_sheet(tmp_path, page).splitlines()[-2:] == ["| 1 | #DIV/0! |", "| #N/A | #REF! |"]
+
+
+def with_formula(value: str) -> bytes:
+    """A workbook whose one formula has a value that was computed by Excel."""
+    page = sheet(["n", "sum"], [1, "=SUM(A2:A9)"])
+    data = saved(page.parent)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").decode()
+    return repacked(
+        data, xl__worksheets__sheet1_xml=xml.replace("<v></v>", value).replace("<v />", value).encode()
+    )
+
+
+def test_a_formula_is_its_last_value(tmp_path: Path) -> None:
+    text = read_bytes(tmp_path, with_formula("<v>41.5</v>"), "a.xlsx").text
+    assert text.splitlines()[-1] == "| 1 | 41.5 |"
+
+
+def test_a_formula_whose_value_was_not_stored_is_shown_itself(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Part", "Price", "With tax"], ["bolt", 3, "=B2*1.2"], ["nut", 5, "=B3*1.2"]):
+        sheet.append(row)
+    sheet["B4"] = '=SUM(B2:B3)&" <in all>"'
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    text = read_bytes(tmp_path, path.read_bytes(), "book.xlsx").text
+    assert "| bolt | 3 | =B2*1.2 |" in text
+    assert "| nut | 5 | =B3*1.2 |" in text
+    assert '=SUM(B2:B3)&" <in all>"' in text.replace("\\", "")
