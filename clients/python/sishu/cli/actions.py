@@ -12,8 +12,8 @@ import typer
 from sishu.cli import documents
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_project, find_provider
+from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
-from sishu.cli.resources import IdArgument, LimitOption
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import Job
@@ -38,10 +38,6 @@ from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
 from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
 from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest, GetTrainingRunRequest
-
-ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("argument_name"))]
-WaitOption = Annotated[bool, typer.Option("--wait", help=say("option_wait"))]
 
 
 def create_project(name: NameArgument, description: Annotated[str, typer.Option()] = "") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -14,23 +13,17 @@ from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project
+from sishu.cli.options import IdArgument, LimitOption, PathsArgument, ProjectOption, takes
 from sishu.cli.output import leave_out, show_many, show_one
-from sishu.cli.resources import IdArgument, LimitOption
+from sishu.cli.parse_options import ParseOptions, parse_request
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import JOB_STATE_FAILED
 from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
-from sishu.ingest.v1.chunk_pb2 import Chunk, SizeUnit, SplitOptions, SplitStrategy
-from sishu.ingest.v1.document_pb2 import (
-    DOCUMENT_STATE_UPLOADED,
-    CleanOptions,
-    CleanRule,
-    Document,
-    PageReader,
-    ReadOptions,
-)
+from sishu.ingest.v1.chunk_pb2 import Chunk
+from sishu.ingest.v1.document_pb2 import DOCUMENT_STATE_UPLOADED, Document
 from sishu.learn.files import gather_files, held_by, upload_files
 from sishu.learn.jobs import failures_of, job_error, wait, wait_for_success
 
@@ -38,70 +31,33 @@ DOCUMENT_COLUMNS = ("id", "name", "state", "version", "char_count", "page_count"
 LINK_SECONDS = 60.0
 MOST_FETCHED = 10_000
 
-ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
-StrategyOption = Annotated[str, typer.Option(help=say("split_strategy"))]
-UnitOption = Annotated[str, typer.Option(help=say("split_unit"))]
-MinOption = Annotated[int, typer.Option(help=say("split_min"))]
-MaxOption = Annotated[int, typer.Option(help=say("split_max"))]
-OverlapOption = Annotated[int, typer.Option(help=say("split_overlap"))]
-TokenizerOption = Annotated[str, typer.Option(help=say("split_tokenizer"))]
-SeparatorOption = Annotated[list[str] | None, typer.Option(help=say("split_separator"))]
-CutOption = Annotated[list[int] | None, typer.Option("--cut-at", help=say("split_cut"))]
-ReaderOption = Annotated[str, typer.Option(help=say("page_reader"))]
-CleanOption = Annotated[list[str] | None, typer.Option(help=say("clean"))]
-RewriteOption = Annotated[bool, typer.Option("--rewrite", help=say("rewrite"))]
 
-
-def add_documents(
-    paths: Annotated[list[Path], typer.Argument(help=say("learn_paths"))],
-    project: ProjectOption,
-    strategy: StrategyOption = "",
-    unit: UnitOption = "",
-    min_size: MinOption = 0,
-    max_size: MaxOption = 0,
-    overlap: OverlapOption = 0,
-    tokenizer: TokenizerOption = "",
-    separator: SeparatorOption = None,
-    cut_at: CutOption = None,
-    page_reader: ReaderOption = "",
-    clean: CleanOption = None,
-    rewrite: RewriteOption = False,
-) -> None:
+@takes(ParseOptions)
+def add_documents(paths: PathsArgument, project: ProjectOption, options: ParseOptions) -> None:
     """`sishu document add`: upload, parse, wait."""
     files = gather_files(paths, leave_out)
-    split = split_options(strategy, unit, min_size, max_size, overlap, tokenizer, separator, cut_at)
-    options = parse_request(split, page_reader, clean, rewrite)
+    wanted = parse_request(options)
 
     async def work(client: Client) -> None:
         project_id = (await find_project(client, project)).id
         documents = await upload_files(client, project_id, files, leave_out=leave_out)
-        await parse(client, project_id, [one.id for one in documents], options)
+        await parse(client, project_id, [one.id for one in documents], wanted)
         await show_documents(client, project_id, documents)
 
     with_client(work)
 
 
+@takes(ParseOptions)
 def parse_documents(
     project: ProjectOption,
+    options: ParseOptions,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help=say("parse_ids"))] = None,
-    strategy: StrategyOption = "",
-    unit: UnitOption = "",
-    min_size: MinOption = 0,
-    max_size: MaxOption = 0,
-    overlap: OverlapOption = 0,
-    tokenizer: TokenizerOption = "",
-    separator: SeparatorOption = None,
-    cut_at: CutOption = None,
-    page_reader: ReaderOption = "",
-    clean: CleanOption = None,
-    rewrite: RewriteOption = False,
 ) -> None:
     """`sishu document parse`: parse documents anew, or all that wait."""
-    split = split_options(strategy, unit, min_size, max_size, overlap, tokenizer, separator, cut_at)
-    options = parse_request(split, page_reader, clean, rewrite)
+    wanted = parse_request(options)
 
     async def work(client: Client) -> None:
-        await parse(client, (await find_project(client, project)).id, ids or [], options)
+        await parse(client, (await find_project(client, project)).id, ids or [], wanted)
 
     with_client(work)
 
@@ -248,60 +204,3 @@ async def first(call: Callable[[Any], Any], request: Any, field: str, limit: int
         if not request.page_token:
             break
     return found
-
-
-def parse_request(
-    split: SplitOptions, page_reader: str, clean: Sequence[str] | None, rewrite: bool
-) -> document_pb.ParseDocumentsRequest:
-    """The options of a parse, as a request that says nothing else.
-
-    Raises:
-        ApiError: a word is none of those that there are.
-    """
-    request = document_pb.ParseDocumentsRequest(split_options=split)
-    if page_reader:
-        request.read_options.CopyFrom(ReadOptions(page_reader=chosen(PageReader, "PAGE_READER", page_reader)))
-    if clean or rewrite:
-        rules = [chosen(CleanRule, "CLEAN_RULE", one) for one in clean or []]
-        request.clean_options.CopyFrom(CleanOptions(rules=rules, rewrite=rewrite))
-    return request
-
-
-def split_options(
-    strategy: str,
-    unit: str,
-    min_size: int,
-    max_size: int,
-    overlap: int,
-    tokenizer: str,
-    separators: Sequence[str] | None,
-    cut_points: Sequence[int] | None,
-) -> SplitOptions:
-    r"""How to split; in separators `\n` and `\t` mean what they mean in programs.
-
-    Raises:
-        ApiError: a word is none of those that there are.
-    """
-    return SplitOptions(
-        strategy=chosen(SplitStrategy, "SPLIT_STRATEGY", strategy or "unspecified"),
-        unit=chosen(SizeUnit, "SIZE_UNIT", unit or "unspecified"),
-        min_size=min_size,
-        max_size=max_size,
-        overlap=overlap,
-        tokenizer=tokenizer,
-        separators=[one.replace("\\n", "\n").replace("\\t", "\t") for one in separators or []],
-        cut_points=sorted(cut_points or []),
-    )
-
-
-def chosen(enum: Any, prefix: str, word: str) -> Any:
-    """The value of an enum by its name, without prefix, in any case and with `-` for `_`.
-
-    Raises:
-        ApiError: there is none of the name.
-    """
-    name = f"{prefix}_{word.upper().replace('-', '_')}"
-    if name not in enum.keys():  # noqa: SIM118  # no mapping
-        words = [one.removeprefix(f"{prefix}_").lower().replace("_", "-") for one in enum.keys()[1:]]
-        raise ApiError("INVALID_ARGUMENT", "WORD_UNKNOWN", f"{word!r} is none of {', '.join(words)}")
-    return enum.Value(name)

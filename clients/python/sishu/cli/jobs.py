@@ -8,8 +8,8 @@ import typer
 
 from services.runtime.config import ROOMS
 from sishu.cli.context import with_client
+from sishu.cli.options import IdArgument
 from sishu.cli.output import show_many, show_one
-from sishu.cli.resources import IdArgument
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2

@@ -13,6 +13,7 @@ from services.local import stack as local_stack
 from services.runtime.config import ROOMS
 from sishu.cli.actions import read_key
 from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
@@ -26,7 +27,7 @@ from sishu.learn.report import prepare_out, write_report
 
 
 def learn(
-    paths: Annotated[list[Path], typer.Argument(help=say("learn_paths"))],
+    paths: PathsArgument,
     llm_base_url: Annotated[str, typer.Option(help=say("learn_url"))] = "",
     llm_model: Annotated[str, typer.Option(help=say("learn_model"))] = "",
     llm_api_key_env: Annotated[str, typer.Option(help=say("learn_key"))] = "",

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project, is_id
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -28,9 +29,6 @@ from sishu.ingest.v1 import project_service_pb2 as project
 from sishu.ingest.v1 import section_service_pb2 as section
 from sishu.trainer.v1 import model_service_pb2 as model
 from sishu.trainer.v1 import training_service_pb2 as training
-
-LimitOption = Annotated[int, typer.Option("--limit", help=say("option_limit"))]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
 
 
 @dataclass(frozen=True)
@@ -226,7 +224,7 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
 
         @app.command("list", help=say("list"))
         def list_of_document(
-            project_name: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
+            project_name: ProjectOption,
             document_id: Annotated[str, typer.Option("--document", help=say("option_document"))] = "",
             excluded: Annotated[bool, typer.Option("--excluded", help=say("option_excluded"))] = False,
             limit: LimitOption = 100,
@@ -237,7 +235,7 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
 
         @app.command("list", help=say("list"))
         def list_of_project(
-            project_name: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
+            project_name: ProjectOption,
             limit: LimitOption = 100,
         ) -> None:
             show(limit, project_name)
