@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.ingest.chunks import Chunk
-from services.ingest.documents import Document, DocumentEdit, DocumentImage
+from services.ingest.documents import CleanChange, Document, DocumentImage
 from services.ingest.parsing.options import CleanOptions, ParseOptions
 from services.ingest.projects import Project
 from services.ingest.readers import ReadOptions
@@ -116,14 +116,14 @@ def document_image_to_pb(image: DocumentImage, link: Link) -> document_pb2.Docum
     )
 
 
-def document_edit_to_pb(edit: DocumentEdit) -> document_pb2.DocumentEdit:
+def clean_change_to_pb(change: CleanChange) -> document_pb2.CleanChange:
     """A change that cleaning made."""
-    return document_pb2.DocumentEdit(
-        index=edit.index,
-        span=text_span_pb2.TextSpan(start=edit.char_start, end=edit.char_end),
-        removed=edit.removed,
-        added=edit.added,
-        rule=edit.rule,
+    return document_pb2.CleanChange(
+        index=change.index,
+        span=text_span_pb2.TextSpan(start=change.char_start, end=change.char_end),
+        removed=change.removed,
+        added=change.added,
+        rule=change.rule,
     )
 
 

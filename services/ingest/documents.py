@@ -85,7 +85,7 @@ class DocumentImage:
 
 
 @dataclass(frozen=True)
-class DocumentEdit:
+class CleanChange:
     """A change that cleaning made in the text of the base version."""
 
     index: int

@@ -1,4 +1,4 @@
-"""Every SQL statement about what parsing makes: texts, pictures, edits, chunks, sections."""
+"""Every SQL statement about what parsing makes: texts, pictures, changes, chunks, sections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.ingest.chunks import Piece, Section
-from services.ingest.documents import Document, DocumentEdit, DocumentImage
+from services.ingest.documents import CleanChange, Document, DocumentImage
 from services.ingest.parsing.children import Parsed, ParsedText
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.db import Connection, Pool
@@ -72,11 +72,13 @@ class ParseStore:
         rows = await self.pool.fetch(SQL.list_images, document_id, version, after, page.limit)
         return page_of([DocumentImage(**row) for row in rows], page, lambda one: (one.index,))
 
-    async def list_edits(self, page: PageRequest, document_id: str, version: int) -> Page[DocumentEdit]:
+    async def list_clean_changes(
+        self, page: PageRequest, document_id: str, version: int
+    ) -> Page[CleanChange]:
         """What cleaning changed to make a version, by place."""
         after = int(page.after[0]) if page.after else -1
-        rows = await self.pool.fetch(SQL.list_edits, document_id, version, after, page.limit)
-        return page_of([DocumentEdit(**row) for row in rows], page, lambda one: (one.index,), edit_bytes)
+        rows = await self.pool.fetch(SQL.list_clean_changes, document_id, version, after, page.limit)
+        return page_of([CleanChange(**row) for row in rows], page, lambda one: (one.index,), change_bytes)
 
     async def _put_texts(
         self, connection: Connection, document_id: str, version: int, texts: Sequence[StoredText]
@@ -119,11 +121,11 @@ class ParseStore:
             for index, image in enumerate(parsed.images)
         ]
         await connection.executemany(SQL.put_image, images)
-        edits = [
-            (document_id, version, index, edit.start, edit.end, edit.removed, edit.added, edit.rule)
-            for index, edit in enumerate(parsed.edits)
+        changes = [
+            (document_id, version, index, change.start, change.end, change.removed, change.added, change.rule)
+            for index, change in enumerate(parsed.changes)
         ]
-        await connection.executemany(SQL.put_edit, edits)
+        await connection.executemany(SQL.put_clean_change, changes)
 
     async def _put_pieces(
         self, connection: Connection, document: Document, version: int, parsed: Parsed
@@ -175,6 +177,6 @@ def section_row(document: Document, version: int, section: Section) -> tuple[obj
     )
 
 
-def edit_bytes(edit: DocumentEdit) -> int:
-    """About how large an edit is in an answer."""
-    return len(edit.removed.encode()) + len(edit.added.encode())
+def change_bytes(change: CleanChange) -> int:
+    """About how large a change is in an answer."""
+    return len(change.removed.encode()) + len(change.added.encode())

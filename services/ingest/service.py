@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.ingest.chunk_store import ChunkStore
 from services.ingest.convert import (
     chunk_to_pb,
-    document_edit_to_pb,
+    clean_change_to_pb,
     document_image_to_pb,
     document_state,
     document_to_pb,
@@ -165,15 +165,15 @@ class DocumentServicer(DocumentServiceServicer):
             images=[await self._image(image) for image in page.rows], next_page_token=page.next_token
         )
 
-    async def ListDocumentEdits(
-        self, request: document_pb.ListDocumentEditsRequest, context: Context
-    ) -> document_pb.ListDocumentEditsResponse:
+    async def ListCleanChanges(
+        self, request: document_pb.ListCleanChangesRequest, context: Context
+    ) -> document_pb.ListCleanChangesResponse:
         document = await self._store.get_document(request.document_id)
         version = await self._store.get_version(document, request.version)
         wanted = page_request(request.page_size, request.page_token, document.id, request.version)
-        page = await self._parses.list_edits(wanted, document.id, version.version)
-        return document_pb.ListDocumentEditsResponse(
-            edits=map(document_edit_to_pb, page.rows), next_page_token=page.next_token
+        page = await self._parses.list_clean_changes(wanted, document.id, version.version)
+        return document_pb.ListCleanChangesResponse(
+            clean_changes=map(clean_change_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def ListDocuments(

@@ -169,9 +169,9 @@ async def test_pictures_are_objects_and_keep_their_place(client: Client) -> None
     assert text.index("Before.") < image.span.start < text.index("After.")
 
 
-async def edits_of(client: Client, document_id: str, version: int = 0) -> list[document_pb2.DocumentEdit]:
-    request = pb.ListDocumentEditsRequest(document_id=document_id, version=version)
-    return list((await client.documents.ListDocumentEdits(request)).edits)
+async def changes_of(client: Client, document_id: str, version: int = 0) -> list[document_pb2.CleanChange]:
+    request = pb.ListCleanChangesRequest(document_id=document_id, version=version)
+    return list((await client.documents.ListCleanChanges(request)).clean_changes)
 
 
 async def test_cleaning_makes_a_version_beside_the_text_as_it_was_read(client: Client) -> None:
@@ -188,12 +188,12 @@ async def test_cleaning_makes_a_version_beside_the_text_as_it_was_read(client: C
     assert cleaned == "# Title\n\nA line with blanks.\n\n\nThe end.\n"
     assert "".join(one.text for one in await chunks_of(client, project)) == cleaned
     place, pieces = 0, []
-    for one in await edits_of(client, document.id):
+    for one in await changes_of(client, document.id):
         assert raw[one.span.start : one.span.end] == one.removed
         pieces += [raw[place : one.span.start], one.added]
         place = one.span.end
     assert "".join([*pieces, raw[place:]]) == cleaned
-    assert await edits_of(client, document.id, 1) == []
+    assert await changes_of(client, document.id, 1) == []
     await parse_again(client, document, clean_options=clean)
     assert (await documents_of(client, project))["a.md"].version == 2
     await parse_again(client, document)

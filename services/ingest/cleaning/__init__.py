@@ -1,4 +1,4 @@
-"""Clean a document's text by rules, as edits of the text that stays beside the new one.
+"""Clean a document's text by rules, as changes of the text that stays beside the new one.
 
 What a rule removes is never part of code, tables or formulas. Cleaning a cleaned text changes nothing.
 """
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.ingest.cleaning.boilerplate import boilerplate
+from services.ingest.cleaning.changes import Change, Hunk, apply, diff, joined, moved
 from services.ingest.cleaning.drafts import Draft, Rule
-from services.ingest.cleaning.edits import Change, Edit, apply, diff, joined, moved
 from services.ingest.cleaning.line_breaks import line_breaks
 from services.ingest.cleaning.pages import page_numbers, repeated_lines
 from services.ingest.cleaning.white_space import white_space
 from services.ingest.cleaning.words import hyphenation
 from services.runtime.errors import InvalidArgument
 
-__all__ = ["RULES", "Change", "Edit", "apply", "clean", "diff", "moved"]
+__all__ = ["RULES", "Change", "Hunk", "apply", "clean", "diff", "moved"]
 
 RULES: Mapping[str, Rule] = {
     "page_numbers": page_numbers,
@@ -33,8 +33,8 @@ MOST_ROUNDS = 50
 """A bound that no real text comes near: a second round finds little, a third nothing."""
 
 
-def clean(text: str, page_starts: Sequence[int], rules: Sequence[str], syntax: str) -> list[Edit]:
-    """The edits that the rules make, sorted and disjoint; none where they would leave no text.
+def clean(text: str, page_starts: Sequence[int], rules: Sequence[str], syntax: str) -> list[Change]:
+    """The changes that the rules make, sorted and disjoint; none where they would leave no text.
 
     Args:
         text: the normalised text.
@@ -48,19 +48,19 @@ def clean(text: str, page_starts: Sequence[int], rules: Sequence[str], syntax: s
     check_rules(rules)
     if syntax not in SYNTAXES:
         return []
-    draft, edits = Draft(text, tuple(page_starts), syntax), list[Edit]()
+    draft, changes = Draft(text, tuple(page_starts), syntax), list[Change]()
     for _ in range(MOST_ROUNDS):
         before = draft
         for rule in rules:
             found = draft.allowed(RULES[rule](draft))
             if found:
-                edits = joined(draft.text, edits, found)
-                draft = draft.edited(found)
+                changes = joined(draft.text, changes, found)
+                draft = draft.changed(found)
         if draft is before:
             break
     if not draft.text.strip():
         return []
-    return [edit for edit in edits if text[edit.start : edit.end] != edit.text]
+    return [change for change in changes if text[change.start : change.end] != change.text]
 
 
 def check_rules(rules: Sequence[str]) -> None:

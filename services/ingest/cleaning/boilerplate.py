@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft, Line, deletions
-from services.ingest.cleaning.edits import Edit
 from services.ingest.cleaning.site_lines import ALWAYS, COPYRIGHT, MENU
 
 LONGEST = 300
@@ -24,7 +24,7 @@ PAGE = re.compile(r"[\divxlc]{1,6}(?:-\d{1,4})?", re.IGNORECASE)
 DIGITS = re.compile(r"\d+")
 
 
-def boilerplate(draft: Draft) -> list[Edit]:
+def boilerplate(draft: Draft) -> list[Change]:
     """Cookie notices, menus, lines for sharing and printing, repeated copyright lines, rows of dots."""
     numbers = [number for number, line in enumerate(draft.lines) if line.kind == "prose"]
     lines = [draft.lines[number] for number in numbers]
@@ -35,9 +35,9 @@ def boilerplate(draft: Draft) -> list[Edit]:
         *copyright_lines(bare),
         *contents(lines),
     }
-    edits = deletions(spans_without(draft, {numbers[at] for at in removed}), "boilerplate")
-    edits += (leader(line) for at, line in enumerate(lines) if at not in removed and leads(line))
-    return sorted(edits, key=lambda edit: edit.start)
+    changes = deletions(spans_without(draft, {numbers[at] for at in removed}), "boilerplate")
+    changes += (leader(line) for at, line in enumerate(lines) if at not in removed and leads(line))
+    return sorted(changes, key=lambda change: change.start)
 
 
 def spans_without(draft: Draft, removed: Set[int]) -> Iterator[tuple[int, int]]:
@@ -114,8 +114,8 @@ def squeezed(text: str) -> str:
     return "".join(NUMBERING.sub("", text[:LONGEST], count=1).split()).casefold()
 
 
-def leader(line: Line) -> Edit:
-    """The edit that puts a blank in the place of a row of dots."""
+def leader(line: Line) -> Change:
+    """The change that puts a blank in the place of a row of dots."""
     match = LEADER.search(line.text)
     assert match is not None  # noqa: S101  # `leads` has found it
-    return Edit(line.start + match.start(1), line.start + match.start(2), " ", "boilerplate")
+    return Change(line.start + match.start(1), line.start + match.start(2), " ", "boilerplate")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from services.ingest.cleaning.edits import Edit, Places, apply
+from services.ingest.cleaning.changes import Change, Places, apply
 from services.ingest.readers.shared.images import REFERENCE
 
 FENCE = re.compile(r"[ \t>]*(?:[-*+][ \t]+|\d{1,9}[.)][ \t]+)?(`{3,}(?=[^`]*$)|~{3,})")
@@ -70,43 +70,43 @@ class Draft:
         ends = [*self.page_starts[1:], len(self.text)]
         return self.page_starts[page], ends[page]
 
-    def edited(self, edits: Sequence[Edit]) -> Draft:
-        """The draft after edits."""
-        places = Places(edits)
+    def changed(self, changes: Sequence[Change]) -> Draft:
+        """The draft after changes."""
+        places = Places(changes)
         starts = tuple(places.of(start) for start in self.page_starts)
-        return Draft(apply(self.text, edits), starts, self.syntax)
+        return Draft(apply(self.text, changes), starts, self.syntax)
 
-    def allowed(self, edits: Iterable[Edit]) -> list[Edit]:
-        """The edits that do not break the reference to a picture; removing it whole does not break it."""
+    def allowed(self, changes: Iterable[Change]) -> list[Change]:
+        """The changes that do not break the reference to a picture; removing it whole does not break it."""
         spans = [match.span() for match in REFERENCE.finditer(self.text)] if "](images/" in self.text else []
         ends = [end for _, end in spans]
-        return [edit for edit in edits if not breaks(edit, spans, ends)]
+        return [change for change in changes if not breaks(change, spans, ends)]
 
 
-Rule = Callable[[Draft], list[Edit]]
-"""Finds what to change in a draft; the edits are sorted and disjoint, and make the text shorter or its lines
-fewer."""
+Rule = Callable[[Draft], list[Change]]
+"""Finds what to change in a draft; the changes are sorted and disjoint, and make the text
+shorter or its lines fewer."""
 
 
-def breaks(edit: Edit, spans: Sequence[tuple[int, int]], ends: Sequence[int]) -> bool:
-    """Whether an edit changes a part of one of some spans, which are sorted."""
-    for start, end in spans[bisect.bisect_right(ends, edit.start) :]:
-        if start >= edit.end:
+def breaks(change: Change, spans: Sequence[tuple[int, int]], ends: Sequence[int]) -> bool:
+    """Whether a change touches a part of one of some spans, which are sorted."""
+    for start, end in spans[bisect.bisect_right(ends, change.start) :]:
+        if start >= change.end:
             return False
-        if edit.start > start or edit.end < end:
+        if change.start > start or change.end < end:
             return True
     return False
 
 
-def deletions(spans: Iterable[tuple[int, int]], rule: str) -> list[Edit]:
-    """Edits that remove some spans, which may overlap."""
-    found: list[Edit] = []
+def deletions(spans: Iterable[tuple[int, int]], rule: str) -> list[Change]:
+    """Changes that remove some spans, which may overlap."""
+    found: list[Change] = []
     for start, end in sorted(spans):
         if found and start <= found[-1].end:
             last = found.pop()
-            found.append(Edit(last.start, max(last.end, end), "", rule))
+            found.append(Change(last.start, max(last.end, end), "", rule))
         elif start < end:
-            found.append(Edit(start, end, "", rule))
+            found.append(Change(start, end, "", rule))
     return found
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft, Line
-from services.ingest.cleaning.edits import Edit
 
 NO_PARAGRAPH = re.compile(
     r"[ \t]{4}|\t|\s{0,3}(?:[-*+•·●▪◦‣>|#<=~_]|\d{1,9}[.)、．]|[（(][\w一二三四五六七八九十]{1,3}[）)]|"
@@ -27,13 +27,13 @@ OPEN_END = re.compile(r"[a-zß-ÿ,;]$|[，、；]$")
 GOES_ON = re.compile(r"[a-zß-ÿ]")
 
 
-def line_breaks(draft: Draft) -> list[Edit]:
+def line_breaks(draft: Draft) -> list[Change]:
     """Line ends of paragraphs wrapped at a fixed width, and page ends in the middle of a sentence."""
-    edits = [*wrapped(draft), *continued(draft)]
-    return sorted(edits, key=lambda edit: edit.start)
+    changes = [*wrapped(draft), *continued(draft)]
+    return sorted(changes, key=lambda change: change.start)
 
 
-def wrapped(draft: Draft) -> Iterator[Edit]:
+def wrapped(draft: Draft) -> Iterator[Change]:
     """The line ends of paragraphs in which each was brought by the width."""
     found = list(paragraphs(draft))
     widths = {index: width_of_wrapping(lines) for index, lines in enumerate(found)}
@@ -93,7 +93,7 @@ def width_of(text: str) -> int:
     return len(bare) if bare.isascii() else len(bare) + len(WIDE.findall(bare))
 
 
-def continued(draft: Draft) -> Iterator[Edit]:
+def continued(draft: Draft) -> Iterator[Change]:
     """The ends of pages in the middle of a sentence."""
     for lines, following in pairwise(draft.pages):
         if not lines or not following:
@@ -106,10 +106,10 @@ def continued(draft: Draft) -> Iterator[Edit]:
             yield joint(last, first)
 
 
-def joint(line: Line, following: Line) -> Edit:
-    """The edit that joins two lines: with a blank, but not between Chinese characters or after a hyphen."""
+def joint(line: Line, following: Line) -> Change:
+    """The change that joins two lines: with a blank, but not between Chinese characters or after a hyphen."""
     left, right = line.text.rstrip(), following.text.lstrip()
     is_close = (WIDE.match(left[-1]) and WIDE.match(right)) or re.search(r"[^\W\d_]-$", left)
     start = line.start + len(left)
     end = following.end - len(following.text.lstrip())
-    return Edit(start, end, "" if is_close else " ", "line_breaks")
+    return Change(start, end, "" if is_close else " ", "line_breaks")

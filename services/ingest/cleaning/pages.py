@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft, Line, deletions
-from services.ingest.cleaning.edits import Edit
 
 LEAST_PAGES = 3
 """Pages on which a line must stand to be a running line, or a number to be a page number."""
@@ -63,7 +63,7 @@ class Place:
     numbers: tuple[int, ...]
 
 
-def repeated_lines(draft: Draft) -> list[Edit]:
+def repeated_lines(draft: Draft) -> list[Change]:
     """Running headers and footers: the same line, but for page numbers, near by on three pages or more."""
     spans: list[tuple[int, int]] = []
     for is_top in (True, False):
@@ -77,7 +77,7 @@ def repeated_lines(draft: Draft) -> list[Edit]:
     return deletions(spans, "repeated_lines")
 
 
-def page_numbers(draft: Draft) -> list[Edit]:
+def page_numbers(draft: Draft) -> list[Change]:
     """Lines that hold nothing but the number of the page; without pages only those that say so in words."""
     if not draft.page_starts:
         return deletions(told_numbers(draft), "page_numbers")

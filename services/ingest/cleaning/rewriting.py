@@ -20,9 +20,9 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types.chat import ChatCompletion
 
 from services.ingest.cleaning import SYNTAXES
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.checks import HAN, unfaithful
 from services.ingest.cleaning.drafts import Draft, Line
-from services.ingest.cleaning.edits import Edit
 from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
 from services.ingest.readers.shared.images import REFERENCE
@@ -53,7 +53,7 @@ class Rewritten:
     """What came out.
 
     Args:
-        edits: sorted and disjoint, rule `rewrite`.
+        changes: sorted and disjoint, rule `rewrite`.
         blocks: how many blocks were asked for.
         kept: how many stay as they were because the answer was not faithful, by what was wrong with it.
         failed: how many stay as they were because no answer came.
@@ -62,7 +62,7 @@ class Rewritten:
         prompt: version of the prompt.
     """
 
-    edits: Sequence[Edit]
+    changes: Sequence[Change]
     blocks: int
     kept: Mapping[str, int]
     failed: int
@@ -123,9 +123,9 @@ class Rewriter:
         made = [task.result() for task in tasks]
         if made and not any(answer.text for answer in made):
             raise unanswered(self._config)
-        edits = await asyncio.to_thread(edits_of, draft, blocks, made)
+        changes = await asyncio.to_thread(changes_of, draft, blocks, made)
         return Rewritten(
-            edits,
+            changes,
             len(blocks),
             Counter(answer.fault for answer in made if answer.fault),
             sum(not answer.text for answer in made),
@@ -259,18 +259,18 @@ def stops(text: str, run: Span, most_chars: int) -> Iterator[int]:
         start = stop
 
 
-def edits_of(draft: Draft, blocks: Sequence[Span], answers: Sequence[Answer]) -> list[Edit]:
-    """The edits, word by word, that turn the blocks into their answers."""
-    edits = [
-        edit
+def changes_of(draft: Draft, blocks: Sequence[Span], answers: Sequence[Answer]) -> list[Change]:
+    """The changes, word by word, that turn the blocks into their answers."""
+    changes = [
+        change
         for (start, end), answer in zip(blocks, answers, strict=True)
         if answer.text
-        for edit in word_edits(draft.text[start:end], answer.text, start)
+        for change in word_changes(draft.text[start:end], answer.text, start)
     ]
-    return draft.allowed(edits)
+    return draft.allowed(changes)
 
 
-def word_edits(block: str, answer: str, offset: int) -> Iterator[Edit]:
+def word_changes(block: str, answer: str, offset: int) -> Iterator[Change]:
     """The words that differ, by the longest common runs (`difflib`)."""
     if block == answer:
         return
@@ -279,7 +279,7 @@ def word_edits(block: str, answer: str, offset: int) -> Iterator[Edit]:
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for tag, first, last, new_first, new_last in matcher.get_opcodes():
         if tag != "equal":
-            yield Edit(places[first], places[last], "".join(new[new_first:new_last]), "rewrite")
+            yield Change(places[first], places[last], "".join(new[new_first:new_last]), "rewrite")
 
 
 def refused(config: RewriteConfig, error: openai.APIStatusError) -> FailedPrecondition:

@@ -6,8 +6,8 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft, Line
-from services.ingest.cleaning.edits import Edit
 
 INVISIBLE = re.compile("[\u200b\u2060\ufeff]+|\u00ad(?:[ \t]*\n[ \t]*(?=[^\\W\\d_]))?|[\u200c\u200d]+")
 """Zero-width characters; a soft hyphen at the end of a line goes with the line end, as the word goes on."""
@@ -17,10 +17,10 @@ JOINING = re.compile(r"[^\x00-\u024f\u2000-\u206f\u3000-\u9fff\uac00-\ud7a3\uff0
 MOST_BLANK = 2
 
 
-def white_space(draft: Draft) -> list[Edit]:
+def white_space(draft: Draft) -> list[Change]:
     """Invisible characters, blanks at line ends, and blank lines beyond two in a row."""
     spans = [*invisible(draft), *trailing(draft), *blank_lines(draft)]
-    return [Edit(start, end, text, "white_space") for start, end, text in disjoint(spans)]
+    return [Change(start, end, text, "white_space") for start, end, text in disjoint(spans)]
 
 
 def disjoint(spans: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft
-from services.ingest.cleaning.edits import Edit
 
 LATIN = "A-Za-z\u00c0-\u024f"
 HYPHEN = re.compile(r"[-\u2010\u00ad][ \t]*(?:\n[ \t]*)+")
@@ -61,14 +61,14 @@ class Broken:
     is_soft: bool
 
 
-def hyphenation(draft: Draft) -> list[Edit]:
+def hyphenation(draft: Draft) -> list[Change]:
     """Words broken by a hyphen at a line end, joined where the text itself shows that they are one word."""
     broken = list(broken_words(draft))
     if not broken:
         return []
     words = vocabulary(draft.text, broken)
     joints = ((one, joint(one, words)) for one in broken)
-    return [Edit(one.start, one.end, text, "hyphenation") for one, text in joints if text is not None]
+    return [Change(one.start, one.end, text, "hyphenation") for one, text in joints if text is not None]
 
 
 def broken_words(draft: Draft) -> Iterator[Broken]:

@@ -38,7 +38,7 @@ GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class ParsedEdit:
+class ParsedChange:
     """A change that cleaning made: a span of the text before, what stood there, and what stands there now."""
 
     start: int
@@ -57,14 +57,14 @@ class ParsedText:
         char_count: its length.
         page_starts: offset of each page's first character.
         images: its pictures; their files are in the folder `images` beside it.
-        edits: what cleaning changed in the text before it.
+        changes: what cleaning changed in the text before it.
     """
 
     path: Path
     char_count: int
     page_starts: Sequence[int]
     images: Sequence[Image]
-    edits: Sequence[ParsedEdit]
+    changes: Sequence[ParsedChange]
 
     def page_at(self, place: int) -> int:
         """Number of the page that holds a character, from 1; 0 without pages."""
@@ -263,7 +263,7 @@ def parsed_in(folder: Path) -> Parsed:
             text["char_count"],
             text["page_starts"],
             [Image(**image) for image in text["images"]],
-            [ParsedEdit(**edit) for edit in text["edits"]],
+            [ParsedChange(**change) for change in text["changes"]],
         )
         for text in answer["texts"]
     ]

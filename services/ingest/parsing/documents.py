@@ -91,7 +91,7 @@ class DocumentParser:
         return PaidAnswers(self._storage, f"documents/{document.project_id}/{document.id}/")
 
     async def _rewrite(self, rewriter: Rewriter, document: Document, folder: Path) -> None:
-        """Have the text of the step `read` tidied; the edits are for the step `cut`."""
+        """Have the text of the step `read` tidied; the changes are for the step `cut`."""
         text = (await asyncio.to_thread((folder / READ_TEXT).read_bytes)).decode()
         syntax = BY_MEDIA_TYPE[document.media_type].syntax
         done = await rewriter.rewrite(text, syntax, self._answers(document))
@@ -112,5 +112,5 @@ class DocumentParser:
                 "of the text; try again later",
                 name=document.name,
             )
-        edits = json.dumps([asdict(edit) for edit in done.edits])
-        await asyncio.to_thread((folder / REWRITES).write_text, edits, "utf-8")
+        changes = json.dumps([asdict(change) for change in done.changes])
+        await asyncio.to_thread((folder / REWRITES).write_text, changes, "utf-8")

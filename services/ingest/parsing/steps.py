@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ingest.chunks import Cut, cut
-from services.ingest.cleaning import Edit, clean, moved
+from services.ingest.cleaning import Change, clean, moved
 from services.ingest.documents import check_depth
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parsing.options import ParseOptions
@@ -21,10 +21,10 @@ FILE = "file"
 """The document, in the folder of a parse."""
 ANSWER = "answer.json"
 REWRITES = "rewrites.json"
-"""Edits of the language model to the text of the step `read`: what `dataclasses.asdict` makes of them."""
+"""Changes of the language model to the text of the step `read`: what `dataclasses.asdict` makes of them."""
 READING = "reading.json"
 READ_TEXT = "read.md"
-"""Text of the step `read`, for whoever makes the edits."""
+"""Text of the step `read`, for whoever makes the changes."""
 LISTING = "listing"
 
 
@@ -44,7 +44,8 @@ def read(source: Source, document_id: str, options: ParseOptions) -> None:  # no
         SishuError: the file cannot be read, or its text is too long.
     """
     stored = [
-        (asdict(reading), [asdict(edit) for edit in edits]) for reading, edits in texts_of(source, options)
+        (asdict(reading), [asdict(change) for change in changes])
+        for reading, changes in texts_of(source, options)
     ]
     (source.folder / READING).write_text(json.dumps(stored), encoding="utf-8")
     (source.folder / READ_TEXT).write_text(stored[-1][0]["text"], encoding="utf-8", newline="")
@@ -53,12 +54,12 @@ def read(source: Source, document_id: str, options: ParseOptions) -> None:  # no
 def cut_again(source: Source, document_id: str, options: ParseOptions) -> None:
     """Take over what a language model made of the text of the step `read`, and cut it."""
     texts = [
-        (reading_of(reading), [Edit(**edit) for edit in edits])
-        for reading, edits in json.loads((source.folder / READING).read_bytes())
+        (reading_of(reading), [Change(**change) for change in changes])
+        for reading, changes in json.loads((source.folder / READING).read_bytes())
     ]
-    edits = [Edit(**edit) for edit in json.loads((source.folder / REWRITES).read_bytes())]
-    if edits:
-        texts.append((checked(moved(texts[-1][0], edits), source.name), edits))
+    changes = [Change(**change) for change in json.loads((source.folder / REWRITES).read_bytes())]
+    if changes:
+        texts.append((checked(moved(texts[-1][0], changes), source.name), changes))
     finish(source, document_id, options, texts)
 
 
@@ -75,8 +76,8 @@ def render_pages(source: Source, document_id: str, options: ParseOptions) -> Non
     render(source, wanted_pages(source, "vision"), source.folder)
 
 
-Texts = Sequence[tuple[Reading, Sequence[Edit]]]
-"""A text as it was read, and what each step of cleaning made of it, with the edits of the step."""
+Texts = Sequence[tuple[Reading, Sequence[Change]]]
+"""A text as it was read, and what each step of cleaning made of it, with the changes of the step."""
 
 
 def texts_of(source: Source, options: ParseOptions) -> Texts:
@@ -86,10 +87,10 @@ def texts_of(source: Source, options: ParseOptions) -> Texts:
     reading = read_document(source)
     if len(reading.text) > source.most_chars:
         raise text_too_long(source.name, len(reading.text), source.most_chars)
-    edits = clean(reading.text, reading.page_starts, options.clean.rules, reading.syntax)
-    if not edits:
+    changes = clean(reading.text, reading.page_starts, options.clean.rules, reading.syntax)
+    if not changes:
         return [(reading, [])]
-    return [(reading, []), (moved(reading, edits), edits)]
+    return [(reading, []), (moved(reading, changes), changes)]
 
 
 def finish(source: Source, document_id: str, options: ParseOptions, texts: Texts) -> None:
@@ -103,8 +104,8 @@ def finish(source: Source, document_id: str, options: ParseOptions, texts: Texts
     befores = [None, *(reading.text for reading, _ in texts[:-1])]
     answer = {
         "texts": [
-            write_text(source.folder, number, reading, edits, before)
-            for number, ((reading, edits), before) in enumerate(zip(texts, befores, strict=True))
+            write_text(source.folder, number, reading, changes, before)
+            for number, ((reading, changes), before) in enumerate(zip(texts, befores, strict=True))
         ],
         "pieces": [asdict(piece) for piece in made.pieces],
         "sections": [asdict(section) for section in made.sections],
@@ -114,7 +115,7 @@ def finish(source: Source, document_id: str, options: ParseOptions, texts: Texts
 
 
 def write_text(
-    folder: Path, number: int, reading: Reading, edits: Sequence[Edit], before: str | None
+    folder: Path, number: int, reading: Reading, changes: Sequence[Change], before: str | None
 ) -> dict[str, Any]:
     """Write a text into a file of its own; return what is to be known of it."""
     file = f"text-{number}.md"
@@ -124,18 +125,18 @@ def write_text(
         "char_count": len(reading.text),
         "page_starts": list(reading.page_starts),
         "images": [asdict(image) for image in reading.images],
-        "edits": [shown(edit, before or "") for edit in edits],
+        "changes": [shown(change, before or "") for change in changes],
     }
 
 
-def shown(edit: Edit, before: str) -> dict[str, Any]:
-    """An edit with the text that it removes."""
+def shown(change: Change, before: str) -> dict[str, Any]:
+    """A change with the text that it removes."""
     return {
-        "start": edit.start,
-        "end": edit.end,
-        "removed": before[edit.start : edit.end],
-        "added": edit.text,
-        "rule": edit.rule,
+        "start": change.start,
+        "end": change.end,
+        "removed": before[change.start : change.end],
+        "added": change.text,
+        "rule": change.rule,
     }
 
 

@@ -29,8 +29,8 @@ INSERT INTO images (document_id, version, index, name, media_type, size_bytes, s
                     char_end, page)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
--- name: put_edit
-INSERT INTO edits (document_id, version, index, char_start, char_end, removed, added, rule)
+-- name: put_clean_change
+INSERT INTO clean_changes (document_id, version, index, char_start, char_end, removed, added, rule)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: retire_chunks
@@ -82,8 +82,8 @@ WHERE document_id = $1 AND version = $2 AND index > $3
 ORDER BY index
 LIMIT $4
 
--- name: list_edits
-SELECT index, char_start, char_end, removed, added, rule FROM edits
+-- name: list_clean_changes
+SELECT index, char_start, char_end, removed, added, rule FROM clean_changes
 WHERE document_id = $1 AND version = $2 AND index > $3
 ORDER BY index
 LIMIT $4

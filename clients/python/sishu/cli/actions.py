@@ -309,7 +309,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("parse", "parse", documents.parse_documents),
         ("text", "text", documents.show_text),
         ("images", "images", documents.list_images),
-        ("edits", "edits", documents.list_edits),
+        ("changes", "changes", documents.list_changes),
     ],
     "chunk": [
         ("edit", "edit", documents.edit_chunk),

@@ -110,12 +110,12 @@ def list_images(document_id: IdArgument, limit: LimitOption = 100) -> None:
     show_many(with_client(work), ("index", "page", "span.start", "media_type", "object.name", "object.key"))
 
 
-def list_edits(document_id: IdArgument, limit: LimitOption = 100) -> None:
-    """`sishu document edits`: what cleaning changed."""
+def list_changes(document_id: IdArgument, limit: LimitOption = 100) -> None:
+    """`sishu document changes`: what cleaning changed."""
 
     async def work(client: Client) -> list[Message]:
-        request = document_pb.ListDocumentEditsRequest(document_id=document_id)
-        return await first(client.documents.ListDocumentEdits, request, "edits", limit)
+        request = document_pb.ListCleanChangesRequest(document_id=document_id)
+        return await first(client.documents.ListCleanChanges, request, "clean_changes", limit)
 
     show_many(with_client(work), ("rule", "span.start", "span.end", "removed", "added"))
 

@@ -83,7 +83,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "text": ("Print the normalised text.", "输出规范化后的文本。"),
     "version": ("Version; 0 is the newest.", "版本；0 表示最新。"),
     "images": ("List the pictures in the text.", "列出文本中的图片。"),
-    "edits": ("List what cleaning changed.", "列出清洗所做的修改。"),
+    "changes": ("List what cleaning changed.", "列出清洗所做的修改。"),
     "edit": ("Put another text in the place of a chunk's.", "用另一段文本替换文本块。"),
     "merge": ("Make one chunk of neighbours.", "合并相邻的文本块。"),
     "split": ("Make several chunks of one.", "把一个文本块切成几个。"),

@@ -70,7 +70,7 @@ CREATE TABLE images (
 );
 
 -- What cleaning changed in the text of the base version.
-CREATE TABLE edits (
+CREATE TABLE clean_changes (
     document_id uuid    NOT NULL,
     version     integer NOT NULL,
     index       integer NOT NULL,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.ingest.cleaning import Edit, apply, clean, diff, moved
-from services.ingest.cleaning.edits import Places
+from services.ingest.cleaning import Change, apply, clean, diff, moved
+from services.ingest.cleaning.changes import Places
 from services.ingest.readers.reading import Image, Reading
 from services.runtime.errors import InvalidArgument
 from tests.unit.ingest.cleaning.texts import ALL, ENGLISH_BODIES, PLAN, pages_of
@@ -41,16 +41,16 @@ def test_rows_and_pictures_that_are_removed_go_and_others_move() -> None:
     text = f"Menu\n\nabc\n\n| a |\n|---|\n| 1 |\n| 2 |\n\n{PLAN} end"
     plan = Image(PLAN[-25:-1], "image/png", 0, "", text.index("!["), text.index(" end"))
     reading = Reading(text, (0, 6), (text.index("| 1"), text.index("| 2")), images=(plan,))
-    edits = [
-        Edit(0, 6, "", "r"),
-        Edit(text.index("| 1"), text.index("| 2"), "", "r"),
-        Edit(plan.char_start, plan.char_start, "The ", "r"),
+    changes = [
+        Change(0, 6, "", "r"),
+        Change(text.index("| 1"), text.index("| 2"), "", "r"),
+        Change(plan.char_start, plan.char_start, "The ", "r"),
     ]
-    after = moved(reading, edits)
+    after = moved(reading, changes)
     assert after.page_starts == (0, 0)
     assert after.row_starts == (after.text.index("| 2"),)
     assert after.text[after.images[0].char_start : after.images[0].char_end] == PLAN
-    broken = moved(reading, [Edit(plan.char_start + 2, plan.char_start + 3, "", "r")])
+    broken = moved(reading, [Change(plan.char_start + 2, plan.char_start + 3, "", "r")])
     assert broken.images == ()
     assert (
         replace(after, text=text, page_starts=(0, 6), row_starts=reading.row_starts, images=(plan,))
@@ -58,8 +58,8 @@ def test_rows_and_pictures_that_are_removed_go_and_others_move() -> None:
     )
 
 
-def test_places_are_found_before_and_behind_edits() -> None:
-    places = Places([Edit(2, 4, "xyz", "r"), Edit(6, 6, "in", "r")])
+def test_places_are_found_before_and_behind_changes() -> None:
+    places = Places([Change(2, 4, "xyz", "r"), Change(6, 6, "in", "r")])
     assert [places.of(offset) for offset in range(9)] == [0, 1, 2, 5, 5, 6, 7, 10, 11]
     assert places.are_kept(4, 6)
     assert not places.are_kept(3, 5)
@@ -68,19 +68,19 @@ def test_places_are_found_before_and_behind_edits() -> None:
 
 def test_a_diff_has_what_a_person_needs_to_see() -> None:
     text = "The infor-\nmation is here."
-    [change] = diff(text, clean(text, (), ALL, "markdown"), context=4)
-    assert (change.before, change.removed, change.added, change.after) == ("nfor", "-\n", "", "mati")
-    assert change.rule == "hyphenation"
+    [hunk] = diff(text, clean(text, (), ALL, "markdown"), context=4)
+    assert (hunk.before, hunk.removed, hunk.added, hunk.after) == ("nfor", "-\n", "", "mati")
+    assert hunk.rule == "hyphenation"
 
 
 def test_the_time_of_cleaning_grows_with_the_text_only() -> None:
     def seconds(copies: int) -> float:
         reading = pages_of(ENGLISH_BODIES * copies, "ACME | {}", "Page {}")
         started = time.perf_counter()
-        edits = clean(reading.text, reading.page_starts, ALL, "markdown")
+        changes = clean(reading.text, reading.page_starts, ALL, "markdown")
         took = time.perf_counter() - started
-        assert len(edits) > 20 * copies
-        assert apply(reading.text, edits).count("| North | 12 |") == copies
+        assert len(changes) > 20 * copies
+        assert apply(reading.text, changes).count("| North | 12 |") == copies
         return took
 
     seconds(2)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.cleaning import RULES, Edit, apply, clean, diff, moved
-from services.ingest.cleaning.edits import joined
+from services.ingest.cleaning import RULES, Change, apply, clean, diff, moved
+from services.ingest.cleaning.changes import joined
 from services.ingest.readers.reading import Image, Reading
 
 ALL = tuple(RULES)
@@ -95,9 +95,9 @@ def images_of(text: str) -> tuple[Image, ...]:
     return tuple(Image(NAME, "image/png", 0, digest, start, start + len(REFERENCE)) for start in starts)
 
 
-def cleaned(reading: Reading, *rules: str) -> tuple[Reading, list[Edit]]:
-    edits = clean(reading.text, reading.page_starts, rules or ALL, reading.syntax)
-    return moved(reading, edits), edits
+def cleaned(reading: Reading, *rules: str) -> tuple[Reading, list[Change]]:
+    changes = clean(reading.text, reading.page_starts, rules or ALL, reading.syntax)
+    return moved(reading, changes), changes
 
 
 @pytest.mark.parametrize("rules", [ALL, *((rule,) for rule in ALL), tuple(reversed(ALL))], ids=" ".join)
@@ -108,12 +108,12 @@ def test_the_laws_of_cleaning_hold_for_every_text(rules: tuple[str, ...]) -> Non
     @example(reading=Reading("12\n", (0,), ()))
     @example(reading=Reading("a-\n\n\n\nb", (0, 5), ()))
     def check(reading: Reading) -> None:
-        after, edits = cleaned(reading, *rules)
-        assert after.text == apply(reading.text, edits)
-        assert all(0 <= edit.start <= edit.end <= len(reading.text) for edit in edits)
-        assert all(one.end < other.start for one, other in itertools.pairwise(edits))
-        assert all(reading.text[edit.start : edit.end] != edit.text for edit in edits)
-        assert {edit.rule for edit in edits} <= set(rules)
+        after, changes = cleaned(reading, *rules)
+        assert after.text == apply(reading.text, changes)
+        assert all(0 <= change.start <= change.end <= len(reading.text) for change in changes)
+        assert all(one.end < other.start for one, other in itertools.pairwise(changes))
+        assert all(reading.text[change.start : change.end] != change.text for change in changes)
+        assert {change.rule for change in changes} <= set(rules)
         assert bool(after.text.strip()) == bool(reading.text.strip())
         assert len(after.page_starts) == len(reading.page_starts)
         assert list(after.page_starts) == sorted(after.page_starts)
@@ -127,25 +127,26 @@ def test_the_laws_of_cleaning_hold_for_every_text(rules: tuple[str, ...]) -> Non
         assert after.text.count(f"](images/{NAME})") == len(after.images)
         assert cleaned(after, *rules)[1] == []
         if reading.syntax == "python":
-            assert edits == []
+            assert changes == []
 
     check()
 
 
 @st.composite
-def edited(draw: st.DrawFn, text: str) -> list[Edit]:
+def changed(draw: st.DrawFn, text: str) -> list[Change]:
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8, unique=True)))
     pairs = list(zip(cuts[::2], cuts[1::2], strict=False))
     return [
-        Edit(start, end, draw(st.text("xy", max_size=3)), draw(st.sampled_from("rs"))) for start, end in pairs
+        Change(start, end, draw(st.text("xy", max_size=3)), draw(st.sampled_from("rs")))
+        for start, end in pairs
     ]
 
 
 @given(data=st.data(), text=st.text("abcd", max_size=30))
-def test_joined_edits_do_what_both_rounds_do_one_after_the_other(data: Any, text: str) -> None:
-    first = data.draw(edited(text))
+def test_joined_changes_do_what_both_rounds_do_one_after_the_other(data: Any, text: str) -> None:
+    first = data.draw(changed(text))
     middle = apply(text, first)
-    second = data.draw(edited(middle))
+    second = data.draw(changed(middle))
     both = joined(middle, first, second)
     assert apply(text, both) == apply(middle, second)
     assert all(one.end < other.start for one, other in itertools.pairwise(both))
@@ -153,13 +154,13 @@ def test_joined_edits_do_what_both_rounds_do_one_after_the_other(data: Any, text
 
 @given(data=st.data(), text=st.text("abcd", max_size=30))
 def test_a_diff_shows_what_goes_and_what_comes(data: Any, text: str) -> None:
-    edits = data.draw(edited(text))
-    for change, edit in zip(diff(text, edits, context=5), edits, strict=True):
-        shown = change.before + change.removed + change.after
-        assert shown == text[max(0, edit.start - 5) : edit.end + 5]
-        assert (change.added, change.rule, change.start, change.end) == (
-            edit.text,
-            edit.rule,
-            edit.start,
-            edit.end,
+    changes = data.draw(changed(text))
+    for hunk, change in zip(diff(text, changes, context=5), changes, strict=True):
+        shown = hunk.before + hunk.removed + hunk.after
+        assert shown == text[max(0, change.start - 5) : change.end + 5]
+        assert (hunk.added, hunk.rule, hunk.start, hunk.end) == (
+            change.text,
+            change.rule,
+            change.start,
+            change.end,
         )

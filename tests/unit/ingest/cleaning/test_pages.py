@@ -22,8 +22,8 @@ def test_a_report_loses_its_running_lines_and_page_numbers_and_nothing_else() ->
         f"{LOGO}\nACME Corporation | Annual Report 2023 | {{}}",
         "Confidential. Do not copy without permission.\nPage {} of 10",
     )
-    edits = clean(reading.text, reading.page_starts, ALL, "markdown")
-    after = moved(reading, edits)
+    changes = clean(reading.text, reading.page_starts, ALL, "markdown")
+    after = moved(reading, changes)
     bodies = "\n\n".join(ENGLISH_BODIES)
     mended = (
         bodies.replace("informa-\ntion", "information")

@@ -16,7 +16,7 @@ from services.ingest.cleaning import apply, diff, moved
 from services.ingest.cleaning.checks import unfaithful
 from services.ingest.cleaning.drafts import Draft
 from services.ingest.cleaning.prompts import CHINESE, ENGLISH, messages
-from services.ingest.cleaning.rewriting import Rewriter, blocks_of, word_edits
+from services.ingest.cleaning.rewriting import Rewriter, blocks_of, word_changes
 from services.ingest.config import RewriteConfig
 from services.ingest.readers.reading import Reading
 from services.runtime.errors import SishuError
@@ -96,7 +96,7 @@ def good(block: str) -> str:
 async def test_prose_is_tidied_word_by_word_and_code_and_tables_stay() -> None:
     async with tidied_by(good) as (one, bodies):
         rewritten = await one.rewrite(ENGLISH_TEXT, "markdown")
-    after = apply(ENGLISH_TEXT, rewritten.edits)
+    after = apply(ENGLISH_TEXT, rewritten.changes)
     assert after.count("rnill") == 2
     assert "| 1784 | rnill |" in after
     assert "```\nrnill\n```" in after
@@ -104,35 +104,35 @@ async def test_prose_is_tidied_word_by_word_and_code_and_tables_stay() -> None:
     assert "John Smeaton, who also built a lighthouse." in after
     assert (rewritten.blocks, dict(rewritten.kept), rewritten.failed) == (2, {}, 0)
     assert (rewritten.prompt_tokens, rewritten.completion_tokens) == (20, 6)
-    changes = [(change.removed, change.added) for change in diff(ENGLISH_TEXT, rewritten.edits)]
-    assert changes == [
+    shown = [(hunk.removed, hunk.added) for hunk in diff(ENGLISH_TEXT, rewritten.changes)]
+    assert shown == [
         ("rnill", "mill"),
         (" ", ""),
         ("", " "),
         ("light-\nhouse", "lighthouse"),
         ("rnill", "mill"),
     ]
-    assert {edit.rule for edit in rewritten.edits} == {"rewrite"}
+    assert {change.rule for change in rewritten.changes} == {"rewrite"}
     assert all(body["temperature"] == 0 for body in bodies)
     assert all(body["messages"][0]["content"] == ENGLISH for body in bodies)
 
 
-async def test_chinese_is_asked_for_in_chinese_and_edited_by_characters() -> None:
+async def test_chinese_is_asked_for_in_chinese_and_changed_by_characters() -> None:
     async with tidied_by(good) as (one, bodies):
         rewritten = await one.rewrite(CHINESE_TEXT, "markdown")
     assert (
-        apply(CHINESE_TEXT, rewritten.edits)
+        apply(CHINESE_TEXT, rewritten.changes)
         == "退货须在三十日内提出，逾期不予受理。\n\n货款于 7 个工作日内退还，不另收费。\n"
     )
     assert bodies[0]["messages"][0]["content"] == CHINESE
-    assert max(len(edit.text) for edit in rewritten.edits) == 1
+    assert max(len(change.text) for change in rewritten.changes) == 1
 
 
-async def test_pages_move_with_the_edits() -> None:
+async def test_pages_move_with_the_changes() -> None:
     second = CHINESE_TEXT.index("货款")
     async with tidied_by(good) as (one, _):
         rewritten = await one.rewrite(CHINESE_TEXT, "markdown")
-    after = moved(Reading(CHINESE_TEXT, (0, second)), rewritten.edits)
+    after = moved(Reading(CHINESE_TEXT, (0, second)), rewritten.changes)
     assert after.text.startswith("货款", after.page_starts[1])
 
 
@@ -165,7 +165,7 @@ async def test_an_answer_that_changes_facts_is_not_taken(tidy: Tidying, fault: s
     text = "# The mill\n\nThe mill stands on the river Aire, and its wheel turns day and night. It was built in 1784 by John Smeaton for 4,000 pounds.\n"
     async with tidied_by(tidy) as (one, _):
         rewritten = await one.rewrite(text, "markdown")
-    assert (dict(rewritten.kept), rewritten.edits, rewritten.failed) == ({fault: 1}, [], 0)
+    assert (dict(rewritten.kept), rewritten.changes, rewritten.failed) == ({fault: 1}, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_thoughts_and_fences_are_no_part_of_the_answer() -> None:
         lambda block: f"<think>\nLet me see 12.\n</think>\n\n```markdown\n{good(block)}\n```"
     ) as (one, _):
         rewritten = await one.rewrite("The rnill stands on the river.", "markdown")
-    assert apply("The rnill stands on the river.", rewritten.edits) == "The mill stands on the river."
+    assert apply("The rnill stands on the river.", rewritten.changes) == "The mill stands on the river."
 
 
 async def test_one_block_that_fails_stays_and_the_others_are_tidied() -> None:
@@ -219,7 +219,7 @@ async def test_one_block_that_fails_stays_and_the_others_are_tidied() -> None:
     async with tidied_by(tidy) as (one, bodies):
         rewritten = await one.rewrite(ENGLISH_TEXT, "markdown")
     assert (rewritten.blocks, rewritten.failed, len(bodies)) == (2, 1, 2)
-    after = apply(ENGLISH_TEXT, rewritten.edits)
+    after = apply(ENGLISH_TEXT, rewritten.changes)
     assert "The mill stands" in after
     assert "The rnill was sold" in after
 
@@ -237,7 +237,7 @@ async def test_an_answer_that_is_none_of_the_protocol_leaves_the_text(answer: Ti
     async with tidied_by(answer) as (one, _):
         try:
             rewritten = await one.rewrite("The rnill stands.", "markdown")
-            assert rewritten.edits == []
+            assert rewritten.changes == []
         except SishuError as error:
             assert error.reason == "REWRITE_UNANSWERED"
 
@@ -328,7 +328,7 @@ async def test_no_more_blocks_are_asked_for_at_once_than_allowed() -> None:
     text = "\n\n".join(f"Paragraph of the text. {'It goes on. ' * 20}" for _ in range(30))
     async with served(answer) as url, rewriter(url, concurrency=3, block_chars=300) as one:
         rewritten = await one.rewrite(text, "markdown")
-    assert (rewritten.blocks, most, rewritten.edits) == (30, 3, [])
+    assert (rewritten.blocks, most, rewritten.changes) == (30, 3, [])
 
 
 async def test_source_code_is_not_asked_about(mock: MockServer) -> None:
@@ -362,16 +362,16 @@ def test_blocks_are_disjoint_and_in_order(text: str) -> None:
 
 
 @given(block=st.text("ab 字,\n", max_size=40), answer=st.text("ab 字,\n", max_size=40))
-def test_word_edits_make_the_answer_of_the_block(block: str, answer: str) -> None:
-    edits = list(word_edits(f"{block}", answer, 3))
-    assert apply(f"...{block}", edits) == f"...{answer}"
+def test_word_changes_make_the_answer_of_the_block(block: str, answer: str) -> None:
+    changes = list(word_changes(f"{block}", answer, 3))
+    assert apply(f"...{block}", changes) == f"...{answer}"
 
 
 def test_a_long_chinese_block_is_compared_in_no_time() -> None:
     block = ("退货应当自签收之日起三十日内提出，逾期不予受理，货款在七个工作日内原路退还。" * 60)[:2000]
     started = time.perf_counter()
-    edits = list(word_edits(block, block.replace("逾期", "过期"), 0))
-    assert len(edits) > 40
+    changes = list(word_changes(block, block.replace("逾期", "过期"), 0))
+    assert len(changes) > 40
     assert time.perf_counter() - started < 5
 
 
@@ -396,5 +396,5 @@ async def test_an_answer_that_was_paid_for_is_not_asked_for_again() -> None:
     async with tidied_by(good) as (one, bodies):
         first = await one.rewrite(ENGLISH_TEXT, "markdown", kept)
         second = await one.rewrite(ENGLISH_TEXT, "markdown", kept)
-    assert first.edits == second.edits
+    assert first.changes == second.changes
     assert len(bodies) == first.blocks == 2

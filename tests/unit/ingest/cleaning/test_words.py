@@ -54,7 +54,7 @@ def test_broken_words_are_joined_where_the_text_says_so(text: str, wanted: str) 
 
 def test_a_word_broken_by_a_page_is_joined_and_the_page_starts_inside_it() -> None:
     text = "A long exam-\n\nple of words."
-    edits = clean(text, [0, 14], ["hyphenation"], "markdown")
-    after = moved(Reading(text, (0, 14)), edits)
+    changes = clean(text, [0, 14], ["hyphenation"], "markdown")
+    after = moved(Reading(text, (0, 14)), changes)
     assert after.text == "A long example of words."
     assert after.text[after.page_starts[1] :] == "ple of words."

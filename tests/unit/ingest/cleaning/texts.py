@@ -43,7 +43,7 @@ def pages_of(bodies: Sequence[str], head: str, foot: str) -> Reading:
 
 
 def cleaned(text: str, *rules: str, pages: Sequence[int] = (), syntax: str = "markdown") -> str:
-    edits = clean(text, pages, rules or ALL, syntax)
-    after = moved(Reading(text, pages, syntax=syntax), edits)
+    changes = clean(text, pages, rules or ALL, syntax)
+    after = moved(Reading(text, pages, syntax=syntax), changes)
     assert clean(after.text, after.page_starts, rules or ALL, syntax) == []
     return after.text

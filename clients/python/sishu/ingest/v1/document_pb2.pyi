@@ -190,7 +190,7 @@ class Document(_message.Message):
     source_url: _builtins.str
     """URL that the bytes were fetched from, without user and password; empty for an upload. OUTPUT_ONLY."""
     base_version: _builtins.int
-    """Version that holds the text as it was read, when this one's was cleaned; 0 otherwise. ListDocumentEdits shows the difference.
+    """Version that holds the text as it was read, when this one's was cleaned; 0 otherwise. ListCleanChanges shows the difference.
     OUTPUT_ONLY.
     """
     image_count: _builtins.int
@@ -299,8 +299,8 @@ class DocumentImage(_message.Message):
 Global___DocumentImage: _TypeAlias = DocumentImage  # noqa: Y015
 
 @_typing.final
-class DocumentEdit(_message.Message):
-    """DocumentEdit is one change that cleaning made."""
+class CleanChange(_message.Message):
+    """CleanChange is one change that cleaning made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,7 +310,7 @@ class DocumentEdit(_message.Message):
     ADDED_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
-    """Place among the edits of the version, from 0. OUTPUT_ONLY."""
+    """Place among the changes of the version, from 0. OUTPUT_ONLY."""
     removed: _builtins.str
     """The text that was there. OUTPUT_ONLY."""
     added: _builtins.str
@@ -336,7 +336,7 @@ class DocumentEdit(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DocumentEdit: _TypeAlias = DocumentEdit  # noqa: Y015
+Global___CleanChange: _TypeAlias = CleanChange  # noqa: Y015
 
 @_typing.final
 class ReadOptions(_message.Message):

@@ -503,8 +503,8 @@ class ListDocumentImagesResponse(_message.Message):
 Global___ListDocumentImagesResponse: _TypeAlias = ListDocumentImagesResponse  # noqa: Y015
 
 @_typing.final
-class ListDocumentEditsRequest(_message.Message):
-    """ListDocumentEditsRequest names a version of a document, and pages."""
+class ListCleanChangesRequest(_message.Message):
+    """ListCleanChangesRequest names a version of a document, and pages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -517,7 +517,7 @@ class ListDocumentEditsRequest(_message.Message):
     version: _builtins.int
     """OPTIONAL. Version of the document, from 1; 0 means the newest."""
     page_size: _builtins.int
-    """OPTIONAL. Largest number of edits to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    """OPTIONAL. Largest number of changes to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     def __init__(
@@ -534,35 +534,35 @@ class ListDocumentEditsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListDocumentEditsRequest: _TypeAlias = ListDocumentEditsRequest  # noqa: Y015
+Global___ListCleanChangesRequest: _TypeAlias = ListCleanChangesRequest  # noqa: Y015
 
 @_typing.final
-class ListDocumentEditsResponse(_message.Message):
-    """ListDocumentEditsResponse is a page of edits."""
+class ListCleanChangesResponse(_message.Message):
+    """ListCleanChangesResponse is a page of changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    EDITS_FIELD_NUMBER: _builtins.int
+    CLEAN_CHANGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty at the end."""
     @_builtins.property
-    def edits(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.DocumentEdit]:
-        """The edits by place."""
+    def clean_changes(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.CleanChange]:
+        """The changes by place."""
 
     def __init__(
         self,
         *,
-        edits: _abc.Iterable[_document_pb2.DocumentEdit] | None = ...,
+        clean_changes: _abc.Iterable[_document_pb2.CleanChange] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits", b"edits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_changes", b"clean_changes", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListDocumentEditsResponse: _TypeAlias = ListDocumentEditsResponse  # noqa: Y015
+Global___ListCleanChangesResponse: _TypeAlias = ListCleanChangesResponse  # noqa: Y015
 
 @_typing.final
 class DeleteDocumentRequest(_message.Message):

@@ -72,10 +72,10 @@ class DocumentServiceStub:
                 request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesRequest.SerializeToString,
                 response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesResponse.FromString,
                 _registered_method=True)
-        self.ListDocumentEdits = channel.unary_unary(
-                '/sishu.ingest.v1.DocumentService/ListDocumentEdits',
-                request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.SerializeToString,
-                response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.FromString,
+        self.ListCleanChanges = channel.unary_unary(
+                '/sishu.ingest.v1.DocumentService/ListCleanChanges',
+                request_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesRequest.SerializeToString,
+                response_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesResponse.FromString,
                 _registered_method=True)
         self.ListDocuments = channel.unary_unary(
                 '/sishu.ingest.v1.DocumentService/ListDocuments',
@@ -156,8 +156,8 @@ class DocumentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListDocumentEdits(self, request, context):
-        """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    def ListCleanChanges(self, request, context):
+        """ListCleanChanges returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
         `DOCUMENT_VERSION_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -217,10 +217,10 @@ def add_DocumentServiceServicer_to_server(servicer, server):
                     request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesRequest.FromString,
                     response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentImagesResponse.SerializeToString,
             ),
-            'ListDocumentEdits': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDocumentEdits,
-                    request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.FromString,
-                    response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.SerializeToString,
+            'ListCleanChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCleanChanges,
+                    request_deserializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesRequest.FromString,
+                    response_serializer=sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesResponse.SerializeToString,
             ),
             'ListDocuments': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDocuments,
@@ -436,7 +436,7 @@ class DocumentService:
             _registered_method=True)
 
     @staticmethod
-    def ListDocumentEdits(request,
+    def ListCleanChanges(request,
             target,
             options=(),
             channel_credentials=None,
@@ -449,9 +449,9 @@ class DocumentService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sishu.ingest.v1.DocumentService/ListDocumentEdits',
-            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsRequest.SerializeToString,
-            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListDocumentEditsResponse.FromString,
+            '/sishu.ingest.v1.DocumentService/ListCleanChanges',
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesRequest.SerializeToString,
+            sishu_dot_ingest_dot_v1_dot_document__service__pb2.ListCleanChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

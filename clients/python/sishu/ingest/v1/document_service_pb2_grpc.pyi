@@ -67,8 +67,8 @@ class DocumentServiceStub:
     """
     ListDocumentImages: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentImagesRequest, _document_service_pb2.ListDocumentImagesResponse]
     """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
-    ListDocumentEdits: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentEditsRequest, _document_service_pb2.ListDocumentEditsResponse]
-    """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    ListCleanChanges: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListCleanChangesRequest, _document_service_pb2.ListCleanChangesResponse]
+    """ListCleanChanges returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
     `DOCUMENT_VERSION_NOT_FOUND`.
     """
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
@@ -117,8 +117,8 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """
     ListDocumentImages: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentImagesRequest, _document_service_pb2.ListDocumentImagesResponse]  # type: ignore[assignment]
     """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
-    ListDocumentEdits: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentEditsRequest, _document_service_pb2.ListDocumentEditsResponse]  # type: ignore[assignment]
-    """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    ListCleanChanges: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListCleanChangesRequest, _document_service_pb2.ListCleanChangesResponse]  # type: ignore[assignment]
+    """ListCleanChanges returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
     `DOCUMENT_VERSION_NOT_FOUND`.
     """
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
@@ -208,12 +208,12 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListDocumentImages returns the pictures of a version by place. NOT_FOUND `DOCUMENT_NOT_FOUND`, `DOCUMENT_VERSION_NOT_FOUND`."""
 
     @_abc_1.abstractmethod
-    def ListDocumentEdits(
+    def ListCleanChanges(
         self,
-        request: _document_service_pb2.ListDocumentEditsRequest,
+        request: _document_service_pb2.ListCleanChangesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_document_service_pb2.ListDocumentEditsResponse, _abc.Awaitable[_document_service_pb2.ListDocumentEditsResponse]]:
-        """ListDocumentEdits returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
+    ) -> _typing.Union[_document_service_pb2.ListCleanChangesResponse, _abc.Awaitable[_document_service_pb2.ListCleanChangesResponse]]:
+        """ListCleanChanges returns what cleaning changed to make a version, by place. NOT_FOUND `DOCUMENT_NOT_FOUND`,
         `DOCUMENT_VERSION_NOT_FOUND`.
         """
 
