@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from services.generation.calls.endpoint_store import EndpointStore
 from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.gate import Gate
 from services.generation.calls.llm import Llm
 from services.generation.calls.transport import Transport
 from services.generation.chunk_reader import ChunkReader
@@ -38,7 +40,9 @@ def build(parts: Parts) -> Built:
     keys = Keys(secrets, os.environ, config.provider_key_folder)
     endpoints = Endpoints(parts.client, keys, providers.get_many)
     transport = Transport(config.call_seconds, config.idle_seconds)
-    llm = Llm(transport, GenerationMetrics(parts.metrics.registry))
+    known, metrics = EndpointStore(parts.pool), GenerationMetrics(parts.metrics.registry)
+    gate = Gate(known, metrics)
+    llm = Llm(transport, gate, known, metrics)
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
     package = "sishu.generation.v1"
     return Built(
@@ -65,7 +69,7 @@ def build(parts: Parts) -> Built:
             "write_answer": worker.write_answer,
         },
         project_data=ProjectData(store.delete_project),
-        closing=[transport.close],
+        closing=[gate.close, transport.close],
     )
 
 

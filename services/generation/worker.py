@@ -69,7 +69,7 @@ class GenerationWorker:
             forms=options.forms_per_fact,
         )
         completion = await self._llm.ask(
-            (await self._endpoints.find(provider))[0],
+            await self._endpoints.find(provider),
             prompt,
             questions_schema(len(facts), options.forms_per_fact, language),
             questions_parser(len(facts), options.forms_per_fact),
@@ -102,7 +102,7 @@ class GenerationWorker:
             question=question.text,
         )
         completion = await self._llm.ask(
-            (await self._endpoints.find(provider))[0],
+            await self._endpoints.find(provider),
             prompt,
             answer_schema(seen),
             parse_answer,

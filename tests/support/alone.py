@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import time
 
+from prometheus_client import CollectorRegistry
+
 from services.generation.calls.concurrency import Concurrency, Tick, advance
+from services.generation.calls.gate import Gate
+from services.generation.calls.llm import Llm, Memory
+from services.generation.calls.modes import Habits
 from services.generation.calls.sharing import Report, Share
+from services.generation.calls.transport import Transport
+from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
 
 
@@ -14,11 +21,10 @@ class Alone:
 
     def __init__(self) -> None:
         self.known: dict[str, Concurrency] = {}
-        self.reports: list[Report] = []
+        self.habits: dict[str, Habits] = {}
 
     async def report(self, endpoint: Endpoint, report: Report) -> Share:
         """Find the limit from this worker's reports."""
-        self.reports.append(report)
         tick = Tick(
             report.round, report.calls, report.seconds, report.refused, report.in_flight, report.demand
         )
@@ -29,3 +35,19 @@ class Alone:
 
     async def leave(self) -> None:
         """Nobody is told."""
+
+    async def recall(self, endpoint: Endpoint) -> Habits:
+        """What was remembered."""
+        return self.habits.get(endpoint.id, Habits())
+
+    async def remember(self, endpoint: Endpoint, habits: Habits) -> None:
+        """Keep it."""
+        self.habits[endpoint.id] = habits
+
+
+def llm_alone(
+    transport: Transport, registry: CollectorRegistry | None = None, memory: Memory | None = None
+) -> Llm:
+    """An `Llm` of one worker, which hands on what a server refuses instead of asking again."""
+    metrics, alone = GenerationMetrics(registry or CollectorRegistry()), Alone()
+    return Llm(transport, Gate(alone, metrics, refused_seconds=0), memory or alone, metrics)

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from services.generation.calls.concurrency import Concurrency, Tick, advance
+from services.generation.calls.modes import Habits
 from services.generation.calls.sharing import Demand, Report, Share, share_of
 from services.generation.providers import Endpoint
 from services.runtime.db import Connection, Pool, transaction
@@ -56,20 +57,15 @@ class EndpointStore:
         rows = await connection.fetch(SQL.list_workers, endpoint.id, ALIVE)
         return [Demand(row["worker_id"], row["in_flight"], row["demand"]) for row in rows]
 
-    async def learned(self, endpoint: Endpoint) -> tuple[int, bool]:
-        """How the endpoint is asked for JSON (an index of `MODES`), and whether its answers are streamed."""
-        row = await self.pool.fetchrow(SQL.get_endpoint, endpoint.id)
-        return (row["output_mode"], row["streams"]) if row else (0, False)
+    async def recall(self, endpoint: Endpoint) -> Habits:
+        """How the endpoint is asked."""
+        row = await self.pool.fetchrow(SQL.get_habits, endpoint.id)
+        return Habits(row["output_mode"], row["streams"]) if row else Habits()
 
-    async def set_mode(self, endpoint: Endpoint, mode: int) -> None:
-        """Remember how the endpoint is asked for JSON: an index of `MODES`."""
+    async def remember(self, endpoint: Endpoint, habits: Habits) -> None:
+        """Keep how the endpoint is asked."""
         await self.pool.execute(SQL.insert_endpoint, endpoint.id, endpoint.base_url, endpoint.model)
-        await self.pool.execute(SQL.set_output_mode, endpoint.id, mode)
-
-    async def set_streams(self, endpoint: Endpoint, streams: bool) -> None:
-        """Remember whether the answers of the endpoint are streamed."""
-        await self.pool.execute(SQL.insert_endpoint, endpoint.id, endpoint.base_url, endpoint.model)
-        await self.pool.execute(SQL.set_streams, endpoint.id, streams)
+        await self.pool.execute(SQL.set_habits, endpoint.id, habits.mode, habits.streams)
 
     async def leave(self) -> None:
         """Say that this worker wants nothing any more, and forget workers that are long gone."""

@@ -29,7 +29,6 @@ IDLE_SECONDS = 30.0
 """A lane without calls for so long is given up."""
 ENTER_SECONDS = 600.0
 REFUSED_SECONDS = 120.0
-"""How long a refused call is made again here; after that its item waits in the queue."""
 REST_SECONDS = 1.0
 """Pause of a refused call where the server names none."""
 
@@ -52,11 +51,15 @@ class Gate:
     Args:
         reports: what the workers share.
         metrics: where limits are shown.
+        refused_seconds: how long a refused call is made again here; after that its item waits in the queue.
     """
 
-    def __init__(self, reports: Reports, metrics: GenerationMetrics) -> None:
+    def __init__(
+        self, reports: Reports, metrics: GenerationMetrics, refused_seconds: float = REFUSED_SECONDS
+    ) -> None:
         self._reports = reports
         self._metrics = metrics
+        self._refused_seconds = refused_seconds
         self._lanes: dict[str, Lane] = {}
         self._ticks: dict[str, asyncio.Task[None]] = {}
         self._alarms: dict[str, asyncio.TimerHandle] = {}
@@ -82,7 +85,7 @@ class Gate:
             Unavailable: no room came in ten minutes.
             SishuError: what the call raises.
         """
-        give_up = clock() + REFUSED_SECONDS
+        give_up = clock() + self._refused_seconds
         while True:
             async with self._enter(endpoints) as permit:
                 try:
@@ -92,7 +95,7 @@ class Gate:
                     if delay is None:
                         raise
                 else:
-                    permit.lane.ended(permit, reply.prompt_tokens + reply.completion_tokens, clock())
+                    permit.lane.ended(permit, reply.usage, clock())
                     return reply
             await self._rest(permit.lane, delay)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.generation.calls.pacing import Pace
+from services.generation.calls.replies import Usage
 from services.generation.calls.sharing import Report, Share
 from services.generation.providers import Endpoint
 
@@ -74,8 +75,9 @@ class Lane:
         is_full = self.in_flight >= self._share.calls
         return Permit(self, now, self._share.round if is_full else -1, self._usual_tokens)
 
-    def ended(self, permit: Permit, tokens: int, now: float) -> None:
+    def ended(self, permit: Permit, usage: Usage, now: float) -> None:
         """Note a call that ended well."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
         self._ended += 1
         self._pause = 0.0
         self._usual_tokens += (tokens - self._usual_tokens) / min(self._ended, 100)

@@ -8,12 +8,14 @@ with the error, at most twice. Nothing unvalidated comes out.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from services.generation.calls.gate import Gate
 from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid, correction, decode
 from services.generation.calls.provider_errors import provider_error
@@ -28,8 +30,16 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-Learned = Callable[[Endpoint, Habits], Awaitable[None]]
-"""Is told what turned out about a server, so that it can be remembered."""
+
+class Memory(Protocol):
+    """What is remembered of servers."""
+
+    async def recall(self, endpoint: Endpoint) -> Habits:
+        """What is known of a server."""
+
+    async def remember(self, endpoint: Endpoint, habits: Habits) -> None:
+        """What turned out about a server."""
+
 
 MOST_ASKS = 3
 MOST_SERVERS = 1000
@@ -47,25 +57,21 @@ class Completion(Generic[T]):
     usage: Usage
 
 
-async def forgotten(_: Endpoint, __: Habits) -> None:
-    """Remember nothing."""
-
-
 class Llm:
     """Asks, by a transport.
 
     Args:
         transport: makes the calls.
+        gate: lets them begin.
+        memory: what is known of servers; a failure of it spoils no call.
         metrics: where calls and tokens are counted.
-        learned: is told what turns out about a server; a failure of it spoils no call.
     """
 
-    def __init__(
-        self, transport: Transport, metrics: GenerationMetrics, learned: Learned = forgotten
-    ) -> None:
+    def __init__(self, transport: Transport, gate: Gate, memory: Memory, metrics: GenerationMetrics) -> None:
         self.transport = transport
+        self._gate = gate
+        self._memory = memory
         self._metrics = metrics
-        self._learned = learned
         self._servers: dict[str, Server] = {}
 
     def know(self, endpoint: Endpoint, habits: Habits) -> None:
@@ -77,7 +83,7 @@ class Llm:
 
     async def ask(
         self,
-        endpoint: Endpoint,
+        endpoints: Sequence[Endpoint],
         prompt: Prompt,
         schema: Mapping[str, Any],
         parse: Callable[[Any], T],
@@ -86,7 +92,7 @@ class Llm:
         """Ask for JSON of a schema until it validates.
 
         Args:
-            endpoint: where to ask.
+            endpoints: where to ask, all for the same model; the one with the most room is asked.
             prompt: what to ask.
             schema: JSON schema of the answer.
             parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
@@ -100,7 +106,9 @@ class Llm:
         messages, usage, error = prompt.messages(), Usage(), ""
         for _ in range(MOST_ASKS):
             try:
-                answer = await self._complete(endpoint, messages, schema, sampling)
+                answer = await self._gate.run(
+                    endpoints, partial(self._complete, messages=messages, schema=schema, sampling=sampling)
+                )
             except SishuError as failed:
                 raise with_usage(failed, usage) from failed.__cause__
             usage += answer.usage
@@ -114,9 +122,9 @@ class Llm:
             return Completion(value, answer.reasoning, answer.model, dict(sampling), usage)
         failure = FailedPrecondition(
             "LLM_OUTPUT_INVALID",
-            f"the model {endpoint.model} gave no valid JSON in {MOST_ASKS} tries: {error}; "
+            f"the model {endpoints[0].model} gave no valid JSON in {MOST_ASKS} tries: {error}; "
             "use a stronger model or ask for less in one call",
-            model=endpoint.model,
+            model=endpoints[0].model,
         )
         raise with_usage(failure, usage)
 
@@ -127,7 +135,7 @@ class Llm:
         schema: Mapping[str, Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
-        server = self._server(endpoint)
+        server = await self._server(endpoint)
         try:
             return await self._in_some_mode(endpoint, server, messages, schema, sampling)
         finally:
@@ -204,14 +212,21 @@ class Llm:
         self._metrics.tokens.labels("completion").inc(answer.usage.completion_tokens)
         return answer
 
-    def _server(self, endpoint: Endpoint) -> Server:
+    async def _server(self, endpoint: Endpoint) -> Server:
         if endpoint.id not in self._servers:
-            self.know(endpoint, Habits())
+            self.know(endpoint, await self._recall(endpoint))
         return self._servers[endpoint.id]
+
+    async def _recall(self, endpoint: Endpoint) -> Habits:
+        try:
+            return await self._memory.recall(endpoint)
+        except Exception as error:
+            log.warning("habits_not_recalled", base_url=endpoint.base_url, error=repr(error))
+            return Habits()
 
     async def _tell(self, endpoint: Endpoint, habits: Habits) -> None:
         try:
-            await self._learned(endpoint, habits)
+            await self._memory.remember(endpoint, habits)
         except Exception as error:
             # It holds in this process, and the next one learns it anew.
             log.warning("habits_not_remembered", base_url=endpoint.base_url, error=repr(error))

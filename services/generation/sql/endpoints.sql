@@ -3,7 +3,7 @@ INSERT INTO endpoints (id, base_url, model) VALUES ($1, $2, $3) ON CONFLICT (id)
 
 -- name: lock_endpoint
 -- One worker after another adds what it saw. All go by the clock of the database.
-SELECT concurrency, output_mode, streams, extract(epoch FROM clock_timestamp())::float8 AS now
+SELECT concurrency, extract(epoch FROM clock_timestamp())::float8 AS now
 FROM endpoints WHERE id = $1 FOR UPDATE
 
 -- name: note_worker
@@ -30,11 +30,8 @@ DELETE FROM endpoint_workers WHERE update_time < now() - interval '1 hour'
 -- name: leave_endpoints
 DELETE FROM endpoint_workers WHERE worker_id = $1
 
--- name: set_output_mode
-UPDATE endpoints SET output_mode = $2 WHERE id = $1 AND output_mode <> $2
+-- name: set_habits
+UPDATE endpoints SET output_mode = $2, streams = $3 WHERE id = $1
 
--- name: set_streams
-UPDATE endpoints SET streams = $2 WHERE id = $1 AND streams <> $2
-
--- name: get_endpoint
+-- name: get_habits
 SELECT output_mode, streams FROM endpoints WHERE id = $1

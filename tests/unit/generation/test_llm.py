@@ -15,14 +15,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from services.generation.calls.llm import Completion, Llm
-from services.generation.calls.modes import Habits
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.transport import Transport
-from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
 from services.generation.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.errors import SishuError
+from tests.support.alone import Alone, llm_alone
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
 
@@ -50,13 +49,13 @@ async def mock(running: MockServer) -> MockServer:
 
 @pytest_asyncio.fixture
 async def llm() -> AsyncIterator[Llm]:
-    made = Llm(Transport(10), GenerationMetrics(CollectorRegistry()))
+    made = llm_alone(Transport(10))
     yield made
     await made.transport.close()
 
 
 async def ask(llm: Llm, base_url: str, key: str = "", **sampling: Any) -> Completion[WrittenAnswer]:
-    return await llm.ask(Endpoint(base_url, "mock-model", key), PROMPT, SCHEMA, parse_answer, sampling)
+    return await llm.ask([Endpoint(base_url, "mock-model", key)], PROMPT, SCHEMA, parse_answer, sampling)
 
 
 async def failure(llm: Llm, base_url: str, key: str = "") -> SishuError:
@@ -163,7 +162,7 @@ async def test_a_server_that_does_not_say_how_long_to_wait_leaves_it_open(
 
 
 async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
-    impatient = Llm(Transport(0.3), GenerationMetrics(CollectorRegistry()))
+    impatient = llm_alone(Transport(0.3))
     await mock.control(next_faults=["hang"], hang_s=2)
     error = await failure(impatient, mock.base_url)
     await impatient.transport.close()
@@ -171,7 +170,7 @@ async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
 
 
 async def test_blanks_that_keep_a_connection_open_give_a_call_no_more_time() -> None:
-    impatient = Llm(Transport(0.5), GenerationMetrics(CollectorRegistry()))
+    impatient = llm_alone(Transport(0.5))
 
     async def blanks(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -189,7 +188,7 @@ async def test_blanks_that_keep_a_connection_open_give_a_call_no_more_time() -> 
 
 
 async def test_a_host_that_takes_no_connection_is_unreachable_long_before_a_call_times_out() -> None:
-    llm = Llm(Transport(60, connect_seconds=0.3), GenerationMetrics(CollectorRegistry()))
+    llm = llm_alone(Transport(60, connect_seconds=0.3))
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:
         first.connect(full.getsockname())
         async with asyncio.timeout(30):
@@ -230,14 +229,11 @@ async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mo
         raise OutputInvalid("it must rhyme")
 
     with pytest.raises(SishuError, match="it must rhyme"):
-        await llm.ask(Endpoint(mock.base_url, "mock-model"), PROMPT, SCHEMA, never, {})
+        await llm.ask([Endpoint(mock.base_url, "mock-model")], PROMPT, SCHEMA, never, {})
 
 
 async def test_a_server_that_takes_no_schema_is_not_asked_for_one_again_after_a_restart() -> None:
-    remembered: dict[str, Habits] = {}
-
-    async def learned(endpoint: Endpoint, habits: Habits) -> None:
-        remembered[endpoint.id] = habits
+    memory = Alone()
 
     def no_schema(body: dict[str, Any]) -> web.Response:
         if body["response_format"]["type"] == "json_schema":
@@ -246,9 +242,7 @@ async def test_a_server_that_takes_no_schema_is_not_asked_for_one_again_after_a_
 
     async with server(no_schema) as (url, bodies):
         for _ in range(2):
-            llm = Llm(Transport(10), GenerationMetrics(CollectorRegistry()), learned)
-            endpoint = Endpoint(url, "mock-model")
-            llm.know(endpoint, remembered.get(endpoint.id, Habits()))
+            llm = llm_alone(Transport(10), memory=memory)
             for _ in range(4):
                 await ask(llm, url)
             await llm.transport.close()
@@ -284,7 +278,7 @@ async def test_a_schema_that_is_refused_spoils_no_other(llm: Llm) -> None:
     async with server(picky) as (url, bodies):
         await ask(llm, url)
         for _ in range(4):
-            await llm.ask(Endpoint(url, "mock-model"), hard, SCHEMA, parse_answer, {})
+            await llm.ask([Endpoint(url, "mock-model")], hard, SCHEMA, parse_answer, {})
         await ask(llm, url)
     assert bodies[0]["response_format"]["type"] == bodies[-1]["response_format"]["type"] == "json_schema"
 
@@ -363,7 +357,7 @@ async def test_an_answer_cut_off_while_thinking_is_asked_for_again(llm: Llm) -> 
 
 
 async def test_of_too_many_clients_those_idle_for_longest_are_closed_and_none_in_use() -> None:
-    llm = Llm(Transport(60, most_clients=2), GenerationMetrics(CollectorRegistry()))
+    llm = llm_alone(Transport(60, most_clients=2))
     asked, answer = asyncio.Event(), asyncio.Event()
     connections: dict[str, asyncio.Transport] = {}
 
@@ -423,7 +417,7 @@ async def test_keys_differ_by_endpoint(llm: Llm, mock: MockServer) -> None:
 
 async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None:
     registry = CollectorRegistry()
-    llm = Llm(Transport(10), GenerationMetrics(registry))
+    llm = llm_alone(Transport(10), registry)
     await mock.control(next_faults=["hang"])
     call = asyncio.ensure_future(ask(llm, mock.base_url))
     async with asyncio.timeout(10):
@@ -440,7 +434,7 @@ async def test_a_call_that_is_cancelled_counts_as_that(mock: MockServer) -> None
 
 async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:
     registry = CollectorRegistry()
-    llm = Llm(Transport(10), GenerationMetrics(registry))
+    llm = llm_alone(Transport(10), registry)
     await mock.control(next_faults=["ok", "429"])
     await ask(llm, mock.base_url)
     await failure(llm, mock.base_url)

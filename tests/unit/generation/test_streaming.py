@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from services.generation.calls import streams
 from services.generation.calls.llm import Completion, Llm
@@ -18,11 +17,11 @@ from services.generation.calls.modes import Habits
 from services.generation.calls.replies import Reply, Usage, usage_of
 from services.generation.calls.streams import MOST_CHARACTERS, Events
 from services.generation.calls.transport import Transport
-from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
 from services.generation.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.errors import SishuError
+from tests.support.alone import Alone, llm_alone
 from tests.support.mock_llm import mock_llm
 from tests.support.web_server import served
 
@@ -251,7 +250,7 @@ async def test_connections_of_streams_are_used_again(transport: Transport) -> No
 
 async def asked(llm: Llm, url: str, streaming: str = "auto") -> Completion[WrittenAnswer]:
     endpoint = Endpoint(url, "mock-model", streaming=streaming)
-    return await llm.ask(endpoint, PROMPT, SCHEMA, parse_answer, {})
+    return await llm.ask([endpoint], PROMPT, SCHEMA, parse_answer, {})
 
 
 @pytest.mark.parametrize(
@@ -261,7 +260,7 @@ async def asked(llm: Llm, url: str, streaming: str = "auto") -> Completion[Writt
 async def test_answers_are_streamed_as_the_provider_says_or_once_the_server_is_slow(
     streaming: str, known: bool, streams: bool
 ) -> None:
-    llm = Llm(Transport(10), GenerationMetrics(CollectorRegistry()))
+    llm = llm_alone(Transport(10))
     async with server(WHOLE) as (url, bodies):
         llm.know(Endpoint(url, "mock-model"), Habits(streams=known))
         # A server that only streams gives no usable answer to a call that is not streamed.
@@ -272,13 +271,13 @@ async def test_answers_are_streamed_as_the_provider_says_or_once_the_server_is_s
 
 
 async def test_a_server_that_timed_out_is_asked_for_a_stream_and_that_is_told() -> None:
-    told: list[Habits] = []
+    class Lossy(Alone):
+        async def remember(self, endpoint: Endpoint, habits: Habits) -> None:
+            await super().remember(endpoint, habits)
+            raise OSError("what is told may be lost")
 
-    async def learned(_: Endpoint, habits: Habits) -> None:
-        told.append(habits)
-        raise OSError("what is told may be lost")
-
-    llm = Llm(Transport(0.4, idle_seconds=5), GenerationMetrics(CollectorRegistry()), learned)
+    memory = Lossy()
+    llm = llm_alone(Transport(0.4, idle_seconds=5), memory=memory)
     async with mock_llm(latency_ms=700) as mock:
         with pytest.raises(SishuError) as raised:
             await asked(llm, mock.base_url)
@@ -287,7 +286,7 @@ async def test_a_server_that_timed_out_is_asked_for_a_stream_and_that_is_told() 
         await llm.transport.close()
     assert completion.usage.calls == 1
     assert completion.usage.seconds > 0.5
-    assert told == [Habits(streams=True)]
+    assert list(memory.habits.values()) == [Habits(streams=True)]
 
 
 def test_usage_adds_up() -> None:

@@ -39,7 +39,7 @@ async def gate() -> AsyncIterator[Gate]:
 
 def calling(transport: Transport) -> Callable[[Endpoint], Awaitable[Reply]]:
     message = {"role": "user", "content": f"Question {next(NUMBERS)}?"}
-    return lambda endpoint: transport.complete(endpoint, [message])
+    return lambda endpoint: transport.complete(endpoint, [message], {})
 
 
 async def call_all(gate: Gate, transport: Transport, endpoints: list[Endpoint], calls: int) -> list[Reply]:
