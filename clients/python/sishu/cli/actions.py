@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sishu.cli import documents
+from sishu.cli import documents, providers
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_project, find_provider
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
@@ -22,8 +21,6 @@ from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat, DatasetVersion
 from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
 from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
-from sishu.generation.v1.provider_pb2 import Provider
-from sishu.generation.v1.provider_service_pb2 import CreateProviderRequest, TestProviderRequest
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
@@ -48,40 +45,6 @@ def create_project(name: NameArgument, description: Annotated[str, typer.Option(
         return (await client.projects.CreateProject(request)).project
 
     show_one(with_client(work))
-
-
-def create_provider(
-    name: NameArgument,
-    project: ProjectOption,
-    llm_base_url: Annotated[str, typer.Option(help=say("learn_url"))],
-    llm_model: Annotated[str, typer.Option(help=say("learn_model"))],
-    llm_api_key_env: Annotated[str, typer.Option(help=say("learn_key"))] = "",
-) -> None:
-    """`sishu provider create`."""
-
-    async def work(client: Client) -> Provider:
-        wanted = Provider(
-            project_id=(await find_project(client, project)).id,
-            name=name,
-            base_url=llm_base_url,
-            model=llm_model,
-            api_key=read_key(llm_api_key_env),
-        )
-        return (await client.providers.CreateProvider(CreateProviderRequest(provider=wanted))).provider
-
-    show_one(with_client(work))
-
-
-def test_provider(provider_id: IdArgument) -> None:
-    """`sishu provider test`; exit with 1 when it does not work."""
-
-    async def work(client: Client) -> bool:
-        answer = await client.providers.TestProvider(TestProviderRequest(id=provider_id))
-        show_one(answer)
-        return answer.ok
-
-    if not with_client(work):
-        raise typer.Exit(1)
 
 
 def create_generation(
@@ -283,24 +246,6 @@ def show_paths(paths: Sequence[Path]) -> None:
         CONSOLE.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
-def read_key(variable: str) -> str:
-    """The API key in an environment variable; empty when no variable is named.
-
-    Raises:
-        ApiError: the variable is not set.
-    """
-    if not variable:
-        return ""
-    key = os.environ.get(variable, "")
-    if not key:
-        raise ApiError(
-            "INVALID_ARGUMENT",
-            "KEY_MISSING",
-            f"the environment variable {variable} is not set; put the API key there",
-        )
-    return key
-
-
 ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     "project": [("create", "create", create_project)],
     "document": [
@@ -318,7 +263,12 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("exclude", "exclude", documents.exclude_chunk),
         ("include", "include", documents.include_chunk),
     ],
-    "provider": [("create", "create", create_provider), ("test", "test", test_provider)],
+    "provider": [
+        ("add", "provider_add", providers.add_provider),
+        ("create", "provider_add", providers.add_provider),
+        ("presets", "provider_presets", providers.list_presets),
+        ("test", "test", providers.test_provider),
+    ],
     "generation": [("create", "create", create_generation)],
     "example": [("import", "import", import_examples)],
     "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],

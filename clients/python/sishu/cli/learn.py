@@ -11,10 +11,10 @@ import typer
 
 from services.local import stack as local_stack
 from services.runtime.config import ROOMS
-from sishu.cli.actions import read_key
 from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
+from sishu.cli.providers import read_key
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sishu.cli.context import SETTINGS
 from sishu.cli.texts import say
@@ -54,10 +55,17 @@ def show_one(message: Message) -> None:
         print(as_json(message))
         return
     values = MessageToDict(message, preserving_proto_field_name=True)
+    show_fields(
+        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1))
+        for name, value in values.items()
+    )
+
+
+def show_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Print fields, each a line with its name and value."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in values.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-        table.add_row(name, shown)
+    for name, value in fields:
+        table.add_row(name, Text(value))
     CONSOLE.print(table)
 
 
