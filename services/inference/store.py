@@ -14,7 +14,7 @@ from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Job, Jobs, job_of
+from services.runtime.jobs import ENDED, Failure, Job, Jobs, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -223,7 +223,7 @@ class ExamStore:
             state = await connection.fetchval(SQL.lock_exam, exam_id)
             if state is None:
                 raise exam_not_found(exam_id)
-            if state in {"pending", "running"}:
+            if state not in ENDED:
                 raise FailedPrecondition(
                     "EXAM_RUNNING", f"exam {exam_id} is running; cancel its job first", exam_id=exam_id
                 )

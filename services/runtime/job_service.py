@@ -44,5 +44,11 @@ class JobServicer(JobServiceServicer):
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
         return pb.CancelJobResponse(job=job_to_pb(await self._jobs.cancel(request.id)))
 
+    async def PauseJob(self, request: pb.PauseJobRequest, context: Context) -> pb.PauseJobResponse:
+        return pb.PauseJobResponse(job=job_to_pb(await self._jobs.pause(request.id)))
+
+    async def ResumeJob(self, request: pb.ResumeJobRequest, context: Context) -> pb.ResumeJobResponse:
+        return pb.ResumeJobResponse(job=job_to_pb(await self._jobs.resume(request.id)))
+
     async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
         return pb.RetryJobResponse(job=job_to_pb(await self._jobs.retry(request.id, request.request_id)))

@@ -8,125 +8,41 @@ out twice is done once, and one that it lost is queued again (`Jobs.recover`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
 from services.runtime.db import Connection, Pool, claim_request, first_answer, transaction
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.ids import new_id
+from services.runtime.job_records import (
+    ENDED,
+    FailedItem,
+    Failure,
+    Item,
+    ItemClosed,
+    Job,
+    NewItem,
+    failed_item,
+    job_of,
+    size_of_job,
+)
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.queue import queries_on
 from services.runtime.sql import Statements
+
+__all__ = ["ENDED", "FailedItem", "Failure", "Item", "ItemClosed", "Job", "Jobs", "NewItem", "job_of"]
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
 MOST_ENDING_AT_ONCE = 1000
 """More transactions than a Postgres runs at once."""
+QUEUED_AT_ONCE = 5000
+"""Items that one statement puts into the queue, where there may be any number."""
 WATCH_SECONDS = 0.25
-TIMES = ("create_time", "update_time", "end_time")
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The stored form of an error."""
-
-    code: str
-    reason: str
-    message: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, error: SishuError) -> Failure:
-        """What an error says."""
-        return cls(error.code, error.reason, error.message, error.metadata)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes in an answer."""
-        return sum(len(text.encode()) for text in (self.message, *self.metadata.values()))
-
-    def as_json(self) -> dict[str, Any]:
-        """As a jsonb value."""
-        return {
-            "code": self.code,
-            "reason": self.reason,
-            "message": self.message,
-            "metadata": dict(self.metadata),
-        }
-
-
-@dataclass(frozen=True)
-class Job:
-    """Work made of items; the counters cover the items known by now."""
-
-    id: str
-    project_id: str | None
-    kind: str
-    state: str
-    resource_id: str | None
-    progress: str
-    create_time: datetime
-    update_time: datetime
-    end_time: datetime | None
-    total: int
-    done: int
-    failed: int
-    skipped: int
-    failure: Failure | None = None
-    """Of the first failed item of a failed job."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing changes any more unless someone asks for it."""
-        return self.state in ENDED
-
-
-@dataclass(frozen=True)
-class NewItem:
-    """An item to add; within a job and kind the same key is added once."""
-
-    kind: str
-    key: str
-    resource_id: str | None = None
-    payload: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Item:
-    """An item handed to a worker."""
-
-    id: str
-    job_id: str
-    project_id: str
-    job_resource_id: str
-    kind: str
-    key: str
-    resource_id: str
-    payload: Mapping[str, Any]
-    attempt: int = 1
-
-
-@dataclass(frozen=True)
-class FailedItem:
-    """A dead letter: an item that failed for good."""
-
-    id: str
-    kind: str
-    resource_id: str | None
-    failure: Failure
-    attempts: int
-    update_time: datetime
-
-
-class ItemClosed(Exception):
-    """The item was finished by another worker, or its job was cancelled; nothing is to be stored."""
+NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Jobs:
@@ -170,7 +86,7 @@ class Jobs:
             [dict(item.payload) for item in items],
         )
         await self._count(connection, job_id, total=len(rows))
-        await self._enqueue(connection, rows)
+        await self._enqueue(connection, [row for row in rows if row["ready"]])
         return len(rows)
 
     async def get(self, job_id: str) -> Job:
@@ -221,9 +137,42 @@ class Jobs:
         """
         async with transaction(self.pool) as connection:
             if await connection.fetchval(SQL.cancel_job, job_id):
+                await connection.execute(SQL.drop_deliveries, job_id)
                 status = await connection.execute(SQL.skip_open_items, job_id)
                 await self._count(connection, job_id, skipped=int(status.split()[-1]))
             return await self._get(connection, job_id)
+
+    async def pause(self, job_id: str, failure: Failure | None = None) -> Job:
+        """Let no item of a job begin until it is resumed; those in work end and are stored.
+
+        Not to be called inside `finish`, which holds the job.
+
+        Args:
+            job_id: the job; in another state than pending or running it is left as it is.
+            failure: why the service does so of itself.
+
+        Raises:
+            NotFound: the room has no such job.
+        """
+        async with transaction(self.pool) as connection:
+            if await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
+                await connection.execute(SQL.drop_deliveries, job_id)
+            return await self._get(connection, job_id)
+
+    async def resume(self, job_id: str) -> Job:
+        """Let a paused job go on; in another state it is left as it is.
+
+        Raises:
+            NotFound: the room has no such job.
+        """
+        async with transaction(self.pool) as connection:
+            resumed = await connection.fetchval(SQL.resume_job, job_id)
+            if resumed:
+                await connection.execute(SQL.forget_troubles, job_id)
+            job = await self._get(connection, job_id)
+        if resumed:
+            await self._enqueue_open(job_id)
+        return job
 
     async def retry(self, job_id: str, request_id: str = "") -> Job:
         """Queue the failed items of a failed job again; the same request id does so once.
@@ -236,11 +185,13 @@ class Jobs:
         async with transaction(self.pool) as connection:
             # Two of one id at once: the second waits here, and finds the job running.
             await claim_request(connection, "RetryJob", request_id, job_id)
-            if not again and await connection.fetchval(SQL.reopen_job, job_id):
-                rows = await connection.fetch(SQL.reopen_failed_items, job_id)
-                await self._count(connection, job_id, failed=-len(rows))
-                await self._enqueue(connection, rows)
+            reopened = not again and await connection.fetchval(SQL.reopen_job, job_id)
+            if reopened:
+                status = await connection.execute(SQL.reopen_failed_items, job_id)
+                await self._count(connection, job_id, failed=-int(status.split()[-1]))
             job = await self._get(connection, job_id)
+        if reopened:
+            await self._enqueue_open(job_id)
         if job.state == "cancelled":
             raise FailedPrecondition(
                 "JOB_CANCELLED", f"job {job_id} was cancelled; start a new one", job_id=job_id
@@ -251,10 +202,10 @@ class Jobs:
         """The item to work on.
 
         Raises:
-            ItemClosed: it is done already, was cancelled, or its job is gone.
+            ItemClosed: it is done already, or its job was cancelled, is paused or gone.
         """
         row = await self.pool.fetchrow(SQL.load_item, item_id)
-        if row is None or row["state"] != "pending" or row["job_state"] in ENDED:
+        if row is None or row["state"] != "pending" or row["job_state"] not in {"pending", "running"}:
             raise ItemClosed
         values = dict(row)
         del values["state"], values["job_state"]
@@ -304,7 +255,7 @@ class Jobs:
         async with transaction(self.pool) as connection:
             if not await connection.fetchval(SQL.may_recover):
                 return 0
-            rows = await connection.fetch(SQL.lost_items)
+            rows = await connection.fetch(SQL.lost_items, QUEUED_AT_ONCE)
             await self._enqueue(connection, rows)
             for row in await connection.fetch(SQL.unsettled_jobs):
                 await connection.execute(SQL.settle_job, row["id"])
@@ -347,6 +298,14 @@ class Jobs:
     ) -> None:
         await connection.execute(SQL.add_counts, job_id, total, done, failed, skipped)
 
+    async def _enqueue_open(self, job_id: str) -> None:
+        """Queue all open items of a job, some at a time; what a dying process leaves, `recover` queues."""
+        after = NO_ID
+        while rows := await self.pool.fetch(SQL.open_items, job_id, after, QUEUED_AT_ONCE):
+            async with transaction(self.pool) as connection:
+                await self._enqueue(connection, rows)
+            after = rows[-1]["id"]
+
     async def _enqueue(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
         if not rows:
             return
@@ -357,21 +316,3 @@ class Jobs:
             dedupe_key=[row["id"] for row in rows],
             on_conflict="skip",
         )
-
-
-def job_of(values: Mapping[str, Any] | asyncpg.Record) -> Job:
-    """A row of `job_view`, or what `to_jsonb` makes of one."""
-    failure = values["failure"]
-    times = {name: datetime.fromisoformat(values[name]) for name in TIMES if isinstance(values[name], str)}
-    return Job(**{**values, **times, "failure": failure and Failure(**failure)})
-
-
-def size_of_job(job: Job) -> int:
-    """About how many bytes a job takes in an answer."""
-    return len(job.progress.encode()) + (job.failure.size if job.failure else 0)
-
-
-def failed_item(row: asyncpg.Record) -> FailedItem:
-    """A row of `list_failed_items`."""
-    values = dict(row)
-    return FailedItem(**{**values, "failure": Failure(**values["failure"])})

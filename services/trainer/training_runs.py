@@ -87,6 +87,9 @@ class TrainingRun:
     @property
     def state(self) -> str:
         """`pending`, `running`, `succeeded`, `failed` or `cancelled`, as the job says."""
+        if self.job.state == "paused":
+            # A pause lets an engine that trains go on to its end.
+            return "pending" if self.summary.phase in {"", WAITING} else "running"
         if self.job.state == "pending" or (self.job.state == "running" and self.summary.phase == WAITING):
             return "pending"
         return self.job.state
@@ -99,7 +102,7 @@ class TrainingRun:
     @property
     def failure(self) -> Failure | None:
         """Why it failed; nothing unless it did."""
-        return self.job.failure
+        return self.job.failure if self.job.ended else None
 
     @property
     def engine_versions(self) -> dict[str, str]:

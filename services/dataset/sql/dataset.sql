@@ -4,7 +4,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('dataset.examples:' || $1::text, 0
 
 -- name: hold_job
 -- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running') FOR SHARE
+SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
 
 -- name: imported_questions
 SELECT question_id FROM examples WHERE question_id = ANY ($1::uuid[])

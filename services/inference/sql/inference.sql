@@ -39,7 +39,7 @@ SELECT exam.id
 FROM exams AS exam JOIN jobs AS job ON job.id = exam.job_id
 WHERE exam.project_id = $2
   AND exam.arms @> jsonb_build_array(jsonb_build_object('deployment_id', $1::uuid::text))
-  AND job.state IN ('pending', 'running')
+  AND job.state IN ('pending', 'running', 'paused')
 LIMIT 1
 
 -- name: delete_deployment

@@ -20,11 +20,16 @@ ORDER BY id
 LIMIT $3
 
 -- name: insert_items
-INSERT INTO job_items (id, job_id, kind, key, resource_id, payload)
-SELECT id, $1, kind, key, resource_id, payload
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[]) AS item (id, kind, key, resource_id, payload)
-ON CONFLICT (job_id, kind, key) DO NOTHING
-RETURNING id, kind
+-- Says of each new one whether it may be handed out now.
+WITH new AS (
+    INSERT INTO job_items (id, job_id, kind, key, resource_id, payload)
+    SELECT id, $1, kind, key, resource_id, payload
+    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[])
+        AS item (id, kind, key, resource_id, payload)
+    ON CONFLICT (job_id, kind, key) DO NOTHING
+    RETURNING id, kind
+)
+SELECT new.id, new.kind, job.state <> 'paused' AS ready FROM new JOIN jobs AS job ON job.id = $1
 
 -- name: load_item
 SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, item.kind, item.key,
@@ -34,7 +39,7 @@ WHERE item.id = $1
 
 -- name: lock_item
 -- Locks the job before the item, as everyone does who locks both; the order of the clauses decides.
-SELECT item.state = 'pending' AND job.state IN ('pending', 'running') AS open
+SELECT item.state = 'pending' AND job.state IN ('pending', 'running', 'paused') AS open
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
 FOR SHARE OF job FOR NO KEY UPDATE OF item
@@ -84,10 +89,10 @@ UPDATE jobs SET state = 'running', update_time = now() WHERE id = $1 AND state =
 -- commits last sees all the counts.
 UPDATE jobs
 SET state = CASE WHEN counts.failed > 0 THEN 'failed' ELSE 'succeeded' END::job_state,
-    progress = '', update_time = now(), end_time = now()
+    progress = '', pause = NULL, update_time = now(), end_time = now()
 FROM (SELECT sum(total) AS total, sum(done) AS done, sum(failed) AS failed, sum(skipped) AS skipped
       FROM job_counts WHERE job_id = $1) AS counts
-WHERE jobs.id = $1 AND jobs.state IN ('pending', 'running')
+WHERE jobs.id = $1 AND jobs.state IN ('pending', 'running', 'paused')
   AND counts.total = counts.done + counts.failed + counts.skipped
 
 -- name: set_progress
@@ -95,9 +100,38 @@ UPDATE jobs SET progress = $2, update_time = now()
 WHERE id = $1 AND state IN ('pending', 'running') AND progress <> $2
 
 -- name: cancel_job
-UPDATE jobs SET state = 'cancelled', progress = '', update_time = now(), end_time = now()
+UPDATE jobs SET state = 'cancelled', progress = '', pause = NULL, update_time = now(), end_time = now()
+WHERE id = $1 AND state IN ('pending', 'running', 'paused')
+RETURNING id
+
+-- name: pause_job
+UPDATE jobs SET state = 'paused', progress = '', pause = $2, update_time = now()
 WHERE id = $1 AND state IN ('pending', 'running')
 RETURNING id
+
+-- name: resume_job
+UPDATE jobs SET state = 'running', pause = NULL, update_time = now()
+WHERE id = $1 AND state = 'paused'
+RETURNING id
+
+-- name: forget_troubles
+-- What happened before a pause says nothing about what happens after it.
+UPDATE job_items SET trouble_time = NULL, noted_time = NULL
+WHERE job_id = $1 AND state = 'pending' AND trouble_time IS NOT NULL
+
+-- name: drop_deliveries
+-- Takes the open items of a job out of the queue, but for those that a worker has.
+DELETE FROM pgqueuer USING job_items AS item
+WHERE item.job_id = $1 AND item.state = 'pending'
+  AND pgqueuer.dedupe_key = item.id::text AND pgqueuer.status = 'queued'
+
+-- name: open_items
+-- The next of the open items of a job, while it may go on.
+SELECT item.id, item.kind
+FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+WHERE job.id = $1 AND job.state IN ('pending', 'running') AND item.state = 'pending' AND item.id > $2
+ORDER BY item.id
+LIMIT $3
 
 -- name: skip_open_items
 UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
@@ -105,7 +139,6 @@ UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AN
 -- name: reopen_failed_items
 UPDATE job_items SET state = 'pending', failure = NULL, trouble_time = NULL, noted_time = NULL, update_time = now()
 WHERE job_id = $1 AND state = 'failed'
-RETURNING id, kind
 
 -- name: reopen_job
 UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL
@@ -129,15 +162,19 @@ WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT 1 FROM pgqueuer
                   WHERE dedupe_key = item.id::text AND status IN ('queued', 'picked'))
 ORDER BY item.id
-LIMIT 1000
+LIMIT $1
 
 -- name: unsettled_jobs
 SELECT id FROM job_view
-WHERE state IN ('pending', 'running') AND total = done + failed + skipped
+WHERE state IN ('pending', 'running', 'paused') AND total = done + failed + skipped
 ORDER BY id
 LIMIT 1000
 
 -- name: delete_project_jobs
--- With the requests to retry them.
-WITH gone AS (DELETE FROM jobs WHERE project_id = $1 RETURNING id)
+-- With their deliveries, and the requests to retry them.
+WITH dropped AS (
+    DELETE FROM pgqueuer USING jobs AS job JOIN job_items AS item ON item.job_id = job.id
+    WHERE job.project_id = $1 AND item.state = 'pending'
+      AND pgqueuer.dedupe_key = item.id::text AND pgqueuer.status = 'queued'
+), gone AS (DELETE FROM jobs WHERE project_id = $1 RETURNING id)
 DELETE FROM requests USING gone WHERE resource_id = gone.id

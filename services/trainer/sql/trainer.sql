@@ -38,7 +38,7 @@ SELECT id FROM models WHERE id = $1 FOR SHARE
 -- name: uses_of_model
 SELECT (SELECT count(*) FROM models WHERE base_model_id = $1) AS adapters,
        (SELECT count(*) FROM training_runs JOIN jobs ON jobs.id = training_runs.job_id
-        WHERE base_model_id = $1 AND jobs.state IN ('pending', 'running')) AS runs
+        WHERE base_model_id = $1 AND jobs.state IN ('pending', 'running', 'paused')) AS runs
 
 -- name: delete_model
 DELETE FROM models WHERE id = $1
@@ -74,6 +74,7 @@ LIMIT $4
 
 -- name: count_runs
 SELECT CASE WHEN jobs.state = 'pending' OR (jobs.state = 'running' AND run.phase = 'waiting') THEN 'pending'
+            WHEN jobs.state = 'paused' THEN CASE WHEN run.phase IN ('', 'waiting') THEN 'pending' ELSE 'running' END
             ELSE jobs.state::text END AS state, count(*) AS runs
 FROM training_runs AS run JOIN jobs ON jobs.id = run.job_id
 GROUP BY 1

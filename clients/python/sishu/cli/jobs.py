@@ -51,7 +51,7 @@ def get_job(job_id: IdArgument) -> None:
 
 @app.command("wait", help=say("wait"))
 def wait_for_job(job_id: IdArgument) -> None:
-    """Wait until a job has ended; exit with 1 when it failed."""
+    """Wait until a job has ended; exit with 1 when it failed, or is paused."""
 
     async def work(client: Client) -> job_pb2.Job:
         room, job = await find_job(client, job_id)
@@ -70,6 +70,28 @@ def cancel_job(job_id: IdArgument) -> None:
     async def work(client: Client) -> job_pb2.Job:
         room, _ = await find_job(client, job_id)
         return (await client.jobs(room).CancelJob(job_service_pb2.CancelJobRequest(id=job_id))).job
+
+    show_one(with_client(work))
+
+
+@app.command("pause", help=say("pause"))
+def pause_job(job_id: IdArgument) -> None:
+    """Let no further item of a job begin."""
+
+    async def work(client: Client) -> job_pb2.Job:
+        room, _ = await find_job(client, job_id)
+        return (await client.jobs(room).PauseJob(job_service_pb2.PauseJobRequest(id=job_id))).job
+
+    show_one(with_client(work))
+
+
+@app.command("resume", help=say("resume"))
+def resume_job(job_id: IdArgument) -> None:
+    """Let a paused job go on."""
+
+    async def work(client: Client) -> job_pb2.Job:
+        room, _ = await find_job(client, job_id)
+        return (await client.jobs(room).ResumeJob(job_service_pb2.ResumeJobRequest(id=job_id))).job
 
     show_one(with_client(work))
 

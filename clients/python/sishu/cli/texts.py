@@ -72,6 +72,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "create": ("Make one.", "创建一个。"),
     "delete": ("Delete one.", "删除一个。"),
     "cancel": ("Stop a job.", "停止作业。"),
+    "pause": ("Pause a job: what is in work ends and is stored.", "暂停作业：进行中的部分会完成并保存。"),
+    "resume": ("Let a paused job go on.", "继续已暂停的作业。"),
     "retry": ("Run the failed items of a job again.", "重新执行作业中失败的部分。"),
     "export": ("Download the files of a version.", "下载某版本的文件。"),
     "results": ("List answers and scores.", "列出答案与得分。"),

@@ -10,6 +10,7 @@ from sishu.client import Client
 from sishu.common.v1.job_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_FAILED,
+    JOB_STATE_PAUSED,
     JOB_STATE_SUCCEEDED,
     Job,
     JobFailure,
@@ -61,16 +62,18 @@ async def wait(
     Returns the ended job, succeeded or failed.
 
     Raises:
-        ApiError: the job was cancelled.
+        ApiError: the job was cancelled, or is paused.
     """
     if job.state == JOB_STATE_FAILED and again(job):
         job = (await client.jobs(room).RetryJob(RetryJobRequest(id=job.id))).job
     watch(job)
+    check_not_paused(job)
     if job.state not in ENDED:
         request = WatchJobRequest(id=job.id)
         async for sight in watched(lambda: client.jobs(room).WatchJob(request)):
             job = sight.job
             watch(job)
+            check_not_paused(job)
     if job.state == JOB_STATE_CANCELLED:
         raise ApiError("CANCELLED", "JOB_CANCELLED", f"the job {job.id} ({job.kind}) was cancelled")
     return job
@@ -87,6 +90,23 @@ async def wait_for_success(client: Client, room: str, job: Job, watch: Watcher =
         failures = await failures_of(client, room, job)
         raise job_error(job, failures)
     return job
+
+
+def check_not_paused(job: Job) -> None:
+    """Refuse to wait for a job that somebody has to resume first.
+
+    Raises:
+        ApiError: it is paused; the message says why, and what to do.
+    """
+    if job.state != JOB_STATE_PAUSED:
+        return
+    why = f": {job.failure.message}" if job.failure.message else ""
+    raise ApiError(
+        "FAILED_PRECONDITION",
+        job.failure.reason or "JOB_PAUSED",
+        f"the job {job.id} ({job.kind}) is paused{why}; what it has made is stored. "
+        f"`sishu job resume {job.id}` lets it go on; then give the same command again",
+    )
 
 
 async def failures_of(client: Client, room: str, job: Job) -> list[JobFailure]:

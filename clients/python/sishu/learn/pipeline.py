@@ -27,6 +27,7 @@ from sishu.learn.deployments import deploy, unload
 from sishu.learn.files import held_by, upload_files
 from sishu.learn.jobs import (
     begun,
+    check_not_paused,
     failures_of,
     job_error,
     parse_documents,
@@ -39,7 +40,11 @@ from sishu.learn.progress import ProgressDisplay, Stage, show_training, watching
 from sishu.learn.resources import base_model, project_named, provider_named
 from sishu.learn.watching import watched
 from sishu.trainer.v1.model_pb2 import Model
-from sishu.trainer.v1.training_run_pb2 import TRAINING_RUN_STATE_SUCCEEDED, TrainingRun
+from sishu.trainer.v1.training_run_pb2 import (
+    TRAINING_RUN_STATE_PENDING,
+    TRAINING_RUN_STATE_SUCCEEDED,
+    TrainingRun,
+)
 from sishu.trainer.v1.training_service_pb2 import (
     CreateTrainingRunRequest,
     GetTrainingRunRequest,
@@ -219,6 +224,8 @@ class Pipeline:
         watch = WatchTrainingRunRequest(id=run.id)
         async for sight in watched(lambda: self._client.training.WatchTrainingRun(watch)):
             show_training(stage, sight.training_run)
+            if sight.training_run.state == TRAINING_RUN_STATE_PENDING:
+                check_not_paused(sight.training_run.job)
         job = (await self._client.jobs("trainer").GetJob(GetJobRequest(id=run.job.id))).job
         if job.state == JOB_STATE_FAILED:
             raise job_error(job, await failures_of(self._client, "trainer", job))

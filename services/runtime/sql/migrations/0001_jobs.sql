@@ -11,8 +11,9 @@ CREATE TABLE requests (
 CREATE INDEX requests_by_resource ON requests (resource_id);
 
 CREATE TYPE job_state AS ENUM (
-    'pending',   -- -> running, cancelled
-    'running',   -- -> succeeded, failed, cancelled
+    'pending',   -- -> running, paused, cancelled
+    'running',   -- -> paused, succeeded, failed, cancelled
+    'paused',    -- -> running (resume); succeeded, failed when the last items in work end; cancelled
     'succeeded', -- end
     'failed',    -- -> running (retry)
     'cancelled'  -- end
@@ -25,10 +26,12 @@ CREATE TABLE jobs (
     state       job_state   NOT NULL DEFAULT 'pending',
     resource_id uuid,
     progress    text        NOT NULL DEFAULT '',
+    pause       jsonb, -- why the service paused it; nothing where somebody asked for it
     create_time timestamptz NOT NULL DEFAULT now(),
     update_time timestamptz NOT NULL DEFAULT now(),
     end_time    timestamptz,
-    CHECK ((end_time IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled')))
+    CHECK ((end_time IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))),
+    CHECK (pause IS NULL OR state = 'paused')
 );
 CREATE INDEX jobs_by_project ON jobs (project_id, id);
 CREATE INDEX jobs_by_resource ON jobs (resource_id);
@@ -57,7 +60,7 @@ CREATE TABLE job_items (
     UNIQUE (job_id, kind, key),
     CHECK ((failure IS NOT NULL) = (state = 'failed'))
 );
-CREATE INDEX job_items_pending ON job_items (job_id) WHERE state = 'pending';
+CREATE INDEX job_items_pending ON job_items (job_id, id) WHERE state = 'pending';
 CREATE INDEX job_items_failed ON job_items (job_id, id) WHERE state = 'failed';
 
 -- Counters in shards, so that items that end together do not wait for one row.
@@ -72,12 +75,16 @@ CREATE TABLE job_counts (
 );
 
 CREATE VIEW job_view AS
-SELECT jobs.*, counts.total, counts.done, counts.failed, counts.skipped,
-       -- The first one stands for all.
-       CASE WHEN jobs.state = 'failed' THEN (
-           SELECT item.failure FROM job_items AS item
-           WHERE item.job_id = jobs.id AND item.state = 'failed' ORDER BY item.id LIMIT 1
-       ) END AS failure
+SELECT jobs.id, jobs.project_id, jobs.kind, jobs.state, jobs.resource_id, jobs.progress, jobs.create_time,
+       jobs.update_time, jobs.end_time, counts.total, counts.done, counts.failed, counts.skipped,
+       CASE jobs.state
+           WHEN 'paused' THEN jobs.pause
+           -- The first one stands for all.
+           WHEN 'failed' THEN (
+               SELECT item.failure FROM job_items AS item
+               WHERE item.job_id = jobs.id AND item.state = 'failed' ORDER BY item.id LIMIT 1
+           )
+       END AS failure
 FROM jobs
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(total), 0)::bigint   AS total,

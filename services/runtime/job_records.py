@@ -1,0 +1,129 @@
+"""What jobs and their items are, wherever they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from services.runtime.errors import SishuError
+
+TIMES = ("create_time", "update_time", "end_time")
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The stored form of an error."""
+
+    code: str
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: SishuError) -> Failure:
+        """What an error says."""
+        return cls(error.code, error.reason, error.message, error.metadata)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in an answer."""
+        return sum(len(text.encode()) for text in (self.message, *self.metadata.values()))
+
+    def as_json(self) -> dict[str, Any]:
+        """As a jsonb value."""
+        return {
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "metadata": dict(self.metadata),
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work made of items; the counters cover the items known by now."""
+
+    id: str
+    project_id: str | None
+    kind: str
+    state: str
+    resource_id: str | None
+    progress: str
+    create_time: datetime
+    update_time: datetime
+    end_time: datetime | None
+    total: int
+    done: int
+    failed: int
+    skipped: int
+    failure: Failure | None = None
+    """Of the first failed item of a failed job; why the service paused a paused one."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing changes any more unless someone asks for it."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to add; within a job and kind the same key is added once."""
+
+    kind: str
+    key: str
+    resource_id: str | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item handed to a worker."""
+
+    id: str
+    job_id: str
+    project_id: str
+    job_resource_id: str
+    kind: str
+    key: str
+    resource_id: str
+    payload: Mapping[str, Any]
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """A dead letter: an item that failed for good."""
+
+    id: str
+    kind: str
+    resource_id: str | None
+    failure: Failure
+    attempts: int
+    update_time: datetime
+
+
+class ItemClosed(Exception):
+    """The item was finished by another worker, or its job stopped; nothing is to be stored."""
+
+
+def job_of(values: Mapping[str, Any] | asyncpg.Record) -> Job:
+    """A row of `job_view`, or what `to_jsonb` makes of one."""
+    failure = values["failure"]
+    times = {name: datetime.fromisoformat(values[name]) for name in TIMES if isinstance(values[name], str)}
+    return Job(**{**values, **times, "failure": failure and Failure(**failure)})
+
+
+def size_of_job(job: Job) -> int:
+    """About how many bytes a job takes in an answer."""
+    return len(job.progress.encode()) + (job.failure.size if job.failure else 0)
+
+
+def failed_item(row: asyncpg.Record) -> FailedItem:
+    """A row of `list_failed_items`."""
+    values = dict(row)
+    return FailedItem(**{**values, "failure": Failure(**values["failure"])})
