@@ -154,7 +154,7 @@ class VersionWorker:
             files = [await self._put_file(folder, prefix, file) for file in made]
             content = manifest.manifest_of(version.options, split, files, parent_sha256)
             files.append(await self._put_manifest(prefix, content))
-        except SishuError:
+        except (SishuError, asyncio.CancelledError):
             await self._discard(prefix)
             raise
         return content["content_sha256"], files

@@ -8,7 +8,7 @@ out twice is done once, and one that it lost is queued again (`Jobs.recover`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -97,6 +97,11 @@ class Jobs:
         """
         async with self.pool.acquire() as connection:
             return await self._get(connection, job_id)
+
+    async def states(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """The states of jobs, by id; those that are gone have none."""
+        rows = await self.pool.fetch(SQL.job_states, list(job_ids))
+        return {row["id"]: row["state"] for row in rows}
 
     async def list(
         self, page: PageRequest, project_id: str | None, state: str | None, resource_id: str | None

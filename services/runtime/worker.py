@@ -15,6 +15,7 @@ from pgqueuer.domain.models import Job as Delivery
 from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.errors import SishuError
 from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
+from services.runtime.in_work import InWork
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.queue import queries_of, settings
@@ -28,6 +29,8 @@ LONGEST_DELAY_SECONDS = 30.0
 MOST_ASKED_SECONDS = 600.0
 """The longest pause that a server may ask for."""
 RECOVER_SECONDS = 10.0
+LOOK_SECONDS = 0.4
+"""How often a worker looks whether the jobs of its items go on."""
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 20.0
 
@@ -65,12 +68,16 @@ class Worker:
         self._slots = asyncio.Semaphore(concurrency)
         self._started: set[str] = set()
         self._troubled: set[str] = set()
+        self._in_work = InWork()
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then let items in work end; a lost database is waited for."""
         self._stop = stop
-        recovery = asyncio.create_task(self._recover_often(stop), name="recover")
+        aside = [
+            asyncio.create_task(self._recover_often(stop), name="recover"),
+            asyncio.create_task(self._look_often(), name="look"),
+        ]
         try:
             while not stop.is_set():
                 try:
@@ -79,9 +86,9 @@ class Worker:
                     log.warning("database_away", error=str(error))
                     await self._wait_for_database(stop)
         finally:
-            recovery.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await recovery
+            for task in aside:
+                task.cancel()
+            await asyncio.wait(aside)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         schema = self._jobs.schema
@@ -129,7 +136,8 @@ class Worker:
                 if item.job_id not in self._started:
                     await self._jobs.start(item.job_id)
                     self._started.add(item.job_id)
-                await self._handlers[item.kind](item)
+                async with self._in_work.doing(item):
+                    await self._handlers[item.kind](item)
                 await self._say_trouble(item, "")
             except ItemClosed:
                 outcome.set("closed")
@@ -191,6 +199,17 @@ class Worker:
                 log.warning("recover_failed", error=as_sishu_error(error).message)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
+
+    async def _look_often(self) -> None:
+        """Stop items whose jobs were stopped; also while the last ones end."""
+        while True:
+            try:
+                if job_ids := self._in_work.job_ids:
+                    self._in_work.stop(await self._jobs.states(job_ids))
+            except Exception as error:
+                log.warning("look_failed", error=as_sishu_error(error).message)
+                await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _wait_for_database(self, stop: asyncio.Event) -> None:
         while not stop.is_set() and not await wait_for_database(self._jobs.pool, seconds=5):

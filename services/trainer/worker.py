@@ -102,7 +102,7 @@ class TrainWorker:
         except (SishuError, ApiError) as error:
             await self._note_failure(item, run, error.message)
             raise
-        except ItemClosed:
+        except (ItemClosed, asyncio.CancelledError):
             await self._tidy(item, run)
             raise
         finally:

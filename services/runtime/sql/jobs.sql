@@ -4,6 +4,9 @@ INSERT INTO jobs (id, project_id, kind, resource_id) VALUES ($1, $2, $3, $4)
 -- name: get_job
 SELECT * FROM job_view WHERE id = $1
 
+-- name: job_states
+SELECT id, state FROM jobs WHERE id = ANY ($1::uuid[])
+
 -- name: list_jobs
 SELECT * FROM job_view
 WHERE ($1::uuid IS NULL OR project_id = $1)

@@ -1,0 +1,115 @@
+"""The items that this process works on, and how they are stopped when their jobs are.
+
+An item is stopped by a time limit that is set to now, as `asyncio.timeout` tells such a cancellation from any
+other: a process that is to end cancels tasks too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from services.runtime.job_records import Item, ItemClosed
+
+
+@dataclass(eq=False)
+class Work:
+    """An item in work."""
+
+    item: Item
+    limit: asyncio.Timeout
+    waits: set[asyncio.Timeout] = field(default_factory=set)
+    """Of the places where it only waits."""
+
+
+CURRENT: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+class InWork:
+    """The items that this process works on."""
+
+    def __init__(self) -> None:
+        self._works: set[Work] = set()
+
+    @property
+    def job_ids(self) -> set[str]:
+        """Jobs of the items."""
+        return {work.item.job_id for work in self._works}
+
+    @asynccontextmanager
+    async def doing(self, item: Item) -> AsyncIterator[None]:
+        """Around the work on an item.
+
+        Raises:
+            ItemClosed: it was stopped.
+        """
+        async with stoppable() as limit:
+            work = Work(item, limit)
+            before = CURRENT.set(work)
+            self._works.add(work)
+            try:
+                yield
+            finally:
+                self._works.discard(work)
+                CURRENT.reset(before)
+
+    def stop(self, states: Mapping[str, str]) -> None:
+        """Stop the items of cancelled and deleted jobs, and those of paused ones that only wait.
+
+        Args:
+            states: by job; a deleted one has none.
+        """
+        for work in self._works:
+            state = states.get(work.item.job_id)
+            if state in {None, "cancelled"}:
+                expire(work.limit)
+            elif state == "paused":
+                for wait in work.waits:
+                    expire(wait)
+
+
+@asynccontextmanager
+async def item_waiting() -> AsyncIterator[None]:
+    """Around a wait in a handler before anything is spent, such as for room to call a model.
+
+    Where no item is in work, it does nothing.
+
+    Raises:
+        ItemClosed: the job was paused; its resume hands the item out again.
+    """
+    work = CURRENT.get()
+    if work is None:
+        yield
+        return
+    async with stoppable() as limit:
+        work.waits.add(limit)
+        try:
+            yield
+        finally:
+            work.waits.discard(limit)
+
+
+@asynccontextmanager
+async def stoppable() -> AsyncIterator[asyncio.Timeout]:
+    """A time limit without end, for somebody else to set.
+
+    Raises:
+        ItemClosed: it was reached, whatever else came of that.
+    """
+    limit = asyncio.timeout(None)
+    try:
+        async with limit:
+            yield limit
+    except Exception:
+        if limit.expired():
+            raise ItemClosed from None
+        raise
+
+
+def expire(limit: asyncio.Timeout) -> None:
+    """Let a time limit be reached now, once."""
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time())
