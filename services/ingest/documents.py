@@ -19,7 +19,8 @@ from services.runtime.jobs import Failure
 class Document:
     """A file under a name, in its newest version.
 
-    `parent_id` is the document that holds it, an archive or a mail; `source_url` says where it was fetched.
+    `parent_id` is the document that holds it, an archive or a mail; `source_url` says where it was fetched;
+    `refusal` is why its file is not to be read, as the holder has it.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Document:
     parse_options: ParseOptions | None
     create_time: datetime
     update_time: datetime
+    refusal: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class NewFile:
     file_key: str
     parent_id: str | None = None
     source_url: str = ""
+    refusal: Failure | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -164,12 +165,14 @@ class Store:
             await connection.execute(SQL.delete_uploads, upload_ids)
             await forget_requests(connection, *upload_ids)
 
-    async def find_document(
-        self, project_id: str, name: str, sha256: str, parent_id: str | None = None
-    ) -> Document | None:
-        """The document that holds these bytes; not of this name only where none has it."""
-        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, parent_id)
+    async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
+        """The uploaded document that holds these bytes; not of this name only where none has it."""
+        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, None, None)
         return document(row) if row else None
+
+    async def has_file(self, file: NewFile) -> bool:
+        """Whether there is a document of this file already."""
+        return await self.pool.fetchrow(SQL.find_document, *twin_of(file)) is not None
 
     async def get_document(self, document_id: str) -> Document:
         """One document.
@@ -252,24 +255,25 @@ class Store:
             AlreadyExists: an archive or mail holds a document of this name.
         """
         await connection.execute(SQL.lock_hash, file.project_id, file.sha256)
-        twin = await connection.fetchrow(
-            SQL.find_document, file.project_id, file.name, file.sha256, file.parent_id
-        )
+        twin = await connection.fetchrow(SQL.find_document, *twin_of(file))
         if twin:
             return document(twin)
         stored = (file.size_bytes, file.sha256, file.file_key)
         named = (file.project_id, file.name)
         origin = (file.parent_id, file.source_url)
+        refusal = as_json(file.refusal)
         row = None
         # Again when the document of this name was being deleted.
         while row is None:
-            await connection.execute(SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin)
+            await connection.execute(
+                SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin, refusal
+            )
             row = await connection.fetchrow(SQL.lock_document_named, *named)
         if row["parent_id"] != file.parent_id:
             if file.parent_id is None:
                 raise held_elsewhere(file.name)
             return await self.put_file(connection, replace(file, name=other_name(file.name)))
-        await connection.execute(SQL.add_file, row["id"], *stored, file.source_url)
+        await connection.execute(SQL.add_file, row["id"], *stored, file.source_url, refusal)
         return await self._get_document(connection, row["id"])
 
     async def keep_project(self, connection: Connection, project_id: str) -> None:
@@ -314,14 +318,25 @@ class Store:
 
 def document(row: asyncpg.Record) -> Document:
     """A row of `document_view`."""
-    failure, options = row["failure"], row["parse_options"]
+    failure, refusal, options = row["failure"], row["refusal"], row["parse_options"]
     return Document(
         **{
             **row,
             "failure": Failure(**failure) if failure else None,
+            "refusal": Failure(**refusal) if refusal else None,
             "parse_options": ParseOptions.of(options) if options else None,
         }
     )
+
+
+def twin_of(file: NewFile) -> tuple[object, ...]:
+    """What finds the document that is made of a file already."""
+    return (file.project_id, file.name, file.sha256, file.parent_id, as_json(file.refusal))
+
+
+def as_json(failure: Failure | None) -> dict[str, Any] | None:
+    """A failure as a jsonb value."""
+    return failure.as_json() if failure else None
 
 
 def parse_item(document_id: str, version: int, options: ParseOptions) -> NewItem:

@@ -66,6 +66,9 @@ class ParseWorker:
         if document is None:
             await self._skip(item)
             return
+        if document.refusal:
+            refusal = document.refusal
+            raise InvalidArgument(refusal.reason, refusal.message, **refusal.metadata)
         options = ParseOptions.of(item.payload)
         try:
             async with work_folder() as folder:
@@ -160,9 +163,18 @@ class ParseWorker:
             info = await asyncio.to_thread(file_info, path)
             media_type = format_of(name).media_type
             key = f"{prefix}members/{member.file}"
-            file = NewFile(document.project_id, name, media_type, info.size, info.sha256, key, document.id)
+            file = NewFile(
+                document.project_id,
+                name,
+                media_type,
+                info.size,
+                info.sha256,
+                key,
+                parent_id=document.id,
+                refusal=member.refusal,
+            )
             files.append(file)
-            if await self._store.find_document(document.project_id, name, info.sha256, document.id) is None:
+            if not await self._store.has_file(file):
                 sent.append((key, path, media_type))
         await together(sent, self._storage)
         return files, {key for key, _, _ in sent}

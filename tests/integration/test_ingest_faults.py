@@ -38,6 +38,7 @@ from tests.integration.documents import (
     failure,
     new_project,
     parse,
+    parse_again,
     text_of,
     upload,
 )
@@ -155,20 +156,6 @@ FAULTS = {
     ),
     "lying.zip": Fault(files.lying_zip, "ARCHIVE_BOMB", ("unpacks to",)),
     "overlapping.zip": Fault(files.overlapping_zip, "ARCHIVE_BOMB", ("overlap",), {"member": "b.md"}),
-    "up.zip": Fault(
-        lambda: files.zipped({"good.md": "good", "../../up.md": "up"}),
-        "ARCHIVE_PATH_UNSAFE",
-        ("../../up.md", "with relative names"),
-        {"member": "../../up.md"},
-    ),
-    "absolute.zip": Fault(
-        lambda: files.zipped({"/etc/absolute.md": "absolute"}),
-        "ARCHIVE_PATH_UNSAFE",
-        ("/etc/absolute.md", "with relative names"),
-    ),
-    "drive.zip": Fault(
-        lambda: files.zipped({r"C:\drive.md": "drive"}), "ARCHIVE_PATH_UNSAFE", ("with relative names",)
-    ),
     "laughs.docx": Fault(files.laughing_word_file, "XML_BOMB", ("save it anew without entities",)),
     "laughs.odt": Fault(
         lambda: files.odt("&l9;", files.LAUGHS), "XML_BOMB", ("save it anew without entities",)
@@ -197,8 +184,26 @@ ODDITIES = {
         "- empty.md: left out, it is empty\n- whole.md\n",
     ),
     "link.zip": Oddity(
-        lambda: files.zip_with_link("/etc/passwd"),
-        "- link.md: left out, it is a link or device\n- whole.md\n",
+        lambda: files.zip_with_link("/etc/passwd"), "- link.md: not read, see its document\n- whole.md\n"
+    ),
+    "up.zip": Oddity(
+        lambda: files.zipped({"../../up.md": "up", "beside.md": "beside"}),
+        "- up.md: not read, see its document\n- beside.md\n",
+    ),
+    "absolute.zip": Oddity(
+        lambda: files.zipped({"/etc/absolute.md": "absolute"}),
+        "- etc/absolute.md: not read, see its document\n",
+    ),
+    "drive.zip": Oddity(
+        lambda: files.zipped({r"C:\drive.md": "drive"}), "- drive.md: not read, see its document\n"
+    ),
+    "damaged inside.zip": Oddity(
+        lambda: files.zip_with_damaged_file("damaged.md"),
+        "- damaged.md: not read, see its document\n- sound.md\n",
+    ),
+    "locked inside.zip": Oddity(
+        lambda: files.zipped({"locked.zip": files.encrypted_zip(), "free.md": "free"}),
+        "- locked.zip\n- free.md\n",
     ),
     "nested.zip": Oddity(lambda: files.nested_zip(5), "- n.zip\n"),
     "deep.html": Oddity(lambda: b"<div>" * 99_999 + b"<p>deep</p>", "deep\n"),
@@ -209,14 +214,29 @@ ODDITIES = {
     ),
 }
 DEEPEST = "nested.zip/n.zip/n.zip/n.zip"
-MEMBERS = {
-    "empty inside.zip/whole.md": "",
-    "link.zip/whole.md": "",
-    "nested.zip/n.zip": "",
-    "nested.zip/n.zip/n.zip": "",
-    DEEPEST: "ARCHIVE_TOO_DEEP",
+READ_MEMBERS = (
+    "empty inside.zip/whole.md",
+    "link.zip/whole.md",
+    "up.zip/beside.md",
+    "damaged inside.zip/sound.md",
+    "locked inside.zip/free.md",
+    "nested.zip/n.zip",
+    "nested.zip/n.zip/n.zip",
+)
+MEMBER_FAULTS = {
+    "link.zip/link.md": ("ARCHIVE_LINK", "pack the file itself", "link.md"),
+    "up.zip/up.md": ("ARCHIVE_PATH_UNSAFE", "'../../up.md'", "../../up.md"),
+    "absolute.zip/etc/absolute.md": (
+        "ARCHIVE_PATH_UNSAFE",
+        "pack the file anew, with a relative name",
+        "/etc/absolute.md",
+    ),
+    "drive.zip/drive.md": ("ARCHIVE_PATH_UNSAFE", "relative name", r"C:\drive.md"),
+    "damaged inside.zip/damaged.md": ("ZIP_UNREADABLE", "Save it anew", "damaged.md"),
+    "locked inside.zip/locked.zip": ("FILE_ENCRYPTED", "without a password", "secret.md"),
+    DEEPEST: ("ARCHIVE_TOO_DEEP", "unpack it", ""),
 }
-"""Files in those archives, and the reasons of their failures."""
+"""Files in those archives: reason, words of the message, and `member` in the metadata."""
 ELSEWHERE = {"FILE_EMPTY", "TEXT_TOO_LARGE", "PARSE_TIMED_OUT", "PARSE_OUT_OF_MEMORY", "PARSE_CRASHED"}
 """Reasons that have tests of their own below."""
 
@@ -273,18 +293,42 @@ async def test_a_strange_file_is_read_to_the_character(client: Client, outcome: 
     assert await text_of(client, document.id) == ODDITIES[name].text
 
 
+@pytest.mark.parametrize("name", MEMBER_FAULTS)
+async def test_a_bad_file_of_an_archive_fails_alone(outcome: Outcome, name: str) -> None:
+    document, (reason, says, member) = outcome.documents[name], MEMBER_FAULTS[name]
+    assert (document.state, document.failure.reason) == (document_pb2.DOCUMENT_STATE_FAILED, reason)
+    assert document.failure.message.startswith(f"{name}: ")
+    assert says in document.failure.message
+    assert (document.failure.metadata["name"], document.failure.metadata["member"]) == (name, member)
+    assert outcome.attempts[name] == 1
+
+
+async def test_a_refused_file_of_an_archive_stays_refused_until_the_archive_is_mended(
+    client: Client, outcome: Outcome
+) -> None:
+    project = await new_project(client)
+    await upload(client, project, "up.zip", files.zipped({"../up.md": "text"}))
+    await parse(client, project)
+    bad = (await documents_of(client, project))["up.zip/up.md"]
+    assert (await parse_again(client, bad)).failure.reason == "ARCHIVE_PATH_UNSAFE"
+    mended = await upload(client, project, "up.zip", files.zipped({"up.md": "text"}))
+    assert (await parse_again(client, mended)).state == job_pb2.JOB_STATE_SUCCEEDED
+    good = (await documents_of(client, project))["up.zip/up.md"]
+    assert (good.id, good.version) == (bad.id, bad.version + 1)
+    assert await text_of(client, good.id) == "text"
+
+
 async def test_bad_files_fail_alone_and_are_counted(rooms: Rooms, outcome: Outcome) -> None:
     expected = {
         **{name: fault.reason for name, fault in FAULTS.items()},
-        **dict.fromkeys(ODDITIES, ""),
-        **MEMBERS,
+        **dict.fromkeys((*ODDITIES, *READ_MEMBERS), ""),
+        **{name: reason for name, (reason, _, _) in MEMBER_FAULTS.items()},
     }
     assert {name: one.failure.reason for name, one in outcome.documents.items()} == expected
     failed = sum(1 for reason in expected.values() if reason)
     counts = outcome.job.counts
     assert (counts.done, counts.failed, counts.total) == (len(expected) - failed, failed, len(expected))
     assert outcome.job.state == job_pb2.JOB_STATE_FAILED
-    assert "unpack it" in outcome.documents[DEEPEST].failure.message
     assert rooms.processes["ingest"].process.running
     await rooms.processes["ingest"].ready()
 
@@ -521,5 +565,5 @@ def test_the_guide_promises_what_is_proven_here() -> None:
     _, _, chapter = GUIDE.read_text(encoding="utf-8").partition("\n## Faults\n")
     rows = [line.split("|") for line in chapter.partition("\n## ")[0].splitlines() if line.startswith("|")]
     promised = {reason for row in rows for reason in REASON.findall(row[2])}
-    proven = {fault.reason for fault in FAULTS.values()} | {reason for reason in MEMBERS.values() if reason}
+    proven = {fault.reason for fault in FAULTS.values()} | {reason for reason, _, _ in MEMBER_FAULTS.values()}
     assert promised == proven | ELSEWHERE

@@ -229,6 +229,13 @@ def zip_with_link(target: str) -> bytes:
     return buffer.getvalue()
 
 
+def zip_with_damaged_file(name: str) -> bytes:
+    """An archive of two files, of which the first does not unpack."""
+    data = bytearray(zipped({name: "hello world " * 50, "sound.md": "sound"}))
+    data[data.index(name.encode()) + len(name) + 4] ^= 0xFF
+    return bytes(data)
+
+
 def nested_zip(depth: int) -> bytes:
     """An archive in an archive, and so on, with a text at the bottom."""
     data = zipped({"deep.md": "deep"})

@@ -272,7 +272,7 @@ def parsed_in(folder: Path) -> Parsed:
         texts[-1].path.read_bytes().decode(),
         [Piece(**piece) for piece in answer["pieces"]],
         [Section(**section) for section in answer["sections"]],
-        [Member(**member) for member in answer["members"]],
+        [Member.of(member) for member in answer["members"]],
     )
 
 

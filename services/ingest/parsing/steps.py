@@ -144,6 +144,6 @@ def reading_of(stored: dict[str, Any]) -> Reading:
     """A reading of its stored form."""
     lists = {
         "images": [Image(**image) for image in stored["images"]],
-        "members": [Member(**member) for member in stored["members"]],
+        "members": [Member.of(member) for member in stored["members"]],
     }
     return Reading(**{**stored, **lists})

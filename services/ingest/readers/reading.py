@@ -6,8 +6,10 @@ import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.runtime.errors import InvalidArgument
+from services.runtime.jobs import Failure
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,18 @@ class Member:
     Args:
         name: its relative path with `/`, checked by `check_name`.
         file: name of the file in the folder.
+        refusal: why it is not to be read, whatever its bytes.
     """
 
     name: str
     file: str
+    refusal: Failure | None = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Member:
+        """The member of a stored form, as `dataclasses.asdict` makes it."""
+        refusal = stored["refusal"]
+        return cls(stored["name"], stored["file"], Failure(**refusal) if refusal else None)
 
 
 @dataclass(frozen=True)

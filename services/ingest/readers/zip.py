@@ -10,15 +10,17 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from services.ingest.documents import check_name
+from services.ingest.documents import member_name
 from services.ingest.formats import format_of
 from services.ingest.readers.reading import Member, Reading, Source, checked
 from services.ingest.readers.shared import archives, encodings
 from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.encodings import Candidate
 from services.runtime.errors import InvalidArgument
+from services.runtime.jobs import Failure
 
 UTF8_FLAG = 0x800
 UNICODE_PATH = 0x7075
@@ -34,19 +36,43 @@ CHARSETS = (
 """What the zip programs of old systems wrote names in."""
 CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
 OFFICE_LOCK = "~$"
-DRIVE = re.compile(r"[A-Za-z]:")
+DRIVE = re.compile(r"^[A-Za-z]:")
 SPACES = re.compile(r"\s")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A file of an archive.
+
+    Args:
+        entry: its row in the directory.
+        packed_as: its name there.
+        name: a relative path with `/`, which no other file of the archive has.
+        document: name of the document that it becomes.
+    """
+
+    entry: zipfile.ZipInfo
+    packed_as: str
+    name: str
+    document: str
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a link, or a device."""
+        return stat.S_IFMT(self.entry.external_attr >> 16) not in {0, stat.S_IFREG}
 
 
 def read(source: Source) -> Reading:
     """Unpack the files that the room reads; all others are in the list, with the reason.
 
+    A file that is locked, damaged or a link, or whose name leads out of the archive, is a refused member.
+
     Raises:
-        InvalidArgument: the archive is damaged, encrypted, made to swell, or wants to be unpacked elsewhere.
+        InvalidArgument: the archive is damaged, encrypted, or made to swell.
     """
     folder = source.folder / "members"
     try:
-        with archives.opened(source) as archive:
+        with archives.opened(source, partly_locked=True) as archive:
             return unpacked(archive, source, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,70 +81,84 @@ def read(source: Source) -> Reading:
 
 def unpacked(archive: zipfile.ZipFile, source: Source, folder: Path) -> Reading:
     """The files of an archive, in its order."""
-    entries = archive.infolist()
-    draft, members, taken = Draft(source), list[Member](), set[str]()
-    for entry, raw_name in zip(entries, names_of(entries), strict=True):
-        name = checked_name(raw_name, source)
-        if entry.is_dir() or not name:
+    draft, members = Draft(source), list[Member]()
+    for one in packed_in(archive, source):
+        said = why_left_out(one)
+        if said:
+            draft.add(f"- {one.name}: left out, {said}\n")
             continue
-        reason = why_left_out(entry, name)
-        if not reason:
-            name = unused(name, taken)
-            taken.add(name)
-            members.append(Member(name, f"{len(members):04}"))
-            write(archive, entry, source, folder / members[-1].file)
-        draft.add(f"- {name}: left out, {reason}\n" if reason else f"- {name}\n")
+        file = f"{len(members):04}"
+        refusal = written(archive, one, source, folder / file)
+        members.append(Member(one.name, file, Failure.of(refusal) if refusal else None))
+        draft.add(f"- {one.name}: not read, see its document\n" if refusal else f"- {one.name}\n")
     return checked(Reading(draft.text(), members=members), source.name)
 
 
-def write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, source: Source, path: Path) -> None:
-    """Write a file of an archive.
+def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:
+    """The files of an archive under names of their own; one that is named as it should be keeps its name."""
+    entries = archive.infolist()
+    named = [
+        (entry, packed_as, name)
+        for entry, packed_as in zip(entries, names_of(entries), strict=True)
+        if not entry.is_dir() and (name := safe_name(packed_as))
+    ]
+    found, taken = dict[int, Packed](), set[str]()
+    for at, (entry, packed_as, wanted) in sorted(enumerate(named), key=lambda one: is_unsafe(one[1][1])):
+        name = unused(wanted, taken)
+        taken.add(name)
+        found[at] = Packed(entry, packed_as, name, member_name(source.name, name))
+    return [found[at] for at in range(len(named))]
 
-    Raises:
-        InvalidArgument: it is damaged.
-    """
+
+def written(archive: zipfile.ZipFile, one: Packed, source: Source, path: Path) -> InvalidArgument | None:
+    """Write a file of an archive, empty where it cannot be had; return why it is not to be read."""
     path.parent.mkdir(exist_ok=True)
-    with path.open("wb") as stream:
-        for piece in archives.pieces(archive, entry, source):
-            stream.write(piece)
+    path.touch()
+    member = replace(source, name=one.document)
+    if archives.is_locked(one.entry):
+        return archives.encrypted(member, one.packed_as)
+    try:
+        with path.open("wb") as stream:
+            for piece in archives.pieces(archive, one.entry, member):
+                stream.write(piece)
+    except InvalidArgument as error:
+        path.write_bytes(b"")
+        return error
+    if one.is_link:
+        return link(one)
+    return unsafe(one) if is_unsafe(one.packed_as) else None
 
 
-def why_left_out(entry: zipfile.ZipInfo, name: str) -> str:
+def why_left_out(one: Packed) -> str:
     """Why a file is no document; empty if it is one."""
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in {0, stat.S_IFREG}:
-        return "it is a link or device"
-    parts = name.split("/")
+    parts = one.name.split("/")
     hidden = any(part.startswith((".", OFFICE_LOCK)) or part.lower() in CLUTTER for part in parts)
     if hidden:
         return "it is hidden"
-    if entry.file_size == 0:
-        return "it is empty"
     try:
-        format_of(name)
+        format_of(one.name)
     except InvalidArgument:
-        return f"files of kind {PurePosixPath(name).suffix or '(no ending)'} are not read"
-    return ""
+        return f"files of kind {PurePosixPath(one.name).suffix or '(no ending)'} are not read"
+    return "it is empty" if one.entry.file_size == 0 and not one.is_link else ""
 
 
-def checked_name(name: str, source: Source) -> str:
-    """A name as a relative path with `/`.
-
-    Raises:
-        InvalidArgument: it leads out of the archive, or holds control characters.
-    """
+def tidy(name: str) -> str:
+    """A name as other systems write it."""
     # Some Windows programs write their own separator, and macOS writes accents apart from letters.
-    tidy = SPACES.sub(" ", unicodedata.normalize("NFC", name).replace("\\", "/"))
-    parts = [part for part in tidy.split("/") if part not in {"", "."}]
-    path = "/".join(parts)
-    if tidy.startswith("/") or DRIVE.match(tidy) or ".." in parts:
-        raise unsafe(source, name)
-    try:
-        if path:
-            check_name(path)
-    except InvalidArgument:
-        raise unsafe(source, name) from None
-    return path
+    return SPACES.sub(" ", unicodedata.normalize("NFC", name).replace("\\", "/"))
+
+
+def is_unsafe(name: str) -> bool:
+    """Whether a name leads out of the archive, or holds control characters."""
+    path = tidy(name)
+    tricks = path.startswith("/") or DRIVE.match(path) or ".." in path.split("/")
+    return bool(tricks) or not path.isprintable()
+
+
+def safe_name(name: str) -> str:
+    """A name as a relative path with `/`, without what makes it unsafe."""
+    path = "".join(sign if sign.isprintable() else "_" for sign in DRIVE.sub("", tidy(name), count=1))
+    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."})
 
 
 def names_of(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
@@ -162,12 +202,23 @@ def unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def unsafe(source: Source, member: str) -> InvalidArgument:
-    """The error for an archive that wants to write elsewhere."""
+def unsafe(one: Packed) -> InvalidArgument:
+    """The error for a file that wants to be written elsewhere."""
     return InvalidArgument(
         "ARCHIVE_PATH_UNSAFE",
-        f"{source.name}: the name {member!r} in the archive leads out of it or holds control characters; "
-        "pack the files anew, with relative names",
-        name=source.name,
-        member=member,
+        f"{one.document}: its name in the archive, {one.packed_as!r}, leads out of it or holds control "
+        "characters; pack the file anew, with a relative name",
+        name=one.document,
+        member=one.packed_as,
+    )
+
+
+def link(one: Packed) -> InvalidArgument:
+    """The error for a file that only says where another one is."""
+    return InvalidArgument(
+        "ARCHIVE_LINK",
+        f"{one.document}: {one.packed_as!r} in the archive is a link or device, which is not followed; pack "
+        "the file itself",
+        name=one.document,
+        member=one.packed_as,
     )

@@ -88,8 +88,8 @@ WITH made AS (
     ON CONFLICT (project_id, name) DO NOTHING
     RETURNING id, version
 )
-INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
-SELECT id, version, $5, $6, $7 FROM made
+INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key, refusal)
+SELECT id, version, $5, $6, $7, $10 FROM made
 
 -- name: lock_document_named
 SELECT id, parent_id FROM documents WHERE project_id = $1 AND name = $2 FOR NO KEY UPDATE
@@ -97,8 +97,9 @@ SELECT id, parent_id FROM documents WHERE project_id = $1 AND name = $2 FOR NO K
 -- name: add_file
 -- The next version, of other bytes; nothing when the newest version has these bytes.
 WITH added AS (
-    INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key)
-    SELECT id, version + 1, $2, $3, $4 FROM document_view WHERE id = $1 AND sha256 <> $3
+    INSERT INTO document_versions (document_id, version, size_bytes, sha256, file_key, refusal)
+    SELECT id, version + 1, $2, $3, $4, $6 FROM document_view
+    WHERE id = $1 AND (sha256, refusal) IS DISTINCT FROM ($3, $6::jsonb)
     RETURNING version
 ), retired AS (
     UPDATE chunks SET current = false WHERE document_id = $1 AND current AND EXISTS (SELECT FROM added)
@@ -117,13 +118,16 @@ SELECT * FROM document_view WHERE id = $1
 -- The document whose newest version holds these bytes; that of this name first, another one only if none has the
 -- name. What lies in an archive is a twin only of what lies in the same one: it goes with it.
 SELECT * FROM document_view AS document
-WHERE project_id = $1 AND sha256 = $3 AND parent_id IS NOT DISTINCT FROM $4::uuid
+WHERE project_id = $1 AND sha256 = $3
+  AND parent_id IS NOT DISTINCT FROM $4::uuid AND refusal IS NOT DISTINCT FROM $5::jsonb
   AND (name = $2 OR NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = $2))
 ORDER BY name <> $2, name
 LIMIT 1
 
 -- name: get_version
-SELECT * FROM document_versions WHERE document_id = $1 AND version = $2
+SELECT document_id, version, base_version, size_bytes, sha256, file_key, text_key, text_sha256, text_bytes,
+       char_count, page_starts, image_count
+FROM document_versions WHERE document_id = $1 AND version = $2
 
 -- name: list_documents
 SELECT * FROM document_view

@@ -31,8 +31,12 @@ ERR_RESOURCE_LIMIT = 114
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[zipfile.ZipFile]:
+def opened(source: Source, *, partly_locked: bool = False) -> Iterator[zipfile.ZipFile]:
     """A zip-based file, open, after a look at its directory; take members out of it by `read`.
+
+    Args:
+        source: the file.
+        partly_locked: whether some of its members, but not all, may be encrypted.
 
     Raises:
         InvalidArgument: it is damaged, encrypted, or made to swell.
@@ -48,14 +52,15 @@ def opened(source: Source) -> Iterator[zipfile.ZipFile]:
         raise unreadable(source, str(error)) from error
     with archive:
         check_directory(archive, source)
+        check_locks(archive, source, partly_locked)
         yield archive
 
 
 def check_directory(archive: zipfile.ZipFile, source: Source) -> None:
-    """Refuse what the directory itself shows to be encrypted or a bomb.
+    """Refuse what the directory itself shows to be a bomb.
 
     Raises:
-        InvalidArgument: the archive is either.
+        InvalidArgument: the archive is one.
     """
     entries = archive.infolist()
     if len(entries) > MOST_MEMBERS:
@@ -64,14 +69,29 @@ def check_directory(archive: zipfile.ZipFile, source: Source) -> None:
     if total > MOST_BYTES:
         raise bomb(source, f"it unpacks to {total} bytes, at most {MOST_BYTES} are taken")
     for entry in entries:
-        if entry.flag_bits & ENCRYPTED_FLAG:
-            raise encrypted(source, entry.filename)
         if entry.file_size > FREE_BYTES + MOST_RATIO * entry.compress_size:
             raise bomb(source, f"it unpacks to more than {MOST_RATIO} times its size", entry.filename)
     by_place = sorted(entries, key=lambda entry: entry.header_offset)
     for entry, following in pairwise(by_place):
         if entry.header_offset + HEADER_BYTES + entry.compress_size > following.header_offset:
             raise bomb(source, "its bytes overlap those of another", following.filename)
+
+
+def check_locks(archive: zipfile.ZipFile, source: Source, partly_locked: bool) -> None:
+    """Refuse encrypted members.
+
+    Raises:
+        InvalidArgument: there are some, or all are where some may be.
+    """
+    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    locked = [entry.filename for entry in files if is_locked(entry)]
+    if locked and not (partly_locked and len(locked) < len(files)):
+        raise encrypted(source, locked[0])
+
+
+def is_locked(entry: zipfile.ZipInfo) -> bool:
+    """Whether a member is encrypted."""
+    return bool(entry.flag_bits & ENCRYPTED_FLAG)
 
 
 def read(archive: zipfile.ZipFile, name: str, source: Source) -> bytes:

@@ -42,6 +42,7 @@ CREATE TABLE document_versions (
     size_bytes   bigint   NOT NULL,
     sha256       text     NOT NULL,
     file_key     text     NOT NULL,
+    refusal      jsonb, -- why the file is not to be read, whatever its bytes: a member of an archive with a name that tricks
     text_key     text     NOT NULL DEFAULT '',
     text_sha256  text     NOT NULL DEFAULT '',
     text_bytes   bigint   NOT NULL DEFAULT 0,
@@ -87,7 +88,7 @@ CREATE VIEW document_view AS
 SELECT document.id, document.project_id, document.parent_id, document.source_url, document.name,
        document.media_type, document.version, document.state, document.failure, document.chunk_count,
        document.section_count, document.parse_options, document.create_time, document.update_time,
-       newest.base_version, newest.size_bytes, newest.sha256, newest.file_key, newest.text_key,
+       newest.base_version, newest.size_bytes, newest.sha256, newest.file_key, newest.refusal, newest.text_key,
        newest.text_sha256, newest.text_bytes, newest.char_count,
        cardinality(newest.page_starts) AS page_count, newest.image_count
 FROM documents AS document

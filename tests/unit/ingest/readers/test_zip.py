@@ -60,6 +60,7 @@ def test_the_text_lists_all_files_and_says_why_some_are_left_out(tmp_path: Path)
                 ("empty.txt", ""),
                 (link, "/etc/passwd"),
                 (device, ""),
+                ("../a.exe", "MZ"),
             ]
         ),
         "a.zip",
@@ -72,10 +73,12 @@ def test_the_text_lists_all_files_and_says_why_some_are_left_out(tmp_path: Path)
         "- src/.git/config.ini: left out, it is hidden\n"
         "- ~$plan.docx: left out, it is hidden\n"
         "- empty.txt: left out, it is empty\n"
-        "- passwords.txt: left out, it is a link or device\n"
-        "- tape.txt: left out, it is a link or device\n"
+        "- passwords.txt: not read, see its document\n"
+        "- tape.txt: not read, see its document\n"
+        "- a.exe: left out, files of kind .exe are not read\n"
     )
-    assert [member.name for member in reading.members] == ["读我.md"]
+    refusals = {member.name: member.refusal and member.refusal.reason for member in reading.members}
+    assert refusals == {"读我.md": None, "passwords.txt": "ARCHIVE_LINK", "tape.txt": "ARCHIVE_LINK"}
 
 
 @pytest.mark.parametrize(
@@ -117,19 +120,54 @@ def test_two_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["../a.md", "/etc/a.md", "C:\\a.md", "c:a.md", "x/../../a.md", "..\\a.md", "\\\\host\\a.md", "a\x1b.md"],
+    ("packed_as", "name"),
+    [
+        ("../a.md", "a.md"),
+        ("/etc/a.md", "etc/a.md"),
+        ("C:\\a.md", "a.md"),
+        ("c:a.md", "a.md"),
+        ("x/../../a.md", "x/a.md"),
+        ("..\\a.md", "a.md"),
+        ("\\\\host\\a.md", "host/a.md"),
+        ("a\x1b.md", "a_.md"),
+    ],
 )
-def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, name: str) -> None:
-    error = refusal(tmp_path, zipped([("good.md", "x"), (name, "x")]), "a.zip")
-    assert (error.reason, error.metadata["member"]) == ("ARCHIVE_PATH_UNSAFE", name)
+def test_a_name_that_leads_out_of_the_archive_refuses_its_file_and_no_other(
+    tmp_path: Path, packed_as: str, name: str
+) -> None:
+    data = zipped([(packed_as, "bad"), ("good.md", "good")])
+    assert members(tmp_path, data) == {name: b"bad", "good.md": b"good"}
+    bad, good = read_bytes(tmp_path, data, "a.zip").members
+    assert good.refusal is None
+    assert bad.refusal is not None
+    assert (bad.refusal.code, bad.refusal.reason) == ("INVALID_ARGUMENT", "ARCHIVE_PATH_UNSAFE")
+    assert bad.refusal.message.startswith(f"a.zip/{name}: ")
+    assert bad.refusal.metadata == {"name": f"a.zip/{name}", "member": packed_as}
 
 
-def test_a_damaged_file_leaves_no_other_behind(tmp_path: Path) -> None:
+def test_a_name_that_tricks_takes_no_other_file_its_name(tmp_path: Path) -> None:
+    data = zipped([("../a.md", "bad"), ("a.md", "good")])
+    assert members(tmp_path, data) == {"a (2).md": b"bad", "a.md": b"good"}
+
+
+def test_a_damaged_file_is_refused_and_no_other(tmp_path: Path) -> None:
     whole = bytearray(zipped([("good.md", "x" * 100), ("bad.md", "hello world " * 50)]))
     whole[whole.index(b"bad.md") + 10] ^= 0xFF
-    error = refusal(tmp_path, bytes(whole), "a.zip")
-    assert (error.reason, error.metadata["member"]) == ("ZIP_UNREADABLE", "bad.md")
+    assert members(tmp_path, bytes(whole)) == {"good.md": b"x" * 100, "bad.md": b""}
+    _, bad = read_bytes(tmp_path, bytes(whole), "a.zip").members
+    assert bad.refusal is not None
+    assert (bad.refusal.reason, bad.refusal.metadata["member"]) == ("ZIP_UNREADABLE", "bad.md")
+
+
+def test_an_encrypted_file_among_others_is_refused_alone(tmp_path: Path) -> None:
+    data = bytearray(zipped([("open.md", "open"), ("secret.md", "secret"), ("folder/", "")]))
+    data[data.rindex(b"PK\x01\x02", 0, data.rindex(b"secret.md")) + 8] |= 1
+    opened, secret = read_bytes(tmp_path, bytes(data), "a.zip").members
+    assert opened.refusal is None
+    assert secret.refusal is not None
+    assert (secret.refusal.reason, secret.refusal.metadata["member"]) == ("FILE_ENCRYPTED", "secret.md")
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    assert refusal(tmp_path, bytes(data), "a.zip").reason == "FILE_ENCRYPTED"
 
 
 def test_a_bomb_is_told_by_its_member(tmp_path: Path) -> None:
