@@ -26,11 +26,11 @@ from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
+from sishu.learn.files import gather_files, upload_files
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     SLOW,
     SLOW_TEXT,
-    announce,
     chunks_of,
     complete,
     documents_of,
@@ -137,6 +137,7 @@ FAULTS = {
     "an old one.docx": Fault(
         lambda: files.compound_file("WordDocument"), "FORMAT_MISMATCH", ("(.doc)", "save it as .docx")
     ),
+    "empty.md": Fault(lambda: b"", "FILE_EMPTY", ("send it again",)),
     "blank.md": Fault(lambda: b" \n\n", "TEXT_EMPTY", ("no text", "leave it out")),
     "blank.pdf": Fault(lambda: files.pdf(""), "PDF_WITHOUT_TEXT", ("`vision`",)),
     "bomb.zip": Fault(
@@ -237,7 +238,7 @@ MEMBER_FAULTS = {
     DEEPEST: ("ARCHIVE_TOO_DEEP", "unpack it", ""),
 }
 """Files in those archives: reason, words of the message, and `member` in the metadata."""
-ELSEWHERE = {"FILE_EMPTY", "TEXT_TOO_LARGE", "PARSE_TIMED_OUT", "PARSE_OUT_OF_MEMORY", "PARSE_CRASHED"}
+ELSEWHERE = {"TEXT_TOO_LARGE", "PARSE_TIMED_OUT", "PARSE_OUT_OF_MEMORY", "PARSE_CRASHED"}
 """Reasons that have tests of their own below."""
 
 
@@ -346,8 +347,27 @@ async def test_a_job_of_the_same_room_succeeds_after_all_that(client: Client, ou
     assert (await parse(client, project)).state == job_pb2.JOB_STATE_SUCCEEDED
 
 
-async def test_an_empty_file_is_refused_before_it_is_sent(client: Client) -> None:
-    error = await failure(announce(client, await new_project(client), "empty.md", b""))
+async def test_empty_files_that_the_command_line_names_fail_alone(client: Client, tmp_path: Path) -> None:
+    project = await new_project(client)
+    contents = {"empty.md": "", "hollow.md": "", "whole.md": "whole"}
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    await upload_files(client, project, gather_files([tmp_path / name for name in contents]))
+    job = await parse(client, project)
+    documents = await documents_of(client, project)
+    assert {name: one.failure.reason for name, one in documents.items()} == {
+        "empty.md": "FILE_EMPTY",
+        "hollow.md": "FILE_EMPTY",
+        "whole.md": "",
+    }
+    assert (job.counts.done, job.counts.failed) == (1, 2)
+
+
+async def test_a_file_of_less_than_nothing_is_no_file(client: Client) -> None:
+    request = pb.CreateUploadRequest(
+        project_id=await new_project(client), name="a.md", size_bytes=-1, sha256="0" * 64
+    )
+    error = await failure(client.documents.CreateUpload(request))
     assert (error.code, error.field) == ("INVALID_ARGUMENT", "size_bytes")
 
 

@@ -27,11 +27,15 @@ def test_what_no_document_can_be_is_left_out_of_a_folder_by_name(tmp_path: Path)
     }
 
 
-def test_a_file_that_is_named_must_be_one(tmp_path: Path) -> None:
+def test_an_empty_file_that_is_named_is_sent_so_that_its_document_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.md").touch()
-    with pytest.raises(ApiError, match="empty") as raised:
-        gather_files([tmp_path / "empty.md"])
-    assert raised.value.reason == "FILE_EMPTY"
+    assert [file.name for file in gather_files([tmp_path / "empty.md"])] == ["empty.md"]
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ApiError) as raised:
+        gather_files([tmp_path / "nothing.md"])
+    assert raised.value.reason == "PATH_NOT_FOUND"
 
 
 def test_a_folder_without_files_says_so(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def gather_files(paths: Sequence[Path], leave_out: LeaveOut = lambda path, why: 
     """The files under some paths, sorted by name; what no document can be in a folder is left out.
 
     Raises:
-        ApiError: a path is missing, a named file is empty, or nothing is there.
+        ApiError: a path is missing, or nothing is there.
     """
     found: dict[str, SourceFile] = {}
     for path in paths:
@@ -99,7 +99,7 @@ def check_file(file: SourceFile) -> None:
     """Look at a file before anything is sent.
 
     Raises:
-        ApiError: it is empty, cannot be read, or has a name that no other system could show.
+        ApiError: it cannot be read, or has a name that no other system could show.
     """
     shown = str(file.path).encode("utf-8", "replace").decode()
     try:
@@ -110,17 +110,13 @@ def check_file(file: SourceFile) -> None:
         ) from None
     try:
         with file.path.open("rb") as stream:
-            content = stream.read(1)
+            stream.read(1)
     except OSError as error:
         raise ApiError(
             "INVALID_ARGUMENT",
             "FILE_UNREADABLE",
             f"the file {shown} cannot be read ({error.strerror}); give yourself the right, or leave it out",
         ) from error
-    if not content:
-        raise ApiError(
-            "INVALID_ARGUMENT", "FILE_EMPTY", f"the file {shown} is empty; remove it or put its content back"
-        )
 
 
 async def upload_files(

@@ -38,7 +38,7 @@ class CreateUploadRequest(_message.Message):
     name: _builtins.str
     """REQUIRED. File name or relative path with `/`; no `..`, no leading `/`, no control characters."""
     size_bytes: _builtins.int
-    """REQUIRED. Size of the file in bytes; at least 1, at most 2 GiB."""
+    """REQUIRED. Size of the file in bytes; at most 2 GiB. An empty file is taken, so that its document can say so once it is parsed."""
     sha256: _builtins.str
     """REQUIRED. SHA-256 of the file, 64 lower-case hex digits."""
     request_id: _builtins.str

@@ -98,7 +98,7 @@ class DocumentServiceServicer:
     def CreateUpload(self, request, context):
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
         that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
-        an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+        an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class DocumentServiceStub:
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
     that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
-    an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+    an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -89,7 +89,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
     that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
-    an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+    an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload checks size and SHA-256 of the sent bytes and makes the document, or its next version; the bytes that its newest
@@ -142,7 +142,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
         """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
         that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
-        an archive holds counts by itself, as it goes with it.) An upload is forgotten after a while (at present 25 hours), with what was sent.
+        an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
 
     @_abc_1.abstractmethod
