@@ -57,7 +57,8 @@ class ParseWorker:
     async def parse_document(self, item: Item) -> None:
         """Parse a version of a document and replace the document's chunks; an older version is skipped.
 
-        The version becomes FAILED with its item. What the document holds becomes items of the same job.
+        The version becomes FAILED with its item, unless it was parsed before. What the document holds becomes
+        items of the same job.
 
         Raises:
             SishuError: it cannot be parsed, or not now.

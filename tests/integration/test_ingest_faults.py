@@ -347,6 +347,27 @@ async def test_a_job_of_the_same_room_succeeds_after_all_that(client: Client, ou
     assert (await parse(client, project)).state == job_pb2.JOB_STATE_SUCCEEDED
 
 
+async def test_a_parsed_document_stays_as_it_is_when_another_parse_of_it_fails(client: Client) -> None:
+    project = await new_project(client)
+    await upload(client, project, "a.pdf", files.pdf(*LINES))
+    await parse(client, project)
+    before, chunks = (await documents_of(client, project))["a.pdf"], await chunks_of(client, project)
+    assert chunks
+    options = document_pb2.ReadOptions(page_reader=document_pb2.PAGE_READER_VISION)
+    job = await parse_again(client, before, read_options=options)
+    assert (job.state, job.failure.reason) == (job_pb2.JOB_STATE_FAILED, "VISION_NOT_CONFIGURED")
+    request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
+    (letter,) = (await client.jobs("ingest").ListJobFailures(request)).job_failures
+    assert (letter.resource_id, letter.failure) == (before.id, job.failure)
+    assert (await documents_of(client, project))["a.pdf"] == before
+    assert await chunks_of(client, project) == chunks
+    await upload(client, project, "a.pdf", b"%PDF-1.7 damaged")
+    await parse(client, project)
+    after = (await documents_of(client, project))["a.pdf"]
+    assert (after.state, after.failure.reason) == (document_pb2.DOCUMENT_STATE_FAILED, "PDF_UNREADABLE")
+    assert (after.chunk_count, await chunks_of(client, project)) == (0, [])
+
+
 async def test_empty_files_that_the_command_line_names_fail_alone(client: Client, tmp_path: Path) -> None:
     project = await new_project(client)
     contents = {"empty.md": "", "hollow.md": "", "whole.md": "whole"}

@@ -10,7 +10,7 @@ CREATE UNIQUE INDEX projects_by_name ON projects (name) WHERE delete_time IS NUL
 
 CREATE TYPE document_state AS ENUM (
     'uploaded', -- -> parsed, failed
-    'parsed',   -- -> uploaded (other bytes), parsed, failed (parsed again)
+    'parsed',   -- -> uploaded (other bytes), parsed (parsed again)
     'failed'    -- -> uploaded (other bytes), parsed, failed (parsed again)
 );
 
@@ -95,10 +95,11 @@ FROM documents AS document
 JOIN document_versions AS newest ON newest.document_id = document.id AND newest.version = document.version;
 
 -- The item that parses a version ends badly: so does the version, in the same transaction, whoever gave up on it.
+-- What was parsed before stays parsed: it has its text and its chunks, and the item has the failure.
 CREATE FUNCTION fail_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE documents SET state = 'failed', failure = NEW.failure, update_time = now()
-    WHERE id = NEW.resource_id AND id || ':' || version = NEW.key;
+    WHERE id = NEW.resource_id AND id || ':' || version = NEW.key AND state <> 'parsed';
     RETURN NULL;
 END $$;
 CREATE TRIGGER fail_document AFTER UPDATE OF state ON job_items FOR EACH ROW

@@ -127,7 +127,8 @@ class DocumentServiceServicer:
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
         a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
         become documents of their own, and items of the same job.
-        A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+        A document that cannot be parsed becomes FAILED; the others go on. One whose newest version is PARSED already stays so, with its
+        chunks, when another parse of it fails: ListJobFailures says why. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -56,7 +56,8 @@ class DocumentServiceStub:
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
     a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
     become documents of their own, and items of the same job.
-    A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+    A document that cannot be parsed becomes FAILED; the others go on. One whose newest version is PARSED already stays so, with its
+    chunks, when another parse of it fails: ListJobFailures says why. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
@@ -106,7 +107,8 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
     a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
     become documents of their own, and items of the same job.
-    A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+    A document that cannot be parsed becomes FAILED; the others go on. One whose newest version is PARSED already stays so, with its
+    chunks, when another parse of it fails: ListJobFailures says why. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
     the named documents; then none is parsed.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
@@ -177,7 +179,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         """ParseDocuments starts a job (`parse_documents`) that reads, normalises, cleans and splits the newest versions of documents, one item
         a version. An item whose document has a newer version by then is skipped. The files in an archive, and the attachments of a mail,
         become documents of their own, and items of the same job.
-        A document that cannot be parsed becomes FAILED; the others go on. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
+        A document that cannot be parsed becomes FAILED; the others go on. One whose newest version is PARSED already stays so, with its
+        chunks, when another parse of it fails: ListJobFailures says why. NOT_FOUND `DOCUMENT_NOT_FOUND` when the project lacks one of
         the named documents; then none is parsed.
         """
 
