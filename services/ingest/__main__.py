@@ -7,6 +7,8 @@ from pathlib import Path
 
 from services.ingest.chunk_store import ChunkStore
 from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, TranscriberConfig
+from services.ingest.deletion import DeletionSweeper
+from services.ingest.deletion_store import DeletionStore
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
 from services.ingest.parse_store import ParseStore
@@ -30,7 +32,7 @@ from sishu.ingest.v1 import (
 def build(parts: Parts) -> Built:
     """Wire the room."""
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
-    store = Store(parts.pool, parts.jobs)
+    store, deletions = Store(parts.pool, parts.jobs), DeletionStore(parts.pool, parts.jobs)
     parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)
     # What the children read is foreign: they get no secrets.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SISHU_")}
@@ -47,12 +49,12 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.ingest.v1.ProjectService",
                 project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
-                ProjectServicer(store, parts.storage, parts.client),
+                ProjectServicer(store, deletions, parts.storage, parts.client),
             ),
             Servicer(
                 "sishu.ingest.v1.DocumentService",
                 document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
-                DocumentServicer(store, parses, parts.storage, parts.jobs),
+                DocumentServicer(store, parses, deletions, parts.storage, parts.jobs),
             ),
             Servicer(
                 "sishu.ingest.v1.ChunkService",
@@ -69,7 +71,10 @@ def build(parts: Parts) -> Built:
             "parse_document": parse_worker.parse_document,
             "fetch_document": fetch_worker.fetch_document,
         },
-        background=[UploadSweeper(store, parts.storage, config.upload_seconds).run],
+        background=[
+            UploadSweeper(store, parts.storage, config.upload_seconds).run,
+            DeletionSweeper(deletions, parts.storage).run,
+        ],
         closing=[parser.close],
     )
 

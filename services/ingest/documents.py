@@ -127,6 +127,25 @@ class Upload:
     document_id: str | None
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """A document that was deleted, and whose objects may still be there.
+
+    Args:
+        document_id: the document.
+        project_id: its project.
+        document_ids: the document and all that it held; each has a prefix of objects.
+        file_keys: the objects that may be elsewhere.
+        chunk_count: chunks that went with them.
+    """
+
+    document_id: str
+    project_id: str
+    document_ids: Sequence[str]
+    file_keys: Sequence[str]
+    chunk_count: int
+
+
 MOST_NAME_CHARS = 500
 DEEPEST = 3
 """So deep archives and mails are opened: what lies deeper is a document, but is not opened."""

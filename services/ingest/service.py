@@ -14,6 +14,7 @@ from services.ingest.convert import (
     section_to_pb,
 )
 from services.ingest.deletion import delete_document, delete_project
+from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
 from services.ingest.fetching.fetcher import parse_url
 from services.ingest.parse_store import ParseStore
@@ -42,8 +43,9 @@ from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceServicer
 class ProjectServicer(ProjectServiceServicer):
     """Projects."""
 
-    def __init__(self, store: Store, storage: Storage, client: Client) -> None:
+    def __init__(self, store: Store, deletions: DeletionStore, storage: Storage, client: Client) -> None:
         self._store = store
+        self._deletions = deletions
         self._storage = storage
         self._client = client
 
@@ -81,15 +83,18 @@ class ProjectServicer(ProjectServiceServicer):
     async def DeleteProject(
         self, request: project_pb.DeleteProjectRequest, context: Context
     ) -> project_pb.DeleteProjectResponse:
-        rows, objects = await delete_project(request.id, self._store, self._storage, self._client)
+        rows, objects = await delete_project(request.id, self._deletions, self._storage, self._client)
         return project_pb.DeleteProjectResponse(deleted_rows=rows, deleted_objects=objects)
 
 
 class DocumentServicer(DocumentServiceServicer):
     """Documents."""
 
-    def __init__(self, store: Store, parses: ParseStore, storage: Storage, jobs: Jobs) -> None:
+    def __init__(
+        self, store: Store, parses: ParseStore, deletions: DeletionStore, storage: Storage, jobs: Jobs
+    ) -> None:
         self._store = store
+        self._deletions = deletions
         self._parses = parses
         self._storage = storage
         self._jobs = jobs
@@ -189,7 +194,7 @@ class DocumentServicer(DocumentServiceServicer):
     async def DeleteDocument(
         self, request: document_pb.DeleteDocumentRequest, context: Context
     ) -> document_pb.DeleteDocumentResponse:
-        deleted = await delete_document(request.id, self._store, self._storage)
+        deleted = await delete_document(request.id, self._deletions, self._storage)
         return document_pb.DeleteDocumentResponse(
             deleted_documents=deleted.documents,
             deleted_chunks=deleted.chunks,

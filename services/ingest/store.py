@@ -80,33 +80,6 @@ class Store:
             raise project_not_found(project_id)
         return Project(**row)
 
-    async def begin_deletion(self, project_id: str) -> None:
-        """Hide a project from all but its deletion; what adds to it now has ended before, or finds it gone.
-
-        Raises:
-            NotFound: there is no such project.
-        """
-        async with transaction(self.pool) as connection:
-            if await connection.fetchval(SQL.begin_deletion, project_id) is None:
-                raise project_not_found(project_id)
-            await forget_requests(connection, project_id)
-
-    async def delete_project_data(self, project_id: str) -> dict[str, int]:
-        """Delete all that a project holds, its jobs included; return the deleted rows by table."""
-        async with transaction(self.pool) as connection:
-            made = await connection.fetch(SQL.requested_in_project, project_id)
-            # Jobs first: items that are being stored lock theirs before anything else.
-            await self.jobs.delete_project(connection, project_id)
-            counts = await connection.fetchrow(SQL.count_project_rows, project_id)
-            await connection.execute(SQL.delete_project_uploads, project_id)
-            await connection.execute(SQL.delete_project_documents, project_id)
-            await forget_requests(connection, *(row["id"] for row in made))
-        return dict(counts or {})
-
-    async def delete_project(self, project_id: str) -> None:
-        """Delete the project itself."""
-        await self.pool.execute(SQL.delete_project, project_id)
-
     async def create_upload(self, upload: Upload, request_id: str) -> Upload:
         """Note an announced file; the same request id gives the first.
 
@@ -285,22 +258,6 @@ class Store:
         if await connection.fetchval(SQL.keep_project, project_id) is None:
             raise project_not_found(project_id)
 
-    async def documents_under(self, connection: Connection, document_id: str) -> list[str]:
-        """Ids of a document and of all that it holds, locked."""
-        return [row["id"] for row in await connection.fetch(SQL.documents_under, document_id)]
-
-    async def delete_documents(
-        self, connection: Connection, document_ids: Sequence[str]
-    ) -> tuple[int, list[str]]:
-        """Delete documents with their chunks; return how many chunks, and the keys of the files."""
-        files = await connection.fetch(SQL.file_keys, document_ids)
-        status = await connection.execute(SQL.delete_chunks, document_ids)
-        uploads = [row["id"] for row in await connection.fetch(SQL.uploads_of_document, document_ids)]
-        await connection.execute(SQL.delete_uploads, uploads)
-        await forget_requests(connection, *uploads)
-        await connection.execute(SQL.delete_documents, document_ids)
-        return int(status.split()[-1]), [row["file_key"] for row in files]
-
     async def _get_project(self, connection: Connection, project_id: str) -> Project:
         row = await connection.fetchrow(SQL.get_project, project_id)
         if row is None:
@@ -310,9 +267,7 @@ class Store:
     async def _get_document(self, connection: Connection, document_id: str) -> Document:
         row = await connection.fetchrow(SQL.get_document, document_id)
         if row is None:
-            raise NotFound(
-                "DOCUMENT_NOT_FOUND", f"there is no document {document_id}", document_id=document_id
-            )
+            raise document_not_found(document_id)
         return document(row)
 
 
@@ -375,6 +330,11 @@ def check_all_found(wanted: Sequence[str], found: Sequence[str]) -> None:
             "document_ids",
             document_ids=",".join(missing[:5]),
         )
+
+
+def document_not_found(document_id: str) -> NotFound:
+    """The error for a document that is not there."""
+    return NotFound("DOCUMENT_NOT_FOUND", f"there is no document {document_id}", document_id=document_id)
 
 
 def upload_not_found(upload_id: str) -> NotFound:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 
 import structlog
@@ -12,9 +11,9 @@ from services.ingest.documents import Document, Upload, check_name
 from services.ingest.formats import format_of
 from services.ingest.objects import fresh_object
 from services.ingest.store import Store
+from services.ingest.sweeping import sweep_often
 from services.runtime.db import first_answer, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
-from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
 from services.runtime.storage import URL_LIFE, Storage
 
@@ -125,14 +124,7 @@ class UploadSweeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep often until `stop` is set."""
-        while not stop.is_set():
-            try:
-                while not stop.is_set() and await self._sweep_some():
-                    pass
-            except Exception as error:
-                log.warning("sweep_failed", error=as_sishu_error(error).message)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._seconds / SWEEPS_IN_A_LIFE)
+        await sweep_often(self._sweep_some, self._seconds / SWEEPS_IN_A_LIFE, stop)
 
     async def _sweep_some(self) -> bool:
         """Sweep the first of the old uploads; whether there may be more."""

@@ -37,10 +37,12 @@ from tests.integration.documents import (
     new_project,
     parse,
     send,
+    text_of,
     upload,
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Rooms, Stores
+from tests.support.fault_files import zipped
 from tests.support.scans import scanned_pdf
 
 
@@ -78,13 +80,42 @@ async def test_a_document_can_be_deleted_again_after_the_s3_server_was_gone(
         request = pb.DeleteDocumentRequest(id=document.id)
         await stores.servers.s3.stop()
         assert (await failure(client.documents.DeleteDocument(request))).reason == "STORAGE_UNAVAILABLE"
-        assert len(await chunks_of(client, project)) == 3
+        # It is gone, but for its objects.
+        assert await chunks_of(client, project) == []
+        get = pb.GetDocumentRequest(id=document.id)
+        assert (await failure(client.documents.GetDocument(get))).reason == "DOCUMENT_NOT_FOUND"
         await stores.servers.s3.start()
         deleted = await client.documents.DeleteDocument(request)
         assert (deleted.deleted_chunks, deleted.deleted_objects) == (3, 2)
         assert (await failure(client.documents.DeleteDocument(request))).code == "NOT_FOUND"
     async with stores.storage() as storage:
         assert await storage.delete_prefix(f"documents/{project}/") == 0
+
+
+async def test_what_a_killed_deletion_left_is_swept(stores: Stores, start_room: StartRoom) -> None:
+    room = await start_room("ingest")
+    async with stores.client() as client, stores.storage() as storage, stores.pool("ingest", 1) as pool:
+        project = await new_project(client)
+        data = zipped({"a.md": HANDBOOK, "b.md": HANDBOOK + "more\n"})
+        document = await upload(client, project, "a.zip", data)
+        kept = await upload(client, project, "kept.md", b"kept")
+        await parse(client, project, **SMALL)
+        await stores.servers.s3.stop()
+        request = pb.DeleteDocumentRequest(id=document.id)
+        assert (await failure(client.documents.DeleteDocument(request))).reason == "STORAGE_UNAVAILABLE"
+        await room.kill()
+        await stores.servers.s3.start()
+        await pool.execute("UPDATE deletions SET create_time = create_time - interval '1 hour'")
+        await start_room("ingest")
+
+        async def swept() -> bool:
+            return bool(await pool.fetchval("SELECT count(*) = 0 FROM deletions"))
+
+        await eventually(swept)
+        assert await text_of(client, kept.id) == "kept"
+        assert (await failure(client.documents.DeleteDocument(request))).code == "NOT_FOUND"
+        # The file and the text of the one that is kept.
+        assert await storage.delete_prefix(f"documents/{project}/") == 2
 
 
 WAITS = "datname = current_database() AND wait_event_type = 'Lock'"

@@ -151,7 +151,7 @@ WITH RECURSIVE held AS (
     UNION ALL
     SELECT member.id FROM documents AS member JOIN held ON member.parent_id = held.id
 )
-SELECT id FROM documents WHERE id IN (SELECT id FROM held) ORDER BY id FOR UPDATE
+SELECT id, project_id FROM documents WHERE id IN (SELECT id FROM held) ORDER BY id FOR UPDATE
 
 -- name: delete_documents
 DELETE FROM documents WHERE id = ANY ($1::uuid[])
@@ -161,3 +161,18 @@ SELECT DISTINCT file_key FROM document_versions WHERE document_id = ANY ($1::uui
 
 -- name: delete_chunks
 DELETE FROM chunks WHERE document_id = ANY ($1::uuid[])
+
+-- name: insert_deletion
+INSERT INTO deletions (document_id, project_id, document_ids, file_keys, chunk_count) VALUES ($1, $2, $3, $4, $5)
+
+-- name: get_deletion
+SELECT document_id, project_id, document_ids, file_keys, chunk_count FROM deletions WHERE document_id = $1
+
+-- name: old_deletions
+SELECT document_id, project_id, document_ids, file_keys, chunk_count FROM deletions
+WHERE create_time < now() - $1::interval
+ORDER BY create_time
+LIMIT $2
+
+-- name: end_deletion
+DELETE FROM deletions WHERE document_id = $1

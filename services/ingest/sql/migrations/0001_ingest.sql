@@ -118,6 +118,16 @@ CREATE TABLE uploads (
     create_time timestamptz NOT NULL DEFAULT now()
 );
 
+-- Documents that were deleted, and whose objects may still be there.
+CREATE TABLE deletions (
+    document_id  uuid        PRIMARY KEY,
+    project_id   uuid        NOT NULL REFERENCES projects ON DELETE CASCADE,
+    document_ids uuid[]      NOT NULL, -- it and all that it held; each has a prefix of objects
+    file_keys    text[]      NOT NULL, -- the objects that may be elsewhere
+    chunk_count  bigint      NOT NULL,
+    create_time  timestamptz NOT NULL DEFAULT now()
+);
+
 -- A chunk says where it stands in the newest version that holds it; `current` when ListChunks has it.
 CREATE TABLE chunks (
     id               uuid    PRIMARY KEY,

@@ -113,7 +113,7 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_PARSED: _DocumentState.ValueType  # 2
     """Text and chunks are stored."""
     DOCUMENT_STATE_FAILED: _DocumentState.ValueType  # 3
-    """The last parse failed; `failure` says why. Text and chunks of an earlier parse of the same version stay."""
+    """The newest version could not be parsed; `failure` says why. It has no text and no chunks."""
 
 class DocumentState(_DocumentState, metaclass=_DocumentStateEnumTypeWrapper):
     """DocumentState is where a document stands."""
@@ -125,7 +125,7 @@ DOCUMENT_STATE_UPLOADED: DocumentState.ValueType  # 1
 DOCUMENT_STATE_PARSED: DocumentState.ValueType  # 2
 """Text and chunks are stored."""
 DOCUMENT_STATE_FAILED: DocumentState.ValueType  # 3
-"""The last parse failed; `failure` says why. Text and chunks of an earlier parse of the same version stay."""
+"""The newest version could not be parsed; `failure` says why. It has no text and no chunks."""
 Global___DocumentState: _TypeAlias = DocumentState  # noqa: Y015
 
 @_typing.final

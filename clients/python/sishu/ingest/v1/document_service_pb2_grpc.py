@@ -173,8 +173,8 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
-        in the middle.
+        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be
+        repeated after a failure in the middle, when the document is gone and its objects may be there: what nobody repeats ends by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -75,8 +75,8 @@ class DocumentServiceStub:
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
-    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
-    in the middle.
+    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be
+    repeated after a failure in the middle, when the document is gone and its objects may be there: what nobody repeats ends by itself.
     """
 
 @_typing.type_check_only
@@ -126,8 +126,8 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """ListDocuments returns the documents of a project by name."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
-    in the middle.
+    """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be
+    repeated after a failure in the middle, when the document is gone and its objects may be there: what nobody repeats ends by itself.
     """
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -234,8 +234,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
-        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be repeated after a failure
-        in the middle.
+        """DeleteDocument deletes a document with the chunks and objects of all its versions, and the documents that it holds. It can be
+        repeated after a failure in the middle, when the document is gone and its objects may be there: what nobody repeats ends by itself.
         """
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
