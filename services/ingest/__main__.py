@@ -14,6 +14,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.parse_store import ParseStore
 from services.ingest.parsing.children import Parser
 from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.folders import sweep_folders
 from services.ingest.service import ChunkServicer, DocumentServicer, ProjectServicer, SectionServicer
 from services.ingest.store import Store
 from services.ingest.uploads import UploadSweeper
@@ -31,6 +32,7 @@ from sishu.ingest.v1 import (
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
+    sweep_folders()
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     store, deletions = Store(parts.pool, parts.jobs), DeletionStore(parts.pool, parts.jobs)
     parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)

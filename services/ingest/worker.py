@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -18,6 +16,7 @@ from services.ingest.objects import fresh_object, fresh_prefix
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing.children import Parsed, ParsedText
 from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.folders import work_folder
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.program import FILE
 from services.ingest.store import Store, parse_item
@@ -243,13 +242,6 @@ class FetchWorker:
                     document = await self._store.put_file(connection, file)
                     fresh.taken = document.file_key == key
         log.info("document_fetched", document_id=document.id, name=document.name)
-
-
-@asynccontextmanager
-async def work_folder() -> AsyncIterator[Path]:
-    """A folder that goes at the end with all that is in it."""
-    with tempfile.TemporaryDirectory(prefix="sishu-parse-") as folder:
-        yield Path(folder)
 
 
 async def together(files: Sequence[tuple[str, Path, str]], storage: Storage) -> None:

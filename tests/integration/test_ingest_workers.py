@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 
-from sishu.common.v1 import job_pb2
+from services.ingest.parsing.folders import PREFIX, locked
+from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from tests.integration.conftest import StartRoom
-from tests.integration.documents import HANDBOOK, chunks_of, documents_of, end_of, new_project, upload
+from tests.integration.documents import HANDBOOK, SLOW, chunks_of, documents_of, end_of, new_project, upload
 from tests.integration.processes import eventually
 from tests.integration.stores import Room, Stores
 
@@ -48,6 +50,33 @@ async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
     # Both kinds had work: the one that lives, and those that died.
     assert await at_work(steady)
     assert all([await at_work(one) for one in killed])
+
+
+async def test_what_a_killed_worker_left_on_the_disk_goes_and_what_is_in_use_stays(
+    stores: Stores, start_room: StartRoom, tmp_path: Path
+) -> None:
+    await start_room("ingest", env={"SISHU_INGEST_CONCURRENCY": 0})
+    own = {"TMPDIR": tmp_path}
+    worker = await start_room("ingest", "worker", "--concurrency", "1", env=own)
+    async with stores.client() as client:
+        project = await new_project(client)
+        await upload(client, project, "slow.pdf", SLOW)
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+        await eventually(partial(has_folders, tmp_path))
+        await worker.kill()
+        (left,) = tmp_path.glob(f"{PREFIX}*")
+        await client.jobs("ingest").CancelJob(job_service_pb2.CancelJobRequest(id=job.id))
+        used = tmp_path / f"{PREFIX}used"
+        used.mkdir()
+        with locked(used):
+            await start_room("ingest", "worker", "--concurrency", "1", env=own)
+        assert used.exists()
+        assert not left.exists()
+
+
+async def has_folders(parent: Path) -> bool:
+    """Whether a worker works in a folder."""
+    return any(parent.glob(f"{PREFIX}*/file"))
 
 
 async def at_work(worker: Room) -> bool:
