@@ -35,7 +35,7 @@ def build(parts: Parts) -> Built:
     sweep_folders()
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     store, deletions = Store(parts.pool, parts.jobs), DeletionStore(parts.pool, parts.jobs)
-    parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool)
+    parses, chunks = ParseStore(parts.pool), ChunkStore(parts.pool, config.tokenizer_folder)
     # What the children read is foreign: they get no secrets.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SISHU_")}
     parser = DocumentParser(
@@ -56,7 +56,9 @@ def build(parts: Parts) -> Built:
             Servicer(
                 "sishu.ingest.v1.DocumentService",
                 document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
-                DocumentServicer(store, parses, deletions, parts.storage, parts.jobs),
+                DocumentServicer(
+                    store, parses, deletions, parts.storage, parts.jobs, config.tokenizer_folder
+                ),
             ),
             Servicer(
                 "sishu.ingest.v1.ChunkService",

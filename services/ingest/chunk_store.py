@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from services.ingest.chunk_changes import check_current, edited, merged, parts
 from services.ingest.chunks import Chunk
 from services.ingest.sections import StoredSection
+from services.ingest.tokens import allowed_tokenizer
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.errors import InvalidArgument, NotFound
 from services.runtime.pages import Page, PageRequest, page_of
@@ -19,10 +21,16 @@ SQL = Statements(Path(__file__).parent / "sql" / "chunks.sql")
 
 
 class ChunkStore:
-    """Chunks and sections, as the last parse made them and as they were changed since."""
+    """Chunks and sections, as the last parse made them and as they were changed since.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        pool: the database.
+        tokenizer_folder: what parses may name of this machine.
+    """
+
+    def __init__(self, pool: Pool, tokenizer_folder: str) -> None:
         self.pool = pool
+        self._tokenizer_folder = tokenizer_folder
 
     async def get_chunk(self, chunk_id: str) -> Chunk:
         """One chunk.
@@ -176,7 +184,10 @@ class ChunkStore:
             documents = {row["document_id"] for row in await connection.fetch(SQL.get_chunks, chunk_ids)}
             tokenizer = ""
             for document_id in sorted(documents):
-                tokenizer = await connection.fetchval(SQL.lock_document, document_id) or ""
+                named = await connection.fetchval(SQL.lock_document, document_id) or ""
+                # It may be on the workers' machines only.
+                with contextlib.suppress(InvalidArgument):
+                    tokenizer = allowed_tokenizer(named, self._tokenizer_folder)
             rows = await connection.fetch(SQL.get_chunks, chunk_ids)
             missing = {one.lower() for one in chunk_ids} - {row["id"] for row in rows}
             if missing:

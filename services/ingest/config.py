@@ -20,6 +20,8 @@ class IngestConfig:
     """Longest text that a document may have."""
     upload_seconds: float = setting("SISHU_INGEST_UPLOAD_SECONDS", 86400.0)
     """How long an upload lives: the bytes are to be sent and checked before; an hour later it goes."""
+    tokenizer_folder: str = setting("SISHU_INGEST_TOKENIZER_FOLDER", "")
+    """Folder whose tokenizers requests may name, beside those of the hub; empty: only those of the hub."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from services.ingest.documents import Document, DocumentImage, DocumentVersion
 from services.ingest.fetching.fetcher import parse_url
 from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
+from services.ingest.tokens import allowed_tokenizer
 from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
 from services.runtime.db import first_answer
@@ -91,8 +92,15 @@ class DocumentServicer(DocumentServiceServicer):
     """Documents."""
 
     def __init__(
-        self, store: Store, parses: ParseStore, deletions: DeletionStore, storage: Storage, jobs: Jobs
+        self,
+        store: Store,
+        parses: ParseStore,
+        deletions: DeletionStore,
+        storage: Storage,
+        jobs: Jobs,
+        tokenizer_folder: str,
     ) -> None:
+        self._tokenizer_folder = tokenizer_folder
         self._store = store
         self._deletions = deletions
         self._parses = parses
@@ -139,6 +147,7 @@ class DocumentServicer(DocumentServiceServicer):
         if job_id is None:
             options = parse_options(request)
             options.check_documents(len(request.document_ids))
+            allowed_tokenizer(options.split.tokenizer, self._tokenizer_folder)
             job_id = await self._store.start_parse(
                 request.project_id, request.document_ids, options, request.request_id
             )

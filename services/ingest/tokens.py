@@ -189,13 +189,42 @@ def array_of(numbers: NDArray[np.int32]) -> array[int]:
     return found
 
 
+def allowed_tokenizer(name: str, folder: str) -> str:
+    """What `load_tokenizer` takes for the name that a request gives: nothing else of this machine is opened.
+
+    Args:
+        name: a hub id, or a path in the folder; empty for none.
+        folder: what requests may name; empty for nothing.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    if not name:
+        return ""
+    if folder and name.isprintable():
+        root = Path(folder).expanduser().resolve()
+        path = (root / name).resolve()
+        if path.is_relative_to(root) and (path.exists() or not HUB_ID.fullmatch(name)):
+            return str(path)
+    if HUB_ID.fullmatch(name):
+        return name
+    raise InvalidArgument(
+        "TOKENIZER_NOT_ALLOWED",
+        f"tokenizer {name!r} is no hub id such as org/name, and not in the folder of tokenizers of the "
+        "ingest machines (SISHU_INGEST_TOKENIZER_FOLDER); give a hub id, put the tokenizer there, or "
+        "leave it empty for an estimate",
+        "split_options.tokenizer",
+        tokenizer=name,
+    )
+
+
 @functools.lru_cache(maxsize=4)
 def load_tokenizer(name: str) -> Tokenizer:
     """The tokenizer of a model.
 
     Args:
-        name: a folder with a `tokenizer.json`, such a file, or a hub id `org/name`, which is looked up in the
-            local cache of the hub and then at the hub.
+        name: absolute path of a folder with a `tokenizer.json`, or of such a file; or a hub id `org/name`,
+            which is looked up in the local cache of the hub and then at the hub.
 
     Raises:
         InvalidArgument: it cannot be had.
@@ -203,11 +232,11 @@ def load_tokenizer(name: str) -> Tokenizer:
     # Seconds of imports that only those pay who name a tokenizer.
     from tokenizers import Tokenizer  # noqa: PLC0415
 
-    path = Path(name).expanduser()
+    path = Path(name)
     if path.is_dir():
         path /= FILE
     try:
-        if path.is_file():
+        if path.is_absolute() and path.is_file():
             return Tokenizer.from_file(str(path))
         if HUB_ID.fullmatch(name):
             return Tokenizer.from_pretrained(name)

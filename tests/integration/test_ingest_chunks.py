@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from sishu.client import Client
 from sishu.ingest.v1 import chunk_pb2, section_pb2, section_service_pb2
 from sishu.ingest.v1 import chunk_service_pb2 as pb
+from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     HANDBOOK,
     SMALL,
@@ -15,13 +19,14 @@ from tests.integration.documents import (
     document_now,
     documents_of,
     failure,
+    new_project,
     parse,
     parse_again,
     parsed_project,
     text_of,
     upload,
 )
-from tests.integration.stores import Rooms
+from tests.integration.stores import Rooms, Stores
 
 
 @pytest.fixture
@@ -213,3 +218,30 @@ async def test_overlap_repeats_and_without_it_the_chunks_are_the_text(client: Cl
         assert text[chunk.span.start : chunk.span.end] == chunk.text
     document = await document_now(client, chunks[0].document_id)
     assert (document.split_options.overlap, document.split_options.max_size) == (20, 90)
+
+
+async def test_a_tokenizer_is_of_the_folder_for_that_and_no_other_path(
+    stores: Stores, start_room: StartRoom, tmp_path: Path
+) -> None:
+    folder, words = tmp_path / "tokenizers", Tokenizer(models.WordLevel({"": 0}, ""))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    folder.mkdir()
+    words.save(str(folder / "words.json"))
+    words.save(str(tmp_path / "elsewhere.json"))
+    await start_room("ingest", env={"SISHU_INGEST_TOKENIZER_FOLDER": folder})
+    async with stores.client() as client:
+        project = await new_project(client)
+        document = await upload(client, project, "a.md", b"one-and-a-half two, three.\n")
+        for name in (str(tmp_path / "elsewhere.json"), "../elsewhere.json"):
+            options = chunk_pb2.SplitOptions(tokenizer=name)
+            error = await failure(parse_again(client, document, split_options=options))
+            assert (error.reason, error.field) == ("TOKENIZER_NOT_ALLOWED", "split_options.tokenizer")
+        job = await parse_again(
+            client, document, split_options=chunk_pb2.SplitOptions(tokenizer="missing.json")
+        )
+        assert job.failure.reason == "TOKENIZER_NOT_FOUND"
+        await parse_again(client, document, split_options=chunk_pb2.SplitOptions(tokenizer="words.json"))
+        (chunk,) = await chunks_of(client, project)
+        assert chunk.token_count == 3
+        edit = pb.EditChunkRequest(id=chunk.id, text="one-and-a-half two three four")
+        assert (await client.chunks.EditChunk(edit)).chunk.token_count == 4

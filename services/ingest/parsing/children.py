@@ -25,6 +25,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
 from services.ingest.readers.reading import Image, Member
+from services.ingest.tokens import allowed_tokenizer
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
 PROGRAM = "services.ingest.parsing.program"
@@ -121,16 +122,17 @@ class Parser:
         """Do one step of parsing in a child; what it makes appears in the folder.
 
         Raises:
-            InvalidArgument: the file cannot be read, or reading it crashed.
+            InvalidArgument: the file cannot be read, or reading it crashed, or its tokenizer is not allowed.
             FailedPrecondition: reading it took too long.
         """
+        tokenizer = allowed_tokenizer(options.split.tokenizer, self._config.tokenizer_folder)
         task = Task(
             step,
             str(folder),
             document.media_type,
             document.name,
             document.id,
-            options.as_json(),
+            options.with_tokenizer(tokenizer).as_json(),
             self._config.most_chars,
             self._config.parse_memory_mib << 20,
             int(self._config.parse_seconds) + GRACE_SECONDS,

@@ -53,6 +53,10 @@ class ParseOptions:
             split = replace(split, strategy="structure", cut_points=())
         return replace(self, read=replace(self.read, page_readers={}), split=split)
 
+    def with_tokenizer(self, tokenizer: str) -> ParseOptions:
+        """The same with another tokenizer."""
+        return replace(self, split=replace(self.split, tokenizer=tokenizer))
+
     def check_documents(self, count: int) -> None:
         """Demand that what is said of pages and places is said of one document.
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from services.ingest.chunks import cut
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting import SplitOptions, split
-from services.ingest.tokens import BLOCK, count_tokens, estimate_marks, token_counts
+from services.ingest.tokens import BLOCK, allowed_tokenizer, count_tokens, estimate_marks, token_counts
 from services.runtime.errors import InvalidArgument
 
 CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
@@ -108,6 +108,47 @@ def test_parts_of_a_text_have_the_counts_of_the_parts_alone_when_cut_between_wor
     text = "one two three 字字 four, five."
     spans = [(0, 8), (8, 17), (17, len(text))]
     assert token_counts(text, spans) == [count_tokens(text[start:end]) for start, end in spans]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("", ""),
+        ("org/name", "org/name"),
+        ("mine", "mine"),
+        ("mine/tokenizer.json", "mine/tokenizer.json"),
+        ("{folder}/mine", "mine"),
+        ("missing", "missing"),
+    ],
+)
+def test_a_request_may_name_what_is_at_the_hub_or_in_the_folder(
+    tmp_path: Path, name: str, found: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "tokenizer.json").touch()
+    allowed = allowed_tokenizer(name.format(folder=tmp_path), str(tmp_path))
+    assert allowed == (found if name in {"", "org/name"} else str(tmp_path.resolve() / found))
+
+
+@pytest.mark.parametrize("name", ["../secret.json", "mine/../../secret.json", "/etc/passwd", "a\x00b"])
+@pytest.mark.parametrize("folder", ["tokenizers", ""])
+def test_a_request_may_name_no_other_path(tmp_path: Path, name: str, folder: str) -> None:
+    (tmp_path / "tokenizers").mkdir()
+    (tmp_path / "secret.json").touch()
+    with pytest.raises(InvalidArgument) as caught:
+        allowed_tokenizer(name, folder and str(tmp_path / folder))
+    assert (caught.value.reason, caught.value.field) == ("TOKENIZER_NOT_ALLOWED", "split_options.tokenizer")
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizers"
+    folder.mkdir()
+    (folder / "org").symlink_to(tmp_path)
+    (tmp_path / "secret.json").touch()
+    # Only the hub may have it.
+    assert allowed_tokenizer("org/secret.json", str(folder)) == "org/secret.json"
+    with pytest.raises(InvalidArgument):
+        allowed_tokenizer("org", str(folder))
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "no such id", "./nothing.json"])

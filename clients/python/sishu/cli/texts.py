@@ -108,8 +108,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "split_max": ("Largest chunk; 0: 1500.", "文本块的最大长度；0 即 1500。"),
     "split_overlap": ("How much of a chunk the next one repeats.", "相邻文本块的重叠长度。"),
     "split_tokenizer": (
-        "Model whose tokenizer counts tokens: a hub id or a folder.",
-        "用哪个模型的分词器计数： hub 上的名称或文件夹。",
+        "Model whose tokenizer counts tokens: a hub id, or a name in SISHU_INGEST_TOKENIZER_FOLDER.",
+        "用哪个模型的分词器计数： hub 上的名称，或 SISHU_INGEST_TOKENIZER_FOLDER 中的名称。",
     ),
     "split_separator": ("Text after which to cut; may be repeated.", "在此文本之后切分；可重复给出。"),
     "split_cut": (

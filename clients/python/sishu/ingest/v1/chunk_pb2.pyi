@@ -230,8 +230,8 @@ class SplitOptions(_message.Message):
     overlap: _builtins.int
     """OPTIONAL. Units at the end of a chunk that the next one repeats; smaller than `min_size`."""
     tokenizer: _builtins.str
-    """OPTIONAL. Model whose tokenizer counts tokens: a hub id, or a folder or file on the ingest workers' machine that holds its
-    `tokenizer.json`. Empty: tokens are estimated.
+    """OPTIONAL. Model whose tokenizer counts tokens: a hub id, or a `tokenizer.json`, or what holds one, in the folder that the operator
+    set up for that. INVALID_ARGUMENT `TOKENIZER_NOT_ALLOWED` for any other path. Empty: tokens are estimated.
     """
     @_builtins.property
     def separators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
