@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections import deque
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -12,6 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.ingest.readers.pdf.calls import (
+    Answers,
+    address_of,
+    char_font,
+    char_matrix,
+    char_size,
+    pointer,
+)
 from services.ingest.readers.pdf.layout import Run
 from services.ingest.readers.pdf.text import (
     UNFIT,
@@ -19,10 +26,6 @@ from services.ingest.readers.pdf.text import (
     Flags,
     Floats,
     Layer,
-    address_of,
-    char_font,
-    char_matrix,
-    char_size,
     fit,
 )
 
@@ -32,6 +35,7 @@ BOLD_NAME = re.compile(r"bold|black|heavy|demi|cmbx|sfbx|-medi(?:ital)?$", re.IG
 MONO_NAME = re.compile(r"courier|mono|nimbusmon|consol|menlo|typewriter|cmtt|sftt", re.IGNORECASE)
 FIXED_PITCH, FORCE_BOLD = 1, 1 << 18
 NAME_BYTES = 128
+MATRICES = Answers(np.float32, 6)
 
 
 def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
@@ -105,18 +109,16 @@ def looks(
         middles: one in its middle; marks of list items and words of code may differ in size.
         afters: one past its last.
     """
-    handle, count = address_of(textpage.raw), len(firsts)
+    handle = pointer(address_of(textpage.raw))
     lasts = [after - 1 for after in afters]
-    matrices = np.zeros((count, 6), np.float32)
-    start = matrices.ctypes.data
-    deque(map(char_matrix, repeat(handle), middles, range(start, start + 24 * count, 24)), maxlen=0)
+    matrices = MATRICES.of(char_matrix, repeat(handle), middles, count=len(middles))
     scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
     sizes = zip(*(map(char_size, repeat(handle), places) for places in (firsts, middles, lasts)), strict=True)
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
-    addresses = ctypes.addressof(name), ctypes.addressof(flags)
+    pointers = ctypes.byref(name), ctypes.byref(flags)
 
     def style_at(place: int) -> tuple[bool, bool]:
-        char_font(handle, place, addresses[0], NAME_BYTES, addresses[1])
+        char_font(handle, place, pointers[0], NAME_BYTES, pointers[1])
         return style(name.value, flags.value)
 
     found = []

@@ -6,17 +6,27 @@ the first and the last character of a word are asked for their boxes.
 
 from __future__ import annotations
 
-import ctypes
 import re
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
 import numpy as np
-import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
+from services.ingest.readers.pdf.calls import (
+    Answers,
+    address_of,
+    char_angle,
+    char_box,
+    char_code,
+    chars_of,
+    count_chars,
+    count_rects,
+    pointer,
+    rect_of,
+)
 from services.ingest.readers.pdf.layout import RIGHT_TO_LEFT, WIDE
 
 Floats = NDArray[np.float32]
@@ -58,26 +68,8 @@ def kind_of(character: str) -> int:
 KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
 
 
-def address_of(pointer: Any) -> int:
-    """Where a pointer points to."""
-    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
-
-
-def quick(function: Any, result: Any, *arguments: Any) -> Any:
-    """A function of PDFium that takes plain numbers; a call costs a third of one through the binding."""
-    prototype = ctypes.PYFUNCTYPE(result, *arguments)
-    return prototype(address_of(function))
-
-
-POINTER, INT = ctypes.c_void_p, ctypes.c_int
-char_box = quick(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
-count_rects = quick(pdfium.FPDFText_CountRects, INT, POINTER, INT, INT)
-rect_of = quick(pdfium.FPDFText_GetRect, INT, POINTER, INT, *(POINTER,) * 4)
-char_angle = quick(pdfium.FPDFText_GetCharAngle, ctypes.c_float, POINTER, INT)
-char_code = quick(pdfium.FPDFText_GetUnicode, ctypes.c_uint, POINTER, INT)
-char_size = quick(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
-char_matrix = quick(pdfium.FPDFText_GetMatrix, INT, POINTER, INT, POINTER)
-char_font = quick(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, POINTER, INT, POINTER, ctypes.c_ulong, POINTER)
+BOXES = Answers(np.float32, 4)
+RECTS = Answers(np.float64, 4, apart=True)
 
 
 @dataclass(frozen=True)
@@ -123,8 +115,8 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
         bounds: left, bottom, right, top of the visible page in points.
         by_word: never take a line for a word.
     """
-    handle = address_of(textpage.raw)
-    text, codes = characters(textpage, handle)
+    handle = pointer(address_of(textpage.raw))
+    text, codes = characters(handle)
     kinds = KINDS[codes]
     starts, ends = words_of(codes, kinds)
     if not starts.size:
@@ -151,22 +143,17 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
 
 
 def placed(
-    handle: int, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
+    handle: Any, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
 ) -> tuple[Floats, int, Flags]:
     """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
     count = len(starts)
-    ink = np.zeros((2 * count, 4), np.float32)
-    address = ink.ctypes.data
     places = np.concatenate((starts, ends - 1)).tolist()
-    deque(map(char_box, repeat(handle), places, range(address, address + 32 * count, 16)), maxlen=0)
+    ink = BOXES.of(char_box, repeat(handle), places, count=2 * count)
     first, last = ink[:count], ink[count:]
     turns, slanted = direction(handle, places[:count], first, last)
     low, high = np.minimum(first, last), np.maximum(first, last)
-    return (
-        upright(np.stack((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), axis=1), bounds, turns),
-        turns,
-        slanted,
-    )
+    # PDFium gives left, top, right, bottom.
+    return upright((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), bounds, turns), turns, slanted
 
 
 def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]) -> Layer:
@@ -195,32 +182,33 @@ def loose_lines(kinds: Kinds, firsts: Places, afters: Places, boxes: Floats) -> 
     Rows of numbers and lines that spaces set are among them in any case.
     """
     wide, digits, gaps = (
-        np.concatenate(([0], np.cumsum(marks)))
+        np.flatnonzero(marks)
         for marks in (kinds == WIDE_LETTER, kinds == DIGIT, (kinds[1:] == SPACE) & (kinds[:-1] == SPACE))
     )
     lengths = afters - firsts
-    letters = lengths + wide[afters] - wide[firsts]
+    letters = lengths + between(wide, firsts, afters)
     spread = (boxes[:, 2] - boxes[:, 0]) / (np.maximum(boxes[:, 3] - boxes[:, 1], 0.1) * letters)
     usual = np.sort(spread)[len(spread) // 2]
     loose: Flags = (
         (spread > np.minimum(usual * (DENSER + 3.0 / letters), LOOSE + 1.0 / letters))
-        | (digits[afters] - digits[firsts] > MOST_DIGITS * lengths)
-        | (gaps[afters - 1] > gaps[firsts])
+        | (between(digits, firsts, afters) > MOST_DIGITS * lengths)
+        | (between(gaps, firsts, afters - 1) > 0)
     )
     return loose
 
 
-def gapped_lines(handle: int, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
+def between(places: Places, firsts: Places, afters: Places) -> Places:
+    """How many of the places, which are in order, lie in each stretch."""
+    return np.searchsorted(places, afters) - np.searchsorted(places, firsts)
+
+
+def gapped_lines(handle: Any, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
     """Which lines have white between two of the pieces of which they are drawn."""
     found = np.zeros(len(boxes), np.bool_)
     count = count_rects(handle, 0, -1)
     if count < 2:
         return found
-    rects = np.zeros((count, 4))
-    start = rects.ctypes.data
-    sides = (range(start + 8 * side, start + 8 * side + 32 * count, 32) for side in range(4))
-    deque(map(rect_of, repeat(handle), range(count), *sides), maxlen=0)
-    left, top, right, bottom = rects.T
+    left, top, right, bottom = RECTS.of(rect_of, repeat(handle), range(count), count=count).T
     shared = np.minimum(top[1:], top[:-1]) - np.maximum(bottom[1:], bottom[:-1])
     height = np.sort(boxes[:, 3] - boxes[:, 1])[len(boxes) // 2]
     white = np.maximum(left[1:] - right[:-1], left[:-1] - right[1:]) > WIDE_GAP * height
@@ -230,20 +218,18 @@ def gapped_lines(handle: int, boxes: Floats, bounds: tuple[float, float, float, 
     return found
 
 
-def characters(textpage: Any, handle: int) -> tuple[str, Codes]:
+def characters(handle: Any) -> tuple[str, Codes]:
     """The page's characters as PDFium counts them, and their codes; one beyond U+FFFF stays two halves."""
-    count = pdfium.FPDFText_CountChars(textpage)
+    count = count_chars(handle)
     if count <= 0:
         return "", np.zeros(0, np.uint16)
     codes = np.empty(count + 1, np.uint16)
-    buffer = codes.ctypes.data_as(ctypes.POINTER(ctypes.c_ushort))
-    if pdfium.FPDFText_GetText(textpage, 0, count, buffer) == count + 1:
-        codes = codes[:-1]
-    else:
+    if chars_of(handle, 0, count, pointer(codes.ctypes.data)) != count + 1:
         # Some characters are in PDFium's list but not in its text.
         found = np.fromiter(map(char_code, repeat(handle), range(count)), np.uint32, count)
         codes = np.minimum(found, 0xFFFD).astype(np.uint16)
         codes[codes == 2] = ord(HYPHEN)
+    codes = codes[:count]
     text = codes.tobytes().decode("utf-16-le", "surrogatepass")
     return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
 
@@ -264,12 +250,13 @@ def words_of(codes: Codes, kinds: Kinds) -> tuple[Places, Places]:
 def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places]:
     """Where PDFium's lines start and end."""
     line_ends = np.flatnonzero((codes == ord("\n")) | (codes == ord(HYPHEN)))
-    heads = np.unique(np.append(np.searchsorted(starts, line_ends, "right"), 0))
-    heads = heads[heads < len(starts)]
+    heads = np.concatenate(([0], np.searchsorted(starts, line_ends, "right")))
+    heads = heads[1:][heads[1:] != heads[:-1]]
+    heads = np.concatenate(([0], heads[heads < len(starts)]))
     return starts[heads], ends[np.append(heads[1:], len(ends)) - 1]
 
 
-def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
+def direction(handle: Any, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
     """By how many quarters to turn the page so that most words are level, and the words that are not then."""
     steps = np.abs(first[:, 1] + first[:, 3] - last[:, 1] - last[:, 3])
     level = steps <= 1.2 * np.abs(first[:, 1] - first[:, 3])
@@ -283,19 +270,29 @@ def direction(handle: int, starts: list[int], first: Floats, last: Floats) -> tu
     return turns, np.abs(off) > SLANT
 
 
-def upright(boxes: Floats, bounds: tuple[float, float, float, float], turns: int) -> Floats:
-    """Boxes left, bottom, right, top of PDF as left, top, right, bottom of a page turned."""
+def upright(sides: Sequence[Floats], bounds: tuple[float, float, float, float], turns: int) -> Floats:
+    """Boxes as left, top, right, bottom of a page turned; shape (boxes, 4).
+
+    Args:
+        sides: left, bottom, right, top of the boxes, as PDF has them; each of shape (boxes,).
+        bounds: left, bottom, right, top of the visible page in points.
+        turns: by how many quarters to turn it clockwise.
+    """
+    x, y, to_x, to_y = sides
     left, bottom, right, top = bounds
+    boxes = np.empty((len(x), 4), np.float32)
     match turns:
         case 0:
-            columns = boxes[:, 0] - left, top - boxes[:, 3], boxes[:, 2] - left, top - boxes[:, 1]
+            columns = x - left, top - to_y, to_x - left, top - y
         case 1:
-            columns = boxes[:, 1] - bottom, boxes[:, 0] - left, boxes[:, 3] - bottom, boxes[:, 2] - left
+            columns = y - bottom, x - left, to_y - bottom, to_x - left
         case 2:
-            columns = right - boxes[:, 2], boxes[:, 1] - bottom, right - boxes[:, 0], boxes[:, 3] - bottom
+            columns = right - to_x, y - bottom, right - x, to_y - bottom
         case _:
-            columns = top - boxes[:, 3], right - boxes[:, 2], top - boxes[:, 1], right - boxes[:, 0]
-    return np.stack(columns, axis=1)
+            columns = top - to_y, right - to_x, top - y, right - x
+    for at, column in enumerate(columns):
+        boxes[:, at] = column
+    return boxes
 
 
 def asides(text: str, starts: list[int], ends: list[int], chosen: Flags) -> list[str]:
