@@ -8,8 +8,10 @@ bands, and in each band the left column comes before the right one. It is the id
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
+from operator import attrgetter
 from statistics import median
 from typing import NamedTuple, TypeAlias
 
@@ -136,19 +138,18 @@ def gutter_of(items: Flow) -> float | None:
     bins = int(width) + 2
     if not 0 < width < 1e5:
         return None
-    cover = np.zeros(bins + 1, np.int32)
-    for item in items:
-        cover[int(item.left - left)] += 1
-        cover[min(int(item.right - left) + 1, bins)] -= 1
+    sides = np.array([(item.left, item.right) for item in items]) - left
+    starts, ends = sides.astype(np.int64).T
+    cover = np.bincount(starts, minlength=bins + 1) - np.bincount(
+        np.minimum(ends + 1, bins), minlength=bins + 1
+    )
     inner = np.cumsum(cover)[bins // 5 : bins - bins // 5]
     if not inner.size:
         return None
-    empty = inner == inner.min()
-    best, at = 0, 0
-    for is_empty, stretch in groupby(range(len(empty)), key=lambda place: bool(empty[place])):
-        places = list(stretch)
-        if is_empty and len(places) > best:
-            best, at = len(places), places[len(places) // 2]
+    edges = np.flatnonzero(np.diff(inner == inner.min(), prepend=False, append=False))
+    widths = edges[1::2] - edges[::2]
+    widest = int(widths.argmax())
+    at = int(edges[2 * widest] + widths[widest] // 2)
     if inner.min() > 0.6 * len(items):
         return None
     return left + bins // 5 + at
@@ -162,9 +163,12 @@ def bands(items: Flow, gutter: float) -> list[tuple[bool, Flow]]:
     spans = merged([(item.top, item.bottom) for item in across])
     chosen |= {id(item) for item in last_lines(items, across, chosen)}
 
+    tops, bottoms = [top for top, _ in spans], [bottom for _, bottom in spans]
+
     def spanning(item: Item) -> bool:
-        height = item.bottom - item.top
-        return any(min(item.bottom, low) - max(item.top, high) > 0.5 * height for high, low in spans)
+        half = 0.5 * (item.bottom - item.top)
+        near = range(bisect_right(bottoms, item.top), bisect_left(tops, item.bottom))
+        return any(min(item.bottom, bottoms[at]) - max(item.top, tops[at]) > half for at in near)
 
     marked = sorted(
         ((id(item) in chosen or spanning(item), item) for item in items),
@@ -176,10 +180,17 @@ def bands(items: Flow, gutter: float) -> list[tuple[bool, Flow]]:
 def last_lines(items: Flow, across: Flow, chosen: set[int]) -> Iterator[Run]:
     """The short last lines of paragraphs that run over both columns."""
     runs = [item for item in items if isinstance(item, Run) and id(item) not in chosen]
+    runs.sort(key=attrgetter("top"))
+    tops = [run.top for run in runs]
+    largest = max((run.size for run in runs), default=0.0)
     for above in across:
         if not isinstance(above, Run):
             continue
-        for run in runs:
+        near = (
+            bisect_left(tops, above.bottom - 0.3 * largest),
+            bisect_right(tops, above.bottom + 0.5 * largest),
+        )
+        for run in runs[slice(*near)]:
             step = run.top - above.bottom
             if abs(run.left - above.left) > 2 or not -0.3 * run.size < step < 0.5 * run.size:
                 continue
@@ -213,7 +224,7 @@ def table_rows(items: Flow) -> list[Item]:
 
 def letters(text: str) -> int:
     """Length in the width of Latin letters."""
-    return len(text) + len(WIDE.findall(text))
+    return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
 def is_prose(items: Flow) -> bool:
@@ -238,19 +249,24 @@ def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
     if falls(runs):
         return [[run] for run in runs]
     rows: list[list[Run]] = []
-    widest: list[Run] = []
+    widest: Run | None = None
     for run in sorted(runs, key=lambda one: one.top + one.bottom):
-        if rows and beside(run, widest[-1]):
+        if widest and beside(run, widest):
             rows[-1].append(run)
-            if run.right - run.left > widest[-1].right - widest[-1].left:
-                widest[-1] = run
+            if run.right - run.left > widest.right - widest.left:
+                widest = run
         else:
             rows.append([run])
-            widest.append(run)
+            widest = run
     for row in rows:
-        backwards = sum(RIGHT_TO_LEFT.search(run.text) is not None for run in row) * 2 > len(row)
-        row.sort(key=lambda one: one.left, reverse=backwards)
+        if len(row) > 1:
+            row.sort(key=attrgetter("left"), reverse=sum(map(is_backwards, row)) * 2 > len(row))
     return rows
+
+
+def is_backwards(run: Run) -> bool:
+    """Whether a run holds letters of a script that runs from the right."""
+    return not run.text.isascii() and RIGHT_TO_LEFT.search(run.text) is not None
 
 
 def beside(one: Run, other: Run) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from statistics import quantiles
 from typing import NamedTuple
@@ -28,6 +29,7 @@ MARK_ENDS = (".", ")", "、", "．")
 BROKEN_ENDS = (HYPHEN, "-")
 LATIN = "\u2e80"
 """No character before this one is Chinese or Japanese."""
+NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 BULLET = re.compile(
     "(?:[•◦▪▫‣●○■□◆◇▶►➢➤❖✓✔∙⁃·\uf0b7\uf0a7\uf0d8\uf0a8\uf076\uf0fc\uf06c\uf06e]\\s*|[-–—*]\\s+)(?=\\S)"
 )
@@ -281,11 +283,14 @@ def code_of(group: list[Run]) -> str:
 
 def title_level(text: str, titles: dict[str, int]) -> int:
     """Level of the heading that a text is by the bookmarks, which may leave out its number; or 0."""
-    if not titles or len(text) > LONGEST_TITLE:
+    if not titles or len(text) > LONGEST_TITLE or not title_key(text).endswith(tuple(titles)):
         return 0
     return titles.get(title_key(text)) or titles.get(title_key(TITLE_NUMBER.sub("", text)), 0)
 
 
+@lru_cache(maxsize=1024)
 def title_key(text: str) -> str:
     """A title as it is compared: only its letters and digits."""
+    if text.isascii():
+        return text.encode().translate(None, NO_LETTERS).decode().casefold()
     return "".join(filter(str.isalnum, text)).casefold()

@@ -230,6 +230,9 @@ def aligned_tables(rows: list[list[Run]], level: Sequence[Rule]) -> list[tuple[i
                 found.append((inside[0], inside[-1] + 1, made))
     at = 0
     while at < len(rows):
+        if not found and len(rows[at]) < 2:
+            at += 1
+            continue
         taken = next((end for start, end, _ in found if start <= at < end), 0)
         end = taken or min([end_of_table(rows, at), *(start for start, _, _ in found if start > at)])
         made = aligned_table(rows[at:end]) if end - at > 1 and not taken else None
