@@ -79,7 +79,9 @@ def part_of(block: Block, level: int, lists: list[Level]) -> str:
     if block.kind == "item":
         return indented(block, lists)
     if block.kind == "text":
-        return paragraph(block.text.strip())
+        text = block.text.strip()
+        # Most are one line that begins with a letter, and need no look at what would mean something else.
+        return text if text[:1].isalnum() and "\n" not in text else paragraph(text)
     return block.text.strip("\n")
 
 
@@ -220,9 +222,12 @@ class Words:
 
     def _vocabulary(self) -> Counter[str]:
         if self._known is None:
-            self._known = Counter()
+            written = Counter[str]()
             for blocks in self._pages:
                 for block in blocks:
                     text = BROKEN.sub(" ", block.text) if HYPHEN in block.text else block.text
-                    self._known.update(word.casefold() for word in WORD.findall(text))
+                    written.update(WORD.findall(text))
+            self._known = Counter()
+            for word, count in written.items():
+                self._known[word.casefold()] += count
         return self._known

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.ingest.readers.pdf.layout import CELL_CHARS, Placed, Run, letters, line_of, rows_of
 from services.ingest.readers.pdf.lines import is_marker, joined
@@ -157,28 +161,32 @@ def owners(lines: Grid) -> list[int]:
         first, second = sorted((root(one), root(other)))
         owner[second] = first
 
-    for row in range(rows):
-        middle = (lines.down[row] + lines.down[row + 1]) / 2
-        for column in range(columns - 1):
-            if not drawn(lines.upright, lines.across[column + 1], middle):
-                unite(row * columns + column, row * columns + column + 1)
-    for column in range(columns):
-        middle = (lines.across[column] + lines.across[column + 1]) / 2
-        for row in range(rows - 1):
-            if not drawn(lines.level, lines.down[row + 1], middle):
-                unite(row * columns + column, (row + 1) * columns + column)
+    for column, row in np.argwhere(~drawn(lines.upright, lines.across[1:-1], lines.down)).tolist():
+        unite(row * columns + column, row * columns + column + 1)
+    for row, column in np.argwhere(~drawn(lines.level, lines.down[1:-1], lines.across)).tolist():
+        unite(row * columns + column, (row + 1) * columns + column)
     return [root(cell) for cell in range(columns * rows)]
 
 
-def drawn(rules: Sequence[Rule], at: float, place: float) -> bool:
-    """Whether a line is drawn there."""
-    return any(abs(rule.at - at) <= LEAST_CELL and rule.start <= place <= rule.end for rule in rules)
+def drawn(rules: Sequence[Rule], places: Sequence[float], sides: Sequence[float]) -> NDArray[np.bool_]:
+    """Whether a line is drawn at each place, beside the middle of each cell; shape (places, cells).
+
+    Args:
+        rules: the lines.
+        places: where lines may be.
+        sides: of the cells along such a line.
+    """
+    at, start, end = np.array(rules).T[:, :, None]
+    middles = (np.array(sides[:-1]) + np.array(sides[1:])) / 2
+    here = np.abs(at - places) <= LEAST_CELL
+    passed = (start <= middles) & (middles <= end)
+    found: NDArray[np.bool_] = here.T @ passed
+    return found
 
 
 def slot(sides: Sequence[float], place: float) -> int:
     """Between which sides a place lies."""
-    inner = sides[1:-1]
-    return sum(place >= side for side in inner)
+    return bisect_right(sides, place, 1, len(sides) - 1) - 1
 
 
 def split_rows(cells: list[list[list[Run]]]) -> list[list[str]] | None:
@@ -197,6 +205,8 @@ def cell_text(rows: list[list[Run]], left: float, right: float) -> str:
     r"""The text of a cell between two sides: lines that its width broke are joined, others stay."""
     if not rows:
         return ""
+    if len(rows) == 1:
+        return line_of(rows[0]).text
     texts = [line_of(row) for row in rows]
     margin = max(min(min(line.left for line in texts) - left, right - max(line.right for line in texts)), 0.0)
     return joined(texts, right - margin, in_cell=True)
