@@ -246,7 +246,7 @@ def may_be_prose(items: Flow) -> bool:
 def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
     """Runs by line, from top to bottom; those of a line in the order in which they are read."""
     runs = list(runs)
-    if falls(runs):
+    if len(runs) < 2 or falls(runs):
         return [[run] for run in runs]
     rows: list[list[Run]] = []
     widest: Run | None = None

@@ -83,14 +83,16 @@ def grids_of(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Grid]:
     level, upright = merged(level), merged(upright)
     if not 0 < len(upright) <= MOST_LINES or not 1 < len(level) <= MOST_LINES:
         return []
-    groups: list[tuple[list[Rule], list[Rule]]] = []
-    for rule in level:
-        crossing = [one for one in upright if crosses(rule, one)]
-        mine = [group for group in groups if any(one in group[1] for one in crossing)]
-        rows = [rule] + [one for group in mine for one in group[0]]
-        columns = crossing + [one for group in mine for one in group[1] if one not in crossing]
-        groups = [group for group in groups if group not in mine] + [(rows, columns)]
-    grids = [grid(rows, columns) for rows, columns in groups if columns]
+    groups: list[tuple[set[int], set[int]]] = []
+    for row, crossing in enumerate(crossings(level, upright)):
+        mine = [group for group in groups if group[1] & crossing]
+        together = {row}.union(*(rows for rows, _ in mine)), crossing.union(*(columns for _, columns in mine))
+        groups = [group for group in groups if group not in mine] + [together]
+    grids = [
+        grid([level[at] for at in rows], [upright[at] for at in columns])
+        for rows, columns in groups
+        if columns
+    ]
     return [
         one
         for one in grids
@@ -98,12 +100,14 @@ def grids_of(level: Sequence[Rule], upright: Sequence[Rule]) -> list[Grid]:
     ]
 
 
-def crosses(level: Rule, upright: Rule) -> bool:
-    """Whether two lines meet."""
-    return (
-        level.start - NEAR <= upright.at <= level.end + NEAR
-        and upright.start - NEAR <= level.at <= upright.end + NEAR
+def crossings(level: Sequence[Rule], upright: Sequence[Rule]) -> list[set[int]]:
+    """The numbers of the upright lines that meet each level line."""
+    height, left, right = np.array(level).T[:, :, None]
+    place, top, bottom = np.array(upright).T
+    met = (
+        (left - NEAR <= place) & (place <= right + NEAR) & (top - NEAR <= height) & (height <= bottom + NEAR)
     )
+    return [set(np.flatnonzero(row).tolist()) for row in met]
 
 
 def grid(level: list[Rule], upright: list[Rule]) -> Grid:

@@ -311,5 +311,7 @@ def asides(text: str, starts: list[int], ends: list[int], chosen: Flags) -> list
 
 def fit(text: str) -> str:
     """A text without characters that no text has; two halves of a character become one."""
+    if text.isascii() and text.isprintable():
+        return text
     text = UNFIT.sub("", text.replace("\r", "").replace("\n", " "))
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
