@@ -226,8 +226,9 @@ class Words:
             for blocks in self._pages:
                 for block in blocks:
                     text = BROKEN.sub(" ", block.text) if HYPHEN in block.text else block.text
-                    written.update(WORD.findall(text))
+                    written.update(text.split())
             self._known = Counter()
-            for word, count in written.items():
-                self._known[word.casefold()] += count
+            for token, count in written.items():
+                for word in WORD.findall(token):
+                    self._known[word.casefold()] += count
         return self._known
