@@ -9,6 +9,14 @@ from contextlib import contextmanager
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from services.ingest.readers.pdf.calls import (
+    address_of,
+    annotation_type,
+    close_annotation,
+    count_annotations,
+    page_annotation,
+    pointer,
+)
 from services.ingest.readers.reading import Source
 from services.runtime.errors import InvalidArgument
 
@@ -93,13 +101,13 @@ def page_of(pdf: pypdfium2.PdfDocument, number: int, name: str) -> pypdfium2.Pdf
 
 def has_text_boxes(page: pypdfium2.PdfPage) -> bool:
     """Whether text is laid over the page, as filled form fields are."""
-    for at in range(min(pdfium.FPDFPage_GetAnnotCount(page), MOST_ANNOTATIONS)):
-        annotation = pdfium.FPDFPage_GetAnnot(page, at)
-        if annotation:
-            kind = pdfium.FPDFAnnot_GetSubtype(annotation)
-            pdfium.FPDFPage_CloseAnnot(annotation)
-            if kind in ON_THE_PAGE:
-                return True
+    handle = pointer(address_of(page.raw))
+    for at in range(min(count_annotations(handle), MOST_ANNOTATIONS)):
+        annotation = pointer(page_annotation(handle, at))
+        kind = annotation_type(annotation)
+        close_annotation(annotation)
+        if kind in ON_THE_PAGE:
+            return True
     return False
 
 

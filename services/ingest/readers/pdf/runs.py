@@ -64,28 +64,33 @@ def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]
         first_words = heads.tolist()
         firsts = [starts[at] for at in first_words]
         afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
-    clean = STRANGE.search(layer.text) is None
-    middles = [middle_of(layer.text, first, after) for first, after in zip(firsts, afters, strict=True)]
-    styles = looks(textpage, firsts, middles, afters)
-    runs = []
-    for first, after, box, look in zip(firsts, afters, sides.tolist(), styles, strict=True):
-        words = layer.text[first:after]
-        if not clean:
-            words = fit(words)
-        size, bold, mono = look
-        if not mono and ("  " in words or "\n" in words or "\t" in words):
-            words = SPACES.sub(" ", words)
-        left, top, right, bottom = box
-        runs.append(Run(words, left, top, right, bottom, size or bottom - top, bold, mono))
-    return runs
+    styles = zip(*looks(textpage, firsts, middles_of(layer.text, firsts, afters), afters), strict=True)
+    sizes, bolds, monos = map(list, styles)
+    texts = [layer.text[first:after] for first, after in zip(firsts, afters, strict=True)]
+    if STRANGE.search(layer.text):
+        texts = [fit(text) for text in texts]
+    if not all(monos):
+        texts = [text if mono else evenly(text) for text, mono in zip(texts, monos, strict=True)]
+    columns = sides.T.tolist()
+    if not all(sizes):
+        sizes = [
+            size or bottom - top for size, top, bottom in zip(sizes, columns[1], columns[3], strict=True)
+        ]
+    return list(map(Run._make, zip(texts, *columns, sizes, bolds, monos, strict=True)))
 
 
-def middle_of(text: str, first: int, after: int) -> int:
-    """A character in the middle of a stretch that is no space."""
-    middle = (first + after) // 2
-    while text[middle].isspace():
-        middle += 1
-    return middle
+def evenly(text: str) -> str:
+    """A text with one space between its words."""
+    return SPACES.sub(" ", text) if "  " in text or "\n" in text or "\t" in text else text
+
+
+def middles_of(text: str, firsts: list[int], afters: list[int]) -> list[int]:
+    """A character in the middle of each stretch that is no space."""
+    middles = [(first + after) // 2 for first, after in zip(firsts, afters, strict=True)]
+    for at in range(len(middles)):
+        while text[middles[at]].isspace():
+            middles[at] += 1
+    return middles
 
 
 def breaks_of(boxes: Floats) -> NDArray[np.int64]:
@@ -113,21 +118,21 @@ def looks(
     lasts = [after - 1 for after in afters]
     matrices = MATRICES.of(char_matrix, repeat(handle), middles, count=len(middles))
     scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
-    sizes = zip(*(map(char_size, repeat(handle), places) for places in (firsts, middles, lasts)), strict=True)
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
-    pointers = ctypes.byref(name), ctypes.byref(flags)
-
-    def style_at(place: int) -> tuple[bool, bool]:
-        char_font(handle, place, pointers[0], NAME_BYTES, pointers[1])
-        return style(name.value, flags.value)
-
+    to_name, to_flags = ctypes.byref(name), ctypes.byref(flags)
     found = []
-    for first, last, three, scale in zip(firsts, lasts, sizes, scales, strict=True):
-        bold, mono = style_at(first)
+    for first, middle, last, scale in zip(firsts, middles, lasts, scales, strict=True):
+        size = char_size(handle, first)
+        half = char_size(handle, middle)
+        if size != half:
+            size = sorted((size, half, char_size(handle, last)))[1]
+        char_font(handle, first, to_name, NAME_BYTES, to_flags)
+        bold, mono = style(name.value, flags.value)
         if bold or mono:
-            last_bold, last_mono = style_at(last)
+            char_font(handle, last, to_name, NAME_BYTES, to_flags)
+            last_bold, last_mono = style(name.value, flags.value)
             bold, mono = bold and last_bold, mono and last_mono
-        found.append((sorted(three)[1] * scale, bold, mono))
+        found.append((size * scale, bold, mono))
     return found
 
 
