@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from services.ingest.readers.pdf.layout import Flow, Placed, Run, falls, flows_of, line_of, rows_of
+from services.ingest.readers.pdf.layout import (
+    Flow,
+    Placed,
+    Rows,
+    Run,
+    falls,
+    flows_of,
+    line_of,
+    rows_in,
+    rows_of,
+)
 from services.ingest.readers.pdf.lines import Block, blocks_of
 from services.ingest.readers.pdf.objects import Drawn
 from services.ingest.readers.pdf.tables import Rule, aligned_tables, grids_of, ruled_table
@@ -55,16 +65,17 @@ def laid_out(
     """Runs, tables and pictures of a page as blocks in reading order."""
     if not placed and falls(runs):
         return blocks_of(runs, titles)
+    items: Flow = [*runs, *placed]
+    rows = rows_of(runs)
     blocks: list[Block] = []
-    for flow in flows_of(runs, placed):
-        blocks += flow_blocks(flow, titles, level)
+    for flow in flows_of(items, rows):
+        blocks += flow_blocks(flow, rows if flow is items else rows_in(flow), titles, level)
     return blocks
 
 
-def flow_blocks(flow: Flow, titles: dict[str, int], level: Sequence[Rule]) -> list[Block]:
-    """The blocks of a column, or of a band over all columns."""
+def flow_blocks(flow: Flow, rows: Rows, titles: dict[str, int], level: Sequence[Rule]) -> list[Block]:
+    """The blocks of a column, or of a band over all columns; `rows` are the runs in it."""
     placed = sorted((item for item in flow if isinstance(item, Placed)), key=lambda item: item.top)
-    rows = rows_of(item for item in flow if isinstance(item, Run))
     tables = aligned_tables(rows, level)
     blocks: list[Block] = []
     lines: list[Run] = []

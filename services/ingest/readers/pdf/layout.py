@@ -62,18 +62,24 @@ class Placed(NamedTuple):
 Item: TypeAlias = Run | Placed
 Flow: TypeAlias = list[Item]
 """Items of a column, or of a band over all columns."""
+Rows: TypeAlias = list[list[Run]]
+"""Runs by line, from top to bottom."""
 
 
-def flows_of(runs: Sequence[Run], placed: Sequence[Placed]) -> list[Flow]:
-    """What is on a page as flows in reading order; the items of a flow are in no order."""
-    items: Flow = [*runs, *placed]
-    rows = rows_of(runs)
+def flows_of(items: Flow, rows: Rows) -> list[Flow]:
+    """What is on a page as flows in reading order; the items of a flow are in no order.
+
+    Args:
+        items: all that is on the page.
+        rows: the runs among them by line.
+    """
     # Columns show in lines side by side; a page with a header in two parts has none.
     if sum(len(row) > 1 for row in rows) < COLUMN_LINES:
         return [items]
     feet = foot_of(rows)
-    flows = regions([item for item in items if item not in feet] if feet else items)
-    return [*flows, list(feet)] if feet else flows
+    if not feet:
+        return regions(items, rows)
+    return [*regions([item for item in items if item not in feet]), list(feet)]
 
 
 def foot_of(rows: Sequence[Sequence[Run]]) -> set[Run]:
@@ -92,18 +98,22 @@ def falls(runs: Sequence[Run]) -> bool:
     return all(after.top >= before.bottom - 0.3 * before.size for before, after in pairwise(runs))
 
 
-def regions(items: Flow) -> list[Flow]:
-    """Cut at the gutter, if there is one, and go on with the parts."""
+def regions(items: Flow, rows: Rows | None = None) -> list[Flow]:
+    """Cut at the gutter, if there is one, and go on with the parts; `rows` are the runs among the items."""
     gutter = gutter_of(items)
     if gutter is None:
         return [items]
-    cut = [(spanning, *sides_of(band, gutter)) for spanning, band in bands(items, gutter)]
-    if not any(not spanning and is_prose(left) and is_prose(right) for spanning, left, right in cut):
+    cut = [
+        (spanning, *sides_of(band, gutter))
+        for spanning, band in bands(items, rows_in(items) if rows is None else rows, gutter)
+    ]
+    lines = [None if spanning else (rows_in(left), rows_in(right)) for spanning, left, right in cut]
+    if not any(beside and is_prose(beside[0]) and is_prose(beside[1]) for beside in lines):
         return [items]
     flows: list[Flow] = []
     across: Flow = []
-    for spanning, left, right in cut:
-        if spanning or (left and right and not (may_be_prose(left) and may_be_prose(right))):
+    for (_, left, right), beside in zip(cut, lines, strict=True):
+        if not beside or (left and right and not (may_be_prose(beside[0]) and may_be_prose(beside[1]))):
             across += left + right
             continue
         flows += parts(across, items)
@@ -114,7 +124,11 @@ def regions(items: Flow) -> list[Flow]:
 
 def sides_of(band: Flow, gutter: float) -> tuple[Flow, Flow]:
     """The items left and right of a gutter."""
-    return [item for item in band if middle(item) < gutter], [item for item in band if middle(item) >= gutter]
+    left: Flow = []
+    right: Flow = []
+    for item in band:
+        (left if (item.left + item.right) / 2 < gutter else right).append(item)
+    return left, right
 
 
 def parts(across: Flow, whole: Flow) -> list[Flow]:
@@ -124,41 +138,38 @@ def parts(across: Flow, whole: Flow) -> list[Flow]:
     return regions(across) if len(across) < len(whole) else [across]
 
 
-def middle(item: Item) -> float:
-    """Where the middle of an item stands across the page."""
-    return (item.left + item.right) / 2
-
-
 def gutter_of(items: Flow) -> float | None:
     """Where a gutter may stand: the emptiest place in the middle of the page, the widest of several."""
     if not LEAST_ITEMS <= len(items) <= MOST_ITEMS:
         return None
-    left = min(item.left for item in items)
-    width = max(item.right for item in items) - left
+    sides = np.array([(item.left, item.right) for item in items])
+    left = float(sides[:, 0].min())
+    width = float(sides[:, 1].max()) - left
     bins = int(width) + 2
     if not 0 < width < 1e5:
         return None
-    sides = np.array([(item.left, item.right) for item in items]) - left
-    starts, ends = sides.astype(np.int64).T
+    starts, ends = (sides - left).astype(np.int64).T
     cover = np.bincount(starts, minlength=bins + 1) - np.bincount(
         np.minimum(ends + 1, bins), minlength=bins + 1
     )
     inner = np.cumsum(cover)[bins // 5 : bins - bins // 5]
     if not inner.size:
         return None
-    edges = np.flatnonzero(np.diff(inner == inner.min(), prepend=False, append=False))
+    least = inner.min()
+    if least > 0.6 * len(items):
+        return None
+    empty = np.zeros(len(inner) + 2, np.bool_)
+    np.equal(inner, least, out=empty[1:-1])
+    edges = np.flatnonzero(empty[1:] != empty[:-1])
     widths = edges[1::2] - edges[::2]
     widest = int(widths.argmax())
-    at = int(edges[2 * widest] + widths[widest] // 2)
-    if inner.min() > 0.6 * len(items):
-        return None
-    return left + bins // 5 + at
+    return left + bins // 5 + int(edges[2 * widest] + widths[widest] // 2)
 
 
-def bands(items: Flow, gutter: float) -> list[tuple[bool, Flow]]:
+def bands(items: Flow, rows: Rows, gutter: float) -> list[tuple[bool, Flow]]:
     """The items from top to bottom, those that cross the gutter parted from those beside it."""
     across = [item for item in items if item.left < gutter - 1 and item.right > gutter + 1]
-    across += table_rows(items)
+    across += table_rows(rows)
     chosen = {id(item) for item in across}
     spans = merged([(item.top, item.bottom) for item in across])
     chosen |= {id(item) for item in last_lines(items, across, chosen)}
@@ -213,10 +224,10 @@ def merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return found
 
 
-def table_rows(items: Flow) -> list[Item]:
+def table_rows(rows: Rows) -> list[Item]:
     """The items of rows of three or more short texts side by side: no lines of columns."""
     found: list[Item] = []
-    for row in rows_of(item for item in items if isinstance(item, Run)):
+    for row in rows:
         if len(row) > 2 and all(letters(run.text) < CELL_CHARS for run in row):
             found += row
     return found
@@ -227,28 +238,31 @@ def letters(text: str) -> int:
     return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
-def is_prose(items: Flow) -> bool:
-    """Whether the items of one side of a gutter are lines of running text, and fill their column."""
-    rows = rows_of(item for item in items if isinstance(item, Run))
+def is_prose(rows: Rows) -> bool:
+    """Whether what stands on one side of a gutter are lines of running text, and fill their column."""
     if len(rows) < COLUMN_LINES:
         return False
     width = max(run.right for row in rows for run in row) - min(run.left for row in rows for run in row)
     cover = median(sum(run.right - run.left for run in row) for row in rows)
-    return cover >= PROSE_COVER * width and may_be_prose(items)
+    return cover >= PROSE_COVER * width and may_be_prose(rows)
 
 
-def may_be_prose(items: Flow) -> bool:
-    """Whether the items of one side of a gutter are as long as lines of running text, or pictures."""
-    rows = rows_of(item for item in items if isinstance(item, Run))
+def may_be_prose(rows: Rows) -> bool:
+    """Whether what stands on one side of a gutter is as long as lines of running text, or pictures."""
     return not rows or median(sum(letters(run.text) for run in row) for row in rows) >= PROSE_CHARS
 
 
-def rows_of(runs: Iterable[Run]) -> list[list[Run]]:
+def rows_in(items: Flow) -> Rows:
+    """The runs among items by line."""
+    return rows_of(item for item in items if isinstance(item, Run))
+
+
+def rows_of(runs: Iterable[Run]) -> Rows:
     """Runs by line, from top to bottom; those of a line in the order in which they are read."""
     runs = list(runs)
     if len(runs) < 2 or falls(runs):
         return [[run] for run in runs]
-    rows: list[list[Run]] = []
+    rows: Rows = []
     widest: Run | None = None
     for run in sorted(runs, key=lambda one: one.top + one.bottom):
         if widest and beside(run, widest):
@@ -271,8 +285,11 @@ def is_backwards(run: Run) -> bool:
 
 def beside(one: Run, other: Run) -> bool:
     """Whether two runs stand on one line."""
-    shared = min(one.bottom, other.bottom) - max(one.top, other.top)
-    return shared >= 0.5 * min(one.bottom - one.top, other.bottom - other.top)
+    # Called so often that `min` and `max` would show.
+    _, _, top, _, bottom, *_ = one
+    _, _, high, _, low, *_ = other
+    shared = (bottom if bottom < low else low) - (top if top > high else high)
+    return shared >= 0.5 * (bottom - top) or shared >= 0.5 * (low - high)
 
 
 def line_of(row: Sequence[Run]) -> Run:

@@ -242,13 +242,14 @@ def aligned_tables(rows: list[list[Run]], level: Sequence[Rule]) -> list[tuple[i
             made = aligned_table(rows[inside[0] : inside[-1] + 1], ruled=True)
             if made:
                 found.append((inside[0], inside[-1] + 1, made))
+    edges = [(min(run.top for run in row), max(run.bottom for run in row)) for row in rows]
     at = 0
     while at < len(rows):
         if not found and len(rows[at]) < 2:
             at += 1
             continue
         taken = next((end for start, end, _ in found if start <= at < end), 0)
-        end = taken or min([end_of_table(rows, at), *(start for start, _, _ in found if start > at)])
+        end = taken or min([end_of_table(rows, edges, at), *(start for start, _, _ in found if start > at)])
         made = aligned_table(rows[at:end]) if end - at > 1 and not taken else None
         if made:
             found.append((at, end, made))
@@ -269,15 +270,20 @@ def bands_of(level: Sequence[Rule]) -> list[tuple[float, float]]:
     return [(group[0].at, group[-1].at) for group in groups if len(group) > 1]
 
 
-def end_of_table(rows: list[list[Run]], start: int) -> int:
-    """One past the last row of the table that may start at a row; the row itself if none does."""
+def end_of_table(rows: list[list[Run]], edges: Sequence[tuple[float, float]], start: int) -> int:
+    """One past the last row of the table that may start at a row; the row itself if none does.
+
+    Args:
+        rows: the lines of a flow, from top to bottom.
+        edges: top and bottom of each.
+        start: number of the row.
+    """
     if len(rows[start]) < 2:
         return start
     end, singles = start + 1, 0
     for at in range(start + 1, len(rows)):
-        above, row = rows[at - 1], rows[at]
-        height = max(run.bottom - run.top for run in row)
-        if min(run.top for run in row) - max(run.bottom for run in above) > LONG_GAP * height:
+        row, gap = rows[at], edges[at][0] - edges[at - 1][1]
+        if gap > 0 and gap > LONG_GAP * max(run.bottom - run.top for run in row):
             break
         singles = singles + 1 if len(row) == 1 else 0
         if singles > 2 or (singles and letters(row[0].text) > PROSE_CELL):
