@@ -23,6 +23,7 @@ from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
+from services.runtime.in_work import item_waiting
 
 TICK_SECONDS = 0.3
 IDLE_SECONDS = 30.0
@@ -82,6 +83,7 @@ class Gate:
             call: makes it.
 
         Raises:
+            ItemClosed: the job of the item in work was paused while the call waited.
             Unavailable: no room came in ten minutes.
             SishuError: what the call raises.
         """
@@ -111,7 +113,8 @@ class Gate:
         lane.resting += 1
         try:
             # Those that were refused together do not come back together.
-            await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
+            async with item_waiting():
+                await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
         finally:
             lane.resting -= 1
 
@@ -130,18 +133,22 @@ class Gate:
 
     async def _granted(self, waiter: Waiter, lane: Lane) -> Permit:
         try:
-            async with asyncio.timeout(ENTER_SECONDS):
+            async with item_waiting(), asyncio.timeout(ENTER_SECONDS):
                 return await waiter.granted
-        except TimeoutError:
-            raise Unavailable(
-                "PROVIDER_BUSY",
-                f"{lane.endpoint.base_url} (model {lane.endpoint.model}) has had no room for another call "
-                f"for {ENTER_SECONDS:g} s",
-            ) from None
-        finally:
-            if waiter.granted.cancelled():
-                with contextlib.suppress(ValueError):
-                    lane.waiters.remove(waiter)
+        except BaseException as error:
+            self._withdraw(waiter, lane)
+            if isinstance(error, TimeoutError):
+                raise busy(lane.endpoint) from None
+            raise
+
+    def _withdraw(self, waiter: Waiter, lane: Lane) -> None:
+        """Wait no more; room that was granted at the same moment is given back."""
+        if waiter.granted.done() and not waiter.granted.cancelled():
+            self._leave(waiter.granted.result())
+            return
+        waiter.granted.cancel()
+        with contextlib.suppress(ValueError):
+            lane.waiters.remove(waiter)
 
     def _leave(self, permit: Permit) -> None:
         permit.lane.in_flight -= 1
@@ -206,6 +213,15 @@ class Gate:
 def is_refusal(error: SishuError) -> bool:
     """Whether a server says that a call is one too many, and not that it is wrong."""
     return error.reason in {"PROVIDER_RATE_LIMITED", "PROVIDER_OVERLOADED"}
+
+
+def busy(endpoint: Endpoint) -> Unavailable:
+    """The error where no room came."""
+    return Unavailable(
+        "PROVIDER_BUSY",
+        f"{endpoint.base_url} (model {endpoint.model}) has had no room for another call "
+        f"for {ENTER_SECONDS:g} s",
+    )
 
 
 def clock() -> float:

@@ -111,6 +111,19 @@ async def test_a_call_that_is_given_up_while_it_waits_takes_no_room(gate: Gate, 
         assert (await mock.stats())["calls"] == 2
 
 
+async def test_room_that_is_granted_to_a_call_just_given_up_is_given_back(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=50) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        for _ in range(20):
+            first = asyncio.create_task(gate.run([endpoint], calling(transport)))
+            second = asyncio.create_task(gate.run([endpoint], calling(transport)))
+            first.add_done_callback(lambda _, second=second: second.cancel())
+            await asyncio.gather(first, second, return_exceptions=True)
+        assert await gate.run([endpoint], calling(transport))
+
+
 async def test_while_a_server_refuses_everything_it_is_left_alone_as_long_as_it_asks(
     gate: Gate, transport: Transport
 ) -> None:
