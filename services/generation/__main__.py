@@ -39,9 +39,9 @@ def build(parts: Parts) -> Built:
     secrets = SecretBox(config.secret_key_file)
     keys = Keys(secrets, os.environ, config.provider_key_folder)
     endpoints = Endpoints(parts.client, keys, providers.get_many)
-    transport = Transport(config.call_seconds, config.idle_seconds)
     known, metrics = EndpointStore(parts.pool), GenerationMetrics(parts.metrics.registry)
     gate = Gate(known, metrics)
+    transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
     package = "sishu.generation.v1"
@@ -74,4 +74,4 @@ def build(parts: Parts) -> Built:
 
 
 if __name__ == "__main__":
-    run_room(Room("generation", Path(__file__).parent, build, concurrency=32))
+    run_room(Room("generation", Path(__file__).parent, build, concurrency=256))

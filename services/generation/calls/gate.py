@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import structlog
 
 from services.generation.calls.lanes import Lane, Permit, Waiter
+from services.generation.calls.rate_headers import calls_left, tokens_left
 from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
 from services.generation.metrics import GenerationMetrics
@@ -100,6 +101,12 @@ class Gate:
                     permit.lane.ended(permit, reply.usage, clock())
                     return reply
             await self._rest(permit.lane, delay)
+
+    def heard(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+        """Go by what the headers of an answer say of the rates of a server."""
+        lane = self._lanes.get(endpoint.id)
+        if lane:
+            lane.told(calls_left(headers), tokens_left(headers), clock())
 
     def _delay(self, lane: Lane, error: SishuError, give_up: float) -> float | None:
         """How long a refused call rests; nothing where it is not to be made again here."""

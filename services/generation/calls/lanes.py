@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.generation.calls.pacing import Pace
+from services.generation.calls.rate_headers import Left
 from services.generation.calls.replies import Usage
 from services.generation.calls.sharing import Report, Share
 from services.generation.providers import Endpoint
 
+LEAST_RATE = 1e-3
 USUAL_TOKENS = 1000.0
 """What a call is thought to use before any has ended."""
 
@@ -40,6 +42,8 @@ class Lane:
         self._calls, self._seconds, self._refused, self._ended = 0, 0.0, 0, 0
         self._pause = 0.0
         self._usual_tokens = USUAL_TOKENS
+        self._calls_told: tuple[float, Left] | None = None
+        self._tokens_told: tuple[float, Left] | None = None
         limits = endpoint.limits
         self._calls_pace = Pace(limits.calls_per_minute, now)
         self._tokens_pace = Pace(limits.tokens_per_minute, now)
@@ -94,6 +98,20 @@ class Lane:
         one_less = max(0, self._share.calls - 1)
         self._share = Share(self._share.round, one_less, self._share.part)
 
+    def told(self, calls: Left | None, tokens: Left | None, now: float) -> None:
+        """Note what the server says may still be asked."""
+        if calls:
+            self._calls_told = now + calls.seconds, calls
+        if tokens:
+            self._tokens_told = now + tokens.seconds, tokens
+        if calls or tokens:
+            self._set_rates(now)
+
+    def _set_rates(self, now: float) -> None:
+        limits, part = self.endpoint.limits, self._share.part or 1.0
+        self._calls_pace.set_rate(lower(limits.calls_per_minute, self._calls_told, now) * part, now)
+        self._tokens_pace.set_rate(lower(limits.tokens_per_minute, self._tokens_told, now) * part, now)
+
     def close_until(self, time: float) -> None:
         """Let no call begin before a time: the server says that nothing is left until then."""
         self.open_at = max(self.open_at, time)
@@ -116,9 +134,7 @@ class Lane:
         """Go by another share."""
         self._share = share
         self.close_until(now + share.paused_seconds)
-        limits, part = self.endpoint.limits, share.part or 1.0
-        self._calls_pace.set_rate(limits.calls_per_minute * part, now)
-        self._tokens_pace.set_rate(limits.tokens_per_minute * part, now)
+        self._set_rates(now)
 
 
 @dataclass(eq=False)
@@ -142,3 +158,12 @@ class Permit:
     def endpoint(self) -> Endpoint:
         """Where to call."""
         return self.lane.endpoint
+
+
+def lower(limit: float, told: tuple[float, Left] | None, now: float) -> float:
+    """The lower of a limit a minute and of what the server says, while that holds; 0 is no limit."""
+    if told is None or now >= told[0]:
+        return limit
+    # Nothing left is not without limit: the little that it is here is over before anything begins.
+    rate = max(told[1].per_minute, LEAST_RATE)
+    return min(limit, rate) if limit else rate

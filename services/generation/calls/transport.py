@@ -6,11 +6,12 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
@@ -30,6 +31,8 @@ MOST_CLIENTS = 64
 """More endpoints than a process asks at once; those of restarted deployments and changed keys go."""
 REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
 """What a server answers that does not take a request as it is."""
+
+Heard = Callable[[Endpoint, Mapping[str, str]], None]
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Transport:
         stream_seconds: longest time of a streamed call.
         connect_seconds: longest time until a server takes the connection.
         most_clients: endpoints whose connections are kept while nobody uses them.
+        heard: is told the headers of every answer.
     """
 
     def __init__(
@@ -67,12 +71,14 @@ class Transport:
         stream_seconds: float = STREAM_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
         most_clients: int = MOST_CLIENTS,
+        heard: Heard | None = None,
     ) -> None:
         self._seconds, self._idle_seconds, self._stream_seconds = seconds, idle_seconds, stream_seconds
         self._timeout = openai.Timeout(seconds, connect=min(seconds, connect_seconds))
         # Any byte begins the SDK's time anew; the time between two pieces is ours to watch.
         self._stream_timeout = openai.Timeout(None, connect=min(idle_seconds, connect_seconds))
         self._most_clients = most_clients
+        self._heard = heard
         self._clients: OrderedDict[str, Client] = OrderedDict()
 
     async def close(self) -> None:
@@ -105,13 +111,17 @@ class Transport:
             await self._shrink()
 
     def _made(self, endpoint: Endpoint) -> AsyncOpenAI:
+        async def tell(response: httpx.Response) -> None:
+            if self._heard:
+                self._heard(endpoint, response.headers)
+
         return AsyncOpenAI(
             base_url=endpoint.base_url,
             # The SDK refuses an empty key; a server that needs none ignores this one.
             api_key=endpoint.api_key or "none",
             max_retries=0,
             timeout=self._timeout,
-            http_client=DefaultAioHttpClient(timeout=self._timeout),
+            http_client=DefaultAioHttpClient(timeout=self._timeout, event_hooks={"response": [tell]}),
         )
 
     async def _shrink(self) -> None:

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ async def test_room_that_is_granted_to_a_call_just_given_up_is_given_back(
         for _ in range(20):
             first = asyncio.create_task(gate.run([endpoint], calling(transport)))
             second = asyncio.create_task(gate.run([endpoint], calling(transport)))
-            first.add_done_callback(lambda _, second=second: second.cancel())
+            first.add_done_callback(partial(stop, second))
             await asyncio.gather(first, second, return_exceptions=True)
         assert await gate.run([endpoint], calling(transport))
 
@@ -136,6 +137,10 @@ async def test_while_a_server_refuses_everything_it_is_left_alone_as_long_as_it_
         await asyncio.sleep(1)
         assert (await mock.stats())["calls"] <= 6
         await asyncio.gather(*tasks)
+
+
+def stop(task: asyncio.Task[Reply], _: asyncio.Task[Reply]) -> None:
+    task.cancel()
 
 
 async def in_flight(mock: MockServer) -> Any:
