@@ -48,8 +48,9 @@ class GenerationWorker:
         chunks, token = await self._chunks.page(
             generation.project_id, generation.options.document_ids, item.payload.get("page_token", "")
         )
-        # The next page stands first in the queue, so that the job's total is known soon.
-        following = NewItem("plan_questions", str(int(item.key) + 1), payload={"page_token": token})
+        # The next page comes first, so that the job's total is known soon.
+        payload = {"page_token": token}
+        following = NewItem("plan_questions", str(int(item.key) + 1), payload=payload, turn=item.turn)
         items = [following] if token else []
         items += (new for chunk in chunks for new in planned(chunk, generation))
         async with self._jobs.finish(item) as connection:
@@ -85,7 +86,8 @@ class GenerationWorker:
         call = record(completion, prompt.version, provider)
         async with self._jobs.finish(item) as connection:
             waiting = await self._store.insert_questions(connection, generation, call, questions)
-            items = [NewItem("write_answer", one, one, {"fact": places[one]}) for one in waiting]
+            # What was begun is ended first, so that answers come early.
+            items = [NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting]
             await self._jobs.add_items(connection, item.job_id, items)
 
     async def write_answer(self, item: Item) -> None:

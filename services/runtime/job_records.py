@@ -78,6 +78,8 @@ class NewItem:
     key: str
     resource_id: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    turn: int | None = None
+    """Of the item whose work this one goes on with, so that it comes next; else it begins a chain."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Item:
     resource_id: str
     payload: Mapping[str, Any]
     attempt: int = 1
+    turn: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ out twice is done once, and one that it lost is queued again (`Jobs.recover`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ MOST_ENDING_AT_ONCE = 1000
 """More transactions than a Postgres runs at once."""
 QUEUED_AT_ONCE = 5000
 """Items that one statement puts into the queue, where there may be any number."""
+LAST_TURN = 2**31 - 1
+"""What PgQueuer can count to; later turns are handed out in the order in which they were queued."""
 WATCH_SECONDS = 0.25
 NO_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -76,6 +79,7 @@ class Jobs:
         """Add items to a job and queue them, inside the caller's transaction; return how many were new."""
         if not items:
             return 0
+        turns = await self._turns(connection, job_id, items)
         rows = await connection.fetch(
             SQL.insert_items,
             job_id,
@@ -84,6 +88,7 @@ class Jobs:
             [item.key for item in items],
             [item.resource_id for item in items],
             [dict(item.payload) for item in items],
+            turns,
         )
         await self._count(connection, job_id, total=len(rows))
         await self._enqueue(connection, [row for row in rows if row["ready"]])
@@ -173,7 +178,7 @@ class Jobs:
         async with transaction(self.pool) as connection:
             resumed = await connection.fetchval(SQL.resume_job, job_id)
             if resumed:
-                await connection.execute(SQL.forget_troubles, job_id)
+                await self._reopen(connection, job_id, "pending")
             job = await self._get(connection, job_id)
         if resumed:
             await self._enqueue_open(job_id)
@@ -192,8 +197,8 @@ class Jobs:
             await claim_request(connection, "RetryJob", request_id, job_id)
             reopened = not again and await connection.fetchval(SQL.reopen_job, job_id)
             if reopened:
-                status = await connection.execute(SQL.reopen_failed_items, job_id)
-                await self._count(connection, job_id, failed=-int(status.split()[-1]))
+                count = await self._reopen(connection, job_id, "failed")
+                await self._count(connection, job_id, failed=-count)
             job = await self._get(connection, job_id)
         if reopened:
             await self._enqueue_open(job_id)
@@ -246,6 +251,10 @@ class Jobs:
             open_items = await self._end(connection, item, "failed", Failure.of(error))
         await self._settle_if_near(item.job_id, open_items)
 
+    async def pass_turn(self, turn: int) -> None:
+        """Note the turn of an item that was handed out: no new item comes before it."""
+        await self.pool.execute(SQL.pass_turn, turn)
+
     async def note_trouble(self, item_id: str, waiting: bool) -> float:
         """Note that an item is to be tried again; return for how many seconds it has been in trouble."""
         seconds: float | None = await self.pool.fetchval(SQL.note_trouble, item_id, waiting)
@@ -264,6 +273,7 @@ class Jobs:
             await self._enqueue(connection, rows)
             for row in await connection.fetch(SQL.unsettled_jobs):
                 await connection.execute(SQL.settle_job, row["id"])
+            await connection.execute(SQL.forget_turns)
         await self.pool.execute(SQL.forget_deliveries)
         return len(rows)
 
@@ -303,6 +313,18 @@ class Jobs:
     ) -> None:
         await connection.execute(SQL.add_counts, job_id, total, done, failed, skipped)
 
+    async def _turns(self, connection: Connection, job_id: str, items: Sequence[NewItem]) -> list[int]:
+        """The turns of new items: those they have, or the next of their project."""
+        new = sum(item.turn is None for item in items)
+        following = itertools.count(await connection.fetchval(SQL.take_turns, job_id, new) if new else 0)
+        return [next(following) if item.turn is None else item.turn for item in items]
+
+    async def _reopen(self, connection: Connection, job_id: str, state: str) -> int:
+        """Open the items in a state with turns that come now; return how many."""
+        count = await connection.fetchval(SQL.count_turns, job_id, state)
+        first = await connection.fetchval(SQL.take_turns, job_id, count)
+        return int((await connection.execute(SQL.reopen_items, job_id, state, first)).split()[-1])
+
     async def _enqueue_open(self, job_id: str) -> None:
         """Queue all open items of a job, some at a time; what a dying process leaves, `recover` queues."""
         after = NO_ID
@@ -317,7 +339,7 @@ class Jobs:
         await queries_on(connection, self.schema).enqueue(
             [row["kind"] for row in rows],
             [row["id"].encode() for row in rows],
-            [0] * len(rows),
+            [-min(row["turn"], LAST_TURN) for row in rows],
             dedupe_key=[row["id"] for row in rows],
             on_conflict="skip",
         )

@@ -69,6 +69,7 @@ class Worker:
         self._started: set[str] = set()
         self._troubled: set[str] = set()
         self._in_work = InWork()
+        self._turn = 0
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -120,6 +121,7 @@ class Worker:
         async with self._slots:
             if self._stop.is_set():
                 raise RetryRequested(reason="STOPPING")
+            self._turn = max(self._turn, -delivery.priority)
             item_id = (delivery.payload or b"").decode()
             try:
                 item = await self._jobs.load(item_id, delivery.attempts + 1)
@@ -201,9 +203,13 @@ class Worker:
                 await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
 
     async def _look_often(self) -> None:
-        """Stop items whose jobs were stopped; also while the last ones end."""
+        """Stop items whose jobs were stopped, also while the last ones end; tell which turn has passed."""
         while True:
             try:
+                # Not the greatest ever: turns may be counted anew.
+                turn, self._turn = self._turn, 0
+                if turn:
+                    await self._jobs.pass_turn(turn)
                 if job_ids := self._in_work.job_ids:
                     self._in_work.stop(await self._jobs.states(job_ids))
             except Exception as error:

@@ -25,18 +25,36 @@ LIMIT $3
 -- name: insert_items
 -- Says of each new one whether it may be handed out now.
 WITH new AS (
-    INSERT INTO job_items (id, job_id, kind, key, resource_id, payload)
-    SELECT id, $1, kind, key, resource_id, payload
-    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[])
-        AS item (id, kind, key, resource_id, payload)
+    INSERT INTO job_items (id, job_id, kind, key, resource_id, payload, turn)
+    SELECT id, $1, kind, key, resource_id, payload, turn
+    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[], $7::bigint[])
+        AS item (id, kind, key, resource_id, payload, turn)
     ON CONFLICT (job_id, kind, key) DO NOTHING
-    RETURNING id, kind
+    RETURNING id, kind, turn
 )
-SELECT new.id, new.kind, job.state <> 'paused' AS ready FROM new JOIN jobs AS job ON job.id = $1
+SELECT new.id, new.kind, new.turn, job.state <> 'paused' AS ready FROM new JOIN jobs AS job ON job.id = $1
+
+-- name: take_turns
+-- The first of $2 turns that follow one another.
+INSERT INTO turns AS own (project_id, turn)
+SELECT coalesce(job.project_id, job.id), passed.turn + $2 FROM jobs AS job, turn_now AS passed WHERE job.id = $1
+ON CONFLICT (project_id) DO UPDATE SET turn = greatest(own.turn, EXCLUDED.turn - $2) + $2
+RETURNING turn - $2 + 1
+
+-- name: pass_turn
+UPDATE turn_now SET turn = $1 WHERE turn < $1
+
+-- name: forget_turns
+-- Begins to count anew when nothing is queued or in work, long before the numbers are too large for PgQueuer.
+WITH idle AS (
+    SELECT turn FROM turn_now
+    WHERE turn > 0 AND NOT EXISTS (SELECT FROM pgqueuer WHERE status IN ('queued', 'picked'))
+), forgotten AS (DELETE FROM turns USING idle)
+UPDATE turn_now SET turn = 0 FROM idle
 
 -- name: load_item
 SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, item.kind, item.key,
-       item.resource_id, item.payload, item.state, job.state AS job_state
+       item.resource_id, item.payload, item.turn, item.state, job.state AS job_state
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
 
@@ -117,10 +135,16 @@ UPDATE jobs SET state = 'running', pause = NULL, update_time = now()
 WHERE id = $1 AND state = 'paused'
 RETURNING id
 
--- name: forget_troubles
--- What happened before a pause says nothing about what happens after it.
-UPDATE job_items SET trouble_time = NULL, noted_time = NULL
-WHERE job_id = $1 AND state = 'pending' AND trouble_time IS NOT NULL
+-- name: count_turns
+SELECT count(DISTINCT turn) FROM job_items WHERE job_id = $1 AND state = $2
+
+-- name: reopen_items
+-- Those in one state become open ones without a past; their turns begin at $3, in the order that they had.
+UPDATE job_items
+SET state = 'pending', failure = NULL, trouble_time = NULL, noted_time = NULL, turn = $3 - 1 + ranked.rank,
+    update_time = now()
+FROM (SELECT id, dense_rank() OVER (ORDER BY turn) AS rank FROM job_items WHERE job_id = $1 AND state = $2) AS ranked
+WHERE job_items.id = ranked.id
 
 -- name: drop_deliveries
 -- Takes the open items of a job out of the queue, but for those that a worker has.
@@ -130,7 +154,7 @@ WHERE item.job_id = $1 AND item.state = 'pending'
 
 -- name: open_items
 -- The next of the open items of a job, while it may go on.
-SELECT item.id, item.kind
+SELECT item.id, item.kind, item.turn
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE job.id = $1 AND job.state IN ('pending', 'running') AND item.state = 'pending' AND item.id > $2
 ORDER BY item.id
@@ -138,10 +162,6 @@ LIMIT $3
 
 -- name: skip_open_items
 UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
-
--- name: reopen_failed_items
-UPDATE job_items SET state = 'pending', failure = NULL, trouble_time = NULL, noted_time = NULL, update_time = now()
-WHERE job_id = $1 AND state = 'failed'
 
 -- name: reopen_job
 UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL
@@ -159,7 +179,7 @@ WHERE id IN (SELECT id FROM pgqueuer_log WHERE aggregated AND created < now() - 
 
 -- name: lost_items
 -- Open items that PgQueuer no longer holds: their worker vanished between two writes.
-SELECT item.id, item.kind
+SELECT item.id, item.kind, item.turn
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT 1 FROM pgqueuer
@@ -179,5 +199,6 @@ WITH dropped AS (
     DELETE FROM pgqueuer USING jobs AS job JOIN job_items AS item ON item.job_id = job.id
     WHERE job.project_id = $1 AND item.state = 'pending'
       AND pgqueuer.dedupe_key = item.id::text AND pgqueuer.status = 'queued'
+), turnless AS (DELETE FROM turns WHERE project_id = $1
 ), gone AS (DELETE FROM jobs WHERE project_id = $1 RETURNING id)
 DELETE FROM requests USING gone WHERE resource_id = gone.id

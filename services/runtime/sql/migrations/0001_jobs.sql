@@ -52,6 +52,7 @@ CREATE TABLE job_items (
     resource_id uuid,
     payload     jsonb          NOT NULL DEFAULT '{}',
     state       job_item_state NOT NULL DEFAULT 'pending',
+    turn        bigint         NOT NULL DEFAULT 0, -- when the queue hands it out; see `turns`
     attempts    integer        NOT NULL DEFAULT 0,
     failure     jsonb,
     trouble_time timestamptz, -- since when it fails and is tried again
@@ -73,6 +74,19 @@ CREATE TABLE job_counts (
     skipped bigint   NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, shard)
 );
+
+-- Start-time fair queuing (Goyal, Vin and Cheng, 1997): items are handed out by turn, and each new one gets the turn after
+-- its project's last, but never one that has passed. So projects advance at the same rate, whatever they have queued.
+CREATE TABLE turns (
+    project_id uuid   PRIMARY KEY, -- the job's id where it has no project
+    turn       bigint NOT NULL     -- the last one given
+);
+
+-- The latest turn that was handed out; may be half a second old.
+CREATE TABLE turn_now (
+    turn bigint NOT NULL
+);
+INSERT INTO turn_now VALUES (0);
 
 CREATE VIEW job_view AS
 SELECT jobs.id, jobs.project_id, jobs.kind, jobs.state, jobs.resource_id, jobs.progress, jobs.create_time,
