@@ -44,13 +44,14 @@ def build(parts: Parts) -> Built:
     transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
     worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
+    trial = Trial(transport, endpoints, providers.get_many, known)
     package = "sishu.generation.v1"
     return Built(
         servicers=[
             Servicer(
                 f"{package}.ProviderService",
                 provider_service_pb2_grpc.add_ProviderServiceServicer_to_server,
-                ProviderServicer(providers, secrets, Trial(transport, endpoints)),
+                ProviderServicer(providers, secrets, trial),
             ),
             Servicer(
                 f"{package}.GenerationService",

@@ -148,6 +148,12 @@ def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderRespon
         failure=failure_to_pb(report.failure),
         latency_seconds=report.seconds,
         models=report.models,
+        streams=report.first_seconds > 0,
+        first_token_seconds=report.first_seconds,
+        output_mode=report.output_mode,
+        reasons=report.reasons,
+        tokens_per_second=report.tokens_per_second,
+        members=map(report_to_pb, report.members),
     )
 
 

@@ -85,7 +85,7 @@ class ProviderServicer(ProviderServiceServicer):
     async def TestProvider(
         self, request: provider_pb.TestProviderRequest, context: Context
     ) -> provider_pb.TestProviderResponse:
-        report = await self._trial.run(await self._store.get(request.id))
+        report = await self._trial.run(await self._store.get(request.id), context.time_remaining())
         return report_to_pb(report)
 
     async def ListProviderPresets(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from services.generation.calls.modes import MODES
 from services.generation.presets import PRESETS
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
@@ -316,6 +317,21 @@ async def test_a_provider_whose_list_of_models_hangs_works(client: Client) -> No
         left.set()
     assert (report.ok, list(report.models)) == (True, [])
     assert report.latency_seconds < 5
+
+
+async def test_a_trial_is_remembered_for_all_who_ask_the_server(client: Client, rooms: Rooms) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST" and "json_schema" in await request.text():
+            error = {"message": "response_format json_schema is not supported"}
+            return web.json_response({"error": error}, status=400)
+        choice = {"message": {"content": '{"capital": "Paris"}'}, "finish_reason": "stop"}
+        return web.json_response({"model": "m", "choices": [choice]})
+
+    async with served(answer) as url:
+        report = await tried(client, await new_provider(client, new_id(), url))
+        async with rooms.stores.pool("generation") as pool:
+            kept = await pool.fetchval("SELECT output_mode FROM endpoints WHERE base_url = $1", url)
+    assert (report.output_mode, MODES[kept]) == ("json_object", "json_object")
 
 
 async def test_a_deployment_that_cannot_be_found_is_an_answer_of_the_trial(client: Client) -> None:

@@ -76,6 +76,7 @@ class Reply:
         refusal: why the model refuses to answer, where the server sends that apart.
         model: the model as the server names it.
         finish_reason: why it ended, such as `stop` or `length`; empty where the server does not say.
+        first_seconds: time until the first piece of a streamed answer; 0 for one that came whole.
     """
 
     text: str
@@ -84,9 +85,10 @@ class Reply:
     model: str = ""
     finish_reason: str = ""
     usage: Usage = field(default=Usage())
+    first_seconds: float = 0.0
 
 
-def reply_of(answer: Any, seconds: float) -> Reply:
+def reply_of(answer: Any, seconds: float, first_seconds: float = 0.0) -> Reply:
     """The reply in a server's decoded answer, any part of which may be missing or of another type.
 
     Raises:
@@ -105,6 +107,7 @@ def reply_of(answer: Any, seconds: float) -> Reply:
         string(answer.get("model")),
         string(choice.get("finish_reason")),
         Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), 1, seconds),
+        first_seconds,
     )
 
 

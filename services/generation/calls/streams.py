@@ -7,6 +7,7 @@ the rest of a call.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -80,10 +81,12 @@ class Gathered:
     Attributes:
         whole: the model has ended; what the call used may still follow.
         overlong: it was ended here, since the model writes without end.
+        begun: when the first piece came, by `time.monotonic`; 0 before.
     """
 
     def __init__(self) -> None:
         self.whole = self.overlong = False
+        self.begun = 0.0
         self._parts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
         self._characters = 0
         self._model, self._finish_reason = "", ""
@@ -101,6 +104,8 @@ class Gathered:
                 self.whole = brought = True
             else:
                 brought |= self._piece(mapping(event))
+        if brought and not self.begun:
+            self.begun = time.monotonic()
         if self._characters > MOST_CHARACTERS and not self.whole:
             self._finish_reason, self.whole, self.overlong = "length", True, True
         return brought

@@ -158,8 +158,8 @@ class Transport:
         started = time.monotonic()
         try:
             async with self._client(endpoint) as client:
-                answer = await (self._streamed(client, body) if stream else self._whole(client, body))
-            return reply_of(answer, time.monotonic() - started)
+                answer, begun = await (self._streamed(client, body) if stream else self._whole(client, body))
+            return reply_of(answer, time.monotonic() - started, begun and begun - started)
         except REFUSALS:
             raise
         # The SDK and its transport hand on what they cannot read, such as the page of a web server.
@@ -173,12 +173,13 @@ class Transport:
         ) as error:
             raise provider_error(error, endpoint) from error
 
-    async def _whole(self, client: Client, body: Mapping[str, Any]) -> Any:
+    async def _whole(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
         async with asyncio.timeout(self._seconds):
-            return json.loads((await posted(client.sdk, body)).content)
+            return json.loads((await posted(client.sdk, body)).content), 0.0
 
-    async def _streamed(self, client: Client, body: Mapping[str, Any]) -> Any:
+    async def _streamed(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
+        """The answer, and when its first piece came; 0 where the server sent it whole."""
         while client.streams:
             extra: dict[str, Any] = {"stream": True}
             if client.stream_usage:
@@ -193,7 +194,7 @@ class Transport:
                 client.stream_usage, client.streams = False, client.stream_usage
         return await self._whole(client, body)
 
-    async def _gathered(self, client: Client, body: Mapping[str, Any]) -> Any:
+    async def _gathered(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         gathered = Gathered()
         try:
             async with asyncio.timeout(self._stream_seconds), asyncio.timeout(self._idle_seconds) as idle:
@@ -201,7 +202,7 @@ class Transport:
                 async with aclosing(response):
                     # A server that knows no streams.
                     if "json" in response.headers.get("content-type", ""):
-                        return json.loads(await response.aread())
+                        return json.loads(await response.aread()), 0.0
                     await self._gather(response, gathered, idle)
         except httpx2.HTTPError as error:
             if not gathered.whole:
@@ -211,7 +212,7 @@ class Transport:
                 raise
         if not gathered.whole:
             raise StreamFailed
-        return gathered.answer()
+        return gathered.answer(), gathered.begun
 
     async def _gather(self, response: httpx2.Response, gathered: Gathered, idle: asyncio.Timeout) -> None:
         events, loop = Events(), asyncio.get_running_loop()

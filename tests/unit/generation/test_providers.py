@@ -5,7 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+import pytest
+
+from services.generation.convert import provider_from_pb, provider_to_pb
+from services.generation.generations import Generation, GenerationOptions
 from services.generation.providers import Endpoint, Limits, Price
+from services.generation.worker import sampling_of
+from services.runtime.secrets import SecretBox
+from sishu.common.v1.message_pb2 import Sampling
+from sishu.generation.v1 import provider_pb2
 
 ENDPOINT = Endpoint("http://h/v1", "m", "sk-planted")
 
@@ -23,3 +31,20 @@ def test_an_endpoint_is_known_by_a_hash_of_address_model_and_key() -> None:
 def test_what_a_provider_says_beside_address_model_and_key_makes_no_other_endpoint() -> None:
     same = replace(ENDPOINT, provider_id="p", limits=Limits(60), price=Price(1, 2, "CNY"), streaming="always")
     assert same.id == ENDPOINT.id
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        (Sampling(), {}),
+        (Sampling(temperature=0), {"temperature": 0}),
+        (Sampling(temperature=0, top_p=0, seed=0), {"temperature": 0, "top_p": 0, "seed": 0}),
+    ],
+    ids=["unset", "zero", "zeros"],
+)
+def test_sampling_of_zero_is_sent_and_what_is_unset_is_not(said: Sampling, sent: dict[str, float]) -> None:
+    wanted = provider_pb2.Provider(name="n", base_url="http://h/v1", model="m", sampling=said)
+    provider = provider_from_pb(wanted, SecretBox(None))
+    generation = Generation("g", "project", provider.id, GenerationOptions(), provider.create_time)
+    assert dict(sampling_of(generation, provider)) == sent
+    assert provider_to_pb(provider).sampling == said

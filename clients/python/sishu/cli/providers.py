@@ -9,6 +9,7 @@ import typer
 
 from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.find import find_project, find_provider, is_id
+from sishu.cli.options import NameArgument, ProjectOption
 from sishu.cli.output import CONSOLE, show_fields, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -36,8 +37,8 @@ MOST_MODELS = 8
 
 
 def add_provider(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=say("argument_name"))],
-    project: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))],
+    name: NameArgument,
+    project: ProjectOption,
     preset: Annotated[str, typer.Option(help=say("provider_preset"))] = "",
     base_url: Annotated[str, typer.Option("--base-url", "--llm-base-url", help=say("learn_url"))] = "",
     model: Annotated[str, typer.Option("--model", "--llm-model", help=say("learn_model"))] = "",
@@ -167,7 +168,7 @@ def list_presets() -> None:
 
 def test_provider(
     provider: Annotated[str, typer.Argument(metavar="PROVIDER", help=say("provider_tested"))],
-    project: Annotated[str, typer.Option("--project", "-p", help=say("option_project"))] = "",
+    project: ProjectOption = "",
 ) -> None:
     """`sishu provider test`; exit with 1 when it does not work."""
 
@@ -215,7 +216,7 @@ def tested(answer: TestProviderResponse) -> list[tuple[str, str]]:
             *rows,
             ("tested_latency", f"{answer.latency_seconds:.2f} s"),
             ("tested_streams", yes_or_no(answer.streams) + (first if answer.streams else "")),
-            ("tested_json", say(f"tested_{answer.output_mode or 'text'}")),
+            ("tested_json", say(f"tested_{answer.output_mode or 'unknown'}")),
             ("tested_reasons", yes_or_no(answer.reasons)),
             ("tested_speed", f"{speed:.0f} {say('tested_tokens')}" if speed else say("tested_uncounted")),
         ]

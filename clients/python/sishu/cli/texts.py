@@ -177,6 +177,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "tested_json_schema": ("by schema", "按模式（schema）"),
     "tested_json_object": ("JSON mode", "JSON 模式"),
     "tested_text": ("out of text", "从文本中提取"),
+    "tested_unknown": ("not found out", "未能测得"),
     "tested_reasons": ("reasoning", "推理"),
     "tested_speed": ("speed", "速度"),
     "tested_tokens": ("tokens/s", "token/秒"),

@@ -276,7 +276,7 @@ class TestProviderResponse(_message.Message):
     TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """Whether the model answered."""
+    """Whether the model answered; of a pool, whether that of any member did."""
     latency_seconds: _builtins.float
     """Seconds from request to the whole answer."""
     streams: _builtins.bool
@@ -284,7 +284,7 @@ class TestProviderResponse(_message.Message):
     first_token_seconds: _builtins.float
     """Seconds from request to the first piece of a streamed answer; 0 where it does not stream."""
     output_mode: _builtins.str
-    """How it is asked for JSON: `json_schema`, `json_object` or `text`, the best that it takes."""
+    """How it is asked for JSON: `json_schema`, `json_object` or `text`, the best that it takes; empty where that could not be found out."""
     reasons: _builtins.bool
     """Whether the model thinks before it answers."""
     tokens_per_second: _builtins.float
