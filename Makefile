@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TYPED := services clients/python/sishu tests scripts
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
-.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench pins clean
+.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-setup: setup
 
 bench-ingest: bench-setup ## Measure reading, splitting, storing and listing of documents.
 	@python -m tests.bench.bench_ingest
+
+bench-generation: bench-setup ## Measure calls to language models: speed, concurrency, durability, cost.
+	@python -m tests.bench.bench_generation
 
 bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done

@@ -8,12 +8,8 @@ says what they are. `--quick` takes fewer and smaller files.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 
-from tests.integration.stores import ROOT
+from tests.bench.parts import print_figures
 
 PARTS = ("ingest_splitting", "ingest_pdf", "ingest_office", "ingest_sheets", "ingest_service")
 PROMISED = (
@@ -27,34 +23,13 @@ PROMISED = (
     "peak_mb",
 )
 QUICK = {"ingest_service": ("--files", "500", "--chunks", "20000")}
-PART_SECONDS = 3600
 
 
 def main() -> None:
     """Run all parts and print their figures together."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_ingest")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller files")
-    quick = parser.parse_args().quick
-    figures: dict[str, float] = {}
-    for part in PARTS:
-        sys.stderr.write(f"{part} ...\n")
-        figures |= figures_of(part, QUICK.get(part, ()) if quick else ())
-    figures["peak_mb"] = max(value for name, value in figures.items() if name.endswith("peak_mb"))
-    print(json.dumps({name: figures[name] for name in PROMISED} | figures))
-
-
-def figures_of(part: str, arguments: tuple[str, ...]) -> dict[str, float]:
-    """The figures of a part: the JSON of its last line."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"tests.bench.{part}", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "clients" / "python")])},
-        stdout=subprocess.PIPE,
-        timeout=PART_SECONDS,
-        check=True,
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    print_figures(PARTS, PROMISED, QUICK if parser.parse_args().quick else {})
 
 
 if __name__ == "__main__":
