@@ -42,6 +42,11 @@ class GenerationMetrics:
             "Answers of language models that did not validate and were asked for again",
             registry=registry,
         )
+        self.salvaged_outputs = Counter(
+            "sishu_generation_llm_salvaged_outputs_total",
+            "Answers of language models that were no plain JSON and validated nonetheless",
+            registry=registry,
+        )
 
         self.limits = Gauge(
             "sishu_generation_llm_limit_calls",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from services.generation.calls.output import OutputInvalid
+from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.facts import Fact, around, sentences
 from services.generation.quotes import one_line
 
@@ -59,22 +59,34 @@ def questions_schema(facts: int, forms: int, language: str) -> dict[str, Any]:
 
 
 def questions_parser(facts: int, forms: int) -> Callable[[Any], list[list[str]]]:
-    """Reads what `questions_schema` asked for: the questions of each fact."""
+    """Reads what `questions_schema` asked for: the questions of each fact.
+
+    Where some are there and some lack, the facts with all their questions are kept and the others asked for
+    again. If they never come, the answer is what is there: fewer questions, each of them whole.
+    """
 
     def parse(value: Any) -> list[list[str]]:
         if not isinstance(value, dict):
             raise OutputInvalid("the answer is not a JSON object")
-        return [read(value, fact_key(index)) for index in range(facts)]
+        found = {key: read(value.get(key)) for key in map(fact_key, range(facts))}
+        lacking = [key for key, texts in found.items() if len(texts) < forms]
+        if not lacking:
+            return [texts[:forms] for texts in found.values()]
+        message = (
+            f'"{lacking[0]}" must be {{"questions": [...]}} with {forms} texts, '
+            f"of which {len(found[lacking[0]])} are there"
+        )
+        if not any(found.values()):
+            raise OutputInvalid(message)
+        parts = {key: value[key] for key in found if key not in lacking}
+        raise OutputIncomplete(message, parts, [texts[:forms] for texts in found.values()])
 
-    def read(value: dict[str, Any], key: str) -> list[str]:
+    def read(member: Any) -> list[str]:
         try:
-            found = FactQuestions.model_validate(value.get(key)).questions
+            found = FactQuestions.model_validate(member).questions
         except ValidationError:
-            raise OutputInvalid(f'"{key}" must be {{"questions": [...]}} with {forms} texts') from None
-        texts = [one_line(text) for text in found if text.strip()]
-        if len(texts) < forms:
-            raise OutputInvalid(f'"{key}" holds {len(texts)} questions, {forms} are needed')
-        return texts[:forms]
+            return []
+        return [one_line(text) for text in found if text.strip()]
 
     return parse
 

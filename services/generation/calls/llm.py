@@ -15,16 +15,17 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from services.generation.calls.chain import Chain, stopped
 from services.generation.calls.gate import Gate
 from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
-from services.generation.calls.output import OutputInvalid, correction, decode
+from services.generation.calls.output import OutputInvalid
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import Reply, Usage, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
-from services.runtime.errors import FailedPrecondition, SishuError
+from services.runtime.errors import SishuError
 
 T = TypeVar("T")
 
@@ -41,7 +42,6 @@ class Memory(Protocol):
         """What turned out about a server."""
 
 
-MOST_ASKS = 3
 MOST_SERVERS = 1000
 """More endpoints than a process asks in its life; of more, those first asked are forgotten."""
 
@@ -103,30 +103,28 @@ class Llm:
             NotFound: the server has no such model.
             Unavailable, ResourceExhausted, DeadlineExceeded: it may work later.
         """
-        messages, usage, error = prompt.messages(), Usage(), ""
-        for _ in range(MOST_ASKS):
+        chain = Chain(prompt, schema, parse)
+        while True:
             try:
-                answer = await self._gate.run(
-                    endpoints, partial(self._complete, messages=messages, schema=schema, sampling=sampling)
+                reply = await self._gate.run(
+                    endpoints,
+                    partial(self._complete, messages=chain.messages, schema=chain.schema, sampling=sampling),
                 )
-            except SishuError as failed:
-                raise with_usage(failed, usage) from failed.__cause__
-            usage += answer.usage
+            except SishuError as error:
+                raise with_usage(error, chain.usage) from error.__cause__
             try:
-                value = parse(decode(answer.text))
-            except OutputInvalid as invalid:
-                error = str(invalid)
+                value = chain.read(reply)
+            except OutputInvalid:
                 self._metrics.invalid_outputs.inc()
-                messages = [*prompt.messages(), *correction(answer.text, error)]
-                continue
-            return Completion(value, answer.reasoning, answer.model, dict(sampling), usage)
-        failure = FailedPrecondition(
-            "LLM_OUTPUT_INVALID",
-            f"the model {endpoints[0].model} gave no valid JSON in {MOST_ASKS} tries: {error}; "
-            "use a stronger model or ask for less in one call",
-            model=endpoints[0].model,
-        )
-        raise with_usage(failure, usage)
+                if not chain.ended:
+                    continue
+                found = chain.partial()
+                if found is None:
+                    raise with_usage(chain.failure(endpoints[0], sampling), chain.usage) from None
+                value = found
+            if chain.salvaged:
+                self._metrics.salvaged_outputs.inc()
+            return Completion(value, reply.reasoning, reply.model, dict(sampling), chain.usage)
 
     async def _complete(
         self,
@@ -189,6 +187,9 @@ class Llm:
             raise
         if not stream:
             server.took(answer.usage.seconds)
+        final = stopped(answer, endpoint)
+        if final:
+            raise with_usage(final, answer.usage)
         return answer
 
     async def _counted(

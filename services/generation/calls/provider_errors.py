@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 import openai
 
+from services.generation.calls.chain import filtered
 from services.generation.calls.streams import StreamFailed
 from services.generation.providers import Endpoint
 from services.runtime.errors import (
@@ -21,6 +22,14 @@ from services.runtime.retry_after import retry_after
 
 OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
+FILTER_WORDS = (
+    "content_filter",
+    "content exists risk",  # DeepSeek
+    "datainspectionfailed",  # Alibaba Bailian
+    "data_inspection_failed",
+    "sensitivecontentdetected",  # Volcano Ark
+    "敏感内容",  # Zhipu
+)
 
 
 def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
@@ -69,6 +78,8 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 **details,
                 **asked_delay(error),
             )
+        case openai.APIStatusError() if is_filter(error.message):
+            return filtered(endpoint)
         case openai.APIStatusError():
             return FailedPrecondition(
                 "PROVIDER_REFUSED",
@@ -90,6 +101,12 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 f"{where} gave no usable answer; check that an OpenAI-compatible server answers there",
                 **details,
             )
+
+
+def is_filter(message: str) -> bool:
+    """Whether a refusal is that of a content filter, in one of the providers' words."""
+    folded = message.lower()
+    return any(word in folded for word in FILTER_WORDS)
 
 
 def asked_delay(error: openai.APIStatusError) -> dict[str, str]:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.output import OutputInvalid
+from services.generation.calls.replies import usage_of
 from services.generation.calls.transport import Transport
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
@@ -77,10 +78,10 @@ async def server(answer: Answering) -> AsyncIterator[tuple[str, list[dict[str, A
         yield url, bodies
 
 
-def said(text: str, **message: Any) -> web.Response:
+def said(text: str, finish_reason: str = "stop", **message: Any) -> web.Response:
     choice = {
         "index": 0,
-        "finish_reason": "stop",
+        "finish_reason": finish_reason,
         "message": {"role": "assistant", "content": text, **message},
     }
     usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
@@ -222,6 +223,80 @@ async def test_output_that_stays_invalid_is_given_up_after_three_calls(llm: Llm,
     error = await failure(llm, mock.base_url)
     assert (error.code, error.reason) == ("FAILED_PRECONDITION", "LLM_OUTPUT_INVALID")
     assert (await mock.stats())["calls"] == 3
+
+
+async def test_answers_that_are_cut_off_are_given_up_after_the_second_with_what_to_do(
+    llm: Llm, mock: MockServer
+) -> None:
+    cases: dict[str, dict[str, Any]] = {
+        "set max_tokens": {},
+        "raise max_tokens, which is 50": {"max_tokens": 50},
+    }
+    for advice, sampling in cases.items():
+        await mock.reset()
+        await mock.control(next_faults=["truncated"] * 9)
+        with pytest.raises(SishuError, match=advice) as raised:
+            await ask(llm, mock.base_url, **sampling)
+        assert raised.value.reason == "LLM_OUTPUT_CUT_OFF"
+        assert (await mock.stats())["calls"] == usage_of(raised.value).calls == 2
+
+
+async def test_an_answer_that_was_cut_off_is_asked_for_in_fewer_words(llm: Llm) -> None:
+    answers = iter(['{"quote": "a", "answer": "b', GOOD])
+    async with server(lambda _: said(next(answers))) as (url, bodies):
+        await ask(llm, url)
+    assert "cut off" in bodies[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("text", [GOOD, ""])
+async def test_what_a_filter_stopped_is_not_asked_for_again(llm: Llm, text: str) -> None:
+    async with server(lambda _: said(text, finish_reason="content_filter")) as (url, bodies):
+        error = await failure(llm, url)
+    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "LLM_CONTENT_FILTERED")
+    assert (len(bodies), usage_of(error).prompt_tokens) == (1, 10)
+
+
+async def test_a_request_that_a_filter_refused_says_so(llm: Llm) -> None:
+    async with server(lambda _: refused("Content Exists Risk")) as (url, _):
+        error = await failure(llm, url)
+    assert error.reason == "LLM_CONTENT_FILTERED"
+
+
+async def test_a_refusal_that_is_sent_apart_is_final(llm: Llm) -> None:
+    async with server(lambda _: said("", refusal="I must not.")) as (url, bodies):
+        error = await failure(llm, url)
+    assert (error.reason, len(bodies)) == ("LLM_REFUSED", 1)
+    assert "I must not." in error.message
+
+
+async def test_an_answer_without_text_is_asked_for_again_without_an_empty_message(llm: Llm) -> None:
+    answers = iter(["", GOOD])
+    async with server(lambda _: said(next(answers))) as (url, bodies):
+        await ask(llm, url)
+    assert all(message["content"] for message in bodies[1]["messages"])
+
+
+async def test_a_failure_in_the_middle_tells_what_was_used_before(llm: Llm) -> None:
+    answers = iter([said("no json"), refused("wait", 429)])
+    async with server(lambda _: next(answers)) as (url, _):
+        error = await failure(llm, url)
+    usage = usage_of(error)
+    assert error.reason == "PROVIDER_RATE_LIMITED"
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.calls) == (10, 3, 1)
+
+
+@pytest.mark.parametrize("usage", [None, 7, {"prompt_tokens": "many", "completion_tokens": -1}])
+async def test_a_server_that_counts_no_tokens_is_no_failure(llm: Llm, usage: Any) -> None:
+    def odd(_: dict[str, Any]) -> web.Response:
+        return web.json_response({"model": 7, "choices": [{"message": {"content": GOOD}}], "usage": usage})
+
+    async with server(odd) as (url, _):
+        completion = await ask(llm, url)
+    assert (completion.model, completion.usage.prompt_tokens, completion.usage.completion_tokens) == (
+        "",
+        0,
+        0,
+    )
 
 
 async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mock: MockServer) -> None:

@@ -39,11 +39,14 @@ ANSWER = {"quote": "a", "answer": "b"}
     ],
 )
 def test_json_is_found_alone_fenced_among_words_and_slightly_broken(text: str) -> None:
-    assert decode(text) == ANSWER
+    assert decode(text).value == ANSWER
 
 
 def test_a_fence_inside_a_string_is_part_of_the_string() -> None:
-    assert decode('{"quote": "use ```json {}``` here", "answer": "b"}')["quote"] == "use ```json {}``` here"
+    assert (
+        decode('{"quote": "use ```json {}``` here", "answer": "b"}').value["quote"]
+        == "use ```json {}``` here"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "I do not know.", "```\n```", "null and void"])
@@ -55,7 +58,7 @@ def test_a_text_without_json_is_invalid(text: str) -> None:
 @pytest.mark.parametrize("text", ["{", "[", "[[[", "{quil 12ab, [[", "[1, 2", '{"quote": 1}', '"a"', "17"])
 def test_json_of_another_kind_is_no_answer(text: str) -> None:
     with pytest.raises(OutputInvalid):
-        parse_answer(decode(text))
+        parse_answer(decode(text).value)
 
 
 def test_a_schema_demands_exactly_the_questions_that_are_wanted() -> None:
