@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
-FAULTS = ("429", "500", "503", "hang", "drop", "garbage", "truncated", "think")
+from tests.support.llm_broken import BROKEN
+
+FAULTS = ("429", "500", "503", "hang", "drop", "garbage", "truncated", "think", "broken")
 
 
 class SettingError(ValueError):
@@ -49,8 +51,10 @@ class Settings:
     """Share of calls whose text stops half-way, with finish_reason `length`."""
     rate_think: float = 0.0
     """Share of calls whose text begins with a `<think>` block."""
+    rate_broken: float = 0.0
+    """Share of calls whose JSON is broken, each in one of the ways of `llm_broken.BROKEN`."""
     next_faults: list[str] = field(default_factory=list)
-    """Faults of the coming calls, in order ("ok" for none), before the rates apply again."""
+    """Faults of the coming calls, in order ("ok" for none, "broken:<kind>"), before the rates apply again."""
     retry_after_s: float = 1.0
     """Value of `Retry-After` on a 429."""
     hang_s: float = 3600.0
@@ -95,14 +99,14 @@ def _check(name: str, value: Any) -> None:
     if kind in {int, float} and value < (-1 if name == "queue_limit" else 0):
         raise SettingError(f"{name} is {value}, which is too small")
     if not _items_fit(name, value):
-        known = f"{', '.join(FAULTS)} or ok" if name == "next_faults" else HINTS[name]
+        known = f"{', '.join(FAULTS)}, broken:<kind> or ok" if name == "next_faults" else HINTS[name]
         raise SettingError(f"{name} must hold {known}, not {value!r}")
 
 
 def _items_fit(name: str, value: Any) -> bool:
     match name:
         case "next_faults":
-            return set(value) <= {*FAULTS, "ok"}
+            return set(value) <= {*FAULTS, "ok", *(f"broken:{kind}" for kind in BROKEN)}
         case "capacity_schedule":
             return all(map(_is_step, value))
         case "models":
@@ -139,6 +143,10 @@ class Draw:
 
     def fault(self) -> str:
         """Return the next call's fault, or "ok"."""
+        fault = self._drawn()
+        return f"broken:{self._dice.choice(list(BROKEN))}" if fault == "broken" else fault
+
+    def _drawn(self) -> str:
         if self._scripted:
             return self._scripted.popleft()
         if not self._rates:

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.support.llm_answers import Prompt, answer, encode
+from tests.support.llm_broken import BROKEN, FINISH_REASONS
 from tests.support.llm_faults import Draw, QueueFullError, SettingError, Settings, Slots
 
 MODEL = "mock-model"
@@ -201,7 +202,7 @@ class MockLlm:
             await asyncio.sleep(latency)
             raise RefusalError(500, "The server had an error.", "server_error")
         self.stats.pay(prompt.digest)
-        reply = Reply(str(body["model"]), prompt, text, "length" if fault == "truncated" else "stop")
+        reply = Reply(str(body["model"]), prompt, text, finish_reason(fault))
         if body.get("stream"):
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
             return await self._stream(request, reply, latency, usage=usage, drop=fault == "drop")
@@ -250,7 +251,14 @@ class MockLlm:
             raise RefusalError(400, f"Invalid response_format: {error!r}", "invalid_schema") from error
         if fault == "truncated":
             return text[: len(text) // 2]
+        if fault.startswith("broken:"):
+            return BROKEN[fault.removeprefix("broken:")](text)
         return f"<think>\nLet me look at it {{first}}.\n</think>\n{text}" if fault == "think" else text
+
+
+def finish_reason(fault: str) -> str:
+    """Why a call with this fault ends."""
+    return "length" if fault == "truncated" else FINISH_REASONS.get(fault.removeprefix("broken:"), "stop")
 
 
 @dataclasses.dataclass(frozen=True)
