@@ -313,7 +313,7 @@ class Jobs:
     ) -> None:
         await connection.execute(SQL.add_counts, job_id, total, done, failed, skipped)
 
-    async def _turns(self, connection: Connection, job_id: str, items: Sequence[NewItem]) -> list[int]:
+    async def _turns(self, connection: Connection, job_id: str, items: Sequence[NewItem]) -> Sequence[int]:
         """The turns of new items: those they have, or the next of their project."""
         new = sum(item.turn is None for item in items)
         following = itertools.count(await connection.fetchval(SQL.take_turns, job_id, new) if new else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import aiohttp
 import openai
@@ -22,6 +22,8 @@ from services.runtime.retry_after import retry_after
 
 OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
+PASSING = {408, 409, 425}
+"""HTTP statuses below 500 of what may pass."""
 FILTER_WORDS = (
     "content_filter",
     "content exists risk",  # DeepSeek
@@ -48,59 +50,51 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 f"{where} cannot be reached; check the address and that it runs",
                 **details,
             )
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
-            return FailedPrecondition(
-                "PROVIDER_REFUSED_KEY",
-                f"{where} refused the API key; check the key and its rights",
-                **details,
-            )
-        case openai.NotFoundError():
-            return NotFound(
-                "PROVIDER_MODEL_NOT_FOUND",
-                f"{where}: there is no such model or address; check both",
-                **details,
-            )
-        case openai.RateLimitError():
-            return ResourceExhausted(
-                "PROVIDER_RATE_LIMITED",
-                f"{where} limits the rate of calls",
-                **details,
-                **asked_delay(error),
-            )
-        case openai.APIStatusError() if error.status_code in OVERLOADED:
-            return Unavailable(
-                "PROVIDER_OVERLOADED", f"{where} is overloaded", **details, **asked_delay(error)
-            )
-        case openai.APIStatusError() if error.status_code >= 500 or error.status_code in {408, 409, 425}:
-            return Unavailable(
-                "PROVIDER_FAILED",
-                f"{where} answered HTTP {error.status_code}",
-                **details,
-                **asked_delay(error),
-            )
-        case openai.APIStatusError() if is_filter(error.message):
-            return filtered(endpoint)
         case openai.APIStatusError():
-            return FailedPrecondition(
-                "PROVIDER_REFUSED",
-                f"{where} refused the request: {without_key(error.message, endpoint)[:300]}",
-                **details,
-            )
-        case StreamFailed(status=429):
-            return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
-        case StreamFailed(message=""):
-            return Unavailable(
-                "PROVIDER_BROKE_OFF", f"{where} broke off in the middle of its answer", **details
-            )
+            return refusal(error, endpoint, where, details)
         case StreamFailed():
-            told = without_key(error.message, endpoint)[:300]
-            return Unavailable("PROVIDER_BROKE_OFF", f"{where} broke off its answer: {told}", **details)
+            return broken_off(error, endpoint, where, details)
         case _:
             return Unavailable(
                 "PROVIDER_FAILED",
                 f"{where} gave no usable answer; check that an OpenAI-compatible server answers there",
                 **details,
             )
+
+
+def refusal(
+    error: openai.APIStatusError, endpoint: Endpoint, where: str, details: Mapping[str, str]
+) -> SishuError:
+    """An HTTP status that is no answer."""
+    status, delay = error.status_code, asked_delay(error)
+    if status in {401, 403}:
+        message = f"{where} refused the API key; check the key and its rights"
+        return FailedPrecondition("PROVIDER_REFUSED_KEY", message, **details)
+    if status == 404:
+        message = f"{where}: there is no such model or address; check both"
+        return NotFound("PROVIDER_MODEL_NOT_FOUND", message, **details)
+    if status == 429:
+        message = f"{where} limits the rate of calls"
+        return ResourceExhausted("PROVIDER_RATE_LIMITED", message, **details, **delay)
+    if status in OVERLOADED:
+        return Unavailable("PROVIDER_OVERLOADED", f"{where} is overloaded", **details, **delay)
+    if status >= 500 or status in PASSING:
+        return Unavailable("PROVIDER_FAILED", f"{where} answered HTTP {status}", **details, **delay)
+    if is_filter(error.message):
+        return filtered(endpoint)
+    told = without_key(error.message, endpoint)[:300]
+    return FailedPrecondition("PROVIDER_REFUSED", f"{where} refused the request: {told}", **details)
+
+
+def broken_off(error: StreamFailed, endpoint: Endpoint, where: str, details: Mapping[str, str]) -> SishuError:
+    """A stream that is no whole answer."""
+    if error.status == 429:
+        return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
+    if not error.message:
+        message = f"{where} broke off in the middle of its answer"
+    else:
+        message = f"{where} broke off its answer: {without_key(error.message, endpoint)[:300]}"
+    return Unavailable("PROVIDER_BROKE_OFF", message, **details)
 
 
 def is_filter(message: str) -> bool:

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from prometheus_client import CollectorRegistry
 
 from services.generation.calls.llm import Llm
 from services.generation.calls.output import OutputInvalid, decode, unwrapped
 from services.generation.calls.replies import Reply, reply_of, usage_of
 from services.generation.calls.transport import Transport
-from services.generation.metrics import GenerationMetrics
 from services.generation.writing import parse_answer, questions_parser
 from services.runtime.errors import SishuError
-from tests.bench.broken_outputs import FACTS, FORMS, ask_questions, outcomes
+from tests.bench.generation_outputs import FACTS, FORMS, ask_questions, outcomes
+from tests.support.alone import llm_alone
 from tests.support.llm_broken import BROKEN, FINISH_REASONS
 from tests.support.mock_llm import MockServer, mock_llm
 
@@ -68,7 +67,7 @@ async def mock() -> AsyncIterator[MockServer]:
 
 @pytest_asyncio.fixture
 async def llm() -> AsyncIterator[Llm]:
-    made = Llm(Transport(30), GenerationMetrics(CollectorRegistry()))
+    made = llm_alone(Transport(30))
     yield made
     await made.transport.close()
 

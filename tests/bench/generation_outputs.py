@@ -1,22 +1,25 @@
 """What becomes of broken model output: every kind of it once, from a mock server through the room's calls.
 
-`python -m tests.bench.broken_outputs` prints one JSON object: {kind: "salvaged" | "re-asked" | "rejected"}.
+Each kind comes once, and good answers after it. Prints one JSON object:
+
+- `outputs`: {kind: "salvaged" | "re-asked" | "rejected"};
+- `outputs_salvaged_share`, `outputs_reasked_share`, `outputs_rejected_share`;
+- `outputs_unvalidated`: answers that came out without being what was asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-
-from prometheus_client import CollectorRegistry
+from collections import Counter
 
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.transport import Transport
-from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import render
 from services.generation.providers import Endpoint
 from services.generation.writing import questions_parser, questions_schema
 from services.runtime.errors import SishuError
+from tests.support.alone import llm_alone
 from tests.support.llm_broken import BROKEN
 from tests.support.mock_llm import MockServer, mock_llm
 
@@ -34,7 +37,7 @@ async def ask_questions(llm: Llm, base_url: str) -> Completion[Questions]:
     prompt = render("questions", "en", passage=" ".join(FACTS), facts=FACTS, forms=FORMS)
     schema = questions_schema(len(FACTS), FORMS, "en")
     endpoint = Endpoint(base_url, "mock-model")
-    return await llm.ask(endpoint, prompt, schema, questions_parser(len(FACTS), FORMS), {})
+    return await llm.ask([endpoint], prompt, schema, questions_parser(len(FACTS), FORMS), {})
 
 
 async def outcome(llm: Llm, mock: MockServer, kind: str) -> str:
@@ -44,12 +47,22 @@ async def outcome(llm: Llm, mock: MockServer, kind: str) -> str:
         completion = await ask_questions(llm, mock.base_url)
     except SishuError:
         return "rejected"
+    if not is_valid(completion.value):
+        return "unvalidated"
     return "salvaged" if completion.usage.calls == 1 else "re-asked"
+
+
+def is_valid(value: Questions) -> bool:
+    """Whether it is what was asked for: so many questions about each fact."""
+    return len(value) == len(FACTS) and all(
+        len(texts) == FORMS and all(isinstance(text, str) and text.strip() for text in texts)
+        for texts in value
+    )
 
 
 async def outcomes(mock: MockServer) -> dict[str, str]:
     """What becomes of an answer of each kind."""
-    llm = Llm(Transport(60), GenerationMetrics(CollectorRegistry()))
+    llm = llm_alone(Transport(60))
     try:
         return {kind: await outcome(llm, mock, kind) for kind in BROKEN}
     finally:
@@ -57,9 +70,21 @@ async def outcomes(mock: MockServer) -> dict[str, str]:
 
 
 async def main() -> None:
-    """Print the outcomes."""
+    """Print the figures."""
     async with mock_llm() as mock:
-        print(json.dumps(await outcomes(mock)))
+        found = await outcomes(mock)
+    counts = Counter(found.values())
+    print(
+        json.dumps(
+            {
+                "outputs": found,
+                "outputs_salvaged_share": round(counts["salvaged"] / len(found), 3),
+                "outputs_reasked_share": round(counts["re-asked"] / len(found), 3),
+                "outputs_rejected_share": round(counts["rejected"] / len(found), 3),
+                "outputs_unvalidated": counts["unvalidated"],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
