@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import difflib
 import itertools
-import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import structlog
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from openai.types.chat import ChatCompletion
 
+from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.cleaning import SYNTAXES
 from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.checks import HAN, unfaithful
@@ -27,18 +27,13 @@ from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
 from services.ingest.readers.shared.images import REFERENCE
 from services.ingest.transcribing.paid_answers import FORGOTTEN, Answers
-from services.ingest.transcribing.vision import address
 from services.runtime.errors import FailedPrecondition, Unavailable
-from services.runtime.retry_after import retry_after
 
 log = structlog.get_logger()
 
 Span = tuple[int, int]
 
-CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-PASSING_STATUSES = {408, 409, 425, 429}
 HOPELESS = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 """What no other block would fare better with."""
 TOKEN = re.compile(rf"\s+|[{HAN}]|[^\W{HAN}]+|[^\w\s]")
@@ -146,7 +141,9 @@ class Rewriter:
             return Answer(block if fault else before, fault)
         try:
             async with self._slots, asyncio.timeout(self._config.block_seconds):
-                completion = await self._completion(block)
+                completion = await tried(
+                    lambda: self._completion(block), FIRST_PAUSE_SECONDS, self._config.retries
+                )
         except HOPELESS as error:
             raise refused(self._config, error) from None
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
@@ -161,45 +158,30 @@ class Rewriter:
         return Answer(block if fault else text, fault, *tokens)
 
     async def _completion(self, block: str) -> ChatCompletion:
-        """The server's answer, asked for again while it is busy or away.
+        """The server's answer; one call.
 
         Raises:
-            openai.OpenAIError, TimeoutError: there is none.
+            PassingError: it is busy or away.
+            openai.OpenAIError: it has none.
             ValueError: it is none of the protocol's.
         """
-        for tries in itertools.count(1):
-            try:
-                async with asyncio.timeout(self._config.call_seconds):
-                    answer: object = await self._sdk.chat.completions.create(
-                        model=self._config.model,
-                        messages=messages(block),
-                        extra_body=dict(self._config.sampling),
-                    )
-            except (openai.APIConnectionError, openai.APIStatusError, TimeoutError) as error:
-                if tries > self._config.retries or not passes(error):
-                    raise
-                await asyncio.sleep(pause(error, tries))
-            else:
-                # The SDK hands on what it cannot read, such as the page of a web server.
-                if not isinstance(answer, ChatCompletion) or not answer.choices:
-                    raise ValueError("not a chat completion")
-                return answer
-        raise AssertionError("unreachable")
-
-
-def passes(error: Exception) -> bool:
-    """Whether another try may help."""
-    if not isinstance(error, openai.APIStatusError):
-        return True
-    return error.status_code in PASSING_STATUSES or error.status_code >= 500
-
-
-def pause(error: Exception, tries: int) -> float:
-    """Seconds until the next try: what the server asks for, but at least a time that doubles."""
-    said = error.response.headers.get("retry-after", "") if isinstance(error, openai.APIStatusError) else ""
-    asked = float(retry_after(said).get("retry_after_seconds", 0))
-    own = min(FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1), LONGEST_PAUSE_SECONDS)
-    return max(asked, own) * random.uniform(1, 1.25)  # noqa: S311  # to part callers, not to be secret
+        try:
+            async with asyncio.timeout(self._config.call_seconds):
+                answer: object = await self._sdk.chat.completions.create(
+                    model=self._config.model,
+                    messages=messages(block),
+                    extra_body=dict(self._config.sampling),
+                )
+        except (openai.APIConnectionError, TimeoutError) as error:
+            raise PassingError(error) from None
+        except openai.APIStatusError as error:
+            if not is_passing(error.status_code):
+                raise
+            raise PassingError(error, asked_pause(error.response.headers)) from None
+        # The SDK hands on what it cannot read, such as the page of a web server.
+        if not isinstance(answer, ChatCompletion) or not answer.choices:
+            raise ValueError("not a chat completion")
+        return answer
 
 
 def content_of(completion: ChatCompletion) -> tuple[str, bool]:

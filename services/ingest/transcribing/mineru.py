@@ -19,17 +19,10 @@ import httpx
 import lxml.html
 import structlog
 
+from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.config import TranscriberConfig
 from services.ingest.readers.shared.markdown import fence, heading, table
-from services.ingest.transcribing.vision import (
-    CONNECT_SECONDS,
-    PassingError,
-    Transcripts,
-    address,
-    asked_pause,
-    is_passing,
-    tried,
-)
+from services.ingest.transcribing.vision import Transcripts
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 
 log = structlog.get_logger()

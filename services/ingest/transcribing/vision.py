@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
 
 import openai
 import structlog
 from openai.types.chat import ChatCompletion
 
+from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.config import TranscriberConfig
 from services.ingest.transcribing.paid_answers import FORGOTTEN, Answers
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
-from services.runtime.retry_after import retry_after
-
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -39,10 +34,6 @@ PROMPT = (
     "语言和每个数字都保持原样：不翻译、不概括、不遗漏、不添加。只回答 Markdown 本身；"
     "空白页则什么也不写。"
 )
-MOST_TRIES = 4
-LONGEST_WAIT = 60.0
-"""Seconds at most that a server can make us wait before the next try."""
-CONNECT_SECONDS = 10.0
 WHOLE_FENCE = re.compile(r"\A\s*(`{3,}|~{3,})[ \t]*(?:markdown|md)?[ \t]*\n(.*)\n\1\s*\Z", re.DOTALL)
 THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 
@@ -58,20 +49,6 @@ class Transcripts:
 
     pages: Mapping[int, str]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
-
-
-class PassingError(Exception):
-    """A call failed and may succeed later.
-
-    Args:
-        error: what the caller gets if no try succeeds.
-        seconds: after how long the server wants the next try; None if it does not say.
-    """
-
-    def __init__(self, error: SishuError, seconds: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.seconds = seconds
 
 
 async def transcribe_pages(
@@ -144,24 +121,6 @@ def require_vision(config: TranscriberConfig, name: str) -> None:
             "and, if the server wants one, SISHU_INGEST_VISION_KEY, or choose another page reader",
             name=name,
         )
-
-
-async def tried(call: Callable[[], Awaitable[T]], retry_seconds: float) -> T:
-    """A call, tried again while its failure may pass.
-
-    Raises:
-        SishuError: it failed for good, or at every try.
-    """
-    for number in range(MOST_TRIES):
-        try:
-            return await call()
-        except PassingError as failure:
-            if number == MOST_TRIES - 1:
-                raise failure.error from failure
-            wait = retry_seconds * 2**number if failure.seconds is None else failure.seconds
-            # Not all pages at the same moment again.
-            await asyncio.sleep(min(wait, LONGEST_WAIT) + random.random() * 0.1)  # noqa: S311  # no secret
-    raise AssertionError("unreachable")
 
 
 @dataclass(frozen=True)
@@ -260,21 +219,3 @@ def failure_of(error: Exception, page: Page) -> SishuError | PassingError:
         case _:
             message = f"{where} gave no usable answer; check that an OpenAI-compatible server answers there"
             return PassingError(Unavailable("VISION_ANSWER_UNUSABLE", message, **details))
-
-
-def is_passing(status: int) -> bool:
-    """Whether a call with this HTTP status may succeed later."""
-    return status >= 500 or status in {408, 409, 425, 429}
-
-
-def asked_pause(headers: Mapping[str, str]) -> float | None:
-    """Seconds for which a server asks to be left alone; None where it gives none."""
-    found = retry_after(headers.get("retry-after", ""))
-    return float(found["retry_after_seconds"]) if found else None
-
-
-def address(url: str) -> str:
-    """A URL as messages show it: without user, password and query, which may be secret."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
