@@ -101,7 +101,7 @@ def falls(runs: Sequence[Run]) -> bool:
 def regions(items: Flow, rows: Rows | None = None) -> list[Flow]:
     """Cut at the gutter, if there is one, and go on with the parts; `rows` are the runs among the items."""
     gutter = gutter_of(items)
-    if gutter is None:
+    if gutter is None or not both_sides(items, gutter):
         return [items]
     cut = [
         (spanning, *sides_of(band, gutter))
@@ -120,6 +120,13 @@ def regions(items: Flow, rows: Rows | None = None) -> list[Flow]:
         across = []
         flows += [flow for side in (left, right) if side for flow in regions(side)]
     return flows + parts(across, items)
+
+
+def both_sides(items: Flow, gutter: float) -> bool:
+    """Whether so much stands on both sides of a gutter that it may be two columns."""
+    runs = [item for item in items if isinstance(item, Run)]
+    left, right = sides_of([run for run in runs if run.left >= gutter - 1 or run.right <= gutter + 1], gutter)
+    return len(left) >= COLUMN_LINES and len(right) >= COLUMN_LINES
 
 
 def sides_of(band: Flow, gutter: float) -> tuple[Flow, Flow]:

@@ -122,24 +122,45 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
     if not starts.size:
         return NO_LAYER
     counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
+    lines = None
     if not by_word and not counts[SPECIAL]:
-        firsts, afters = lines_of(codes, starts, ends)
-        boxes, turns, slanted = placed(handle, firsts, afters, bounds)
-        if turns == 0 and not slanted.any():
-            loose = loose_lines(kinds, firsts, afters, boxes) | gapped_lines(handle, boxes, bounds)
-            if loose.any():
-                inside = loose[np.searchsorted(firsts, starts, "right") - 1]
-                words = placed(handle, starts[inside], ends[inside], bounds)[0]
-                order = np.argsort(np.concatenate((firsts[~loose], starts[inside])))
-                firsts = np.concatenate((firsts[~loose], starts[inside]))[order]
-                afters = np.concatenate((afters[~loose], ends[inside]))[order]
-                boxes = np.concatenate((boxes[~loose], words))[order]
-                slanted = np.zeros(len(firsts), np.bool_)
-            layer = Layer(text, firsts.tolist(), afters.tolist(), boxes, 0, [], counts[UNKNOWN])
-            return seen(layer, slanted, bounds)
-    boxes, turns, slanted = placed(handle, starts, ends, bounds)
+        lines = lines_and_words(handle, codes, kinds, starts, ends, bounds)
+    if lines:
+        starts, ends, boxes = lines
+        turns, slanted = 0, np.zeros(len(starts), np.bool_)
+    else:
+        boxes, turns, slanted = placed(handle, starts, ends, bounds)
     layer = Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], counts[UNKNOWN])
     return seen(layer, slanted, bounds)
+
+
+def lines_and_words(
+    handle: Any,
+    codes: Codes,
+    kinds: Kinds,
+    starts: Places,
+    ends: Places,
+    bounds: tuple[float, float, float, float],
+) -> tuple[Places, Places, Floats] | None:
+    """Starts, ends and boxes of the lines without white, and of the words of the others, in their order.
+
+    None for a page with words that are not level.
+    """
+    firsts, afters = lines_of(codes, starts, ends)
+    boxes, turns, slanted = placed(handle, firsts, afters, bounds)
+    if turns or slanted.any():
+        return None
+    loose = loose_lines(kinds, firsts, afters, boxes) | gapped_lines(handle, boxes, bounds)
+    if not loose.any():
+        return firsts, afters, boxes
+    in_loose = loose[np.searchsorted(firsts, starts, "right") - 1]
+    heads = in_loose.copy()
+    heads[np.searchsorted(starts, firsts)] = True
+    chosen = np.flatnonzero(heads)
+    sides = np.empty((len(chosen), 4), np.float32)
+    sides[in_loose[chosen]] = placed(handle, starts[in_loose], ends[in_loose], bounds)[0]
+    sides[~in_loose[chosen]] = boxes[~loose]
+    return starts[chosen], ends[np.append(chosen[1:], len(ends)) - 1], sides
 
 
 def placed(
