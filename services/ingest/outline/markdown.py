@@ -27,8 +27,7 @@ UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*$", re.MULTILINE)
 FRONT = re.compile(r"---[ \t]*\n[A-Za-z_][\w.-]*[ \t]*:")
 FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 FORMULA = re.compile(r"\$\$|\\\[|\\begin\{([^{}\n]{1,40})\}")
-HEADING_LINE = re.compile(r"^#{1,6}[ \t]", re.MULTILINE)
-LONGEST_FORMULA = 20_000
+LONGEST_FORMULA = 1 << 16
 """Two signs of a formula that stand further apart belong to two formulas, or to none."""
 LONGEST_FRONT = 100_000
 
@@ -43,14 +42,27 @@ ALWAYS_HEADS = one_of(ALWAYS)
 
 @dataclass
 class Found:
-    """What was found so far; `taken` are the blocks inside which nothing else is."""
+    """What was found so far.
+
+    Args:
+        lists: the items of lists.
+        others: lines that may not go on with a table.
+        numbered: offsets of lines that start with `#` as headings do, at the margin.
+        underlined: first line, line behind and level of headings over `===` or `---`.
+        wholes: things that are not to be cut.
+        tables: the tables.
+        taken: the blocks inside which nothing else is.
+        closings: for each sign that closes formulas, the place found last, and up to where was searched.
+    """
 
     lists: Lists
     others: Numbers
+    numbered: Ints
     underlined: list[tuple[int, int, int]] = field(default_factory=list)
     wholes: list[Span] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     taken: list[Span] = field(default_factory=list)
+    closings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def free(self) -> int:
@@ -66,19 +78,20 @@ class Found:
 
 def layout_of(lines: Lines) -> Layout:
     """The layout of a Markdown text."""
-    items = is_item(lines)
-    found = Found(lists_of(lines, items), other_lines(lines))
+    items, chosen = is_item(lines), candidates(lines)
+    is_numbered = lines.signs[chosen] == NUMBER_SIGN
+    others, numbered = chosen[~is_numbered], chosen[is_numbered]
+    levels = numbered_levels(lines, numbered)
+    at_margin = numbered[(levels > 0) & (lines.indents[numbered] == 0)]
+    found = Found(lists_of(lines, items), other_lines(lines), lines.starts[at_margin])
     front_matter(lines, found)
-    chosen = candidates(lines)
-    numbered = lines.signs[chosen] == NUMBER_SIGN
-    others = chosen[~numbered]
     starts, signs = lines.starts[others].tolist(), lines.signs[others].tolist()
     free = found.free
     for line, start, sign in zip(others.tolist(), starts, signs, strict=True):
         if start >= free:
             HANDLERS[chr(sign)](lines, line, found)
             free = found.free
-    titles = titles_of(lines, chosen[numbered], found)
+    titles = titles_of(lines, numbered, levels, found)
     return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 
 
@@ -114,13 +127,18 @@ def front_matter(lines: Lines, found: Found) -> None:
             found.whole(0, min(end.end() + 1, len(lines.text)))
 
 
-def titles_of(lines: Lines, numbered: Numbers, found: Found) -> Titles:
-    """All headings: the underlined ones, and lines that start with `#` outside of other blocks."""
+def numbered_levels(lines: Lines, numbered: Numbers) -> Numbers:
+    """The level of each of some lines that start with `#`; 0 if it is no heading."""
     levels = np.zeros(len(numbered), np.intp)
     running = np.ones(len(numbered), bool)
     for distance, codes in enumerate(lines.behind(numbered, DEEPEST_HEADING + 1).T[1:], 1):
         levels[running & is_gap(codes)] = distance
         running &= codes == NUMBER_SIGN
+    return levels
+
+
+def titles_of(lines: Lines, numbered: Numbers, levels: Numbers, found: Found) -> Titles:
+    """All headings: the underlined ones, and lines that start with `#` outside of other blocks."""
     kept = (levels > 0) & ~inside(lines.starts[numbered], found.taken)
     for index in np.flatnonzero(kept & (lines.indents[numbered] > 0)).tolist():
         kept[index] = not deep(lines, numbered.item(index), found)
@@ -231,12 +249,33 @@ def formula(lines: Lines, line: int, found: Found) -> None:
     match = FORMULA.match(lines.text, place)
     if match is None or lines.indents[line] >= CODE_COLUMNS:
         return
-    closing = "$$" if match[0] == "$$" else "\\]" if match[0] == "\\[" else f"\\end{{{match[1]}}}"
-    closed = lines.text.find(closing, match.end(), match.end() + LONGEST_FORMULA)
-    if closed < 0 or HEADING_LINE.search(lines.text, match.end(), closed):
+    closed = formula_end(lines.text, match, found)
+    heading = int(found.numbered.searchsorted(np.int32(place)))
+    if closed < 0 or (heading < len(found.numbered) and found.numbered[heading] < closed):
         return
     end = lines.text.find("\n", closed)
     found.whole(lines.starts.item(line), len(lines.text) if end < 0 else end + 1)
+
+
+def formula_end(text: str, opening: re.Match[str], found: Found) -> int:
+    """Offset of the sign that closes a formula; -1 without one."""
+    last = opening.start() + LONGEST_FORMULA
+    if opening[1] is None:
+        return sign_after(text, "$$" if opening[0] == "$$" else "\\]", (opening.end(), last), found)
+    if sign_after(text, "\\end{", (opening.end(), last), found) < 0:
+        return -1
+    return sign_after(text, f"\\end{{{opening[1]}}}", (opening.end(), last), found)
+
+
+def sign_after(text: str, sign: str, part: Span, found: Found) -> int:
+    """Offset of the first of a sign in a part of a text; -1 without one. No part is searched twice."""
+    start, end = part
+    place, searched = found.closings.get(sign, (-1, 0))
+    if place < start and searched < end:
+        place = text.find(sign, max(start, searched), end)
+        searched = end - len(sign) if place < 0 else place + 1
+        found.closings[sign] = place, searched
+    return place if start <= place < end else -1
 
 
 def html(lines: Lines, line: int, found: Found) -> None:
