@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
 import re
+from array import array
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 from services.ingest.outline import Span
+from services.ingest.splitting.measure import LONGEST_WHOLE
 
 OPENING = re.compile(r"\\begin\{([^{}\n]{1,40})\}|\\[(\[]|\\.|`+|\$\$?|!?\[", re.DOTALL)
+OPENING_SIGNS = "$[`\\"
 DOLLAR_END = re.compile(r"(?<![\s\\$])\$(?![\d$])")
 TICKS = re.compile("`+")
 INNER = r"[^\[\]\n]*+(?:\n[^\[\]\n]++)*+"
@@ -21,6 +24,26 @@ FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,100}+\]:?")
 CLOSING = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 
 
+@dataclass(frozen=True)
+class Spans:
+    """Things that are not to be cut, in order and apart from each other."""
+
+    starts: array[int] = field(default_factory=lambda: array("i"))
+    ends: array[int] = field(default_factory=lambda: array("i"))
+
+    def append(self, start: int, end: int) -> None:
+        """Add a thing behind all others."""
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def at(self, place: int) -> Span | None:
+        """The thing that a cut would part."""
+        index = bisect_left(self.starts, place) - 1
+        if index < 0 or self.ends[index] <= place:
+            return None
+        return self.starts[index], self.ends[index]
+
+
 @dataclass
 class Closings:
     """Where things close in a part of a text; what was searched once is not searched again.
@@ -29,7 +52,7 @@ class Closings:
         text: the text.
         end: end of the part.
         found: for a closing sign the nearest place found, or `end` where there is no more.
-        ticks: for a number of backticks the ends of all such runs.
+        ticks: for a number of backticks the ends of all such runs from the place of the first question on.
     """
 
     text: str
@@ -58,25 +81,39 @@ class Closings:
             for match in TICKS.finditer(self.text, place, self.end):
                 self.ticks.setdefault(len(match[0]), []).append(match.end())
         ends = self.ticks.get(count, [])
-        index = bisect.bisect_right(ends, place)
+        index = bisect_right(ends, place)
         return ends[index] if index < len(ends) else -1
 
 
-def inline_spans(text: str, start: int, end: int) -> list[Span]:
-    """The spans in a paragraph that are not to be cut, in order and apart from each other."""
-    part = text[start:end]
-    if not ("$" in part or "[" in part or "`" in part or "\\" in part):
-        return []
-    closings = Closings(text, end)
-    spans: list[Span] = []
+def inline_spans(text: str, start: int, end: int) -> Spans:
+    """The things in a paragraph that are not to be cut, none longer than `LONGEST_WHOLE`."""
+    found = Spans()
+    if all(text.find(sign, start, end) < 0 for sign in OPENING_SIGNS):
+        return found
     at = start
-    while (opening := OPENING.search(text, at, end)) is not None:
+    while at < end:
+        # What opens in the first half closes in one of both; so the closings of few are kept at once.
+        half, last = at + LONGEST_WHOLE, at + 2 * LONGEST_WHOLE
+        at = find_spans(Closings(text, min(last, end)), at, half if last < end else end, found)
+    return found
+
+
+def find_spans(closings: Closings, at: int, half: int, found: Spans) -> int:
+    """Find the things that open in a part of a paragraph.
+
+    Returns:
+        Where to go on: the end of the part, or of the last thing if that is behind it.
+    """
+    while (opening := OPENING.search(closings.text, at, closings.end)) is not None:
+        if opening.start() >= half:
+            break
         at = thing_end(opening, closings)
-        if at > 0:
-            spans.append((opening.start(), at))
+        # Two signs that are further apart belong to two things, or to none.
+        if 0 < at <= opening.start() + LONGEST_WHOLE:
+            found.append(opening.start(), at)
         else:
             at = opening.end()
-    return spans
+    return max(at, half)
 
 
 def thing_end(opening: re.Match[str], closings: Closings) -> int:

@@ -13,9 +13,8 @@ import numpy as np
 
 from services.ingest.outline import Layout, Span
 from services.ingest.outline.lines import code_points
+from services.ingest.splitting.atoms import atoms_in
 from services.ingest.splitting.breaks import (
-    ATOM,
-    LATIN,
     LINE,
     SENTENCE,
     WORD,
@@ -23,16 +22,13 @@ from services.ingest.splitting.breaks import (
     ranks,
     splits_character,
 )
-from services.ingest.splitting.inline import inline_spans
-from services.ingest.splitting.measure import WHOLE_SIZES, Ruler
+from services.ingest.splitting.inline import Spans, inline_spans
+from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES, Ruler
 
+NOTHING = Spans()
 KEPT_PARAGRAPHS = 4
-LONGEST_PARAGRAPH = 1 << 17
-"""Things are looked for in no more at once, so that a text of nothing but things takes no memory."""
 MANY_HEADINGS = 32
 """A window with more headings one after the other has nothing else to offer."""
-LONGEST_ADDRESS = 80
-"""So far behind a window the end of an address is looked for whose start is in it."""
 HASHED = 16
 """Characters that make the hash of a place between two characters."""
 
@@ -51,7 +47,8 @@ class Inner:
         edges: offsets at which blocks start.
         special: for each edge, whether more than a paragraph starts there.
         glued: the edges before which no cut is wanted.
-        spans: the things in the paragraphs that were looked at last, by number of edge and part.
+        spans: the things in the paragraphs that were looked at last, by number of edge.
+        giants: the numbers and addresses that are too large to stay whole, as far as they were found.
     """
 
     ruler: Ruler
@@ -59,7 +56,8 @@ class Inner:
     edges: Sequence[int]
     special: Sequence[int]
     glued: Sequence[int]
-    spans: dict[tuple[int, int], Sequence[Span]] = field(default_factory=dict)
+    spans: dict[int, Spans] = field(default_factory=dict)
+    giants: Spans = field(default_factory=Spans)
 
 
 @dataclass(frozen=True)
@@ -75,17 +73,18 @@ class Search:
 
     inner: Inner
     start: int
-    paragraph: Sequence[Span] | None = None
-    atoms: Sequence[Span] = ()
+    paragraph: Spans | None = None
+    atoms: Spans = NOTHING
 
     def thing_at(self, place: int) -> Span | None:
         """The thing that a cut would part."""
         if self.paragraph is not None:
-            return span_at(self.paragraph, place) or span_at(self.atoms, place)
+            return self.paragraph.at(place) or self.atoms.at(place)
         block = whole_at(self.inner, place)
         if block is not None:
             return block
-        return span_at(spans_around(self.inner, place), place) or span_at(self.atoms, place)
+        index = bisect_right(self.inner.edges, place) - 1
+        return paragraph_spans(self.inner, index).at(place) or self.atoms.at(place)
 
     def allowed(self, place: int) -> bool:
         """Whether a cut parts nothing and is not right behind a heading."""
@@ -108,8 +107,7 @@ def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
     least, middle, most = window
     following = bisect_right(inner.edges, least)
     alone = following == len(inner.edges) or inner.edges[following] > most
-    near = following and most - inner.edges[following - 1] < LONGEST_PARAGRAPH
-    if alone and near and not inner.special[following - 1]:
+    if alone and following and not inner.special[following - 1]:
         search = Search(inner, start, paragraph_spans(inner, following - 1))
     else:
         block = whole_at(inner, least)
@@ -144,7 +142,7 @@ def early_cut(inner: Inner, start: int, least: int, most: int) -> int:
     thing = search.thing_at(start + 1)
     if thing is not None and thing[1] > most:
         return behind(inner, start, thing[1])
-    return whole_character(text, start, most, inner.ruler.reach(start, WHOLE_SIZES * inner.ruler.high))
+    return whole_character(text, start, most, inner.ruler.reach(start, SIGN_SIZES * inner.ruler.high))
 
 
 def behind(inner: Inner, start: int, end: int) -> int:
@@ -152,10 +150,8 @@ def behind(inner: Inner, start: int, end: int) -> int:
     ruler = inner.ruler
     index = bisect_left(inner.edges, end)
     following = inner.edges[index] if index < len(inner.edges) else len(ruler.text)
-    most = WHOLE_SIZES * ruler.high
-    if not ruler.text[end : min(following, end + most)].strip() and ruler.size(start, following) <= most:
-        return following
-    return end
+    near = following - start <= LONGEST_WHOLE and not ruler.text[end:following].strip()
+    return following if near else end
 
 
 def whole_character(text: str, start: int, most: int, longest: int) -> int:
@@ -211,21 +207,9 @@ def last_character(search: Search, end: int) -> int:
 
 def with_atoms(search: Search, most: int) -> Search:
     """The search with the numbers, addresses and words from its start on."""
-    ruler, start = search.inner.ruler, search.start
-    text, near = ruler.text, min(len(ruler.text), most + LONGEST_ADDRESS)
-    if not LATIN.search(text, start, near):
-        return search
-    longest = WHOLE_SIZES * ruler.high
-    far = ruler.reach(start, longest + 1)
-    atoms = []
-    for match in ATOM.finditer(text, start, near):
-        whole = match if match.end() < near else ATOM.match(text, match.start(), max(near, far)) or match
-        if far <= whole.end() < len(text):
-            continue
-        # A word is cut if it is larger than a chunk, as it is no thing that loses its sense.
-        if ruler.fits(*whole.span()) if whole[0].isalpha() else ruler.size(*whole.span()) <= longest:
-            atoms.append(whole.span())
-    return Search(search.inner, start, search.paragraph, atoms)
+    inner = search.inner
+    atoms = atoms_in(inner.ruler, inner.giants, search.start, most)
+    return Search(inner, search.start, search.paragraph, atoms)
 
 
 def character_ranks(text: str, least: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
@@ -239,30 +223,20 @@ def character_ranks(text: str, least: int, most: int) -> np.ndarray[tuple[int], 
     return found ^ (found >> np.uint32(15))
 
 
-def spans_around(inner: Inner, place: int) -> Sequence[Span]:
-    """The things inside of the paragraph around a place that are not to be cut."""
-    index = bisect_right(inner.edges, place) - 1
-    start = inner.edges[index] if index >= 0 else 0
-    return paragraph_spans(inner, index, (place - start) // LONGEST_PARAGRAPH)
-
-
-def paragraph_spans(inner: Inner, index: int, part: int = 0) -> Sequence[Span]:
-    """The things inside of a part of a paragraph that are not to be cut.
+def paragraph_spans(inner: Inner, index: int) -> Spans:
+    """The things inside of a paragraph that are not to be cut.
 
     Args:
         inner: the text and its things.
         index: number of the edge at which the paragraph starts; -1 if it is before the first edge.
-        part: which part, each of `LONGEST_PARAGRAPH` characters.
     """
-    if (index, part) not in inner.spans:
+    if index not in inner.spans:
         if len(inner.spans) >= KEPT_PARAGRAPHS:
             del inner.spans[next(iter(inner.spans))]
-        start = (inner.edges[index] if index >= 0 else 0) + part * LONGEST_PARAGRAPH
+        start = inner.edges[index] if index >= 0 else 0
         end = inner.edges[index + 1] if index + 1 < len(inner.edges) else len(inner.ruler.text)
-        longest = WHOLE_SIZES * inner.ruler.high
-        spans = inline_spans(inner.ruler.text, start, min(end, start + LONGEST_PARAGRAPH))
-        inner.spans[index, part] = [span for span in spans if inner.ruler.size(*span) <= longest]
-    return inner.spans[index, part]
+        inner.spans[index] = inline_spans(inner.ruler.text, start, end)
+    return inner.spans[index]
 
 
 def whole_at(inner: Inner, place: int) -> Span | None:
@@ -270,7 +244,7 @@ def whole_at(inner: Inner, place: int) -> Span | None:
     layout, ruler = inner.layout, inner.ruler
     found = span_at(layout.wholes, place) or table_row_at(layout, place)
     if found is not None:
-        return found if ruler.size(*found) <= WHOLE_SIZES * ruler.high else None
+        return found if ruler.whole(*found) else None
     found = heading_at(layout, place)
     return found if found is not None and ruler.size(*found) <= ruler.high else None
 

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from services.ingest.splitting.options import SplitOptions
 from services.ingest.tokens import Marks, count_tokens, marks_of
 
-WHOLE_SIZES = 4
-"""A thing that is not to be cut stays whole up to so many sizes of the largest chunk."""
+LONGEST_WHOLE = 1 << 16
+"""A thing that is not to be cut stays whole up to so many characters, whatever the largest chunk.
+
+These are about 20,000 tokens, which fit into the 32,768 of a usual model with question and answer, and at
+most 256 KiB, of which a page of chunks takes four and any client one.
+"""
+SIGN_SIZES = 4
+"""What is seen as one character stays whole up to so many sizes of the largest chunk."""
 
 CUT_TOKENS = 1
 """A cut inside of a token makes two of it."""
@@ -58,6 +64,10 @@ class Ruler:
             return end - start
         places, sums = self.marks.places, self.marks.sums
         return (sums[bisect_left(places, end)] - sums[bisect_left(places, start)] + 9) // 10
+
+    def whole(self, start: int, end: int) -> bool:
+        """Whether a thing that is not to be cut stays whole."""
+        return end - start <= LONGEST_WHOLE or self.size(start, end) <= self.high
 
     def fits(self, start: int, end: int) -> bool:
         """Whether a part may be one chunk."""

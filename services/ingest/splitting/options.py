@@ -20,7 +20,7 @@ class SplitOptions:
         strategy: one of `STRATEGIES`.
         unit: what sizes count, one of `UNITS`; `token` always counts tokens.
         min_size: a smaller chunk is joined with what follows, where `max_size` allows.
-        max_size: no chunk is larger, except a single thing that must not be cut.
+        max_size: no chunk is larger, except a single thing that is not to be cut.
         overlap: by so much a chunk repeats the end of the one before.
         tokenizer: hub id, folder or file `tokenizer.json`; empty for the built-in estimate.
         separators: for `separator` and `recursive`.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from services.ingest.outline import Span
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting.inner import whole_character
-from services.ingest.splitting.measure import WHOLE_SIZES, Ruler, ruler_of
+from services.ingest.splitting.measure import SIGN_SIZES, Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
 
 SEPARATORS = ("\n\n", "\n", " ")
@@ -66,7 +66,7 @@ def characters(ruler: Ruler, start: int, end: int) -> Iterator[Span]:
         cut_at = (
             most
             if most == end
-            else min(end, whole_character(ruler.text, start, most, start + WHOLE_SIZES * (most - start)))
+            else min(end, whole_character(ruler.text, start, most, start + SIGN_SIZES * (most - start)))
         )
         yield start, cut_at
         start = cut_at

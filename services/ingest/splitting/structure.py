@@ -21,7 +21,7 @@ from services.ingest.outline.layout import between
 from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting.inner import Inner, early_cut, inner_cut
-from services.ingest.splitting.measure import WHOLE_SIZES, Ruler, ruler_of
+from services.ingest.splitting.measure import Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
 
 AROUND = 8
@@ -94,7 +94,7 @@ def plan_for(reading: Reading, options: SplitOptions) -> Plan:
 def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     """Where a text of a layout may be cut."""
     lines, starting = layout.lines, layout.starting
-    broken = [span for span in layout.wholes if ruler.size(*span) > WHOLE_SIZES * ruler.high]
+    broken = [span for span in layout.wholes if not ruler.whole(*span)]
     rows = row_lines(layout, broken)
     blocks = starting.copy()
     blocks[layout.glued] = False

@@ -223,7 +223,7 @@ class SplitOptions(_message.Message):
     """
     max_size: _builtins.int
     """OPTIONAL. Largest chunk, in units; 0 lets the service choose (at present 1500, or `min_size` where that is larger). A single code
-    block, table row, formula, number, link or URL that is larger stays whole up to four times this.
+    block, table row, formula, number, link or URL that is larger stays whole up to 65,536 characters.
     """
     unit: Global___SizeUnit.ValueType
     """OPTIONAL. What sizes count; unspecified lets the service choose (at present CHARACTERS)."""
