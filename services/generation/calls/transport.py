@@ -200,9 +200,12 @@ class Transport:
             async with asyncio.timeout(self._stream_seconds), asyncio.timeout(self._idle_seconds) as idle:
                 response = await posted(client.sdk, body, stream=True, limits=self._stream_timeout)
                 async with aclosing(response):
+                    kind = response.headers.get("content-type", "")
                     # A server that knows no streams.
-                    if "json" in response.headers.get("content-type", ""):
+                    if "json" in kind:
                         return json.loads(await response.aread()), 0.0
+                    if "html" in kind:
+                        raise TypeError("a web page")
                     await self._gather(response, gathered, idle)
         except httpx2.HTTPError as error:
             if not gathered.whole:

@@ -208,6 +208,16 @@ async def test_a_server_that_does_not_take_the_request_fails_the_trial_with_its_
     assert (len(bodies), remembered) == (1, [])
 
 
+async def test_a_web_page_is_told_from_a_server_that_breaks_off() -> None:
+    def page(_: Body) -> web.Response:
+        return web.Response(text="<html>Welcome</html>", content_type="text/html")
+
+    async with server(page) as (provider, _):
+        report, _ = await tried(provider)
+    assert report.failure
+    assert report.failure.reason == "PROVIDER_FAILED"
+
+
 async def test_each_member_of_a_pool_is_tried() -> None:
     async with server(only("json_schema")) as (good, _), server(only("json_object")) as (other, _):
         members = replace(good, id="good"), replace(PROVIDER, id="away"), replace(other, id="other")
