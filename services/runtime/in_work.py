@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from services.runtime.job_records import Item, ItemClosed
+from services.runtime.lanes import lane_of
 
 
 @dataclass(eq=False)
@@ -23,9 +24,15 @@ class Work:
     limit: asyncio.Timeout
     waits: set[asyncio.Timeout] = field(default_factory=set)
     """Of the places where it only waits."""
+    gives_way: bool = False
+    """It was stopped to be handed out again later."""
 
 
 CURRENT: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+class GivesWay(Exception):
+    """The item only waited where others had something to do: it is to be handed out again."""
 
 
 class InWork:
@@ -45,6 +52,7 @@ class InWork:
 
         Raises:
             ItemClosed: it was stopped.
+            GivesWay: it was, for others.
         """
         async with stoppable() as limit:
             work = Work(item, limit)
@@ -52,6 +60,10 @@ class InWork:
             self._works.add(work)
             try:
                 yield
+            except ItemClosed:
+                if work.gives_way:
+                    raise GivesWay from None
+                raise
             finally:
                 self._works.discard(work)
                 CURRENT.reset(before)
@@ -70,6 +82,18 @@ class InWork:
                 for wait in work.waits:
                     expire(wait)
 
+    def give_way(self, lane: str, count: int) -> None:
+        """Have so many of a lane's items give way, as far as they only wait."""
+        waiting = [
+            work
+            for work in self._works
+            if work.waits and lane_of(work.item.project_id or work.item.job_id) == lane
+        ]
+        for work in waiting[:count]:
+            work.gives_way = True
+            for wait in work.waits:
+                expire(wait)
+
 
 @asynccontextmanager
 async def item_waiting() -> AsyncIterator[None]:
@@ -78,7 +102,7 @@ async def item_waiting() -> AsyncIterator[None]:
     Where no item is in work, it does nothing.
 
     Raises:
-        ItemClosed: the job was paused; its resume hands the item out again.
+        ItemClosed: the job was paused, or others need the slot; the item is handed out again later.
     """
     work = CURRENT.get()
     if work is None:

@@ -30,6 +30,7 @@ from services.runtime.job_records import (
     job_of,
     size_of_job,
 )
+from services.runtime.lanes import entrypoint
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.queue import queries_on
 from services.runtime.sql import Statements
@@ -255,6 +256,11 @@ class Jobs:
         """Note the turn of an item that was handed out: no new item comes before it."""
         await self.pool.execute(SQL.pass_turn, turn)
 
+    async def queued(self, names: Iterable[str]) -> set[str]:
+        """Of PgQueuer's names for items, those under which some wait."""
+        rows = await self.pool.fetch(SQL.queued_names, list(names))
+        return {row["name"] for row in rows}
+
     async def note_trouble(self, item_id: str, waiting: bool) -> float:
         """Note that an item is to be tried again; return for how many seconds it has been in trouble."""
         seconds: float | None = await self.pool.fetchval(SQL.note_trouble, item_id, waiting)
@@ -337,7 +343,7 @@ class Jobs:
         if not rows:
             return
         await queries_on(connection, self.schema).enqueue(
-            [row["kind"] for row in rows],
+            [entrypoint(row["kind"], row["owner_id"]) for row in rows],
             [row["id"].encode() for row in rows],
             [-min(row["turn"], LAST_TURN) for row in rows],
             dedupe_key=[row["id"] for row in rows],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import cast
 
@@ -11,9 +12,10 @@ from pgqueuer.adapters.persistence.qb import (
     QueryQueueBuilder,
     QuerySchedulerBuilder,
 )
+from pgqueuer.core.qm import QueueManager
 from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.domain.settings import DBSettings
-from pgqueuer.domain.types import Channel
+from pgqueuer.domain.types import Channel, QueueEntrypoint
 from pgqueuer.ports.driver import Driver
 from pgqueuer.queries import Queries
 
@@ -46,6 +48,23 @@ def queries_on(connection: Connection, schema: str) -> Queries:
 def queries_of(pool: Pool, schema: str) -> Queries:
     """PgQueuer's operations over a pool."""
     return queries_over(AsyncpgPoolDriver(pool), schema)
+
+
+class ChoosyManager(QueueManager):
+    """A queue manager that takes items of some names only, which may change at any time."""
+
+    may_take: Callable[[str], bool]
+
+    def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
+        """The names of what to take now; asked before each look into the queue."""
+        return {name for name in self.entrypoint_registry if self.may_take(name)}
+
+
+def choosy_manager(pool: Pool, schema: str, may_take: Callable[[str], bool]) -> QueueManager:
+    """PgQueuer's consumer over a pool."""
+    manager = ChoosyManager(queries_of(pool, schema), settings(schema).channel)
+    manager.may_take = may_take
+    return manager
 
 
 async def install_queue(pool: Pool, schema: str) -> None:

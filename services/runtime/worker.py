@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import structlog
-from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as Delivery
 
 from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.errors import SishuError
 from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
-from services.runtime.in_work import InWork
+from services.runtime.in_work import GivesWay, InWork
 from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
 from services.runtime.metrics import RuntimeMetrics
-from services.runtime.queue import queries_of, settings
+from services.runtime.queue import choosy_manager
 
 Handler = Callable[[Item], Awaitable[None]]
 """Does an item and stores its result through `Jobs.finish`; raises a `SishuError` when it cannot."""
@@ -64,8 +64,9 @@ class Worker:
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._metrics = metrics
         self._patience = patience_seconds
-        # PgQueuer may hold a batch more than this, so that no slot waits for the next dequeue.
-        self._slots = asyncio.Semaphore(concurrency)
+        self._names = [entrypoint(kind, lane) for kind in handlers for lane in LANES]
+        self._batch = max(1, min(25, concurrency // 2))
+        self._lanes = Lanes(concurrency, self._batch)
         self._started: set[str] = set()
         self._troubled: set[str] = set()
         self._in_work = InWork()
@@ -92,17 +93,18 @@ class Worker:
             await asyncio.wait(aside)
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        schema = self._jobs.schema
-        manager = QueueManager(queries_of(self._jobs.pool, schema), settings(schema).channel)
-        for kind in self._handlers:
-            manager.entrypoint(kind)(self._work)
-        batch = max(1, min(25, self._concurrency // 2))
+        manager = choosy_manager(
+            self._jobs.pool, self._jobs.schema, lambda name: self._lanes.is_open(lane_of(name))
+        )
+        for name in self._names:
+            manager.entrypoint(name)(self._work)
         running = asyncio.create_task(
             manager.run(
                 # No notification tells that a pause is over.
                 dequeue_timeout=timedelta(seconds=POLL_SECONDS),
-                batch_size=batch,
-                max_concurrent_tasks=self._concurrency + batch,
+                batch_size=self._batch,
+                # So that no slot waits for the next dequeue.
+                max_concurrent_tasks=self._concurrency + self._batch,
                 heartbeat_timeout=self._heartbeat,
                 log_aggregation_interval=timedelta(minutes=5),
             )
@@ -118,7 +120,7 @@ class Worker:
 
     async def _work(self, delivery: Delivery) -> None:
         """Do one delivered item; every way out leaves either its end or a reason to deliver it again."""
-        async with self._slots:
+        async with self._lanes.slot(lane_of(delivery.entrypoint)):
             if self._stop.is_set():
                 raise RetryRequested(reason="STOPPING")
             self._turn = max(self._turn, -delivery.priority)
@@ -143,6 +145,9 @@ class Worker:
                 await self._say_trouble(item, "")
             except ItemClosed:
                 outcome.set("closed")
+            except GivesWay:
+                outcome.set("retried")
+                raise RetryRequested(reason="GIVES_WAY") from None
             except Exception as raised:
                 error = as_sishu_error(raised)
                 if error.code in RETRYABLE and await self._bears(item, error):
@@ -210,12 +215,20 @@ class Worker:
                 turn, self._turn = self._turn, 0
                 if turn:
                     await self._jobs.pass_turn(turn)
+                await self._make_room()
                 if job_ids := self._in_work.job_ids:
                     self._in_work.stop(await self._jobs.states(job_ids))
             except Exception as error:
                 log.warning("look_failed", error=as_sishu_error(error).message)
                 await asyncio.sleep(POLL_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _make_room(self) -> None:
+        """See which lanes wait in the queue; items that only wait give way to those of lanes with less."""
+        if self._lanes.busy:
+            self._lanes.queued = frozenset(map(lane_of, await self._jobs.queued(self._names)))
+            for lane, count in self._lanes.excess().items():
+                self._in_work.give_way(lane, count)
 
     async def _wait_for_database(self, stop: asyncio.Event) -> None:
         while not stop.is_set() and not await wait_for_database(self._jobs.pool, seconds=5):

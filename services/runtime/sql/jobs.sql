@@ -32,7 +32,8 @@ WITH new AS (
     ON CONFLICT (job_id, kind, key) DO NOTHING
     RETURNING id, kind, turn
 )
-SELECT new.id, new.kind, new.turn, job.state <> 'paused' AS ready FROM new JOIN jobs AS job ON job.id = $1
+SELECT new.id, new.kind, new.turn, coalesce(job.project_id, job.id) AS owner_id, job.state <> 'paused' AS ready
+FROM new JOIN jobs AS job ON job.id = $1
 
 -- name: take_turns
 -- The first of $2 turns that follow one another.
@@ -43,6 +44,11 @@ RETURNING turn - $2 + 1
 
 -- name: pass_turn
 UPDATE turn_now SET turn = $1 WHERE turn < $1
+
+-- name: queued_names
+-- Of PgQueuer's names for items those under which something can be handed out now.
+SELECT name FROM unnest($1::text[]) AS given (name)
+WHERE EXISTS (SELECT FROM pgqueuer WHERE entrypoint = given.name AND status = 'queued' AND execute_after <= now())
 
 -- name: forget_turns
 -- Begins to count anew when nothing is queued or in work, long before the numbers are too large for PgQueuer.
@@ -154,7 +160,7 @@ WHERE item.job_id = $1 AND item.state = 'pending'
 
 -- name: open_items
 -- The next of the open items of a job, while it may go on.
-SELECT item.id, item.kind, item.turn
+SELECT item.id, item.kind, item.turn, coalesce(job.project_id, job.id) AS owner_id
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE job.id = $1 AND job.state IN ('pending', 'running') AND item.state = 'pending' AND item.id > $2
 ORDER BY item.id
@@ -179,7 +185,7 @@ WHERE id IN (SELECT id FROM pgqueuer_log WHERE aggregated AND created < now() - 
 
 -- name: lost_items
 -- Open items that PgQueuer no longer holds: their worker vanished between two writes.
-SELECT item.id, item.kind, item.turn
+SELECT item.id, item.kind, item.turn, coalesce(job.project_id, job.id) AS owner_id
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT 1 FROM pgqueuer
