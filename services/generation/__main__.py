@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from services.generation.asking import Asker
+from services.generation.call_store import CallStore
 from services.generation.calls.endpoint_store import EndpointStore
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.gate import Gate
@@ -43,7 +45,8 @@ def build(parts: Parts) -> Built:
     gate = Gate(known, metrics)
     transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
-    worker = GenerationWorker(parts.jobs, store, chunks, llm, endpoints)
+    asker = Asker(CallStore(parts.pool), llm, endpoints)
+    worker = GenerationWorker(parts.jobs, store, chunks, asker)
     trial = Trial(transport, endpoints, providers.get_many, known)
     package = "sishu.generation.v1"
     return Built(

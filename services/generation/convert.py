@@ -207,6 +207,8 @@ def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
                 completion_tokens=stats.completion_tokens,
                 calls=stats.calls,
             ),
+            cost=stats.cost,
+            currency=stats.currency,
         ),
         create_time=timestamp(view.generation.create_time),
     )

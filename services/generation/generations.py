@@ -56,6 +56,8 @@ class GenerationStats:
     prompt_tokens: int
     completion_tokens: int
     calls: int
+    cost: float
+    currency: str
 
 
 @dataclass(frozen=True)

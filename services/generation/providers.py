@@ -49,6 +49,11 @@ class Price:
     completion_per_million: float
     currency: str
 
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost."""
+        prompt = prompt_tokens * self.prompt_per_million
+        return (prompt + completion_tokens * self.completion_per_million) / 1e6
+
 
 @dataclass(frozen=True)
 class Provider:

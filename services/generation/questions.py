@@ -14,7 +14,13 @@ from services.runtime.jobs import Failure
 
 @dataclass(frozen=True)
 class CallRecord:
-    """What a stored result cost and how it was asked for; `calls` counts re-asks as well."""
+    """How a model was asked and what that cost; `calls` counts re-asks as well.
+
+    Args:
+        cost: by the price at that time, in `currency`; 0 and empty where there is none.
+        chunk_id: what it was about.
+        failure: reason of the failure of calls that led to no result; empty beside a result.
+    """
 
     id: str
     prompt_version: str
@@ -25,6 +31,10 @@ class CallRecord:
     completion_tokens: int
     calls: int
     seconds: float
+    cost: float = 0.0
+    currency: str = ""
+    chunk_id: str | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,16 @@ class Question:
             quotes += self.answer.quotes
             texts += [self.answer.text, self.answer.reasoning]
         return sum(len(text.encode()) for text in [*texts, *(quote.text for quote in quotes)])
+
+
+@dataclass(frozen=True)
+class OpenQuestion:
+    """A question that waits for an answer, as far as whoever answers it needs it."""
+
+    id: str
+    generation_id: str
+    text: str
+    chunk_id: str
 
 
 @dataclass(frozen=True)

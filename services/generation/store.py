@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from services.generation.call_store import call_values, insert_call, with_call
 from services.generation.gates import rejected
 from services.generation.generations import (
     Generation,
@@ -20,7 +21,14 @@ from services.generation.generations import (
     generation_not_found,
 )
 from services.generation.providers import Provider, provider_not_found, stored_provider
-from services.generation.questions import Answer, CallRecord, NewQuestion, Question, text_key
+from services.generation.questions import (
+    Answer,
+    CallRecord,
+    NewQuestion,
+    OpenQuestion,
+    Question,
+    text_key,
+)
 from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
@@ -30,12 +38,13 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "generation.sql")
+SET_ANSWER = with_call(SQL.set_answer)
 
 DOUBLE = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
 
 
 class Store:
-    """The tables `generations`, `llm_calls` and `questions`."""
+    """The tables `generations` and `questions`."""
 
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
@@ -78,15 +87,21 @@ class Store:
         row = await self.pool.fetchrow(SQL.get_origin, generation_id)
         if row is None:
             raise generation_not_found(generation_id)
+        return origin_of(dict(row))
+
+    async def get_open_question(self, question_id: str) -> tuple[Generation, Provider, OpenQuestion]:
+        """A question to answer, its generation and its provider.
+
+        Raises:
+            NotFound: there is no such question.
+        """
+        row = await self.pool.fetchrow(SQL.get_open_question, question_id)
+        if row is None:
+            raise question_not_found(question_id)
         values = dict(row)
-        one = Generation(
-            id=values.pop("generation_id"),
-            project_id=values["project_id"],
-            provider_id=values["id"],
-            options=GenerationOptions(**values.pop("generation_options")),
-            create_time=values.pop("generation_create_time"),
-        )
-        return one, stored_provider(**values)
+        texts = [values.pop(f"question_{name}") for name in ("id", "text", "chunk_id")]
+        question = OpenQuestion(texts[0], values["generation_id"], *texts[1:])
+        return *origin_of(values), question
 
     async def view_generation(self, generation_id: str) -> GenerationView:
         """A generation with its job and what it made so far.
@@ -146,7 +161,7 @@ class Store:
 
         A wording that the generation has already is stored as rejected.
         """
-        await connection.execute(SQL.insert_call, *call_values(one.id, call))
+        await insert_call(connection, one.id, call)
         stored = await self._insert_questions(connection, one, call, questions)
         doubles = [replace(new, rejection=DOUBLE) for new in questions if new.id not in stored]
         if doubles:
@@ -154,18 +169,22 @@ class Store:
         return [new.id for new in questions if new.id in stored and not new.rejection]
 
     async def set_answer(
-        self, connection: Connection, question: Question, answer: Answer, rejection: Failure | None
+        self,
+        connection: Connection,
+        question: Question | OpenQuestion,
+        answer: Answer,
+        rejection: Failure | None,
     ) -> None:
         """Store the answer of an open question, kept or rejected."""
         await connection.execute(
-            SQL.set_answer,
+            SET_ANSWER,
             *call_values(question.generation_id, answer.call),
-            question.id,
             "rejected" if rejection else "answered",
             rejection.as_json() if rejection else None,
             answer.text,
             [asdict(quote) for quote in answer.quotes],
             answer.reasoning,
+            question.id,
         )
 
     async def get_question(self, question_id: str) -> Question:
@@ -238,22 +257,6 @@ class Store:
         return {row["id"] for row in rows}
 
 
-def call_values(generation_id: str, call: CallRecord) -> tuple[object, ...]:
-    """The columns of `llm_calls` in their order."""
-    return (
-        call.id,
-        generation_id,
-        call.prompt_version,
-        call.provider_id,
-        call.model,
-        dict(call.parameters),
-        call.prompt_tokens,
-        call.completion_tokens,
-        call.calls,
-        call.seconds,
-    )
-
-
 def question_values(new: NewQuestion) -> dict[str, Any]:
     """The columns of a new row of `questions`, by name."""
     return {
@@ -273,6 +276,18 @@ def generation(row: asyncpg.Record) -> Generation:
     """A row of `generations`."""
     values = {name: row[name] for name in Generation.__dataclass_fields__}
     return Generation(**{**values, "options": GenerationOptions(**values["options"])})
+
+
+def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
+    """A row of `get_origin`."""
+    one = Generation(
+        id=values.pop("generation_id"),
+        project_id=values["project_id"],
+        provider_id=values["id"],
+        options=GenerationOptions(**values.pop("generation_options")),
+        create_time=values.pop("generation_create_time"),
+    )
+    return one, stored_provider(**values)
 
 
 def view_of(row: asyncpg.Record) -> GenerationView:

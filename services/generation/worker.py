@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from services.generation.calls.endpoints import Endpoints
-from services.generation.calls.llm import Completion, Llm
+from services.generation.asking import Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact, choose, language_of, sentences
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.prompts import render
-from services.generation.providers import Provider
-from services.generation.questions import Answer, CallRecord, NewQuestion
+from services.generation.questions import Answer, NewQuestion
 from services.generation.quotes import Quote, find_quote, one_line, place_in_source
 from services.generation.store import Store
 from services.generation.writing import (
@@ -35,12 +30,11 @@ class GenerationWorker:
     question).
     """
 
-    def __init__(self, jobs: Jobs, store: Store, chunks: ChunkReader, llm: Llm, endpoints: Endpoints) -> None:
+    def __init__(self, jobs: Jobs, store: Store, chunks: ChunkReader, asker: Asker) -> None:
         self._jobs = jobs
         self._store = store
         self._chunks = chunks
-        self._llm = llm
-        self._endpoints = endpoints
+        self._asker = asker
 
     async def plan_questions(self, item: Item) -> None:
         """Choose facts in a page of chunks; make items for the calls about them and for the next page."""
@@ -69,32 +63,26 @@ class GenerationWorker:
             facts=[one_line(fact.text) for fact in facts],
             forms=options.forms_per_fact,
         )
-        completion = await self._llm.ask(
-            await self._endpoints.find(provider),
-            prompt,
-            questions_schema(len(facts), options.forms_per_fact, language),
-            questions_parser(len(facts), options.forms_per_fact),
-            sampling_of(generation, provider),
-        )
+        schema = questions_schema(len(facts), options.forms_per_fact, language)
+        parse = questions_parser(len(facts), options.forms_per_fact)
+        asked = await self._asker.ask(Task(generation, provider, chunk.id, prompt, schema, parse))
         written = [
             (fact, new_question(chunk, fact, form, text, language))
-            for fact, texts in zip(facts, completion.value, strict=True)
+            for fact, texts in zip(facts, asked.value, strict=True)
             for form, text in enumerate(texts)
         ]
         places = {question.id: [fact.start, fact.end] for fact, question in written}
         questions = [question for _, question in written]
-        call = record(completion, prompt.version, provider)
         async with self._jobs.finish(item) as connection:
-            waiting = await self._store.insert_questions(connection, generation, call, questions)
+            waiting = await self._store.insert_questions(connection, generation, asked.call, questions)
             # What was begun is ended first, so that answers come early.
             items = [NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting]
             await self._jobs.add_items(connection, item.job_id, items)
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
-        generation, provider = await self._store.get_origin(item.job_resource_id)
-        question = await self._store.get_question(item.resource_id)
-        chunk = await self._chunks.get(question.chunk_ids[0])
+        generation, provider, question = await self._store.get_open_question(item.resource_id)
+        chunk = await self._chunks.get(question.chunk_id)
         fact = fact_of(item, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
         prompt = render(
@@ -103,20 +91,16 @@ class GenerationWorker:
             passage=one_line(seen.text),
             question=question.text,
         )
-        completion = await self._llm.ask(
-            await self._endpoints.find(provider),
-            prompt,
-            answer_schema(seen),
-            parse_answer,
-            sampling_of(generation, provider),
+        asked = await self._asker.ask(
+            Task(generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
         )
-        written = completion.value
+        written = asked.value
         quote = find_quote(chunk.text, written.quote)
         answer = Answer(
             written.answer,
             [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else [],
-            completion.reasoning,
-            record(completion, prompt.version, provider),
+            asked.reasoning,
+            asked.call,
         )
         rejection = check_answer(
             question.text, written.answer, quote if answer.quotes else None, fact, chunk.text
@@ -143,11 +127,6 @@ def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
         )
         for batch in batches
     ]
-
-
-def sampling_of(generation: Generation, provider: Provider) -> Mapping[str, Any]:
-    """Sampling of a call: the generation's, else the provider's; what is set nowhere is not sent."""
-    return {**provider.sampling, **generation.options.sampling}
 
 
 def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language: str) -> NewQuestion:
@@ -187,19 +166,4 @@ def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
         chunk.document_version,
         chunk.char_start + start,
         chunk.char_start + end,
-    )
-
-
-def record(completion: Completion[Any], prompt_version: str, provider: Provider) -> CallRecord:
-    """What is stored about a call."""
-    return CallRecord(
-        new_id(),
-        prompt_version,
-        provider.id,
-        completion.model,
-        completion.parameters,
-        completion.usage.prompt_tokens,
-        completion.usage.completion_tokens,
-        completion.usage.calls,
-        completion.usage.seconds,
     )

@@ -13,6 +13,8 @@ from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from tests.integration.documents import end_of
 
+PRICE = provider_pb2.ProviderPrice(prompt_per_million=2, completion_per_million=8, currency="EUR")
+
 ONLY_THE_FACT = 1
 """`context_chars` with which a model sees one sentence, so that a model that quotes at random quotes that."""
 
@@ -25,7 +27,18 @@ def handbook(facts: int) -> bytes:
     ).encode()
 
 
-async def new_provider(client: Client, project_id: str, base_url: str, key: str = "") -> str:
+async def priced_provider(client: Client, project_id: str, base_url: str) -> str:
+    """A provider of the project whose calls cost `PRICE`; its id."""
+    return await new_provider(client, project_id, base_url, price=PRICE)
+
+
+async def new_provider(
+    client: Client,
+    project_id: str,
+    base_url: str,
+    key: str = "",
+    price: provider_pb2.ProviderPrice | None = None,
+) -> str:
     """A provider of the project; its id."""
     wanted = provider_pb2.Provider(
         project_id=project_id,
@@ -33,6 +46,7 @@ async def new_provider(client: Client, project_id: str, base_url: str, key: str 
         base_url=base_url,
         model="mock-model",
         api_key=key,
+        price=price,
     )
     request = provider_pb.CreateProviderRequest(provider=wanted)
     return (await client.providers.CreateProvider(request)).provider.id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -187,6 +187,7 @@ class Llm:
             raise
         if not stream:
             server.took(answer.usage.seconds)
+        answer = replace(answer, usage=priced(answer.usage, endpoint))
         final = stopped(answer, endpoint)
         if final:
             raise with_usage(final, answer.usage)
@@ -231,3 +232,10 @@ class Llm:
         except Exception as error:
             # It holds in this process, and the next one learns it anew.
             log.warning("habits_not_remembered", base_url=endpoint.base_url, error=repr(error))
+
+
+def priced(usage: Usage, endpoint: Endpoint) -> Usage:
+    """The usage, with what it costs at an endpoint now."""
+    if endpoint.price is None:
+        return usage
+    return replace(usage, cost=endpoint.price.of(usage.prompt_tokens, usage.completion_tokens))

@@ -23,12 +23,19 @@ class Usage:
         completion_tokens: likewise, thoughts included.
         calls: calls that a server served, be it that the answer never came; not those that it turned away.
         seconds: time of these calls, without waiting before them.
+        cost: by the prices at that time; 0 where there is none.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     calls: int = 0
     seconds: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in both directions."""
+        return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
         """Both together."""
@@ -37,6 +44,7 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.calls + other.calls,
             self.seconds + other.seconds,
+            self.cost + other.cost,
         )
 
 
@@ -49,6 +57,7 @@ def with_usage(error: SishuError, usage: Usage) -> SishuError:
             completion_tokens=str(total.completion_tokens),
             calls=str(total.calls),
             seconds=f"{total.seconds:.3f}",
+            cost=repr(total.cost),
         )
     return error
 
@@ -63,6 +72,7 @@ def usage_of(error: SishuError) -> Usage:
         int(told["completion_tokens"]),
         int(told["calls"]),
         float(told["seconds"]),
+        float(told["cost"]),
     )
 
 

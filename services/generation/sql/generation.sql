@@ -77,8 +77,10 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
            coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
-           coalesce(sum(calls), 0)::bigint AS calls
-    FROM llm_calls WHERE generation_id = generations.id
+           coalesce(sum(calls), 0)::bigint AS calls,
+           coalesce(sum(cost), 0)::float8 AS cost,
+           coalesce(max(currency), '') AS currency
+    FROM call_sums WHERE generation_id = generations.id
 ) AS used
 ORDER BY generations.id DESC
 
@@ -94,11 +96,6 @@ DELETE FROM questions WHERE generation_id = $1
 -- name: delete_generation
 DELETE FROM generations WHERE id = $1
 
--- name: insert_call
-INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
-                       completion_tokens, calls, seconds)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-
 -- name: insert_questions
 -- In one order everywhere: transactions that add the same wordings could wait for each other.
 INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, text, text_key, fact, form,
@@ -112,14 +109,19 @@ ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 
 -- name: set_answer
-WITH call AS (
-    INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
-                           completion_tokens, calls, seconds)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-)
+-- With the call, as `call` of calls.sql.
 UPDATE questions
-SET state = $12, rejection = $13, answer = $14, answer_quotes = $15, answer_reasoning = $16, answer_call_id = $1
-WHERE id = $11 AND state = 'open'
+SET state = $15, rejection = $16, answer = $17, answer_quotes = $18, answer_reasoning = $19, answer_call_id = $1
+WHERE id = $20 AND state = 'open'
+
+-- name: get_open_question
+SELECT generations.id AS generation_id, generations.options AS generation_options,
+       generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
+       questions.chunk_ids[1] AS question_chunk_id, providers.*
+FROM questions
+JOIN generations ON generations.id = questions.generation_id
+JOIN providers ON providers.id = generations.provider_id
+WHERE questions.id = $1
 
 -- name: get_question
 SELECT * FROM question_view WHERE id = $1

@@ -31,7 +31,7 @@ CREATE TABLE generations (
 );
 CREATE INDEX generations_by_project ON generations (project_id, id);
 
--- What a language model was asked and what it cost; one row for each stored result.
+-- What a language model was asked and what that cost; one row for each stored result, and for each chain of calls without one.
 CREATE TABLE llm_calls (
     id                uuid             PRIMARY KEY,
     generation_id     uuid             NOT NULL REFERENCES generations ON DELETE CASCADE,
@@ -43,9 +43,26 @@ CREATE TABLE llm_calls (
     completion_tokens bigint           NOT NULL,
     calls             integer          NOT NULL,
     seconds           double precision NOT NULL,
+    cost              double precision NOT NULL DEFAULT 0,  -- by the price at that time
+    currency          text             NOT NULL DEFAULT '',
+    chunk_id          uuid,                                 -- what it was about
+    failure           text             NOT NULL DEFAULT '', -- why there is no result
     create_time       timestamptz      NOT NULL DEFAULT now()
 );
-CREATE INDEX llm_calls_by_generation ON llm_calls (generation_id);
+CREATE INDEX llm_calls_by_generation ON llm_calls (generation_id, chunk_id);
+
+-- Sums of `llm_calls` in shards, so that calls that end together do not wait for one row.
+CREATE TABLE call_sums (
+    generation_id     uuid             NOT NULL REFERENCES generations ON DELETE CASCADE,
+    shard             smallint         NOT NULL,
+    prompt_tokens     bigint           NOT NULL DEFAULT 0,
+    completion_tokens bigint           NOT NULL DEFAULT 0,
+    calls             bigint           NOT NULL DEFAULT 0,
+    seconds           double precision NOT NULL DEFAULT 0,
+    cost              double precision NOT NULL DEFAULT 0,
+    currency          text             NOT NULL DEFAULT '', -- of the last call that had one
+    PRIMARY KEY (generation_id, shard)
+) WITH (fillfactor = 50);
 
 CREATE TYPE question_state AS ENUM (
     'open',     -- -> answered, rejected
