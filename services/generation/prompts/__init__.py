@@ -7,7 +7,8 @@ that a model wrote says which one made it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ FOLDER = Path(__file__).parent
 CURRENT = {"questions": 1, "answer": 1}
 SEPARATOR = "\n=====\n"
 """Stands between the messages of a template: system, then user and assistant in turn, then user."""
+MARK = re.compile(r"\{[{%#]")
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,21 @@ class Prompt:
 def render(name: str, language: str, **values: object) -> Prompt:
     """Fill the current version of a prompt; text in the values is never read as template."""
     version = f"{name}.{language}@{CURRENT[name]}"
-    return Prompt(version, [part.render(**values).strip() for part in templates(version)])
+    parts = templates(version)
+    return Prompt(version, [part if isinstance(part, str) else filled(part, values) for part in parts])
+
+
+def filled(part: Template, values: Mapping[str, object]) -> str:
+    """A message with the values in it."""
+    return part.render(values).strip()
 
 
 @cache
-def templates(version: str) -> list[Template]:
-    """The templates of a prompt version, one a message."""
+def templates(version: str) -> list[Template | str]:
+    """The templates of a prompt version, one a message; a message without values, as an example, is text."""
     # The result goes to a model, not to a browser: escaping would spoil it.
     environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     text = (FOLDER / f"{version}.jinja").read_text(encoding="utf-8")
-    return [environment.from_string(part) for part in text.split(SEPARATOR)]
+    parts = text.split(SEPARATOR)
+    return [environment.from_string(part) if MARK.search(part) else part.strip() for part in parts]
