@@ -1,9 +1,12 @@
-"""What calls to language models cost: the statements of `calls.sql`, behind functions."""
+"""Calls to language models, what they cost and what came of them: the statements of `calls.sql`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from services.generation.calls.answers import KeptAnswer, kept_answer
 from services.generation.questions import CallRecord
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.sql import Statements
@@ -19,8 +22,26 @@ def with_call(statement: str) -> str:
 INSERT_CALL = with_call("SELECT")
 
 
+@dataclass(frozen=True)
+class Settlement:
+    """What is stored with the call of a result.
+
+    Args:
+        project_id: whose answers it is kept among.
+        key: under what; nothing where it is not kept.
+        answer: the answer, as JSON.
+    """
+
+    project_id: str | None = None
+    key: bytes | None = None
+    answer: str | None = None
+
+
+NOTHING = Settlement()
+
+
 class CallStore:
-    """The tables `llm_calls` and `call_sums`."""
+    """The tables `llm_calls`, `call_sums` and `llm_answers`."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -31,13 +52,25 @@ class CallStore:
             if await connection.fetchval(SQL.lock_generation, generation_id):
                 await connection.execute(INSERT_CALL, *call_values(generation_id, call))
 
+    async def find_answer(self, project_id: str, key: bytes) -> KeptAnswer | None:
+        """The answer that the project has to what was asked before."""
+        values: dict[str, Any] | None = await self.pool.fetchval(SQL.find_answer, project_id, key)
+        return kept_answer(values) if values else None
 
-async def insert_call(connection: Connection, generation_id: str, call: CallRecord) -> None:
+
+async def insert_call(
+    connection: Connection, generation_id: str, call: CallRecord, settlement: Settlement = NOTHING
+) -> None:
     """Store a call beside its result."""
-    await connection.execute(INSERT_CALL, *call_values(generation_id, call))
+    await connection.execute(INSERT_CALL, *call_values(generation_id, call, settlement))
 
 
-def call_values(generation_id: str, call: CallRecord) -> tuple[object, ...]:
+async def delete_answers(connection: Connection, project_id: str) -> None:
+    """Delete the answers that a project has."""
+    await connection.execute(SQL.delete_project_answers, project_id)
+
+
+def call_values(generation_id: str, call: CallRecord, settlement: Settlement = NOTHING) -> tuple[object, ...]:
     """The parameters of the part `call`."""
     return (
         call.id,
@@ -54,4 +87,8 @@ def call_values(generation_id: str, call: CallRecord) -> tuple[object, ...]:
         call.currency,
         call.chunk_id,
         call.failure,
+        call.cached,
+        settlement.project_id,
+        settlement.key,
+        settlement.answer,
     )

@@ -172,6 +172,7 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         language=message.language,
         sampling=sampling(message.sampling),
         document_ids=list(message.document_ids),
+        no_cache=message.no_cache,
     )
 
 
@@ -185,6 +186,7 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
         language=values.language,
         sampling=sampling_to_pb(values.sampling),
         document_ids=values.document_ids,
+        no_cache=values.no_cache,
     )
 
 
@@ -209,6 +211,7 @@ def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
             ),
             cost=stats.cost,
             currency=stats.currency,
+            cached=stats.cached,
         ),
         create_time=timestamp(view.generation.create_time),
     )

@@ -23,6 +23,7 @@ class GenerationOptions:
     language: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
     document_ids: Sequence[str] = ()
+    no_cache: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class GenerationStats:
     calls: int
     cost: float
     currency: str
+    cached: int
 
 
 @dataclass(frozen=True)

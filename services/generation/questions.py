@@ -20,6 +20,7 @@ class CallRecord:
         cost: by the price at that time, in `currency`; 0 and empty where there is none.
         chunk_id: what it was about.
         failure: reason of the failure of calls that led to no result; empty beside a result.
+        cached: what the earlier call had used whose answer this is; nothing for one that was paid.
     """
 
     id: str
@@ -35,6 +36,7 @@ class CallRecord:
     currency: str = ""
     chunk_id: str | None = None
     failure: str = ""
+    cached: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ from typing import Any
 
 import asyncpg
 
-from services.generation.call_store import call_values, insert_call, with_call
+from services.generation.call_store import (
+    NOTHING,
+    Settlement,
+    call_values,
+    delete_answers,
+    insert_call,
+    with_call,
+)
 from services.generation.gates import rejected
 from services.generation.generations import (
     Generation,
@@ -144,6 +151,7 @@ class Store:
         """Delete everything of a project; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
             await self.jobs.delete_project(connection, project_id)
+            await delete_answers(connection, project_id)
             questions = await connection.execute(SQL.delete_project_questions, project_id)
             generations = await connection.fetch(SQL.delete_project_generations, project_id)
             providers = await connection.fetch(SQL.delete_project_providers, project_id)
@@ -155,13 +163,18 @@ class Store:
         }
 
     async def insert_questions(
-        self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+        self,
+        connection: Connection,
+        one: Generation,
+        call: CallRecord,
+        questions: Sequence[NewQuestion],
+        settlement: Settlement = NOTHING,
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
         A wording that the generation has already is stored as rejected.
         """
-        await insert_call(connection, one.id, call)
+        await insert_call(connection, one.id, call, settlement)
         stored = await self._insert_questions(connection, one, call, questions)
         doubles = [replace(new, rejection=DOUBLE) for new in questions if new.id not in stored]
         if doubles:
@@ -174,11 +187,12 @@ class Store:
         question: Question | OpenQuestion,
         answer: Answer,
         rejection: Failure | None,
+        settlement: Settlement = NOTHING,
     ) -> None:
         """Store the answer of an open question, kept or rejected."""
         await connection.execute(
             SET_ANSWER,
-            *call_values(question.generation_id, answer.call),
+            *call_values(question.generation_id, answer.call, settlement),
             "rejected" if rejection else "answered",
             rejection.as_json() if rejection else None,
             answer.text,

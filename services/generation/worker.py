@@ -74,7 +74,9 @@ class GenerationWorker:
         places = {question.id: [fact.start, fact.end] for fact, question in written}
         questions = [question for _, question in written]
         async with self._jobs.finish(item) as connection:
-            waiting = await self._store.insert_questions(connection, generation, asked.call, questions)
+            waiting = await self._store.insert_questions(
+                connection, generation, asked.call, questions, asked.settlement
+            )
             # What was begun is ended first, so that answers come early.
             items = [NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting]
             await self._jobs.add_items(connection, item.job_id, items)
@@ -106,7 +108,7 @@ class GenerationWorker:
             question.text, written.answer, quote if answer.quotes else None, fact, chunk.text
         )
         async with self._jobs.finish(item) as connection:
-            await self._store.set_answer(connection, question, answer, rejection)
+            await self._store.set_answer(connection, question, answer, rejection, asked.settlement)
 
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)

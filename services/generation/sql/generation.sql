@@ -79,7 +79,8 @@ CROSS JOIN LATERAL (
            coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
            coalesce(sum(calls), 0)::bigint AS calls,
            coalesce(sum(cost), 0)::float8 AS cost,
-           coalesce(max(currency), '') AS currency
+           coalesce(max(currency), '') AS currency,
+           coalesce(sum(cached), 0)::bigint AS cached
     FROM call_sums WHERE generation_id = generations.id
 ) AS used
 ORDER BY generations.id DESC
@@ -111,8 +112,8 @@ RETURNING id
 -- name: set_answer
 -- With the call, as `call` of calls.sql.
 UPDATE questions
-SET state = $15, rejection = $16, answer = $17, answer_quotes = $18, answer_reasoning = $19, answer_call_id = $1
-WHERE id = $20 AND state = 'open'
+SET state = $19, rejection = $20, answer = $21, answer_quotes = $22, answer_reasoning = $23, answer_call_id = $1
+WHERE id = $24 AND state = 'open'
 
 -- name: get_open_question
 SELECT generations.id AS generation_id, generations.options AS generation_options,

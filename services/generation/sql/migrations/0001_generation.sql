@@ -47,6 +47,7 @@ CREATE TABLE llm_calls (
     currency          text             NOT NULL DEFAULT '',
     chunk_id          uuid,                                 -- what it was about
     failure           text             NOT NULL DEFAULT '', -- why there is no result
+    cached            jsonb,                                -- what the earlier call had used whose answer this is; nothing is paid then
     create_time       timestamptz      NOT NULL DEFAULT now()
 );
 CREATE INDEX llm_calls_by_generation ON llm_calls (generation_id, chunk_id);
@@ -61,6 +62,7 @@ CREATE TABLE call_sums (
     seconds           double precision NOT NULL DEFAULT 0,
     cost              double precision NOT NULL DEFAULT 0,
     currency          text             NOT NULL DEFAULT '', -- of the last call that had one
+    cached            bigint           NOT NULL DEFAULT 0,  -- results without a call
     PRIMARY KEY (generation_id, shard)
 ) WITH (fillfactor = 50);
 
