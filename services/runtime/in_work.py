@@ -72,11 +72,11 @@ class InWork:
         """Stop the items of cancelled and deleted jobs, and those of paused ones that only wait.
 
         Args:
-            states: by job; a deleted one has none.
+            states: by job; one that is not among them goes on.
         """
         for work in self._works:
             state = states.get(work.item.job_id)
-            if state in {None, "cancelled"}:
+            if state in {"cancelled", "deleted"}:
                 expire(work.limit)
             elif state == "paused":
                 for wait in work.waits:

@@ -105,9 +105,10 @@ class Jobs:
             return await self._get(connection, job_id)
 
     async def states(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """The states of jobs, by id; those that are gone have none."""
-        rows = await self.pool.fetch(SQL.job_states, list(job_ids))
-        return {row["id"]: row["state"] for row in rows}
+        """The states of jobs, by id; `deleted` is that of those which are gone."""
+        asked = list(job_ids)
+        rows = await self.pool.fetch(SQL.job_states, asked)
+        return {**dict.fromkeys(asked, "deleted"), **{row["id"]: row["state"] for row in rows}}
 
     async def list(
         self, page: PageRequest, project_id: str | None, state: str | None, resource_id: str | None
