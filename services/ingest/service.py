@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from services.ingest.chunk_store import ChunkStore
+from services.ingest.config import IngestConfig
 from services.ingest.convert import (
     chunk_to_pb,
     clean_change_to_pb,
@@ -22,11 +25,12 @@ from services.ingest.store import Store
 from services.ingest.tokens import allowed_tokenizer
 from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
-from services.runtime.db import first_answer
+from services.runtime.db import Pool, first_answer
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
+from services.runtime.server import Servicer
 from services.runtime.storage import Storage
 from sishu.client import Client
 from sishu.common.v1 import object_pb2
@@ -35,10 +39,54 @@ from sishu.ingest.v1 import document_pb2 as document_noun_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1 import project_service_pb2 as project_pb
 from sishu.ingest.v1 import section_service_pb2 as section_pb
-from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceServicer
-from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceServicer
-from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceServicer
-from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceServicer
+from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceServicer, add_ChunkServiceServicer_to_server
+from sishu.ingest.v1.document_service_pb2_grpc import (
+    DocumentServiceServicer,
+    add_DocumentServiceServicer_to_server,
+)
+from sishu.ingest.v1.project_service_pb2_grpc import (
+    ProjectServiceServicer,
+    add_ProjectServiceServicer_to_server,
+)
+from sishu.ingest.v1.section_service_pb2_grpc import (
+    SectionServiceServicer,
+    add_SectionServiceServicer_to_server,
+)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What the room keeps in the database."""
+
+    documents: Store
+    parses: ParseStore
+    deletions: DeletionStore
+    chunks: ChunkStore
+
+    @classmethod
+    def of(cls, pool: Pool, jobs: Jobs, tokenizer_folder: str) -> Stores:
+        """Those of a database."""
+        return cls(
+            Store(pool, jobs), ParseStore(pool), DeletionStore(pool, jobs), ChunkStore(pool, tokenizer_folder)
+        )
+
+
+def servicers(
+    stores: Stores, storage: Storage, jobs: Jobs, client: Client, config: IngestConfig
+) -> list[Servicer]:
+    """The services of the room."""
+    documents = DocumentServicer(
+        stores.documents, stores.parses, stores.deletions, storage, jobs, config.tokenizer_folder
+    )
+    projects = ProjectServicer(stores.documents, stores.deletions, storage, client)
+    chunks, sections = ChunkServicer(stores.chunks), SectionServicer(stores.chunks)
+    package = "sishu.ingest.v1"
+    return [
+        Servicer(f"{package}.ProjectService", add_ProjectServiceServicer_to_server, projects),
+        Servicer(f"{package}.DocumentService", add_DocumentServiceServicer_to_server, documents),
+        Servicer(f"{package}.ChunkService", add_ChunkServiceServicer_to_server, chunks),
+        Servicer(f"{package}.SectionService", add_SectionServiceServicer_to_server, sections),
+    ]
 
 
 class ProjectServicer(ProjectServiceServicer):

@@ -193,6 +193,11 @@ class Parser:
         )
 
 
+def environ_without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of programs that read what is foreign."""
+    return {name: value for name, value in environ.items() if not name.startswith("SISHU_")}
+
+
 @asynccontextmanager
 async def extended(limit: asyncio.Timeout, folder: Path, seconds: float) -> AsyncIterator[None]:
     """Let a time limit start anew while a parse of many pages says that it goes on; not without end."""

@@ -81,13 +81,7 @@ async def transcribe_pages(
         async def transcribe(number: int, path: Path) -> None:
             async with slots:
                 page = Page(config, name, number, await asyncio.to_thread(path.read_bytes))
-                question = (config.vision_model, PROMPT, hashlib.sha256(page.png).hexdigest())
-                before = await answers.get(*question)
-                if before is None:
-                    found[number] = await tried(lambda: asked(sdk, page), config.retry_seconds)
-                    await answers.put(found[number], *question)
-                else:
-                    found[number] = before
+                found[number] = await transcribed(sdk, page, answers)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -97,6 +91,16 @@ async def transcribe_pages(
             raise first_of(errors) from None
     log.info("pages_transcribed", name=name, pages=len(found), model=config.vision_model)
     return Transcripts(dict(sorted(found.items())))
+
+
+async def transcribed(sdk: openai.AsyncOpenAI, page: Page, answers: Answers) -> str:
+    """The Markdown of a page; what it was before, if it was paid for before."""
+    question = (page.config.vision_model, PROMPT, hashlib.sha256(page.png).hexdigest())
+    answer = await answers.get(*question)
+    if answer is None:
+        answer = await tried(lambda: asked(sdk, page), page.config.retry_seconds)
+        await answers.put(answer, *question)
+    return answer
 
 
 def first_of(errors: BaseExceptionGroup[SishuError]) -> SishuError:

@@ -72,17 +72,8 @@ def mend_paragraph(
     if properties is None:
         properties = etree.Element(f"{W}pPr")
         paragraph.insert(0, properties)
-    style = styles.of(value(properties.find(f"{W}pStyle")))
-    own_list, own_level = numbering_in(properties)
-    wanted = style.numbering if own_list is None else own_list
-    level = style.level if own_level is None else own_level
-    for name in ("numPr", "pStyle", "outlineLvl"):
-        found = properties.find(f"{W}{name}")
-        if found is not None and name == "outlineLvl":
-            outline = outline_in(properties)
-            style = style if outline is None else with_heading(style, outline)
-        if found is not None:
-            properties.remove(found)
+    style = style_taken(properties, styles)
+    wanted, level = style.numbering, style.level
     in_table = next(paragraph.iterancestors(f"{W}tc"), None) is not None
     has_text = next(paragraph.iter(f"{W}t", f"{M}t"), None) is not None
     label = numbering.label(wanted, level) if wanted and wanted != "0" and holds(paragraph) else None
@@ -108,9 +99,21 @@ def mend_paragraph(
         mark_code(paragraph, styles)
 
 
-def with_heading(style: Style, heading: int) -> Style:
-    """A style with another heading level."""
-    return replace(style, heading=heading)
+def style_taken(properties: Element, styles: Styles) -> Style:
+    """The style of a paragraph with what the paragraph says beside it; both are taken out of it."""
+    style = styles.of(value(properties.find(f"{W}pStyle")))
+    own_list, own_level = numbering_in(properties)
+    outline = outline_in(properties)
+    for name in ("numPr", "pStyle", "outlineLvl"):
+        found = properties.find(f"{W}{name}")
+        if found is not None:
+            properties.remove(found)
+    return replace(
+        style,
+        numbering=style.numbering if own_list is None else own_list,
+        level=style.level if own_level is None else own_level,
+        heading=style.heading if outline is None else outline,
+    )
 
 
 def holds(paragraph: Element) -> bool:

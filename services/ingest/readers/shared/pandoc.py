@@ -43,30 +43,35 @@ def html_of(data: bytes, syntax: str, source: Source, *, embed: bool = False) ->
             name=source.name,
             seconds=str(SECONDS),
         ) from None
+    if done.returncode != 0:
+        raise failure_of(done, source)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def failure_of(done: subprocess.CompletedProcess[bytes], source: Source) -> InvalidArgument:
+    """Why Pandoc made nothing of a document."""
     if done.returncode == HEAP_EXHAUSTED:
-        raise InvalidArgument(
+        return InvalidArgument(
             "PARSE_OUT_OF_MEMORY",
             f"{source.name}: converting it needs more than {HEAP_MIB} MiB of memory; split the file",
             name=source.name,
             memory_mib=str(HEAP_MIB),
         )
     if done.returncode < 0:
-        raise InvalidArgument(
+        return InvalidArgument(
             "PARSE_CRASHED",
             f"{source.name}: the program that converted it ended with signal {-done.returncode}; the file is "
             "damaged, or the machine lacks memory",
             name=source.name,
             end=f"signal {-done.returncode}",
         )
-    if done.returncode != 0:
-        kind = BY_MEDIA_TYPE[source.media_type].reader.upper()
-        why = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
-        raise InvalidArgument(
-            f"{kind}_UNREADABLE",
-            f"{source.name}: the {kind} file cannot be read ({why}); is it damaged or cut off? Save it anew",
-            name=source.name,
-        )
-    return done.stdout.decode("utf-8", "replace")
+    kind = BY_MEDIA_TYPE[source.media_type].reader.upper()
+    why = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0][:200]
+    return InvalidArgument(
+        f"{kind}_UNREADABLE",
+        f"{source.name}: the {kind} file cannot be read ({why}); is it damaged or cut off? Save it anew",
+        name=source.name,
+    )
 
 
 def run(data: bytes, syntax: str, more: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
