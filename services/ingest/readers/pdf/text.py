@@ -70,6 +70,10 @@ KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
 
 BOXES = Answers(np.float32, 4)
 RECTS = Answers(np.float64, 4, apart=True)
+IN_LOW = np.array((True, False, False, True))
+"""Left and bottom are the least of their kind in PDF, top and right the greatest."""
+DOWN = np.array((1, -1, 1, -1), np.float32)
+"""PDF counts from the bottom."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def lines_and_words(
     heads[np.searchsorted(starts, firsts)] = True
     chosen = np.flatnonzero(heads)
     sides = np.empty((len(chosen), 4), np.float32)
-    sides[in_loose[chosen]] = placed(handle, starts[in_loose], ends[in_loose], bounds)[0]
+    sides[in_loose[chosen]] = boxes_of(*inks_of(handle, starts[in_loose], ends[in_loose]), bounds, turns)
     sides[~in_loose[chosen]] = boxes[~loose]
     return starts[chosen], ends[np.append(chosen[1:], len(ends)) - 1], sides
 
@@ -167,14 +171,26 @@ def placed(
     handle: Any, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
 ) -> tuple[Floats, int, Flags]:
     """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
-    count = len(starts)
+    first, last = inks_of(handle, starts, ends)
+    turns, slanted = direction(handle, starts.tolist(), first, last)
+    return boxes_of(first, last, bounds, turns), turns, slanted
+
+
+def inks_of(handle: Any, starts: Places, ends: Places) -> tuple[Floats, Floats]:
+    """Boxes of the first and the last characters of stretches of text: left, top, right, bottom of PDF."""
     places = np.concatenate((starts, ends - 1)).tolist()
-    ink = BOXES.of(char_box, repeat(handle), places, count=2 * count)
-    first, last = ink[:count], ink[count:]
-    turns, slanted = direction(handle, places[:count], first, last)
+    inks = BOXES.of(char_box, repeat(handle), places, count=len(places))
+    return inks[: len(starts)], inks[len(starts) :]
+
+
+def boxes_of(first: Floats, last: Floats, bounds: tuple[float, float, float, float], turns: int) -> Floats:
+    """Boxes on the upright page of stretches that begin and end with two boxes."""
     low, high = np.minimum(first, last), np.maximum(first, last)
-    # PDFium gives left, top, right, bottom.
-    return upright((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), bounds, turns), turns, slanted
+    if turns:
+        return upright((low[:, 0], low[:, 3], high[:, 2], high[:, 1]), bounds, turns)
+    left, _, _, top = bounds
+    boxes: Floats = np.where(IN_LOW, low, high) * DOWN + np.array((-left, top, -left, top), np.float32)
+    return boxes
 
 
 def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]) -> Layer:
@@ -183,10 +199,12 @@ def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]
     if layer.turns % 2:
         width, height = height, width
     boxes = layer.boxes
+    if not slanted.any():
+        (left, top, _, _), (_, _, right, bottom) = boxes.max(axis=0).tolist(), boxes.min(axis=0).tolist()
+        if right > 0 and left < width and bottom > 0 and top < height:
+            return layer
     inside = (boxes[:, 2] > 0) & (boxes[:, 0] < width) & (boxes[:, 3] > 0) & (boxes[:, 1] < height)
     kept = inside & ~slanted
-    if kept.all():
-        return layer
     indices = np.flatnonzero(kept).tolist()
     return replace(
         layer,
@@ -225,18 +243,17 @@ def between(places: Places, firsts: Places, afters: Places) -> Places:
 
 def gapped_lines(handle: Any, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
     """Which lines have white between two of the pieces of which they are drawn."""
-    found = np.zeros(len(boxes), np.bool_)
     count = count_rects(handle, 0, -1)
     if count < 2:
-        return found
+        return np.zeros(len(boxes), np.bool_)
     left, top, right, bottom = RECTS.of(rect_of, repeat(handle), range(count), count=count).T
     shared = np.minimum(top[1:], top[:-1]) - np.maximum(bottom[1:], bottom[:-1])
     height = np.sort(boxes[:, 3] - boxes[:, 1])[len(boxes) // 2]
     white = np.maximum(left[1:] - right[:-1], left[:-1] - right[1:]) > WIDE_GAP * height
-    for at in np.flatnonzero(white & (shared > 0)).tolist():
-        middle = bounds[3] - (top[at] + bottom[at]) / 2
-        found |= (boxes[:, 1] <= middle) & (middle <= boxes[:, 3])
-    return found
+    before = np.flatnonzero(white & (shared > 0))
+    middles = bounds[3] - (top[before] + bottom[before])[:, None] / 2
+    gapped: Flags = ((boxes[:, 1] <= middles) & (middles <= boxes[:, 3])).any(axis=0)
+    return gapped
 
 
 def characters(handle: Any) -> tuple[str, Codes]:
