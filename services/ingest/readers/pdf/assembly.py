@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.ingest.readers.pdf.lines import ENTRY, HYPHEN, NUMBER, Block, title_key
@@ -18,7 +18,7 @@ LONGEST_BOLD = 100
 MOST_LEVELS = 6
 RUNNING_PAGES = 3
 """A text on so many pages, and on a third of them, is a running header and no heading."""
-BROKEN = re.compile(f"([^\\W\\d_]*){HYPHEN}+\\s*([^\\W\\d_]*)")
+AFTER = re.compile(f"{HYPHEN}+\\s*([^\\W\\d_]*)")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 LISTED = re.compile(r"\s*(?:-|\d+[.)]) ")
 SENTENCE_END = tuple(".,;:。，；：、")
@@ -192,6 +192,21 @@ def rounded(size: float) -> float:
     return round(size * 2) / 2
 
 
+def unbroken(text: str, mend: Callable[[str, str], str]) -> str:
+    """A text with broken words as a function makes them of their halves, which may be empty.
+
+    A pattern that begins with the letters before the mark would look at every word of the text.
+    """
+    done, end = "", 0
+    for match in AFTER.finditer(text):
+        start = mark = match.start()
+        while start > end and text[start - 1].isalnum() and not text[start - 1].isdecimal():
+            start -= 1
+        done += text[end:start] + mend(text[start:mark], match[1])
+        end = match.end()
+    return done + text[end:]
+
+
 class Words:
     """Puts words together that were broken at the end of a line, as the rest of the document has them.
 
@@ -205,10 +220,9 @@ class Words:
 
     def mended(self, text: str) -> str:
         """The text without marks of broken words."""
-        return BROKEN.sub(self._mend, text) if HYPHEN in text else text
+        return unbroken(text, self._mend) if HYPHEN in text else text
 
-    def _mend(self, match: re.Match[str]) -> str:
-        before, after = match[1], match[2]
+    def _mend(self, before: str, after: str) -> str:
         if not before or not after:
             return f"{before}-{after}"
         known = self._vocabulary()
@@ -225,8 +239,7 @@ class Words:
             written = Counter[str]()
             for blocks in self._pages:
                 for block in blocks:
-                    text = BROKEN.sub(" ", block.text) if HYPHEN in block.text else block.text
-                    written.update(text.split())
+                    written.update(unbroken(block.text, lambda *_: " ").split())
             self._known = Counter()
             for token, count in written.items():
                 for word in WORD.findall(token):
