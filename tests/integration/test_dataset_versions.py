@@ -315,3 +315,21 @@ async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) ->
         await school.ended(version.job)
     assert (await school.version(version.id)).state == READY
     assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
+
+
+async def test_a_version_is_made_though_the_worker_that_makes_it_is_killed(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
+    await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    async with started_room(school.stores, "dataset", "worker") as worker:
+        await school.stores.servers.s3.stop()
+        version = await school.start_version(project_id)
+
+        async def uploading() -> bool:
+            return (await school.version(version.id)).job.progress != ""
+
+        await eventually(uploading, 60.0)
+        await worker.kill()
+    await school.stores.servers.s3.start()
+    async with started_room(school.stores, "dataset", "worker"):
+        assert (await school.ended(version.job)).counts.done == 1
+    assert (await school.version(version.id)).state == READY

@@ -384,7 +384,7 @@ async def test_a_document_whose_bytes_are_gone_fails_too(client: Client, rooms: 
     assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
 
 
-async def test_a_document_fails_when_the_wait_for_its_bytes_is_given_up(
+async def test_a_document_fails_when_the_wait_for_its_bytes_is_given_up_and_is_parsed_after_a_retry(
     stores: Stores, start_room: StartRoom
 ) -> None:
     await start_room("ingest", env={"SISHU_PATIENCE_SECONDS": 0})
@@ -396,6 +396,10 @@ async def test_a_document_fails_when_the_wait_for_its_bytes_is_given_up(
         assert job.failure.reason == "STORAGE_UNAVAILABLE"
         document = await document_now(client, document)
         assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
+        await stores.servers.s3.start()
+        await client.jobs("ingest").RetryJob(job_service_pb2.RetryJobRequest(id=job.id))
+        assert (await end_of(client, "ingest", job.id)).counts.done == 1
+        assert (await document_now(client, document)).state == document_pb2.DOCUMENT_STATE_PARSED
 
 
 async def test_a_version_that_has_a_successor_is_not_parsed_any_more(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -59,6 +60,28 @@ async def test_a_page_becomes_a_document_and_when_it_changed_its_next_version(
         ((_, again),) = (await documents_of(client, project)).items()
         assert (again.id, again.version) == (document.id, 2)
         assert await text_of(client, document.id) == "# Returns\n\nWithin 31 days.\n"
+
+
+async def test_a_fetch_goes_on_after_its_room_was_killed(stores: Stores, start_room: StartRoom) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def page(request: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return web.Response(text=PAGE.format(days=30), content_type="text/html")
+
+    env = {"SISHU_INGEST_PRIVATE_ADDRESSES": "127.0.0.0/8", "SISHU_HEARTBEAT_SECONDS": 3}
+    async with served(page) as url, stores.client() as client:
+        room = await start_room("ingest", env=env)
+        project = await new_project(client)
+        request = pb.FetchDocumentsRequest(project_id=project, urls=[f"{url}/page"])
+        job = (await client.documents.FetchDocuments(request)).job
+        await asyncio.wait_for(asked.wait(), 30)
+        await room.kill()
+        go_on.set()
+        await start_room("ingest", env=env)
+        assert (await end_of(client, "ingest", job.id)).counts.done == 1
+        assert len(await documents_of(client, project)) == 1
 
 
 async def test_an_address_of_a_private_network_is_refused(
