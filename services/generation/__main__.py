@@ -17,6 +17,7 @@ from services.generation.config import GenerationConfig
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.provider_store import ProviderStore
+from services.generation.reserving import Reserver
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
 from services.generation.store import Store
 from services.generation.trial import Trial
@@ -45,7 +46,8 @@ def build(parts: Parts) -> Built:
     gate = Gate(known, metrics)
     transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
-    asker = Asker(CallStore(parts.pool), llm, endpoints)
+    calls = CallStore(parts.pool)
+    asker = Asker(calls, Reserver(calls, parts.jobs), llm, endpoints)
     worker = GenerationWorker(parts.jobs, store, chunks, asker)
     trial = Trial(transport, endpoints, providers.get_many, known)
     package = "sishu.generation.v1"

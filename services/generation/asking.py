@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import structlog
 
+from services.generation.budgets import Amount, worst_cost, worst_usage
 from services.generation.call_store import NOTHING, CallStore, Settlement
 from services.generation.calls.answers import KeptAnswer, answer_key
+from services.generation.calls.chain import Chain
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.llm import Llm
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
@@ -18,11 +22,16 @@ from services.generation.generations import Generation
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
+from services.generation.reserving import Reserver
 from services.runtime.errors import SishuError
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
+from services.runtime.jobs import Item, ItemClosed
 
 T = TypeVar("T")
+
+MOST_BUDGETS = 1000
+"""More generations with a budget than a process works on at once."""
 
 log = structlog.get_logger()
 
@@ -32,6 +41,7 @@ class Task(Generic[T]):
     """What an item has a model asked for.
 
     Args:
+        item: the item.
         generation: what it belongs to.
         provider: who is asked.
         chunk_id: what it is about.
@@ -40,6 +50,7 @@ class Task(Generic[T]):
         parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
     """
 
+    item: Item
     generation: Generation
     provider: Provider
     chunk_id: str
@@ -63,70 +74,142 @@ class Asked(Generic[T]):
     settlement: Settlement
 
 
+@dataclass
+class Attempt:
+    """The calls of a task.
+
+    Attributes:
+        endpoints: where they may be made.
+        chain: what they came to so far; nothing before the first.
+        worst: the most that the one in flight is taken to use, where there is a budget.
+    """
+
+    endpoints: Sequence[Endpoint]
+    chain: Chain[Any] | None = None
+    worst: Usage = field(default_factory=Usage)
+
+    @property
+    def currency(self) -> str:
+        """In which money it is paid."""
+        return next((one.price.currency for one in self.endpoints if one.price), "")
+
+    def counted(self, usage: Usage) -> Usage:
+        """What counts as used: of a server that does not say it, the most that is taken for possible."""
+        silent = usage.calls and not usage.tokens
+        return replace(self.worst, calls=usage.calls, seconds=usage.seconds) if silent else usage
+
+
 class Asker:
     """Asks for items.
 
     Args:
-        store: keeps what calls cost.
+        store: keeps answers and what calls cost.
+        reserver: lets calls begin where there is a budget.
         llm: makes them.
         endpoints: finds where.
     """
 
-    def __init__(self, store: CallStore, llm: Llm, endpoints: Endpoints) -> None:
+    def __init__(self, store: CallStore, reserver: Reserver, llm: Llm, endpoints: Endpoints) -> None:
         self._store = store
+        self._reserver = reserver
         self._llm = llm
         self._endpoints = endpoints
+        self._longest: OrderedDict[str, int] = OrderedDict()
 
-    async def ask(self, task: Task[T]) -> Asked[T]:
-        """Take the answer that was given before, else ask; what calls cost in vain is stored at once.
+    @asynccontextmanager
+    async def asked(self, task: Task[T]) -> AsyncIterator[Asked[T]]:
+        """Take the answer that was given before, else ask; the block stores it with its settlement.
+
+        What calls cost in vain is stored at once.
 
         Raises:
+            ItemClosed: the budget has no room for a call, and the job is paused.
             SishuError: as `Llm.ask`.
         """
-        model = await self._model(task.provider)
-        key = answer_key(task.prompt.messages(), model, task.sampling, task.schema)
-        if not task.generation.options.no_cache:
-            found = await self._store.find_answer(task.generation.project_id, key)
-            known = found and again(task, found)
-            if known:
-                return known
-        return await self._called(task, key)
+        try:
+            key = await self._key(task)
+            yield await self._known(task, key) or await self._called(task, key)
+        except BaseException:
+            if task.generation.options.has_budget:
+                await self._reserver.release(task.item)
+            raise
+        finally:
+            self._reserver.ended(task.item)
 
-    async def _model(self, provider: Provider) -> str:
-        """What stands for the model: the name of a deployment's says nothing about its weights."""
-        named = provider.deployment_id or provider.model
-        return named or (await self._endpoints.find(provider))[0].model
+    async def _known(self, task: Task[T], key: bytes) -> Asked[T] | None:
+        if task.generation.options.no_cache:
+            return None
+        found = await self._store.find_answer(task.generation.project_id, key)
+        return again(task, found) if found else None
+
+    async def _key(self, task: Task[Any]) -> bytes:
+        # The name of a deployment's model says nothing about its weights.
+        named = task.provider.deployment_id or task.provider.model
+        model = named or (await self._endpoints.find(task.provider))[0].model
+        return answer_key(task.prompt.messages(), model, task.sampling, task.schema)
 
     async def _called(self, task: Task[T], key: bytes) -> Asked[T]:
-        endpoints = await self._endpoints.find(task.provider)
+        attempt = Attempt(await self._endpoints.find(task.provider))
+
+        async def before(chain: Chain[Any]) -> None:
+            attempt.chain = chain
+            if task.generation.options.has_budget:
+                await self._reserve(task, attempt, chain)
+
         try:
             completion = await self._llm.ask(
-                endpoints, task.prompt, task.schema, with_json(task.parse), task.sampling
+                attempt.endpoints, task.prompt, task.schema, with_json(task.parse), task.sampling, before
             )
         except SishuError as error:
-            await self._add_failed(task, endpoints, usage_of(error), error.reason)
+            await self._add_failed(task, attempt, usage_of(error), error.reason)
+            raise
+        except ItemClosed:
+            await self._add_failed(
+                task, attempt, attempt.chain.usage if attempt.chain else Usage(), "STOPPED"
+            )
             raise
         value, written = completion.value
-        kept = KeptAnswer(written, completion.reasoning, completion.model, completion.usage).as_text()
+        usage = attempt.counted(completion.usage)
+        self._note_longest(task, usage)
+        kept = KeptAnswer(written, completion.reasoning, completion.model, usage)
         return Asked(
             value,
             completion.reasoning,
-            record(task, completion.model, completion.usage, endpoints),
-            Settlement(task.generation.project_id, key, kept),
+            record(task, completion.model, usage, currency=attempt.currency),
+            Settlement(task.generation.project_id, key, kept.as_text(), reserved_by(task)),
         )
 
-    async def _add_failed(
-        self, task: Task[Any], endpoints: Sequence[Endpoint], usage: Usage, reason: str
-    ) -> None:
+    async def _reserve(self, task: Task[Any], attempt: Attempt, chain: Chain[Any]) -> None:
+        longest = self._longest.get(task.generation.id, 0)
+        worst = worst_usage(chain.messages, chain.schema, task.sampling, longest)
+        attempt.worst = replace(worst, cost=worst_cost(worst, attempt.endpoints))
+        total = attempt.worst + chain.usage
+        await self._reserver.reserve(task.item, Amount(total.tokens, total.cost), attempt.currency)
+
+    def _note_longest(self, task: Task[Any], usage: Usage) -> None:
+        if not task.generation.options.has_budget:
+            return
+        longest = max(self._longest.pop(task.generation.id, 0), usage.completion_tokens)
+        self._longest[task.generation.id] = longest
+        if len(self._longest) > MOST_BUDGETS:
+            self._longest.popitem(last=False)
+
+    async def _add_failed(self, task: Task[Any], attempt: Attempt, usage: Usage, reason: str) -> None:
         """Store what calls cost that led to no result, each time: the next try pays anew."""
         if not usage.calls:
             return
-        call = record(task, endpoints[0].model, usage, endpoints, failure=reason)
+        usage = attempt.counted(usage)
+        call = record(task, attempt.endpoints[0].model, usage, currency=attempt.currency, failure=reason)
         try:
-            await self._store.add_failed(task.generation.id, call)
+            await self._store.add_failed(task.generation.id, call, Settlement(item_id=reserved_by(task)))
         except Exception as error:
             # The failure of the call matters more; it is what the item is tried again for.
             log.warning("cost_not_stored", usage=str(usage), error=as_sishu_error(error).message)
+
+
+def reserved_by(task: Task[Any]) -> str | None:
+    """The item whose reservation is to end; nothing where none was made."""
+    return task.item.id if task.generation.options.has_budget else None
 
 
 def with_json(parse: Callable[[Any], T]) -> Callable[[Any], tuple[T, Any]]:
@@ -158,8 +241,8 @@ def record(
     task: Task[Any],
     model: str,
     usage: Usage,
-    endpoints: Sequence[Endpoint] = (),
     *,
+    currency: str = "",
     failure: str = "",
     cached: Mapping[str, Any] | None = None,
 ) -> CallRecord:
@@ -175,7 +258,7 @@ def record(
         calls=usage.calls,
         seconds=usage.seconds,
         cost=usage.cost,
-        currency=next((one.price.currency for one in endpoints if one.price), ""),
+        currency=currency,
         chunk_id=task.chunk_id,
         failure=failure,
         cached=cached,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.generation.budgets import Amount, Standing
 from services.generation.calls.answers import KeptAnswer, kept_answer
 from services.generation.questions import CallRecord
 from services.runtime.db import Connection, Pool, transaction
@@ -30,32 +31,56 @@ class Settlement:
         project_id: whose answers it is kept among.
         key: under what; nothing where it is not kept.
         answer: the answer, as JSON.
+        item_id: whose reservation ends; nothing where none was made.
     """
 
     project_id: str | None = None
     key: bytes | None = None
     answer: str | None = None
+    item_id: str | None = None
 
 
 NOTHING = Settlement()
 
 
 class CallStore:
-    """The tables `llm_calls`, `call_sums` and `llm_answers`."""
+    """The tables `llm_calls`, `call_sums`, `llm_answers` and `reservations`."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    async def add_failed(self, generation_id: str, call: CallRecord) -> None:
+    async def add_failed(
+        self, generation_id: str, call: CallRecord, settlement: Settlement = NOTHING
+    ) -> None:
         """Store what calls cost that led to no result; a generation that is gone has no costs either."""
         async with transaction(self.pool) as connection:
             if await connection.fetchval(SQL.lock_generation, generation_id):
-                await connection.execute(INSERT_CALL, *call_values(generation_id, call))
+                await connection.execute(INSERT_CALL, *call_values(generation_id, call, settlement))
 
     async def find_answer(self, project_id: str, key: bytes) -> KeptAnswer | None:
         """The answer that the project has to what was asked before."""
         values: dict[str, Any] | None = await self.pool.fetchval(SQL.find_answer, project_id, key)
         return kept_answer(values) if values else None
+
+    async def reserve(self, generation_id: str, item_id: str, wanted: Amount) -> Standing | None:
+        """Reserve something of a budget for an item, if it fits, in place of what the item had.
+
+        Returns how the budget stands; nothing where the generation is gone.
+        """
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.lock_budget, generation_id)
+            row = await connection.fetchrow(SQL.reserve, generation_id, item_id, wanted.tokens, wanted.cost)
+        if row is None:
+            return None
+        most, spent = (
+            Amount(row["most_tokens"], row["most_cost"]),
+            Amount(row["spent_tokens"], row["spent_cost"]),
+        )
+        return Standing(row["fits"], most, spent)
+
+    async def release(self, item_id: str) -> None:
+        """Give up what was reserved for an item."""
+        await self.pool.execute(SQL.release, item_id)
 
 
 async def insert_call(
@@ -91,4 +116,5 @@ def call_values(generation_id: str, call: CallRecord, settlement: Settlement = N
         settlement.project_id,
         settlement.key,
         settlement.answer,
+        settlement.item_id,
     )

@@ -28,6 +28,9 @@ OWN_FIELDS = ("name", "model", "sampling", "limits", "price", "streaming")
 PROVIDER_FIELDS = (*sorted(ENDPOINT | CREDENTIAL), *OWN_FIELDS)
 """Fields of a provider that its owner may change."""
 
+GENERATION_FIELDS = ("options.max_cost", "options.max_tokens")
+"""Fields of a generation that may change."""
+
 
 def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
     """Sampling parameters that are set, by their OpenAI names."""
@@ -173,6 +176,8 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         sampling=sampling(message.sampling),
         document_ids=list(message.document_ids),
         no_cache=message.no_cache,
+        max_cost=message.max_cost,
+        max_tokens=message.max_tokens,
     )
 
 
@@ -187,6 +192,8 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
         sampling=sampling_to_pb(values.sampling),
         document_ids=values.document_ids,
         no_cache=values.no_cache,
+        max_cost=values.max_cost,
+        max_tokens=values.max_tokens,
     )
 
 
@@ -215,6 +222,23 @@ def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
         ),
         create_time=timestamp(view.generation.create_time),
     )
+
+
+def merged_generation(
+    view: GenerationView, wanted: generation_pb2.Generation, paths: frozenset[str]
+) -> generation_pb2.Generation:
+    """A generation with the named options of another."""
+    message = generation_to_pb(view)
+    for path in paths:
+        name = path.removeprefix("options.")
+        setattr(message.options, name, getattr(wanted.options, name))
+    return message
+
+
+def changed_options(message: generation_pb2.Generation, paths: frozenset[str]) -> dict[str, Any]:
+    """The named options of a generation, by their names here."""
+    names = [path.removeprefix("options.") for path in paths]
+    return {name: getattr(message.options, name) for name in names}
 
 
 def question_state(state: question_pb2.QuestionState.ValueType) -> str | None:

@@ -24,6 +24,13 @@ class GenerationOptions:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     document_ids: Sequence[str] = ()
     no_cache: bool = False
+    max_cost: float = 0.0
+    max_tokens: int = 0
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether money or tokens are limited."""
+        return self.max_cost > 0 or self.max_tokens > 0
 
 
 @dataclass(frozen=True)

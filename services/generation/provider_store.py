@@ -8,6 +8,7 @@ from dataclasses import asdict
 import asyncpg
 
 from services.generation.providers import (
+    Price,
     Provider,
     check_members,
     check_membership,
@@ -62,6 +63,11 @@ class ProviderStore:
         """Those of the providers that are there, in the order of the ids."""
         rows = await self.pool.fetch(SQL.get_providers, provider_ids)
         return [stored_provider(**row) for row in rows]
+
+    async def prices(self, provider: Provider) -> list[Price | None]:
+        """The price of a provider, or those of a pool's members."""
+        asked = await self.get_many(provider.pool_ids) if provider.pool_ids else [provider]
+        return [one.price for one in asked]
 
     async def list_page(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
         """Providers of a project, newest first."""

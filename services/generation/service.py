@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from services.generation.budgets import check_prices
 from services.generation.chunk_reader import ChunkReader
 from services.generation.convert import (
+    GENERATION_FIELDS,
     PROVIDER_FIELDS,
+    changed_options,
     generation_from_pb,
     generation_to_pb,
+    merged_generation,
     merged_provider,
     preset_to_pb,
     provider_from_pb,
@@ -121,6 +125,7 @@ class GenerationServicer(GenerationServiceServicer):
             wanted = generation_from_pb(request.generation)
             provider = await self._providers.get(wanted.provider_id)
             check_generation(wanted, provider, has_chunks=await self._chunks.any(wanted.project_id))
+            check_prices(wanted.options.max_cost, await self._providers.prices(provider))
             made = await self._store.create_generation(wanted, request.request_id)
         view = await self._store.view_generation(made)
         return generation_pb.CreateGenerationResponse(generation=generation_to_pb(view))
@@ -138,6 +143,21 @@ class GenerationServicer(GenerationServiceServicer):
         page = await self._store.list_generations(wanted, request.project_id)
         return generation_pb.ListGenerationsResponse(
             generations=map(generation_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateGeneration(
+        self, request: generation_pb.UpdateGenerationRequest, context: Context
+    ) -> generation_pb.UpdateGenerationResponse:
+        paths = check_mask(request.update_mask, *GENERATION_FIELDS)
+        view = await self._store.view_generation(request.generation.id)
+        message = merged_generation(view, request.generation, paths)
+        # The rules of a new generation hold for a changed one.
+        check_message(generation_pb.CreateGenerationRequest(generation=message))
+        provider = await self._providers.get(view.generation.provider_id)
+        check_prices(message.options.max_cost, await self._providers.prices(provider))
+        await self._store.set_options(view.generation.id, changed_options(message, paths))
+        return generation_pb.UpdateGenerationResponse(
+            generation=generation_to_pb(await self._store.view_generation(view.generation.id))
         )
 
     async def DeleteGeneration(

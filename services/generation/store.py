@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,10 @@ class Store:
         rows = await self.pool.fetch(SQL.view_generations, None, project_id, after, page.limit)
         views = [view_of(row) for row in rows]
         return page_of(views, page, lambda one: (one.generation.id,), size_bytes=lambda one: one.size_bytes)
+
+    async def set_options(self, generation_id: str, values: Mapping[str, Any]) -> None:
+        """Change options of a generation, by name; items that begin later go by them."""
+        await self.pool.execute(SQL.set_options, generation_id, dict(values))
 
     async def delete_generation(self, generation_id: str) -> int:
         """Delete an ended generation with its job, questions and calls; return how many questions.

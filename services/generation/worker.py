@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from services.generation.asking import Asker, Task
+from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact, choose, language_of, sentences
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.prompts import render
-from services.generation.questions import Answer, NewQuestion
+from services.generation.questions import Answer, NewQuestion, OpenQuestion
 from services.generation.quotes import Quote, find_quote, one_line, place_in_source
 from services.generation.store import Store
 from services.generation.writing import (
+    WrittenAnswer,
     answer_schema,
     parse_answer,
     passage,
@@ -19,7 +20,7 @@ from services.generation.writing import (
     questions_schema,
 )
 from services.runtime.ids import new_id
-from services.runtime.jobs import Item, Jobs, NewItem
+from services.runtime.jobs import Failure, Item, Jobs, NewItem
 
 
 class GenerationWorker:
@@ -65,21 +66,24 @@ class GenerationWorker:
         )
         schema = questions_schema(len(facts), options.forms_per_fact, language)
         parse = questions_parser(len(facts), options.forms_per_fact)
-        asked = await self._asker.ask(Task(generation, provider, chunk.id, prompt, schema, parse))
-        written = [
-            (fact, new_question(chunk, fact, form, text, language))
-            for fact, texts in zip(facts, asked.value, strict=True)
-            for form, text in enumerate(texts)
-        ]
-        places = {question.id: [fact.start, fact.end] for fact, question in written}
-        questions = [question for _, question in written]
-        async with self._jobs.finish(item) as connection:
-            waiting = await self._store.insert_questions(
-                connection, generation, asked.call, questions, asked.settlement
-            )
-            # What was begun is ended first, so that answers come early.
-            items = [NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting]
-            await self._jobs.add_items(connection, item.job_id, items)
+        task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
+        async with self._asker.asked(task) as asked:
+            written = [
+                (fact, new_question(chunk, fact, form, text, language))
+                for fact, texts in zip(facts, asked.value, strict=True)
+                for form, text in enumerate(texts)
+            ]
+            places = {question.id: [fact.start, fact.end] for fact, question in written}
+            questions = [question for _, question in written]
+            async with self._jobs.finish(item) as connection:
+                waiting = await self._store.insert_questions(
+                    connection, generation, asked.call, questions, asked.settlement
+                )
+                # What was begun is ended first, so that answers come early.
+                items = [
+                    NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting
+                ]
+                await self._jobs.add_items(connection, item.job_id, items)
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
@@ -93,22 +97,11 @@ class GenerationWorker:
             passage=one_line(seen.text),
             question=question.text,
         )
-        asked = await self._asker.ask(
-            Task(generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
-        )
-        written = asked.value
-        quote = find_quote(chunk.text, written.quote)
-        answer = Answer(
-            written.answer,
-            [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else [],
-            asked.reasoning,
-            asked.call,
-        )
-        rejection = check_answer(
-            question.text, written.answer, quote if answer.quotes else None, fact, chunk.text
-        )
-        async with self._jobs.finish(item) as connection:
-            await self._store.set_answer(connection, question, answer, rejection, asked.settlement)
+        task = Task(item, generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
+        async with self._asker.asked(task) as asked:
+            answer, rejection = judged(question, asked, fact, chunk)
+            async with self._jobs.finish(item) as connection:
+                await self._store.set_answer(connection, question, answer, rejection, asked.settlement)
 
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)
@@ -142,6 +135,17 @@ def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language:
         form,
         check_question(text, language, chunk.text),
     )
+
+
+def judged(
+    question: OpenQuestion, asked: Asked[WrittenAnswer], fact: Fact, chunk: SourceChunk
+) -> tuple[Answer, Failure | None]:
+    """An answer with its quote, and why it is rejected; nothing for one that is kept."""
+    written = asked.value
+    quote = find_quote(chunk.text, written.quote)
+    quotes = [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else []
+    rejection = check_answer(question.text, written.answer, quote if quotes else None, fact, chunk.text)
+    return Answer(written.answer, quotes, asked.reasoning, asked.call), rejection
 
 
 def fact_of(item: Item, chunk: SourceChunk) -> Fact:

@@ -8,7 +8,7 @@ with the error, at most twice. Nothing unvalidated comes out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -88,6 +88,7 @@ class Llm:
         schema: Mapping[str, Any],
         parse: Callable[[Any], T],
         sampling: Mapping[str, Any],
+        before: Callable[[Chain[T]], Awaitable[None]] | None = None,
     ) -> Completion[T]:
         """Ask for JSON of a schema until it validates.
 
@@ -97,6 +98,7 @@ class Llm:
             schema: JSON schema of the answer.
             parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
             sampling: parameters, sent as given.
+            before: is waited for before each call; what it raises is raised.
 
         Raises:
             FailedPrecondition: the server refuses the key or the request, or the output never validated.
@@ -106,6 +108,8 @@ class Llm:
         chain = Chain(prompt, schema, parse)
         while True:
             try:
+                if before:
+                    await before(chain)
                 reply = await self._gate.run(
                     endpoints,
                     partial(self._complete, messages=chain.messages, schema=chain.schema, sampling=sampling),

@@ -1,5 +1,5 @@
 -- name: call
--- Parts of a statement: a call, the sums, and the answer for later calls.
+-- Parts of a statement: a call, the sums, the answer for later calls, and the end of what was reserved.
 call AS (
     INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
                            completion_tokens, calls, seconds, cost, currency, chunk_id, failure, cached)
@@ -18,10 +18,40 @@ call AS (
 ), kept AS (
     INSERT INTO llm_answers (project_id, key, answer) SELECT $16, $17, $18::text::jsonb WHERE $17::bytea IS NOT NULL
     ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, create_time = now()
-)
+), released AS (DELETE FROM reservations WHERE item_id = $19)
 
 -- name: find_answer
 SELECT answer FROM llm_answers WHERE project_id = $1 AND key = $2
+
+-- name: lock_budget
+-- One reservation after another, so that each sees those before it.
+SELECT id FROM generations WHERE id = $1 FOR NO KEY UPDATE
+
+-- name: reserve
+-- Reserves what fits, in place of what the item had, and says how the budget stands.
+WITH most AS (
+    SELECT coalesce((options ->> 'max_tokens')::bigint, 0) AS tokens, coalesce((options ->> 'max_cost')::float8, 0) AS cost
+    FROM generations WHERE id = $1
+), spent AS (
+    SELECT coalesce(sum(prompt_tokens + completion_tokens), 0)::bigint AS tokens, coalesce(sum(cost), 0)::float8 AS cost
+    FROM call_sums WHERE generation_id = $1
+), held AS (
+    SELECT coalesce(sum(tokens), 0)::bigint AS tokens, coalesce(sum(cost), 0)::float8 AS cost
+    FROM reservations WHERE generation_id = $1 AND item_id <> $2
+), fitting AS (
+    SELECT (most.tokens = 0 OR spent.tokens + held.tokens + $3::bigint <= most.tokens)
+       AND (most.cost = 0 OR spent.cost + held.cost + $4::float8 <= most.cost) AS fits
+    FROM most, spent, held
+), reserved AS (
+    INSERT INTO reservations AS own (item_id, generation_id, tokens, cost)
+    SELECT $2, $1, $3, $4 FROM fitting WHERE fits
+    ON CONFLICT (item_id) DO UPDATE SET tokens = EXCLUDED.tokens, cost = EXCLUDED.cost
+)
+SELECT fits, most.tokens AS most_tokens, most.cost AS most_cost, spent.tokens AS spent_tokens, spent.cost AS spent_cost
+FROM fitting, most, spent
+
+-- name: release
+DELETE FROM reservations WHERE item_id = $1
 
 -- name: delete_project_answers
 DELETE FROM llm_answers WHERE project_id = $1

@@ -85,6 +85,9 @@ CROSS JOIN LATERAL (
 ) AS used
 ORDER BY generations.id DESC
 
+-- name: set_options
+UPDATE generations SET options = options || $2 WHERE id = $1
+
 -- name: lock_generation_job
 SELECT id, state FROM jobs WHERE resource_id = $1 FOR UPDATE
 
@@ -112,8 +115,8 @@ RETURNING id
 -- name: set_answer
 -- With the call, as `call` of calls.sql.
 UPDATE questions
-SET state = $19, rejection = $20, answer = $21, answer_quotes = $22, answer_reasoning = $23, answer_call_id = $1
-WHERE id = $24 AND state = 'open'
+SET state = $20, rejection = $21, answer = $22, answer_quotes = $23, answer_reasoning = $24, answer_call_id = $1
+WHERE id = $25 AND state = 'open'
 
 -- name: get_open_question
 SELECT generations.id AS generation_id, generations.options AS generation_options,

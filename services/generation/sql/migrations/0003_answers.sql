@@ -6,3 +6,12 @@ CREATE TABLE llm_answers (
     create_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (project_id, key)
 );
+
+-- What calls in flight may cost at worst, of generations with a budget; bound to the item, whose next delivery replaces it.
+CREATE TABLE reservations (
+    item_id       uuid             PRIMARY KEY,
+    generation_id uuid             NOT NULL REFERENCES generations ON DELETE CASCADE,
+    tokens        bigint           NOT NULL,
+    cost          double precision NOT NULL
+);
+CREATE INDEX reservations_by_generation ON reservations (generation_id);

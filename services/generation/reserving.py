@@ -1,0 +1,95 @@
+"""Reserve from budgets before calls; wait while others hold the rest; pause jobs whose budget is spent."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict, deque
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from services.generation.budgets import Amount, budget_reached
+from services.generation.call_store import CallStore
+from services.runtime.errors import NotFound, Unavailable
+from services.runtime.faults import as_sishu_error
+from services.runtime.in_work import item_waiting
+from services.runtime.jobs import Item, ItemClosed, Jobs
+
+LOOK_SECONDS = 2.0
+"""How often is looked whether calls of other workers gave something back."""
+WAIT_SECONDS = 600.0
+
+log = structlog.get_logger()
+
+
+class Reserver:
+    """Reserves for the items of this process.
+
+    Args:
+        store: keeps the reservations.
+        jobs: pauses.
+    """
+
+    def __init__(self, store: CallStore, jobs: Jobs) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
+
+    async def reserve(self, item: Item, wanted: Amount, currency: str) -> None:
+        """Reserve what a call of an item may cost at worst, in place of what was reserved for it.
+
+        Raises:
+            ItemClosed: the budget has no room for it, and the job is paused.
+            Unavailable: others held what is left for ten minutes.
+            NotFound: the generation is gone.
+        """
+        give_up = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while asyncio.get_running_loop().time() < give_up:
+            standing = await self._store.reserve(item.job_resource_id, item.id, wanted)
+            if standing is None:
+                raise NotFound("GENERATION_NOT_FOUND", f"there is no generation {item.job_resource_id}")
+            if standing.reserved:
+                return
+            if standing.is_over(wanted):
+                failure = budget_reached(
+                    item.job_resource_id, item.job_id, replace(standing, currency=currency)
+                )
+                await self._jobs.pause(item.job_id, failure)
+                raise ItemClosed
+            await self._wait(item.job_resource_id)
+        raise Unavailable("BUDGET_RESERVED", "other calls hold what is left of the budget")
+
+    async def release(self, item: Item) -> None:
+        """Give up what was reserved for an item that came to no result."""
+        try:
+            await self._store.release(item.id)
+        except Exception as error:
+            # The next delivery of the item replaces it.
+            log.warning("reservation_not_released", error=as_sishu_error(error).message)
+
+    def ended(self, item: Item) -> None:
+        """Note that an item gave back what it did not use: another one may go on."""
+        waiting = self._waiting.get(item.job_resource_id, deque())
+        while waiting:
+            waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _wait(self, generation_id: str) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        waiting = self._waiting[generation_id]
+        waiting.append(waiter)
+        try:
+            async with item_waiting():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1)):  # noqa: S311  # no secret
+                        await waiter
+        finally:
+            waiter.cancel()
+            with suppress(ValueError):
+                waiting.remove(waiter)
+            if not waiting:
+                self._waiting.pop(generation_id, None)
