@@ -238,8 +238,9 @@ class Words:
         if self._known is None:
             written = Counter[str]()
             for blocks in self._pages:
-                for block in blocks:
-                    written.update(unbroken(block.text, lambda *_: " ").split())
+                # No word goes on in another block.
+                text = " . ".join([block.text for block in blocks])
+                written.update(unbroken(text, lambda *_: " ").split())
             self._known = Counter()
             for token, count in written.items():
                 for word in WORD.findall(token):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice, repeat, tee
+from itertools import compress, islice, repeat, tee
 from typing import Any
 
 import numpy as np
@@ -133,8 +133,9 @@ def objects_of(page: Any) -> Iterator[tuple[int, int, Matrix]]:
 def within(handles: Iterable[int | None], matrix: Matrix, depth: int) -> Iterator[tuple[int, int, Matrix]]:
     """The paths and pictures among objects, and those in forms among them."""
     ones, others = tee(handles)
-    for handle, kind in zip(ones, map(object_type, map(pointer, others)), strict=True):
-        if kind not in DRAWN or handle is None:
+    kinds, same = tee(map(object_type, map(pointer, others)))
+    for handle, kind in compress(zip(ones, kinds, strict=True), map(DRAWN.__contains__, same)):
+        if handle is None:
             continue
         if kind != pdfium.FPDF_PAGEOBJ_FORM:
             yield kind, handle, matrix

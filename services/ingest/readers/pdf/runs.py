@@ -46,24 +46,9 @@ def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]
         layer: its words.
         free: which words to take; all if None.
     """
-    starts, ends, boxes = layer.starts, layer.ends, layer.boxes
-    jumps = np.zeros(0, np.int64)
-    if free is not None and not free.all():
-        indices = np.flatnonzero(free)
-        jumps = np.flatnonzero(np.diff(indices) > 1) + 1
-        starts, ends = [starts[at] for at in indices.tolist()], [ends[at] for at in indices.tolist()]
-        boxes = boxes[free]
-    if not starts:
+    firsts, afters, sides = stretches(layer, free)
+    if not firsts:
         return []
-    heads = np.concatenate(([0], breaks_of(boxes)))
-    heads = np.union1d(heads, jumps) if jumps.size else heads
-    firsts, afters, sides = starts, ends, boxes
-    if len(heads) < len(starts):
-        low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
-        sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1)
-        first_words = heads.tolist()
-        firsts = [starts[at] for at in first_words]
-        afters = [*(ends[at - 1] for at in first_words[1:]), ends[-1]]
     styles = zip(*looks(textpage, firsts, middles_of(layer.text, firsts, afters), afters), strict=True)
     sizes, bolds, monos = map(list, styles)
     texts = [layer.text[first:after] for first, after in zip(firsts, afters, strict=True)]
@@ -77,6 +62,27 @@ def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]
             size or bottom - top for size, top, bottom in zip(sizes, columns[1], columns[3], strict=True)
         ]
     return list(map(Run._make, zip(texts, *columns, sizes, bolds, monos, strict=True)))
+
+
+def stretches(layer: Layer, free: Flags | None) -> tuple[list[int], list[int], Floats]:
+    """The starts, ends and boxes of what stands on a line without a wide gap."""
+    starts, ends, boxes = layer.starts, layer.ends, layer.boxes
+    jumps = np.zeros(0, np.int64)
+    if free is not None and not free.all():
+        indices = np.flatnonzero(free)
+        jumps = np.flatnonzero(np.diff(indices) > 1) + 1
+        starts, ends = [starts[at] for at in indices.tolist()], [ends[at] for at in indices.tolist()]
+        boxes = boxes[free]
+    if len(starts) < 2:
+        return starts, ends, boxes
+    heads = np.concatenate(([0], breaks_of(boxes)))
+    heads = np.union1d(heads, jumps) if jumps.size else heads
+    if len(heads) == len(starts):
+        return starts, ends, boxes
+    low, high = np.minimum.reduceat(boxes, heads, axis=0), np.maximum.reduceat(boxes, heads, axis=0)
+    sides = np.concatenate((low[:, :2], high[:, 2:]), axis=1)
+    places = heads.tolist()
+    return [starts[at] for at in places], [*(ends[at - 1] for at in places[1:]), ends[-1]], sides
 
 
 def evenly(text: str) -> str:
