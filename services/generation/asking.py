@@ -60,8 +60,13 @@ class Task(Generic[T]):
 
     @property
     def sampling(self) -> Mapping[str, Any]:
-        """Sampling: the generation's, else the provider's; what is set nowhere is not sent."""
-        return {**self.provider.sampling, **self.generation.options.sampling}
+        """What is sent of it."""
+        return sampling_of(self.generation, self.provider)
+
+
+def sampling_of(generation: Generation, provider: Provider) -> Mapping[str, Any]:
+    """Sampling of a call: the generation's, else the provider's; what is set nowhere is not sent."""
+    return {**provider.sampling, **generation.options.sampling}
 
 
 @dataclass(frozen=True)

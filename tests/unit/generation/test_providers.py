@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from services.generation.asking import sampling_of
 from services.generation.convert import provider_from_pb, provider_to_pb
 from services.generation.generations import Generation, GenerationOptions
 from services.generation.providers import Endpoint, Limits, Price
-from services.generation.worker import sampling_of
 from services.runtime.secrets import SecretBox
 from sishu.common.v1.message_pb2 import Sampling
 from sishu.generation.v1 import provider_pb2
