@@ -14,6 +14,7 @@ from services.generation.calls.llm import Llm
 from services.generation.calls.transport import Transport
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
+from services.generation.forecast_store import ForecastStore
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.provider_store import ProviderStore
@@ -48,7 +49,8 @@ def build(parts: Parts) -> Built:
     llm = Llm(transport, gate, known, metrics)
     calls = CallStore(parts.pool)
     asker = Asker(calls, Reserver(calls, parts.jobs), llm, endpoints)
-    worker = GenerationWorker(parts.jobs, store, chunks, asker)
+    forecasts = ForecastStore(parts.pool)
+    worker = GenerationWorker(parts.jobs, store, forecasts, chunks, asker)
     trial = Trial(transport, endpoints, providers.get_many, known)
     package = "sishu.generation.v1"
     return Built(
@@ -61,7 +63,7 @@ def build(parts: Parts) -> Built:
             Servicer(
                 f"{package}.GenerationService",
                 generation_service_pb2_grpc.add_GenerationServiceServicer_to_server,
-                GenerationServicer(store, providers, chunks),
+                GenerationServicer(store, forecasts, providers, chunks),
             ),
             Servicer(
                 f"{package}.QuestionService",
@@ -71,6 +73,7 @@ def build(parts: Parts) -> Built:
         ],
         handlers={
             "plan_questions": worker.plan_questions,
+            "plan_pilot": worker.plan_pilot,
             "write_questions": worker.write_questions,
             "write_answer": worker.write_answer,
         },

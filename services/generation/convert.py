@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from services.generation.forecasts import Forecast
 from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
 from services.generation.presets import Preset
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
@@ -178,6 +179,7 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         no_cache=message.no_cache,
         max_cost=message.max_cost,
         max_tokens=message.max_tokens,
+        pilot_chunks=message.pilot_chunks,
     )
 
 
@@ -194,11 +196,12 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
         no_cache=values.no_cache,
         max_cost=values.max_cost,
         max_tokens=values.max_tokens,
+        pilot_chunks=values.pilot_chunks,
     )
 
 
-def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
-    """A generation with its job and what it made."""
+def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> generation_pb2.Generation:
+    """A generation with its job, what it made and what it will take."""
     stats = view.stats
     return generation_pb2.Generation(
         id=view.generation.id,
@@ -219,8 +222,22 @@ def generation_to_pb(view: GenerationView) -> generation_pb2.Generation:
             cost=stats.cost,
             currency=stats.currency,
             cached=stats.cached,
+            calls_per_second=stats.calls_per_second,
         ),
+        forecast=forecast_to_pb(forecast) if forecast else None,
         create_time=timestamp(view.generation.create_time),
+    )
+
+
+def forecast_to_pb(forecast: Forecast) -> generation_pb2.GenerationForecast:
+    """A forecast."""
+    estimates = {
+        name: generation_pb2.Estimate(**asdict(value))
+        for name in ("calls", "prompt_tokens", "completion_tokens", "cost", "seconds")
+        if (value := getattr(forecast, name))
+    }
+    return generation_pb2.GenerationForecast(
+        chunks=forecast.chunks, chunks_seen=forecast.chunks_seen, **estimates
     )
 
 

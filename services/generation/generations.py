@@ -26,6 +26,7 @@ class GenerationOptions:
     no_cache: bool = False
     max_cost: float = 0.0
     max_tokens: int = 0
+    pilot_chunks: int = 0
 
     @property
     def has_budget(self) -> bool:
@@ -67,6 +68,7 @@ class GenerationStats:
     cost: float
     currency: str
     cached: int
+    calls_per_second: float
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from services.generation.convert import (
     question_to_pb,
     report_to_pb,
 )
+from services.generation.forecast_store import ForecastStore
 from services.generation.generations import check_generation
 from services.generation.presets import PRESETS
 from services.generation.provider_store import ProviderStore
@@ -112,8 +113,11 @@ class ProviderServicer(ProviderServiceServicer):
 class GenerationServicer(GenerationServiceServicer):
     """Generations."""
 
-    def __init__(self, store: Store, providers: ProviderStore, chunks: ChunkReader) -> None:
+    def __init__(
+        self, store: Store, forecasts: ForecastStore, providers: ProviderStore, chunks: ChunkReader
+    ) -> None:
         self._store = store
+        self._forecasts = forecasts
         self._providers = providers
         self._chunks = chunks
 
@@ -134,7 +138,9 @@ class GenerationServicer(GenerationServiceServicer):
         self, request: generation_pb.GetGenerationRequest, context: Context
     ) -> generation_pb.GetGenerationResponse:
         view = await self._store.view_generation(request.id)
-        return generation_pb.GetGenerationResponse(generation=generation_to_pb(view))
+        provider = await self._providers.get(view.generation.provider_id)
+        forecast = await self._forecasts.tell(view, await self._providers.prices(provider))
+        return generation_pb.GetGenerationResponse(generation=generation_to_pb(view, forecast))
 
     async def ListGenerations(
         self, request: generation_pb.ListGenerationsRequest, context: Context

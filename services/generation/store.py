@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,7 +40,7 @@ from services.generation.questions import (
 from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
-from services.runtime.ids import new_id
+from services.runtime.ids import id_at, new_id
 from services.runtime.jobs import Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -47,6 +48,8 @@ from services.runtime.sql import Statements
 SQL = Statements(Path(__file__).parent / "sql" / "generation.sql")
 SET_ANSWER = with_call(SQL.set_answer)
 
+RATE_SECONDS = 60.0
+"""Of the last of them it is told how many calls end a second."""
 DOUBLE = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
 
 
@@ -116,7 +119,9 @@ class Store:
         Raises:
             NotFound: there is none.
         """
-        row = await self.pool.fetchrow(SQL.view_generations, generation_id, None, None, 1)
+        row = await self.pool.fetchrow(
+            SQL.view_generations, generation_id, None, None, 1, id_at(time.time() - RATE_SECONDS)
+        )
         if row is None:
             raise generation_not_found(generation_id)
         return view_of(row)
@@ -124,7 +129,8 @@ class Store:
     async def list_generations(self, page: PageRequest, project_id: str) -> Page[GenerationView]:
         """Generations of a project, newest first."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.view_generations, None, project_id, after, page.limit)
+        latest = id_at(time.time() - RATE_SECONDS)
+        rows = await self.pool.fetch(SQL.view_generations, None, project_id, after, page.limit, latest)
         views = [view_of(row) for row in rows]
         return page_of(views, page, lambda one: (one.generation.id,), size_bytes=lambda one: one.size_bytes)
 

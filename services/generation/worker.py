@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact, choose, language_of, sentences
+from services.generation.forecast_store import ForecastStore
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.prompts import render
@@ -26,14 +27,17 @@ from services.runtime.jobs import Failure, Item, Jobs, NewItem
 class GenerationWorker:
     """Does the items of `generate` jobs.
 
-    The three kinds follow one another: `plan_questions` (one a page of chunks) makes the `write_questions`
-    items (one for each few facts of a chunk), and each of these makes the `write_answer` items (one a
-    question).
+    The kinds follow one another: `plan_questions` (one a page of chunks) makes the `write_questions` items
+    (one for each few facts of a chunk), and each of these makes the `write_answer` items (one a question). Of
+    a pilot, `plan_pilot` chooses the chunks when all are known.
     """
 
-    def __init__(self, jobs: Jobs, store: Store, chunks: ChunkReader, asker: Asker) -> None:
+    def __init__(
+        self, jobs: Jobs, store: Store, forecasts: ForecastStore, chunks: ChunkReader, asker: Asker
+    ) -> None:
         self._jobs = jobs
         self._store = store
+        self._forecasts = forecasts
         self._chunks = chunks
         self._asker = asker
 
@@ -46,9 +50,24 @@ class GenerationWorker:
         # The next page comes first, so that the job's total is known soon.
         payload = {"page_token": token}
         following = NewItem("plan_questions", str(int(item.key) + 1), payload=payload, turn=item.turn)
-        items = [following] if token else []
-        items += (new for chunk in chunks for new in planned(chunk, generation))
+        plans = {chunk: planned(chunk, generation) for chunk in chunks}
+        pilot = generation.options.pilot_chunks > 0
+        rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans.items()]
+        last = NewItem("plan_pilot", "0", turn=item.turn)
+        items = [following] if token else [last] if pilot else []
+        items += (new for plan in plans.values() for new in plan if not pilot)
         async with self._jobs.finish(item) as connection:
+            await self._forecasts.add_chunks(connection, generation.id, rows, asked=not pilot, last=not token)
+            await self._jobs.add_items(connection, item.job_id, items)
+
+    async def plan_pilot(self, item: Item) -> None:
+        """Make items for the calls about a few of all chunks."""
+        generation = await self._store.get_generation(item.job_resource_id)
+        chunk_ids = await self._forecasts.choose(generation.id, generation.options.pilot_chunks)
+        chunks = [await self._chunks.get(chunk_id) for chunk_id in chunk_ids]
+        items = [new for chunk in chunks for new in planned(chunk, generation)]
+        async with self._jobs.finish(item) as connection:
+            await self._forecasts.ask(connection, generation.id, chunk_ids)
             await self._jobs.add_items(connection, item.job_id, items)
 
     async def write_questions(self, item: Item) -> None:

@@ -57,7 +57,7 @@ WHERE generations.id = $1
 
 -- name: view_generations
 -- One by its id, or a page of a project; each with its job and what it made.
-SELECT generations.*, job.job, made.*, used.*
+SELECT generations.*, job.job, made.*, used.*, latest.*
 FROM (SELECT * FROM generations
       WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR project_id = $2) AND ($3::uuid IS NULL OR id < $3)
       ORDER BY id DESC
@@ -79,10 +79,20 @@ CROSS JOIN LATERAL (
            coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
            coalesce(sum(calls), 0)::bigint AS calls,
            coalesce(sum(cost), 0)::float8 AS cost,
-           coalesce(max(currency), '') AS currency,
+           coalesce(nullif(max(currency), ''),
+                    (SELECT max(member.price ->> 'currency')
+                     FROM providers AS pool JOIN providers AS member ON member.id = pool.id OR member.id = ANY (pool.pool_ids)
+                     WHERE pool.id = generations.provider_id), '') AS currency,
            coalesce(sum(cached), 0)::bigint AS cached
     FROM call_sums WHERE generation_id = generations.id
 ) AS used
+CROSS JOIN LATERAL (
+    -- Ids begin with the time: $5 is the first of the last minute.
+    SELECT CASE WHEN job.job ->> 'state' IN ('pending', 'running', 'paused')
+        THEN (SELECT coalesce(sum(calls), 0) FROM llm_calls WHERE generation_id = generations.id AND id > $5)
+             / least(60, greatest(1, extract(epoch FROM now() - generations.create_time)))
+        ELSE 0 END::float8 AS calls_per_second
+) AS latest
 ORDER BY generations.id DESC
 
 -- name: set_options

@@ -27,6 +27,9 @@ CREATE TABLE generations (
     project_id  uuid        NOT NULL,
     provider_id uuid        NOT NULL REFERENCES providers,
     options     jsonb       NOT NULL,
+    chunk_count     integer NOT NULL DEFAULT 0,     -- known so far
+    character_count bigint  NOT NULL DEFAULT 0,     -- of these
+    planned         boolean NOT NULL DEFAULT false, -- all are known
     create_time timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX generations_by_project ON generations (project_id, id);

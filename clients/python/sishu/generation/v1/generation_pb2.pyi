@@ -55,7 +55,9 @@ class Generation(_message.Message):
 
     @_builtins.property
     def forecast(self) -> Global___GenerationForecast:
-        """What the whole takes, by what was seen so far; for a pilot, what all chunks would take. Unset before there is enough to see. OUTPUT_ONLY."""
+        """What the whole takes, by what was seen so far; for a pilot, what all chunks would take. Unset before there is enough to see, after the end,
+        and in all answers but that of GetGeneration. OUTPUT_ONLY.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -1,0 +1,86 @@
+"""What forecasts are told from: the statements of `forecasts.sql`, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from services.generation.forecasts import Extent, Forecast, Paid, SeenChunk, forecast
+from services.generation.generations import GenerationView
+from services.generation.providers import Price
+from services.runtime.db import Connection, Pool
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "forecasts.sql")
+
+MOST_SEEN = 1000
+"""Chunks that a forecast looks at; more would tell hardly more."""
+
+
+class ForecastStore:
+    """The table `generation_chunks`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def add_chunks(
+        self,
+        connection: Connection,
+        generation_id: str,
+        chunks: Sequence[tuple[str, int, int]],
+        *,
+        asked: bool,
+        last: bool,
+    ) -> None:
+        """Note chunks that a generation covers.
+
+        Args:
+            connection: the caller's transaction.
+            generation_id: the generation.
+            chunks: id, characters and `write_questions` items of each.
+            asked: whether all of them are asked about.
+            last: whether no more follow.
+        """
+        columns = [list(column) for column in zip(*chunks, strict=True)] or [[], [], []]
+        await connection.execute(SQL.add_chunks, generation_id, *columns, asked, last)
+
+    async def choose(self, generation_id: str, count: int) -> list[str]:
+        """Chunks for a pilot: so many, spread evenly by length over all of a generation."""
+        rows = await self.pool.fetch(SQL.choose_chunks, generation_id, count)
+        return [row["chunk_id"] for row in rows]
+
+    async def ask(self, connection: Connection, generation_id: str, chunk_ids: Sequence[str]) -> None:
+        """Note that chunks are asked about."""
+        await connection.execute(SQL.ask_chunks, generation_id, chunk_ids)
+
+    async def tell(self, view: GenerationView, prices: Sequence[Price | None]) -> Forecast | None:
+        """What a running generation takes, or a run over all that a pilot stands for.
+
+        Args:
+            view: the generation.
+            prices: those of now; what a pilot took may have been paid, or not, at others.
+
+        Returns nothing while too little is seen.
+        """
+        is_pilot = view.generation.options.pilot_chunks > 0
+        if view.job.ended and not is_pilot:
+            return None
+        row = await self.pool.fetchrow(SQL.get_extent, view.generation.id)
+        if row is None or not row["planned"]:
+            return None
+        rows = await self.pool.fetch(SQL.seen_chunks, view.generation.id, MOST_SEEN, is_pilot)
+        stats = view.stats
+        paid = Paid(
+            stats.calls, stats.prompt_tokens, stats.completion_tokens, stats.cost, stats.calls_per_second
+        )
+        seen = [SeenChunk(**row) for row in rows]
+        if is_pilot:
+            seen = [replace(one, cost=dearest(one, prices)) for one in seen]
+        return forecast(Extent(**row), seen, stats.currency, None if is_pilot else paid)
+
+
+def dearest(seen: SeenChunk, prices: Sequence[Price | None]) -> float:
+    """What the tokens of a chunk cost at the highest of some prices."""
+    known = [price for price in prices if price]
+    return max((price.of(seen.prompt_tokens, seen.completion_tokens) for price in known), default=0.0)
