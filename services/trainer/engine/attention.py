@@ -1,7 +1,9 @@
-"""Causal attention for short rows on a CPU.
+"""Causal attention for short rows on a CPU, and for packed rows anywhere.
 
 torch's CPU flash kernel has a slow backward pass for bf16: at 64 tokens a row it takes ten times as long as
 two plain batched products, which win up to about 512 tokens. Longer rows, masks and other devices use SDPA.
+Packed rows attend to themselves alone: by the flash kernel for rows of many lengths (Dao, arXiv 2307.08691)
+where torch has it for the device, else row by row.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from typing import Any
 
 import torch
 
+from services.trainer.engine.packing import Segments
 from services.trainer.engine.releases import attention_tables
 
 NAME = "sishu_short_rows"
+PACKED_NAME = "sishu_packed_rows"
 _LONGEST = {torch.bfloat16: 512, torch.float32: 128}
 
 _BEYOND_US = ("softcap", "s_aux", "position_bias")
@@ -30,6 +34,74 @@ def install(causal: Any) -> None:
     functions.register(NAME, partial(attention, functions["sdpa"]))
     masks.register(NAME, masks["sdpa"])
     causal.config._attn_implementation = NAME
+
+
+def install_packed(causal: Any) -> bool:
+    """Make a model that `install` prepared take packed rows; tell whether this transformers lets it.
+
+    The name stays out of the table of masks, so that transformers makes none: what masks would say, the
+    segments say.
+    """
+    tables = attention_tables()
+    if tables is None or causal.config._attn_implementation != NAME:
+        return False
+    functions, _ = tables
+    functions.register(PACKED_NAME, partial(packed_attention, functions[NAME]))
+    causal.config._attn_implementation = PACKED_NAME
+    return True
+
+
+def uninstall_packed(causal: Any) -> None:
+    """Take `install_packed` back."""
+    causal.config._attn_implementation = NAME
+
+
+def packed_attention(
+    by_row: Callable[..., tuple[torch.Tensor, None]],
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    segments: Segments | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each segment of one packed row; shapes as in `attention`, with rows = 1.
+
+    Raises ValueError where a model wants what the segments cannot say.
+    """
+    if segments is None:
+        return by_row(module, query, key, value, attention_mask, **options)
+    beyond = [name for name in (*_BEYOND_US, "sliding_window") if options.get(name) is not None]
+    if attention_mask is not None or query.shape[0] != 1 or beyond or not getattr(module, "is_causal", True):
+        raise ValueError(f"packed rows cannot be had with a mask, several rows or {beyond}")
+    if has_flash(query.device, query.dtype):
+        return _flash(query, key, value, segments, options), None
+    parts = zip(*(torch.split(each, segments.lengths, dim=2) for each in (query, key, value)), strict=True)
+    return torch.cat([by_row(module, *part, None, **options)[0] for part in parts], dim=1), None
+
+
+def has_flash(device: torch.device, dtype: torch.dtype) -> bool:
+    """Tell whether torch has the flash kernel for rows of many lengths here."""
+    return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+
+
+def _flash(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, segments: Segments, options: dict[str, Any]
+) -> torch.Tensor:
+    bounds, longest = segments.bounds, segments.longest
+    output: torch.Tensor = torch.ops.aten._flash_attention_forward(
+        *(each[0].transpose(0, 1) for each in (query, key, value)),
+        bounds,
+        bounds,
+        longest,
+        longest,
+        options.get("dropout") or 0.0,
+        True,
+        False,
+        scale=options.get("scaling"),
+    )[0]
+    return output[None]
 
 
 def attention(

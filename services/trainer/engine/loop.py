@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from services.trainer.engine import checkpoint, data, model
+from services.trainer.engine import checkpoint, data, memory, model
 from services.trainer.engine.adapter import write_adapter
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
 from services.trainer.engine.errors import NonFiniteLossError, RunChangedError, Stopped
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.files import new_folder, sha256_file
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
+from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
 
@@ -32,6 +33,9 @@ _MAY_CHANGE = (
     "keep_checkpoints",
     "threads",
     "device",
+    "packing",  # like these two a question of speed: the rows of a step are the same
+    "logits_positions",
+    "gradient_checkpointing",
 )
 _SHOWN_LINES = 20
 
@@ -59,6 +63,7 @@ class Run:
     steps_total: int
     model: model.TrainableModel
     optimizer: AdapterOptimizer
+    memory: memory.MemoryPlan
     identity: dict[str, Any]
     """What must be equal for a checkpoint to be continued."""
     totals: Totals
@@ -103,20 +108,47 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     identity = _identity(spec, tokenizer)
     events.enter_phase("loading")
     trainable = model.load_model(spec, device, precision)
+    optimizer = AdapterOptimizer(trainable.learned, spec)
+    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     run = Run(
         spec=spec,
         events=events,
         samples=samples.kept,
-        pad_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+        pad_id=pad_id,
         plan=plan,
         steps_total=plan.total_steps(spec.epochs, spec.max_steps),
         model=trainable,
-        optimizer=AdapterOptimizer(trainable.learned, spec),
+        optimizer=optimizer,
+        memory=_plan_memory(spec, events, trainable, optimizer, samples.kept),
         identity=identity,
         totals=Totals(),
     )
     _announce(run, samples, cutoff)
     return run
+
+
+def _plan_memory(
+    spec: TrainSpec,
+    events: EventLog,
+    trainable: model.TrainableModel,
+    optimizer: AdapterOptimizer,
+    samples: list[data.Sample],
+) -> memory.MemoryPlan:
+    """Fit micro batches to the accelerator; recompute activations only where not even one row fits."""
+    if trainable.device.type != "cuda" or not trainable.packed:
+        return memory.MemoryPlan(spec.batch_tokens)
+    events.enter_phase("planning")
+    try:
+        found = memory.plan(trainable, samples)
+    except torch.cuda.OutOfMemoryError:
+        found = None
+    if found is None:
+        trainable.recompute_activations()
+        torch.cuda.empty_cache()
+        found = memory.plan(trainable, samples)
+    optimizer.discard()
+    torch.cuda.reset_peak_memory_stats()
+    return found
 
 
 def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
@@ -137,6 +169,10 @@ def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
         trainable_parameter_count=model.count(run.model.learned),
         parameter_count=model.count(run.model.adapted.parameters()),
         head_at_labels=run.model.head_at_labels,
+        packed=run.model.packed,
+        recomputes_activations=run.model.recomputes_activations,
+        micro_batch_tokens=run.memory.most_tokens,
+        memory_estimate_bytes=run.memory.estimate_bytes,
         versions=model.versions(),
         chat_template_sha256=run.identity["chat_template_sha256"],
         base_model_sha256=run.identity["base_model_sha256"],
@@ -213,22 +249,13 @@ def do_step(run: Run, step: Step) -> None:
     """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
     began = time.perf_counter()
     rate = learning_rate(run.spec, step.number, run.steps_total)
-    micro = [_samples(run, batch) for batch in step.batches]
-    supervised = sum(end - start for samples in micro for sample in samples for start, end in sample.spans)
-    tokens = padded = 0
-    loss_sum = torch.zeros((), device=run.model.device)
-    for samples in micro:
-        batch = model.collate(samples, run.pad_id, run.model.device)
-        # The mean is over the learned tokens of the whole step, so micro batches of unlike size weigh right.
-        loss = run.model.summed_loss(batch) / supervised
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.collect()
-        loss_sum += loss.detach()
-        tokens += batch.tokens
-        padded += batch.ids.numel()
+    supervised = sum(
+        end - start for batch in step.batches for index in batch for start, end in run.samples[index].spans
+    )
+    loss_sum, tokens, padded = _accumulate(run, step, supervised)
     loss_value, norm = torch.stack([loss_sum, run.optimizer.norm()]).tolist()
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
-        raise NonFiniteLossError(_non_finite(run, step, loss_value, norm, micro))
+        raise NonFiniteLossError(_non_finite(run, step, loss_value, norm))
     run.optimizer.update(norm, rate)
     seconds = time.perf_counter() - began
     _add(run.totals, step.number, tokens, seconds, loss_value)
@@ -248,8 +275,44 @@ def do_step(run: Run, step: Step) -> None:
     )
 
 
-def _samples(run: Run, batch: MicroBatch) -> list[data.Sample]:
-    return [run.samples[index] for index in batch]
+def _accumulate(run: Run, step: Step, supervised: int) -> tuple[torch.Tensor, int, int]:
+    """Gather a step's gradient; returns its loss, real tokens and tokens with padding.
+
+    Where the memory plan promised too much, the step is done anew in smaller micro batches.
+    """
+    while True:
+        micro = _micro_batches(run, step)
+        try:
+            return _gather(run, micro, supervised)
+        except torch.cuda.OutOfMemoryError:
+            if not run.model.packed or all(len(batch) == 1 for batch in micro):
+                raise
+        run.optimizer.discard()
+        torch.cuda.empty_cache()
+        run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
+
+
+def _gather(run: Run, micro: list[MicroBatch], supervised: int) -> tuple[torch.Tensor, int, int]:
+    tokens = padded = 0
+    loss_sum = torch.zeros((), device=run.model.device)
+    for indices in micro:
+        batch = run.model.collate([run.samples[index] for index in indices], run.pad_id)
+        # The mean is over the learned tokens of the whole step, so micro batches of unlike size weigh right.
+        loss = run.model.summed_loss(batch) / supervised
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.collect()
+        loss_sum += loss.detach()
+        tokens += batch.tokens
+        padded += batch.ids.numel()
+    return loss_sum, tokens, padded
+
+
+def _micro_batches(run: Run, step: Step) -> list[MicroBatch]:
+    """The step's batches as planned, or its rows in packs of the size that suits the device."""
+    if not run.model.packed:
+        return step.batches
+    rows = [index for batch in step.batches for index in batch]
+    return split_evenly(rows, run.plan.lengths, run.memory.most_tokens)
 
 
 def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) -> None:
@@ -261,8 +324,8 @@ def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) ->
         totals.loss_first = loss
 
 
-def _non_finite(run: Run, step: Step, loss: float, norm: float, micro: list[list[data.Sample]]) -> str:
-    lines = sorted({sample.line for samples in micro for sample in samples})
+def _non_finite(run: Run, step: Step, loss: float, norm: float) -> str:
+    lines = sorted({run.samples[index].line for batch in step.batches for index in batch})
     shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (", …" if len(lines) > _SHOWN_LINES else "")
     return (
         f"step {step.number}: loss {loss}, gradient norm {norm} on {run.spec.train_file} lines {shown}; "

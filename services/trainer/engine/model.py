@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from services.trainer.engine import attention, lora, releases
 from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
+from services.trainer.engine.head_loss import is_frozen_linear, summed_cross_entropy
+from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.spec import TrainSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -37,6 +40,10 @@ class Batch(NamedTuple):
     """The learned tokens, int64 [supervised]."""
     tokens: int
     """Real tokens; ids.numel() counts the padding too."""
+    place: torch.Tensor | None = None
+    """Of packed rows: each token's place in its row, int64 [1, tokens]."""
+    segments: Segments | None = None
+    """Of packed rows: where each lies."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +57,52 @@ class TrainableModel:
     precision: str
     head_at_labels: bool
     """Whether the output head may run at the learned positions only."""
+    packed: bool
+    """Whether micro batches are packed rows, not padded ones."""
+    logits_positions: int
+    """Most positions whose logits exist at the same time, where the head runs at the learned ones only."""
 
     @property
     def learned(self) -> list[torch.nn.Parameter]:
         """The adapters' weights."""
         return [each for each in self.adapted.parameters() if each.requires_grad]
 
+    @property
+    def head_size(self) -> tuple[int, torch.dtype]:
+        """The output head's vocabulary and number format."""
+        weight = self.causal.get_output_embeddings().weight
+        return weight.shape[0], weight.dtype
+
+    @property
+    def recomputes_activations(self) -> bool:
+        """Whether gradient checkpointing is on."""
+        return releases.recomputes_activations(self.causal)
+
+    def recompute_activations(self) -> None:
+        """Turn gradient checkpointing on."""
+        releases.enable_activation_checkpointing(self.causal)
+
     def summed_loss(self, batch: Batch) -> torch.Tensor:
         """Cross-entropy of the learned tokens, summed, fp32.
 
-        No attention mask: padding is on the right, a causal model's real tokens never see it.
-        No cache: in transformers 5 a cache is made even when training unless it is refused.
+        No attention mask: padding is on the right, a causal model's real tokens never see it, and packed
+        rows have their segments. No cache: in transformers 5 one is made even when training unless refused.
         """
-        if self.head_at_labels:
-            hidden = self.causal.base_model(input_ids=batch.ids, use_cache=False)[0]
-            logits = self.causal.get_output_embeddings()(hidden.flatten(0, 1)[batch.positions])
-        else:
-            logits = self.causal(input_ids=batch.ids, use_cache=False).logits.flatten(0, 1)[batch.positions]
-        return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+        inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
+        if batch.segments is not None:
+            inputs |= {"position_ids": batch.place, "segments": batch.segments}
+        if not self.head_at_labels:
+            logits = self.causal(**inputs).logits.flatten(0, 1)[batch.positions]
+            return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+        hidden = self.causal.base_model(**inputs)[0].flatten(0, 1)[batch.positions]
+        head = self.causal.get_output_embeddings()
+        if is_frozen_linear(head):
+            return summed_cross_entropy(hidden, head, batch.targets, self.logits_positions)
+        return functional.cross_entropy(head(hidden).float(), batch.targets, reduction="sum")
+
+    def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
+        """Put samples on the device as a micro batch of the kind that this model takes."""
+        return pack(samples, self.device) if self.packed else pad(samples, pad_id, self.device)
 
 
 def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:
@@ -109,21 +144,33 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(spec: TrainSpec, device: torch.device, precision: str) -> TrainableModel:
     """Load the base model and add adapters. Raises BaseModelError."""
-    causal = _load_base(spec.base_model, precision).to(device)
+    causal = _load_base(spec.base_model, precision, device)
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
     attention.install(causal)
     head_at_labels = _head_is_last(causal)
+    packed = _wants_packing(spec, device, _DTYPES[precision]) and attention.install_packed(causal)
+    if packed and not _keeps_rows_apart(causal):
+        attention.uninstall_packed(causal)
+        packed = False
     adapted = lora.add_adapters(causal, spec)
     adapted.train()
-    return TrainableModel(adapted, causal, device, precision, head_at_labels)
+    return TrainableModel(adapted, causal, device, precision, head_at_labels, packed, spec.logits_positions)
 
 
-def _load_base(folder: Path, precision: str) -> Any:
+def _wants_packing(spec: TrainSpec, device: torch.device, dtype: torch.dtype) -> bool:
+    return spec.packing == "on" or (spec.packing == "auto" and attention.has_flash(device, dtype))
+
+
+def _load_base(folder: Path, precision: str, device: torch.device) -> Any:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    options = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
+    options: dict[str, Any] = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
+    if device.type == "cuda":
+        # From the file to the device; on the way through the CPU a large model would need its size there too.
+        options["device_map"] = {"": device}
     try:
-        return transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
+        causal: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
+        return causal.to(device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(f"base_model: cannot load the weights in {folder}: {error}") from error
 
@@ -138,17 +185,60 @@ def _head_is_last(causal: Any) -> bool:
     return bool((logits - of_head).norm() <= 0.01 * logits.norm())
 
 
-def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
+@torch.no_grad()
+def _keeps_rows_apart(causal: Any) -> bool:
+    """Tell whether packed rows compute what each computes alone, by trying.
+
+    They do not where a model's layers pass nothing on to the attention, or mix tokens by other means.
+    """
+    vocabulary = causal.get_input_embeddings().num_embeddings
+    ids = torch.arange(3 * _PROBE_TOKENS, device=causal.device)[None] % vocabulary
+    # Unlike parts, so that a leak shows in the last tokens too.
+    lengths = [_PROBE_TOKENS, 2 * _PROBE_TOKENS]
+    place = torch.cat([torch.arange(length, device=causal.device) for length in lengths])[None]
+    inputs = {"input_ids": ids, "position_ids": place, "use_cache": False}
+    causal.eval()
+    try:
+        packed = causal.base_model(**inputs, segments=segments(lengths, causal.device))[0].float()
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    leaking = causal.base_model(**inputs)[0].float()
+    parts = [causal.base_model(input_ids=part, use_cache=False)[0] for part in ids.split(lengths, dim=1)]
+    alone = torch.cat(parts, dim=1).float()
+    # Rounding differs with the kernel; measured against a leak, the bound suits every precision and depth.
+    return bool((packed - alone).norm() < 0.3 * (leaking - alone).norm())
+
+
+def pad(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
     """Pad samples on the right to the longest of them."""
     length = max(len(sample.ids) for sample in samples)
     ids = torch.full((len(samples), length), pad_id, dtype=torch.int64)
-    positions: list[int] = []
-    targets: list[int] = []
     for row, sample in enumerate(samples):
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids, dtype=torch.int64)
+    starts = range(0, len(samples) * length, length)
+    return _batch(ids, samples, starts, device)
+
+
+def pack(samples: Sequence[Sample], device: torch.device) -> Batch:
+    """Lay samples end to end."""
+    lengths = [len(sample.ids) for sample in samples]
+    ids = torch.cat([torch.tensor(sample.ids, dtype=torch.int64) for sample in samples])[None]
+    place = torch.cat([torch.arange(length) for length in lengths])[None]
+    starts = [0, *accumulate(lengths)][:-1]
+    batch = _batch(ids, samples, starts, device)
+    return batch._replace(place=place.to(device), segments=segments(lengths, device))
+
+
+def _batch(
+    ids: torch.Tensor, samples: Sequence[Sample], starts: Sequence[int], device: torch.device
+) -> Batch:
+    """Move a micro batch whose rows begin at `starts` of the flattened ids to the device."""
+    positions: list[int] = []
+    targets: list[int] = []
+    for first, sample in zip(starts, samples, strict=True):
         for start, end in sample.spans:
             # The token at i is predicted at i - 1.
-            positions += range(row * length + start - 1, row * length + end - 1)
+            positions += range(first + start - 1, first + end - 1)
             targets += sample.ids[start:end]
     return Batch(
         ids.to(device),

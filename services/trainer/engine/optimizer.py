@@ -37,6 +37,11 @@ class AdapterOptimizer:
         self._gradient.add_(self._gradients)
         self._gradients.zero_()
 
+    def discard(self) -> None:
+        """Forget the gradients of a step that was begun."""
+        self._gradients.zero_()
+        self._gradient.zero_()
+
     def norm(self) -> torch.Tensor:
         """L2 norm of the summed gradient, 0-d fp32."""
         norm: torch.Tensor = torch.linalg.vector_norm(self._gradient)

@@ -23,6 +23,14 @@ def enable_activation_checkpointing(causal: Any) -> None:
         causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
 
 
+def recomputes_activations(causal: Any) -> bool:
+    """Tell whether activation checkpointing is on."""
+    for name in ("is_activation_checkpointing", "is_gradient_checkpointing"):
+        if hasattr(type(causal), name):
+            return bool(getattr(causal, name))
+    return False
+
+
 def attention_tables() -> tuple[Any, Any] | None:
     """The tables of attention functions and of their masks by name, or None before 4.53."""
     if not hasattr(transformers, "AttentionMaskInterface"):

@@ -63,6 +63,11 @@ class TrainSpec:
     """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
     accumulation: int = _number(1, 1, 100_000)
     """Micro batches of one optimizer step."""
+    packing: str = _choice("auto", "auto", "on", "off")
+    """Rows of a step end to end, never seeing each other, in place of padded micro batches: the same step,
+    sooner. auto packs where torch has a flash kernel for it; no packing where the model cannot have it."""
+    logits_positions: int = _number(2048, 1, 10_000_000)
+    """Most learned positions whose logits exist at the same time."""
     cutoff_length: int = _number(2048, 8, 10_000_000)
     """Most tokens of a row; a longer one loses whole turns from its end and is never cut inside an answer."""
     precision: str = _choice("auto", "auto", "bf16", "fp32")

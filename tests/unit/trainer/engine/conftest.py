@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from services.trainer.engine.spec import TrainSpec
-from tests.unit.trainer.engine.tiny import CHATML, MakeSpec, conversation, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, make_tokenizer, write_rows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,18 +21,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(["user assistant system the town of Ostrel lies by the river Amber"] * 5, trainer)
-    marks = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, chat_template=CHATML, **marks)  # type: ignore[no-untyped-call]
+    return make_tokenizer()
 
 
 @pytest.fixture(scope="session")

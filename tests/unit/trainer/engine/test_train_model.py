@@ -17,7 +17,7 @@ from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
 from services.trainer.engine.releases import attention_tables
 from services.trainer.engine.spec import TrainSpec
-from tests.unit.trainer.engine.tiny import MakeSpec, conversation, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, excite, gradients, write_rows
 
 CPU = torch.device("cpu")
 LoadModel = Callable[..., model.TrainableModel]
@@ -40,24 +40,12 @@ def samples(tmp_path: Path, tokenizer: Any) -> list[data.Sample]:
     return data.read_samples(write_rows(tmp_path / "few.jsonl", rows), tokenizer, 512).kept
 
 
-def excite(trainable: model.TrainableModel) -> None:
-    """Give the B matrices, zero at first, values, so that the adapters matter."""
-    torch.manual_seed(1)
-    for name, weight in trainable.adapted.named_parameters():
-        if "lora_B" in name:
-            nn.init.normal_(weight, std=0.1)
-
-
-def gradients(trainable: model.TrainableModel) -> dict[str, torch.Tensor]:
-    return {name: w.grad.clone() for name, w in trainable.adapted.named_parameters() if w.grad is not None}
-
-
 def test_the_loss_is_that_of_transformers_with_mask_and_labels(
     load: LoadModel, samples: list[data.Sample]
 ) -> None:
     trainable = load()
-    excite(trainable)
-    batch = model.collate(samples, 0, CPU)
+    excite(trainable.adapted)
+    batch = model.pad(samples, 0, CPU)
     labels = torch.full_like(batch.ids, -100)
     mask = torch.zeros_like(batch.ids)
     for row, sample in enumerate(samples):
@@ -74,8 +62,8 @@ def test_the_loss_is_that_of_transformers_with_mask_and_labels(
 
 def test_padding_does_not_change_a_rows_loss(load: LoadModel, samples: list[data.Sample]) -> None:
     trainable = load()
-    alone = [trainable.summed_loss(model.collate([sample], 0, CPU)) for sample in samples]
-    together = trainable.summed_loss(model.collate(samples, 0, CPU))
+    alone = [trainable.summed_loss(model.pad([sample], 0, CPU)) for sample in samples]
+    together = trainable.summed_loss(model.pad(samples, 0, CPU))
     torch.testing.assert_close(together, alone[0] + alone[1], rtol=1e-5, atol=1e-4)
 
 
@@ -149,7 +137,7 @@ def test_a_model_that_scales_its_logits_is_left_to_compute_them(
     GraniteForCausalLM(config).save_pretrained(folder)
     trainable = model.load_model(make_spec(base_model=folder), CPU, "fp32")
     assert not trainable.head_at_labels
-    batch = model.collate(samples, 0, CPU)
+    batch = model.pad(samples, 0, CPU)
     with torch.no_grad():
         logits = trainable.causal(input_ids=batch.ids).logits.flatten(0, 1)[batch.positions]
         expected = nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
@@ -162,10 +150,10 @@ def test_gradient_checkpointing_changes_memory_and_not_gradients(
     found = []
     for checkpointing in (False, True):
         trainable = load(gradient_checkpointing=checkpointing)
-        excite(trainable)
-        loss = trainable.summed_loss(model.collate(samples, 0, CPU))
+        excite(trainable.adapted)
+        loss = trainable.summed_loss(model.pad(samples, 0, CPU))
         loss.backward()  # type: ignore[no-untyped-call]
-        found.append(gradients(trainable))
+        found.append(gradients(trainable.adapted))
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         torch.testing.assert_close(gradient, found[1][name], rtol=1e-4, atol=1e-5)

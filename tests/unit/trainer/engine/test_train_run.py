@@ -18,19 +18,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from services.trainer.engine import data, loop
-from services.trainer.engine.events import read_events
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec
+from tests.unit.trainer.engine.tiny import MakeSpec, events_of
 
 
 def train(spec: TrainSpec) -> int:
     return run(spec, StopSignal())
-
-
-def events_of(spec: TrainSpec, kind: str) -> list[dict[str, Any]]:
-    return [event for event, _ in read_events(spec.output_dir / "events.jsonl") if event["type"] == kind]
 
 
 def losses(spec: TrainSpec) -> dict[int, float]:
