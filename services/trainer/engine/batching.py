@@ -44,6 +44,12 @@ class BatchPlan:
         """Optimizer steps of a pass; the last one of a pass may have fewer micro batches."""
         return ceil(len(self._batches(0)) / self.accumulation)
 
+    @property
+    def most_step_tokens(self) -> int:
+        """No step has more tokens than this."""
+        longest = max(self.lengths)
+        return self.accumulation * max(self.batch_tokens, longest)
+
     def total_steps(self, epochs: float, max_steps: int) -> int:
         """Steps of the whole run."""
         # A product like 0.1 * 30 must not round up to one step more.

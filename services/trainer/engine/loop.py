@@ -119,7 +119,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         steps_total=plan.total_steps(spec.epochs, spec.max_steps),
         model=trainable,
         optimizer=optimizer,
-        memory=_plan_memory(spec, events, trainable, optimizer, samples.kept),
+        memory=_plan_memory(spec, events, trainable, optimizer, samples.kept, plan),
         identity=identity,
         totals=Totals(),
     )
@@ -133,19 +133,20 @@ def _plan_memory(
     trainable: model.TrainableModel,
     optimizer: AdapterOptimizer,
     samples: list[data.Sample],
+    plan: BatchPlan,
 ) -> memory.MemoryPlan:
     """Fit micro batches to the accelerator; recompute activations only where not even one row fits."""
     if trainable.device.type != "cuda" or not trainable.packed:
         return memory.MemoryPlan(spec.batch_tokens)
     events.enter_phase("planning")
     try:
-        found = memory.plan(trainable, samples)
+        found = memory.plan(trainable, samples, plan.most_step_tokens)
     except torch.cuda.OutOfMemoryError:
         found = None
     if found is None:
         trainable.recompute_activations()
         torch.cuda.empty_cache()
-        found = memory.plan(trainable, samples)
+        found = memory.plan(trainable, samples, plan.most_step_tokens)
     optimizer.discard()
     torch.cuda.reset_peak_memory_stats()
     return found

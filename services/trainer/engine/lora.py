@@ -73,7 +73,7 @@ def _forward(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
 class LoraLinear(torch.autograd.Function):
     """y = W x + b + s B A x with W and b frozen.
 
-    Adds the low-rank term inside the products of the frozen one and keeps only x and A x for the backward
+    Adds the low-rank term inside the products of the frozen one and keeps only x and s A x for the backward
     pass; plain autograd makes three more tensors of y's size. Shapes: x [..., in], W [out, in], A [r, in],
     B [out, r], y [..., out].
     """
@@ -90,8 +90,8 @@ class LoraLinear(torch.autograd.Function):
     ) -> torch.Tensor:
         """Compute y."""
         flat = x.reshape(-1, x.shape[-1])
-        low = functional.linear(flat, a)
-        output = functional.linear(flat, weight, bias).addmm_(low, b.t(), alpha=scale)
+        low = _product(flat, a.t(), scale)
+        output = functional.linear(flat, weight, bias).addmm_(low, b.t())
         ctx.save_for_backward(flat, weight, a, b, low)
         ctx.scale, ctx.shape = scale, x.shape
         return output.view(*x.shape[:-1], -1)
@@ -101,8 +101,25 @@ class LoraLinear(torch.autograd.Function):
         """Compute the gradients of x, A and B from that of y."""
         x, weight, a, b, low = ctx.saved_tensors
         grad = grads[0].reshape(-1, grads[0].shape[-1])
-        grad_low = (grad @ b).mul_(ctx.scale)
+        grad_low = _product(grad, b, ctx.scale)
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = (grad @ weight).addmm_(grad_low, a).view(ctx.shape)
-        return grad_x, None, None, grad_low.t() @ x, (grad.t() @ low).mul_(ctx.scale), None
+        return grad_x, None, None, _collected(a, grad_low.t(), x), _collected(b, grad.t(), low), None
+
+
+def _product(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tensor:
+    """Left @ right * scale, in one operation; with beta 0 the first argument is not read."""
+    return torch.addmm(left.new_empty(()), left, right, beta=0, alpha=scale)
+
+
+def _collected(weight: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor | None:
+    """Add left @ right to the gradient that a weight has; else return it, for autograd to set.
+
+    The optimizer's gradients are there from the start, and an addition inside the product spares one kernel
+    and one tensor for each adapter matrix.
+    """
+    if weight.grad is None:
+        return left @ right
+    weight.grad.addmm_(left, right)
+    return None

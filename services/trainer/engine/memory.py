@@ -32,15 +32,22 @@ class MemoryPlan:
     """Expected peak of a micro batch of `most_tokens`; 0 where it was not estimated."""
 
 
-def plan(trainable: TrainableModel, samples: list[Sample]) -> MemoryPlan:
+def plan(trainable: TrainableModel, samples: list[Sample], step_tokens: int) -> MemoryPlan:
     """Try two micro batches and return what fits. Raises torch's OutOfMemoryError if the smallest does not.
+
+    Args:
+        trainable: whose micro batches are packed, on an accelerator.
+        samples: of the run; the longest is what is tried.
+        step_tokens: most tokens of a step; a micro batch never has more.
 
     Leaves gradients in the adapters, which are the caller's to clear, and the random state as it was.
     """
     longest = max(samples, key=lambda sample: len(sample.ids))
-    few, many = (max(1, probe // len(longest.ids)) for probe in _PROBES)
-    many = max(many, few + 1)
     length = len(longest.ids)
+    # One learned token, so that logits do not pass for a cost of every token.
+    longest = longest._replace(spans=((length - 1, length),))
+    few = max(1, _PROBES[0] // length)
+    many = max(few + 1, _PROBES[1] // length)
 
     def peak(count: int) -> int:
         batch = trainable.collate([longest] * count, pad_id=0)
@@ -50,9 +57,9 @@ def plan(trainable: TrainableModel, samples: list[Sample]) -> MemoryPlan:
     peak(few)  # The first pass also pays for workspaces of the libraries.
     low, high = peak(few), peak(many)
     slope = max(1.0, (high - low) / ((many - few) * length))
-    fixed = low - slope * few * length + _missing_logits(trainable, longest, many)
+    fixed = low - slope * few * length + _logits_bytes(trainable)
     room = _device_bytes(trainable.device) * (1.0 - _SPARE)
-    most = int(min(ENOUGH_TOKENS, max((room - fixed) / slope, length)))
+    most = int(min(ENOUGH_TOKENS, max(step_tokens, length), max((room - fixed) / slope, length)))
     return MemoryPlan(most, int(fixed + slope * most))
 
 
@@ -68,10 +75,7 @@ def _device_bytes(device: torch.device) -> int:
     return free + torch.cuda.memory_reserved(device)
 
 
-def _missing_logits(trainable: TrainableModel, sample: Sample, count: int) -> int:
-    """Bytes of logits that a larger micro batch adds to those of the second trial."""
-    tried = count * sum(end - start for start, end in sample.spans)
-    missing = max(0, trainable.logits_positions - tried)
+def _logits_bytes(trainable: TrainableModel) -> int:
+    """Most that the logits of a chunk take: in the model's precision and twice in fp32."""
     vocabulary, dtype = trainable.head_size
-    # In the model's precision and in fp32, both at once.
-    return missing * vocabulary * (dtype.itemsize + 4)
+    return trainable.logits_positions * vocabulary * (dtype.itemsize + 2 * 4)

@@ -17,7 +17,7 @@ import torch
 import transformers
 from torch.nn import functional
 
-from services.trainer.engine import attention, lora, releases
+from services.trainer.engine import attention, lora, norms, releases
 from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
@@ -148,6 +148,8 @@ def load_model(spec: TrainSpec, device: torch.device, precision: str) -> Trainab
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
     attention.install(causal)
+    if device.type == "cuda":
+        norms.use_fused_norms(causal)
     head_at_labels = _head_is_last(causal)
     packed = _wants_packing(spec, device, _DTYPES[precision]) and attention.install_packed(causal)
     if packed and not _keeps_rows_apart(causal):

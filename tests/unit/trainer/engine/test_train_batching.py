@@ -38,6 +38,8 @@ def test_a_pass_of_steps_has_each_row_once(lengths: list[int], accumulation: int
         indices = [index for step in half for batch in step.batches for index in batch]
         assert sorted(indices) == list(range(len(lengths)))
     assert steps[-1].epoch == 2.0
+    tokens = [sum(lengths[index] for batch in step.batches for index in batch) for step in steps]
+    assert max(tokens) <= plan.most_step_tokens
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import GraniteConfig, GraniteForCausalLM
+from transformers import GraniteConfig, GraniteForCausalLM, LlamaForCausalLM
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 
-from services.trainer.engine import attention, data, lora, model
+from services.trainer.engine import attention, data, lora, model, norms
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
 from services.trainer.engine.releases import attention_tables
@@ -87,6 +88,47 @@ def test_the_lean_adapter_computes_what_peft_computes(bias: bool) -> None:
     for (name, ours), theirs in zip(lean.named_parameters(), pefts.parameters(), strict=True):
         assert (ours.grad is None) == (theirs.grad is None) == ("lora_" not in name)
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_micro_batches_add_up_in_the_optimizers_buffer(
+    load: LoadModel, samples: list[data.Sample], make_spec: MakeSpec
+) -> None:
+    found = []
+    for owned in (False, True):
+        trainable = load()
+        excite(trainable.adapted)
+        if owned:
+            AdapterOptimizer(trainable.learned, make_spec())
+        for sample in samples:
+            loss = trainable.summed_loss(model.pad([sample], 0, CPU))
+            loss.backward()  # type: ignore[no-untyped-call]
+        found.append(gradients(trainable.adapted))
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_a_fused_norm_computes_what_transformers_computes(
+    base_model: Path, dtype: torch.dtype, tolerance: float
+) -> None:
+    causal: Any = LlamaForCausalLM.from_pretrained(base_model)
+    causal = causal.to(dtype)
+    theirs = causal.model.norm
+    torch.manual_seed(2)
+    nn.init.normal_(theirs.weight, mean=1.0, std=0.3)
+    ours = copy.deepcopy(theirs)
+    assert norms.use_fused_norms(ours) == 1
+    assert norms.use_fused_norms(causal) == 5
+    hidden = torch.randn(7, 64, dtype=dtype)
+    expected = theirs(hidden)
+    assert (ours(hidden) - expected).norm() <= tolerance * expected.norm()
+
+
+def test_norms_that_add_one_to_their_weight_stay_as_they_are() -> None:
+    norm = GemmaRMSNorm(16)
+    nn.init.normal_(norm.weight)
+    assert norms.use_fused_norms(norm) == 0
 
 
 def test_an_adapter_with_dropout_keeps_pefts_own_forward(load: LoadModel) -> None:
