@@ -253,18 +253,18 @@ async def test_a_cancelled_generation_stores_nothing_more_and_can_be_deleted(
     assert deleted.deleted_questions == after.stats.questions
 
 
-async def test_a_cancel_ends_the_calls_in_flight_at_once(client: Client, mock: MockServer) -> None:
-    await mock.control(rate_hang=1.0)
+async def test_a_cancel_ends_the_calls_in_flight_at_once(client: Client) -> None:
     project = await parsed_project(client, {"a.md": handbook(40)}, **SMALL)
-    provider = await new_provider(client, project, mock.base_url)
-    generation = await start_generation(client, project, provider)
+    async with mock_llm(rate_hang=1.0) as hanging:
+        provider = await new_provider(client, project, hanging.base_url)
+        generation = await start_generation(client, project, provider)
 
-    async def is_calling() -> bool:
-        return bool((await mock.stats())["in_flight"] > 3)
+        async def is_calling() -> bool:
+            return bool((await hanging.stats())["in_flight"] > 3)
 
-    await eventually(is_calling)
-    await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
-    await eventually(lambda: is_idle(mock), 5)
+        await eventually(is_calling)
+        await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+        await eventually(lambda: is_idle(hanging), 5)
     counts = (await view(client, generation.id)).job.counts
     assert (counts.done, counts.skipped) == (1, counts.total - 1)
 
