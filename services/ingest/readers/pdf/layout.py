@@ -107,13 +107,14 @@ def regions(items: Flow, rows: Rows | None = None) -> list[Flow]:
         (spanning, *sides_of(band, gutter))
         for spanning, band in bands(items, rows_in(items) if rows is None else rows, gutter)
     ]
-    lines = [None if spanning else (rows_in(left), rows_in(right)) for spanning, left, right in cut]
-    if not any(beside and is_prose(beside[0]) and is_prose(beside[1]) for beside in lines):
+    if not any(not spanning and is_prose(left) and is_prose(right) for spanning, left, right in cut):
         return [items]
     flows: list[Flow] = []
     across: Flow = []
-    for (_, left, right), beside in zip(cut, lines, strict=True):
-        if not beside or (left and right and not (may_be_prose(beside[0]) and may_be_prose(beside[1]))):
+    for spanning, left, right in cut:
+        if spanning or (
+            left and right and not (may_be_prose(rows_in(left)) and may_be_prose(rows_in(right)))
+        ):
             across += left + right
             continue
         flows += parts(across, items)
@@ -245,8 +246,11 @@ def letters(text: str) -> int:
     return len(text) if text.isascii() else len(text) + len(WIDE.findall(text))
 
 
-def is_prose(rows: Rows) -> bool:
-    """Whether what stands on one side of a gutter are lines of running text, and fill their column."""
+def is_prose(items: Flow) -> bool:
+    """Whether the items on one side of a gutter are lines of running text, and fill their column."""
+    if len(items) < COLUMN_LINES:
+        return False
+    rows = rows_in(items)
     if len(rows) < COLUMN_LINES:
         return False
     width = max(run.right for row in rows for run in row) - min(run.left for row in rows for run in row)
