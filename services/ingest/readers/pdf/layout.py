@@ -150,13 +150,13 @@ def gutter_of(items: Flow) -> float | None:
     """Where a gutter may stand: the emptiest place in the middle of the page, the widest of several."""
     if not LEAST_ITEMS <= len(items) <= MOST_ITEMS:
         return None
-    sides = np.array([(item.left, item.right) for item in items])
-    left = float(sides[:, 0].min())
-    width = float(sides[:, 1].max()) - left
+    lefts, rights = [item.left for item in items], [item.right for item in items]
+    left = min(lefts)
+    width = max(rights) - left
     bins = int(width) + 2
     if not 0 < width < 1e5:
         return None
-    starts, ends = (sides - left).astype(np.int64).T
+    starts, ends = (np.array((lefts, rights)) - left).astype(np.int64)
     cover = np.bincount(starts, minlength=bins + 1) - np.bincount(
         np.minimum(ends + 1, bins), minlength=bins + 1
     )

@@ -242,7 +242,7 @@ def aligned_tables(rows: list[list[Run]], level: Sequence[Rule]) -> list[tuple[i
             made = aligned_table(rows[inside[0] : inside[-1] + 1], ruled=True)
             if made:
                 found.append((inside[0], inside[-1] + 1, made))
-    edges = [(min(run.top for run in row), max(run.bottom for run in row)) for row in rows]
+    edges = [edges_of(row) for row in rows]
     at = 0
     while at < len(rows):
         if not found and len(rows[at]) < 2:
@@ -268,6 +268,13 @@ def bands_of(level: Sequence[Rule]) -> list[tuple[float, float]]:
         else:
             groups.append([rule])
     return [(group[0].at, group[-1].at) for group in groups if len(group) > 1]
+
+
+def edges_of(row: list[Run]) -> tuple[float, float]:
+    """Top and bottom of a line."""
+    if len(row) == 1:
+        return row[0].top, row[0].bottom
+    return min([run.top for run in row]), max([run.bottom for run in row])
 
 
 def end_of_table(rows: list[list[Run]], edges: Sequence[tuple[float, float]], start: int) -> int:
