@@ -319,9 +319,10 @@ async def test_a_list_shows_each_generation_as_it_is(client: Client, mock: MockS
     project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
     ended = []
+    options = generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT, no_cache=True)
     for fixed in ({}, {"answer": "I cannot answer that."}, {"quote": "This stands nowhere."}):
         await mock.control(fixed=fixed)
-        ended.append(await generated(client, await start_generation(client, project, provider)))
+        ended.append(await generated(client, await start_generation(client, project, provider, options)))
     request = pb.ListGenerationsRequest(project_id=project, page_size=2)
     first = await client.generations.ListGenerations(request)
     request.page_token = first.next_page_token

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,33 +12,14 @@ import pytest_asyncio
 from sishu.client import Client
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
-from tests.integration.stores import Rooms, room_environment
+from tests.integration.command_line import CommandLine
+from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer, mock_llm
-
-RUN_SECONDS = 60.0
 
 
 @dataclass
-class Cli:
-    """The command line, on a project of its own."""
-
-    rooms: Rooms
-    project: str
-
-    async def run(self, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-        """The exit code and all that was printed."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "sishu.cli.main",
-            *arguments,
-            env=room_environment(self.rooms.stores, {"COLUMNS": "120", **(env or {})}),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        printed, _ = await asyncio.wait_for(process.communicate(), RUN_SECONDS)
-        assert process.returncode is not None
-        return process.returncode, printed.decode()
+class Cli(CommandLine):
+    """With what is said of providers."""
 
     async def add(self, name: str, *options: str, env: dict[str, str] | None = None) -> dict[str, Any]:
         """Add a provider that must be fine; what is printed of it for programs."""

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, providers
+from sishu.cli import documents, generations, providers
 from sishu.cli.context import with_client
-from sishu.cli.find import find_model, find_model_of, find_project, find_provider
+from sishu.cli.find import find_model, find_model_of, find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.texts import say
@@ -19,8 +19,6 @@ from sishu.common.v1.job_pb2 import Job
 from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat, DatasetVersion
 from sishu.errors import ApiError
-from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
-from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
@@ -43,32 +41,6 @@ def create_project(name: NameArgument, description: Annotated[str, typer.Option(
     async def work(client: Client) -> Project:
         request = CreateProjectRequest(project=Project(name=name, description=description))
         return (await client.projects.CreateProject(request)).project
-
-    show_one(with_client(work))
-
-
-def create_generation(
-    project: ProjectOption,
-    provider: Annotated[str, typer.Option(help=say("provider"))],
-    chars_per_fact: Annotated[int, typer.Option(help=say("learn_facts"))] = 0,
-    forms: Annotated[int, typer.Option(help=say("learn_forms"))] = 0,
-    wait: WaitOption = False,
-) -> None:
-    """`sishu generation create`."""
-
-    async def work(client: Client) -> Generation:
-        project_id = (await find_project(client, project)).id
-        wanted = Generation(
-            project_id=project_id,
-            provider_id=await find_provider(client, project_id, provider),
-            options=GenerationOptions(chars_per_fact=chars_per_fact, forms_per_fact=forms),
-        )
-        request = CreateGenerationRequest(generation=wanted)
-        made = (await client.generations.CreateGeneration(request)).generation
-        if not wait:
-            return made
-        await wait_for_success(client, "generation", made.job)
-        return (await client.generations.GetGeneration(GetGenerationRequest(id=made.id))).generation
 
     show_one(with_client(work))
 
@@ -269,7 +241,11 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("presets", "provider_presets", providers.list_presets),
         ("test", "test", providers.test_provider),
     ],
-    "generation": [("create", "create", create_generation)],
+    "generation": [
+        ("create", "create", generations.create_generation),
+        ("forecast", "generation_forecast", generations.forecast_generation),
+        ("update", "generation_update", generations.update_generation),
+    ],
     "example": [("import", "import", import_examples)],
     "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],

@@ -12,9 +12,10 @@ import typer
 from services.local import stack as local_stack
 from services.runtime.config import ROOMS
 from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.generations import MaxCostOption, MaxTokensOption, NoCacheOption
 from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
-from sishu.cli.providers import read_key
+from sishu.cli.providers import price_of, read_key
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
@@ -39,6 +40,12 @@ def learn(
     exam_share: Annotated[float | None, typer.Option(min=0.01, max=0.9, help=say("learn_exam"))] = None,
     epochs: Annotated[float | None, typer.Option(min=0.01, help=say("learn_epochs"))] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8, max=1, help=say("learn_rate"))] = None,
+    max_cost: MaxCostOption = None,
+    max_tokens: MaxTokensOption = None,
+    no_cache: NoCacheOption = False,
+    price_prompt: Annotated[float | None, typer.Option(help=say("provider_price_prompt"))] = None,
+    price_completion: Annotated[float | None, typer.Option(help=say("provider_price_completion"))] = None,
+    currency: Annotated[str, typer.Option(help=say("provider_currency"))] = "",
 ) -> None:
     """Do the main job, or go on with it."""
     if llm_base_url and not llm_model:
@@ -62,6 +69,10 @@ def learn(
         exam_share=exam_share,
         epochs=epochs,
         learning_rate=learning_rate,
+        max_cost=max_cost or 0,
+        max_tokens=max_tokens or 0,
+        no_cache=no_cache,
+        price=price_of(price_prompt, price_completion, currency),
     )
     prepare_out(options.out)
     start_stack()

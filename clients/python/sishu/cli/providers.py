@@ -56,11 +56,11 @@ def add_provider(
     stream: Annotated[str, typer.Option(help=say("provider_stream"))] = "auto",
 ) -> None:
     """`sishu provider add`."""
-    wanted = Provider(name=name, model=model, streaming=streaming(stream))
+    price = price_of(price_prompt, price_completion, currency)
+    wanted = Provider(name=name, model=model, streaming=streaming(stream), price=price)
     if rpm or tpm or in_flight:
         limits = ProviderLimits(calls_per_minute=rpm, tokens_per_minute=tpm, calls_in_flight=in_flight)
         wanted.limits.CopyFrom(limits)
-    give_price(wanted, price_prompt, price_completion, currency)
     give_key(wanted, api_key_env, api_key_file, llm_api_key_env)
 
     async def work(client: Client) -> Provider:
@@ -85,8 +85,8 @@ def streaming(word: str) -> ProviderStreaming.ValueType:
     return ProviderStreaming.Value(name)
 
 
-def give_price(wanted: Provider, prompt: float | None, completion: float | None, currency: str) -> None:
-    """Fill in what tokens cost, where that was said.
+def price_of(prompt: float | None, completion: float | None, currency: str) -> ProviderPrice | None:
+    """What tokens cost, where that was said.
 
     Raises:
         ApiError: the currency is missing, or stands alone.
@@ -94,11 +94,11 @@ def give_price(wanted: Provider, prompt: float | None, completion: float | None,
     given = prompt is not None or completion is not None
     if given != bool(currency):
         raise wrong("a price has a currency: --price-prompt, --price-completion and --currency go together")
-    if given:
-        price = ProviderPrice(
-            prompt_per_million=prompt or 0, completion_per_million=completion or 0, currency=currency
-        )
-        wanted.price.CopyFrom(price)
+    if not given:
+        return None
+    return ProviderPrice(
+        prompt_per_million=prompt or 0, completion_per_million=completion or 0, currency=currency
+    )
 
 
 def give_key(wanted: Provider, variable: str, file: str, stored: str) -> None:

@@ -45,6 +45,40 @@ TEXTS: dict[str, tuple[str, str]] = {
     "learn_forms": ("Differently worded questions a fact.", "每个知识点的不同问法数量。"),
     "learn_epochs": ("Passes over the training data.", "训练轮数。"),
     "learn_rate": ("Peak learning rate.", "最大学习率。"),
+    "max_cost": (
+        "Most money that calls may cost, in the currency of the provider's price; no call begins that could "
+        "pass it.",
+        "调用最多可花费的金额， 以模型价格的货币计； 可能超出的调用不会开始。",
+    ),
+    "max_tokens": (
+        "Most tokens that calls may use, prompts and answers; no call begins that could pass it.",
+        "调用最多可使用的词元数 （提示与回答合计）； 可能超出的调用不会开始。",
+    ),
+    "no_cache": ("Pay again for what was answered before.", "已回答过的也重新付费调用。"),
+    "pilot": (
+        "Write about only this many chunks, spread over all, to see what all of them take.",
+        "只处理这么多个分布均匀的文本块， 以预估全部所需。",
+    ),
+    "forecast_first": (
+        "Tell before what it takes, from a pilot that is not paid again; by default where there is a price "
+        "or a limit.",
+        "先用一次试运行预估所需 （不会重复付费）； 有价格或上限时默认如此。",
+    ),
+    "generation_forecast": (
+        "Tell what a generation takes, from a pilot that is not paid again.",
+        "用一次试运行预估生成所需； 试运行不会重复付费。",
+    ),
+    "generation_update": ("Change what it may cost; 0 is no limit.", "修改费用上限；0 表示不限。"),
+    "forecast": ("forecast", "预估"),
+    "forecast_chunks": ("chunks", "文本块"),
+    "forecast_chunks_seen": ("{}, told from {}", "{}，据其中 {} 个预估"),
+    "forecast_calls": ("calls", "调用次数"),
+    "forecast_prompt_tokens": ("prompt tokens", "提示词元"),
+    "forecast_completion_tokens": ("answer tokens", "回答词元"),
+    "forecast_cost": ("cost", "费用"),
+    "forecast_seconds": ("time", "时间"),
+    "live_rate": ("{:.1f} calls/s", "{:.1f} 次调用/秒"),
+    "live_left": ("{} left", "还需 {}"),
     "learn_exam": ("Share of questions held out for the exam.", "留作考试的题目比例。"),
     "chat": ("Talk to a model.", "与模型对话。"),
     "chat_model": (

@@ -9,6 +9,7 @@ from pathlib import Path
 from sishu.common.v1.message_pb2 import Sampling
 from sishu.dataset.v1.dataset_version_pb2 import DatasetOptions
 from sishu.generation.v1.generation_pb2 import GenerationOptions
+from sishu.generation.v1.provider_pb2 import ProviderPrice
 from sishu.learn.files import SourceFile
 from sishu.trainer.v1.training_run_pb2 import TrainingConfig
 
@@ -45,6 +46,10 @@ class LearnOptions:
         exam_share: share of questions held out; nothing for the default.
         epochs: passes over the data; nothing for the default.
         learning_rate: peak learning rate; nothing for the default.
+        max_cost: most money that calls may cost; 0 is no limit.
+        max_tokens: most tokens that calls may use; 0 is no limit.
+        no_cache: whether what was answered before is paid again.
+        price: what tokens cost on the server that writes; nothing where that is not known.
     """
 
     files: Sequence[SourceFile]
@@ -60,6 +65,10 @@ class LearnOptions:
     exam_share: float | None = None
     epochs: float | None = None
     learning_rate: float | None = None
+    max_cost: float = 0.0
+    max_tokens: int = 0
+    no_cache: bool = False
+    price: ProviderPrice | None = None
 
     def generation(self) -> GenerationOptions:
         """What is to be written."""
@@ -70,6 +79,7 @@ class LearnOptions:
             wanted.chars_per_fact = self.chars_per_fact
         if self.forms_per_fact:
             wanted.forms_per_fact = self.forms_per_fact
+        wanted.max_cost, wanted.max_tokens, wanted.no_cache = self.max_cost, self.max_tokens, self.no_cache
         return wanted
 
     def dataset(self) -> DatasetOptions:

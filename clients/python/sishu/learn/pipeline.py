@@ -16,7 +16,6 @@ from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, Ge
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
 from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Generation
-from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, GetGenerationRequest
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import TestProviderRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm
@@ -25,6 +24,7 @@ from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.learn.deployments import deploy, unload
 from sishu.learn.files import held_by, upload_files
+from sishu.learn.generations import PILOT, begin, figures_shown, line, piloted, viewed, without_cost_of
 from sishu.learn.jobs import (
     begun,
     check_not_paused,
@@ -145,19 +145,18 @@ class Pipeline:
         async with self._display.stage(self._words("stage_generate")) as stage:
             wanted = self._options.generation()
             wanted.document_ids.extend(one.id for one in documents)
-            generation = Generation(project_id=project.id, provider_id=provider.id, options=wanted)
-
-            async def start(request_id: str) -> Generation:
-                request = CreateGenerationRequest(generation=generation, request_id=request_id)
-                return (await self._client.generations.CreateGeneration(request)).generation
-
             versions = [f"{one.id}:{one.version}" for one in documents]
-            inputs = (project.id, "generate", provider.id, wanted.SerializeToString(deterministic=True))
-            generation = await begun(start, lambda one: one.job, *inputs, *versions)
-            job = await wait(self._client, "generation", generation.job, watching(stage), failed_widely)
-            answer = await self._client.generations.GetGeneration(GetGenerationRequest(id=generation.id))
-            await self._check_generation(answer.generation, job)
-            return answer.generation
+            asked = Generation(project_id=project.id, provider_id=provider.id, options=wanted)
+            if not wanted.no_cache and (wanted.max_cost or wanted.max_tokens or provider.HasField("price")):
+                pilot = await piloted(self._client, asked, PILOT, watching(stage), *versions)
+                self._display.note(line(pilot.forecast, pilot.stats.currency, self._words))
+                without_cost_of(pilot, asked.options)
+            generation = await begin(self._client, asked, *versions)
+            async with figures_shown(self._client, generation.id, stage, self._words):
+                job = await wait(self._client, "generation", generation.job, watching(stage), failed_widely)
+            done = await viewed(self._client, generation.id)
+            await self._check_generation(done, job)
+            return done
 
     async def _check_generation(self, generation: Generation, job: Job) -> None:
         """Go on with a generation that failed here and there; stop at one that failed as a whole."""

@@ -32,16 +32,22 @@ class Stage:
         self.done = 0
         self.total = 0
         self.words = ""
+        self.figures = ""
         self.started = time.monotonic()
 
     def set(self, done: int, total: int, words: str = "") -> None:
         """Note how far the stage is."""
         self.done, self.total, self.words = done, total, words
 
+    @property
+    def said(self) -> str:
+        """The words, and what somebody measured."""
+        return ", ".join(filter(None, (self.figures, self.words)))
+
     def line(self, end: str = "…") -> str:
         """The stage as a line of text."""
         count = f" {self.done}/{self.total}" if self.total else ""
-        words = f" {self.words}" if self.words else ""
+        words = f" {self.said}" if self.said else ""
         return f"{self.name}:{count}{words} {end} {time.monotonic() - self.started:.0f} s"
 
 
@@ -86,7 +92,7 @@ class ProgressDisplay:
         with Progress(*columns, console=self._console, transient=True) as progress:
             task = progress.add_task(stage.name, total=None, words="")
             while True:
-                progress.update(task, completed=stage.done, total=stage.total or None, words=stage.words)
+                progress.update(task, completed=stage.done, total=stage.total or None, words=stage.said)
                 await asyncio.sleep(0.1)
 
     def _print(self, line: str) -> None:

@@ -72,6 +72,8 @@ async def provider_named(
     if options.llm_base_url:
         wanted.base_url, wanted.model = options.llm_base_url, options.llm_model
         wanted.api_key = options.llm_api_key
+        if options.price:
+            wanted.price.CopyFrom(options.price)
         digest = hashlib.sha256(f"{options.llm_base_url} {options.llm_model}".encode()).hexdigest()
         wanted.name = f"{options.llm_model[:60]}-{digest[:8]}"
     else:
@@ -86,6 +88,8 @@ async def provider_named(
     paths = ["api_key"] if wanted.api_key else []
     if wanted.deployment_id != found[0].deployment_id:
         paths.append("deployment_id")
+    if options.price and options.price != found[0].price:
+        paths.append("price")
     if not paths:
         return found[0]
     wanted.id = found[0].id

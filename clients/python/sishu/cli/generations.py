@@ -1,0 +1,157 @@
+"""`sishu generation create|forecast|update`: runs that write questions and answers, and their cost."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.find import find_project, find_provider
+from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
+from sishu.cli.output import ERRORS, show_fields, show_one
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.errors import ApiError
+from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, UpdateGenerationRequest
+from sishu.generation.v1.provider_service_pb2 import GetProviderRequest
+from sishu.learn.generations import (
+    LEAST_PILOT,
+    PILOT,
+    figures_shown,
+    line,
+    piloted,
+    rows,
+    viewed,
+    without_cost_of,
+)
+from sishu.learn.jobs import wait_for_success
+from sishu.learn.progress import ProgressDisplay, watching
+
+ProviderOption = Annotated[str, typer.Option(help=say("provider"))]
+MaxCostOption = Annotated[float | None, typer.Option(min=0, help=say("max_cost"))]
+MaxTokensOption = Annotated[int | None, typer.Option(min=0, help=say("max_tokens"))]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help=say("no_cache"))]
+ForecastOption = Annotated[bool | None, typer.Option("--forecast/--no-forecast", help=say("forecast_first"))]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to write, and what it may cost."""
+
+    chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
+    forms: Annotated[int, typer.Option(min=0, max=20, help=say("learn_forms"))] = 0
+    max_cost: MaxCostOption = None
+    max_tokens: MaxTokensOption = None
+    no_cache: NoCacheOption = False
+
+    async def generation(self, client: Client, project: str, provider: str) -> Generation:
+        """The generation that is wanted, of a project and a provider by their names."""
+        project_id = (await find_project(client, project)).id
+        options = GenerationOptions(
+            chars_per_fact=self.chars_per_fact,
+            forms_per_fact=self.forms,
+            max_cost=self.max_cost or 0,
+            max_tokens=self.max_tokens or 0,
+            no_cache=self.no_cache,
+        )
+        provider_id = await find_provider(client, project_id, provider)
+        return Generation(project_id=project_id, provider_id=provider_id, options=options)
+
+
+@takes(Wishes)
+def create_generation(
+    project: ProjectOption,
+    provider: ProviderOption,
+    pilot: Annotated[int, typer.Option(min=0, max=10_000, help=say("pilot"))] = 0,
+    forecast: ForecastOption = None,
+    wait: WaitOption = False,
+    *,
+    options: Wishes,
+) -> None:
+    """`sishu generation create`."""
+
+    async def work(client: Client) -> Generation:
+        wanted = await options.generation(client, project, provider)
+        if not pilot and (await is_costly(client, wanted) if forecast is None else forecast):
+            without_cost_of(await forecasted(client, wanted, PILOT), wanted.options)
+        wanted.options.pilot_chunks = pilot
+        request = CreateGenerationRequest(generation=wanted)
+        made = (await client.generations.CreateGeneration(request)).generation
+        if wait:
+            await waited_for(client, made)
+        return await viewed(client, made.id)
+
+    show_one(with_client(work))
+
+
+@takes(Wishes)
+def forecast_generation(
+    project: ProjectOption,
+    provider: ProviderOption,
+    chunks: Annotated[int, typer.Option(min=LEAST_PILOT, max=10_000, help=say("pilot"))] = PILOT,
+    *,
+    options: Wishes,
+) -> None:
+    """`sishu generation forecast`: have a few chunks written about, and tell what all of them take."""
+
+    async def work(client: Client) -> Generation:
+        wanted = await options.generation(client, project, provider)
+        return await forecasted(client, wanted, chunks, quiet=True)
+
+    pilot = with_client(work)
+    if SETTINGS.json:
+        show_one(pilot.forecast)
+    else:
+        show_fields(rows(pilot.forecast, pilot.stats.currency, say))
+
+
+def update_generation(
+    generation_id: IdArgument, max_cost: MaxCostOption = None, max_tokens: MaxTokensOption = None
+) -> None:
+    """`sishu generation update`: change what it may cost; 0 is without limit."""
+    limits = {"max_cost": max_cost, "max_tokens": max_tokens}
+    given = [name for name, value in limits.items() if value is not None]
+    if not given:
+        raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", "give --max-cost or --max-tokens; 0 is no limit")
+    wanted = Generation(
+        id=generation_id, options=GenerationOptions(max_cost=max_cost or 0, max_tokens=max_tokens or 0)
+    )
+    mask = FieldMask(paths=[f"options.{name}" for name in given])
+
+    async def work(client: Client) -> Generation:
+        request = UpdateGenerationRequest(generation=wanted, update_mask=mask)
+        return (await client.generations.UpdateGeneration(request)).generation
+
+    show_one(with_client(work))
+
+
+async def is_costly(client: Client, wanted: Generation) -> bool:
+    """Whether somebody minds what a generation costs, and a pilot would not be paid again."""
+    options = wanted.options
+    if options.no_cache:
+        return False
+    provider = (await client.providers.GetProvider(GetProviderRequest(id=wanted.provider_id))).provider
+    return bool(options.max_cost or options.max_tokens or provider.HasField("price"))
+
+
+async def forecasted(client: Client, wanted: Generation, chunks: int, *, quiet: bool = False) -> Generation:
+    """A pilot, done; what it tells is said unless that is left to the caller."""
+    display = ProgressDisplay(ERRORS)
+    async with display.stage(say("forecast")) as stage:
+        # Documents may have changed since the last one.
+        pilot = await piloted(client, wanted, chunks, watching(stage), uuid.uuid4())
+    if not quiet:
+        display.note(line(pilot.forecast, pilot.stats.currency, say))
+    return pilot
+
+
+async def waited_for(client: Client, made: Generation) -> None:
+    """Wait for a generation, and show how it goes."""
+    display = ProgressDisplay(ERRORS)
+    async with display.stage(say("stage_generate")) as stage, figures_shown(client, made.id, stage, say):
+        await wait_for_success(client, "generation", made.job, watching(stage))

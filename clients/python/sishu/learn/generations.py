@@ -1,0 +1,189 @@
+"""Start generations within a budget, forecast what they take, and say how they go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from sishu.client import Client
+from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED
+from sishu.common.v1.job_service_pb2 import ResumeJobRequest
+from sishu.errors import ApiError
+from sishu.generation.v1.generation_pb2 import Estimate, Generation, GenerationForecast, GenerationOptions
+from sishu.generation.v1.generation_service_pb2 import (
+    CreateGenerationRequest,
+    GetGenerationRequest,
+    UpdateGenerationRequest,
+)
+from sishu.learn.jobs import Watcher, begun, wait_for_success
+from sishu.learn.progress import Stage
+
+Words = Callable[[str], str]
+"""What something is called, by its key."""
+
+LEAST_PILOT = 5
+PILOT = 10
+"""Chunks of a pilot unless told otherwise."""
+LOOK_SECONDS = 2.0
+LEAST_BUDGET = {"max_cost": 1e-9, "max_tokens": 1}
+"""Stands for a budget without anything left, as 0 is no limit."""
+
+
+async def viewed(client: Client, generation_id: str) -> Generation:
+    """A generation as it is now."""
+    return (await client.generations.GetGeneration(GetGenerationRequest(id=generation_id))).generation
+
+
+async def piloted(
+    client: Client, wanted: Generation, chunks: int, watch: Watcher, *inputs: object
+) -> Generation:
+    """A pilot of a generation, done; a repeated one is found again.
+
+    Args:
+        client: the rooms.
+        wanted: the generation.
+        chunks: how many of its chunks.
+        watch: is told how far the pilot is.
+        inputs: what it stands on besides, such as versions of documents.
+
+    Raises:
+        ApiError: it failed.
+    """
+    pilot = Generation()
+    pilot.CopyFrom(wanted)
+    pilot.options.pilot_chunks = max(LEAST_PILOT, chunks)
+
+    made = await begin(client, pilot, *inputs)
+    await wait_for_success(client, "generation", made.job, watch)
+    return await viewed(client, made.id)
+
+
+def without_cost_of(pilot: Generation, options: GenerationOptions) -> None:
+    """Take what a pilot cost off a budget: both together are not to pass it."""
+    usage = pilot.stats.usage
+    spent = {"max_cost": pilot.stats.cost, "max_tokens": usage.prompt_tokens + usage.completion_tokens}
+    for name, least in LEAST_BUDGET.items():
+        if limit := getattr(options, name):
+            setattr(options, name, max(least, limit - spent[name]))
+
+
+async def begin(client: Client, wanted: Generation, *inputs: object) -> Generation:
+    """Start a generation, or find it again; one that waits for a larger budget goes on with it.
+
+    Args:
+        client: the rooms.
+        wanted: the generation; with another budget it is the same one.
+        inputs: what it stands on besides, such as versions of documents.
+    """
+
+    async def start(request_id: str) -> Generation:
+        request = CreateGenerationRequest(generation=wanted, request_id=request_id)
+        return (await client.generations.CreateGeneration(request)).generation
+
+    made = await begun(start, lambda one: one.job, "generate", *named(wanted), *inputs)
+    changed = [name for name in LEAST_BUDGET if getattr(made.options, name) != getattr(wanted.options, name)]
+    if not changed:
+        return made
+    budget = Generation(id=made.id, options=wanted.options)
+    mask = FieldMask(paths=[f"options.{name}" for name in changed])
+    request = UpdateGenerationRequest(generation=budget, update_mask=mask)
+    made = (await client.generations.UpdateGeneration(request)).generation
+    if made.job.state == JOB_STATE_PAUSED and made.job.failure.reason == "BUDGET_REACHED":
+        await client.jobs("generation").ResumeJob(ResumeJobRequest(id=made.job.id))
+    return await viewed(client, made.id)
+
+
+def named(wanted: Generation) -> tuple[str, str, bytes]:
+    """What a generation is found again by: all but its budget."""
+    options = GenerationOptions()
+    options.CopyFrom(wanted.options)
+    for name in LEAST_BUDGET:
+        options.ClearField(name)  # type: ignore[arg-type]  # one of them
+    return wanted.project_id, wanted.provider_id, options.SerializeToString(deterministic=True)
+
+
+@asynccontextmanager
+async def figures_shown(
+    client: Client, generation_id: str, stage: Stage, words: Words
+) -> AsyncIterator[None]:
+    """Show in a stage how fast a generation is, what it cost and when it ends, while the block runs."""
+
+    async def show() -> None:
+        while True:
+            with contextlib.suppress(ApiError):
+                stage.figures = live(await viewed(client, generation_id), words)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        showing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+
+
+def live(generation: Generation, words: Words) -> str:
+    """How fast a generation is, what it cost, and when it ends."""
+    stats, forecast = generation.stats, generation.forecast
+    parts = []
+    if stats.calls_per_second:
+        parts.append(words("live_rate").format(stats.calls_per_second))
+    if stats.currency:
+        parts.append(money(stats.cost, stats.currency))
+    if forecast.HasField("seconds"):
+        parts.append(words("live_left").format(duration(forecast.seconds.expected)))
+    return ", ".join(parts)
+
+
+def rows(forecast: GenerationForecast, currency: str, words: Words) -> list[tuple[str, str]]:
+    """A forecast in words: labels and values."""
+    kinds: list[tuple[str, Callable[[float], str]]] = [
+        ("calls", whole),
+        ("prompt_tokens", whole),
+        ("completion_tokens", whole),
+        ("cost", lambda value: money(value, currency)),
+        ("seconds", duration),
+    ]
+    chunks = words("forecast_chunks_seen").format(forecast.chunks, forecast.chunks_seen)
+    return [
+        (words("forecast_chunks"), chunks),
+        *(
+            (words(f"forecast_{name}"), interval(getattr(forecast, name), shown))
+            for name, shown in kinds
+            if forecast.HasField(name)  # type: ignore[arg-type]  # one of them
+        ),
+    ]
+
+
+def line(forecast: GenerationForecast, currency: str, words: Words) -> str:
+    """A forecast in one line."""
+    parts = [f"{label} {value}" for label, value in rows(forecast, currency, words)]
+    return f"{words('forecast')}: " + "; ".join(parts)
+
+
+def interval(estimate: Estimate, shown: Callable[[float], str]) -> str:
+    """An estimate: what is expected, and from where to where it may be."""
+    return f"{shown(estimate.expected)} ({shown(estimate.low)} – {shown(estimate.high)})"
+
+
+def whole(value: float) -> str:
+    """A number of things."""
+    return f"{value:,.0f}"
+
+
+def money(value: float, currency: str) -> str:
+    """An amount of money; of little, three digits that say something."""
+    return f"{value:,.2f} {currency}" if value >= 1 else f"{value:.3g} {currency}"
+
+
+def duration(seconds: float) -> str:
+    """A time, in the unit that fits."""
+    for size, unit, until in ((1, "s", 90), (60, "min", 90 * 60)):
+        if seconds < until:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h"

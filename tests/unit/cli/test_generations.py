@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from sishu.cli.texts import TEXTS
+from sishu.common.v1.message_pb2 import TokenUsage
+from sishu.generation.v1.generation_pb2 import (
+    Estimate,
+    Generation,
+    GenerationForecast,
+    GenerationOptions,
+    GenerationStats,
+)
+from sishu.learn.generations import duration, line, live, money, named, rows, without_cost_of
+
+
+def english(key: str) -> str:
+    return TEXTS[key][0]
+
+
+def exact(value: float) -> Estimate:
+    return Estimate(low=value, expected=value, high=value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (9000, "2.5 h")]
+)
+def test_a_time_is_told_in_the_unit_that_fits(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1234.5, "1,234.50 EUR"), (0.012345, "0.0123 EUR"), (0, "0 EUR")]
+)
+def test_little_money_is_told_by_its_digits(value: float, shown: str) -> None:
+    assert money(value, "EUR") == shown
+
+
+def test_a_run_tells_what_is_known_of_it() -> None:
+    assert live(Generation(), english) == ""
+    told = Generation(
+        stats=GenerationStats(calls_per_second=12.34, cost=1.5, currency="CNY"),
+        forecast=GenerationForecast(seconds=exact(150)),
+    )
+    assert live(told, english) == "12.3 calls/s, 1.50 CNY, 2 min left"
+
+
+def test_a_forecast_tells_only_what_is_known() -> None:
+    told = GenerationForecast(chunks=200, chunks_seen=10, calls=Estimate(low=900, expected=1000.4, high=1100))
+    assert line(told, "", english) == "forecast: chunks 200, told from 10; calls 1,000 (900 – 1,100)"
+    told.cost.CopyFrom(exact(2))
+    assert rows(told, "USD", english)[-1] == ("cost", "2.00 USD (2.00 USD – 2.00 USD)")
+
+
+def test_what_a_pilot_cost_is_taken_off_the_budget() -> None:
+    usage = TokenUsage(prompt_tokens=60, completion_tokens=40)
+    pilot = Generation(stats=GenerationStats(cost=0.5, usage=usage))
+    for given, left in (
+        ({"max_cost": 2.0}, {"max_cost": 1.5, "max_tokens": 0}),
+        ({"max_cost": 0.4}, {"max_cost": 1e-9, "max_tokens": 0}),
+        ({"max_tokens": 1000}, {"max_cost": 0, "max_tokens": 900}),
+        ({"max_tokens": 100}, {"max_cost": 0, "max_tokens": 1}),
+    ):
+        options = GenerationOptions(**given)
+        without_cost_of(pilot, options)
+        assert {name: getattr(options, name) for name in left} == left
+
+
+def test_a_generation_with_another_budget_is_the_same_one() -> None:
+    one = Generation(project_id="p", options=GenerationOptions(forms_per_fact=2, max_cost=1))
+    other = Generation(project_id="p", options=GenerationOptions(forms_per_fact=2, max_tokens=5))
+    assert named(one) == named(other)
+    assert named(one) != named(Generation(project_id="p", options=GenerationOptions(forms_per_fact=3)))
