@@ -65,6 +65,13 @@ class Settings:
     """If set, another model gets a 404."""
     fixed: dict[str, Any] = field(default_factory=dict)
     """Property name to the value that every answer has there."""
+    batches: str = "ok"
+    """What becomes of batches: ok, failed, expired (half of their calls are made), unknown (there are none),
+    slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`)."""
+    batch_ms: float = 0.0
+    """Time that a batch takes."""
+    batch_line_faults: list[str] = field(default_factory=list)
+    """Faults of the coming calls of batches, in order: ok, error, lost, double, garbage."""
     seed: int = 0
     """Seed of the draws of faults and jitter; setting it starts them anew."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.support.llm_answers import Prompt, answer, encode
+from tests.support.llm_batches import MockBatches
 from tests.support.llm_broken import BROKEN, FINISH_REASONS
 from tests.support.llm_faults import Draw, QueueFullError, SettingError, Settings, Slots
 
@@ -99,10 +100,13 @@ class MockLlm:
         self.stats = Stats(prompt_cap)
         self.draw = Draw(settings)
         self.slots = Slots(settings)
+        self.batches = MockBatches(self._batched)
+        self.batches.use(settings)
 
     def app(self) -> web.Application:
         """Return the aiohttp application."""
-        app = web.Application(client_max_size=16 << 20)
+        app = web.Application(client_max_size=256 << 20)
+        app.router.add_routes(self.batches.routes())
         app.router.add_post("/v1/chat/completions", self.complete)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/stats", self.read_stats)
@@ -124,13 +128,16 @@ class MockLlm:
     async def read_stats(self, request: web.Request) -> web.Response:
         """Return the counts."""
         report = self.stats.report(prompts=request.query.get("prompts") == "1")
-        return web.json_response(report | {"queued": self.slots.queued, "busy": self.slots.busy})
+        return web.json_response(
+            report | {"queued": self.slots.queued, "busy": self.slots.busy} | self.batches.report()
+        )
 
     async def reset_stats(self, _: web.Request) -> web.Response:
         """Start counting anew; calls under way stay counted as in flight."""
         in_flight = self.stats.in_flight
         self.stats = Stats(self.stats.prompt_cap)
         self.stats.in_flight = self.stats.max_in_flight = in_flight
+        self.batches.reset()
         return web.json_response({})
 
     async def read_control(self, _: web.Request) -> web.Response:
@@ -148,6 +155,7 @@ class MockLlm:
             return web.json_response({"error": {"message": str(error)}}, status=400)
         self.draw.use(self.settings, changes.keys())
         self.slots.use(self.settings, changes.keys())
+        self.batches.use(self.settings)
         return await self.read_control(request)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
@@ -210,6 +218,13 @@ class MockLlm:
         if fault == "drop":
             raise DroppedError
         return web.Response(body=encode(reply.whole()).encode(), content_type="application/json")
+
+    def _batched(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        """The answer to a call of a batch."""
+        prompt = Prompt.of(body["messages"])
+        self.stats.ask(prompt.digest)
+        self.stats.pay(prompt.digest)
+        return Reply(body["model"], prompt, self._text(body, prompt, fault), "stop").whole()
 
     async def _stream(
         self, request: web.Request, reply: Reply, latency: float, *, usage: bool, drop: bool
