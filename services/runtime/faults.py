@@ -27,7 +27,9 @@ from sishu.errors import ApiError
 RETRYABLE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_EXHAUSTED"})
 """Codes after which the same work may succeed later."""
 
-WAITED_FOR = frozenset({"DEPLOYMENT_LOADING", "DEVICES_BUSY", "PROVIDER_BUSY"})
+WAITED_FOR = frozenset(
+    {"BATCH_PENDING", "BUDGET_RESERVED", "DEPLOYMENT_LOADING", "DEVICES_BUSY", "PROVIDER_BUSY"}
+)
 """Reasons that are no trouble: what the work needs is on its way, however long that takes."""
 
 BY_CODE: dict[str, type[SishuError]] = {

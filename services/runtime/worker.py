@@ -28,6 +28,8 @@ LIMIT_PATIENCE = 30.0
 LONGEST_DELAY_SECONDS = 30.0
 MOST_ASKED_SECONDS = 600.0
 """The longest pause that a server may ask for."""
+MOST_WAITED_SECONDS = 3600.0
+"""The longest pause of an item that is hastened when what it waits for is there."""
 RECOVER_SECONDS = 10.0
 LOOK_SECONDS = 0.4
 """How often a worker looks whether the jobs of its items go on."""
@@ -194,7 +196,8 @@ class Worker:
         # Doubling 31 times is for ever; a server that names a time knows best.
         delay = min(2.0 ** min(delivery.attempts, 31), LONGEST_DELAY_SECONDS)
         asked = float(error.metadata.get("retry_after_seconds", 0))
-        return RetryRequested(timedelta(seconds=max(delay, min(asked, MOST_ASKED_SECONDS))), error.reason)
+        most = MOST_WAITED_SECONDS if error.reason in WAITED_FOR else MOST_ASKED_SECONDS
+        return RetryRequested(timedelta(seconds=max(delay, min(asked, most))), error.reason)
 
     async def _recover_often(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -158,6 +158,10 @@ DELETE FROM pgqueuer USING job_items AS item
 WHERE item.job_id = $1 AND item.state = 'pending'
   AND pgqueuer.dedupe_key = item.id::text AND pgqueuer.status = 'queued'
 
+-- name: hasten
+UPDATE pgqueuer SET execute_after = now()
+WHERE dedupe_key = ANY ($1::uuid[]::text[]) AND status = 'queued' AND execute_after > now()
+
 -- name: open_items
 -- The next of the open items of a job, while it may go on.
 SELECT item.id, item.kind, item.turn, coalesce(job.project_id, job.id) AS owner_id
