@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 from services.generation.asking import Asker
+from services.generation.batching import Batcher
 from services.generation.call_store import CallStore
+from services.generation.calls.batch_api import BatchApi
+from services.generation.calls.batch_store import BatchStore
+from services.generation.calls.batches import Batches
 from services.generation.calls.endpoint_store import EndpointStore
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.gate import Gate
@@ -18,6 +22,7 @@ from services.generation.forecast_store import ForecastStore
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.provider_store import ProviderStore
+from services.generation.providers import Endpoint
 from services.generation.reserving import Reserver
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer
 from services.generation.store import Store
@@ -48,8 +53,14 @@ def build(parts: Parts) -> Built:
     transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
     calls = CallStore(parts.pool)
-    asker = Asker(calls, Reserver(calls, parts.jobs), llm, endpoints)
     forecasts = ForecastStore(parts.pool)
+    waiting = BatchStore(parts.pool, parts.jobs)
+    asker = Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints)
+
+    async def place_of(provider_id: str) -> Endpoint:
+        return await endpoints.find_one(await providers.get(provider_id))
+
+    batches = Batches(waiting, BatchApi(transport), place_of, metrics, config.batch_seconds)
     worker = GenerationWorker(parts.jobs, store, forecasts, chunks, asker)
     trial = Trial(transport, endpoints, providers.get_many, known)
     package = "sishu.generation.v1"
@@ -78,6 +89,7 @@ def build(parts: Parts) -> Built:
             "write_answer": worker.write_answer,
         },
         project_data=ProjectData(store.delete_project),
+        background=[batches.run],
         closing=[gate.close, transport.close],
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from services.generation.batching import PENDING, Batcher
 from services.generation.budgets import Amount, worst_cost, worst_usage
 from services.generation.call_store import NOTHING, CallStore, Settlement
 from services.generation.calls.answers import KeptAnswer, answer_key
@@ -111,13 +112,17 @@ class Asker:
         store: keeps answers and what calls cost.
         reserver: lets calls begin where there is a budget.
         llm: makes them.
+        batcher: has them made in batches.
         endpoints: finds where.
     """
 
-    def __init__(self, store: CallStore, reserver: Reserver, llm: Llm, endpoints: Endpoints) -> None:
+    def __init__(
+        self, store: CallStore, reserver: Reserver, llm: Llm, batcher: Batcher, endpoints: Endpoints
+    ) -> None:
         self._store = store
         self._reserver = reserver
         self._llm = llm
+        self._batcher = batcher
         self._endpoints = endpoints
         self._longest: OrderedDict[str, int] = OrderedDict()
 
@@ -134,8 +139,10 @@ class Asker:
         try:
             key = await self._key(task)
             yield await self._known(task, key) or await self._called(task, key)
-        except BaseException:
-            if task.generation.options.has_budget:
+        except BaseException as error:
+            # What is in a batch stays reserved.
+            pending = isinstance(error, SishuError) and error.reason == PENDING
+            if task.generation.options.has_budget and not pending:
                 await self._reserver.release(task.item)
             raise
         finally:
@@ -161,9 +168,16 @@ class Asker:
             if task.generation.options.has_budget:
                 await self._reserve(task, attempt, chain)
 
+        opening = self._batcher.opening(task.item, task.generation, attempt.endpoints, key, task.sampling)
         try:
             completion = await self._llm.ask(
-                attempt.endpoints, task.prompt, task.schema, with_json(task.parse), task.sampling, before
+                attempt.endpoints,
+                task.prompt,
+                task.schema,
+                with_json(task.parse),
+                task.sampling,
+                before,
+                opening,
             )
         except SishuError as error:
             await self._add_failed(task, attempt, usage_of(error), error.reason)
@@ -207,6 +221,7 @@ class Asker:
         call = record(task, attempt.endpoints[0].model, usage, currency=attempt.currency, failure=reason)
         try:
             await self._store.add_failed(task.generation.id, call, Settlement(item_id=reserved_by(task)))
+            await self._batcher.used(task.item, task.generation)
         except Exception as error:
             # The failure of the call matters more; it is what the item is tried again for.
             log.warning("cost_not_stored", usage=str(usage), error=as_sishu_error(error).message)

@@ -20,3 +20,5 @@ class GenerationConfig:
     """Longest time that one call to a language model may take whose answer is not streamed."""
     idle_seconds: float = setting("SISHU_GENERATION_IDLE_SECONDS", 120.0)
     """Longest time that a streamed answer may take until its first piece, and between two of them."""
+    batch_seconds: float = setting("SISHU_GENERATION_BATCH_SECONDS", 15.0)
+    """Calls for batches are gathered until none came for so long; a batch is not looked at more often."""

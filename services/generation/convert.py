@@ -180,6 +180,7 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         max_cost=message.max_cost,
         max_tokens=message.max_tokens,
         pilot_chunks=message.pilot_chunks,
+        batch=message.batch,
     )
 
 
@@ -197,6 +198,7 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
         max_cost=values.max_cost,
         max_tokens=values.max_tokens,
         pilot_chunks=values.pilot_chunks,
+        batch=values.batch,
     )
 
 

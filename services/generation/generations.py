@@ -33,6 +33,8 @@ class GenerationOptions:
         """Whether money or tokens are limited."""
         return self.max_cost > 0 or self.max_tokens > 0
 
+    batch: bool = False
+
 
 @dataclass(frozen=True)
 class NewGeneration:

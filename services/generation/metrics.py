@@ -47,7 +47,14 @@ class GenerationMetrics:
             "Answers of language models that were no plain JSON and validated nonetheless",
             registry=registry,
         )
-
+        self.batches = Counter(
+            "sishu_generation_llm_batches_total", "Batches of calls handed in", registry=registry
+        )
+        self.batch_answers = Counter(
+            "sishu_generation_llm_batch_answers_total",
+            "Answers of language models that came by batches",
+            registry=registry,
+        )
         self.limits = Gauge(
             "sishu_generation_llm_limit_calls",
             "Calls that this process may have in flight to a model, found by all workers together",

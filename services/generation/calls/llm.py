@@ -32,6 +32,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
+Opening = Callable[[Chain[Any]], Awaitable[Reply | None]]
+"""Gives the first reply of a chain that is already there, or nothing."""
+
+
 class Memory(Protocol):
     """What is remembered of servers."""
 
@@ -89,6 +93,7 @@ class Llm:
         parse: Callable[[Any], T],
         sampling: Mapping[str, Any],
         before: Callable[[Chain[T]], Awaitable[None]] | None = None,
+        opening: Opening | None = None,
     ) -> Completion[T]:
         """Ask for JSON of a schema until it validates.
 
@@ -99,6 +104,7 @@ class Llm:
             parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
             sampling: parameters, sent as given.
             before: is waited for before each call; what it raises is raised.
+            opening: gives the first reply where it was had otherwise, as by a batch.
 
         Raises:
             FailedPrecondition: the server refuses the key or the request, or the output never validated.
@@ -110,7 +116,7 @@ class Llm:
             try:
                 if before:
                     await before(chain)
-                reply = await self._gate.run(
+                reply = await self._opened(chain, endpoints, opening) or await self._gate.run(
                     endpoints,
                     partial(self._complete, messages=chain.messages, schema=chain.schema, sampling=sampling),
                 )
@@ -129,6 +135,26 @@ class Llm:
             if chain.salvaged:
                 self._metrics.salvaged_outputs.inc()
             return Completion(value, reply.reasoning, reply.model, dict(sampling), chain.usage)
+
+    async def body(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Mapping[str, str]],
+        schema: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What is sent to have JSON of a schema, in the way that the server is known to take."""
+        form = response_format(MODES[(await self._server(endpoint)).mode], schema)
+        return {"model": endpoint.model, "messages": list(messages), **form, **sampling}
+
+    async def _opened(
+        self, chain: Chain[Any], endpoints: Sequence[Endpoint], opening: Opening | None
+    ) -> Reply | None:
+        reply = await opening(chain) if opening and not chain.usage.calls else None
+        final = stopped(reply, endpoints[0]) if reply else None
+        if reply and final:
+            raise with_usage(final, reply.usage)
+        return reply
 
     async def _complete(
         self,

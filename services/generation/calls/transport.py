@@ -90,14 +90,14 @@ class Transport:
     async def models(self, endpoint: Endpoint) -> list[str]:
         """The models that a server lists; none where the list fails in whatever way, as many have none."""
         try:
-            async with asyncio.timeout(LIST_SECONDS), self._client(endpoint) as client:
+            async with asyncio.timeout(LIST_SECONDS), self.client(endpoint) as client:
                 listed = await client.sdk.models.list()
                 return sorted({model.id for model in listed.data if isinstance(model.id, str)})
         except Exception:
             return []
 
     @asynccontextmanager
-    async def _client(self, endpoint: Endpoint) -> AsyncIterator[Client]:
+    async def client(self, endpoint: Endpoint) -> AsyncIterator[Client]:
         """The client of an endpoint, made at first use; of too many, those idle for longest are closed."""
         client = self._clients.get(endpoint.id)
         if client is None:
@@ -157,7 +157,7 @@ class Transport:
         body = {"model": endpoint.model, "messages": messages, **parameters}
         started = time.monotonic()
         try:
-            async with self._client(endpoint) as client:
+            async with self.client(endpoint) as client:
                 answer, begun = await (self._streamed(client, body) if stream else self._whole(client, body))
             return reply_of(answer, time.monotonic() - started, begun and begun - started)
         except REFUSALS:

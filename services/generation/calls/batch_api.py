@@ -1,0 +1,205 @@
+"""A server's files and batches: calls that are handed in as a file, and answered as one within a day.
+
+The protocol is OpenAI's (https://platform.openai.com/docs/guides/batch), which others have taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx2
+import openai
+from openai import AsyncOpenAI
+
+from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.replies import string
+from services.generation.calls.transport import Transport
+from services.generation.providers import Endpoint
+from services.runtime.errors import FailedPrecondition
+
+TALK_SECONDS = 60.0
+FILE_SECONDS = 1800.0
+MOST_PAGES = 20
+"""Of a list, the newest first: what was begun in the last minutes is on the first."""
+LONGEST_LINE = 32 << 20
+URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+Take = Callable[[Sequence[Any]], Awaitable[None]]
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+NOT_IMPLEMENTED = 501
+
+
+@dataclass(frozen=True)
+class RemoteBatch:
+    """A batch as the server tells of it.
+
+    Args:
+        status: one of OpenAI's words.
+        file_ids: files with answers and with errors, as far as they are there.
+        reason: why it failed; empty where the server does not say.
+    """
+
+    status: str
+    file_ids: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return self.status in ENDED
+
+
+class BatchApi:
+    """Files and batches of servers.
+
+    Args:
+        transport: has the clients.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def upload(self, endpoint: Endpoint, name: str, portions: AsyncIterator[bytes]) -> str:
+        """Upload a file, or find it where that was done before; its id.
+
+        Raises:
+            SishuError: as all methods: what `provider_error` makes of a failure.
+        """
+        async with self._talk(endpoint, FILE_SECONDS) as sdk:
+            files = sdk.files.list(purpose="batch", order="desc", limit=100)
+            known = await found(files, lambda one: getattr(one, "filename", None) == name)
+            return known or await sent(sdk, name, portions)
+
+    async def submit(self, endpoint: Endpoint, file_id: str, mark: str) -> str:
+        """Hand in an uploaded file as a batch, or find it where that was done before; its id.
+
+        Args:
+            endpoint: where.
+            file_id: the file.
+            mark: what the batch bears, for people who look at the server's list.
+        """
+        known = await self.find(endpoint, file_id)
+        if known:
+            return known
+        async with self._talk(endpoint) as sdk:
+            made = await sdk.batches.create(
+                input_file_id=file_id,
+                endpoint=URL,
+                completion_window="24h",
+                metadata={"sishu_batch": mark},
+            )
+            return id_of(made)
+
+    async def find(self, endpoint: Endpoint, file_id: str) -> str:
+        """The id of the batch of a file; empty where it was not handed in."""
+        async with self._talk(endpoint) as sdk:
+            batches = sdk.batches.list(limit=100)
+            return await found(batches, lambda one: getattr(one, "input_file_id", None) == file_id)
+
+    async def look(self, endpoint: Endpoint, remote_id: str) -> RemoteBatch:
+        """See how far a batch is."""
+        async with self._talk(endpoint) as sdk:
+            batch: Any = await sdk.batches.retrieve(remote_id)
+            files = (string(getattr(batch, name, "")) for name in ("output_file_id", "error_file_id"))
+            errors = getattr(getattr(batch, "errors", None), "data", None) or [None]
+            return RemoteBatch(
+                # A server that says something else than a batch says nothing.
+                string(getattr(batch, "status", "")),
+                tuple(filter(None, files)),
+                string(getattr(errors[0], "message", "") or getattr(errors[0], "code", "")),
+            )
+
+    async def cancel(self, endpoint: Endpoint, remote_id: str) -> None:
+        """Have a batch end; what it answered until then can be read."""
+        async with self._talk(endpoint) as sdk:
+            await sdk.batches.cancel(remote_id)
+
+    async def read(self, endpoint: Endpoint, file_id: str, take: Take) -> None:
+        """Read a file line by line; what is no JSON is left out.
+
+        Args:
+            endpoint: where.
+            file_id: the file.
+            take: is given the decoded lines, some at a time.
+        """
+        rest = b""
+        async with (
+            self._talk(endpoint, FILE_SECONDS) as sdk,
+            sdk.files.with_streaming_response.content(file_id) as response,
+        ):
+            async for portion in response.iter_bytes():
+                *lines, rest = (rest + portion).split(b"\n")
+                if len(rest) > LONGEST_LINE:
+                    raise ValueError("a line of a file of answers has no end")
+                await take(decoded(lines))
+            await take(decoded([rest]))
+
+    async def delete_file(self, endpoint: Endpoint, file_id: str) -> None:
+        """Delete a file."""
+        async with self._talk(endpoint) as sdk:
+            await sdk.files.delete(file_id)
+
+    @asynccontextmanager
+    async def _talk(self, endpoint: Endpoint, seconds: float = TALK_SECONDS) -> AsyncIterator[AsyncOpenAI]:
+        try:
+            async with asyncio.timeout(seconds), self._transport.client(endpoint) as client:
+                yield client.sdk
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, TimeoutError) as error:
+            if isinstance(error, openai.APIStatusError) and error.status_code == NOT_IMPLEMENTED:
+                raise FailedPrecondition(
+                    "PROVIDER_REFUSED", f"{endpoint.base_url} has no batches", base_url=endpoint.base_url
+                ) from error
+            raise provider_error(error, endpoint) from error
+
+
+def decoded(lines: Iterable[bytes]) -> list[Any]:
+    """What stands in lines of JSON."""
+    values = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            values.append(json.loads(line))
+    return values
+
+
+async def sent(sdk: AsyncOpenAI, name: str, portions: AsyncIterator[bytes]) -> str:
+    """Upload a file, by way of the disk, so that it need not be in memory; its id."""
+    with tempfile.TemporaryFile() as file:
+        async for portion in portions:
+            await asyncio.to_thread(file.write, portion)
+        await asyncio.to_thread(file.seek, 0)
+        made = await sdk.files.create(file=(name, file, "application/jsonl"), purpose="batch")
+    return id_of(made)
+
+
+async def found(listed: Any, fits: Any) -> str:
+    """The id of what fits on the first pages of a list; empty where nothing does, or there is no list."""
+    try:
+        page = await listed
+        for _ in range(MOST_PAGES):
+            for one in page.data or ():
+                if fits(one):
+                    return id_of(one)
+            if not page.has_next_page():
+                break
+            page = await page.get_next_page()
+    except (openai.BadRequestError, openai.NotFoundError, openai.UnprocessableEntityError, AttributeError):
+        # Not every server lists what it has.
+        return ""
+    return ""
+
+
+def id_of(made: Any) -> str:
+    """The id of what a server made.
+
+    Raises:
+        TypeError: it says none, so it is no such server.
+    """
+    name = string(getattr(made, "id", ""))
+    if not name:
+        raise TypeError("the answer has no id")
+    return name

@@ -1,0 +1,208 @@
+"""Calls that wait for batches, and the batches: the statements of `batches.sql`, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.generation.calls.replies import Reply, Usage
+from services.generation.providers import Endpoint
+from services.runtime.db import Connection, Pool, transaction
+from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "batches.sql")
+
+MOST_REQUESTS = 50_000
+MOST_BYTES = 100_000_000
+"""The least that the servers take which have batches (OpenAI: 200 MB)."""
+OLDEST = timedelta(minutes=10)
+"""How long a request waits for others at most."""
+KEPT = timedelta(days=7)
+"""How long an answer is kept for an item that comes later, when nobody wants it now."""
+ROWS_AT_ONCE = 200
+NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call for a batch.
+
+    Args:
+        item_id: the item that waits for it.
+        generation_id: its generation.
+        project_id: its project.
+        key: what stands for all that is asked; a project asks it once at a time.
+        body: what is sent, as JSON.
+    """
+
+    item_id: str
+    generation_id: str
+    project_id: str
+    key: bytes
+    body: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a request stands: `open`, `answered` with a reply, or `failed`."""
+
+    state: str
+    reply: Reply | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that is handed in, or about to be."""
+
+    id: str
+    provider_id: str
+    endpoint_id: str
+    base_url: str
+    input_file_id: str
+    remote_id: str
+    cancelled: bool
+    create_time: datetime
+    next_look_time: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a batch brought for a request; no reply where it failed."""
+
+    request_id: str
+    reply: Reply | None
+
+
+class BatchStore:
+    """The tables `batches`, `batch_requests` and `batch_refusals`."""
+
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
+        self.pool = pool
+        self._jobs = jobs
+
+    async def request(self, endpoint: Endpoint, one: Request) -> Standing | None:
+        """Add a request or find that of before; nothing where another item waits for the same answer."""
+        row = await self.pool.fetchrow(
+            SQL.request,
+            new_id(),
+            one.item_id,
+            one.generation_id,
+            one.project_id,
+            one.key,
+            endpoint.provider_id,
+            endpoint.id,
+            endpoint.base_url,
+            one.body,
+        )
+        return Standing(row["state"], reply_from(row["reply"])) if row else None
+
+    async def give_up(self, item_id: str) -> None:
+        """Let an item go on with single calls."""
+        await self.pool.execute(SQL.give_up, item_id)
+
+    async def refusing(self, endpoints: Sequence[Endpoint]) -> set[str]:
+        """The ids of those endpoints that take no batches now."""
+        rows = await self.pool.fetch(SQL.refused_endpoints, [one.id for one in endpoints])
+        return {row["endpoint_id"] for row in rows}
+
+    async def refuse(self, endpoint_id: str, how_long: timedelta) -> int:
+        """Note that an endpoint takes no batches; how many requests that wait for one are called singly."""
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.refuse, endpoint_id, how_long)
+            rows = await connection.fetch(SQL.let_go, endpoint_id)
+            await self._jobs.hasten(connection, [row["item_id"] for row in rows])
+        return len(rows)
+
+    async def lead(self, connection: Connection) -> bool:
+        """Whether this connection's process is the one that looks after the batches, until it closes."""
+        return bool(await connection.fetchval(SQL.lead))
+
+    async def gather(self, quiet: timedelta) -> None:
+        """Make a batch for each endpoint whose requests have waited for long enough.
+
+        Args:
+            quiet: how long no new request came.
+        """
+        rows = await self.pool.fetch(SQL.gatherable, quiet, OLDEST, MOST_REQUESTS, MOST_BYTES)
+        if rows:
+            # Not those of jobs that were cancelled.
+            await self.forget()
+        for row in rows:
+            batch_id, place = new_id(), (row["endpoint_id"], row["base_url"])
+            async with transaction(self.pool) as connection:
+                await connection.execute(SQL.insert_batch, batch_id, row["provider_id"], *place)
+                gathered = await connection.execute(SQL.gather, batch_id, *place, MOST_REQUESTS, MOST_BYTES)
+                if gathered == "UPDATE 0":
+                    await connection.execute(SQL.delete_batch, batch_id)
+
+    async def forget(self) -> None:
+        """Forget requests that nobody wants any more."""
+        await self.pool.execute(SQL.forget_requests, KEPT)
+
+    async def due(self, most: int) -> list[Batch]:
+        """Batches that are to be looked at now."""
+        return [Batch(**row) for row in await self.pool.fetch(SQL.due_batches, most)]
+
+    async def bodies(self, batch_id: str) -> AsyncIterator[list[tuple[str, str]]]:
+        """The ids and bodies of the requests of a batch, some at a time."""
+        after = NO_ID
+        while rows := await self.pool.fetch(SQL.batch_bodies, batch_id, after, ROWS_AT_ONCE):
+            yield [(row["id"], row["body"]) for row in rows]
+            after = rows[-1]["id"]
+
+    async def set_uploaded(self, batch_id: str, file_id: str) -> None:
+        """Note the file of a batch."""
+        await self.pool.execute(SQL.set_uploaded, batch_id, file_id)
+
+    async def set_submitted(self, batch_id: str, remote_id: str) -> None:
+        """Note that a batch was handed in."""
+        await self.pool.execute(SQL.set_submitted, batch_id, remote_id)
+
+    async def set_cancelled(self, batch_id: str) -> None:
+        """Note that a batch is not wanted any more."""
+        await self.pool.execute(SQL.set_cancelled, batch_id)
+
+    async def look_again(self, batch_id: str, soonest: timedelta, latest: timedelta) -> None:
+        """Put the next look at a batch off, the longer the older it is."""
+        await self.pool.execute(SQL.look_again, batch_id, soonest, latest)
+
+    async def is_wanted(self, batch_id: str) -> bool:
+        """Whether an item waits for anything of a batch."""
+        return bool(await self.pool.fetchval(SQL.is_wanted, batch_id))
+
+    async def answer(self, batch_id: str, brought: Sequence[Found]) -> int:
+        """Store answers, and let the items go on; how many were new."""
+        async with transaction(self.pool) as connection:
+            rows = await connection.fetch(
+                SQL.answer,
+                batch_id,
+                [one.request_id for one in brought],
+                [asdict(one.reply) if one.reply else None for one in brought],
+            )
+            await self._jobs.hasten(connection, [row["item_id"] for row in rows])
+        return sum(row["answered"] for row in rows)
+
+    async def end(self, batch_id: str, *, again: bool) -> int:
+        """Delete a batch; how many requests had no answer.
+
+        Args:
+            batch_id: the batch.
+            again: whether they wait for another one; else they are called singly.
+        """
+        async with transaction(self.pool) as connection:
+            rows = await connection.fetch(SQL.release, batch_id, again)
+            await connection.execute(SQL.delete_batch, batch_id)
+            await connection.execute(SQL.forget_requests, KEPT)
+            if not again:
+                await self._jobs.hasten(connection, [row["item_id"] for row in rows])
+        return len(rows)
+
+
+def reply_from(values: Mapping[str, Any] | None) -> Reply | None:
+    """The column `reply`."""
+    return Reply(**{**values, "usage": Usage(**values["usage"])}) if values else None

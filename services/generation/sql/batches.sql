@@ -1,0 +1,111 @@
+-- name: request
+-- Adds a request, or finds that of before; nothing while another item waits for the same. What an item that has ended
+-- leaves behind is taken over, and asked for anew where it failed.
+INSERT INTO batch_requests AS own (id, item_id, generation_id, project_id, key, provider_id, endpoint_id, base_url, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (project_id, key) DO UPDATE
+SET item_id       = EXCLUDED.item_id,
+    generation_id = EXCLUDED.generation_id,
+    state         = CASE WHEN own.item_id <> EXCLUDED.item_id AND own.state = 'failed' THEN 'open' ELSE own.state END
+WHERE own.item_id = EXCLUDED.item_id
+   OR NOT EXISTS (SELECT FROM job_items WHERE job_items.id = own.item_id AND job_items.state = 'pending')
+RETURNING state, reply
+
+-- name: give_up
+-- The item goes on with single calls.
+UPDATE batch_requests SET state = 'failed', reply = NULL WHERE item_id = $1
+
+-- name: refused_endpoints
+SELECT endpoint_id FROM batch_refusals WHERE endpoint_id = ANY ($1::text[]) AND end_time > now()
+
+-- name: refuse
+INSERT INTO batch_refusals (endpoint_id, end_time) VALUES ($1, now() + $2::interval)
+ON CONFLICT (endpoint_id) DO UPDATE SET end_time = EXCLUDED.end_time
+
+-- name: let_go
+UPDATE batch_requests SET state = 'failed'
+WHERE endpoint_id = $1 AND state = 'open' AND batch_id IS NULL
+RETURNING item_id
+
+-- name: lead
+-- One process hands in batches; the lock ends with its session.
+SELECT pg_try_advisory_lock(hashtextextended('sishu batches ' || current_schema(), 0))
+
+-- name: forget_requests
+-- Those whose items are done have been used; those whose items failed or are gone were not, but for a while may be.
+DELETE FROM batch_requests
+WHERE EXISTS (SELECT FROM job_items WHERE job_items.id = item_id AND job_items.state = 'done')
+   OR (NOT EXISTS (SELECT FROM job_items WHERE job_items.id = item_id AND job_items.state = 'pending')
+       AND (batch_id IS NULL OR state <> 'open') AND (state <> 'answered' OR create_time < now() - $1::interval))
+
+-- name: gatherable
+-- Endpoints whose requests wait: no new one came for a while, or there are as many as a batch holds.
+SELECT endpoint_id, min(provider_id::text) AS provider_id, min(base_url) AS base_url
+FROM batch_requests
+WHERE state = 'open' AND batch_id IS NULL
+GROUP BY endpoint_id
+HAVING max(create_time) < now() - $1::interval OR min(create_time) < now() - $2::interval
+    OR count(*) >= $3 OR sum(octet_length(body)) >= $4
+
+-- name: insert_batch
+INSERT INTO batches (id, provider_id, endpoint_id, base_url) VALUES ($1, $2, $3, $4)
+
+-- name: gather
+-- The oldest, as many as a batch holds.
+WITH waiting AS (
+    SELECT id, row_number() OVER sizes AS number, sum(octet_length(body) + 200) OVER sizes AS size
+    FROM batch_requests
+    WHERE endpoint_id = $2 AND base_url = $3 AND state = 'open' AND batch_id IS NULL
+    WINDOW sizes AS (ORDER BY create_time, id)
+)
+UPDATE batch_requests SET batch_id = $1
+FROM waiting
+WHERE batch_requests.id = waiting.id AND (number = 1 OR (number <= $4 AND size <= $5))
+
+-- name: due_batches
+SELECT * FROM batches WHERE next_look_time <= now() ORDER BY next_look_time LIMIT $1
+
+-- name: batch_bodies
+SELECT id, body FROM batch_requests WHERE batch_id = $1 AND id > $2 ORDER BY id LIMIT $3
+
+-- name: set_uploaded
+UPDATE batches SET input_file_id = $2 WHERE id = $1
+
+-- name: set_submitted
+UPDATE batches SET remote_id = $2 WHERE id = $1
+
+-- name: set_cancelled
+UPDATE batches SET cancelled = true WHERE id = $1
+
+-- name: look_again
+-- Seldom for one that takes long.
+UPDATE batches
+SET next_look_time = now() + least(greatest((now() - create_time) / 20, $2::interval), $3::interval)
+WHERE id = $1
+
+-- name: is_wanted
+SELECT EXISTS (
+    SELECT FROM batch_requests JOIN job_items ON job_items.id = batch_requests.item_id
+    WHERE batch_requests.batch_id = $1 AND job_items.state = 'pending'
+)
+
+-- name: answer
+-- The first answer of a request stays.
+WITH given AS (
+    SELECT * FROM unnest($2::uuid[], $3::jsonb[]) AS given (id, reply)
+)
+UPDATE batch_requests
+SET state = CASE WHEN given.reply IS NULL THEN 'failed' ELSE 'answered' END::batch_request_state, reply = given.reply
+FROM given
+WHERE batch_requests.id = given.id AND batch_requests.batch_id = $1 AND batch_requests.state = 'open'
+RETURNING batch_requests.item_id, given.reply IS NOT NULL AS answered
+
+-- name: release
+-- What has no answer waits for the next batch, or is called singly.
+UPDATE batch_requests
+SET batch_id = NULL, state = CASE WHEN $2::boolean THEN 'open' ELSE 'failed' END::batch_request_state
+WHERE batch_id = $1 AND state = 'open'
+RETURNING item_id
+
+-- name: delete_batch
+DELETE FROM batches WHERE id = $1

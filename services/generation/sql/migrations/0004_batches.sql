@@ -1,0 +1,47 @@
+-- Files of calls that were handed in at a model's server, or are about to be; a row is gone when its answers are here.
+CREATE TABLE batches (
+    id             uuid        PRIMARY KEY,                    -- the server has it as metadata
+    provider_id    uuid        NOT NULL,                       -- no reference: what was handed in outlives a provider
+    endpoint_id    text        NOT NULL,
+    base_url       text        NOT NULL,                       -- a provider that moved has no part in it
+    input_file_id  text        NOT NULL DEFAULT '',            -- there once it was uploaded
+    remote_id      text        NOT NULL DEFAULT '',            -- there once it was handed in
+    cancelled      boolean     NOT NULL DEFAULT false,         -- nobody wanted it any more
+    create_time    timestamptz NOT NULL DEFAULT now(),
+    next_look_time timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TYPE batch_request_state AS ENUM (
+    'open',     -- -> answered, failed
+    'answered', -- -> failed
+    'failed'    -- its item calls singly
+);
+
+-- Calls that wait for a batch, are in one, or were answered by one; gone when their items are done.
+CREATE TABLE batch_requests (
+    id            uuid                PRIMARY KEY,             -- the server has it as `custom_id`
+    item_id       uuid                NOT NULL,                -- whose call it is: of those with the same key the first
+    generation_id uuid                NOT NULL REFERENCES generations ON DELETE CASCADE,
+    project_id    uuid                NOT NULL,
+    key           bytea               NOT NULL,                -- services/generation/calls/answers.py
+    provider_id   uuid                NOT NULL,
+    endpoint_id   text                NOT NULL,
+    base_url      text                NOT NULL,
+    body          text                NOT NULL,                -- the request, as JSON
+    state         batch_request_state NOT NULL DEFAULT 'open',
+    batch_id      uuid                REFERENCES batches ON DELETE SET NULL,
+    reply         jsonb,                                       -- services/generation/calls/replies.py
+    create_time   timestamptz         NOT NULL DEFAULT now(),
+    UNIQUE (project_id, key),
+    CHECK ((reply IS NOT NULL) = (state = 'answered'))
+);
+CREATE INDEX batch_requests_by_item ON batch_requests (item_id);
+CREATE INDEX batch_requests_by_batch ON batch_requests (batch_id, id) WHERE batch_id IS NOT NULL;
+CREATE INDEX batch_requests_to_gather ON batch_requests (endpoint_id, create_time) WHERE state = 'open' AND batch_id IS NULL;
+CREATE INDEX batch_requests_by_generation ON batch_requests (generation_id);
+
+-- Endpoints that took no batch, and until when they are not asked to again.
+CREATE TABLE batch_refusals (
+    endpoint_id text        PRIMARY KEY,
+    end_time    timestamptz NOT NULL
+);

@@ -1,0 +1,208 @@
+"""Generations whose calls are handed in as batches, which take longer and cost half."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sishu.client import Client
+from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.generation.v1 import generation_pb2, question_pb2
+from tests.integration.documents import parsed_project
+from tests.integration.generations import (
+    ONLY_THE_FACT,
+    generated,
+    handbook,
+    priced_provider,
+    questions_of,
+    start_generation,
+    states,
+    view,
+)
+from tests.integration.processes import eventually
+from tests.integration.stores import Rooms, shared_rooms
+from tests.support.mock_llm import MockServer, mock_llm
+
+SMALL = {"min_size": 1, "max_size": 100}
+FACTS = 4
+CALLS = 3 * FACTS
+"""One for the two questions of a fact, one for each answer."""
+
+rooms = pytest_asyncio.fixture(scope="module")(
+    shared_rooms("ingest", "generation", SISHU_GENERATION_BATCH_SECONDS=0.4, SISHU_HEARTBEAT_SECONDS=3)
+)
+
+
+@pytest_asyncio.fixture
+async def mock() -> AsyncIterator[MockServer]:
+    async with mock_llm() as server:
+        yield server
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
+
+
+async def started(
+    client: Client, mock: MockServer, **options: Any
+) -> tuple[str, str, generation_pb2.Generation]:
+    """A generation in batches, with its project and provider."""
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    provider = await priced_provider(client, project, mock.base_url)
+    return project, provider, await again(client, project, provider, **options)
+
+
+async def again(client: Client, project: str, provider: str, **options: Any) -> generation_pb2.Generation:
+    wanted = generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT, **{"batch": True, **options})
+    return await start_generation(client, project, provider, wanted)
+
+
+async def done(client: Client, generation: generation_pb2.Generation) -> generation_pb2.Generation:
+    ended = await generated(client, generation)
+    assert ended.job.state == job_pb2.JOB_STATE_SUCCEEDED, ended
+    assert states(await questions_of(client, ended)) == {"ANSWERED": 2 * FACTS}
+    return ended
+
+
+def words(questions: list[question_pb2.Question]) -> set[tuple[str, str]]:
+    return {(one.text, one.answer.text) for one in questions}
+
+
+async def test_batches_bring_what_single_calls_bring_for_half_the_price(
+    client: Client, mock: MockServer
+) -> None:
+    project, provider, generation = await started(client, mock)
+    batched = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batches"], told["batch_lines"], told["files"]) == (0, 2, CALLS, 0)
+    single = await done(client, await again(client, project, provider, batch=False, no_cache=True))
+    assert words(await questions_of(client, batched)) == words(await questions_of(client, single))
+    assert (batched.stats.usage, batched.stats.cached) == (single.stats.usage, 0)
+    assert batched.stats.cost == pytest.approx(single.stats.cost / 2)
+    assert batched.options.batch
+    cached = await done(client, await again(client, project, provider))
+    assert (cached.stats.usage.calls, cached.stats.cached) == (0, CALLS)
+    assert (await mock.stats())["batches"] == 2
+
+
+@pytest.mark.parametrize("fault", ["error", "lost", "garbage", "double"])
+async def test_what_a_batch_does_not_answer_well_is_called_singly(
+    client: Client, mock: MockServer, fault: str
+) -> None:
+    await mock.control(batch_line_faults=["ok", fault, fault])
+    _, _, generation = await started(client, mock)
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"]) == (0 if fault == "double" else 2, CALLS)
+    # Garbage was paid.
+    assert ended.stats.usage.calls == CALLS + (2 if fault == "garbage" else 0)
+
+
+@pytest.mark.parametrize(("fate", "lines"), [("failed", 0), ("expired", 6), ("unknown", 0)])
+async def test_the_calls_of_a_batch_that_does_not_come_about_are_made_singly(
+    client: Client, mock: MockServer, fate: str, lines: int
+) -> None:
+    await mock.control(batches=fate)
+    _, _, generation = await started(client, mock)
+    await done(client, generation)
+    told = await mock.stats()
+    assert (told["batch_lines"], told["calls"], told["prompts_paid_twice"]) == (lines, CALLS - lines, 0)
+
+
+async def test_a_server_without_batches_is_asked_once(client: Client, mock: MockServer, rooms: Rooms) -> None:
+    await mock.control(batches="unknown")
+    project, provider, generation = await started(client, mock)
+    before = rooms.processes["generation"].log().count("batches_refused")
+    await done(client, generation)
+    await done(client, await again(client, project, provider, no_cache=True))
+    assert rooms.processes["generation"].log().count("batches_refused") == before + 1
+
+
+async def test_a_batch_that_nobody_wants_any_more_is_cancelled_and_what_it_had_is_asked_for_again(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(batch_ms=600_000)
+    project, provider, generation = await started(client, mock)
+
+    async def handed_in() -> bool:
+        return bool((await mock.stats())["batches"])
+
+    await eventually(handed_in)
+    await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+
+    async def cleaned() -> bool:
+        return not (await mock.stats())["files"]
+
+    await eventually(cleaned)
+    await mock.control(batch_ms=0)
+    await done(client, await again(client, project, provider))
+    told = await mock.stats()
+    assert (told["batch_lines"], told["calls"]) == (CALLS, 0)
+
+
+async def test_two_generations_share_the_calls_of_a_batch(client: Client, mock: MockServer) -> None:
+    await mock.control(batch_ms=1000)
+    project, provider, first = await started(client, mock)
+    second = await again(client, project, provider)
+    both = [await done(client, one) for one in (first, second)]
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"]) == (0, CALLS)
+    assert sum(one.stats.usage.calls for one in both) == CALLS
+
+
+@pytest.mark.parametrize(
+    ("step", "sign"), [("upload", "files"), ("create", "batches"), ("read", "file_reads")]
+)
+async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice(
+    client: Client, mock: MockServer, rooms: Rooms, step: str, sign: str
+) -> None:
+    await mock.control(batches=f"slow_{step}")
+    _, _, generation = await started(client, mock)
+
+    async def begun() -> bool:
+        return bool((await mock.stats())[sign])
+
+    await eventually(begun)
+    room = rooms.processes["generation"]
+    await room.kill()
+    await mock.control(batches="ok")
+    await room.process.start(room.ready)
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batches"], told["batch_lines"], told["files"]) == (0, 2, CALLS, 0)
+    assert ended.stats.usage.calls == CALLS
+
+
+async def test_a_room_that_is_killed_again_and_again_pays_nothing_twice(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    await mock.control(batch_ms=300)
+    _, _, generation = await started(client, mock)
+    room = rooms.processes["generation"]
+    for tenths in (3, 6, 9, 12, 15):
+        await asyncio.sleep(tenths / 10)
+        await room.kill()
+        await room.process.start(room.ready)
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"], told["files"]) == (0, CALLS, 0)
+    assert ended.stats.usage.calls == CALLS
+
+
+async def test_a_budget_holds_for_what_is_in_batches(client: Client, mock: MockServer) -> None:
+    _, _, generation = await started(client, mock, max_tokens=3500)
+
+    async def paused() -> bool:
+        job = (await view(client, generation.id)).job
+        assert not job.HasField("end_time"), job
+        return job.state == job_pb2.JOB_STATE_PAUSED
+
+    await eventually(paused, 60)
+    ended = await view(client, generation.id)
+    assert 0 < ended.stats.usage.prompt_tokens + ended.stats.usage.completion_tokens <= 3500
+    assert ended.stats.usage.calls == (await mock.stats())["batch_lines"] < CALLS

@@ -1,0 +1,56 @@
+"""What is made of the lines of a batch's files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.generation.calls.batches import found_in, unique
+from services.generation.providers import Endpoint, Price
+from services.runtime.ids import new_id
+
+ENDPOINT = Endpoint("http://host/v1", "m", price=Price(2, 8, "EUR"))
+BODY = {
+    "model": "m-1",
+    "choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 100, "completion_tokens": 50},
+}
+
+
+def line(request_id: str, **values: Any) -> dict[str, Any]:
+    return {"custom_id": request_id, "response": {"status_code": 200, "body": BODY}, "error": None, **values}
+
+
+def test_an_answer_of_a_batch_costs_half() -> None:
+    request_id = new_id()
+    found = found_in(line(request_id), ENDPOINT)
+    assert found and found.request_id == request_id and found.reply
+    assert (found.reply.text, found.reply.model, found.reply.usage.calls) == ("{}", "m-1", 1)
+    assert found.reply.usage.cost == pytest.approx((100 * 2 + 50 * 8) / 1e6 / 2)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"response": {"status_code": 500, "body": BODY}},
+        {"response": None, "error": {"code": "batch_expired"}},
+        {"response": {"status_code": 200, "body": "a page"}},
+        {"response": 7},
+    ],
+)
+def test_what_is_no_answer_has_failed(values: dict[str, Any]) -> None:
+    found = found_in(line(new_id(), **values), ENDPOINT)
+    assert found and found.reply is None
+
+
+@pytest.mark.parametrize("stray", [None, 7, [], {}, {"custom_id": "another's"}, {"custom_id": 4}])
+def test_lines_about_no_request_are_left_out(stray: Any) -> None:
+    assert found_in(stray, ENDPOINT) is None
+
+
+def test_of_two_lines_about_a_request_the_first_counts() -> None:
+    request_id = new_id()
+    found = [found_in(line(request_id), ENDPOINT), found_in(line(request_id, error="late"), ENDPOINT)]
+    first, *others = unique([one for one in found if one])
+    assert first.reply and not others
