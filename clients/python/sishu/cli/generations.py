@@ -36,6 +36,7 @@ ProviderOption = Annotated[str, typer.Option(help=say("provider"))]
 MaxCostOption = Annotated[float | None, typer.Option(min=0, help=say("max_cost"))]
 MaxTokensOption = Annotated[int | None, typer.Option(min=0, help=say("max_tokens"))]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help=say("no_cache"))]
+BatchOption = Annotated[bool, typer.Option("--batch", help=say("batch"))]
 ForecastOption = Annotated[bool | None, typer.Option("--forecast/--no-forecast", help=say("forecast_first"))]
 
 
@@ -48,6 +49,7 @@ class Wishes:
     max_cost: MaxCostOption = None
     max_tokens: MaxTokensOption = None
     no_cache: NoCacheOption = False
+    batch: BatchOption = False
 
     async def generation(self, client: Client, project: str, provider: str) -> Generation:
         """The generation that is wanted, of a project and a provider by their names."""
@@ -58,6 +60,7 @@ class Wishes:
             max_cost=self.max_cost or 0,
             max_tokens=self.max_tokens or 0,
             no_cache=self.no_cache,
+            batch=self.batch,
         )
         provider_id = await find_provider(client, project_id, provider)
         return Generation(project_id=project_id, provider_id=provider_id, options=options)

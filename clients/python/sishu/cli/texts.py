@@ -43,6 +43,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "learn_out": ("Folder for report, dataset and adapter.", "报告、数据集和适配器的输出文件夹。"),
     "learn_facts": ("Ask for one fact per this many characters.", "每多少个字符出一个知识点。"),
     "learn_forms": ("Differently worded questions a fact.", "每个知识点的不同问法数量。"),
+    "batch": (
+        "Hand calls in as batches: half the price where the server has them, and up to a day each time.",
+        "批量提交调用：服务器支持时半价，每批最长一天。",
+    ),
     "learn_epochs": ("Passes over the training data.", "训练轮数。"),
     "learn_rate": ("Peak learning rate.", "最大学习率。"),
     "max_cost": (
