@@ -31,12 +31,22 @@ from services.runtime.interceptors import Context, check_message
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_of, page_request
 from services.runtime.secrets import SecretBox
+from services.runtime.server import Servicer
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.generation.v1 import question_service_pb2 as question_pb
-from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceServicer
-from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceServicer
+from sishu.generation.v1.generation_service_pb2_grpc import (
+    GenerationServiceServicer,
+    add_GenerationServiceServicer_to_server,
+)
+from sishu.generation.v1.provider_service_pb2_grpc import (
+    ProviderServiceServicer,
+    add_ProviderServiceServicer_to_server,
+)
+from sishu.generation.v1.question_service_pb2_grpc import (
+    QuestionServiceServicer,
+    add_QuestionServiceServicer_to_server,
+)
 
 
 class ProviderServicer(ProviderServiceServicer):
@@ -207,3 +217,15 @@ class QuestionServicer(QuestionServiceServicer):
     ) -> question_pb.DeleteQuestionResponse:
         await self._store.delete_question(request.id)
         return question_pb.DeleteQuestionResponse()
+
+
+def servicers(
+    providers: ProviderServicer, generations: GenerationServicer, questions: QuestionServicer
+) -> list[Servicer]:
+    """The services of the room."""
+    package = "sishu.generation.v1"
+    return [
+        Servicer(f"{package}.ProviderService", add_ProviderServiceServicer_to_server, providers),
+        Servicer(f"{package}.GenerationService", add_GenerationServiceServicer_to_server, generations),
+        Servicer(f"{package}.QuestionService", add_QuestionServiceServicer_to_server, questions),
+    ]

@@ -145,9 +145,9 @@ async def test_signs_of_life_without_a_piece_do_not_keep_a_call_going(
 ) -> None:
     started = time.monotonic()
     signs: list[Step] = [sign, 0.05]
-    error = await failure(transport, [piece(content="{"), *(signs * 30)])
+    error = await failure(transport, [piece(content="{"), *(signs * 400)])
     assert (error.code, error.reason) == ("DEADLINE_EXCEEDED", "PROVIDER_TIMED_OUT")
-    assert time.monotonic() - started < 1.3
+    assert time.monotonic() - started < 15
 
 
 async def test_pieces_without_end_end_at_the_overall_limit() -> None:

@@ -1,0 +1,57 @@
+"""What in the generation room calls language models, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.generation.asking import Asker
+from services.generation.batching import Batcher
+from services.generation.call_store import CallStore
+from services.generation.calls.batch_api import BatchApi
+from services.generation.calls.batch_store import BatchStore
+from services.generation.calls.batches import Batches
+from services.generation.calls.endpoint_store import EndpointStore
+from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.gate import Gate
+from services.generation.calls.llm import Llm
+from services.generation.calls.transport import Transport
+from services.generation.config import GenerationConfig
+from services.generation.keys import Keys
+from services.generation.metrics import GenerationMetrics
+from services.generation.provider_store import ProviderStore
+from services.generation.providers import Endpoint
+from services.generation.reserving import Reserver
+from services.generation.trial import Trial
+from services.runtime.room import Parts
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Who calls: for items, for a trial, in batches."""
+
+    asker: Asker
+    trial: Trial
+    batches: Batches
+    gate: Gate
+    transport: Transport
+
+
+def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, keys: Keys) -> Callers:
+    """The callers of a process, which share its gate and its connections."""
+    endpoints = Endpoints(parts.client, keys, providers.get_many)
+    known, metrics = EndpointStore(parts.pool), GenerationMetrics(parts.metrics.registry)
+    gate = Gate(known, metrics)
+    transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
+    llm = Llm(transport, gate, known, metrics)
+    calls, waiting = CallStore(parts.pool), BatchStore(parts.pool, parts.jobs)
+
+    async def place_of(provider_id: str) -> Endpoint:
+        return await endpoints.find_one(await providers.get(provider_id))
+
+    return Callers(
+        Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints),
+        Trial(transport, endpoints, providers.get_many, known),
+        Batches(waiting, BatchApi(transport), place_of, metrics, config.batch_seconds),
+        gate,
+        transport,
+    )
