@@ -39,10 +39,12 @@ WHERE EXISTS (SELECT FROM job_items WHERE job_items.id = item_id AND job_items.s
        AND (batch_id IS NULL OR state <> 'open') AND (state <> 'answered' OR create_time < now() - $1::interval))
 
 -- name: gatherable
--- Endpoints whose requests wait: no new one came for a while, or there are as many as a batch holds.
+-- Endpoints whose requests wait: no new one came for a while, or there are as many as a batch holds. Not those with a
+-- batch on its way, which may turn out to be refused.
 SELECT endpoint_id, min(provider_id::text) AS provider_id, min(base_url) AS base_url
 FROM batch_requests
 WHERE state = 'open' AND batch_id IS NULL
+  AND NOT EXISTS (SELECT FROM batches WHERE batches.endpoint_id = batch_requests.endpoint_id AND remote_id = '')
 GROUP BY endpoint_id
 HAVING max(create_time) < now() - $1::interval OR min(create_time) < now() - $2::interval
     OR count(*) >= $3 OR sum(octet_length(body)) >= $4
