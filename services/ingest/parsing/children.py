@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +35,8 @@ MOST_TIMES = 48
 """A parse that goes on from page to page may take so many times the limit."""
 GRACE_SECONDS = 5
 """By so much a parse outlives its deadline when the room is no more there to end it."""
+WATCH_SECONDS = 1.0
+"""So late at most a page is seen to be read; less than the grace, so that the room ends a parse first."""
 
 
 @dataclass(frozen=True)
@@ -203,14 +204,20 @@ async def extended(limit: asyncio.Timeout, folder: Path, seconds: float) -> Asyn
     """Let a time limit start anew while a parse of many pages says that it goes on; not without end."""
     loop = asyncio.get_running_loop()
     last = loop.time() + MOST_TIMES * seconds
+    marker = folder / ALIVE
+    # The step before may have left it: the steps of a document share the folder.
+    marker.unlink(missing_ok=True)
 
     async def watch() -> None:
+        seen = 0
         while not limit.expired():
-            await asyncio.sleep(seconds / 8)
+            await asyncio.sleep(min(seconds / 8, WATCH_SECONDS))
             with contextlib.suppress(FileNotFoundError):
-                age = time.time() - (folder / ALIVE).stat().st_mtime
-                if not limit.expired():
-                    limit.reschedule(min(last, loop.time() + seconds - age))
+                touched = marker.stat().st_mtime_ns
+                # Only whether it changed counts: the clock of files may be set, that of the loop may not.
+                if touched != seen and not limit.expired():
+                    seen = touched
+                    limit.reschedule(min(last, loop.time() + seconds))
 
     watching = asyncio.create_task(watch())
     try:

@@ -42,13 +42,10 @@ def warm_ones() -> list[psutil.Process]:
     return found
 
 
-async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
-    path = folder / name / "file"
-    path.parent.mkdir(exist_ok=True)
-    if data:
-        path.write_bytes(data)
+def document_called(name: str) -> Document:
+    """A document that was uploaded."""
     now = datetime.now(UTC)
-    document = Document(
+    return Document(
         id=new_id(),
         project_id=new_id(),
         parent_id=None,
@@ -74,7 +71,14 @@ async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Pars
         create_time=now,
         update_time=now,
     )
+
+
+async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
+    path = folder / name / "file"
+    path.parent.mkdir(exist_ok=True)
+    if data:
+        path.write_bytes(data)
     for old in path.parent.iterdir():
         if old != path:
             old.unlink()
-    return await one.parse(document, path.parent, ParseOptions())
+    return await one.parse(document_called(name), path.parent, ParseOptions())
