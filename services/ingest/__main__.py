@@ -9,7 +9,7 @@ from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, Tra
 from services.ingest.deletion import DeletionSweeper
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import Parser, environ_without_secrets
+from services.ingest.parsing.children import Parser, child_environ
 from services.ingest.parsing.documents import DocumentParser
 from services.ingest.parsing.folders import sweep_folders
 from services.ingest.service import Stores, servicers
@@ -25,7 +25,7 @@ def build(parts: Parts) -> Built:
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     stores = Stores.of(parts.pool, parts.jobs, config.tokenizer_folder)
     parser = DocumentParser(
-        Parser(config, environ_without_secrets(os.environ), metrics),
+        Parser(config, child_environ(os.environ), metrics),
         parts.storage,
         read(TranscriberConfig, os.environ),
         read(RewriteConfig, os.environ),

@@ -7,6 +7,7 @@ import bisect
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -35,6 +36,13 @@ MOST_TIMES = 48
 """A parse that goes on from page to page may take so many times the limit."""
 GRACE_SECONDS = 5
 """By so much a parse outlives its deadline when the room is no more there to end it."""
+PASSED_ON = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|PYTHON\w*|VIRTUAL_ENV"
+    r"|HF_HOME|HF_ENDPOINT|HF_HUB_(?!TOKEN)\w+|XDG_CACHE_HOME|OMP_NUM_THREADS"
+    r"|(?:HTTPS?|ALL|NO)_PROXY|https?_proxy|all_proxy|no_proxy"
+    r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
+)
+"""Variables that children get: of paths, languages, the model hub, proxies and authorities."""
 WATCH_SECONDS = 1.0
 """So late at most a page is seen to be read; less than the grace, so that the room ends a parse first."""
 
@@ -194,9 +202,9 @@ class Parser:
         )
 
 
-def environ_without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of programs that read what is foreign."""
-    return {name: value for name, value in environ.items() if not name.startswith("SISHU_")}
+def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of programs that read what is foreign: what they need, and no secrets."""
+    return {name: value for name, value in environ.items() if PASSED_ON.fullmatch(name)}
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.formats import format_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import PROGRAM, Parsed, Parser
+from services.ingest.parsing.children import PROGRAM, Parsed, Parser, child_environ
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.ids import new_id
 
@@ -24,7 +24,7 @@ from services.runtime.ids import new_id
 @asynccontextmanager
 async def parser(**settings: float) -> AsyncIterator[Parser]:
     config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
-    one = Parser(config, dict(os.environ), IngestMetrics(CollectorRegistry()))
+    one = Parser(config, child_environ(os.environ), IngestMetrics(CollectorRegistry()))
     try:
         yield one
     finally:
