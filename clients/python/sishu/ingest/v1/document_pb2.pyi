@@ -180,7 +180,7 @@ class Document(_message.Message):
     page_count: _builtins.int
     """Pages, where the format has pages; 0 otherwise, and before it is parsed. OUTPUT_ONLY."""
     chunk_count: _builtins.int
-    """Chunks cut from the text, as ListChunks returns them. OUTPUT_ONLY."""
+    """Chunks that stand in the document now, those that are excluded included: as ListChunks returns them with `show_excluded`. OUTPUT_ONLY."""
     text_sha256: _builtins.str
     """SHA-256 of the normalised text in UTF-8; empty before it is parsed. OUTPUT_ONLY."""
     parent_id: _builtins.str

@@ -24,11 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
-from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.ingest.v1 import project_pb2 as sishu_dot_ingest_dot_v1_dot_project__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/ingest/v1/project_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/ingest/v1/project.proto\"j\n\x14\x43reateProjectRequest\x12\x31\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.ProjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"B\n\x15\x43reateProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\")\n\x11GetProjectRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"?\n\x12GetProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\"f\n\x13ListProjectsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"[\n\x14ListProjectsResponse\x12*\n\x08projects\x18\x01 \x03(\x0b\x32\x18.sishu.ingest.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x02\n\x14UpdateProjectRequest\x12\x31\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.ProjectB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x96\x01\xbaH\x92\x01\x1a\x8f\x01\n!update_project_request.project.id\x12\x19project.id must be a UUID\x1aOthis.project.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"B\n\x15UpdateProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\",\n\x14\x44\x65leteProjectRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xd6\x01\n\x15\x44\x65leteProjectResponse\x12M\n\x0c\x64\x65leted_rows\x18\x01 \x03(\x0b\x32\x37.sishu.ingest.v1.DeleteProjectResponse.DeletedRowsEntry\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x12!\n\x03job\x18\x03 \x01(\x0b\x32\x14.sishu.common.v1.Job\x1a\x32\n\x10\x44\x65letedRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xf8\x03\n\x0eProjectService\x12^\n\rCreateProject\x12%.sishu.ingest.v1.CreateProjectRequest\x1a&.sishu.ingest.v1.CreateProjectResponse\x12Z\n\nGetProject\x12\".sishu.ingest.v1.GetProjectRequest\x1a#.sishu.ingest.v1.GetProjectResponse\"\x03\x90\x02\x01\x12`\n\x0cListProjects\x12$.sishu.ingest.v1.ListProjectsRequest\x1a%.sishu.ingest.v1.ListProjectsResponse\"\x03\x90\x02\x01\x12\x63\n\rUpdateProject\x12%.sishu.ingest.v1.UpdateProjectRequest\x1a&.sishu.ingest.v1.UpdateProjectResponse\"\x03\x90\x02\x02\x12\x63\n\rDeleteProject\x12%.sishu.ingest.v1.DeleteProjectRequest\x1a&.sishu.ingest.v1.DeleteProjectResponse\"\x03\x90\x02\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/ingest/v1/project_service.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1dsishu/ingest/v1/project.proto\"j\n\x14\x43reateProjectRequest\x12\x31\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.ProjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"B\n\x15\x43reateProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\")\n\x11GetProjectRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"?\n\x12GetProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\"f\n\x13ListProjectsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"[\n\x14ListProjectsResponse\x12*\n\x08projects\x18\x01 \x03(\x0b\x32\x18.sishu.ingest.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x02\n\x14UpdateProjectRequest\x12\x31\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.ProjectB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x96\x01\xbaH\x92\x01\x1a\x8f\x01\n!update_project_request.project.id\x12\x19project.id must be a UUID\x1aOthis.project.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"B\n\x15UpdateProjectResponse\x12)\n\x07project\x18\x01 \x01(\x0b\x32\x18.sishu.ingest.v1.Project\",\n\x14\x44\x65leteProjectRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xb3\x01\n\x15\x44\x65leteProjectResponse\x12M\n\x0c\x64\x65leted_rows\x18\x01 \x03(\x0b\x32\x37.sishu.ingest.v1.DeleteProjectResponse.DeletedRowsEntry\x12\x17\n\x0f\x64\x65leted_objects\x18\x02 \x01(\x03\x1a\x32\n\x10\x44\x65letedRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xf8\x03\n\x0eProjectService\x12^\n\rCreateProject\x12%.sishu.ingest.v1.CreateProjectRequest\x1a&.sishu.ingest.v1.CreateProjectResponse\x12Z\n\nGetProject\x12\".sishu.ingest.v1.GetProjectRequest\x1a#.sishu.ingest.v1.GetProjectResponse\"\x03\x90\x02\x01\x12`\n\x0cListProjects\x12$.sishu.ingest.v1.ListProjectsRequest\x1a%.sishu.ingest.v1.ListProjectsResponse\"\x03\x90\x02\x01\x12\x63\n\rUpdateProject\x12%.sishu.ingest.v1.UpdateProjectRequest\x1a&.sishu.ingest.v1.UpdateProjectResponse\"\x03\x90\x02\x02\x12\x63\n\rDeleteProject\x12%.sishu.ingest.v1.DeleteProjectRequest\x1a&.sishu.ingest.v1.DeleteProjectResponse\"\x03\x90\x02\x02\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,28 +65,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\220\002\002'
   _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\220\002\002'
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=179
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=285
-  _globals['_CREATEPROJECTRESPONSE']._serialized_start=287
-  _globals['_CREATEPROJECTRESPONSE']._serialized_end=353
-  _globals['_GETPROJECTREQUEST']._serialized_start=355
-  _globals['_GETPROJECTREQUEST']._serialized_end=396
-  _globals['_GETPROJECTRESPONSE']._serialized_start=398
-  _globals['_GETPROJECTRESPONSE']._serialized_end=461
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=463
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=565
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=567
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=658
-  _globals['_UPDATEPROJECTREQUEST']._serialized_start=661
-  _globals['_UPDATEPROJECTREQUEST']._serialized_end=944
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=946
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=1012
-  _globals['_DELETEPROJECTREQUEST']._serialized_start=1014
-  _globals['_DELETEPROJECTREQUEST']._serialized_end=1058
-  _globals['_DELETEPROJECTRESPONSE']._serialized_start=1061
-  _globals['_DELETEPROJECTRESPONSE']._serialized_end=1275
-  _globals['_DELETEPROJECTRESPONSE_DELETEDROWSENTRY']._serialized_start=1225
-  _globals['_DELETEPROJECTRESPONSE_DELETEDROWSENTRY']._serialized_end=1275
-  _globals['_PROJECTSERVICE']._serialized_start=1278
-  _globals['_PROJECTSERVICE']._serialized_end=1782
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=152
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=258
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=260
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=326
+  _globals['_GETPROJECTREQUEST']._serialized_start=328
+  _globals['_GETPROJECTREQUEST']._serialized_end=369
+  _globals['_GETPROJECTRESPONSE']._serialized_start=371
+  _globals['_GETPROJECTRESPONSE']._serialized_end=434
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=436
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=538
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=540
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=631
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=634
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=917
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=919
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=985
+  _globals['_DELETEPROJECTREQUEST']._serialized_start=987
+  _globals['_DELETEPROJECTREQUEST']._serialized_end=1031
+  _globals['_DELETEPROJECTRESPONSE']._serialized_start=1034
+  _globals['_DELETEPROJECTRESPONSE']._serialized_end=1213
+  _globals['_DELETEPROJECTRESPONSE_DELETEDROWSENTRY']._serialized_start=1163
+  _globals['_DELETEPROJECTRESPONSE_DELETEDROWSENTRY']._serialized_end=1213
+  _globals['_PROJECTSERVICE']._serialized_start=1216
+  _globals['_PROJECTSERVICE']._serialized_end=1720
 # @@protoc_insertion_point(module_scope)

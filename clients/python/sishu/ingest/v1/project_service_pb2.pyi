@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.ingest.v1 import project_pb2 as _project_pb2
 import builtins as _builtins
 import sys
@@ -281,27 +280,21 @@ class DeleteProjectResponse(_message.Message):
 
     DELETED_ROWS_FIELD_NUMBER: _builtins.int
     DELETED_OBJECTS_FIELD_NUMBER: _builtins.int
-    JOB_FIELD_NUMBER: _builtins.int
     deleted_objects: _builtins.int
     """Objects deleted from the bucket."""
     @_builtins.property
     def deleted_rows(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rows deleted, by table, such as `ingest.chunks`."""
 
-    @_builtins.property
-    def job(self) -> _job_pb2.Job:
-        """When `job` is set and has not ended, rows and objects are still going; the counts are those so far. At present it is never set."""
-
     def __init__(
         self,
         *,
         deleted_rows: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         deleted_objects: _builtins.int = ...,
-        job: _job_pb2.Job | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_objects", b"deleted_objects", "deleted_rows", b"deleted_rows", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_objects", b"deleted_objects", "deleted_rows", b"deleted_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
