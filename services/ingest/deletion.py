@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Deletion
 from services.ingest.sweeping import sweep_often
+from services.runtime.faults import as_sishu_error
 from services.runtime.storage import Storage
-from sishu.client import Client
-from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 
 T = TypeVar("T")
 
@@ -36,14 +35,26 @@ class Deleted:
     objects: int
 
 
-LATER_ROOMS = ("inference", "trainer", "dataset", "generation")
-"""The rooms that hold what came out of documents, the last first."""
+@dataclass(frozen=True)
+class DeletedData:
+    """What went of a project: rows by table, and how many objects."""
+
+    rows: Mapping[str, int]
+    objects: int
+
+
+class LaterRooms(Protocol):
+    """The rooms that hold what came out of documents."""
+
+    async def delete_project(self, project_id: str) -> DeletedData:
+        """Delete all that they hold of a project; can be repeated."""
+        ...
 
 
 async def delete_project(
-    project_id: str, store: DeletionStore, storage: Storage, client: Client
-) -> tuple[dict[str, int], int]:
-    """Delete rows and objects of a project; return the rows by table, and the number of objects.
+    project_id: str, store: DeletionStore, storage: Storage, later: LaterRooms
+) -> DeletedData:
+    """Delete rows and objects of a project, in the later rooms before this one.
 
     First the project is hidden, so that it grows no more. Rows go before objects, so that work in progress
     stores nothing any more that would stay. The project's own row goes last, so a call that failed in the
@@ -54,15 +65,12 @@ async def delete_project(
         ApiError: a room could not delete its part; repeat the call.
     """
     await store.begin_project(project_id)
-    request = DeleteProjectDataRequest(project_id=project_id)
-    answers = [await client.project_data(room).DeleteProjectData(request) for room in LATER_ROOMS]
-    rows = {table: count for answer in answers for table, count in answer.deleted_rows.items()}
+    deleted = await later.delete_project(project_id)
     own = await store.delete_project_data(project_id)
-    objects = sum(answer.deleted_objects for answer in answers)
-    objects += await storage.delete_prefix(f"documents/{project_id}/")
+    objects = await storage.delete_prefix(f"documents/{project_id}/")
     await store.delete_project(project_id)
-    own_rows = {f"ingest.{table}": count for table, count in (own | {"projects": 1}).items()}
-    return rows | own_rows, objects
+    rows = {f"ingest.{table}": count for table, count in (own | {"projects": 1}).items()}
+    return DeletedData({**deleted.rows, **rows}, deleted.objects + objects)
 
 
 async def delete_document(document_id: str, store: DeletionStore, storage: Storage) -> Deleted:
@@ -95,19 +103,31 @@ class DeletionSweeper:
     def __init__(self, store: DeletionStore, storage: Storage) -> None:
         self._store = store
         self._storage = storage
+        self._after: str | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep often until `stop` is set."""
-        await sweep_often(self._sweep_some, SWEEP_SECONDS, stop)
+        await sweep_often("deletions", self._sweep_some, SWEEP_SECONDS, stop)
 
     async def _sweep_some(self) -> bool:
-        """End the first of the deletions that are left; whether there may be more."""
-        left = await self._store.unfinished(LEFT_AFTER_SECONDS, SWEPT_AT_ONCE)
+        """Try to end some of the deletions that are left, by id; whether there may be more behind them."""
+        left = await self._store.unfinished(LEFT_AFTER_SECONDS, self._after, SWEPT_AT_ONCE)
         for deletion in left:
+            await self._end(deletion)
+        more = len(left) == SWEPT_AT_ONCE
+        self._after = left[-1].document_id if more else None
+        return more
+
+    async def _end(self, deletion: Deletion) -> None:
+        """End a deletion; one that fails is tried at the next sweep, and keeps back none behind it."""
+        try:
             objects = await delete_objects(deletion, self._storage)
             await self._store.end(deletion.document_id)
-            log.info("deletion_swept", document_id=deletion.document_id, objects=objects)
-        return len(left) == SWEPT_AT_ONCE
+        except Exception as error:
+            message = as_sishu_error(error).message
+            log.warning("deletion_not_swept", document_id=deletion.document_id, error=message)
+            return
+        log.info("deletion_swept", document_id=deletion.document_id, objects=objects)
 
 
 async def some_at_a_time(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -65,9 +65,9 @@ class DeletionStore:
             raise document_not_found(document_id)
         return Deletion(**row)
 
-    async def unfinished(self, seconds: float, limit: int) -> list[Deletion]:
-        """The first deletions that began longer ago than this and did not come to the end."""
-        rows = await self.pool.fetch(SQL.old_deletions, timedelta(seconds=seconds), limit)
+    async def unfinished(self, seconds: float, after: str | None, limit: int) -> list[Deletion]:
+        """Deletions, by id behind `after`, that began longer ago than this and did not come to the end."""
+        rows = await self.pool.fetch(SQL.old_deletions, timedelta(seconds=seconds), after, limit)
         return [Deletion(**row) for row in rows]
 
     async def end(self, document_id: str) -> None:

@@ -16,10 +16,11 @@ from services.ingest.convert import (
     project_to_pb,
     section_to_pb,
 )
-from services.ingest.deletion import delete_document, delete_project
+from services.ingest.deletion import LaterRooms, delete_document, delete_project
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
 from services.ingest.fetching.fetcher import parse_url
+from services.ingest.later_rooms import RoomsBehind
 from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
 from services.ingest.tokens import allowed_tokenizer
@@ -78,7 +79,7 @@ def servicers(
     documents = DocumentServicer(
         stores.documents, stores.parses, stores.deletions, storage, jobs, config.tokenizer_folder
     )
-    projects = ProjectServicer(stores.documents, stores.deletions, storage, client)
+    projects = ProjectServicer(stores.documents, stores.deletions, storage, RoomsBehind(client))
     chunks, sections = ChunkServicer(stores.chunks), SectionServicer(stores.chunks)
     package = "sishu.ingest.v1"
     return [
@@ -92,11 +93,11 @@ def servicers(
 class ProjectServicer(ProjectServiceServicer):
     """Projects."""
 
-    def __init__(self, store: Store, deletions: DeletionStore, storage: Storage, client: Client) -> None:
+    def __init__(self, store: Store, deletions: DeletionStore, storage: Storage, later: LaterRooms) -> None:
         self._store = store
         self._deletions = deletions
         self._storage = storage
-        self._client = client
+        self._later = later
 
     async def CreateProject(
         self, request: project_pb.CreateProjectRequest, context: Context
@@ -132,8 +133,8 @@ class ProjectServicer(ProjectServiceServicer):
     async def DeleteProject(
         self, request: project_pb.DeleteProjectRequest, context: Context
     ) -> project_pb.DeleteProjectResponse:
-        rows, objects = await delete_project(request.id, self._deletions, self._storage, self._client)
-        return project_pb.DeleteProjectResponse(deleted_rows=rows, deleted_objects=objects)
+        deleted = await delete_project(request.id, self._deletions, self._storage, self._later)
+        return project_pb.DeleteProjectResponse(deleted_rows=deleted.rows, deleted_objects=deleted.objects)
 
 
 class DocumentServicer(DocumentServiceServicer):

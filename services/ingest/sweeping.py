@@ -13,10 +13,13 @@ from services.runtime.faults import as_sishu_error
 log = structlog.get_logger()
 
 
-async def sweep_often(sweep: Callable[[], Awaitable[bool]], seconds: float, stop: asyncio.Event) -> None:
+async def sweep_often(
+    what: str, sweep: Callable[[], Awaitable[bool]], seconds: float, stop: asyncio.Event
+) -> None:
     """Sweep at once and then every so many seconds, until `stop` is set; what fails is tried the next time.
 
     Args:
+        what: what is swept, for the log.
         sweep: takes some away, and says whether there may be more.
         seconds: from one time to the next.
         stop: ends it.
@@ -26,6 +29,6 @@ async def sweep_often(sweep: Callable[[], Awaitable[bool]], seconds: float, stop
             while not stop.is_set() and await sweep():
                 pass
         except Exception as error:
-            log.warning("sweep_failed", error=as_sishu_error(error).message)
+            log.warning("sweep_failed", sweep=what, error=as_sishu_error(error).message)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)

@@ -124,7 +124,7 @@ class UploadSweeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep often until `stop` is set."""
-        await sweep_often(self._sweep_some, self._seconds / SWEEPS_IN_A_LIFE, stop)
+        await sweep_often("uploads", self._sweep_some, self._seconds / SWEEPS_IN_A_LIFE, stop)
 
     async def _sweep_some(self) -> bool:
         """Sweep the first of the old uploads; whether there may be more."""

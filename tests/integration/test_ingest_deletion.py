@@ -118,6 +118,29 @@ async def test_what_a_killed_deletion_left_is_swept(stores: Stores, start_room: 
         assert await storage.delete_prefix(f"documents/{project}/") == 2
 
 
+async def test_a_deletion_that_cannot_be_ended_keeps_back_none_behind_it(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    project, bad, good = sorted(new_id() for _ in range(3))
+    async with stores.pool("ingest", 1) as pool:
+        await pool.execute("INSERT INTO projects (id, name) VALUES ($1, 'garden')", project)
+        insert = (
+            "INSERT INTO deletions (document_id, project_id, document_ids, file_keys, chunk_count, create_time) "
+            "VALUES ($1, $2, '{}', $3, 0, now() - interval '1 hour')"
+        )
+        # No object has an empty key.
+        await pool.execute(insert, bad, project, [""])
+        await pool.execute(insert, good, project, ["documents/none"])
+        room = await start_room("ingest")
+
+        async def swept() -> bool:
+            rows = await pool.fetch("SELECT document_id FROM deletions")
+            return [row["document_id"] for row in rows] == [bad]
+
+        await eventually(swept)
+    assert "deletion_not_swept" in room.log()
+
+
 WAITS = "datname = current_database() AND wait_event_type = 'Lock'"
 
 

@@ -65,7 +65,7 @@ FOR SHARE OF project FOR UPDATE OF upload
 -- name: old_uploads
 SELECT id, project_id, name, media_type, size_bytes, sha256, file_key, document_id FROM uploads
 WHERE create_time < now() - $1::interval
-ORDER BY id
+ORDER BY create_time
 LIMIT $2
 
 -- name: delete_uploads
@@ -170,9 +170,9 @@ SELECT document_id, project_id, document_ids, file_keys, chunk_count FROM deleti
 
 -- name: old_deletions
 SELECT document_id, project_id, document_ids, file_keys, chunk_count FROM deletions
-WHERE create_time < now() - $1::interval
-ORDER BY create_time
-LIMIT $2
+WHERE create_time < now() - $1::interval AND ($2::uuid IS NULL OR document_id > $2)
+ORDER BY document_id
+LIMIT $3
 
 -- name: end_deletion
 DELETE FROM deletions WHERE document_id = $1
