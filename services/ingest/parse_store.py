@@ -68,17 +68,18 @@ class ParseStore:
 
     async def list_images(self, page: PageRequest, document_id: str, version: int) -> Page[DocumentImage]:
         """Pictures of a version by place."""
-        after = int(page.after[0]) if page.after else -1
+        after = int(page.after[1]) if page.after else -1
         rows = await self.pool.fetch(SQL.list_images, document_id, version, after, page.limit)
-        return page_of([DocumentImage(**row) for row in rows], page, lambda one: (one.index,))
+        return page_of([DocumentImage(**row) for row in rows], page, lambda one: (version, one.index))
 
     async def list_clean_changes(
         self, page: PageRequest, document_id: str, version: int
     ) -> Page[CleanChange]:
         """What cleaning changed to make a version, by place."""
-        after = int(page.after[0]) if page.after else -1
+        after = int(page.after[1]) if page.after else -1
         rows = await self.pool.fetch(SQL.list_clean_changes, document_id, version, after, page.limit)
-        return page_of([CleanChange(**row) for row in rows], page, lambda one: (one.index,), change_bytes)
+        found = [CleanChange(**row) for row in rows]
+        return page_of(found, page, lambda one: (version, one.index), change_bytes)
 
     async def _put_texts(
         self, connection: Connection, document_id: str, version: int, texts: Sequence[StoredText]

@@ -30,7 +30,7 @@ from services.runtime.db import Pool, first_answer
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
-from services.runtime.pages import page_request
+from services.runtime.pages import PageRequest, page_request
 from services.runtime.server import Servicer
 from services.runtime.storage import Storage
 from sishu.client import Client
@@ -221,8 +221,8 @@ class DocumentServicer(DocumentServiceServicer):
         self, request: document_pb.ListDocumentImagesRequest, context: Context
     ) -> document_pb.ListDocumentImagesResponse:
         document = await self._store.get_document(request.document_id)
-        version = await self._store.get_version(document, request.version)
         wanted = page_request(request.page_size, request.page_token, document.id, request.version)
+        version = await self._store.get_version(document, version_of(wanted, request.version))
         page = await self._parses.list_images(wanted, document.id, version.version)
         return document_pb.ListDocumentImagesResponse(
             images=[await self._image(image) for image in page.rows], next_page_token=page.next_token
@@ -232,8 +232,8 @@ class DocumentServicer(DocumentServiceServicer):
         self, request: document_pb.ListCleanChangesRequest, context: Context
     ) -> document_pb.ListCleanChangesResponse:
         document = await self._store.get_document(request.document_id)
-        version = await self._store.get_version(document, request.version)
         wanted = page_request(request.page_size, request.page_token, document.id, request.version)
+        version = await self._store.get_version(document, version_of(wanted, request.version))
         page = await self._parses.list_clean_changes(wanted, document.id, version.version)
         return document_pb.ListCleanChangesResponse(
             clean_changes=map(clean_change_to_pb, page.rows), next_page_token=page.next_token
@@ -272,6 +272,11 @@ class DocumentServicer(DocumentServiceServicer):
             return None
         link = await self._storage.link_to_get(version.text_key)
         return stored_object(f"{name}.md", version.text_key, version.text_bytes, version.text_sha256, link)
+
+
+def version_of(page: PageRequest, version: int) -> int:
+    """The version that a page shows: that of the page before, which its token names, or the one asked for."""
+    return int(page.after[0]) if page.after else version
 
 
 class ChunkServicer(ChunkServiceServicer):

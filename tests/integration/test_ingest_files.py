@@ -174,6 +174,29 @@ async def changes_of(client: Client, document_id: str, version: int = 0) -> list
     return list((await client.documents.ListCleanChanges(request)).clean_changes)
 
 
+async def test_pages_of_the_newest_version_stay_with_it_when_a_newer_one_comes(client: Client) -> None:
+    page = page_with_picture().decode()
+    raw = page.replace("<p>After.</p>", "<p>After.</p>" + page[page.index("<img") : page.index("<p>After")])
+    project = await parsed_project(
+        client, {"valve.html": raw.encode(), "a.md": b"One.  \n\nTwo.  \n\nThree."}
+    )
+    found = await documents_of(client, project)
+    clean = document_pb2.CleanOptions(rules=[document_pb2.CLEAN_RULE_WHITE_SPACE])
+    await parse_again(client, found["a.md"], clean_options=clean)
+    pictures = pb.ListDocumentImagesRequest(document_id=found["valve.html"].id, page_size=1)
+    changes = pb.ListCleanChangesRequest(document_id=found["a.md"].id, page_size=1)
+    first_picture = await client.documents.ListDocumentImages(pictures)
+    first_change = await client.documents.ListCleanChanges(changes)
+    await upload(client, project, "valve.html", b"<p>No picture.</p>")
+    await upload(client, project, "a.md", b"Other text.")
+    pictures.page_token, changes.page_token = first_picture.next_page_token, first_change.next_page_token
+    (picture,) = (await client.documents.ListDocumentImages(pictures)).images
+    (change,) = (await client.documents.ListCleanChanges(changes)).clean_changes
+    assert (first_picture.images[0].index, picture.index) == (0, 1)
+    assert first_change.clean_changes[0].span.end < change.span.start
+    assert await images_of(client, found["valve.html"].id) == []
+
+
 async def test_cleaning_makes_a_version_beside_the_text_as_it_was_read(client: Client) -> None:
     raw = "# Title   \n\nA line with blanks.  \n\n\n\n\nThe end.\n"
     clean = document_pb2.CleanOptions(rules=[document_pb2.CLEAN_RULE_WHITE_SPACE])

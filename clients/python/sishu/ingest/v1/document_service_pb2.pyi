@@ -453,7 +453,7 @@ class ListDocumentImagesRequest(_message.Message):
     document_id: _builtins.str
     """REQUIRED. UUID of the document."""
     version: _builtins.int
-    """OPTIONAL. Version of the document, from 1; 0 means the newest."""
+    """OPTIONAL. Version of the document, from 1; 0 means the newest when the first page is asked for, also for the pages after it."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of pictures to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
@@ -515,7 +515,7 @@ class ListCleanChangesRequest(_message.Message):
     document_id: _builtins.str
     """REQUIRED. UUID of the document."""
     version: _builtins.int
-    """OPTIONAL. Version of the document, from 1; 0 means the newest."""
+    """OPTIONAL. Version of the document, from 1; 0 means the newest when the first page is asked for, also for the pages after it."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of changes to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
