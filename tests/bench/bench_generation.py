@@ -40,6 +40,7 @@ QUICK = {
     "generation_adaptive": ("--seconds", "20"),
     "generation_durability": ("--questions", "400"),
     "generation_cache": ("--pages", "100"),
+    "generation_peers": ("--seconds", "8", "--rounds", "1"),
     "generation_scaling": ("--seconds", "10"),
 }
 
