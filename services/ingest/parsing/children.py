@@ -24,7 +24,7 @@ from services.ingest.documents import Document
 from services.ingest.metrics import IngestMetrics
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
-from services.ingest.readers.reading import Image, Member
+from services.ingest.readers.reading import Image, Member, timed_out
 from services.ingest.tokens import allowed_tokenizer
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
@@ -32,10 +32,10 @@ PROGRAM = "services.ingest.parsing.program"
 ROOT = Path(__file__).resolve().parents[2]
 """Folder that holds the package `services`; the program runs in it, so that it finds the package."""
 KILL_SECONDS = 5.0
+WATCH_SECONDS = 1.0
+"""So late at most a page is seen to be read; less than the grace that a child has."""
 MOST_TIMES = 48
 """A parse that goes on from page to page may take so many times the limit."""
-GRACE_SECONDS = 5
-"""By so much a parse outlives its deadline when the room is no more there to end it."""
 PASSED_ON = re.compile(
     r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|PYTHON\w*|VIRTUAL_ENV"
     r"|HF_HOME|HF_ENDPOINT|HF_HUB_(?!TOKEN)\w+|XDG_CACHE_HOME|OMP_NUM_THREADS"
@@ -43,8 +43,6 @@ PASSED_ON = re.compile(
     r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
 )
 """Variables that children get: of paths, languages, the model hub, proxies and authorities."""
-WATCH_SECONDS = 1.0
-"""So late at most a page is seen to be read; less than the grace, so that the room ends a parse first."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class Parser:
             options.with_tokenizer(tokenizer).as_json(),
             self._config.most_chars,
             self._config.parse_memory_mib << 20,
-            int(self._config.parse_seconds) + GRACE_SECONDS,
+            self._config.parse_seconds,
         )
         try:
             with self._metrics.step_seconds.labels(step).time():
@@ -157,6 +155,8 @@ class Parser:
                     code = await end_of(process, task)
         except TimeoutError:
             raise timed_out(document.name, self._config.parse_seconds) from None
+        if code == -signal.SIGALRM:
+            raise timed_out(document.name, self._config.parse_seconds)
         if code != 0:
             raise crashed(document.name, code)
         await asyncio.to_thread(check_answer, folder)
@@ -295,17 +295,6 @@ def parsed_in(folder: Path) -> Parsed:
         [Piece(**piece) for piece in answer["pieces"]],
         [Section(**section) for section in answer["sections"]],
         [Member.of(member) for member in answer["members"]],
-    )
-
-
-def timed_out(name: str, seconds: float) -> FailedPrecondition:
-    """The error for a document that takes too long."""
-    return FailedPrecondition(
-        "PARSE_TIMED_OUT",
-        f"{name}: parsing took longer than {seconds:g} s; split the file, or raise "
-        "SISHU_INGEST_PARSE_SECONDS",
-        name=name,
-        seconds=f"{seconds:g}",
     )
 
 

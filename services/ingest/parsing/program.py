@@ -22,7 +22,8 @@ from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parsing import steps
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.readers import Source, reader_of
-from services.runtime.errors import InvalidArgument, SishuError
+from services.ingest.readers.reading import out_of_memory
+from services.runtime.errors import SishuError
 
 FILE = steps.FILE
 ANSWER = steps.ANSWER
@@ -30,6 +31,8 @@ ERROR = "error.json"
 ALIVE = "alive"
 """Touched when a page of many was read."""
 CRASHED = 1
+GRACE_SECONDS = 5
+"""By so much a parse outlives its time: it ends itself when nobody watches it any more."""
 OWN_READERS = {"text", "table", "json"}
 """Readers whose files no foreign parser takes apart."""
 PARSE = "parse"
@@ -54,7 +57,7 @@ class Task:
         options: stored form of the parse options.
         most_chars: longest text that is taken.
         memory_bytes: data that the parse may hold in memory.
-        seconds: so long after its last page the parse ends itself, also when nobody watches it any more.
+        seconds: time that the parse may take, or one of its pages.
     """
 
     step: str
@@ -65,7 +68,7 @@ class Task:
     options: Mapping[str, Any]
     most_chars: int
     memory_bytes: int
-    seconds: int
+    seconds: float
 
 
 def main() -> None:
@@ -101,7 +104,7 @@ def exit_code(task: Task, answers: int) -> int:
 
 def work(task: Task) -> int:
     """Do a task within its limits; return the exit code."""
-    signal.alarm(task.seconds)
+    signal.alarm(int(task.seconds) + GRACE_SECONDS)
     # Data, not address space: threads and mapped models take much of that, and hold little in memory.
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, resource.RLIM_INFINITY))
     try:
@@ -116,15 +119,25 @@ def outcome(task: Task) -> int:
 
     def alive() -> None:
         (folder / ALIVE).touch()
-        signal.alarm(task.seconds)
+        signal.alarm(int(task.seconds) + GRACE_SECONDS)
 
-    source = Source(folder / FILE, task.name, task.media_type, folder, task.most_chars, options.read, alive)
+    source = Source(
+        folder / FILE,
+        task.name,
+        task.media_type,
+        folder,
+        task.most_chars,
+        options.read,
+        alive,
+        task.seconds,
+        task.memory_bytes,
+    )
     try:
         STEPS[task.step](source, task.document_id, options)
     except SishuError as error:
         write_error(folder, error)
     except MemoryError:
-        write_error(folder, out_of_memory(task))
+        write_error(folder, out_of_memory(task.name, task.memory_bytes))
     except Exception:
         traceback.print_exc()
         return CRASHED
@@ -140,18 +153,6 @@ def write_error(folder: Path, error: SishuError) -> None:
         "metadata": error.metadata,
     }
     (folder / ERROR).write_text(json.dumps(parts), encoding="utf-8")
-
-
-def out_of_memory(task: Task) -> InvalidArgument:
-    """The error for a document that needs more memory than it may take."""
-    limit = task.memory_bytes >> 20
-    return InvalidArgument(
-        "PARSE_OUT_OF_MEMORY",
-        f"{task.name}: parsing needs more than {limit} MiB of memory; split the file, or raise "
-        "SISHU_INGEST_PARSE_MEMORY_MIB",
-        name=task.name,
-        memory_mib=str(limit),
-    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.jobs import Failure
 
 
@@ -37,6 +37,8 @@ class Source:
         most_chars: longest text that is taken.
         options: how to read it.
         alive: to be called after each page of many: the time that reading may take starts anew.
+        seconds: time that reading it, or one of its pages, may take.
+        memory_bytes: data that reading it may hold in memory.
     """
 
     path: Path
@@ -46,6 +48,8 @@ class Source:
     most_chars: int = 20_000_000
     options: ReadOptions = field(default_factory=ReadOptions)
     alive: Callable[[], None] = lambda: None
+    seconds: float = 300.0
+    memory_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -157,4 +161,27 @@ def text_too_long(name: str, chars: int, most_chars: int) -> InvalidArgument:
         name=name,
         chars=str(chars),
         most_chars=str(most_chars),
+    )
+
+
+def timed_out(name: str, seconds: float) -> FailedPrecondition:
+    """The error for a document that takes too long."""
+    return FailedPrecondition(
+        "PARSE_TIMED_OUT",
+        f"{name}: parsing took longer than {seconds:g} s; split the file, or raise "
+        "SISHU_INGEST_PARSE_SECONDS",
+        name=name,
+        seconds=f"{seconds:g}",
+    )
+
+
+def out_of_memory(name: str, memory_bytes: int) -> InvalidArgument:
+    """The error for a document that needs more memory than it may take."""
+    limit = memory_bytes >> 20
+    return InvalidArgument(
+        "PARSE_OUT_OF_MEMORY",
+        f"{name}: parsing needs more than {limit} MiB of memory; split the file, or raise "
+        "SISHU_INGEST_PARSE_MEMORY_MIB",
+        name=name,
+        memory_mib=str(limit),
     )

@@ -10,13 +10,15 @@ import pypandoc
 from lxml import etree
 
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.readers.reading import Source
+from services.ingest.readers.reading import Source, out_of_memory, timed_out
 from services.ingest.readers.shared.elements import Element
 from services.runtime.errors import InvalidArgument
 
 PROGRAM = Path(pypandoc.__file__).parent / "files" / "pandoc"
-HEAP_MIB = 700
-SECONDS = 300
+HEAP_SHARE = 0.7
+"""Of the memory that a parse may take; the rest is the reader's."""
+FORMULA_SECONDS = 300.0
+FORMULA_HEAP_BYTES = 700 << 20
 HEAP_EXHAUSTED = 251
 """Exit code of programs compiled by GHC that outgrow their heap."""
 ENVIRONMENT = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
@@ -32,17 +34,19 @@ def html_of(data: bytes, syntax: str, source: Source, *, embed: bool = False) ->
         embed: write pictures into the text as `data:` URIs; else they keep their names in the container.
 
     Raises:
-        InvalidArgument: Pandoc cannot read it, or not within its limits.
+        InvalidArgument: Pandoc cannot read it, or needs too much memory.
+        FailedPrecondition: it takes too long.
     """
     try:
-        done = run(data, syntax, ["--embed-resources"] if embed else [])
+        done = run(
+            data,
+            syntax,
+            ["--embed-resources"] if embed else [],
+            seconds=source.seconds,
+            heap_bytes=int(source.memory_bytes * HEAP_SHARE),
+        )
     except subprocess.TimeoutExpired:
-        raise InvalidArgument(
-            "PARSE_TIMED_OUT",
-            f"{source.name}: converting it took longer than {SECONDS} s; split the file",
-            name=source.name,
-            seconds=str(SECONDS),
-        ) from None
+        raise timed_out(source.name, source.seconds) from None
     if done.returncode != 0:
         raise failure_of(done, source)
     return done.stdout.decode("utf-8", "replace")
@@ -51,12 +55,7 @@ def html_of(data: bytes, syntax: str, source: Source, *, embed: bool = False) ->
 def failure_of(done: subprocess.CompletedProcess[bytes], source: Source) -> InvalidArgument:
     """Why Pandoc made nothing of a document."""
     if done.returncode == HEAP_EXHAUSTED:
-        return InvalidArgument(
-            "PARSE_OUT_OF_MEMORY",
-            f"{source.name}: converting it needs more than {HEAP_MIB} MiB of memory; split the file",
-            name=source.name,
-            memory_mib=str(HEAP_MIB),
-        )
+        return out_of_memory(source.name, source.memory_bytes)
     if done.returncode < 0:
         return InvalidArgument(
             "PARSE_CRASHED",
@@ -74,20 +73,22 @@ def failure_of(done: subprocess.CompletedProcess[bytes], source: Source) -> Inva
     )
 
 
-def run(data: bytes, syntax: str, more: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+def run(
+    data: bytes, syntax: str, more: Sequence[str], *, seconds: float, heap_bytes: int
+) -> subprocess.CompletedProcess[bytes]:
     """Run Pandoc on bytes; HTML comes out.
 
     Raises:
         subprocess.TimeoutExpired: it took too long.
     """
-    limits = ["+RTS", f"-M{HEAP_MIB}m", "-RTS"]
+    limits = ["+RTS", f"-M{heap_bytes}", "-RTS"]
     way = ["--sandbox", f"--from={syntax}", "--to=html", "--wrap=none", "--mathjax"]
     return subprocess.run(
         [PROGRAM, *limits, *way, "--syntax-highlighting=none", *more],
         input=data,
         capture_output=True,
         env=ENVIRONMENT,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
 
@@ -101,7 +102,7 @@ def tex_of_mathml(formulas: Sequence[Element]) -> list[str]:
         f"<p>{etree.tostring(formula, encoding='unicode', with_tail=False)}</p>" for formula in formulas
     )
     try:
-        done = run(page.encode(), "html", [])
+        done = run(page.encode(), "html", [], seconds=FORMULA_SECONDS, heap_bytes=FORMULA_HEAP_BYTES)
     except subprocess.TimeoutExpired:
         return bare
     if done.returncode != 0:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from services.ingest.formats import format_of
+from services.ingest.readers import Source, read_document
+from services.runtime.errors import FailedPrecondition, InvalidArgument
 from tests.unit.ingest.readers import word
 from tests.unit.ingest.readers.docx_readings import NAME, contract
 from tests.unit.ingest.readers.readings import (
@@ -62,15 +66,17 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert refusal(tmp_path, swollen(small(), "word/media/image1.png"), NAME) == "ARCHIVE_BOMB"
 
 
-def test_a_document_beyond_the_limits_of_pandoc_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_document_beyond_the_limits_of_a_parse_says_so(tmp_path: Path) -> None:
     data = word.made(lambda document: document.add_paragraph("words " * 200_000))
-    monkeypatch.setattr("services.ingest.readers.shared.pandoc.HEAP_MIB", 3)
-    assert refusal(tmp_path, data, NAME) == "PARSE_OUT_OF_MEMORY"
-    monkeypatch.setattr("services.ingest.readers.shared.pandoc.HEAP_MIB", 700)
-    monkeypatch.setattr("services.ingest.readers.shared.pandoc.SECONDS", 0.001)
-    assert refusal(tmp_path, data, NAME) == "PARSE_TIMED_OUT"
+    path = tmp_path / "long.docx"
+    path.write_bytes(data)
+    source = Source(path, NAME, format_of(NAME).media_type, tmp_path)
+    with pytest.raises(InvalidArgument, match="PARSE_MEMORY_MIB") as memory:
+        read_document(replace(source, memory_bytes=4 << 20))
+    assert (memory.value.reason, memory.value.metadata["memory_mib"]) == ("PARSE_OUT_OF_MEMORY", "4")
+    with pytest.raises(FailedPrecondition, match="PARSE_SECONDS") as time:
+        read_document(replace(source, seconds=0.001))
+    assert (time.value.reason, time.value.metadata["seconds"]) == ("PARSE_TIMED_OUT", "0.001")
 
 
 def test_a_file_cut_off_anywhere_ends_in_an_error_of_ours(tmp_path: Path) -> None:
@@ -80,8 +86,6 @@ def test_a_file_cut_off_anywhere_ends_in_an_error_of_ours(tmp_path: Path) -> Non
 
 
 def test_a_file_with_any_byte_changed_is_read_or_refused(tmp_path: Path) -> None:
-    from services.runtime.errors import InvalidArgument
-
     whole = word.made(contract)
     for place in range(0, len(whole), len(whole) // 60):
         data = bytearray(whole)
