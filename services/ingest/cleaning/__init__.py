@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from services.ingest.cleaning.boilerplate import boilerplate
-from services.ingest.cleaning.changes import Change, Hunk, apply, diff, joined, moved
+from services.ingest.cleaning.changes import Change, apply, joined, moved
 from services.ingest.cleaning.drafts import Draft, Rule
 from services.ingest.cleaning.line_breaks import line_breaks
 from services.ingest.cleaning.pages import page_numbers, repeated_lines
@@ -16,7 +16,7 @@ from services.ingest.cleaning.white_space import white_space
 from services.ingest.cleaning.words import hyphenation
 from services.runtime.errors import InvalidArgument
 
-__all__ = ["RULES", "Change", "Hunk", "apply", "clean", "diff", "moved"]
+__all__ = ["RULES", "Change", "apply", "clean", "moved"]
 
 RULES: Mapping[str, Rule] = {
     "page_numbers": page_numbers,

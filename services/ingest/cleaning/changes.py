@@ -1,4 +1,4 @@
-"""Changes of a text: applied, joined, carried through a reading, and shown."""
+"""Changes of a text: applied, joined, and carried through a reading."""
 
 from __future__ import annotations
 
@@ -27,19 +27,6 @@ class Change:
     rule: str
 
 
-@dataclass(frozen=True)
-class Hunk:
-    """A change as a person sees it: what goes, what comes, and what stands around it in the base text."""
-
-    start: int
-    end: int
-    removed: str
-    added: str
-    rule: str
-    before: str
-    after: str
-
-
 def apply(text: str, changes: Sequence[Change]) -> str:
     """The text after changes, which are sorted and disjoint."""
     parts, last = [], 0
@@ -47,22 +34,6 @@ def apply(text: str, changes: Sequence[Change]) -> str:
         parts += [text[last : change.start], change.text]
         last = change.end
     return "".join([*parts, text[last:]])
-
-
-def diff(base: str, changes: Sequence[Change], context: int = 40) -> list[Hunk]:
-    """The changes with what they remove, and up to `context` characters on both sides."""
-    return [
-        Hunk(
-            change.start,
-            change.end,
-            base[change.start : change.end],
-            change.text,
-            change.rule,
-            base[max(0, change.start - context) : change.start],
-            base[change.end : change.end + context],
-        )
-        for change in changes
-    ]
 
 
 class Places:

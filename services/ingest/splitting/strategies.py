@@ -18,7 +18,7 @@ class Strategy(Protocol):
 
 
 def split(text: str, options: SplitOptions | None = None) -> list[Span]:
-    """Half-open spans of a Markdown text; they cover it without gap or overlap, and none is empty.
+    """Half-open spans of a bare Markdown text, as `split_reading` gives them; for tests and measurements.
 
     Raises:
         InvalidArgument: the tokenizer cannot be had, or a cut point is behind the text's end.

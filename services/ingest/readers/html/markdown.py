@@ -52,7 +52,7 @@ def markdown_of(root: Element, images: Images, fetch: Fetch | None = None) -> st
     """The Markdown of a tree, which is taken apart on the way; ends in one line end.
 
     Args:
-        root: the tree, from `html_tree.parsed`.
+        root: the tree, from `parsed` of `services.ingest.readers.html.tree`.
         images: keeps the pictures.
         fetch: gives pictures of the container that holds the page.
     """

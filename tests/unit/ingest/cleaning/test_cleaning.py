@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from services.ingest.cleaning import Change, apply, clean, diff, moved
+from services.ingest.cleaning import Change, apply, clean, moved
 from services.ingest.cleaning.changes import Places
 from services.ingest.readers.reading import Image, Reading
 from services.runtime.errors import InvalidArgument
+from tests.unit.ingest.cleaning.diffs import diff
 from tests.unit.ingest.cleaning.texts import ALL, ENGLISH_BODIES, PLAN, pages_of
 
 

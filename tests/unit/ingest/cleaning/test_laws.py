@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.cleaning import RULES, Change, apply, clean, diff, moved
+from services.ingest.cleaning import RULES, Change, apply, clean, moved
 from services.ingest.cleaning.changes import joined
 from services.ingest.readers.reading import Image, Reading
+from tests.unit.ingest.cleaning.diffs import diff
 
 ALL = tuple(RULES)
 NAME = "0123456789abcdef.png"

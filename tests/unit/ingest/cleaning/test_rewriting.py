@@ -12,7 +12,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.cleaning import apply, diff, moved
+from services.ingest.cleaning import apply, moved
 from services.ingest.cleaning.checks import unfaithful
 from services.ingest.cleaning.drafts import Draft
 from services.ingest.cleaning.prompts import CHINESE, ENGLISH, messages
@@ -22,6 +22,7 @@ from services.ingest.readers.reading import Reading
 from services.runtime.errors import SishuError
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
+from tests.unit.ingest.cleaning.diffs import diff
 
 Tidying = Callable[[str], str | web.Response]
 
