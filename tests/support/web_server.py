@@ -12,7 +12,7 @@ from aiohttp import web
 async def served(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     """A web server that answers any request by a function; yields the address for the SDK."""
     app = web.Application()
-    app.router.add_route("*", "/v1/{path:.*}", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -34,8 +34,8 @@ log = structlog.get_logger()
 Span = tuple[int, int]
 
 FIRST_PAUSE_SECONDS = 0.5
-HOPELESS = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
-"""What no other block would fare better with."""
+OF_THE_BLOCK = {400, 413, 422}
+"""HTTP statuses about what was asked, such as a content filter's; any other that does not pass is for all."""
 TOKEN = re.compile(rf"\s+|[{HAN}]|[^\W{HAN}]+|[^\w\s]")
 PARAGRAPH_END = re.compile(r"\n\s*\n")
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]”’]*\s+|[。！？；…]+[”’」』）]*|\n")
@@ -50,8 +50,9 @@ class Rewritten:
     Args:
         changes: sorted and disjoint, rule `rewrite`.
         blocks: how many blocks were asked for.
-        kept: how many stay as they were because the answer was not faithful, by what was wrong with it.
-        failed: how many stay as they were because no answer came.
+        kept: how many stay as they were because the answer was not faithful, by what was wrong with it, or
+            because the server refuses them (`refused`).
+        failed: how many have no answer yet; one may come later.
         prompt_tokens: paid for questions.
         completion_tokens: paid for answers.
         prompt: version of the prompt.
@@ -68,12 +69,16 @@ class Rewritten:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a block becomes: a text, empty if no answer came; and what was wrong with the answer."""
+    """What a block becomes: a text, empty if no answer came; and what was wrong with the answer.
+
+    `status` is that of HTTP where the server refuses the block, else 0.
+    """
 
     text: str = ""
     fault: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    status: int = 0
 
 
 class Rewriter:
@@ -105,7 +110,7 @@ class Rewriter:
             answers: those that were paid for before; they are not asked for again.
 
         Raises:
-            FailedPrecondition: the server refuses the key or has no such model.
+            FailedPrecondition: the server refuses the key, the model, or all of several blocks.
             Unavailable: it answered for no block at all.
         """
         draft = Draft(text, (), syntax)
@@ -118,6 +123,8 @@ class Rewriter:
         made = [task.result() for task in tasks]
         if made and not any(answer.text for answer in made):
             raise unanswered(self._config)
+        if len(made) > 1 and all(answer.status for answer in made):
+            raise refused(self._config, made[0].status)
         changes = await asyncio.to_thread(changes_of, draft, blocks, made)
         return Rewritten(
             changes,
@@ -144,11 +151,8 @@ class Rewriter:
                 completion = await tried(
                     lambda: self._completion(block), FIRST_PAUSE_SECONDS, self._config.retries
                 )
-        except HOPELESS as error:
-            raise refused(self._config, error) from None
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
-            log.warning("block_not_rewritten", model=self._config.model, error=type(error).__name__)
-            return Answer()
+            return self._without_answer(block, error)
         text, is_whole = content_of(completion)
         fault = unfaithful(block, text) if is_whole else "length"
         if is_whole:
@@ -156,6 +160,28 @@ class Rewriter:
         usage = completion.usage
         tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Answer(block if fault else text, fault, *tokens)
+
+    def _without_answer(self, block: str, error: Exception) -> Answer:
+        """What a block becomes after an error: itself if the server refuses it, else nothing yet.
+
+        Raises:
+            FailedPrecondition: no block would fare better.
+        """
+        status = error.status_code if isinstance(error, openai.APIStatusError) else 0
+        # A short word such as `content_filter`; the message may hold the block, or the key.
+        reason = error.code if isinstance(error, openai.APIError) else None
+        log.warning(
+            "block_not_rewritten",
+            model=self._config.model,
+            error=type(error).__name__,
+            status=status,
+            reason=str(reason or "")[:100].replace(self._config.key or "\0", "***"),
+        )
+        if status == 0 or is_passing(status):
+            return Answer()
+        if status in OF_THE_BLOCK:
+            return Answer(block, "refused", status=status)
+        raise refused(self._config, status) from None
 
     async def _completion(self, block: str) -> ChatCompletion:
         """The server's answer; one call.
@@ -264,15 +290,14 @@ def word_changes(block: str, answer: str, offset: int) -> Iterator[Change]:
             yield Change(places[first], places[last], "".join(new[new_first:new_last]), "rewrite")
 
 
-def refused(config: RewriteConfig, error: openai.APIStatusError) -> FailedPrecondition:
-    """The error for a server that will answer for no block; the server's words may hold the key."""
+def refused(config: RewriteConfig, status: int) -> FailedPrecondition:
+    """The error for a server that will answer for no block; its words are left out: they may hold the key."""
     return FailedPrecondition(
         "REWRITE_REFUSED",
-        f"{address(config.url)} (model {config.model}) answers HTTP {error.status_code}; check key, model "
-        "and URL",
+        f"{address(config.url)} (model {config.model}) answers HTTP {status}; check key, model and URL",
         base_url=address(config.url),
         model=config.model,
-        status=str(error.status_code),
+        status=str(status),
     )
 
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from services.ingest.cleaning import apply, moved
 from services.ingest.cleaning.checks import unfaithful
@@ -19,7 +20,7 @@ from services.ingest.cleaning.prompts import CHINESE, ENGLISH, messages
 from services.ingest.cleaning.rewriting import Rewriter, blocks_of, word_changes
 from services.ingest.config import RewriteConfig
 from services.ingest.readers.reading import Reading
-from services.runtime.errors import SishuError
+from services.runtime.errors import FailedPrecondition, SishuError
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
 from tests.unit.ingest.cleaning.diffs import diff
@@ -209,20 +210,30 @@ async def test_thoughts_and_fences_are_no_part_of_the_answer() -> None:
     assert apply("The rnill stands on the river.", rewritten.changes) == "The mill stands on the river."
 
 
-async def test_one_block_that_fails_stays_and_the_others_are_tidied() -> None:
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_block_that_the_server_refuses_stays_and_is_counted(status: int) -> None:
     def tidy(block: str) -> str | web.Response:
-        return (
-            web.json_response({"error": {"message": "content filter"}}, status=400)
-            if "sold" in block
-            else good(block)
-        )
+        error = {"error": {"message": f"no: {block}", "code": "content_filter"}}
+        return web.json_response(error, status=status) if "sold" in block else good(block)
 
-    async with tidied_by(tidy) as (one, bodies):
-        rewritten = await one.rewrite(ENGLISH_TEXT, "markdown")
-    assert (rewritten.blocks, rewritten.failed, len(bodies)) == (2, 1, 2)
+    with capture_logs() as logs:
+        async with tidied_by(tidy) as (one, bodies):
+            rewritten = await one.rewrite(ENGLISH_TEXT, "markdown")
+    assert (rewritten.blocks, rewritten.failed, len(bodies)) == (2, 0, 2)
+    assert dict(rewritten.kept) == {"refused": 1}
     after = apply(ENGLISH_TEXT, rewritten.changes)
     assert "The mill stands" in after
     assert "The rnill was sold" in after
+    [logged] = logs
+    assert (logged["status"], logged["reason"]) == (status, "content_filter")
+
+
+@pytest.mark.parametrize("status", [400, 402])
+async def test_a_server_that_refuses_all_blocks_is_an_error(status: int) -> None:
+    async with tidied_by(lambda _: web.json_response({}, status=status)) as (one, _):
+        with pytest.raises(FailedPrecondition) as raised:
+            await one.rewrite(ENGLISH_TEXT, "markdown")
+    assert (raised.value.reason, raised.value.metadata["status"]) == ("REWRITE_REFUSED", str(status))
 
 
 @pytest.mark.parametrize(
