@@ -153,21 +153,25 @@ DEEPEST = 3
 
 def member_name(holder: str, name: str) -> str:
     """Name of a document inside another; a very long one keeps its ending, and a hash of the rest."""
-    whole = f"{holder}/{name}"
-    if len(whole) <= MOST_NAME_CHARS:
-        return whole
-    suffix = f"~{hashlib.sha256(whole.encode()).hexdigest()[:16]}{PurePosixPath(name).suffix}"
-    return whole[: MOST_NAME_CHARS - len(suffix)].rstrip("/") + suffix
+    return short_name(f"{holder}/{name}", PurePosixPath(name).suffix)
 
 
 def other_name(name: str) -> str:
-    """A name beside one that is taken: `a/b (2).md` for `a/b.md`, `(3)` for `(2)`."""
+    """A name beside one that is taken: `a/b (2).md` for `a/b.md`, `(3)` for `(2)`; also not too long."""
     path = PurePosixPath(name)
     stem, number = path.stem, 2
     found = re.fullmatch(r"(.*) \((\d+)\)", stem)
     if found:
         stem, number = found[1], int(found[2]) + 1
-    return str(path.with_name(f"{stem} ({number}){path.suffix}"))
+    return short_name(str(path.with_name(f"{stem} ({number}){path.suffix}")), path.suffix)
+
+
+def short_name(name: str, ending: str) -> str:
+    """The name, or if it is too long as much of it as goes before a hash of the whole and its ending."""
+    if len(name) <= MOST_NAME_CHARS:
+        return name
+    suffix = f"~{hashlib.sha256(name.encode()).hexdigest()[:16]}{ending}"
+    return name[: MOST_NAME_CHARS - len(suffix)].rstrip("/") + suffix
 
 
 def check_depth(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,9 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
+
+MOST_NAMES = 100
+"""So many names are tried for what an archive holds, where other documents have them."""
 
 
 class Store:
@@ -143,10 +146,6 @@ class Store:
         row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, None, None)
         return document(row) if row else None
 
-    async def has_file(self, file: NewFile) -> bool:
-        """Whether there is a document of this file already."""
-        return await self.pool.fetchrow(SQL.find_document, *twin_of(file)) is not None
-
     async def get_document(self, document_id: str) -> Document:
         """One document.
 
@@ -225,29 +224,37 @@ class Store:
         an archive holds is apart from what was uploaded: it is deleted with the archive.
 
         Raises:
-            AlreadyExists: an archive or mail holds a document of this name.
+            AlreadyExists: an archive or mail holds a document of this name; or what it holds finds no name.
         """
-        await connection.execute(SQL.lock_hash, file.project_id, file.sha256)
-        twin = await connection.fetchrow(SQL.find_document, *twin_of(file))
-        if twin:
-            return document(twin)
-        stored = (file.size_bytes, file.sha256, file.file_key)
-        named = (file.project_id, file.name)
-        origin = (file.parent_id, file.source_url)
-        refusal = as_json(file.refusal)
-        row = None
-        # Again when the document of this name was being deleted.
-        while row is None:
-            await connection.execute(
-                SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin, refusal
-            )
-            row = await connection.fetchrow(SQL.lock_document_named, *named)
-        if row["parent_id"] != file.parent_id:
-            if file.parent_id is None:
+        if file.parent_id is None:
+            # What lies in an archive is a twin only of what lies in the same one, whose row is held.
+            await connection.execute(SQL.lock_hash, file.project_id, file.sha256)
+        for _ in range(MOST_NAMES):
+            twin = await connection.fetchrow(SQL.find_document, *twin_of(file))
+            if twin:
+                return document(twin)
+            row = await self._hold_name(connection, file)
+            if row and row["parent_id"] == file.parent_id:
+                stored = (file.size_bytes, file.sha256, file.file_key)
+                await connection.execute(
+                    SQL.add_file, row["id"], *stored, file.source_url, as_json(file.refusal)
+                )
+                return await self._get_document(connection, row["id"])
+            if row and file.parent_id is None:
                 raise held_elsewhere(file.name)
-            return await self.put_file(connection, replace(file, name=other_name(file.name)))
-        await connection.execute(SQL.add_file, row["id"], *stored, file.source_url, refusal)
-        return await self._get_document(connection, row["id"])
+            if row:
+                file = replace(file, name=other_name(file.name))
+        raise names_taken(file.name)
+
+    async def _hold_name(self, connection: Connection, file: NewFile) -> asyncpg.Record | None:
+        """The document of a file's name, made of the file if there was none; none when it is just deleted."""
+        named = (file.project_id, file.name)
+        stored = (file.size_bytes, file.sha256, file.file_key)
+        origin = (file.parent_id, file.source_url)
+        await connection.execute(
+            SQL.insert_document, new_id(), *named, file.media_type, *stored, *origin, as_json(file.refusal)
+        )
+        return await connection.fetchrow(SQL.lock_document_named, *named)
 
     async def keep_project(self, connection: Connection, project_id: str) -> None:
         """Hold off the deletion of a project until the transaction ends.
@@ -271,7 +278,7 @@ class Store:
         return document(row)
 
 
-def document(row: asyncpg.Record) -> Document:
+def document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
     """A row of `document_view`."""
     failure, refusal, options = row["failure"], row["refusal"], row["parse_options"]
     return Document(
@@ -350,6 +357,16 @@ def held_elsewhere(name: str) -> AlreadyExists:
         "DOCUMENT_NAME_TAKEN",
         f"an archive or mail holds a document {name}; use another name",
         "name",
+        name=name,
+    )
+
+
+def names_taken(name: str) -> AlreadyExists:
+    """The error for what an archive or mail holds, when its name and many beside it are taken."""
+    return AlreadyExists(
+        "DOCUMENT_NAME_TAKEN",
+        f"{name}: this name and {MOST_NAMES - 1} before it are taken by other documents; give the archive or "
+        "mail another name",
         name=name,
     )
 

@@ -11,6 +11,7 @@ import structlog
 from services.ingest.documents import Document, NewFile, member_name
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
+from services.ingest.member_store import MemberStore
 from services.ingest.metrics import IngestMetrics
 from services.ingest.objects import fresh_object, fresh_prefix
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
@@ -49,6 +50,7 @@ class ParseWorker:
         self._metrics = metrics
         self._jobs = jobs
         self._store = store
+        self._members = MemberStore(store)
         self._parses = parses
         self._storage = storage
         self._parser = parser
@@ -156,7 +158,7 @@ class ParseWorker:
 
         Returns the files, and the keys of those that were sent.
         """
-        files, sent = [], []
+        files, sources = [], []
         for member in parsed.members:
             path = folder / "members" / member.file
             name = member_name(document.name, member.name)
@@ -174,8 +176,9 @@ class ParseWorker:
                 refusal=member.refusal,
             )
             files.append(file)
-            if not await self._store.has_file(file):
-                sent.append((key, path, media_type))
+            sources.append((key, path, media_type))
+        known = await self._members.known(files)
+        sent = [source for source, there in zip(sources, known, strict=True) if not there]
         await together(sent, self._storage)
         return files, {key for key, _, _ in sent}
 
@@ -192,9 +195,7 @@ class ParseWorker:
         Raises:
             Unavailable: a document went that had the bytes of a file, which were therefore not sent.
         """
-        # By hash, as all do: each locks its own.
-        in_order = sorted(files, key=lambda file: file.sha256)
-        held = [await self._store.put_file(connection, file) for file in in_order]
+        held = await self._members.put(connection, files)
         new = [
             parse_item(document.id, document.version, options.for_others)
             for document in held

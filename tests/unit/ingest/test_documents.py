@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.documents import check_name
+from services.ingest.documents import MOST_NAME_CHARS, check_name, other_name
 from services.ingest.projects import check_project
 from services.runtime.errors import InvalidArgument
 
@@ -49,3 +49,15 @@ def test_a_project_that_breaks_a_rule_names_the_field(name: str, description: st
     with pytest.raises(InvalidArgument) as raised:
         check_project(name, description)
     assert raised.value.field == field
+
+
+def test_names_beside_a_taken_one_count_on() -> None:
+    assert [other_name("a/b.md"), other_name("a/b (2).md")] == ["a/b (2).md", "a/b (3).md"]
+
+
+def test_names_beside_the_longest_are_not_longer_and_all_differ() -> None:
+    names = ["x" * (MOST_NAME_CHARS - 3) + ".md"]
+    for _ in range(30):
+        names.append(other_name(names[-1]))
+    assert len(set(names)) == len(names)
+    assert all(len(name) <= MOST_NAME_CHARS and name.endswith(".md") for name in names)
