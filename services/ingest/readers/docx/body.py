@@ -14,6 +14,7 @@ from lxml import etree
 from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.paragraphs import Lists, M, mend_paragraph, text_element
 from services.ingest.readers.docx.styles import Styles, W
+from services.ingest.readers.docx.tables import even_rows
 from services.ingest.readers.shared.elements import Element
 
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
@@ -54,6 +55,7 @@ def mend(body: Element, styles: Styles, numbering: Numbering, lists: Lists) -> N
     join_paragraphs(body)
     etree.strip_elements(body, *DROPPED, with_tail=False)
     etree.strip_tags(body, *WRAPPERS)
+    even_rows(body)
     write_readings(body)
     write_symbols(body)
     draw_plainly(body)

@@ -130,6 +130,58 @@ def test_tables_keep_merged_cells_line_breaks_and_inner_tables(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("properties", ["", '<w:tblPr><w:tblLook w:firstRow="0"/></w:tblPr>'])
+@pytest.mark.parametrize("columns", [None, 0, 1, 3])
+def test_rows_of_any_length_keep_all_cells_in_their_columns(
+    tmp_path: Path, properties: str, columns: int | None
+) -> None:
+    def row(*cells: str, gaps: str = "") -> str:
+        return f"<w:tr><w:trPr>{gaps}</w:trPr>{''.join(cells)}</w:tr>"
+
+    def cell(text: str, columns: int = 1) -> str:
+        span = f'<w:gridSpan w:val="{columns}"/>'
+        return f"<w:tc><w:tcPr>{span}</w:tcPr><w:p>{word.run(text)}</w:p></w:tc>"
+
+    grid = "" if columns is None else f"<w:tblGrid>{'<w:gridCol/>' * columns}</w:tblGrid>"
+    rows = (
+        row(cell("a"), gaps='<w:gridAfter w:val="2"/>'),
+        row(cell("b"), cell("c")),
+        row(cell("d"), cell("e"), cell("f"), cell("g")),
+        row(cell("h"), gaps='<w:gridBefore w:val="3"/>'),
+        row(cell("i", 3), cell("j")),
+        row(cell("k"), gaps='<w:gridBefore w:val="1"/><w:gridAfter w:val="2"/>'),
+    )
+
+    def write(document: Document) -> None:
+        document.element.body.insert(
+            0, parse_xml(f"<w:tbl {word.SPACES}>{properties}{grid}{''.join(rows)}</w:tbl>")
+        )
+
+    assert (
+        text_of(tmp_path, write)
+        == """| a |  |  |  |
+| --- | --- | --- | --- |
+| b | c |  |  |
+| d | e | f | g |
+|  |  |  | h |
+| i |  |  | j |
+|  | k |  |  |
+"""
+    )
+
+
+def test_a_cell_over_more_columns_than_there_can_be_does_no_harm(tmp_path: Path) -> None:
+    wide = f'<w:tc><w:tcPr><w:gridSpan w:val="2000000000"/></w:tcPr><w:p>{word.run("a")}</w:p></w:tc>'
+    far = f'<w:trPr><w:gridBefore w:val="-7"/></w:trPr><w:tc><w:p>{word.run("b")}</w:p></w:tc>'
+
+    def write(document: Document) -> None:
+        document.element.body.insert(
+            0, parse_xml(f"<w:tbl {word.SPACES}><w:tr>{wide}</w:tr><w:tr>{far}</w:tr></w:tbl>")
+        )
+
+    assert text_of(tmp_path, write).replace("|  ", "") == "| a |\n| --- | --- |\n| b |\n"
+
+
 def test_code_is_told_by_its_style_and_by_its_letters(tmp_path: Path) -> None:
     def write(document: Document) -> None:
         document.styles.add_style("Source Code", WD_STYLE_TYPE.PARAGRAPH)
