@@ -141,9 +141,11 @@ class Store:
             await connection.execute(SQL.delete_uploads, upload_ids)
             await forget_requests(connection, *upload_ids)
 
-    async def find_document(self, project_id: str, name: str, sha256: str) -> Document | None:
-        """The uploaded document that holds these bytes; not of this name only where none has it."""
-        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, None, None)
+    async def find_document(
+        self, project_id: str, name: str, media_type: str, sha256: str
+    ) -> Document | None:
+        """The uploaded document that holds these bytes; another than that of this name only as a twin."""
+        row = await self.pool.fetchrow(SQL.find_document, project_id, name, sha256, None, None, media_type)
         return document(row) if row else None
 
     async def get_document(self, document_id: str) -> Document:
@@ -220,8 +222,8 @@ class Store:
     async def put_file(self, connection: Connection, file: NewFile) -> Document:
         """Make a document of a file, or the next version of the one of its name.
 
-        Bytes that a document of the project holds make no second one, unless under a name of their own. What
-        an archive holds is apart from what was uploaded: it is deleted with the archive.
+        Bytes that a document of the project holds make no second one of the same media type, unless that one
+        failed or the name is another's. What an archive holds is apart: it is deleted with the archive.
 
         Raises:
             AlreadyExists: an archive or mail holds a document of this name; or what it holds finds no name.
@@ -293,7 +295,14 @@ def document(row: asyncpg.Record | Mapping[str, Any]) -> Document:
 
 def twin_of(file: NewFile) -> tuple[object, ...]:
     """What finds the document that is made of a file already."""
-    return (file.project_id, file.name, file.sha256, file.parent_id, as_json(file.refusal))
+    return (
+        file.project_id,
+        file.name,
+        file.sha256,
+        file.parent_id,
+        as_json(file.refusal),
+        file.media_type,
+    )
 
 
 def as_json(failure: Failure | None) -> dict[str, Any] | None:

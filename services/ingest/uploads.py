@@ -38,7 +38,7 @@ async def create_upload(
     check_name(name)
     media_type = format_of(name).media_type
     await store.get_project(project_id)
-    document = await store.find_document(project_id, name, sha256)
+    document = await store.find_document(project_id, name, media_type, sha256)
     if document:
         return document
     upload_id = new_id()

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
+from sishu.learn.files import gather_files, upload_files
 from tests.integration.documents import (
     announce,
     chunks_of,
@@ -28,6 +30,7 @@ from tests.integration.documents import (
     upload,
 )
 from tests.integration.stores import Rooms
+from tests.support.fault_files import pdf
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -237,6 +240,51 @@ async def test_equal_bytes_are_one_document_whatever_their_names(client: Client)
     named = await upload(client, project, "c.md", b"Other text.")
     changed = await upload(client, project, "c.md", b"Text.")
     assert (changed.id, changed.version, changed.sha256) == (named.id, 2, first.sha256)
+
+
+async def test_a_wrong_name_keeps_no_bytes_from_being_read_under_the_right_one(client: Client) -> None:
+    project = await new_project(client)
+    data = pdf("Read me.")
+    wrong = await upload(client, project, "report.docx", data)
+    await parse(client, project)
+    assert (await documents_of(client, project))["report.docx"].failure.reason == "FORMAT_MISMATCH"
+    assert await upload(client, project, "report.pdf", data) != wrong
+    await parse(client, project)
+    assert (await documents_of(client, project))["report.pdf"].state == document_pb2.DOCUMENT_STATE_PARSED
+    # Under its own name it is the same document, which is parsed again.
+    again = (await announce(client, project, "report.docx", data)).document
+    job = await parse_again(client, again)
+    assert (again.id, job.counts.failed) == (wrong.id, 1)
+
+
+async def test_equal_bytes_of_another_media_type_or_of_what_failed_are_documents_too(client: Client) -> None:
+    project = await new_project(client)
+    await upload(client, project, "data.txt", b"a,b\n1,2\n")
+    await upload(client, project, "data.csv", b"a,b\n1,2\n")
+    await upload(client, project, "bad.pdf", b"no pdf")
+    same = await upload(client, project, "same.pdf", b"no pdf")
+    await parse(client, project)
+    other = await upload(client, project, "other.pdf", b"no pdf")
+    assert sorted(await documents_of(client, project)) == ["bad.pdf", "data.csv", "data.txt", "other.pdf"]
+    assert same.name == "bad.pdf" and other.name == "other.pdf"
+
+
+async def test_equal_files_of_an_archive_are_one_document_where_they_are_of_one_kind(client: Client) -> None:
+    project = await new_project(client)
+    held = archive(a_DOT_txt=b"a,b\n1,2\n", b_DOT_csv=b"a,b\n1,2\n", c_DOT_csv=b"a,b\n1,2\n")
+    await upload(client, project, "all.zip", held)
+    await parse(client, project)
+    assert sorted(await documents_of(client, project)) == ["all.zip", "all.zip/a.txt", "all.zip/b.csv"]
+
+
+async def test_a_file_of_the_bytes_of_another_is_told(client: Client, tmp_path: Path) -> None:
+    project = await new_project(client)
+    await upload(client, project, "first.md", b"Text.")
+    (tmp_path / "second.md").write_bytes(b"Text.")
+    told: dict[str, str] = {}
+    files = gather_files([tmp_path])
+    await upload_files(client, project, files, leave_out=lambda path, why: told.update({path.name: why}))
+    assert told == {"second.md": "its bytes are those of first.md"}
 
 
 async def test_two_uploads_of_equal_bytes_at_once_are_one_document(client: Client) -> None:

@@ -115,12 +115,15 @@ FROM added WHERE id = $1
 SELECT * FROM document_view WHERE id = $1
 
 -- name: find_document
--- The document whose newest version holds these bytes; that of this name first, another one only if none has the
--- name. What lies in an archive is a twin only of what lies in the same one: it goes with it. Empty files are no twins.
+-- The document whose newest version holds these bytes: that of this name, or a twin if none has the name. A twin is of
+-- the same media type, as the bytes are read as that, and did not fail, as it may have a wrong name; empty files have
+-- none. What lies in an archive is a twin only of what lies in the same one: it goes with it.
 SELECT * FROM document_view AS document
 WHERE project_id = $1 AND sha256 = $3
   AND parent_id IS NOT DISTINCT FROM $4::uuid AND refusal IS NOT DISTINCT FROM $5::jsonb
-  AND (name = $2 OR size_bytes > 0 AND NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = $2))
+  AND (name = $2
+       OR media_type = $6 AND state <> 'failed' AND size_bytes > 0
+          AND NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = $2))
 ORDER BY name <> $2, name
 LIMIT 1
 

@@ -126,9 +126,10 @@ async def upload_files(
     progress: Callable[[int, int], None] = lambda done, total: None,
     leave_out: LeaveOut = lambda path, why: None,
 ) -> list[Document]:
-    """Upload files, some at a time; files of the same bytes are one document, and sent once.
+    """Upload files, some at a time; files of the same bytes and kind are one document, and sent once.
 
-    What was found in a folder and is of a kind that is not read is left out.
+    What was found in a folder and is of a kind that is not read is left out; `leave_out` is told of this, and
+    of each file whose document has the name of another.
 
     Returns the documents in the order of the files, each once.
     """
@@ -145,6 +146,8 @@ async def upload_files(
                 if not file.found or error.reason != "FORMAT_UNSUPPORTED":
                     raise
                 leave_out(file.path, "files of its kind are not read")
+        if document and document.name != file.name:
+            leave_out(file.path, f"its bytes are those of {document.name}")
         done += 1
         progress(done, len(files))
         return document

@@ -96,8 +96,9 @@ class DocumentServiceServicer:
     """
 
     def CreateUpload(self, request, context):
-        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that
+        document and no target: nothing needs to be sent. (One of another name only if it has the same media type and did not fail, and no
+        document has the name; where one has it, that gets a new version. What
         an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

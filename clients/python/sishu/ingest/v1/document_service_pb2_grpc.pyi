@@ -37,8 +37,9 @@ class DocumentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]
-    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that
+    document and no target: nothing needs to be sent. (One of another name only if it has the same media type and did not fail, and no
+    document has the name; where one has it, that gets a new version. What
     an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]
@@ -88,8 +89,9 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CreateUploadRequest, _document_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
-    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-    that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+    """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that
+    document and no target: nothing needs to be sent. (One of another name only if it has the same media type and did not fail, and no
+    document has the name; where one has it, that gets a new version. What
     an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_document_service_pb2.CompleteUploadRequest, _document_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
@@ -142,8 +144,9 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.CreateUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.CreateUploadResponse, _abc.Awaitable[_document_service_pb2.CreateUploadResponse]]:
-        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, under whatever name, it returns
-        that document and no target: nothing needs to be sent. (Where another document has the name already, that gets a new version. What
+        """CreateUpload says where to PUT the bytes. When a document of the project already holds these bytes, it returns that
+        document and no target: nothing needs to be sent. (One of another name only if it has the same media type and did not fail, and no
+        document has the name; where one has it, that gets a new version. What
         an archive holds counts by itself, as it goes with it, and so does each empty file.) An upload is forgotten after a while (at present 25 hours), with what was sent.
         """
 
