@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+import structlog
 
 from services.ingest.chunks import Piece, Section
 from services.ingest.config import IngestConfig
@@ -26,7 +27,9 @@ from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
 from services.ingest.readers.reading import Image, Member, timed_out
 from services.ingest.tokens import allowed_tokenizer
-from services.runtime.errors import FailedPrecondition, InvalidArgument
+from services.runtime.errors import FailedPrecondition, Internal, InvalidArgument, SishuError
+
+log = structlog.get_logger()
 
 PROGRAM = "services.ingest.parsing.program"
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +124,7 @@ class Parser:
         Raises:
             InvalidArgument: the file cannot be read, or reading it crashed.
             FailedPrecondition: reading it took too long.
+            Internal: our own program failed at it.
         """
         await self.run(step, document, folder, options)
         return await asyncio.to_thread(parsed_in, folder)
@@ -131,6 +135,7 @@ class Parser:
         Raises:
             InvalidArgument: the file cannot be read, or reading it crashed, or its tokenizer is not allowed.
             FailedPrecondition: reading it took too long.
+            Internal: our own program failed at it.
         """
         tokenizer = allowed_tokenizer(options.split.tokenizer, self._config.tokenizer_folder)
         task = Task(
@@ -159,7 +164,7 @@ class Parser:
             raise timed_out(document.name, self._config.parse_seconds)
         if code != 0:
             raise crashed(document.name, code)
-        await asyncio.to_thread(check_answer, folder)
+        await asyncio.to_thread(check_answer, folder, document)
 
     async def close(self) -> None:
         """End the idle processes."""
@@ -263,17 +268,28 @@ async def kill(process: Process) -> None:
     await asyncio.wait_for(process.wait(), KILL_SECONDS)
 
 
-def check_answer(folder: Path) -> None:
-    """Raise the error that the program wrote, if it did.
+def check_answer(folder: Path, document: Document) -> None:
+    """Raise the error that the program wrote, if it did; what led to it goes to the log.
 
     Raises:
         SishuError: it could not do its task.
     """
     path = folder / ERROR
-    if path.exists():
-        error = json.loads(path.read_bytes())
-        kind = FailedPrecondition if error["code"] == FailedPrecondition.code else InvalidArgument
-        raise kind(error["reason"], error["message"], **error["metadata"])
+    if not path.exists():
+        return
+    error = json.loads(path.read_bytes())
+    if error["cause"]:
+        log.warning(
+            "parse_failed",
+            document_id=document.id,
+            name=document.name,
+            reason=error["reason"],
+            cause=error["cause"],
+        )
+    kinds: dict[str, type[SishuError]] = {
+        kind.code: kind for kind in (FailedPrecondition, Internal, InvalidArgument)
+    }
+    raise kinds[error["code"]](error["reason"], error["message"], **error["metadata"])
 
 
 def parsed_in(folder: Path) -> Parsed:

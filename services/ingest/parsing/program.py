@@ -23,7 +23,7 @@ from services.ingest.parsing import steps
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.ingest.readers.reading import out_of_memory
-from services.runtime.errors import SishuError
+from services.runtime.errors import Internal, SishuError
 
 FILE = steps.FILE
 ANSWER = steps.ANSWER
@@ -31,6 +31,8 @@ ERROR = "error.json"
 ALIVE = "alive"
 """Touched when a page of many was read."""
 CRASHED = 1
+MOST_CAUSE_CHARS = 20_000
+"""Of a traceback, whose end says most."""
 GRACE_SECONDS = 5
 """By so much a parse outlives its time: it ends itself when nobody watches it any more."""
 OWN_READERS = {"text", "table", "json"}
@@ -135,24 +137,36 @@ def outcome(task: Task) -> int:
     try:
         STEPS[task.step](source, task.document_id, options)
     except SishuError as error:
-        write_error(folder, error)
+        write_error(folder, error, error.__cause__)
     except MemoryError:
-        write_error(folder, out_of_memory(task.name, task.memory_bytes))
-    except Exception:
-        traceback.print_exc()
-        return CRASHED
+        write_error(folder, out_of_memory(task.name, task.memory_bytes), None)
+    except Exception as error:
+        write_error(folder, unforeseen(task.name, error), error)
     return 0
 
 
-def write_error(folder: Path, error: SishuError) -> None:
-    """Write why there is no text."""
+def write_error(folder: Path, error: SishuError, cause: BaseException | None) -> None:
+    """Write why there is no text, and for the log what led to it."""
     parts = {
         "code": error.code,
         "reason": error.reason,
         "message": error.message,
         "metadata": error.metadata,
+        "cause": "".join(traceback.format_exception(cause))[-MOST_CAUSE_CHARS:] if cause else "",
     }
     (folder / ERROR).write_text(json.dumps(parts), encoding="utf-8")
+
+
+def unforeseen(name: str, error: Exception) -> Internal:
+    """The error for an exception that is no fault of the document, as far as we know."""
+    kind = type(error).__name__
+    return Internal(
+        "PARSE_FAULTY",
+        f"{name}: our own program failed while it parsed the file ({kind}); the log of the worker says "
+        "where: report it, and try the file in another format",
+        name=name,
+        error=kind,
+    )
 
 
 if __name__ == "__main__":
