@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import structlog
 
 from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.config import TranscriberConfig
+from services.ingest.readers.html.tables import TooManyCells, grid
 from services.ingest.readers.shared.markdown import fence, heading, table
 from services.ingest.transcribing.vision import Transcripts
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
@@ -33,11 +34,17 @@ FIELDS = {
     "return_images": "true",
     "response_format_zip": "false",
 }
-MOST_BYTES = 512 << 20
-"""A longer answer is refused."""
+MOST_BYTES = 128 << 20
+"""A longer answer is refused: it is taken apart in the worker's own process."""
+MOST_CHARS = 32_000_000
+"""So long at most is the text of all pages."""
+LEAST_CELLS = 4096
+"""So many cells any table may have, whatever its length; a longer one as many as it has characters."""
 MOST_PAGES = 100_000
 """A server that counts further is not believed."""
-MOST_SPAN = 1000
+TABLE_END = re.compile("</table>", re.IGNORECASE)
+WRAPPING_CHARS = 100
+"""Of the tags around a table."""
 HTML_TABLE = re.compile(
     r"(?:<html>\s*<body>\s*)?<table\b.*?</table>(?:\s*</body>\s*</html>)?", re.DOTALL | re.IGNORECASE
 )
@@ -54,7 +61,7 @@ async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> T
         path: the file.
 
     Raises:
-        FailedPrecondition: no server is configured, or it refuses the file.
+        FailedPrecondition: no server is configured, it refuses the file, or its answer is too large.
         Unavailable, DeadlineExceeded: it did not answer, several times.
     """
     require_mineru(config, name)
@@ -62,7 +69,10 @@ async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> T
     timeout = httpx.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
     async with httpx.AsyncClient(timeout=timeout) as http:
         answer = await tried(lambda: posted(http, config, name, data), config.retry_seconds)
-    transcripts = await asyncio.to_thread(transcripts_of, answer)
+    try:
+        transcripts = await asyncio.to_thread(transcripts_of, answer)
+    except TooMuch:
+        raise too_large(f"{name}: MinerU at {address(config.mineru_url)}", name) from None
     log.info("file_transcribed", name=name, pages=len(transcripts.pages), pictures=len(transcripts.pictures))
     return transcripts
 
@@ -116,11 +126,27 @@ async def posted(
                 Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers)
             )
         raise FailedPrecondition("MINERU_REFUSED", message, name=name)
-    found = result_in(body)
+    if len(body) > MOST_BYTES:
+        raise too_large(where, name)
+    found = await asyncio.to_thread(result_in, body)
     if found is None:
         message = f"{where} gave no usable answer; check that a MinerU server answers there"
         raise PassingError(Unavailable("MINERU_ANSWER_UNUSABLE", message, name=name))
     return found
+
+
+class TooMuch(Exception):
+    """An answer holds more than any document."""
+
+
+def too_large(where: str, name: str) -> FailedPrecondition:
+    """The error for an answer that would fill the worker's memory."""
+    return FailedPrecondition(
+        "MINERU_ANSWER_TOO_LARGE",
+        f"{where} answered with more than {MOST_BYTES >> 20} MiB, {MOST_CHARS} characters, or a table of far "
+        "too many cells; split the file, or choose another page reader",
+        name=name,
+    )
 
 
 async def read_most(response: httpx.Response) -> bytes:
@@ -149,16 +175,27 @@ def result_in(body: bytes) -> dict[str, Any] | None:
 
 
 def transcripts_of(result: Mapping[str, Any]) -> Transcripts:
-    """Pages and pictures of a result; without blocks by page all text is on page 1."""
+    """Pages and pictures of a result; without blocks by page all text is on page 1.
+
+    Raises:
+        TooMuch: its text is too long, or a table too large.
+    """
     blocks = result.get("content_list")
     pictures = pictures_of(result.get("images"))
     if not isinstance(blocks, list) or not blocks:
-        text = result.get("md_content")
-        return Transcripts({1: with_tables(text) if isinstance(text, str) else ""}, pictures)
+        text = said(result.get("md_content"))
+        if len(text) > MOST_CHARS:
+            raise TooMuch
+        return Transcripts({1: with_tables(text)}, pictures)
     pages: dict[int, list[str]] = {}
+    chars = 0
     for block in blocks:
         if isinstance(block, dict) and isinstance(block.get("page_idx"), int) and block["page_idx"] >= 0:
-            pages.setdefault(block["page_idx"] + 1, []).append(block_text(block))
+            text = block_text(block)
+            chars += len(text)
+            if chars > MOST_CHARS:
+                raise TooMuch
+            pages.setdefault(block["page_idx"] + 1, []).append(text)
     last = min(max(pages, default=1), MOST_PAGES)
     texts = ("\n\n".join(filter(None, pages.get(number, ()))) for number in range(1, last + 1))
     return Transcripts(dict(enumerate(texts, 1)), pictures)
@@ -228,42 +265,46 @@ def picture(block: Mapping[str, Any]) -> str:
 
 
 def with_tables(text: str) -> str:
-    """A text with its HTML tables as Markdown tables."""
-    return HTML_TABLE.sub(lambda match: "\n\n" + markdown_table(match[0]) + "\n\n", text).strip()
+    """A text with its HTML tables as Markdown tables.
+
+    Raises:
+        TooMuch: a table is too large, or all of them.
+    """
+    last, chars = 0, 0
+
+    def in_markdown(match: re.Match[str]) -> str:
+        nonlocal chars
+        made = markdown_table(match[0])
+        chars += len(made)
+        if chars > MOST_CHARS:
+            raise TooMuch
+        return f"\n\n{made}\n\n"
+
+    for match in TABLE_END.finditer(text):
+        last = match.end() + WRAPPING_CHARS
+    # Behind the last end each start would be followed to the end of the text, in vain.
+    return (HTML_TABLE.sub(in_markdown, text[:last]) + text[last:]).strip()
 
 
 def markdown_table(html: str) -> str:
-    """An HTML table as Markdown; the value of a merged cell stands in its first place."""
+    """An HTML table as Markdown; the value of a merged cell stands in its first place.
+
+    Raises:
+        TooMuch: it is too large.
+    """
     try:
-        rows = lxml.html.fragment_fromstring(html, create_parent="div").iter("tr")
-        grid = laid_out(rows)
+        found = next(lxml.html.fragment_fromstring(html, create_parent="div").iter("table"), None)
+        if found is None:
+            return html
+        return table(grid(found, cell_text, max(LEAST_CELLS, len(html)))).strip()
+    except TooManyCells:
+        raise TooMuch from None
     except (ValueError, lxml.etree.LxmlError):
         return html
-    return table(grid).strip()
 
 
-def laid_out(rows: Iterable[Any]) -> list[list[str]]:
-    """The cells of table rows by place."""
-    grid: list[list[str]] = []
-    taken: dict[tuple[int, int], str] = {}
-    for at, row in enumerate(rows):
-        texts: list[str] = []
-        for cell in row.iterchildren("td", "th"):
-            while (at, len(texts)) in taken:
-                texts.append("")
-            wide, high = span(cell, "colspan"), span(cell, "rowspan")
-            for below in range(1, high):
-                taken |= {(at + below, len(texts) + right): "" for right in range(wide)}
-            for line_break in cell.iter("br"):
-                line_break.tail = "\n" + (line_break.tail or "")
-            texts += [str(cell.text_content()).strip()] + [""] * (wide - 1)
-        grid.append(texts)
-    return grid
-
-
-def span(cell: Any, name: str) -> int:
-    """How many places a cell takes in a direction."""
-    try:
-        return min(max(int(cell.get(name, "1")), 1), MOST_SPAN)
-    except ValueError:
-        return 1
+def cell_text(cell: Any) -> str:
+    """The text of a cell, by lines."""
+    for line_break in cell.iter("br"):
+        line_break.tail = "\n" + (line_break.tail or "")
+    return str(cell.text_content()).strip()

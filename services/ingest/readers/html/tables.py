@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 
 from services.ingest.readers.shared.elements import Element
@@ -11,8 +12,17 @@ MOST_SPAN = 256
 SECTIONS = ("thead", "tbody", "tfoot")
 
 
-def grid(table: Element, text_of: Callable[[Element], str]) -> list[list[str]]:
-    """The texts of a table's cells by row; a merged cell has its text at its first place only."""
+class TooManyCells(ValueError):
+    """A table is larger than it may be."""
+
+
+def grid(table: Element, text_of: Callable[[Element], str], most_cells: int = sys.maxsize) -> list[list[str]]:
+    """The texts of a table's cells by row; a merged cell has its text at its first place only.
+
+    Raises:
+        TooManyCells: there are more than `most_cells`, with the places that merged cells take.
+    """
+    count = 0
     rows: list[list[str]] = []
     held: dict[int, int] = {}
     width = 0
@@ -29,6 +39,9 @@ def grid(table: Element, text_of: Callable[[Element], str]) -> list[list[str]]:
             texts += [text_of(cell)] + [""] * (columns - 1)
             if more:
                 held.update(dict.fromkeys(range(place, place + columns), more))
+            if count + len(texts) > most_cells:
+                raise TooManyCells
+        count += len(texts)
         rows.append(texts)
     return [row[:width] for row in rows]
 

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import dataclasses
 import json
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from services.ingest.config import TranscriberConfig
-from services.ingest.transcribing.mineru import transcribe_file
+from services.ingest.transcribing.mineru import transcribe_file, transcripts_of
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
 
@@ -148,3 +150,60 @@ async def test_a_mineru_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
         await transcribe_file(mineru("http://user:pass-word@127.0.0.1:9"), "paper", pdf_in(tmp_path))
     assert raised.value.reason == "MINERU_UNREACHABLE"
     assert "pass-word" not in str(raised.value)
+
+
+HOSTILE_TABLES = [
+    "<table><tr><td rowspan='1000' colspan='1000'>x</td></tr>" + "<tr><td>y</td></tr>" * 999 + "</table>",
+    "<table>" + "<tr><td colspan='256'>x</td></tr>" * 40 + "</table>",
+]
+
+
+@pytest.mark.parametrize("html", HOSTILE_TABLES)
+@pytest.mark.parametrize("field", ["md_content", "content_list"])
+async def test_a_table_that_swells_is_refused(tmp_path: Path, html: str, field: str) -> None:
+    block = {"type": "table", "table_body": html, "page_idx": 0}
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response(
+            {"results": {"document": {field: html if field == "md_content" else [block]}}}
+        )
+
+    async with served(answer) as url:
+        with pytest.raises(FailedPrecondition, match="paper") as raised:
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+    assert raised.value.reason == "MINERU_ANSWER_TOO_LARGE"
+
+
+async def test_an_answer_that_is_too_long_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ingest.transcribing.mineru.MOST_BYTES", 1000)
+    calls = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        await request.read()
+        return web.json_response({"results": {"document": {"md_content": "x" * 1000}}})
+
+    async with served(answer) as url:
+        with pytest.raises(FailedPrecondition) as raised:
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+    assert (raised.value.reason, calls) == ("MINERU_ANSWER_TOO_LARGE", 1)
+
+
+def test_a_merged_cell_that_holds_no_rows_takes_no_memory() -> None:
+    html = "<table><tr><td rowspan='1000' colspan='1000'>x</td></tr><tr><td>y</td></tr></table>"
+    tracemalloc.start()
+    made = transcripts_of({"md_content": html})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "| x |" in made.pages[1]
+    assert peak < 1 << 20
+
+
+def test_tables_without_an_end_take_no_time() -> None:
+    started = time.perf_counter()
+    transcripts_of({"md_content": "<table>x</table>" + "<table>" * 200_000})
+    assert time.perf_counter() - started < 5
