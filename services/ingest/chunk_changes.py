@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from services.ingest.chunks import MOST_CHUNK_CHARS, Chunk, chunk_too_large
-from services.ingest.tokens import count_tokens
+from services.ingest.token_counters import Count
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.ids import derived_id
 
@@ -20,7 +20,7 @@ SectionPath = Sequence[tuple[str, str]]
 """Ids and titles of the sections that hold a place, outermost first."""
 
 
-def edited(original: Chunk, current: Chunk, text: str, tokenizer: str) -> Chunk:
+def edited(original: Chunk, current: Chunk, text: str, count: Count) -> Chunk:
     """The chunk that stands for an original with another text; the original itself for its own text.
 
     Both stand where the current one stands: its neighbours may have been merged or split since.
@@ -35,10 +35,10 @@ def edited(original: Chunk, current: Chunk, text: str, tokenizer: str) -> Chunk:
             "CHUNK_TEXT_EMPTY", f"chunk {current.id} would hold no text; exclude it instead", "text"
         )
     new = replace(original, edit_of=original.id, excluded=current.excluded, overlap=0)
-    return with_text(new, text, "edited", tokenizer)
+    return with_text(new, text, "edited", count)
 
 
-def merged(chunks: Sequence[Chunk], tokenizer: str) -> Chunk:
+def merged(chunks: Sequence[Chunk], count: Count) -> Chunk:
     """One chunk of neighbours, which come by place.
 
     Raises:
@@ -65,7 +65,7 @@ def merged(chunks: Sequence[Chunk], tokenizer: str) -> Chunk:
         excluded=all(chunk.excluded for chunk in chunks),
         made_from=[chunk.id for chunk in chunks],
     )
-    return with_text(whole, text, "merged", tokenizer)
+    return with_text(whole, text, "merged", count)
 
 
 def parts(
@@ -73,7 +73,7 @@ def parts(
     cut_points: Sequence[int],
     page_starts: Sequence[int],
     paths: Sequence[SectionPath],
-    tokenizer: str,
+    count: Count,
 ) -> list[Chunk]:
     """The parts of a chunk.
 
@@ -82,7 +82,7 @@ def parts(
         cut_points: in characters of the document's text.
         page_starts: of the document.
         paths: for each cut point the sections that hold it.
-        tokenizer: that counts tokens; empty for the estimate.
+        count: counts tokens.
 
     Raises:
         InvalidArgument: a place is not inside the chunk, or it is edited.
@@ -96,9 +96,9 @@ def parts(
             f"cut points of chunk {chunk.id} must ascend between {own_start} and {chunk.char_end}",
             "cut_points",
         )
-    made = [part_of(chunk, 0, own_start, places[1], page_starts, None, tokenizer)]
+    made = [part_of(chunk, 0, own_start, places[1], page_starts, None, count)]
     for number, ((start, end), path) in enumerate(zip(pairwise(places[1:]), paths, strict=True), start=1):
-        made.append(part_of(chunk, number, start, end, page_starts, path, tokenizer))
+        made.append(part_of(chunk, number, start, end, page_starts, path, count))
     return made
 
 
@@ -109,7 +109,7 @@ def part_of(
     end: int,
     page_starts: Sequence[int],
     path: SectionPath | None,
-    tokenizer: str,
+    count: Count,
 ) -> Chunk:
     """A part of a chunk; without a path it is the first, which begins as the chunk does."""
     begin = chunk.char_start if path is None else start
@@ -131,7 +131,7 @@ def part_of(
             table_header=header_at(chunk, start - chunk.char_start),
         )
     text = chunk.text[begin - chunk.char_start : end - chunk.char_start]
-    return with_text(part, text, f"part {number}", tokenizer)
+    return with_text(part, text, f"part {number}", count)
 
 
 def header_at(chunk: Chunk, place: int) -> str:
@@ -145,7 +145,7 @@ def header_at(chunk: Chunk, place: int) -> str:
     return "" if table_start else chunk.table_header
 
 
-def with_text(chunk: Chunk, text: str, how: str, tokenizer: str) -> Chunk:
+def with_text(chunk: Chunk, text: str, how: str, count: Count) -> Chunk:
     """A chunk like another with a text, and the id that follows from it."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     origin = chunk.edit_of or ",".join(chunk.made_from)
@@ -154,17 +154,9 @@ def with_text(chunk: Chunk, text: str, how: str, tokenizer: str) -> Chunk:
         id=derived_id(chunk.document_id, digest, how, origin),
         text=text,
         sha256=digest,
-        token_count=tokens_of(text, tokenizer),
+        token_count=count(text),
         current=True,
     )
-
-
-def tokens_of(text: str, tokenizer: str) -> int:
-    """Tokens of a text; estimated where the tokenizer is only on the workers' machine."""
-    try:
-        return count_tokens(text, tokenizer)
-    except InvalidArgument:
-        return count_tokens(text, "")
 
 
 def check_current(chunks: Sequence[Chunk]) -> None:

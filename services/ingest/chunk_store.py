@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from services.ingest.chunk_changes import check_current, edited, merged, parts
 from services.ingest.chunks import Chunk
 from services.ingest.sections import StoredSection
-from services.ingest.tokens import allowed_tokenizer
+from services.ingest.token_counters import Count, TokenCounters
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.errors import InvalidArgument, NotFound
 from services.runtime.pages import Page, PageRequest, page_of
@@ -25,12 +24,12 @@ class ChunkStore:
 
     Args:
         pool: the database.
-        tokenizer_folder: what parses may name of this machine.
+        counters: count the tokens of chunks that are changed.
     """
 
-    def __init__(self, pool: Pool, tokenizer_folder: str) -> None:
+    def __init__(self, pool: Pool, counters: TokenCounters) -> None:
         self.pool = pool
-        self._tokenizer_folder = tokenizer_folder
+        self._counters = counters
 
     async def get_chunk(self, chunk_id: str) -> Chunk:
         """One chunk.
@@ -68,7 +67,7 @@ class ChunkStore:
             NotFound: there is none.
             FailedPrecondition: it is not current.
         """
-        async with self._locked([chunk_id]) as (connection, [chunk], _):
+        async with self._locked([chunk_id]) as (connection, [chunk]):
             check_current([chunk])
             await connection.execute(SQL.set_excluded, chunk_id, excluded)
             return await self._get_chunk(connection, chunk_id)
@@ -80,9 +79,10 @@ class ChunkStore:
             NotFound: there is no such chunk.
             FailedPrecondition: it is not current.
         """
-        async with self._locked([chunk_id]) as (connection, [chunk], tokenizer):
+        count = await self._counter([chunk_id])
+        async with self._locked([chunk_id]) as (connection, [chunk]):
             original = await self._get_chunk(connection, chunk.edit_of or chunk.id)
-            new = await asyncio.to_thread(edited, original, chunk, text, tokenizer)
+            new = await asyncio.to_thread(edited, original, chunk, text, count)
             stands = await connection.fetchrow(SQL.get_chunk, new.id)
             if stands and stands["current"]:
                 return Chunk(**stands)
@@ -102,9 +102,10 @@ class ChunkStore:
             InvalidArgument: they are no neighbours, or edited.
             FailedPrecondition: one is not current.
         """
-        async with self._locked(chunk_ids) as (connection, chunks, tokenizer):
+        count = await self._counter(chunk_ids)
+        async with self._locked(chunk_ids) as (connection, chunks):
             try:
-                new = await asyncio.to_thread(merged, chunks, tokenizer)
+                new = await asyncio.to_thread(merged, chunks, count)
             except InvalidArgument:
                 # Chunks that stand there no more need not be neighbours.
                 check_current(chunks)
@@ -120,14 +121,15 @@ class ChunkStore:
             InvalidArgument: a place is not inside it, or it is edited.
             FailedPrecondition: it is not current.
         """
-        async with self._locked([chunk_id]) as (connection, [chunk], tokenizer):
+        count = await self._counter([chunk_id])
+        async with self._locked([chunk_id]) as (connection, [chunk]):
             place = (chunk.document_id, chunk.document_version)
             page_starts = await connection.fetchval(SQL.page_starts, *place)
             paths = [
                 [(row["id"], row["title"]) for row in await connection.fetch(SQL.sections_over, *place, at)]
                 for at in cut_points
             ]
-            made = await asyncio.to_thread(parts, chunk, cut_points, page_starts, paths, tokenizer)
+            made = await asyncio.to_thread(parts, chunk, cut_points, page_starts, paths, count)
             return await self._replace(connection, [chunk], made)
 
     async def _replace(
@@ -177,22 +179,22 @@ class ChunkStore:
             raise chunk_not_found(chunk_id)
         return Chunk(**row)
 
+    async def _counter(self, chunk_ids: Sequence[str]) -> Count:
+        """What counted the tokens of the last parse; before the transaction, as it may have to be loaded."""
+        return await self._counters.counter(await self.pool.fetchval(SQL.tokenizer_of, chunk_ids) or "")
+
     @asynccontextmanager
-    async def _locked(self, chunk_ids: Sequence[str]) -> AsyncIterator[tuple[Connection, list[Chunk], str]]:
-        """Chunks by place, whose documents stay as they are until the transaction ends; and the tokenizer."""
+    async def _locked(self, chunk_ids: Sequence[str]) -> AsyncIterator[tuple[Connection, list[Chunk]]]:
+        """Chunks by place, whose documents stay as they are until the transaction ends."""
         async with transaction(self.pool) as connection:
             documents = {row["document_id"] for row in await connection.fetch(SQL.get_chunks, chunk_ids)}
-            tokenizer = ""
             for document_id in sorted(documents):
-                named = await connection.fetchval(SQL.lock_document, document_id) or ""
-                # It may be on the workers' machines only.
-                with contextlib.suppress(InvalidArgument):
-                    tokenizer = allowed_tokenizer(named, self._tokenizer_folder)
+                await connection.execute(SQL.lock_document, document_id)
             rows = await connection.fetch(SQL.get_chunks, chunk_ids)
             missing = {one.lower() for one in chunk_ids} - {row["id"] for row in rows}
             if missing:
                 raise chunk_not_found(min(missing))
-            yield connection, [Chunk(**row) for row in rows], tokenizer
+            yield connection, [Chunk(**row) for row in rows]
 
 
 def chunk_bytes(chunk: Chunk) -> int:

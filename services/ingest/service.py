@@ -23,6 +23,7 @@ from services.ingest.fetching.fetcher import parse_url
 from services.ingest.later_rooms import RoomsBehind
 from services.ingest.parse_store import ParseStore
 from services.ingest.store import Store
+from services.ingest.token_counters import TokenCounters
 from services.ingest.tokens import allowed_tokenizer
 from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
@@ -68,7 +69,10 @@ class Stores:
     def of(cls, pool: Pool, jobs: Jobs, tokenizer_folder: str) -> Stores:
         """Those of a database."""
         return cls(
-            Store(pool, jobs), ParseStore(pool), DeletionStore(pool, jobs), ChunkStore(pool, tokenizer_folder)
+            Store(pool, jobs),
+            ParseStore(pool),
+            DeletionStore(pool, jobs),
+            ChunkStore(pool, TokenCounters(tokenizer_folder)),
         )
 
 

@@ -52,8 +52,13 @@ def count_tokens(text: str, tokenizer: str = "") -> int:
         InvalidArgument: the tokenizer cannot be had.
     """
     if tokenizer:
-        return max(1, len(load_tokenizer(tokenizer).encode(text, add_special_tokens=False).ids))
+        return tokens_by(load_tokenizer(tokenizer), text)
     return max(1, (estimate_marks(text).sums[-1] + 5) // 10)
+
+
+def tokens_by(tokenizer: Tokenizer, text: str) -> int:
+    """Number of tokens of a text by a tokenizer, at least 1."""
+    return max(1, len(tokenizer.encode(text, add_special_tokens=False).ids))
 
 
 def token_counts(text: str, spans: Sequence[tuple[int, int]], tokenizer: str = "") -> list[int]:

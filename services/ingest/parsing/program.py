@@ -7,6 +7,7 @@ document. What only our own Python reads is done at once, since a fork costs mor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -23,7 +24,8 @@ from services.ingest.parsing import steps
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.ingest.readers.reading import out_of_memory
-from services.runtime.errors import Internal, SishuError
+from services.ingest.tokens import load_tokenizer
+from services.runtime.errors import Internal, InvalidArgument, SishuError
 
 FILE = steps.FILE
 ANSWER = steps.ANSWER
@@ -83,11 +85,24 @@ def main() -> None:
     for line in sys.stdin:
         task = Task(**json.loads(line))
         reader_of(task.media_type)
+        preload_tokenizer(task)
         try:
             print(exit_code(task, answers.fileno()), file=answers, flush=True)
         except BrokenPipeError:
             # The room is gone, and what it would do at exit would only tell so again.
             os._exit(0)
+
+
+def preload_tokenizer(task: Task) -> None:
+    """Load the tokenizer of a task here, so that not every process that is forked loads it anew."""
+    tokenizer = task.options["split"]["tokenizer"]
+    if tokenizer:
+        # It may have to come from the hub.
+        signal.alarm(int(task.seconds) + GRACE_SECONDS)
+        # The task itself says what is wrong with it.
+        with contextlib.suppress(InvalidArgument):
+            load_tokenizer(tokenizer)
+        signal.alarm(0)
 
 
 def exit_code(task: Task, answers: int) -> int:

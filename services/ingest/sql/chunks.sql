@@ -20,9 +20,15 @@ WHERE project_id = $1 AND current
 ORDER BY document_id, index
 LIMIT $6
 
+-- name: tokenizer_of
+-- That of the last parse of the document of some chunks.
+SELECT parse_options -> 'split' ->> 'tokenizer' FROM documents
+WHERE id IN (SELECT document_id FROM chunks WHERE id = ANY ($1::uuid[]))
+ORDER BY id
+LIMIT 1
+
 -- name: lock_document
--- Returns the tokenizer of the last parse.
-SELECT parse_options -> 'split' ->> 'tokenizer' FROM documents WHERE id = $1 FOR NO KEY UPDATE
+SELECT FROM documents WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: set_excluded
 UPDATE chunks SET excluded = $2 WHERE id = $1

@@ -22,7 +22,7 @@ from services.runtime.ids import new_id
 
 
 @asynccontextmanager
-async def parser(**settings: float) -> AsyncIterator[Parser]:
+async def parser(**settings: float | str) -> AsyncIterator[Parser]:
     config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
     one = Parser(config, child_environ(os.environ), IngestMetrics(CollectorRegistry()))
     try:
@@ -73,7 +73,9 @@ def document_called(name: str) -> Document:
     )
 
 
-async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Parsed:
+async def parse(
+    one: Parser, folder: Path, name: str, data: bytes = b"", options: ParseOptions | None = None
+) -> Parsed:
     path = folder / name / "file"
     path.parent.mkdir(exist_ok=True)
     if data:
@@ -81,4 +83,4 @@ async def parse(one: Parser, folder: Path, name: str, data: bytes = b"") -> Pars
     for old in path.parent.iterdir():
         if old != path:
             old.unlink()
-    return await one.parse(document_called(name), path.parent, ParseOptions())
+    return await one.parse(document_called(name), path.parent, options or ParseOptions())

@@ -144,7 +144,9 @@ class Chunk(_message.Message):
     page_end: _builtins.int
     """Last page that the chunk touches; 0 where the format has no pages. OUTPUT_ONLY."""
     token_count: _builtins.int
-    """Tokens of the text: by the tokenizer of the split options, where they name one; otherwise estimated. OUTPUT_ONLY."""
+    """Tokens of the text: by the tokenizer of the split options, where they name one; otherwise estimated. Also estimated for a chunk that
+    was edited, merged or split where the service cannot load that tokenizer within ten seconds. OUTPUT_ONLY.
+    """
     sha256: _builtins.str
     """SHA-256 of the text in UTF-8. OUTPUT_ONLY."""
     overlap: _builtins.int
