@@ -246,7 +246,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def ListDocuments(
         self, request: document_pb.ListDocumentsRequest, context: Context
     ) -> document_pb.ListDocumentsResponse:
-        filters = (request.project_id, document_state(request.state), request.parent_id or None)
+        held_by, fetched_by = request.parent_id or None, request.job_id or None
+        filters = (request.project_id, document_state(request.state), held_by, fetched_by)
         wanted = page_request(request.page_size, request.page_token, *filters)
         page = await self._store.list_documents(wanted, *filters)
         return document_pb.ListDocumentsResponse(

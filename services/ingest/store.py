@@ -176,11 +176,17 @@ class Store:
         return DocumentVersion(**row)
 
     async def list_documents(
-        self, page: PageRequest, project_id: str, state: str | None, parent_id: str | None
+        self,
+        page: PageRequest,
+        project_id: str,
+        state: str | None,
+        parent_id: str | None,
+        job_id: str | None,
     ) -> Page[Document]:
-        """Documents of a project by name; only those that another one holds, if it is named."""
+        """Documents of a project by name; only those of a holder, and of a fetch, that is named."""
+        filters = (project_id, state, parent_id, job_id)
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.list_documents, project_id, state, parent_id, after, page.limit)
+        rows = await self.pool.fetch(SQL.list_documents, *filters, after, page.limit)
         return page_of([document(row) for row in rows], page, lambda one: (one.name,), document_bytes)
 
     async def start_parse(
@@ -218,6 +224,10 @@ class Store:
             items = [NewItem("fetch_document", url, project_id) for url in dict.fromkeys(urls)]
             await self.jobs.create(connection, "fetch_documents", items, project_id=project_id, job_id=job_id)
         return job_id
+
+    async def note_fetched(self, connection: Connection, job_id: str, document_id: str) -> None:
+        """Note what a job fetched, also when it is unchanged."""
+        await connection.execute(SQL.note_fetched, job_id, document_id)
 
     async def put_file(self, connection: Connection, file: NewFile) -> Document:
         """Make a document of a file, or the next version of the one of its name.

@@ -241,6 +241,7 @@ class FetchWorker:
                 async with self._jobs.finish(item) as connection:
                     await self._store.keep_project(connection, item.project_id)
                     document = await self._store.put_file(connection, file)
+                    await self._store.note_fetched(connection, item.job_id, document.id)
                     fresh.taken = document.file_key == key
         log.info("document_fetched", document_id=document.id, name=document.name)
 

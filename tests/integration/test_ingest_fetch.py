@@ -13,9 +13,10 @@ from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
+from tests.integration.command_line import CommandLine
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import documents_of, end_of, failure, new_project, parse, text_of
-from tests.integration.stores import Stores
+from tests.integration.stores import Rooms, Stores
 from tests.support.web_server import served
 
 PAGE = "<html><head><title>T</title></head><body><main><h1>Returns</h1><p>Within {days} days.</p></main></body></html>"
@@ -60,6 +61,33 @@ async def test_a_page_becomes_a_document_and_when_it_changed_its_next_version(
         ((_, again),) = (await documents_of(client, project)).items()
         assert (again.id, again.version) == (document.id, 2)
         assert await text_of(client, document.id) == "# Returns\n\nWithin 31 days.\n"
+
+
+async def test_a_fetch_names_what_it_fetched_and_the_command_parses_and_prints_that_alone(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text=PAGE.format(days=len(request.path)), content_type="text/html")
+
+    await start_room("ingest", env={"SISHU_INGEST_PRIVATE_ADDRESSES": "127.0.0.0/8"})
+    async with served(page) as site, stores.client() as client:
+        project = await new_project(client)
+        await fetch_all(client, project, f"{site}/of-another")
+        job = await fetch_all(client, project, f"{site}/mine", f"{site}/of-another")
+        request = pb.ListDocumentsRequest(project_id=project, job_id=job.id)
+        names = [one.name for one in (await client.documents.ListDocuments(request)).documents]
+        assert [name.rpartition("/")[2] for name in names] == ["mine.html", "of-another.html"]
+        command = CommandLine(Rooms(stores, client, {}), project)
+        for _ in range(2):
+            code, printed = await command.run("document", "fetch", f"{site}/mine", "--project", project)
+            assert (code, "mine.html" in printed, "of-another.html" in printed) == (0, True, False), printed
+        states = {
+            name.rpartition("/")[2]: one.state for name, one in (await documents_of(client, project)).items()
+        }
+        assert states == {
+            "mine.html": document_pb2.DOCUMENT_STATE_PARSED,
+            "of-another.html": document_pb2.DOCUMENT_STATE_UPLOADED,
+        }
 
 
 async def test_a_fetch_goes_on_after_its_room_was_killed(stores: Stores, start_room: StartRoom) -> None:

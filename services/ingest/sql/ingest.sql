@@ -137,9 +137,13 @@ SELECT * FROM document_view
 WHERE project_id = $1
   AND ($2::document_state IS NULL OR state = $2)
   AND ($3::uuid IS NULL OR parent_id = $3)
-  AND ($4::text IS NULL OR name > $4)
+  AND ($4::uuid IS NULL OR id IN (SELECT document_id FROM fetches WHERE job_id = $4))
+  AND ($5::text IS NULL OR name > $5)
 ORDER BY name
-LIMIT $5
+LIMIT $6
+
+-- name: note_fetched
+INSERT INTO fetches (job_id, document_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 
 -- name: documents_to_parse
 SELECT id, version FROM documents

@@ -23,7 +23,7 @@ from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_service_pb2 as chunk_pb
 from sishu.ingest.v1 import document_service_pb2 as document_pb
 from sishu.ingest.v1.chunk_pb2 import Chunk
-from sishu.ingest.v1.document_pb2 import DOCUMENT_STATE_UPLOADED, Document
+from sishu.ingest.v1.document_pb2 import DOCUMENT_STATE_PARSED, Document
 from sishu.learn.files import gather_files, held_by, upload_files
 from sishu.learn.jobs import failures_of, job_error, wait, wait_for_success
 
@@ -71,11 +71,10 @@ def fetch_documents(
         project_id = (await find_project(client, project)).id
         request = document_pb.FetchDocumentsRequest(project_id=project_id, urls=urls)
         job = await wait(client, "ingest", (await client.documents.FetchDocuments(request)).job)
-        documents = await fetched(client, project_id)
-        if documents:
-            await parse(
-                client, project_id, [one.id for one in documents], document_pb.ParseDocumentsRequest()
-            )
+        documents = await fetched(client, project_id, job.id)
+        waiting = [one.id for one in documents if one.state != DOCUMENT_STATE_PARSED]
+        if waiting:
+            await parse(client, project_id, waiting, document_pb.ParseDocumentsRequest())
         await show_documents(client, project_id, documents)
         if job.state == JOB_STATE_FAILED:
             # The others are in, whatever became of some.
@@ -167,11 +166,10 @@ async def set_excluded(client: Client, chunk_id: str, excluded: bool) -> Chunk:
     return (await client.chunks.UpdateChunk(request)).chunk
 
 
-async def fetched(client: Client, project_id: str) -> list[Document]:
-    """Documents that came from the web and are not parsed yet."""
-    request = document_pb.ListDocumentsRequest(project_id=project_id, state=DOCUMENT_STATE_UPLOADED)
-    found = await first(client.documents.ListDocuments, request, "documents", MOST_FETCHED)
-    return [one for one in found if one.source_url]
+async def fetched(client: Client, project_id: str, job_id: str) -> list[Document]:
+    """What a job fetched, unchanged documents too."""
+    request = document_pb.ListDocumentsRequest(project_id=project_id, job_id=job_id)
+    return await first(client.documents.ListDocuments, request, "documents", MOST_FETCHED)
 
 
 async def parse(

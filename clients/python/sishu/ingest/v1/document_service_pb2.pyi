@@ -385,6 +385,7 @@ class ListDocumentsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PARENT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     state: _document_pb2.DocumentState.ValueType
@@ -395,6 +396,8 @@ class ListDocumentsRequest(_message.Message):
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
     parent_id: _builtins.str
     """OPTIONAL. Only documents that this one holds."""
+    job_id: _builtins.str
+    """OPTIONAL. Only documents that this job of FetchDocuments has fetched so far, those too whose bytes were there already."""
     def __init__(
         self,
         *,
@@ -403,10 +406,11 @@ class ListDocumentsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         parent_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "page_size", b"page_size", "page_token", b"page_token", "parent_id", b"parent_id", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
