@@ -19,15 +19,14 @@ from services.ingest.convert import (
 from services.ingest.deletion import LaterRooms, delete_document, delete_project
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
-from services.ingest.fetching.fetcher import parse_url
 from services.ingest.later_rooms import RoomsBehind
 from services.ingest.parse_store import ParseStore
+from services.ingest.starting import fetch_documents, parse_documents
 from services.ingest.store import Store
 from services.ingest.token_counters import TokenCounters
-from services.ingest.tokens import allowed_tokenizer
 from services.ingest.uploads import complete_upload, create_upload
 from services.runtime.convert import job_to_pb, stored_object, timestamp
-from services.runtime.db import Pool, first_answer
+from services.runtime.db import Pool
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
@@ -186,24 +185,20 @@ class DocumentServicer(DocumentServiceServicer):
     async def FetchDocuments(
         self, request: document_pb.FetchDocumentsRequest, context: Context
     ) -> document_pb.FetchDocumentsResponse:
-        job_id = await first_answer(self._store.pool, "FetchDocuments", request.request_id)
-        if job_id is None:
-            for url in request.urls:
-                parse_url(url)
-            job_id = await self._store.start_fetch(request.project_id, request.urls, request.request_id)
+        job_id = await fetch_documents(self._store, request.project_id, request.urls, request.request_id)
         return document_pb.FetchDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
 
     async def ParseDocuments(
         self, request: document_pb.ParseDocumentsRequest, context: Context
     ) -> document_pb.ParseDocumentsResponse:
-        job_id = await first_answer(self._store.pool, "ParseDocuments", request.request_id)
-        if job_id is None:
-            options = parse_options(request)
-            options.check_documents(len(request.document_ids))
-            allowed_tokenizer(options.split.tokenizer, self._tokenizer_folder)
-            job_id = await self._store.start_parse(
-                request.project_id, request.document_ids, options, request.request_id
-            )
+        job_id = await parse_documents(
+            self._store,
+            request.project_id,
+            request.document_ids,
+            lambda: parse_options(request),
+            self._tokenizer_folder,
+            request.request_id,
+        )
         return document_pb.ParseDocumentsResponse(job=job_to_pb(await self._jobs.get(job_id)))
 
     async def GetDocument(
