@@ -98,6 +98,21 @@ async def test_a_new_version_of_an_archive_is_a_new_version_of_what_changed_in_i
     assert await text_of(client, after["all.zip/b.md"].id) == "Changed text of b."
 
 
+async def test_equal_files_of_an_archive_are_one_document_and_a_taken_name_leads_to_another(
+    client: Client,
+) -> None:
+    project = await new_project(client)
+    await upload(client, project, "all.zip/b.md", b"Uploaded.")
+    data = archive(a_DOT_md=b"Equal.", b_DOT_md=b"Held.", c_DOT_md=b"Equal.")
+    holder = await upload(client, project, "all.zip", data)
+    for _ in range(2):
+        await parse_again(client, holder)
+        found = await documents_of(client, project)
+        assert sorted(found) == ["all.zip", "all.zip/a.md", "all.zip/b (2).md", "all.zip/b.md"]
+        assert {one.version for one in found.values()} == {1}
+        assert await text_of(client, found["all.zip/b (2).md"].id) == "Held."
+
+
 async def test_a_bad_file_in_an_archive_fails_alone(client: Client) -> None:
     project = await new_project(client)
     await upload(client, project, "all.zip", archive(a_DOT_md=b"Text.", b_DOT_pdf=b"no pdf", c_DOT_md=b""))
