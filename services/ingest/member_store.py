@@ -54,7 +54,8 @@ async def find(connection: Connection, files: Sequence[NewFile]) -> list[Documen
     """For each file the document that is made of it."""
     found: list[Document | None] = [None] * len(files)
     if files:
-        columns = [[file.name for file in files], [file.sha256 for file in files], refusals(files)]
+        names, hashes = [file.name for file in files], [file.sha256 for file in files]
+        columns = (names, [file.media_type for file in files], hashes, refusals(files))
         for row in await connection.fetch(SQL.find_members, *holder(files), *columns):
             place, *values = row.items()
             found[place[1] - 1] = document(dict(values))
@@ -78,10 +79,11 @@ async def add_versions(connection: Connection, files: Sequence[NewFile]) -> None
 
 
 def without_twins(files: Sequence[NewFile]) -> list[NewFile]:
-    """The first file of those with equal bytes; empty files are no twins."""
+    """The first file of those with equal bytes and media type; empty files are no twins."""
     first: dict[object, NewFile] = {}
     for file in files:
-        first.setdefault((file.sha256, str(file.refusal)) if file.size_bytes else file.name, file)
+        bytes_of = (file.sha256, file.media_type, str(file.refusal))
+        first.setdefault(bytes_of if file.size_bytes else file.name, file)
     return list(first.values())
 
 

@@ -1,12 +1,14 @@
 -- name: find_members
 -- For each file of an archive the document that is made of it already, as find_document does for one.
 SELECT DISTINCT ON (file.place) file.place, document.*
-FROM unnest($3::text[], $4::text[], $5::jsonb[]) WITH ORDINALITY AS file (name, sha256, refusal, place)
+FROM unnest($3::text[], $4::text[], $5::text[], $6::jsonb[])
+         WITH ORDINALITY AS file (name, media_type, sha256, refusal, place)
 JOIN document_view AS document
   ON document.project_id = $1 AND document.parent_id = $2 AND document.sha256 = file.sha256
  AND document.refusal IS NOT DISTINCT FROM file.refusal
 WHERE document.name = file.name
-   OR document.size_bytes > 0 AND NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = file.name)
+   OR document.media_type = file.media_type AND document.state <> 'failed' AND document.size_bytes > 0
+      AND NOT EXISTS (SELECT FROM documents WHERE project_id = $1 AND name = file.name)
 ORDER BY file.place, document.name <> file.name, document.name
 
 -- name: insert_members
