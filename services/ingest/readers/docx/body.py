@@ -144,6 +144,8 @@ def write_symbols(body: Element) -> None:
     for hyphen in list(body.iter(f"{W}noBreakHyphen")):
         hyphen.addprevious(text_element("-"))
         hyphen.getparent().remove(hyphen)
+    for tab in body.iter(f"{W}ptab"):
+        tab.tag = f"{W}tab"
 
 
 def draw_plainly(body: Element) -> None:

@@ -46,6 +46,7 @@ def test_what_lies_around_text_does_not_take_it_away(tmp_path: Path) -> None:
             "<w:r><w:ruby><w:rt><w:r><w:t>kan</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>漢</w:t></w:r></w:rubyBase></w:ruby></w:r>",
             '<w:r><w:t xml:space="preserve"> co</w:t><w:softHyphen/><w:t>op a</w:t><w:noBreakHyphen/><w:t>b</w:t></w:r>',
             '<w:r><w:tab/><w:sym w:font="Wingdings" w:char="F0FC"/></w:r>',
+            '<w:r><w:ptab w:relativeTo="margin" w:alignment="right" w:leader="none"/><w:t>end</w:t></w:r>',
         ):
             word.add(paragraph, xml)
         field = document.add_paragraph("page ")
@@ -58,7 +59,7 @@ def test_what_lies_around_text_does_not_take_it_away(tmp_path: Path) -> None:
         ):
             word.add(field, xml)
 
-    assert text_of(tmp_path, write) == "control tag result 漢(kan) coop a-b ✔\n\npage 12\n"
+    assert text_of(tmp_path, write) == "control tag result 漢(kan) coop a-b ✔ end\n\npage 12\n"
 
 
 def test_links_keep_words_and_target(tmp_path: Path) -> None:
