@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from html import unescape
 
 from lxml import etree
@@ -18,6 +19,8 @@ FULL_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"[^>]*(
 MOST_BLOCK_BYTES = 1 << 24
 ROW = re.compile(rb"<(?:\w+:)?row\s[^>]*?\br=\"(\d{1,7})\"")
 VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)<")
+LONG_NUMBER = re.compile(rb"v>(-?(?:\d{16,40}|\d(?:\.\d{1,20})?[eE]\+?(?:1[5-9]|20)))</(?:\w+:)?v>")
+"""A number of more digits than a binary fraction holds, such as an order's."""
 LINK = re.compile(rb"<(?:\w+:)?hyperlink\s[^>]*>")
 LINK_CELL = re.compile(rb"\sref=\"([A-Z]{1,3})(\d{1,7})")
 LINK_ID = re.compile(rb"\s\w+:id=\"([^\"]*)\"")
@@ -45,12 +48,14 @@ class Shown:
         after: text after it, such as a unit.
         percent: whether it is shown times 100; then `after` holds the sign.
         decimals: digits after the point.
+        digits: the least number of digits before the point; zeros fill them up.
     """
 
     before: str
     after: str
     percent: bool
     decimals: int
+    digits: int = 0
 
 
 @dataclass
@@ -61,17 +66,19 @@ class Marks:
         rows: number of the last row that holds something.
         columns: number of the last column that may hold something.
         cells: by row and column, from 0, an error, a formula without value, or how the number is shown.
+        long_numbers: by row and column, from 0, all digits of a number that has many.
         links: by row and column, from 0, the relation that holds an address.
     """
 
     rows: int = 0
     columns: int = 0
     cells: dict[int, dict[int, str | Shown]] = field(default_factory=dict)
+    long_numbers: dict[int, dict[int, str]] = field(default_factory=dict)
     links: dict[int, dict[int, str]] = field(default_factory=dict)
 
 
 def shown_styles(styles: etree._Element) -> Mapping[int, Shown]:
-    """The styles of cells whose numbers are shown with a text, by their index."""
+    """The styles of cells whose numbers are shown with a text or leading zeros, by their index."""
     codes = dict(PERCENT_FORMATS)
     for one in styles.iter("{*}numFmt"):
         if one.get("numFmtId", "").isdigit():
@@ -105,9 +112,11 @@ def shown_by(code: str) -> Shown | None:
     before = "".join(texts[: head.count(HIDDEN)]) + head.replace(HIDDEN, "")
     count = plain.count(HIDDEN)
     after = tail.replace(HIDDEN, "") + "".join(texts[count - tail.count(HIDDEN) : count])
-    if not (before.strip() or after.strip()):
+    whole, _, fraction = digits[-1][0].partition(".")
+    zeros = len(whole) if len(digits) == 1 and len(whole) > 1 and not whole.strip("0") else 0
+    if not (before.strip() or after.strip() or zeros):
         return None
-    return Shown(before.strip(), after.rstrip(), "%" in tail, len(digits[-1][0].partition(".")[2]))
+    return Shown(before.strip(), after.rstrip(), "%" in tail, len(fraction), zeros)
 
 
 def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
@@ -119,6 +128,7 @@ def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
             find_styled(block, by_number, marks)
         find_errors(block, marks)
         find_formulas(block, marks)
+        find_long_numbers(block, marks)
         if b"hyperlink " in block:
             find_links(block, marks)
         for letters in set(FAR_CELL.findall(block)):
@@ -163,11 +173,26 @@ def find_formulas(block: bytes, marks: Marks) -> None:
             mark_cell(block, match.start(), "=" + unescape(match[1].decode(errors="replace")), marks)
 
 
+def find_long_numbers(block: bytes, marks: Marks) -> None:
+    """Keep the digits of whole numbers that a binary fraction would lose."""
+    for number in LONG_NUMBER.finditer(block):
+        cell = cell_at(block, block.rfind(b' r="', 0, number.start()))
+        value = Decimal(number[1].decode())
+        if cell and value == value.to_integral_value():
+            row = marks.long_numbers.setdefault(int(cell[2]) - 1, {})
+            row[column_of(cell[1]) - 1] = f"{value:f}".partition(".")[0]
+
+
 def mark_cell(block: bytes, place: int, mark: str | Shown, marks: Marks) -> None:
     """Mark the cell that has an attribute at a place; rows have the same attributes."""
-    match = CELL.match(block, block.rfind(b"<", 0, place))
+    match = cell_at(block, place)
     if match:
         marks.cells.setdefault(int(match[2]) - 1, {})[column_of(match[1]) - 1] = mark
+
+
+def cell_at(block: bytes, place: int) -> re.Match[bytes] | None:
+    """The cell that has an attribute at a place."""
+    return CELL.match(block, block.rfind(b"<", 0, place)) if place > 0 else None
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

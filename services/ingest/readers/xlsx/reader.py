@@ -122,6 +122,10 @@ def rows_of(sheet: CalamineSheet, marks: Marks) -> Iterator[Row]:
     number = -1
     for number, values in enumerate(sheet.iter_rows()):
         cells = [text_of(value) for value in values]
+        for column, digits in marks.long_numbers.get(number, {}).items():
+            place = column - first_column
+            if 0 <= place < len(values) and isinstance(values[place], int | float):
+                cells[place] = digits
         for column, mark in marks.cells.get(number, {}).items():
             place = column - first_column
             if place >= len(cells) and isinstance(mark, str):
@@ -149,7 +153,9 @@ def marked(value: object, text: str, mark: str | Shown) -> str:
         decimals = max(mark.decimals, LEAST_PERCENT_DECIMALS)
         text = text_of(round(value * 100, decimals))
     sign = "-" if text.startswith("-") else ""
-    return f"{sign}{mark.before}{text.removeprefix('-')}{mark.after}"
+    whole, point, fraction = text.removeprefix("-").partition(".")
+    filled = whole.zfill(mark.digits) if whole.isdigit() else whole
+    return f"{sign}{mark.before}{filled}{point}{fraction}{mark.after}"
 
 
 def text_of(value: object) -> str:

@@ -82,6 +82,9 @@ def test_values_survive_the_file(tmp_path: Path) -> None:
         ('yyyy"年"m"月"d"日"', None),
         ("[h]:mm", None),
         ("0.00E+00", None),
+        ("00000", Shown("", "", False, 0, 5)),
+        ("00.0", Shown("", "", False, 1, 2)),
+        ("000-00", None),
         ("@", None),
     ],
 )
@@ -94,6 +97,36 @@ def test_percents_currencies_and_units_are_shown(tmp_path: Path) -> None:
     for cell, code in (("A2", "0.0%"), ("B2", "0%"), ("C2", "¥#,##0.00"), ("D2", '0"台"'), ("E2", "0.00")):
         page[cell].number_format = code
     assert text_of_sheet(tmp_path, page).splitlines()[-1] == "| 12.5% | 33.33% | -¥99.5 | 3台 | 7 |"
+
+
+def test_leading_zeros_of_a_number_format_are_shown(tmp_path: Path) -> None:
+    page = sheet(["a", "b", "c", "d"], [123, -7, 1.5, 1234567])
+    for cell, code in (("A2", "00000"), ("B2", '"No."000'), ("C2", "00.0"), ("D2", "00000")):
+        page[cell].number_format = code
+    assert text_of_sheet(tmp_path, page).splitlines()[-1] == "| 00123 | -No.007 | 01.5 | 1234567 |"
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("1801234567890123456", "1801234567890123456"),
+        ("-110101199003071234", "-110101199003071234"),
+        ("62220212345678901", "62220212345678901"),
+        ("1.801234567890124e+18", "1801234567890124000"),
+        ("1.23E18", "1230000000000000000"),
+        ("1.2345678901234567E+15", "1.23456789012346e+15"),
+        ("1E+21", "1e+21"),
+        ("0.30000000000000004", "0.3"),
+    ],
+)
+def test_whole_numbers_keep_all_digits_that_are_stored(tmp_path: Path, stored: str, text: str) -> None:
+    page = sheet(["order", "n"], [77, "1801234567890123456"], [77, None])
+    page["A3"].number_format = "000"
+    data = saved(page.parent)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").replace(b"<v>77<", f"<v>{stored}<".encode())
+    lines = read_bytes(tmp_path, repacked(data, xl__worksheets__sheet1_xml=xml), "a.xlsx").text.splitlines()
+    assert lines[-2] == f"| {text} | 1801234567890123456 |"
 
 
 def test_errors_of_formulas_stand_where_their_value_would(tmp_path: Path) -> None:
