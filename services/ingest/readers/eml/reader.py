@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import email
+import email.errors
 import email.policy
 from collections.abc import Iterator
 
@@ -24,6 +25,9 @@ KNOWN = ("From", "To", "Subject", "Date", "Received", "MIME-Version", "Message-I
 """A file with none of these lines is no mail."""
 SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 
+CUT_OFF = (email.errors.CloseBoundaryNotFoundDefect, email.errors.StartBoundaryNotFoundDefect)
+"""Of the whole message only: a part that is not closed ends where the next part around it begins."""
+
 
 def read(source: Source) -> Reading:
     """The subject as heading, who wrote to whom and when, the body; attachments that can be read as members.
@@ -35,6 +39,8 @@ def read(source: Source) -> Reading:
         message = email.message_from_bytes(source.path.read_bytes(), policy=email.policy.default)
         if not any(name in message for name in KNOWN):
             raise unreadable(source, "it has no head")
+        if any(isinstance(defect, CUT_OFF) for defect in message.defects):
+            raise unreadable(source, "it is cut off: the mark that ends its last part is missing")
         return reading_of(message, source)
     except (MemoryError, InvalidArgument):
         raise

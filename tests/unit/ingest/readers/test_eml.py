@@ -148,12 +148,22 @@ def test_a_mail_of_no_use_says_why(tmp_path: Path, data: bytes, reason: str) -> 
     assert refusal(tmp_path, data, NAME) == reason
 
 
+def test_a_part_that_is_not_closed_ends_where_the_next_begins(tmp_path: Path) -> None:
+    raw = (
+        b"From: x@a.b\nContent-Type: multipart/mixed; boundary=o\n\n--o\n"
+        b"Content-Type: multipart/mixed; boundary=i\n\n--i\n\none\n--o\n\ntwo\n--o--\n"
+    )
+    assert read(tmp_path, raw, NAME).text == "From: x@a.b\n\none\n\ntwo\n"
+    assert refusal(tmp_path, raw.removesuffix(b"--o--\n"), NAME) == "EML_UNREADABLE"
+
+
 def test_broken_structure_never_ends_in_an_unforeseen_error(tmp_path: Path) -> None:
     made = message()
     made.add_attachment(b"%PDF", "application", "pdf", filename="a.pdf")
     whole = made.as_bytes()
-    for end in range(200, len(whole), 23):
-        assert read(tmp_path, whole[:end], NAME).text.startswith("# The pump")
+    assert read(tmp_path, whole, NAME).text.startswith("# The pump")
+    for end in range(200, len(whole) - 3, 23):
+        assert refusal(tmp_path, whole[:end], NAME) == "EML_UNREADABLE"
     deep = b"From: x@a.b\n" + b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2000)
     )
