@@ -7,10 +7,11 @@ of styles. Each function here mends one of these, in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
+from services.ingest.readers.docx.comments import write_comments
 from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.paragraphs import Lists, M, mend_paragraph, text_element
 from services.ingest.readers.docx.styles import Styles, W
@@ -45,7 +46,9 @@ SPACE = "\ufdd0"
 """Stands for a space until Pandoc is done: a run of one word takes it half the time of one of many."""
 
 
-def mend(body: Element, styles: Styles, numbering: Numbering, lists: Lists) -> None:
+def mend(
+    body: Element, styles: Styles, numbering: Numbering, lists: Lists, comments: Mapping[str, str]
+) -> None:
     """Mend a body, or a note, in place."""
     choose_alternatives(body)
     free_fields(body)
@@ -53,6 +56,7 @@ def mend(body: Element, styles: Styles, numbering: Numbering, lists: Lists) -> N
         if row.find(f"{W}trPr/{W}del") is not None:
             row.getparent().remove(row)
     join_paragraphs(body)
+    write_comments(body, comments)
     etree.strip_elements(body, *DROPPED, with_tail=False)
     etree.strip_tags(body, *WRAPPERS)
     even_rows(body)

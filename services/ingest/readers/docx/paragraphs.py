@@ -26,6 +26,8 @@ HEADING_STYLE = "sishuHeading"
 CODE_STYLE = "sishuCode"
 CODE_LETTERS = "sishuCodeLetters"
 QUOTE_STYLE = "sishuQuote"
+COMMENT = "sishuComment"
+"""Attribute of runs that hold a comment."""
 BULLETS = "1"
 """Id of the one list of bullets that is left."""
 
@@ -78,6 +80,7 @@ def mend_paragraph(
     has_text = next(paragraph.iter(f"{W}t", f"{M}t"), None) is not None
     label = numbering.label(wanted, level) if wanted and wanted != "0" and holds(paragraph) else None
     if style.heading and has_text and not in_table:
+        set_comments_apart(paragraph)
         set_style(properties, f"{HEADING_STYLE}{min(style.heading, MOST_HEADING)}")
         lists.end()
         if label is not None:
@@ -97,6 +100,15 @@ def mend_paragraph(
         set_style(properties, QUOTE_STYLE)
     if code_known and not style.monospaced:
         mark_code(paragraph, styles)
+
+
+def set_comments_apart(heading: Element) -> None:
+    """Put the comments on a heading into a paragraph behind it."""
+    comments = [run for run in heading.iter(f"{W}r") if run.get(COMMENT)]
+    if comments:
+        paragraph = etree.Element(f"{W}p")
+        paragraph.extend(comments)
+        heading.addnext(paragraph)
 
 
 def style_taken(properties: Element, styles: Styles) -> Style:
@@ -161,7 +173,9 @@ def letters_of(run: Element, styles: Styles) -> bool | None:
 def is_code(paragraph: Element, style: Style, styles: Styles) -> bool:
     """Whether all words of a paragraph are set in letters of one width."""
     runs = [
-        run for run in paragraph.iter(f"{W}r") if any((text.text or "").strip() for text in run.iter(f"{W}t"))
+        run
+        for run in paragraph.iter(f"{W}r")
+        if not run.get(COMMENT) and any((text.text or "").strip() for text in run.iter(f"{W}t"))
     ]
     if not runs:
         return False

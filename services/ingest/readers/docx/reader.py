@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from lxml import etree
 
 from services.ingest.readers.docx.body import SPACE, mend
+from services.ingest.readers.docx.comments import comments_of
 from services.ingest.readers.docx.drawings import Drawings
 from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.packing import NOTES, PACKAGE, Package, Packer
@@ -28,7 +29,7 @@ PART_BYTES = 1 << 20
 
 
 def read(source: Source) -> Reading:
-    """Convert to Markdown. Headers, footers, comments and deleted text are left out.
+    """Convert to Markdown. Headers, footers and deleted text are left out.
 
     Raises:
         InvalidArgument: the file is damaged or encrypted, or holds no text.
@@ -67,7 +68,7 @@ def opened_package(archive: zipfile.ZipFile, source: Source) -> Package:
     links = {"document": relationships(archive, main, source)}
     for link in links["document"].values():
         kind, path = link.get("Type", "").rpartition("/")[2], link.get("Target", "")
-        if kind in {"styles", "numbering", *NOTES} and path in names:
+        if kind in {"styles", "numbering", "comments", *NOTES} and path in names:
             parts[kind] = archives.xml(archives.read(archive, path, source), source)
             links[kind] = relationships(archive, path, source)
     if parts["document"].find(f"{W}body") is None:
@@ -112,10 +113,11 @@ def tree_of(package: Package, pictures: Sequence[str], source: Source) -> Elemen
         InvalidArgument: Pandoc cannot read it.
     """
     styles = styles_of(package.parts.get("styles"))
+    comments = comments_of(package.parts.get("comments"))
     numbering, lists = Numbering(package.parts.get("numbering")), Lists()
     body = package.parts["document"].find(f"{W}body")
     for root in (body, *(package.parts[kind] for kind in NOTES if kind in package.parts)):
-        mend(root, styles, numbering, lists)
+        mend(root, styles, numbering, lists, comments)
         lists.end()
     packer = Packer(package, pictures, lists)
     whole, notes = etree.Element("div"), etree.Element("div")

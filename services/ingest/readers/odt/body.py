@@ -10,6 +10,7 @@ from lxml import etree
 
 from services.ingest.readers.docx.numbering import whole
 from services.ingest.readers.odt.styles import OASIS, TEXT, HeadingNumbers, Styles
+from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.elements import Element
 
 OFFICE, DRAW, TABLE = OASIS % "office", OASIS % "drawing", OASIS % "table"
@@ -24,7 +25,7 @@ NOT_TEXT = (
 )
 DROPPED = [
     *(f"{TEXT}{name}" for name in NOT_TEXT.split()),
-    *(f"{OFFICE}{name}" for name in ("annotation", "annotation-end", "forms")),
+    *(f"{OFFICE}{name}" for name in ("annotation-end", "forms")),
 ]
 AROUND = (
     "table-of-content illustration-index table-index object-index user-index alphabetical-index bibliography "
@@ -46,6 +47,7 @@ SPACE, LINE_END = "\ufdd0", "\ufdd2"
 def mend(content: Element, styles: Styles) -> None:
     """Mend a text in place."""
     etree.strip_elements(content, *DROPPED, with_tail=False)
+    write_comments(content)
     for above in list(content.iter(f"{TEXT}ruby-text")):
         words = "".join(above.itertext())
         tail = above.tail
@@ -60,6 +62,27 @@ def mend(content: Element, styles: Styles) -> None:
     numbers = HeadingNumbers(styles)
     for paragraph in content.iter(f"{TEXT}p", f"{TEXT}h"):
         mend_paragraph(paragraph, styles, numbers)
+
+
+def write_comments(content: Element) -> None:
+    """Write each comment where it is anchored; behind the heading if in one."""
+    for note in list(content.iter(f"{OFFICE}annotation")):
+        words = " ".join("".join(map(typed, paragraph.iter())) for paragraph in note.iter(f"{TEXT}p"))
+        said = markdown.comment(note.findtext("{*}creator") or "", words)
+        heading = next(note.iterancestors(f"{TEXT}h"), None)
+        tail = note.tail
+        note.clear()
+        if heading is not None and said:
+            paragraph = etree.Element(f"{TEXT}p")
+            paragraph.text = said
+            heading.addnext(paragraph)
+            said = ""
+        in_line = note.getparent().tag in INLINE
+        note.tag, note.text, note.tail = (
+            f"{TEXT}{'span' if in_line else 'p'}",
+            f" {said}" if said else "",
+            tail,
+        )
 
 
 def free_boxes(content: Element) -> None:

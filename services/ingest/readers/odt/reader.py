@@ -33,7 +33,7 @@ PICTURE = b"-"
 
 
 def read(source: Source) -> Reading:
-    """Convert to Markdown. Headers, footers, comments and deleted text are left out.
+    """Convert to Markdown. Headers, footers and deleted text are left out.
 
     Raises:
         InvalidArgument: the file is damaged or encrypted, or holds no text.

@@ -72,6 +72,12 @@ def link(text: str, address: str) -> str:
     return f"[{text}](<{address}>)" if "(" in address or ")" in address else f"[{text}]({address})"
 
 
+def comment(author: str, text: str) -> str:
+    """What somebody noted beside the text, to stand in a line of it; empty for an empty text."""
+    words, name = " ".join(text.split()), " ".join(author.split())
+    return (f"[Comment of {name}: {words}]" if name else f"[Comment: {words}]") if words else ""
+
+
 def paragraph(text: str) -> str:
     r"""A text whose lines are no headings, quotes, fences or rules by accident: `# 1` becomes `\# 1`."""
     return BLOCK_MARK.sub(r"\1\\", text)

@@ -82,7 +82,35 @@ def test_links_keep_words_and_target(tmp_path: Path) -> None:
     assert text_of(tmp_path, write) == "see [this](https://a.b/?c=1&d=2) and [that](https://e.f/)\n"
 
 
-def test_headers_footers_and_comments_are_no_text(tmp_path: Path) -> None:
+def test_comments_stand_behind_what_they_are_on(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        heading = document.add_heading("Fees", 1)
+        paragraph = document.add_paragraph("The fee is ")
+        amount = paragraph.add_run("5 EUR")
+        paragraph.add_run(", monthly.")
+        document.add_comment(heading.runs, text="Move this", author="Bo Li")
+        document.add_comment(amount, text="Too low?\nAsk Ann", author="Bo  Li")
+        document.add_comment(amount, text="No", author="")
+        code = document.add_paragraph().add_run("x = 1")
+        code.font.name = "Consolas"
+        document.add_comment(code, text="why", author="A")
+
+    assert (
+        text_of(tmp_path, write)
+        == """# Fees
+
+[Comment of Bo Li: Move this]
+
+The fee is 5 EUR [Comment: No] [Comment of Bo Li: Too low? Ask Ann], monthly.
+
+```
+x = 1 [Comment of A: why]
+```
+"""
+    )
+
+
+def test_headers_and_footers_are_no_text(tmp_path: Path) -> None:
     def write(document: Document) -> None:
         document.add_paragraph("text")
         document.sections[0].header.paragraphs[0].text = "HEADER"

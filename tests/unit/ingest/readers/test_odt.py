@@ -24,6 +24,14 @@ NUMBERED = "".join(
 CLAUSES = '<text:outline-level-style text:level="1" style:num-format="一, 二, 三, ..." style:num-prefix="第" style:num-suffix="条"/>'
 
 
+def remark(text: str) -> str:
+    """A comment of two paragraphs."""
+    return (
+        '<office:annotation><dc:creator xmlns:dc="http://purl.org/dc/elements/1.1/">Bo Li</dc:creator>'
+        f"{p(text)}{p('Sure')}</office:annotation>"
+    )
+
+
 @pytest.mark.parametrize(
     ("block", "markdown"),
     [
@@ -83,7 +91,8 @@ CLAUSES = '<text:outline-level-style text:level="1" style:num-format="一, 二, 
             "# Listed\n\nx\n",
         ),
         (p("عربي עברית e\u0301 👩‍👩‍👧 𝛼 ก็ 中文"), "عربي עברית e\u0301 👩‍👩‍👧 𝛼 ก็ 中文\n"),
-        (p("text <office:annotation>" + p("remark") + "</office:annotation>here"), "text here\n"),
+        (p("text" + remark("Is it?") + " here"), "text [Comment of Bo Li: Is it? Sure] here\n"),
+        (h("Fees" + remark("Move")) + p("x"), "# Fees\n\n[Comment of Bo Li: Move Sure]\n\nx\n"),
         (p("co\u00adop\u200berate"), "cooperate\n"),
     ],
 )
