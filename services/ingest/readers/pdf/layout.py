@@ -29,6 +29,10 @@ LEAST_ITEMS = 2 * COLUMN_LINES
 MOST_ITEMS = 3000
 """A page with more parts is a drawing or worse, and has no columns."""
 CELL_CHARS = 25
+AROUND = 1.5
+"""What stands beside a row of a table is looked at so many heights of the row above and below it."""
+MOST_AROUND = 4
+"""Lines that may stand so near, above and below."""
 MOST_FOOT_ROWS = 2
 MOST_FOOT_CHARS = 40
 FOOT_GAP = 1.7
@@ -177,7 +181,7 @@ def gutter_of(items: Flow) -> float | None:
 def bands(items: Flow, rows: Rows, gutter: float) -> list[tuple[bool, Flow]]:
     """The items from top to bottom, those that cross the gutter parted from those beside it."""
     across = [item for item in items if item.left < gutter - 1 and item.right > gutter + 1]
-    across += table_rows(rows)
+    across += table_rows(rows, gutter)
     chosen = {id(item) for item in across}
     spans = merged([(item.top, item.bottom) for item in across])
     chosen |= {id(item) for item in last_lines(items, across, chosen)}
@@ -232,13 +236,35 @@ def merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return found
 
 
-def table_rows(rows: Rows) -> list[Item]:
+def table_rows(rows: Rows, gutter: float) -> list[Item]:
     """The items of rows of three or more short texts side by side: no lines of columns."""
     found: list[Item] = []
-    for row in rows:
-        if len(row) > 2 and all(letters(run.text) < CELL_CHARS for run in row):
+    for at, row in enumerate(rows):
+        short = len(row) > 2 and all(letters(run.text) < CELL_CHARS for run in row)
+        if short and not beside_prose(rows, at, gutter):
             found += row
     return found
+
+
+def beside_prose(rows: Rows, at: int, gutter: float) -> bool:
+    """Whether a row of a table is in a column: about it, on one side of the gutter, are lines of text."""
+    top, bottom = min(run.top for run in rows[at]), max(run.bottom for run in rows[at])
+    reach = AROUND * (bottom - top)
+    near = [
+        [run for run in row if run.bottom > top - reach and run.top < bottom + reach]
+        for row in rows[max(at - MOST_AROUND, 0) : at + MOST_AROUND + 1]
+    ]
+    for side in zip(*(on_sides(row, gutter) for row in near), strict=True):
+        longest = [max(map(letters, texts)) for texts in side if texts]
+        if len(longest) > 1 and median(longest) >= CELL_CHARS:
+            return True
+    return False
+
+
+def on_sides(row: Sequence[Run], gutter: float) -> tuple[list[str], list[str]]:
+    """The texts of a line that end left of a gutter, and those that begin right of it."""
+    left = [run.text for run in row if run.right <= gutter + 1]
+    return left, [run.text for run in row if run.left >= gutter - 1]
 
 
 def letters(text: str) -> int:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import ListFlowable, ListItem, Paragraph
+from reportlab.platypus import Frame, ListFlowable, ListItem, PageTemplate, Paragraph, Spacer, Table
 
-from tests.support.pdf_files import BODY, PROSE, canvas_pdf, lines, paper, report
-from tests.unit.ingest.readers.pdf_readings import drawn, flow, read
+from tests.support.pdf_files import BODY, PROSE, canvas_pdf, flowed, lines, paper, report
+from tests.unit.ingest.readers.pdf_readings import HEIGHT, drawn, flow, read
 
 
 def test_a_paper_is_read_column_by_column_with_its_title_table_and_footnote(tmp_path: Path) -> None:
@@ -334,3 +335,20 @@ def test_the_foot_of_a_page_of_columns_stands_after_both(tmp_path: Path) -> None
     assert text.index("left column goes on with line 47") < text.index("right column goes on with line 0")
     assert text.index("right column goes on with line 47") < text.index("Confidential")
     assert text.rstrip().endswith("v1.2")
+
+
+@pytest.mark.parametrize("shift", range(0, 18, 3))
+@pytest.mark.parametrize("before", [2, 9])
+def test_a_table_without_lines_stays_in_its_column(tmp_path: Path, before: int, shift: int) -> None:
+    style = getSampleStyleSheet()["BodyText"]
+    words = "A sentence of several words that is broken in the narrow column of the page. " * 4
+    texts = [Paragraph(f"P{at:03d} begins. {words} E{at:03d}.", style) for at in range(14)]
+    table = Table([["City", "Pop", "Area"], ["Paris", "2.1", "105"], ["Rome", "2.8", "1285"]])
+    story = [Spacer(1, shift + 1), *texts[:before], Spacer(1, 6), table, *texts[before:]]
+    columns = [Frame(left, 57, 226, HEIGHT - 133) for left in (57, 312)]
+    text = read(tmp_path, flowed(story, [PageTemplate("two", columns)])).text
+    places = [text.index(f"{end}{at:03d}") for at in range(14) for end in "PE"]
+    table_at = text.index(
+        "| City | Pop | Area |\n| --- | --- | --- |\n| Paris | 2.1 | 105 |\n| Rome | 2.8 | 1285 |"
+    )
+    assert sorted([*places, table_at]) == [*places[: 2 * before], table_at, *places[2 * before :]]
