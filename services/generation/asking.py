@@ -12,7 +12,7 @@ import structlog
 
 from services.generation.batching import PENDING, Batcher
 from services.generation.budgets import Amount, worst_cost, worst_usage
-from services.generation.call_store import NOTHING, CallStore, Settlement
+from services.generation.call_store import CallStore, Settlement
 from services.generation.calls.answers import KeptAnswer, answer_key
 from services.generation.calls.chain import Chain
 from services.generation.calls.endpoints import Endpoints
@@ -254,7 +254,8 @@ def again(task: Task[T], kept: KeptAnswer) -> Asked[T] | None:
     except OutputInvalid:
         return None
     call = record(task, kept.model, Usage(), cached=asdict(kept.usage))
-    return Asked(value, kept.reasoning, call, NOTHING)
+    # A worker that was killed may have reserved for it.
+    return Asked(value, kept.reasoning, call, Settlement(item_id=reserved_by(task)))
 
 
 def record(
