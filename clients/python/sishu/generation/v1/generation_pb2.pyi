@@ -55,7 +55,7 @@ class Generation(_message.Message):
 
     @_builtins.property
     def forecast(self) -> Global___GenerationForecast:
-        """What the whole takes, by what was seen so far; for a pilot, what all chunks would take. Unset before there is enough to see, after the end,
+        """What the whole takes, by what was seen so far; for a pilot, what all chunks would take. Unset before there is enough to see, after the end of all but pilots,
         and in all answers but that of GetGeneration. OUTPUT_ONLY.
         """
 
