@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 
 BLANK = r"[ \t\n\f\v\u1680\u2000-\u2006\u2008\u200a\u2028\u2029\u205f\u3000]"
 """White space that may end a line of print; the spaces inside of numbers are left out."""
-SENTENCE = re.compile(rf"[.!?…。！？；]++[\"'”’»)\]*_」』）】》〉]*+{BLANK}*+")
+CLOSERS = r"[\"'”’»)\]*_」』）】》〉]"
+STOPS = "[.!?…。！？；]"
+SENTENCE = re.compile(rf"{STOPS}++{CLOSERS}*+{BLANK}*+")
 """A match ends a sentence if there is white space in it, or a mark of Chinese."""
 CHINESE_MARKS = frozenset("。！？；")
 LINE = re.compile(r"\n[ \t\n]*+")
@@ -53,6 +55,8 @@ ABBREVIATIONS = frozenset(
     ]
 )
 LONGEST_ABBREVIATION = 8
+ENDINGS = frozenset(word[-3:] for word in ABBREVIATIONS)
+"""A word of three letters or more that ends otherwise is no abbreviation."""
 AROUND = 8
 """Characters before and behind a place that make its rank."""
 BRACKETS = "([{“„‘\"'*_"

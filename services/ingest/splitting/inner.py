@@ -22,10 +22,10 @@ from services.ingest.splitting.breaks import (
     ranks,
     splits_character,
 )
-from services.ingest.splitting.inline import Spans, inline_spans
+from services.ingest.splitting.inline import NOTHING, Spans, inline_spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES, Ruler
+from services.ingest.splitting.sentences import best_sentence
 
-NOTHING = Spans()
 KEPT_PARAGRAPHS = 4
 MANY_HEADINGS = 32
 """A window with more headings one after the other has nothing else to offer."""
@@ -47,6 +47,7 @@ class Inner:
         edges: offsets at which blocks start.
         special: for each edge, whether more than a paragraph starts there.
         glued: the edges before which no cut is wanted.
+        openings: the signs in the text that may open things inside of paragraphs that are not to be cut.
         spans: the things in the paragraphs that were looked at last, by number of edge.
         giants: the numbers and addresses that are too large to stay whole, as far as they were found.
     """
@@ -56,6 +57,7 @@ class Inner:
     edges: Sequence[int]
     special: Sequence[int]
     glued: Sequence[int]
+    openings: Sequence[str]
     spans: dict[int, Spans] = field(default_factory=dict)
     giants: Spans = field(default_factory=Spans)
 
@@ -96,6 +98,27 @@ class Search:
         )
 
 
+def sentence_cut(inner: Inner, least: int, middle: int, most: int) -> int:
+    """Where a chunk ends in the usual case: between two sentences of a paragraph; 0 in other cases.
+
+    Args:
+        inner: the text and its things.
+        least: end of the smallest chunk.
+        middle: end of a good one.
+        most: end of the largest.
+    """
+    edges = inner.edges
+    following = bisect_right(edges, least)
+    if not following or inner.special[following - 1]:
+        return 0
+    if following < len(edges) and edges[following] <= most:
+        return 0
+    place = best_sentence(inner.ruler.text, middle, most)
+    if place and inner.openings and paragraph_spans(inner, following - 1).at(place) is not None:
+        return 0
+    return place
+
+
 def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
     """Where a chunk ends if no block starts in its window; 0 if there is no good place.
 
@@ -126,6 +149,9 @@ def inner_cut(inner: Inner, start: int, window: tuple[int, int, int]) -> int:
 
 def early_cut(inner: Inner, start: int, least: int, most: int) -> int:
     """Where a chunk ends whose window is full of one thing: before it, or behind it if it is at the start."""
+    block = whole_at(inner, start + 1)
+    if block is not None and block[1] > most:
+        return behind(inner, start, block[1])
     text, search = inner.ruler.text, Search(inner, start)
     for pattern, accepts in KINDS:
         matches = pattern.finditer(text, start, min(least + 1, len(text)))
@@ -235,7 +261,7 @@ def paragraph_spans(inner: Inner, index: int) -> Spans:
             del inner.spans[next(iter(inner.spans))]
         start = inner.edges[index] if index >= 0 else 0
         end = inner.edges[index + 1] if index + 1 < len(inner.edges) else len(inner.ruler.text)
-        inner.spans[index] = inline_spans(inner.ruler.text, start, end)
+        inner.spans[index] = inline_spans(inner.ruler.text, start, end, inner.openings)
     return inner.spans[index]
 
 

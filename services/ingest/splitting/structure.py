@@ -20,7 +20,8 @@ from services.ingest.outline import Layout, Span, layout_of
 from services.ingest.outline.layout import between
 from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
 from services.ingest.readers.reading import Reading
-from services.ingest.splitting.inner import Inner, early_cut, inner_cut
+from services.ingest.splitting.inline import OPENING_SIGNS
+from services.ingest.splitting.inner import Inner, early_cut, inner_cut, sentence_cut
 from services.ingest.splitting.measure import Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
 
@@ -123,7 +124,8 @@ def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
     )
     special[np.searchsorted(lines.starts, blocks)] = True
     glued: list[int] = lines.starts[layout.glued].tolist()
-    return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued)
+    openings = [sign for sign in OPENING_SIGNS if sign in lines.text]
+    return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued, openings)
 
 
 def places_at(lines: Lines, chosen: Numbers, levels: Numbers | None = None) -> Places:
@@ -171,8 +173,8 @@ def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
     title = bisect_left(titles, start)
     block = bisect_left(blocks, start)
     some_titles, some_blocks = len(titles), len(blocks)
-    append = spans.append
-    # The two usual cases are written out: this loop is what splitting costs.
+    append, inner = spans.append, plan.inner
+    # The usual cases are written out: this loop is what splitting costs.
     while end - start > high:
         most = start + high
         while title < some_titles and titles[title] < start + low:
@@ -187,8 +189,12 @@ def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
             elif last > block:
                 near = ranks[block:last]
                 cut = blocks[block + near.index(min(near))]
+            elif block and blocks[block - 1] >= start + low:
+                cut = blocks[block - 1]
             else:
-                cut = cut_between(plan, start, start + low, most, end)
+                cut = sentence_cut(inner, start + low, start + middle, most) or cut_block(
+                    plan, start, (start + low, start + middle, most), end
+                )
         elif title + 1 == some_titles or titles[title + 1] > most:
             cut = titles[title]
         else:
@@ -225,16 +231,37 @@ def cut_between(plan: Plan, start: int, least: int, most: int, end: int) -> int:
     if most >= end:
         return end
     middle = max(least, (start + most) // 2)
-    for kind in (plan.blocks, plan.rows):
-        first, last = window(kind, least, most)
+    first, last = window(plan.blocks, least, most)
+    if last > first:
+        return late(plan.blocks, first, last, middle)
+    return cut_block(plan, start, (least, middle, most), end)
+
+
+def cut_block(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:
+    """Where a chunk ends if no block starts in its window.
+
+    Args:
+        plan: where the text may be cut.
+        start: start of the chunk.
+        bounds: end of the smallest chunk, of a good one, of the largest.
+        end: end of the last chunk.
+    """
+    least, middle, most = bounds
+    if plan.rows.offsets:
+        first, last = window(plan.rows, least, most)
         if last > first:
-            late = bisect_left(kind.offsets, middle, first, last)
-            return kind.least(late, last) if late < last else kind.offsets[last - 1]
-    place = inner_cut(plan.inner, start, (least, middle, most))
+            return late(plan.rows, first, last, middle)
+    place = sentence_cut(plan.inner, *bounds) or inner_cut(plan.inner, start, bounds)
     if place:
         return min(end, place)
     before = max(last_before(kind, least) for kind in (plan.titles, plan.blocks, plan.rows))
     return before if before > start else min(end, early_cut(plan.inner, start, least, most))
+
+
+def late(kind: Places, first: int, last: int, middle: int) -> int:
+    """Of some places the one with the least hash behind the middle, or else the last before it."""
+    behind = bisect_left(kind.offsets, middle, first, last)
+    return kind.least(behind, last) if behind < last else kind.offsets[last - 1]
 
 
 def window(kind: Places, least: int, most: int) -> tuple[int, int]:

@@ -12,9 +12,10 @@ from markdown_it import MarkdownIt
 from services.ingest.outline import headings_of, layout_of
 from services.ingest.readers.reading import Reading, normalised
 from services.ingest.splitting import SplitOptions, split, split_reading
-from services.ingest.splitting.breaks import ATOM, splits_character
+from services.ingest.splitting.breaks import ATOM, sentence_ends, splits_character
 from services.ingest.splitting.inline import inline_spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES
+from services.ingest.splitting.sentences import best_sentence
 from services.ingest.tokens import count_tokens
 from services.runtime.errors import InvalidArgument
 
@@ -65,6 +66,9 @@ LIMITED = st.one_of(
     st.just({"strategy": "separator", "separators": ("\n\n", ". ", "字")}),
     st.just({"strategy": "recursive", "separators": ("。", " ")}),
 )
+SENTENCES = [
+    f"Sentence number {number} is about the topic {number * 7919 % 1000}. " for number in range(8000)
+]
 UNITS = st.sampled_from(["characters", "tokens"])
 
 
@@ -156,6 +160,43 @@ def test_abbreviations_end_no_sentence() -> None:
         for start, end in split(text, SplitOptions(min_size=low, max_size=80))
     }
     assert cuts <= {"We met Dr. Smith and e.g. J. Doe on 5. May at Nr. 7 of the street. ", text}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "A sentence. ",
+                "Dr. Who",
+                "e.g. this ",
+                "3.14 ",
+                "字字。",
+                "字！？",
+                "”",
+                "。。",
+                "... ",
+                "a.b",
+                "\n",
+            ]
+        ),
+        min_size=60,
+        max_size=120,
+    ).map("".join),
+    st.integers(20, 60),
+)
+def test_a_place_found_the_quick_way_is_the_end_of_a_sentence(text: str, least: int) -> None:
+    place = best_sentence(text, least, len(text) - 20)
+    ends = set(sentence_ends(text, 0, len(text)))
+    assert place == 0 or (least <= place <= len(text) - 20 and place in ends)
+
+
+def test_most_places_are_found_the_quick_way() -> None:
+    generator = random.Random(7)  # noqa: S311  # the same text every time
+    english, chinese = "".join(SENTENCES[:400]), "他说了第一句话，然后走了。他又回来了！" * 400
+    for text in (english, chinese):
+        places = [best_sentence(text, start, start + 700) for start in generator.sample(range(1, 5000), k=50)]
+        assert all(place in set(sentence_ends(text, 0, len(text))) for place in places)
 
 
 def test_a_sentence_too_long_is_cut_between_words_and_a_word_too_long_anywhere() -> None:
@@ -351,11 +392,6 @@ def test_a_thing_far_too_large_is_cut_at_blank_lines_then_lines() -> None:
     assert len(parts) > 10
     assert all(part.endswith("\n\n") for part in parts[:-1])
     assert all(part.endswith("\n") for part in texts(code.replace("\n\n", "\n"), 40, 100))
-
-
-SENTENCES = [
-    f"Sentence number {number} is about the topic {number * 7919 % 1000}. " for number in range(8000)
-]
 
 
 def document(generator: random.Random, sections: bool, blank: bool) -> list[str]:
