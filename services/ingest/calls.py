@@ -12,6 +12,8 @@ from services.runtime.retry_after import retry_after
 
 CONNECT_SECONDS = 10.0
 RETRIES = 3
+FIRST_PAUSE_SECONDS = 1.0
+"""Wait before the second try, where the server asks for no other; each further wait is twice as long."""
 LONGEST_OWN_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 60.0
 """So long at most a server can make us wait before the next try."""
@@ -33,13 +35,15 @@ class PassingError(Exception):
         self.seconds = seconds
 
 
-async def tried(call: Callable[[], Awaitable[T]], first_pause: float, retries: int = RETRIES) -> T:
+async def tried(
+    call: Callable[[], Awaitable[T]], first_pause: float | None = None, retries: int = RETRIES
+) -> T:
     """A call, tried again while it ends in a `PassingError`.
 
     Args:
         call: does it once.
-        first_pause: seconds before the second try; each further pause is twice as long. A server that asks
-            for a longer one gets it.
+        first_pause: seconds before the second try, else `FIRST_PAUSE_SECONDS`; each further pause is twice as
+            long. A server that asks for a longer one gets it.
         retries: tries after the first.
 
     Raises:
@@ -51,7 +55,10 @@ async def tried(call: Callable[[], Awaitable[T]], first_pause: float, retries: i
         except PassingError as failure:
             if number == retries:
                 raise failure.error from failure
-            own = min(first_pause * 2.0**number, LONGEST_OWN_PAUSE_SECONDS)
+            own = min(
+                (FIRST_PAUSE_SECONDS if first_pause is None else first_pause) * 2.0**number,
+                LONGEST_OWN_PAUSE_SECONDS,
+            )
             pause = min(max(own, failure.seconds or 0.0), LONGEST_PAUSE_SECONDS)
             # Not all callers at the same moment again.
             await asyncio.sleep(pause * random.uniform(1, 1.25))  # noqa: S311  # no secret

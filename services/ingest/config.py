@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.runtime.config import setting
@@ -54,14 +53,6 @@ class RewriteConfig:
     """Blocks asked for at once by one worker."""
     call_seconds: float = setting("SISHU_INGEST_REWRITE_CALL_SECONDS", 120.0)
     """Longest time of one call."""
-    block_seconds: float = 600.0
-    """Longest time for a block, with all tries and the pauses that the server asks for."""
-    retries: int = 5
-    """Tries after the first, where the server is busy or away."""
-    block_chars: int = 2000
-    """Characters of a block."""
-    sampling: Mapping[str, float] = field(default_factory=lambda: {"temperature": 0.0})
-    """More parameters of a call, sent as given."""
 
 
 @dataclass(frozen=True)
@@ -80,5 +71,3 @@ class TranscriberConfig:
     """Base URL of a MinerU server."""
     call_seconds: float = setting("SISHU_INGEST_TRANSCRIBE_CALL_SECONDS", 300.0)
     """Longest time of one call."""
-    retry_seconds: float = 1.0
-    """Wait before the second try, where the server asks for no other; each further wait is twice as long."""

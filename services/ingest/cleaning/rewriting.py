@@ -34,6 +34,12 @@ log = structlog.get_logger()
 Span = tuple[int, int]
 
 FIRST_PAUSE_SECONDS = 0.5
+RETRIES = 5
+"""Tries after the first, where the server is busy or away."""
+BLOCK_SECONDS = 600.0
+"""Longest time for a block, with all tries and the pauses that the server asks for."""
+BLOCK_CHARS = 2000
+TEMPERATURE = 0.0
 OF_THE_BLOCK = {400, 413, 422}
 """HTTP statuses about what was asked, such as a content filter's; any other that does not pass is for all."""
 TOKEN = re.compile(rf"\s+|[{HAN}]|[^\W{HAN}]+|[^\w\s]")
@@ -114,7 +120,7 @@ class Rewriter:
             Unavailable: it answered for no block at all.
         """
         draft = Draft(text, (), syntax)
-        blocks = blocks_of(draft, self._config.block_chars) if syntax in SYNTAXES else []
+        blocks = blocks_of(draft, BLOCK_CHARS) if syntax in SYNTAXES else []
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._tidied(text[start:end], answers)) for start, end in blocks]
@@ -147,10 +153,8 @@ class Rewriter:
             fault = unfaithful(block, before)
             return Answer(block if fault else before, fault)
         try:
-            async with self._slots, asyncio.timeout(self._config.block_seconds):
-                completion = await tried(
-                    lambda: self._completion(block), FIRST_PAUSE_SECONDS, self._config.retries
-                )
+            async with self._slots, asyncio.timeout(BLOCK_SECONDS):
+                completion = await tried(lambda: self._completion(block), FIRST_PAUSE_SECONDS, RETRIES)
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
             return self._without_answer(block, error)
         text, is_whole = content_of(completion)
@@ -196,7 +200,7 @@ class Rewriter:
                 answer: object = await self._sdk.chat.completions.create(
                     model=self._config.model,
                     messages=messages(block),
-                    extra_body=dict(self._config.sampling),
+                    temperature=TEMPERATURE,
                 )
         except (openai.APIConnectionError, TimeoutError) as error:
             raise PassingError(error) from None

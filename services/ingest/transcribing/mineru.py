@@ -68,7 +68,7 @@ async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> T
     data = await asyncio.to_thread(path.read_bytes)
     timeout = httpx.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
     async with httpx.AsyncClient(timeout=timeout) as http:
-        answer = await tried(lambda: posted(http, config, name, data), config.retry_seconds)
+        answer = await tried(lambda: posted(http, config, name, data))
     try:
         transcripts = await asyncio.to_thread(transcripts_of, answer)
     except TooMuch:

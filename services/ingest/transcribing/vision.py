@@ -98,7 +98,7 @@ async def transcribed(sdk: openai.AsyncOpenAI, page: Page, answers: Answers) -> 
     question = (page.config.vision_model, PROMPT, hashlib.sha256(page.png).hexdigest())
     answer = await answers.get(*question)
     if answer is None:
-        answer = await tried(lambda: asked(sdk, page), page.config.retry_seconds)
+        answer = await tried(lambda: asked(sdk, page))
         await answers.put(answer, *question)
     return answer
 

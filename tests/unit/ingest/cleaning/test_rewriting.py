@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from services.ingest.cleaning import apply, moved
+from services.ingest.cleaning import apply, moved, rewriting
 from services.ingest.cleaning.checks import unfaithful
 from services.ingest.cleaning.drafts import Draft
 from services.ingest.cleaning.prompts import CHINESE, ENGLISH, messages
@@ -62,11 +62,15 @@ def said(text: str, finish_reason: str = "stop") -> web.Response:
 
 @asynccontextmanager
 async def rewriter(url: str, **settings: Any) -> AsyncIterator[Rewriter]:
-    one = Rewriter(RewriteConfig(url, "mock-model", **settings))
-    try:
-        yield one
-    finally:
-        await one.close()
+    """A rewriter; settings in capitals are constants of its module."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(str.isupper, list(settings)):
+            patch.setattr(rewriting, name, settings.pop(name))
+        one = Rewriter(RewriteConfig(url, "mock-model", **settings))
+        try:
+            yield one
+        finally:
+            await one.close()
 
 
 @asynccontextmanager
@@ -286,7 +290,7 @@ async def test_the_pause_is_as_long_as_the_server_asks_for(mock: MockServer) -> 
 
 async def test_a_server_that_hangs_is_left_at_the_deadline(mock: MockServer) -> None:
     await mock.control(next_faults=["hang", "ok"])
-    async with rewriter(mock.base_url, call_seconds=0.3, retries=0) as one:
+    async with rewriter(mock.base_url, call_seconds=0.3, RETRIES=0) as one:
         rewritten = await one.rewrite(
             f"{'The rnill stands. ' * 100}\n\n{'The wheel turns. ' * 100}", "markdown"
         )
@@ -298,7 +302,7 @@ async def test_a_block_is_given_up_at_its_deadline_whatever_pause_the_server_ask
 ) -> None:
     await mock.control(next_faults=["429", "ok"], retry_after_s=60)
     started = time.monotonic()
-    async with rewriter(mock.base_url, block_seconds=0.5) as one:
+    async with rewriter(mock.base_url, BLOCK_SECONDS=0.5) as one:
         rewritten = await one.rewrite(
             f"{'The rnill stands. ' * 100}\n\n{'The wheel turns. ' * 100}", "markdown"
         )
@@ -308,7 +312,7 @@ async def test_a_block_is_given_up_at_its_deadline_whatever_pause_the_server_ask
 
 async def test_a_server_that_never_answers_is_an_error_and_no_clean_text(mock: MockServer) -> None:
     await mock.control(next_faults=["503"] * 2)
-    async with rewriter(mock.base_url, retries=1) as one:
+    async with rewriter(mock.base_url, RETRIES=1) as one:
         with pytest.raises(SishuError) as raised:
             await one.rewrite("The rnill stands on the river.", "markdown")
     assert (raised.value.code, raised.value.reason) == ("UNAVAILABLE", "REWRITE_UNANSWERED")
@@ -338,7 +342,7 @@ async def test_no_more_blocks_are_asked_for_at_once_than_allowed() -> None:
         return said((await request.json())["messages"][-1]["content"])
 
     text = "\n\n".join(f"Paragraph of the text. {'It goes on. ' * 20}" for _ in range(30))
-    async with served(answer) as url, rewriter(url, concurrency=3, block_chars=300) as one:
+    async with served(answer) as url, rewriter(url, concurrency=3, BLOCK_CHARS=300) as one:
         rewritten = await one.rewrite(text, "markdown")
     assert (rewritten.blocks, most, rewritten.changes) == (30, 3, [])
 

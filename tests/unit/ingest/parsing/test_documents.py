@@ -39,7 +39,7 @@ async def parsed_text(folder: Path, status: int) -> str:
     options = ParseOptions(clean=CleanOptions(rewrite=True))
     async with served(answer) as url, parser() as children:
         storage = Storage(url.removesuffix("/v1"), "key", "secret", "bucket")
-        one = DocumentParser(children, storage, TranscriberConfig(), RewriteConfig(url, "m", retries=0))
+        one = DocumentParser(children, storage, TranscriberConfig(), RewriteConfig(url, "m"))
         try:
             return (await one.parse(document_called("mill.md"), folder, options)).text
         finally:
@@ -68,7 +68,10 @@ async def test_a_document_with_a_block_that_the_server_refuses_is_parsed(tmp_pat
     assert len(text) == len(TEXT) - 1
 
 
-async def test_a_document_with_a_block_that_has_no_answer_yet_is_not_parsed_now(tmp_path: Path) -> None:
+async def test_a_document_with_a_block_that_has_no_answer_yet_is_not_parsed_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ingest.cleaning.rewriting.RETRIES", 0)
     with pytest.raises(Unavailable) as raised:
         await parsed_text(tmp_path, 503)
     assert raised.value.reason == "REWRITE_INCOMPLETE"

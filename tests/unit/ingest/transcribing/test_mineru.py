@@ -47,8 +47,13 @@ TABLE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.calls.FIRST_PAUSE_SECONDS", 0.01)
+
+
 def mineru(url: str, **changes: Any) -> TranscriberConfig:
-    config = TranscriberConfig(mineru_url=url, call_seconds=5.0, retry_seconds=0.01)
+    config = TranscriberConfig(mineru_url=url, call_seconds=5.0)
     return dataclasses.replace(config, **changes)
 
 

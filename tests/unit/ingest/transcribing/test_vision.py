@@ -20,8 +20,13 @@ PNG = b"\x89PNG page "
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.calls.FIRST_PAUSE_SECONDS", 0.01)
+
+
 def vision(url: str, **changes: Any) -> TranscriberConfig:
-    config = TranscriberConfig(url, "seer", KEY, call_seconds=5.0, retry_seconds=0.01)
+    config = TranscriberConfig(url, "seer", KEY, call_seconds=5.0)
     return dataclasses.replace(config, **changes)
 
 
