@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.ingest.documents import Deletion
-from services.ingest.store import SQL, document_not_found, project_not_found
+from services.ingest.store import SQL
+from services.ingest.store_errors import document_not_found, project_not_found
 from services.runtime.db import Connection, Pool, forget_requests, transaction
 from services.runtime.jobs import Jobs
 

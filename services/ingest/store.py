@@ -13,17 +13,24 @@ import asyncpg
 from services.ingest.documents import Document, DocumentVersion, NewFile, Upload, other_name
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.projects import Project, check_project
+from services.ingest.store_errors import (
+    MOST_NAMES,
+    check_all_found,
+    document_not_found,
+    held_elsewhere,
+    name_taken,
+    names_taken,
+    project_not_found,
+    upload_not_found,
+)
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
-from services.runtime.errors import AlreadyExists, NotFound
+from services.runtime.errors import NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Jobs, NewItem
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "ingest.sql")
-
-MOST_NAMES = 100
-"""So many names are tried for what an archive holds, where other documents have them."""
 
 
 class Store:
@@ -339,64 +346,3 @@ def document_bytes(one: Document) -> int:
     """About how large a document is in an answer; its failure says its name twice."""
     failure = len(one.failure.message.encode()) if one.failure else 0
     return len(one.name.encode()) + 2 * failure
-
-
-def check_all_found(wanted: Sequence[str], found: Sequence[str]) -> None:
-    """Demand that all documents that were asked for are there.
-
-    Raises:
-        NotFound: some are not.
-    """
-    missing = sorted({one.lower() for one in wanted} - set(found))
-    if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise NotFound(
-            "DOCUMENT_NOT_FOUND",
-            f"the project has no document {', '.join(missing[:5])}{more}; nothing was parsed",
-            "document_ids",
-            document_ids=",".join(missing[:5]),
-        )
-
-
-def document_not_found(document_id: str) -> NotFound:
-    """The error for a document that is not there."""
-    return NotFound("DOCUMENT_NOT_FOUND", f"there is no document {document_id}", document_id=document_id)
-
-
-def upload_not_found(upload_id: str) -> NotFound:
-    """The error for an upload that is not there."""
-    return NotFound(
-        "UPLOAD_NOT_FOUND", f"there is no upload {upload_id}, or no more; create another", upload_id=upload_id
-    )
-
-
-def held_elsewhere(name: str) -> AlreadyExists:
-    """The error for an upload under the name of what an archive or mail holds."""
-    return AlreadyExists(
-        "DOCUMENT_NAME_TAKEN",
-        f"an archive or mail holds a document {name}; use another name",
-        "name",
-        name=name,
-    )
-
-
-def names_taken(name: str) -> AlreadyExists:
-    """The error for what an archive or mail holds, when its name and many beside it are taken."""
-    return AlreadyExists(
-        "DOCUMENT_NAME_TAKEN",
-        f"{name}: this name and {MOST_NAMES - 1} before it are taken by other documents; give the archive or "
-        "mail another name",
-        name=name,
-    )
-
-
-def project_not_found(project_id: str) -> NotFound:
-    """The error for a project that is not there."""
-    return NotFound("PROJECT_NOT_FOUND", f"there is no project {project_id}", project_id=project_id)
-
-
-def name_taken(name: str) -> AlreadyExists:
-    """The error for a second project of a name."""
-    return AlreadyExists(
-        "PROJECT_NAME_TAKEN", f"a project named {name!r} exists; use another name", "project.name", name=name
-    )
