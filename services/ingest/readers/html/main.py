@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from services.ingest.readers.html.math import find_formulas
+from services.ingest.readers.html.notes import STARS, fetch_notes
 from services.ingest.readers.html.tree import GONE, WITHOUT_TEXT, open_up, owner
 from services.ingest.readers.shared.elements import Element
 
@@ -63,6 +64,7 @@ def main_content(root: Element) -> Element:
         if element is not chosen and is_none_of_it(element, body is chosen, page):
             element.tag = GONE
     etree.strip_elements(chosen, GONE, with_tail=False)
+    fetch_notes(chosen, body)
     if next(chosen.iter("h1"), None) is None:
         give_title(chosen, next((heading for heading in headings if heading), title))
     return open_layout(chosen)
@@ -205,7 +207,12 @@ def is_ornament(link: Element, names: str) -> bool:
     """Whether a link only helps in a browser: to its own place, past the menu, to an editor."""
     if ORNAMENTS.intersection(names.split()):
         return True
-    return link.get("href", "").startswith("#") and SIGN.fullmatch("".join(link.itertext())) is not None
+    text = "".join(link.itertext())
+    return (
+        link.get("href", "").startswith("#")
+        and SIGN.fullmatch(text) is not None
+        and not STARS.fullmatch(text)
+    )
 
 
 def in_article(element: Element) -> bool:

@@ -12,6 +12,8 @@ NOTE_CLASSES = {"footnote-ref", "noteref", "footnote-reference", "footnote_ref",
 BACK_CLASSES = {"footnote-back", "footnote-backref", "reversefootnote", "footnote-return"}
 MARK = re.compile(r"[\[(（]?\s*(?:\d{1,4}|[a-z]|[ivx]{1,5}|[*†‡§¶]{1,3}|注\s*\d*|[①-⑳])\s*[\])）]?")
 """What a reference shows."""
+STARS = re.compile(r"[\[(]?[*†‡]{1,3}[\])]?")
+"""What a reference shows even where it is not raised."""
 BACK = re.compile(r"[^\w]{0,4}|[a-z]|\d{1,3}|\d+\.\d+")
 """What a link back shows: an arrow, a letter or a number."""
 ARROW = re.compile(r"[^\w\s]{1,4}")
@@ -25,13 +27,7 @@ def number_notes(root: Element) -> None:
     links = [link for link in root.iter("a") if link.get("href", "").startswith("#")]
     if not links:
         return
-    places: dict[Element, int] = {}
-    targets: dict[str, Element] = {}
-    for place, element in enumerate(root.iter(etree.Element)):
-        places[element] = place
-        for name in (element.get("id"), element.get("name") if element.tag == "a" else None):
-            if name:
-                targets.setdefault(name, element)
+    targets, places = targets_of(root)
     numbers: dict[Element, int] = {}
     for link in links:
         note = note_of(link, targets, places)
@@ -40,6 +36,31 @@ def number_notes(root: Element) -> None:
             set_reference(link, number)
     for note, number in numbers.items():
         set_note(note, number, targets, places)
+
+
+def targets_of(root: Element) -> tuple[dict[str, Element], dict[Element, int]]:
+    """What links can lead to, by name, and the place of each element in the order of the page."""
+    places: dict[Element, int] = {}
+    targets: dict[str, Element] = {}
+    for place, element in enumerate(root.iter(etree.Element)):
+        places[element] = place
+        for name in (element.get("id"), element.get("name") if element.tag == "a" else None):
+            if name:
+                targets.setdefault(name, element)
+    return targets, places
+
+
+def fetch_notes(content: Element, page: Element) -> None:
+    """Move notes that stand outside the content of a page, but are referred to in it, to its end."""
+    links = [link for link in content.iter("a") if link.get("href", "").startswith("#")]
+    if content is page or not links:
+        return
+    targets, places = targets_of(page)
+    for link in links:
+        note = note_of(link, targets, places)
+        if note is not None and content not in note.iterancestors():
+            note.tail = None
+            etree.SubElement(content, "div").append(note)
 
 
 def note_of(link: Element, targets: dict[str, Element], places: dict[Element, int]) -> Element | None:
@@ -70,10 +91,11 @@ def is_declared(link: Element) -> bool:
 
 
 def looks_like_reference(link: Element) -> bool:
-    """Whether a link is a raised number or sign."""
+    """Whether a link is a raised number or sign, or a star or dagger."""
     raised = link.getparent() is not None and link.getparent().tag == "sup"
     raised = raised or (len(link) == 1 and link[0].tag == "sup" and not (link.text or "").strip())
-    return raised and MARK.fullmatch("".join(link.itertext()).strip()) is not None
+    text = "".join(link.itertext()).strip()
+    return (MARK if raised else STARS).fullmatch(text) is not None
 
 
 def set_reference(link: Element, number: int) -> None:

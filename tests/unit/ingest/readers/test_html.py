@@ -170,3 +170,20 @@ def test_a_page_cut_off_anywhere_is_read_or_empty(tmp_path: Path) -> None:
 def test_entities_do_not_swell(tmp_path: Path) -> None:
     page = '<!DOCTYPE html [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><p>x &b; y</p>'
     assert len(read(tmp_path, page, NAME).text) < 100
+
+
+def test_notes_outside_the_content_come_with_it(tmp_path: Path) -> None:
+    raised = '<sup id="r1"><a href="#n1">1</a></sup>'
+    page = (
+        f"<main><h1>T</h1><p>{'word ' * 40}end{raised}, more<a href='#n2'>*</a>.</p></main>"
+        "<div id='n1'><p>First. <a href='#r1'>↩</a></p></div>"
+        "<ol><li id='n2'>Second.</li><li id='n3'>Nobody refers to it.</li></ol><footer>FOOT</footer>"
+    )
+    text = read(tmp_path, page.encode(), NAME).text
+    assert text.endswith("word end[^1], more[^2].\n\n[^1]: First.\n\n[^2]: Second.\n")
+
+
+def test_a_star_that_refers_to_no_note_stays(tmp_path: Path) -> None:
+    page = "<p>see<a href='#gone'>*</a></p><h2>Part<a href='#part'>#</a></h2>"
+    text = read(tmp_path, page.encode(), NAME).text
+    assert text == "see*\n\n## Part\n"
