@@ -6,6 +6,8 @@ by its letters. Each function here mends one of these, in place. OpenDocument 1.
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from lxml import etree
 
 from services.ingest.readers.docx.numbering import whole
@@ -38,6 +40,8 @@ KEPT = {
 }
 """What Pandoc reads within a paragraph; other elements of the text are fields."""
 BLOCKS = {f"{TEXT}p", f"{TEXT}h", f"{TEXT}list", f"{TABLE}table"}
+MOST_COLUMNS = 64
+"""Up to how many cells of a row are written out for one that is repeated."""
 CODE = "\ufdd1"
 """Stands at the start of each line of code until Pandoc is done."""
 SPACE, LINE_END = "\ufdd0", "\ufdd2"
@@ -55,6 +59,8 @@ def mend(content: Element, styles: Styles) -> None:
         above.tag, above.text, above.tail = f"{TEXT}span", f"({words})" if words else "", tail
     etree.strip_tags(content, *WRAPPERS)
     free_boxes(content)
+    for row in content.iter(f"{TABLE}table-row"):
+        write_repeated(row)
     for table in reversed(list(content.iter(f"{TABLE}table"))):
         if next(table.iterancestors(f"{TABLE}table-cell"), None) is not None:
             flatten(table)
@@ -97,6 +103,20 @@ def free_boxes(content: Element) -> None:
         for block in reversed(blocks):
             block.tail = None
             anchor.addnext(block)
+
+
+def write_repeated(row: Element) -> None:
+    """Write out cells that are repeated, of which Pandoc reads one; not the empty rest of a row."""
+    name = f"{TABLE}number-columns-repeated"
+    cells = list(row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"))
+    count = len(cells)
+    for cell in cells:
+        times = min(whole(cell.attrib.pop(name, None), 1), 1 + max(0, MOST_COLUMNS - count))
+        if cell is cells[-1] and len(cell) == 0:
+            continue
+        for _ in range(times - 1):
+            cell.addnext(deepcopy(cell))
+        count += max(0, times - 1)
 
 
 def flatten(table: Element) -> None:

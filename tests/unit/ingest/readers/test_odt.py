@@ -135,6 +135,26 @@ def test_tables_keep_merged_cells_line_breaks_and_inner_tables(tmp_path: Path) -
     )
 
 
+def test_repeated_cells_keep_the_others_in_their_columns(tmp_path: Path) -> None:
+    twice = '@table:number-columns-repeated="2"@'
+    data = odt(
+        table(
+            row(p("A"), p("B"), p("C")),
+            row(twice + p("same"), p("x")),
+            row(twice, p("y")),
+            row(p("z"), '@table:number-columns-repeated="16000"@'),
+        )
+    )
+    assert read(tmp_path, data, NAME).text == (
+        "| A | B | C |\n| --- | --- | --- |\n| same | same | x |\n|  |  | y |\n| z |  |  |\n"
+    )
+
+
+def test_a_cell_repeated_beyond_measure_does_no_harm(tmp_path: Path) -> None:
+    data = odt(table(row('@table:number-columns-repeated="200000000"@' + p("a"), p("b"))))
+    assert read(tmp_path, data, NAME).text.startswith("| a | a |")
+
+
 def test_pictures_keep_their_place_and_their_words(tmp_path: Path) -> None:
     data = odt(
         p("before"), p(picture("Pictures/a.png", "a red dot")), p("after"), files={"Pictures/a.png": png()}
