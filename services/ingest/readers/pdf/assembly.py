@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from services.ingest.readers.pdf.lines import ENTRY, HYPHEN, NUMBER, Block, title_key
 from services.ingest.readers.shared.markdown import fence, heading, paragraph
@@ -18,11 +18,19 @@ LONGEST_BOLD = 100
 MOST_LEVELS = 6
 RUNNING_PAGES = 3
 """A text on so many pages, and on a third of them, is a running header and no heading."""
+EDGE = 2
+"""So many blocks at each end of a page may be its header or footer."""
+COUNTED_PAGE = re.compile(
+    r"\b(?:page|pg|p|seite|página|страница|стр)\b|[页頁]|ページ|쪽|\d\s*(?:/|of)\s*\d", re.IGNORECASE
+)
+"""What a number of the page is known by, and not taken for that of a chapter or a quarter."""
 AFTER = re.compile(f"{HYPHEN}+\\s*([^\\W\\d_]*)")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 LISTED = re.compile(r"\s*(?:-|\d+[.)]) ")
 SENTENCE_END = tuple(".,;:。，；：、")
 NESTED = 0.8
+
+EdgeKey: TypeAlias = tuple[str, float]
 
 
 class Level(NamedTuple):
@@ -119,12 +127,13 @@ class Headings:
         self._body = sizes.most_common(1)[0][0] if sizes else 0.0
         self._bold_body = bold * 2 > chars
         self._running = running(pages)
+        self._edges = running_edges(pages)
         larger = Counter[float]()
         known: dict[float, Counter[int]] = {}
         for block in texts_of(pages):
             if block.level:
                 known.setdefault(rounded(block.size), Counter())[block.level] += 1
-            elif self._larger(block):
+            elif self._larger(block) and not self._runs(block):
                 larger[rounded(block.size)] += 1
         self._levels: dict[float, int] = {}
         above = 0
@@ -139,11 +148,16 @@ class Headings:
             return min(block.level, MOST_LEVELS)
         if block.kind not in {"text", "item"} or len(block.text) > LONGEST_HEADING:
             return 0
-        if self._running and title_key(block.text) in self._running:
+        if self._runs(block):
             return 0
         if self._larger(block):
             return min(self._levels[rounded(block.size)], MOST_LEVELS)
         return self._deepest if self._bold_line(block, after) else 0
+
+    def _runs(self, block: Block) -> bool:
+        return bool(self._running and title_key(block.text) in self._running) or (
+            bool(self._edges) and edge_key(block) in self._edges
+        )
 
     def _larger(self, block: Block) -> bool:
         return (
@@ -185,6 +199,23 @@ def running(pages: Sequence[Sequence[Block]]) -> set[str]:
     for blocks in pages:
         seen.update({title_key(block.text) for block in texts_of([blocks]) if len(block.text) < LONGEST_BOLD})
     return {key for key, count in seen.items() if count >= max(RUNNING_PAGES, len(pages) / 3)}
+
+
+def running_edges(pages: Sequence[Sequence[Block]]) -> set[EdgeKey]:
+    """What stands at the edge of most pages, and of two at least."""
+    seen: Counter[EdgeKey] = Counter()
+    for blocks in pages:
+        texts = [block for block in texts_of([blocks]) if len(block.text) < LONGEST_BOLD]
+        seen.update(set(map(edge_key, texts[:EDGE] + texts[-EDGE:])))
+    return {key for key, count in seen.items() if key[0] and count > max(1, len(pages) / 2)}
+
+
+def edge_key(block: Block) -> EdgeKey:
+    """What the headers of pages have in common: letters, font size, and numbers unless they count pages."""
+    key = title_key(block.text)
+    if COUNTED_PAGE.search(block.text):
+        key = "".join(char for char in key if not char.isdigit())
+    return key, rounded(block.size)
 
 
 def rounded(size: float) -> float:

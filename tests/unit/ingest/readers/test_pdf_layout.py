@@ -221,6 +221,24 @@ def test_a_running_header_in_large_type_is_no_heading(tmp_path: Path) -> None:
     assert "#" not in text
 
 
+@pytest.mark.parametrize("pages", [2, 5])
+@pytest.mark.parametrize("foot", ["Page {}", "Page {} of 6", "- page {} -", "ACME Report, p. {}"])
+def test_a_page_number_in_large_type_is_no_heading(tmp_path: Path, foot: str, pages: int) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(1, pages + 1):
+            canvas.setFont("Helvetica", 14)
+            canvas.drawString(72, 740, f"Chapter {number}")
+            canvas.drawString(250, 40, foot.format(number))
+            canvas.setFont("Helvetica", 10)
+            lines(canvas, ["The pumps are told of here in many words", "that stand on two lines."], 72, 700)
+            canvas.showPage()
+
+    found = drawn(tmp_path, draw).split("\n")
+    headings = [line for line in found if line.startswith("#")]
+    assert headings == [f"# Chapter {number}" for number in range(1, pages + 1)]
+    assert sum("page" in line.lower() or "p. " in line for line in found) == pages
+
+
 def test_a_line_that_looks_like_markdown_is_no_heading(tmp_path: Path) -> None:
     assert (
         drawn(tmp_path, lambda canvas: canvas.drawString(72, 700, "# 1 in the list")) == "\\# 1 in the list\n"
