@@ -23,12 +23,18 @@ NOT_IN_KEY = re.compile(r"[\s*_#>|]+")
 NOT_RUNNING = re.compile(rf"[?？:：]\s*$|.{{{LONGEST}}}")
 """Questions, labels and long lines are a page's text: forms have the same on every page."""
 COUNTED = re.compile(
-    r"#|\W*(?:chapter|part|section|appendix|annex|article|clause|question|exercise|problem|lesson|unit|module|step"
+    r"\W*(?:chapter|part|section|appendix|annex|article|clause|question|exercise|problem|lesson|unit|module|step"
     r"|day|week|table|figure|fig\.?|example|box|case|item|no\.?)\s*\d|\W*第\s*\d+\s*[^\s\d页頁]"
     r"|\W*[附插]?[图表例题问案件]\s*\d",
     re.IGNORECASE,
 )
 """Lines that count something else than pages; a number that grows makes them other lines."""
+MARK = re.compile(r"#{1,6}\s+")
+"""Begins a heading; a footer in large type may look like one to a reader."""
+OF_PAGE = re.compile(
+    r"\b(?:page|pg|p|seite|página)\b\W*\d|第\s*\d+\s*[页頁]|\d\s*(?:/|of)\s*\d", re.IGNORECASE
+)
+"""Without such a number, headings that differ in a number are headings of what is counted."""
 PROSE = re.compile(r"[，。；、]|[.,;:：]$|(?:\S+\s+){12}")
 """What sentences look like."""
 OPEN_END = re.compile(r"[a-zß-ÿ,]\s*$")
@@ -91,7 +97,7 @@ def page_numbers(draft: Draft) -> list[Change]:
             for depth, line in enumerate(edge.lines):
                 value = value_of(line)
                 is_number = value and counts[value - edge.page] >= LEAST_PAGES
-                if is_nearer(draft, edge, depth) and (is_number or TOLD.fullmatch(line.text)):
+                if is_nearer(draft, edge, depth) and (is_number or TOLD.fullmatch(unmarked(line.text))):
                     spans.append(removal(draft, edge, depth))
     return deletions(spans, "page_numbers")
 
@@ -163,7 +169,19 @@ def continues(last: Place, place: Place) -> bool:
     """Whether a line may be the same running line as an earlier one: `Chapter 2` is not `Chapter 1`."""
     gap = place.page - last.page
     steps = {new - old for old, new in zip(last.numbers, place.numbers, strict=True)}
-    return gap <= FARTHEST and steps <= ({0} if COUNTED.match(place.text) else {0, gap})
+    return gap <= FARTHEST and steps <= ({0} if counts_else(place.text) else {0, gap})
+
+
+def counts_else(text: str) -> bool:
+    """Whether a line counts something else than pages; a heading does unless it names the page."""
+    bare = unmarked(text)
+    return bool(COUNTED.match(bare)) or (bare != text and not OF_PAGE.search(bare))
+
+
+def unmarked(text: str) -> str:
+    """A line without the mark of a heading."""
+    mark = MARK.match(text)
+    return text[mark.end() :] if mark else text
 
 
 def running_lines(edge: Edge, recurring: Mapping[str, set[int]]) -> list[int]:
@@ -195,12 +213,13 @@ def parted(draft: Draft, edge: Edge, running: Sequence[int]) -> list[int]:
 
 def value_of(line: Line) -> int:
     """The page number that a line consists of; 0 for none."""
-    text = line.text
-    for pattern in (TOLD, BARE):
+    text = unmarked(line.text)
+    # A heading that is a bare number may be that of a chapter.
+    for pattern in (TOLD, BARE) if text == line.text else (TOLD,):
         match = pattern.fullmatch(text)
         if match:
             return int(next(group for group in match.groups() if group))
-    match = ROMAN.fullmatch(text)
+    match = ROMAN.fullmatch(line.text)
     return roman(match[1].lower()) if match else 0
 
 
@@ -217,7 +236,7 @@ def told_numbers(draft: Draft) -> Iterator[tuple[int, int]]:
     """The lines like `Page 3 of 9` of a text without pages, where three or more count up."""
     run: list[tuple[int, Line]] = []
     for line in draft.lines:
-        if line.kind != "prose" or not TOLD.fullmatch(line.text):
+        if line.kind != "prose" or not TOLD.fullmatch(unmarked(line.text)):
             continue
         value = value_of(line)
         if run and value != run[-1][0] + 1:

@@ -148,3 +148,18 @@ def test_without_pages_only_numbers_told_in_words_go() -> None:
     assert "Page" not in after
     assert "17" in after
     assert cleaned("One.\n\nPage 9 of 12\n\nTwo.", "page_numbers") == "One.\n\nPage 9 of 12\n\nTwo."
+
+
+@pytest.mark.parametrize("foot", ["### Page {}", "## Page {} of 5", "# 第 {} 页", "# ACME Report, page {}"])
+def test_a_footer_that_was_taken_for_a_heading_goes_too(foot: str) -> None:
+    bodies = [f"# Part {letter}\n\nThe mill {letter} burned down." for letter in "ABCDE"]
+    reading = pages_of(bodies, "## ACME Confidential", foot)
+    after = moved(reading, clean(reading.text, reading.page_starts, ALL, "markdown"))
+    assert after.text == "\n\n".join(bodies) + "\n"
+
+
+@pytest.mark.parametrize("head", ["# Experiment {}", "## {}", "# Q{} results", "# Chapter {}"])
+def test_a_heading_that_counts_something_else_than_pages_stays(head: str) -> None:
+    reading = pages_of(ENGLISH_BODIES, head, "Page {}")
+    after = moved(reading, clean(reading.text, reading.page_starts, ALL, "markdown"))
+    assert [head.format(number) in after.text.split("\n") for number in range(1, 6)] == [True] * 5
