@@ -114,8 +114,8 @@ async def test_a_killed_command_goes_on_where_it_was(
         result = sishu.run(*arguments)
         stats = await llm.stats()
     assert result.returncode == 0, result.stderr
-    # The provider is tried once by each command; no other prompt is paid twice.
-    assert stats["prompts_paid_twice"] <= 1
+    # Each command tries the provider by the same two calls; no other prompt is paid twice.
+    assert stats["prompts_paid_twice"] <= 2
     report = read_report(tmp_path)
     assert report["examples"]["made"] == report["questions"]
 
