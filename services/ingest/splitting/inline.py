@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.ingest.outline import Span
@@ -43,9 +42,6 @@ class Spans:
         if index < 0 or self.ends[index] <= place:
             return None
         return self.starts[index], self.ends[index]
-
-
-NOTHING = Spans()
 
 
 @dataclass
@@ -89,24 +85,12 @@ class Closings:
         return ends[index] if index < len(ends) else -1
 
 
-def inline_spans(text: str, start: int, end: int, signs: Sequence[str] = OPENING_SIGNS) -> Spans:
-    """The things in a paragraph that are not to be cut, none longer than `LONGEST_WHOLE`.
-
-    Args:
-        text: the text.
-        start: start of the paragraph.
-        end: its end.
-        signs: those of `OPENING_SIGNS` that the text has at all.
-    """
-    for sign in signs:
-        if text.find(sign, start, end) >= 0:
-            return spans_between(text, start, end)
-    return NOTHING
-
-
-def spans_between(text: str, start: int, end: int) -> Spans:
-    """The same, where there seem to be some."""
-    found, at = Spans(), start
+def inline_spans(text: str, start: int, end: int) -> Spans:
+    """The things in a paragraph that are not to be cut, none longer than `LONGEST_WHOLE`."""
+    found = Spans()
+    if all(text.find(sign, start, end) < 0 for sign in OPENING_SIGNS):
+        return found
+    at = start
     while at < end:
         # What opens in the first half closes in one of both; so the closings of few are kept at once.
         half, last = at + LONGEST_WHOLE, at + 2 * LONGEST_WHOLE

@@ -22,10 +22,11 @@ from services.ingest.splitting.breaks import (
     ranks,
     splits_character,
 )
-from services.ingest.splitting.inline import NOTHING, Spans, inline_spans
+from services.ingest.splitting.inline import Spans, inline_spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES, Ruler
 from services.ingest.splitting.sentences import best_sentence
 
+NOTHING = Spans()
 KEPT_PARAGRAPHS = 4
 MANY_HEADINGS = 32
 """A window with more headings one after the other has nothing else to offer."""
@@ -113,9 +114,12 @@ def sentence_cut(inner: Inner, least: int, middle: int, most: int) -> int:
         return 0
     if following < len(edges) and edges[following] <= most:
         return 0
-    place = best_sentence(inner.ruler.text, middle, most)
-    if place and inner.openings and paragraph_spans(inner, following - 1).at(place) is not None:
-        return 0
+    text = inner.ruler.text
+    place = best_sentence(text, middle, most)
+    first = max(edges[following - 1], place - LONGEST_WHOLE)
+    for sign in inner.openings:
+        if text.find(sign, first, place) >= 0:
+            return place if paragraph_spans(inner, following - 1).at(place) is None else 0
     return place
 
 
@@ -261,7 +265,7 @@ def paragraph_spans(inner: Inner, index: int) -> Spans:
             del inner.spans[next(iter(inner.spans))]
         start = inner.edges[index] if index >= 0 else 0
         end = inner.edges[index + 1] if index + 1 < len(inner.edges) else len(inner.ruler.text)
-        inner.spans[index] = inline_spans(inner.ruler.text, start, end, inner.openings)
+        inner.spans[index] = inline_spans(inner.ruler.text, start, end)
     return inner.spans[index]
 
 
