@@ -178,6 +178,7 @@ async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice
     assert ended.stats.usage.calls == CALLS
 
 
+@pytest.mark.full
 async def test_a_room_that_is_killed_again_and_again_pays_nothing_twice(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:

@@ -146,6 +146,7 @@ async def test_a_trouble_before_a_pause_is_forgotten_at_the_resume(desk: Desk) -
     assert await desk.jobs.note_trouble(item.id, waiting=False) == 0
 
 
+@pytest.mark.full
 async def test_a_job_of_200000_items_is_paused_and_resumed_within_a_call(desk: Desk) -> None:
     async with transaction(desk.pool) as connection:
         job = await desk.jobs.create(connection, "some_work", [])
