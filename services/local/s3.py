@@ -31,9 +31,9 @@ from services.runtime.errors import FailedPrecondition, Unavailable
 
 HOST = "127.0.0.1"
 VOLUME_MB = 128
-"""Largest file in which objects are packed; files grow as objects come, nothing is allocated before. Each bucket has
-files of its own, and there may be as many as would fit on the free disk if all were full: small ones, so that a
-hundred buckets fit on a small disk."""
+"""Largest file in which objects are packed; files grow as objects come, nothing is allocated before. Each
+bucket has files of its own, and there may be as many as would fit on the free disk if all were
+full: small ones, so that a hundred buckets fit on a small disk."""
 STOP = ((signal.SIGTERM, 1.5),)
 """Its orderly end waits 15 s for its own open streams. Objects are in the files before a PUT is answered, so
 killing it loses nothing."""
