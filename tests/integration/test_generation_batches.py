@@ -210,6 +210,6 @@ async def test_a_budget_holds_for_what_is_in_batches(client: Client, mock: MockS
     async def all_stored() -> bool:
         """Items whose answer came as the job was paused are stored a moment later."""
         calls = (await view(client, generation.id)).stats.usage.calls
-        return calls == (await mock.stats())["batch_lines"] < CALLS
+        return bool(calls == (await mock.stats())["batch_lines"] < CALLS)
 
     await eventually(all_stored, 30)
