@@ -100,7 +100,7 @@ def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:
     named = [
         (entry, packed_as, name)
         for entry, packed_as in zip(entries, names_of(entries), strict=True)
-        if not entry.is_dir() and (name := safe_name(packed_as))
+        if not entry.filename.endswith("/") and (name := safe_name(packed_as))
     ]
     found, taken = dict[int, Packed](), set[str]()
     for at, (entry, packed_as, wanted) in sorted(enumerate(named), key=lambda one: is_unsafe(one[1][1])):

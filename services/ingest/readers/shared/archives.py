@@ -83,7 +83,7 @@ def check_locks(archive: zipfile.ZipFile, source: Source, partly_locked: bool) -
     Raises:
         InvalidArgument: there are some, or all are where some may be.
     """
-    files = [entry for entry in archive.infolist() if not entry.is_dir()]
+    files = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     locked = [entry.filename for entry in files if is_locked(entry)]
     if locked and not (partly_locked and len(locked) < len(files)):
         raise encrypted(source, locked[0])

@@ -132,6 +132,8 @@ def test_a_missing_member_is_told_by_name(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.integers(0, 255))
 @example(b"", 0, 0)
+# A member without a name.
+@example(b"\x00\x00", 130, 0)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_change_of_a_byte_ends_in_an_unforeseen_error(
     tmp_path: Path, content: bytes, place: int, byte: int
