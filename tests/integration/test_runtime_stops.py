@@ -150,5 +150,9 @@ async def test_of_a_paused_job_the_items_in_work_go_on(desk: Desk) -> None:
 
 
 async def test_a_wait_outside_of_any_item_is_a_wait() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), item_waiting():
+            await asyncio.sleep(10)
     async with item_waiting():
-        await asyncio.sleep(0)
+        waited = await asyncio.sleep(0, "until its end")
+    assert waited == "until its end"

@@ -39,7 +39,10 @@ async def test_a_step_has_all_its_time_however_long_the_step_before_is_over(tmp_
 async def test_an_old_marker_ends_no_step(tmp_path: Path) -> None:
     leave_old_marker(tmp_path)
     async with asyncio.timeout(4) as limit, extended(limit, tmp_path, 4):
+        first = limit.when()
         await asyncio.sleep(1.2)
+        assert limit.when() == first
+        assert not limit.expired()
 
 
 async def test_only_a_new_page_moves_the_limit_and_only_later(tmp_path: Path) -> None:
