@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from services.ingest.readers.html.images import Fetched
+from services.ingest.readers.html.images import fetch_from
 from services.ingest.readers.html.markdown import markdown_of
 from services.ingest.readers.html.reader import decoded
 from services.ingest.readers.html.tree import parsed, without_controls
@@ -47,11 +47,7 @@ def read(source: Source) -> Reading:
     with archives.opened(source) as archive:
         if is_encrypted(archive, source):
             raise archives.encrypted(source)
-        names = set(archive.namelist())
-
-        def fetch(path: str) -> Fetched | None:
-            return Fetched(archives.read(archive, path, source)) if path in names else None
-
+        fetch = fetch_from(archive, source)
         text = markdown_of(whole(archive, book_of(archive, source), source), images, fetch)
     return checked(Reading(text, images=images.placed(text)), source.name)
 

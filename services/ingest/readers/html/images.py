@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from services.ingest.readers.reading import Source
+from services.ingest.readers.shared import archives
 
 
 @dataclass(frozen=True)
@@ -14,6 +19,16 @@ class Fetched:
 
     data: bytes
     media_type: str = ""
+
+
+def fetch_from(archive: zipfile.ZipFile, source: Source) -> Callable[[str], Fetched | None]:
+    """Gives pictures of an archive by their paths; nothing for a path that it does not have."""
+    names = set(archive.namelist())
+
+    def fetch(path: str) -> Fetched | None:
+        return Fetched(archives.read(archive, path, source)) if path in names else None
+
+    return fetch
 
 
 BEGINNINGS = (

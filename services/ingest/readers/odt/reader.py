@@ -7,7 +7,7 @@ import zipfile
 
 from lxml import etree
 
-from services.ingest.readers.html.images import Fetched
+from services.ingest.readers.html.images import fetch_from
 from services.ingest.readers.html.markdown import markdown_of
 from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.odt.body import CODE, DRAW, LINE_END, SPACE, mend
@@ -42,11 +42,7 @@ def read(source: Source) -> Reading:
     with archives.opened(source) as archive:
         if is_encrypted(archive, source):
             raise archives.encrypted(source)
-        names = set(archive.namelist())
-
-        def fetch(path: str) -> Fetched | None:
-            return Fetched(archives.read(archive, path, source)) if path in names else None
-
+        fetch = fetch_from(archive, source)
         content = archives.xml(archives.read(archive, CONTENT, source), source)
         words = {image.get(HREF, ""): words_of(image) for image in content.iter(f"{DRAW}image")}
         page = parsed(html_of(mended(archive, content, source), "odt", source))
