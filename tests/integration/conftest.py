@@ -11,6 +11,7 @@
               shared by its tests, so each test makes its own project. Use `rooms.client`, `rooms.stores`.
               Another module makes its own set with `shared_rooms("ingest", "dataset")`:
                   rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "dataset"))
+`mock`        a mock model server of the module, whose settings and counts begin anew with each test.
 `servers`     the servers of the session, for tests that need nothing else.
 
 All helpers behind the fixtures are async contexts in `stores.py`: use them to make wider scopes.
@@ -35,6 +36,7 @@ from tests.integration.stores import (
     started_room,
     started_servers,
 )
+from tests.support.mock_llm import MockServer, mock_llm
 
 StartRoom = Callable[..., Awaitable[Room]]
 
@@ -68,3 +70,16 @@ async def client(stores: Stores) -> AsyncIterator[Client]:
 
 
 rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation"))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def running() -> AsyncIterator[MockServer]:
+    async with mock_llm() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def mock(running: MockServer) -> MockServer:
+    await running.control(latency_ms=0, next_faults=[], api_key="", models=[], fixed={})
+    await running.reset()
+    return running

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from services.generation.questions import CallRecord, NewQuestion
@@ -43,19 +41,6 @@ from tests.support.web_server import served
 
 SMALL = {"min_size": 1, "max_size": 100}
 KEY = "sk-planted-0123456789"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.control(latency_ms=0, next_faults=[], api_key="", models=[], fixed={})
-    await running.reset()
-    return running
 
 
 @pytest.fixture

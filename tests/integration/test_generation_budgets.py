@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 
@@ -31,7 +29,7 @@ from tests.integration.generations import (
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms
-from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.mock_llm import MockServer
 
 SMALL = {"min_size": 1, "max_size": 100}
 LONGEST_ANSWER = 100
@@ -39,17 +37,11 @@ FACTS = 100
 CALLS = FACTS + 2 * FACTS
 
 
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm() as server:
-        yield server
-
-
 @pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.control(latency_ms=20, next_faults=[], fixed={})
-    await running.reset()
-    return running
+async def mock(mock: MockServer) -> MockServer:
+    """Not so fast that all is over before anybody looks."""
+    await mock.control(latency_ms=20)
+    return mock
 
 
 @pytest.fixture

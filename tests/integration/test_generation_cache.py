@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from services.runtime.db import Pool
 from sishu.client import Client
@@ -27,19 +24,6 @@ from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer, mock_llm
 
 SMALL = {"min_size": 1, "max_size": 100}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.control(latency_ms=0, next_faults=[], fixed={})
-    await running.reset()
-    return running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,23 +13,18 @@ from tests.integration.command_line import CommandLine
 from tests.integration.documents import parsed_project
 from tests.integration.generations import handbook, new_provider, priced_provider
 from tests.integration.stores import Rooms
-from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.mock_llm import MockServer
 
 FACTS = 30
 CALLS = 3 * FACTS
 PILOT_CALLS = 3 * 10
 
 
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm(latency_ms=20) as server:
-        yield server
-
-
 @pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.reset()
-    return running
+async def mock(mock: MockServer) -> MockServer:
+    """Not so fast that all is over before anybody looks."""
+    await mock.control(latency_ms=20)
+    return mock
 
 
 @pytest.fixture

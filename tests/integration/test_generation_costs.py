@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from services.generation.call_store import CallStore
 from services.generation.questions import CallRecord
@@ -24,22 +21,9 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.stores import Rooms
-from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.mock_llm import MockServer
 
 SMALL = {"min_size": 1, "max_size": 100}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.control(latency_ms=0, next_faults=[], fixed={})
-    await running.reset()
-    return running
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
@@ -24,22 +22,9 @@ from tests.integration.generations import (
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms
-from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.mock_llm import MockServer
 
 PILOT = 8
-
-
-@pytest_asyncio.fixture(scope="module")
-async def running() -> AsyncIterator[MockServer]:
-    async with mock_llm() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def mock(running: MockServer) -> MockServer:
-    await running.control(latency_ms=0, next_faults=[], fixed={})
-    await running.reset()
-    return running
 
 
 @pytest.fixture
