@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from services.runtime.config import RuntimeConfig
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.generation.v1 import generation_pb2
 from tests.bench.generation_lab import FORMS, Lab, is_asked, lab, parser_of, tell, until
@@ -47,7 +48,9 @@ class Crew:
 
     async def hire(self) -> None:
         """Start one more."""
-        room = started_room(self.here.rooms.stores, "generation", "worker")
+        # What is shipped, not the hurry of the tests: a worker starved for so long counts as dead.
+        env = {"SISHU_HEARTBEAT_SECONDS": RuntimeConfig.heartbeat_seconds}
+        room = started_room(self.here.rooms.stores, "generation", "worker", env=env)
         self.workers.append(await self.stack.enter_async_context(room))
 
     async def kill_one(self) -> None:
