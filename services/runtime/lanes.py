@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 LANES = "0123456789abcdef"
@@ -40,8 +40,8 @@ class Lanes:
         self._in_hand: Counter[str] = Counter()
         self._in_work: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
-        self.queued: frozenset[str] = frozenset()
-        """The lanes that have items in the queue, as somebody saw it."""
+        self._queued: frozenset[str] = frozenset()
+        self._left: Counter[str] = Counter()
 
     @property
     def busy(self) -> bool:
@@ -52,12 +52,23 @@ class Lanes:
         """Whether items of a lane may be taken out of the queue now."""
         return not self.busy or self._in_hand[lane] < self._share(lane)
 
+    async def look(self, queued: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Learn which lanes have items in the queue.
+
+        A lane that lets go of an item counts as active until a look that began later sees none of it.
+        """
+        before = self._left.copy()
+        self._queued = frozenset(await queued())
+        for lane, count in before.items():
+            if self._left[lane] == count:
+                del self._left[lane]
+
     def excess(self) -> dict[str, int]:
         """How many items of which lanes hold slots that a lane below its share waits for."""
         if self._in_work.total() < self._slots:
             return {}
-        waiting = self.queued | {lane for lane, count in self._in_hand.items() if count > self._in_work[lane]}
-        hungry = {lane for lane in waiting if self._in_work[lane] < self._share(lane)}
+        unserved = {lane for lane, count in self._in_hand.items() if count > self._in_work[lane]}
+        hungry = {lane for lane in self._queued | unserved if self._in_work[lane] < self._share(lane)}
         over = {
             lane: count - math.ceil(self._share(lane))
             for lane, count in self._in_work.items()
@@ -77,9 +88,11 @@ class Lanes:
                 self._leave(lane)
         finally:
             self._in_hand[lane] -= 1
+            self._left[lane] += 1
 
     def _share(self, lane: str) -> float:
-        active = self.queued | {held for held, count in self._in_hand.items() if count} | {lane}
+        in_hand = {held for held, count in self._in_hand.items() if count}
+        active = self._queued | in_hand | self._left.keys() | {lane}
         return self._slots / len(active) if len(active) > 1 else math.inf
 
     async def _enter(self, lane: str) -> None:

@@ -229,9 +229,12 @@ class Worker:
     async def _make_room(self) -> None:
         """See which lanes wait in the queue; items that only wait give way to those of lanes with less."""
         if self._lanes.busy:
-            self._lanes.queued = frozenset(map(lane_of, await self._jobs.queued(self._names)))
+            await self._lanes.look(self._queued_lanes)
             for lane, count in self._lanes.excess().items():
                 self._in_work.give_way(lane, count)
+
+    async def _queued_lanes(self) -> set[str]:
+        return {lane_of(name) for name in await self._jobs.queued(self._names)}
 
     async def _wait_for_database(self, stop: asyncio.Event) -> None:
         while not stop.is_set() and not await wait_for_database(self._jobs.pool, seconds=5):

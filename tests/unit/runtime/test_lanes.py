@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
+
+
+def seeing(queued: str) -> Callable[[], Awaitable[str]]:
+    async def look() -> str:
+        return queued
+
+    return look
 
 
 async def taken(stack: AsyncExitStack, lanes: Lanes, lane: str, count: int) -> None:
@@ -31,18 +39,37 @@ async def test_a_lane_at_its_share_is_closed_while_another_is_active() -> None:
     lanes = Lanes(8, 2)
     async with AsyncExitStack() as stack:
         await taken(stack, lanes, "a", 5)
-        lanes.queued = frozenset("ab")
+        await lanes.look(seeing("ab"))
         assert not lanes.is_open("a")
         assert lanes.is_open("b")
-        lanes.queued = frozenset("a")
+        await lanes.look(seeing("a"))
         assert lanes.is_open("a")
         await taken(stack, lanes, "b", 1)
         assert not lanes.is_open("a")
 
 
+async def test_a_lane_stays_active_until_a_look_that_began_after_its_last_item() -> None:
+    lanes = Lanes(8, 2)
+    async with AsyncExitStack() as stack:
+        await taken(stack, lanes, "a", 5)
+        assert lanes.is_open("a")
+        async with lanes.slot("b"):
+            pass
+        assert not lanes.is_open("a")
+
+        async def begun_before_the_next_item() -> str:
+            async with lanes.slot("b"):
+                return "a"
+
+        await lanes.look(begun_before_the_next_item)
+        assert not lanes.is_open("a")
+        await lanes.look(seeing("a"))
+        assert lanes.is_open("a")
+
+
 async def test_a_lane_is_open_while_enough_slots_are_spare() -> None:
     lanes = Lanes(100, 10)
-    lanes.queued = frozenset("0123456789")
+    await lanes.look(seeing("0123456789"))
     async with AsyncExitStack() as stack:
         await taken(stack, lanes, "0", 80)
         assert lanes.is_open("0")
@@ -91,9 +118,9 @@ async def test_slots_beyond_a_share_are_to_be_given_to_a_lane_that_waits_with_le
     lanes = Lanes(8, 1)
     async with AsyncExitStack() as stack:
         await taken(stack, lanes, "a", 7)
-        lanes.queued = frozenset("ab")
+        await lanes.look(seeing("ab"))
         assert lanes.excess() == {}
         await taken(stack, lanes, "b", 1)
         assert lanes.excess() == {"a": 3}
-        lanes.queued = frozenset("a")
+        await lanes.look(seeing("a"))
         assert lanes.excess() == {}
