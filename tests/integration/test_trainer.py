@@ -326,17 +326,18 @@ async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: S
     school.engines()[0].kill()
     await school.resumed(run.id, times=1)
     # With a checkpoint in between, it is another trouble, however long ago the first was.
-    await school.beyond(run.id, 80)
+    (first,) = resumed_at(school.work(run.id))
+    await school.beyond(run.id, first + 30)
     school.engines()[0].kill()
     await school.resumed(run.id, times=2)
-    await school.beyond(run.id, 120)
+    await school.beyond(run.id, first + 60)
 
     engine = school.engines()[0]
     await room.kill()
     psutil.wait_procs([engine], timeout=20)
     assert not engine.is_running(), "the engine outlived its worker"
     room = await start_trainer()
-    await school.beyond(run.id, 240)
+    await school.beyond(run.id, first + 180)
 
     # An orderly end: the engine writes a checkpoint, and nothing is done twice.
     assert await room.stop() == 0
