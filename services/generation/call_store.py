@@ -9,7 +9,7 @@ from typing import Any
 from services.generation.budgets import Amount, Standing
 from services.generation.calls.answers import KeptAnswer, kept_answer
 from services.generation.questions import CallRecord
-from services.runtime.db import Connection, Pool, transaction
+from services.runtime.db import Connection, Pool, held, transaction
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "calls.sql")
@@ -52,10 +52,17 @@ class CallStore:
     async def add_failed(
         self, generation_id: str, call: CallRecord, settlement: Settlement = NOTHING
     ) -> None:
-        """Store what calls cost that led to no result; a generation that is gone has no costs either."""
-        async with transaction(self.pool) as connection:
-            if await connection.fetchval(SQL.lock_generation, generation_id):
-                await connection.execute(INSERT_CALL, *call_values(generation_id, call, settlement))
+        """Store what calls cost that led to no result; a generation that is gone has no costs either.
+
+        While the database is away it is held here.
+        """
+
+        async def store() -> None:
+            async with transaction(self.pool) as connection:
+                if await connection.fetchval(SQL.lock_generation, generation_id):
+                    await connection.execute(INSERT_CALL, *call_values(generation_id, call, settlement))
+
+        await held(self.pool, store)
 
     async def find_answer(self, project_id: str, key: bytes) -> KeptAnswer | None:
         """The answer that the project has to what was asked before."""

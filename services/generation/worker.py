@@ -20,6 +20,7 @@ from services.generation.writing import (
     questions_parser,
     questions_schema,
 )
+from services.runtime.db import Connection
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Item, Jobs, NewItem
 
@@ -94,7 +95,8 @@ class GenerationWorker:
             ]
             places = {question.id: [fact.start, fact.end] for fact, question in written}
             questions = [question for _, question in written]
-            async with self._jobs.finish(item) as connection:
+
+            async def store(connection: Connection) -> None:
                 waiting = await self._store.insert_questions(
                     connection, generation, asked.call, questions, asked.settlement
                 )
@@ -103,6 +105,8 @@ class GenerationWorker:
                     NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting
                 ]
                 await self._jobs.add_items(connection, item.job_id, items)
+
+            await self._jobs.finish_held(item, store)
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
@@ -119,8 +123,11 @@ class GenerationWorker:
         task = Task(item, generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
         async with self._asker.asked(task) as asked:
             answer, rejection = judged(question, asked, fact, chunk)
-            async with self._jobs.finish(item) as connection:
+
+            async def store(connection: Connection) -> None:
                 await self._store.set_answer(connection, question, answer, rejection, asked.settlement)
+
+            await self._jobs.finish_held(item, store)
 
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +22,8 @@ Connection: TypeAlias = (
 
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
+HELD_SECONDS = 600.0
+AGAIN_SECONDS = 0.5
 MIGRATION_LOCK = 0x51_5348_55
 """Key of the advisory lock under which schemas change."""
 
@@ -136,6 +138,29 @@ async def wait_for_database(pool: Pool, seconds: float) -> bool:
         else:
             return True
     return False
+
+
+async def held(pool: Pool, store: Callable[[], Awaitable[None]], seconds: float = HELD_SECONDS) -> None:
+    """Store what must not be had again, such as an answer that was paid for, once Postgres is there.
+
+    Args:
+        pool: the database.
+        store: a transaction that may run again: where its end was not heard, it has to see that itself.
+        seconds: how long the database is waited for.
+
+    Raises:
+        TimeoutError, OSError, asyncpg.PostgresError: it did not come back in time.
+    """
+    give_up = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await store()
+        except (*DATABASE_AWAY, OSError, TimeoutError) as error:
+            left = give_up - asyncio.get_running_loop().time()
+            if not await wait_for_database(pool, left):
+                raise
+            log.info("held_through_outage", error=str(error))
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager

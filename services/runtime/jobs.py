@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 
-from services.runtime.db import Connection, Pool, claim_request, first_answer, transaction
+from services.runtime.db import Connection, Pool, claim_request, first_answer, held, transaction
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.ids import new_id
 from services.runtime.job_records import (
@@ -244,6 +244,23 @@ class Jobs:
             yield connection
             open_items = await self._end(connection, item, "skipped" if skipped else "done")
         await self._settle_if_near(item.job_id, open_items)
+
+    async def finish_held(self, item: Item, store: Callable[[Connection], Awaitable[None]]) -> None:
+        """As `finish`, for a result that was paid for: while the database is away it is held here.
+
+        Args:
+            item: the item.
+            store: stores the result; may be called again, when nothing of the call before was stored.
+
+        Raises:
+            ItemClosed: another worker was faster, the job was cancelled, or all was stored before the loss.
+        """
+
+        async def attempt() -> None:
+            async with self.finish(item) as connection:
+                await store(connection)
+
+        await held(self.pool, attempt)
 
     async def fail(self, item: Item, error: SishuError) -> None:
         """Store that an item failed for good; a closed item is left as it is."""
