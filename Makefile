@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := services clients/python/sishu tests scripts
+# Processes that run tests, each with stores of its own; most of a test's time is waiting.
+TESTERS ?= 3
+PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
 .PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench pins clean
@@ -20,10 +23,10 @@ demo: setup ## Turn the English examples into a tuned model and a report in out/
 	@scripts/demo.sh
 
 test: lint ## Lint, then all tests but most of the slow ones.
-	python -m pytest -m "not full or gate"
+	$(PYTEST) -m "not full or gate"
 
 test-full: lint ## Lint, then all tests.
-	python -m pytest
+	$(PYTEST)
 
 lint: setup ## Check format, types, generated code and contracts.
 	ruff format --check .
