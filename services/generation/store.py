@@ -206,7 +206,7 @@ class Store:
             "rejected" if rejection else "answered",
             rejection.as_json() if rejection else None,
             answer.text,
-            [asdict(quote) for quote in answer.quotes],
+            [vars(quote) for quote in answer.quotes],
             answer.reasoning,
             question.id,
         )
@@ -284,7 +284,8 @@ class Store:
 def question_values(new: NewQuestion) -> dict[str, Any]:
     """The columns of a new row of `questions`, by name."""
     return {
-        **asdict(new),
+        **vars(new),
+        "fact": new.fact and vars(new.fact),
         "text_key": text_key(new.text),
         "state": "rejected" if new.rejection else "open",
         "rejection": new.rejection and new.rejection.as_json(),

@@ -121,8 +121,9 @@ class RuntimeConfig:
     """`debug`, `info`, `warning` or `error`."""
     concurrency: int = setting("SISHU_{ROOM}_CONCURRENCY", 16)
     """Items that the serving process works on at once; 0 leaves all work to worker processes."""
-    heartbeat_seconds: float = setting("SISHU_HEARTBEAT_SECONDS", 10.0)
-    """A worker silent for this long counts as dead, and its items go to another."""
+    heartbeat_seconds: float = setting("SISHU_HEARTBEAT_SECONDS", 30.0)
+    """A worker silent for this long counts as dead, and its items go to another; shorter than a restart of
+    Postgres or a pause of a busy machine, what it has in work is done, and paid, twice."""
     patience_seconds: float = setting("SISHU_PATIENCE_SECONDS", 120.0)
     """How long work is tried again while what it needs is away; rate limits get thirty times that."""
     ingest_address: str = setting("SISHU_INGEST_ADDRESS", "127.0.0.1:7010")

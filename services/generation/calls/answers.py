@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from services.generation.calls.replies import Usage
@@ -36,7 +36,8 @@ class KeptAnswer:
 
     def as_text(self) -> str:
         """As JSON."""
-        return canonical(asdict(self))
+        # Not `asdict`, which copies all that is in it.
+        return canonical({**vars(self), "usage": vars(self.usage)})
 
 
 def kept_answer(values: Mapping[str, Any]) -> KeptAnswer:
