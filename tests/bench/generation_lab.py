@@ -17,7 +17,7 @@ import psutil
 
 from sishu.client import Client
 from sishu.common.v1 import job_service_pb2
-from sishu.generation.v1 import generation_pb2
+from sishu.generation.v1 import generation_pb2, provider_pb2
 from tests.integration.documents import parsed_project
 from tests.integration.generations import ONLY_THE_FACT, handbook, new_provider, start_generation
 from tests.integration.stores import ROOT, Rooms, Servers, started_rooms, started_servers
@@ -58,9 +58,16 @@ class Lab:
         facts = -(-calls // CALLS_PER_FACT)
         return await parsed_project(self.client, {"a.md": handbook(facts)}, min_size=1, max_size=100)
 
-    async def start(self, project: str, **options: Any) -> generation_pb2.Generation:
-        """Start a generation over a project, whose calls are of one fact each."""
-        provider = await new_provider(self.client, project, self.mock.base_url)
+    async def start(self, project: str, slots: int = 0, **options: Any) -> generation_pb2.Generation:
+        """Start a generation over a project, whose calls are of one fact each.
+
+        Args:
+            project: its project.
+            slots: calls that the provider bears at once; 0 where that is to be found.
+            options: the generation's.
+        """
+        limits = provider_pb2.ProviderLimits(calls_in_flight=slots)
+        provider = await new_provider(self.client, project, self.mock.base_url, limits=limits)
         made = generation_pb2.GenerationOptions(
             chars_per_fact=1, forms_per_fact=FORMS, facts_per_call=1, context_chars=ONLY_THE_FACT, **options
         )

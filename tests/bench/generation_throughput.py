@@ -1,7 +1,7 @@
 """How many calls to a language model one generation process keeps going, and what each costs in CPU.
 
 Runs, in turn, the generation room and a plain loop over the same SDK and transport against a mock model
-server of 500 ms latency, at 100 and at 200 slots, and measures each in a steady window. Prints one JSON
+server of 500 ms latency, with at most 100 and 200 calls in flight, and measures each in a steady window. Prints one JSON
 object:
 
 - `ideal_share_100`: share of what 100 slots could do at most, 200 calls/s;
@@ -60,10 +60,10 @@ async def main() -> None:
 async def sides(slots: int, seconds: float, rounds: int) -> dict[str, Figures]:
     """Both sides in turn; the median of each."""
     found: dict[str, list[Figures]] = {"ours": [], "bare": []}
-    async with lab({"latency_ms": LATENCY_MS}, SISHU_GENERATION_CONCURRENCY=slots) as here:
+    async with lab({"latency_ms": LATENCY_MS}) as here:
         project = await here.project(round(slots / (LATENCY_MS / 1000) * (seconds + 2 * WARM_UP_SECONDS)))
         for _ in range(rounds):
-            found["ours"].append(await ours(here, project, seconds))
+            found["ours"].append(await ours(here, project, slots, seconds))
             async with bare_loop(here.mock, slots) as pid:
                 await asyncio.sleep(WARM_UP_SECONDS)
                 found["bare"].append(await window(here.mock, pid, seconds))
@@ -71,9 +71,9 @@ async def sides(slots: int, seconds: float, rounds: int) -> dict[str, Figures]:
     return {side: median(figures) for side, figures in found.items()}
 
 
-async def ours(here: Lab, project: str, seconds: float) -> Figures:
+async def ours(here: Lab, project: str, slots: int, seconds: float) -> Figures:
     """A generation, measured while it is in full swing, then cancelled."""
-    generation = await here.start(project, no_cache=True)
+    generation = await here.start(project, slots, no_cache=True)
     await until(lambda: is_asked(here.mock))
     await asyncio.sleep(WARM_UP_SECONDS)
     figures = await window(here.mock, here.generation_pid, seconds)

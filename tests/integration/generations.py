@@ -38,6 +38,7 @@ async def new_provider(
     base_url: str,
     key: str = "",
     price: provider_pb2.ProviderPrice | None = None,
+    limits: provider_pb2.ProviderLimits | None = None,
 ) -> str:
     """A provider of the project; its id."""
     wanted = provider_pb2.Provider(
@@ -47,6 +48,7 @@ async def new_provider(
         model="mock-model",
         api_key=key,
         price=price,
+        limits=limits,
     )
     request = provider_pb.CreateProviderRequest(provider=wanted)
     return (await client.providers.CreateProvider(request)).provider.id
