@@ -288,9 +288,9 @@ class Jobs:
         """Note that an item got somewhere: what fails later is a trouble of its own."""
         await self.pool.execute(SQL.forget_trouble, item_id)
 
-    async def hasten(self, connection: Connection, item_ids: Sequence[str]) -> None:
-        """Hand items out now that were put off, inside the caller's transaction."""
-        await connection.execute(SQL.hasten, item_ids)
+    async def hasten(self, connection: Connection, item_ids: Sequence[str]) -> Sequence[str]:
+        """Hand items out now that were put off, inside the caller's transaction; return which those are."""
+        return [row["dedupe_key"] for row in await connection.fetch(SQL.hasten, item_ids)]
 
     async def recover(self) -> int:
         """Queue lost items again and end jobs whose worker died before it could; return how many items."""

@@ -69,6 +69,10 @@ async def done(client: Client, generation: generation_pb2.Generation) -> generat
     return ended
 
 
+async def handed_in(mock: MockServer) -> bool:
+    return bool((await mock.stats())["batches"])
+
+
 def words(questions: list[question_pb2.Question]) -> set[tuple[str, str]]:
     return {(one.text, one.answer.text) for one in questions}
 
@@ -128,11 +132,7 @@ async def test_a_batch_that_nobody_wants_any_more_is_cancelled_and_what_it_had_i
 ) -> None:
     await mock.control(batch_ms=600_000)
     project, provider, generation = await started(client, mock)
-
-    async def handed_in() -> bool:
-        return bool((await mock.stats())["batches"])
-
-    await eventually(handed_in)
+    await eventually(lambda: handed_in(mock))
     await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
 
     async def cleaned() -> bool:
@@ -149,10 +149,31 @@ async def test_two_generations_share_the_calls_of_a_batch(client: Client, mock: 
     await mock.control(batch_ms=1000)
     project, provider, first = await started(client, mock)
     second = await again(client, project, provider)
-    both = [await done(client, one) for one in (first, second)]
+    async with asyncio.timeout(30):
+        both = [await done(client, one) for one in (first, second)]
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"]) == (0, CALLS)
     assert sum(one.stats.usage.calls for one in both) == CALLS
+
+
+@pytest.mark.parametrize("stop", ["PauseJob", "CancelJob"])
+async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
+    client: Client, mock: MockServer, stop: str
+) -> None:
+    await mock.control(batch_ms=3000)
+    project, provider, first = await started(client, mock)
+    await eventually(lambda: handed_in(mock))
+    second = await again(client, project, provider)
+    await asyncio.sleep(1)
+    jobs = client.jobs("generation")
+    if stop == "PauseJob":
+        await jobs.PauseJob(job_service_pb2.PauseJobRequest(id=first.job.id))
+    else:
+        await jobs.CancelJob(job_service_pb2.CancelJobRequest(id=first.job.id))
+    async with asyncio.timeout(30):
+        await done(client, second)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"]) == (0, CALLS)
 
 
 @pytest.mark.parametrize(

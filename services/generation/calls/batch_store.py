@@ -79,7 +79,7 @@ class Found:
 
 
 class BatchStore:
-    """The tables `batches`, `batch_requests` and `batch_refusals`."""
+    """The tables `batches`, `batch_requests`, `batch_waiters` and `batch_refusals`."""
 
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
@@ -99,7 +99,20 @@ class BatchStore:
             endpoint.base_url,
             one.body,
         )
-        return Standing(row["state"], reply_from(row["reply"])) if row else None
+        if row:
+            return Standing(row["state"], reply_from(row["reply"]))
+        await self.pool.execute(SQL.wait, one.item_id, one.project_id, one.key)
+        return None
+
+    async def wake(self) -> None:
+        """Let items go on whose answer another item has asked for, once that one has ended."""
+        async with transaction(self.pool) as connection:
+            rows = await connection.fetch(SQL.served_waiters)
+            if rows:
+                served = [row["item_id"] for row in rows]
+                # One that is just being put off is hastened the next time.
+                hastened = await self._jobs.hasten(connection, served)
+                await connection.execute(SQL.forget_waiters, hastened, served)
 
     async def give_up(self, item_id: str) -> None:
         """Let an item go on with single calls."""

@@ -95,6 +95,7 @@ class Batches:
         while not stop.is_set():
             # Who lost the session lost the lock.
             await connection.execute("SELECT 1")
+            await self._store.wake()
             await self._store.gather(self._soonest)
             for batch in await self._store.due(MOST_AT_ONCE):
                 if batch.id not in self._steps and len(self._steps) < MOST_AT_ONCE:

@@ -8,8 +8,30 @@ SET item_id       = EXCLUDED.item_id,
     generation_id = EXCLUDED.generation_id,
     state         = CASE WHEN own.item_id <> EXCLUDED.item_id AND own.state = 'failed' THEN 'open' ELSE own.state END
 WHERE own.item_id = EXCLUDED.item_id
-   OR NOT EXISTS (SELECT FROM job_items WHERE job_items.id = own.item_id AND job_items.state = 'pending')
+   OR NOT EXISTS (SELECT FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+                  WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused')
 RETURNING state, reply
+
+-- name: wait
+INSERT INTO batch_waiters (item_id, project_id, key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: served_waiters
+-- Items that need not wait any longer: who asked has ended, well or not, or is paused.
+SELECT item_id FROM batch_waiters AS own
+WHERE NOT EXISTS (
+    SELECT FROM batch_requests AS request
+    JOIN job_items AS item ON item.id = request.item_id
+    JOIN jobs AS job ON job.id = item.job_id
+    WHERE request.project_id = own.project_id AND request.key = own.key
+      AND item.state = 'pending' AND job.state <> 'paused'
+)
+
+-- name: forget_waiters
+-- Those that were handed out, and those that have ended meanwhile.
+DELETE FROM batch_waiters AS own
+WHERE item_id = ANY ($1::uuid[])
+   OR (item_id = ANY ($2::uuid[])
+       AND NOT EXISTS (SELECT FROM job_items AS item WHERE item.id = own.item_id AND item.state = 'pending'))
 
 -- name: give_up
 -- The item goes on with single calls.

@@ -161,6 +161,7 @@ WHERE item.job_id = $1 AND item.state = 'pending'
 -- name: hasten
 UPDATE pgqueuer SET execute_after = now()
 WHERE dedupe_key = ANY ($1::uuid[]::text[]) AND status = 'queued' AND execute_after > now()
+RETURNING dedupe_key
 
 -- name: open_items
 -- The next of the open items of a job, while it may go on.

@@ -40,6 +40,13 @@ CREATE INDEX batch_requests_by_batch ON batch_requests (batch_id, id) WHERE batc
 CREATE INDEX batch_requests_to_gather ON batch_requests (endpoint_id, create_time) WHERE state = 'open' AND batch_id IS NULL;
 CREATE INDEX batch_requests_by_generation ON batch_requests (generation_id);
 
+-- Items that wait for the answer which another item has asked for.
+CREATE TABLE batch_waiters (
+    item_id    uuid  PRIMARY KEY,
+    project_id uuid  NOT NULL,
+    key        bytea NOT NULL                                  -- as that of the request
+);
+
 -- Endpoints that took no batch, and until when they are not asked to again.
 CREATE TABLE batch_refusals (
     endpoint_id text        PRIMARY KEY,
