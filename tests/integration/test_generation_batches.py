@@ -176,6 +176,45 @@ async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
     assert (told["calls"], told["batch_lines"]) == (0, CALLS)
 
 
+@pytest.mark.parametrize("limit", ["file", "calls", "tokens"])
+async def test_a_batch_that_is_too_large_is_handed_in_by_halves_until_they_fit(
+    client: Client, mock: MockServer, limit: str
+) -> None:
+    await mock.control(batch_most=3, batch_limit=limit)
+    _, _, generation = await started(client, mock)
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"], told["files"]) == (0, CALLS, 0)
+    # After 4 calls were too many, 2 are asked for at a time; beside others also these may be too many.
+    assert told["batches_too_large"] == 1 or (limit == "tokens" and told["batches_too_large"] < CALLS)
+    assert ended.stats.usage.calls == CALLS
+
+
+async def test_a_batch_that_is_too_large_beside_another_waits_for_that_one(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(batch_most=FACTS, batch_ms=2000)
+    project, provider, first = await started(client, mock)
+    await eventually(lambda: handed_in(mock))
+    second = await again(client, project, provider, no_cache=True)
+    for one in (first, second):
+        await done(client, one)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"], told["files"]) == (0, 2 * CALLS, 0)
+    assert 1 <= told["batches_too_large"] <= 8
+
+
+async def test_calls_are_made_singly_where_a_single_one_is_too_large_a_batch(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(batch_limit="nothing")
+    _, _, generation = await started(client, mock)
+    await done(client, generation)
+    told = await mock.stats()
+    # Of 4 calls, of 2, of 1.
+    assert (told["calls"], told["batch_lines"], told["batches_too_large"]) == (CALLS, 0, 3)
+
+
 @pytest.mark.parametrize(
     ("step", "sign"), [("upload", "files"), ("create", "batches"), ("read", "file_reads")]
 )

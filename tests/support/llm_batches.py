@@ -32,11 +32,17 @@ class Batch:
     output_file_id: str | None = None
     error_file_id: str | None = None
     errors: dict[str, Any] | None = None
+    calls: int = field(default=0, repr=False)
     work: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def fail(self, code: str, message: str) -> None:
+        """End it without an answer."""
+        self.status = "failed"
+        self.errors = {"object": "list", "data": [{"code": code, "message": message}]}
 
     def shown(self) -> dict[str, Any]:
         """As the protocol writes it."""
-        values = {key: value for key, value in vars(self).items() if key != "work"}
+        values = {key: value for key, value in vars(self).items() if key not in {"work", "calls"}}
         return values | {
             "object": "batch",
             "endpoint": "/v1/chat/completions",
@@ -51,7 +57,7 @@ class MockBatches:
         self._answer = answer
         self.files: dict[str, tuple[str, bytes]] = {}
         self.batches: dict[str, Batch] = {}
-        self.lines = self.reads = 0
+        self.lines = self.reads = self.refused = 0
         self._faults: deque[str] = deque()
         self.settings = Settings()
 
@@ -64,6 +70,7 @@ class MockBatches:
         """What was handed in and is still there."""
         return {
             "batches": len(self.batches),
+            "batches_too_large": self.refused,
             "batch_lines": self.lines,
             "files": len(self.files),
             "file_reads": self.reads,
@@ -73,7 +80,7 @@ class MockBatches:
         """Start counting anew."""
         self.batches.clear()
         self.files.clear()
-        self.lines = self.reads = 0
+        self.lines = self.reads = self.refused = 0
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""
@@ -96,7 +103,10 @@ class MockBatches:
         file = form["file"]
         if form.get("purpose") != "batch" or not isinstance(file, web.FileField):
             return error(400, "a file for a batch is wanted")
-        shown = self._file_shown(self._keep(file.filename, file.file.read()))
+        data = file.file.read()
+        if self._is_over("file", calls_in(data)):
+            return error(413, "Request Entity Too Large")
+        shown = self._file_shown(self._keep(file.filename, data))
         await self._dawdle("upload")
         return web.json_response(shown)
 
@@ -126,9 +136,16 @@ class MockBatches:
         name = body["input_file_id"]
         if name not in self.files or body["endpoint"] != "/v1/chat/completions":
             return error(400, "no such file or endpoint")
+        calls = calls_in(self.files[name][1])
+        if self._is_over("calls", calls):
+            return error(400, f"a batch of {calls} calls exceeds the limit of {self.settings.batch_most}")
         batch = Batch(f"batch_{secrets.token_hex(8)}", name, body.get("metadata") or {}, int(time.time()))
         self.batches[batch.id] = batch
-        batch.work = asyncio.create_task(self._work(batch))
+        if self._is_over("tokens", calls + sum(one.calls for one in self._in_work())):
+            batch.fail("token_limit_exceeded", "Enqueued token limit reached. Please try again later.")
+        else:
+            batch.calls = calls
+            batch.work = asyncio.create_task(self._work(batch))
         await self._dawdle("create")
         return web.json_response(batch.shown())
 
@@ -154,8 +171,7 @@ class MockBatches:
     async def _work(self, batch: Batch) -> None:
         await asyncio.sleep(self.settings.batch_ms / 1000)
         if self.settings.batches == "failed":
-            batch.status = "failed"
-            batch.errors = {"object": "list", "data": [{"code": "invalid", "message": "a bad file"}]}
+            batch.fail("invalid", "a bad file")
             return
         requests = [json.loads(line) for line in self.files[batch.input_file_id][1].splitlines()]
         if self.settings.batches == "expired":
@@ -182,6 +198,16 @@ class MockBatches:
             line = {**said, "response": {"status_code": 200, "body": body}, "error": None}
             outputs.extend([line, line] if fault == "double" else [line])
 
+    def _in_work(self) -> list[Batch]:
+        return [batch for batch in self.batches.values() if batch.status == "in_progress"]
+
+    def _is_over(self, limit: str, calls: int) -> bool:
+        """Whether so many calls are more than the settings allow; counts such refusals."""
+        over = self.settings.batch_limit == limit and 0 < self.settings.batch_most < calls
+        over = over or (self.settings.batch_limit, limit) == ("nothing", "file")
+        self.refused += over
+        return over
+
     async def _dawdle(self, step: str) -> None:
         """Do not tell what was done, where the settings want that."""
         if self.settings.batches == f"slow_{step}":
@@ -195,6 +221,11 @@ class MockBatches:
     def _file_shown(self, name: str) -> dict[str, Any]:
         filename, data = self.files[name]
         return {"id": name, "object": "file", "filename": filename, "bytes": len(data), "purpose": "batch"}
+
+
+def calls_in(data: bytes) -> int:
+    """The lines of a file."""
+    return len(data.splitlines())
 
 
 def lines_of(values: list[Any]) -> bytes:

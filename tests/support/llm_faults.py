@@ -68,6 +68,11 @@ class Settings:
     batches: str = "ok"
     """What becomes of batches: ok, failed, expired (half of their calls are made), unknown (there are none),
     slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`)."""
+    batch_most: int = 0
+    """Calls that it takes, in the way of `batch_limit`; 0 means no limit."""
+    batch_limit: str = "tokens"
+    """What is limited, and when it refuses: file (at upload), calls (when the batch is made), tokens (a batch has
+    failed that has too many calls together with those in work), nothing (any file is too large)."""
     batch_ms: float = 0.0
     """Time that a batch takes."""
     batch_line_faults: list[str] = field(default_factory=list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,11 +18,11 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.provider_errors import provider_error, without_key
 from services.generation.calls.replies import string
 from services.generation.calls.transport import Transport
 from services.generation.providers import Endpoint
-from services.runtime.errors import FailedPrecondition
+from services.runtime.errors import FailedPrecondition, SishuError
 
 TALK_SECONDS = 60.0
 FILE_SECONDS = 1800.0
@@ -32,6 +33,15 @@ URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 Take = Callable[[Sequence[Any]], Awaitable[None]]
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 NOT_IMPLEMENTED = 501
+CONTENT_TOO_LARGE = 413
+TOO_MANY_CALLS = 429
+BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
+TOO_LARGE = re.compile(
+    r"token_limit_exceeded|too_many_|too (large|big|many)|larger than|smaller batch|exceed|surpass"
+)
+"""In servers' words: a batch has more calls, bytes or tokens than they take."""
+CROWDED = re.compile(r"token_limit_exceeded|enqueued")
+"""That it is too large beside those which are in work."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,11 @@ class RemoteBatch:
     status: str
     file_ids: tuple[str, ...] = ()
     reason: str = ""
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it was refused for its size."""
+        return self.status == "failed" and is_too_large(self.reason)
 
     @property
     def ended(self) -> bool:
@@ -68,12 +83,19 @@ class BatchApi:
         """Upload a file, or find it where that was done before; its id.
 
         Raises:
-            SishuError: as all methods: what `provider_error` makes of a failure.
+            SishuError: as all methods: what `provider_error` makes of a failure, or `BATCH_TOO_LARGE`.
         """
+        known = await self.find_file(endpoint, name)
+        if known:
+            return known
         async with self._talk(endpoint, FILE_SECONDS) as sdk:
+            return await sent(sdk, name, portions)
+
+    async def find_file(self, endpoint: Endpoint, name: str) -> str:
+        """The id of a file; empty where it was not uploaded."""
+        async with self._talk(endpoint) as sdk:
             files = sdk.files.list(purpose="batch", order="desc", limit=100)
-            known = await found(files, lambda one: getattr(one, "filename", None) == name)
-            return known or await sent(sdk, name, portions)
+            return await found(files, lambda one: getattr(one, "filename", None) == name)
 
     async def submit(self, endpoint: Endpoint, file_id: str, mark: str) -> str:
         """Hand in an uploaded file as a batch, or find it where that was done before; its id.
@@ -107,11 +129,12 @@ class BatchApi:
             batch: Any = await sdk.batches.retrieve(remote_id)
             files = (string(getattr(batch, name, "")) for name in ("output_file_id", "error_file_id"))
             errors = getattr(getattr(batch, "errors", None), "data", None) or [None]
+            told = (string(getattr(errors[0], name, "")) for name in ("code", "message"))
             return RemoteBatch(
                 # A server that says something else than a batch says nothing.
                 string(getattr(batch, "status", "")),
                 tuple(filter(None, files)),
-                string(getattr(errors[0], "message", "") or getattr(errors[0], "code", "")),
+                ": ".join(filter(None, told)),
             )
 
     async def cancel(self, endpoint: Endpoint, remote_id: str) -> None:
@@ -154,7 +177,32 @@ class BatchApi:
                 raise FailedPrecondition(
                     "PROVIDER_REFUSED", f"{endpoint.base_url} has no batches", base_url=endpoint.base_url
                 ) from error
+            told = too_large_error(error, endpoint)
+            if told:
+                raise told from error
             raise provider_error(error, endpoint) from error
+
+
+def is_too_large(reason: str) -> bool:
+    """Whether a server says that a batch is too large."""
+    return bool(TOO_LARGE.search(reason.lower()))
+
+
+def is_crowded(reason: str) -> bool:
+    """Whether a server says that a batch is too large beside others in work."""
+    return bool(CROWDED.search(reason.lower()))
+
+
+def too_large_error(error: Exception, endpoint: Endpoint) -> SishuError | None:
+    """The error of a batch that a server refuses for its size; nothing for another failure."""
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    told = f"{error.code or ''}: {error.message}"
+    refused = error.status_code < 500 and (error.status_code != TOO_MANY_CALLS or is_crowded(told))
+    if error.status_code != CONTENT_TOO_LARGE and not (refused and is_too_large(told)):
+        return None
+    message = f"{endpoint.base_url} finds a batch too large: {without_key(told, endpoint)[:300]}"
+    return FailedPrecondition(BATCH_TOO_LARGE, message, base_url=endpoint.base_url)
 
 
 def decoded(lines: Iterable[bytes]) -> list[Any]:

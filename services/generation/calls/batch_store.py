@@ -79,7 +79,7 @@ class Found:
 
 
 class BatchStore:
-    """The tables `batches`, `batch_requests`, `batch_waiters` and `batch_refusals`."""
+    """The tables `batches`, `batch_requests`, `batch_waiters` and `batch_limits`."""
 
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
@@ -120,16 +120,39 @@ class BatchStore:
 
     async def refusing(self, endpoints: Sequence[Endpoint]) -> set[str]:
         """The ids of those endpoints that take no batches now."""
-        rows = await self.pool.fetch(SQL.refused_endpoints, [one.id for one in endpoints])
+        rows = await self.pool.fetch(SQL.refusing_endpoints, [one.id for one in endpoints])
         return {row["endpoint_id"] for row in rows}
 
     async def refuse(self, endpoint_id: str, how_long: timedelta) -> int:
-        """Note that an endpoint takes no batches; how many requests that wait for one are called singly."""
+        """Note that an endpoint takes no batches; how many items that wait for one go elsewhere."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.refuse, endpoint_id, how_long)
+            await connection.execute(SQL.limit_requests, endpoint_id, 0, how_long)
             rows = await connection.fetch(SQL.let_go, endpoint_id)
             await self._jobs.hasten(connection, [row["item_id"] for row in rows])
         return len(rows)
+
+    async def make_smaller(self, batch: Batch, how_long: timedelta, *, crowded: bool) -> int:
+        """Let the requests of a batch that was too large wait for smaller ones.
+
+        Args:
+            batch: the batch, which is deleted.
+            how_long: how long the endpoint is known to take no larger one.
+            crowded: whether it is too large beside others: where there are others, these are waited for.
+
+        Returns how many requests the next one may have; 0 where it had only one.
+        """
+        async with transaction(self.pool) as connection:
+            (size,) = await connection.fetch(SQL.size_of_batch, batch.id, batch.endpoint_id)
+            # Nobody may want it any more.
+            most = 1 if size["requests"] == 0 else int(size["requests"]) // 2
+            if crowded and size["has_others"]:
+                most = MOST_REQUESTS
+                await connection.execute(SQL.set_crowded, batch.endpoint_id, most, how_long)
+            elif size["requests"] > 1:
+                await connection.execute(SQL.limit_requests, batch.endpoint_id, most, how_long)
+            await connection.fetch(SQL.release, batch.id, True)
+            await connection.execute(SQL.delete_batch, batch.id)
+        return most
 
     async def lead(self, connection: Connection) -> bool:
         """Whether this connection's process is the one that looks after the batches, until it closes."""
@@ -149,7 +172,8 @@ class BatchStore:
             batch_id, place = new_id(), (row["endpoint_id"], row["base_url"])
             async with transaction(self.pool) as connection:
                 await connection.execute(SQL.insert_batch, batch_id, row["provider_id"], *place)
-                gathered = await connection.execute(SQL.gather, batch_id, *place, MOST_REQUESTS, MOST_BYTES)
+                most = row["most_requests"]
+                gathered = await connection.execute(SQL.gather, batch_id, *place, most, MOST_BYTES)
                 if gathered == "UPDATE 0":
                     await connection.execute(SQL.delete_batch, batch_id)
 
@@ -209,6 +233,7 @@ class BatchStore:
         """
         async with transaction(self.pool) as connection:
             rows = await connection.fetch(SQL.release, batch_id, again)
+            await connection.execute(SQL.has_room, batch_id)
             await connection.execute(SQL.delete_batch, batch_id)
             await connection.execute(SQL.forget_requests, KEPT)
             if not again:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import structlog
 
-from services.generation.calls.batch_api import URL, BatchApi, RemoteBatch
+from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
 from services.generation.calls.batch_store import Batch, BatchStore, Found
 from services.generation.calls.llm import priced
 from services.generation.calls.replies import mapping, reply_of, string
@@ -30,7 +30,7 @@ from services.runtime.faults import RETRYABLE, as_sishu_error
 BATCH_SHARE = 0.5
 """What a call in a batch costs of one made singly at OpenAI, and at most others that have batches."""
 REFUSED = timedelta(hours=1)
-"""How long an endpoint that takes no batch is asked singly."""
+"""How long an endpoint that refused a batch gets none, or only smaller ones."""
 PATIENCE = timedelta(hours=1)
 """How long a batch is tried to be handed in while the server fails."""
 LIFETIME = timedelta(hours=48)
@@ -144,32 +144,55 @@ class Batches:
         passes = error.code in {*RETRYABLE, "INTERNAL"}
         if passes and age < (LIFETIME if batch.remote_id else PATIENCE):
             return
-        count = await self._store.end(batch.id, again=False)
         if not batch.remote_id and not passes:
-            count += await self._store.refuse(batch.endpoint_id, REFUSED)
-            log.warning(
-                "batches_refused", base_url=batch.base_url, calls_made_singly=count, error=error.message
-            )
+            await self._store.end(batch.id, again=True)
+            await self._refuse(batch, error.message)
         else:
+            count = await self._store.end(batch.id, again=False)
             log.warning("batch_given_up", batch_id=batch.id, calls_made_singly=count, error=error.message)
+
+    async def _refuse(self, batch: Batch, reason: str) -> None:
+        """Ask an endpoint that takes no batch singly."""
+        count = await self._store.refuse(batch.endpoint_id, REFUSED)
+        log.warning("batches_refused", base_url=batch.base_url, calls=count, error=reason[:300])
 
     async def _advance(self, batch: Batch, endpoint: Endpoint) -> None:
         wanted = await self._store.is_wanted(batch.id)
         if not batch.remote_id:
-            await (self._hand_in(batch, endpoint) if wanted else self._withdraw(batch, endpoint))
+            await (self._offer(batch, endpoint) if wanted else self._withdraw(batch, endpoint))
             return
         remote = await self._api.look(endpoint, batch.remote_id)
-        if remote.ended:
+        if remote.too_large:
+            await self._make_smaller(batch, endpoint, remote.reason)
+        elif remote.ended:
             await self._bring(batch, endpoint, remote)
         elif not wanted and not batch.cancelled:
             await self._store.set_cancelled(batch.id)
             await self._api.cancel(endpoint, batch.remote_id)
             log.info("batch_cancelled", batch_id=batch.id)
 
+    async def _offer(self, batch: Batch, endpoint: Endpoint) -> None:
+        """Hand a batch in, if the server does not find it too large."""
+        try:
+            await self._hand_in(batch, endpoint)
+        except SishuError as error:
+            if error.reason != BATCH_TOO_LARGE:
+                raise
+            await self._make_smaller(batch, endpoint, error.message)
+
+    async def _make_smaller(self, batch: Batch, endpoint: Endpoint, reason: str) -> None:
+        """Have the calls of a batch that was refused for its size handed in by halves, or after others."""
+        file_id = batch.input_file_id or await self._api.find_file(endpoint, file_name(batch))
+        await self._clean(endpoint, *filter(None, [file_id]))
+        most = await self._store.make_smaller(batch, REFUSED, crowded=is_crowded(reason))
+        log.info("batch_too_large", batch_id=batch.id, most_calls=most, reason=reason[:300])
+        if not most:
+            await self._refuse(batch, reason)
+
     async def _hand_in(self, batch: Batch, endpoint: Endpoint) -> None:
         file_id = batch.input_file_id
         if not file_id:
-            file_id = await self._api.upload(endpoint, f"sishu-{batch.id}.jsonl", self._lines(batch))
+            file_id = await self._api.upload(endpoint, file_name(batch), self._lines(batch))
             await self._store.set_uploaded(batch.id, file_id)
         remote_id = await self._api.submit(endpoint, file_id, batch.id)
         await self._store.set_submitted(batch.id, remote_id)
@@ -221,6 +244,11 @@ class Batches:
                 await self._api.delete_file(endpoint, file_id)
             except SishuError as error:
                 log.warning("batch_file_not_deleted", file_id=file_id, error=error.message)
+
+
+def file_name(batch: Batch) -> str:
+    """What the file of a batch is called at the server, by which it is found again."""
+    return f"sishu-{batch.id}.jsonl"
 
 
 def found_in(line: Any, endpoint: Endpoint) -> Found | None:

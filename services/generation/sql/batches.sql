@@ -37,17 +37,37 @@ WHERE item_id = ANY ($1::uuid[])
 -- The item goes on with single calls.
 UPDATE batch_requests SET state = 'failed', reply = NULL WHERE item_id = $1
 
--- name: refused_endpoints
-SELECT endpoint_id FROM batch_refusals WHERE endpoint_id = ANY ($1::text[]) AND end_time > now()
+-- name: refusing_endpoints
+SELECT endpoint_id FROM batch_limits WHERE endpoint_id = ANY ($1::text[]) AND most_requests = 0 AND end_time > now()
 
--- name: refuse
-INSERT INTO batch_refusals (endpoint_id, end_time) VALUES ($1, now() + $2::interval)
-ON CONFLICT (endpoint_id) DO UPDATE SET end_time = EXCLUDED.end_time
+-- name: limit_requests
+INSERT INTO batch_limits AS own (endpoint_id, most_requests, end_time) VALUES ($1, $2, now() + $3::interval)
+ON CONFLICT (endpoint_id) DO UPDATE
+SET most_requests = CASE WHEN own.end_time > now() THEN least(own.most_requests, EXCLUDED.most_requests)
+                         ELSE EXCLUDED.most_requests END,
+    end_time      = EXCLUDED.end_time
+
+-- name: set_crowded
+INSERT INTO batch_limits AS own (endpoint_id, most_requests, crowded, end_time)
+VALUES ($1, $2, true, now() + $3::interval)
+ON CONFLICT (endpoint_id) DO UPDATE
+SET most_requests = CASE WHEN own.end_time > now() THEN own.most_requests ELSE EXCLUDED.most_requests END,
+    crowded       = true,
+    end_time      = EXCLUDED.end_time
+
+-- name: has_room
+UPDATE batch_limits SET crowded = false
+WHERE crowded AND endpoint_id = (SELECT endpoint_id FROM batches WHERE id = $1)
+
+-- name: size_of_batch
+-- Its requests, and whether the endpoint has other batches in work.
+SELECT (SELECT count(*) FROM batch_requests WHERE batch_id = $1 AND state = 'open') AS requests,
+       EXISTS (SELECT FROM batches AS other
+               WHERE other.endpoint_id = $2 AND other.id <> $1 AND other.remote_id <> '') AS has_others
 
 -- name: let_go
-UPDATE batch_requests SET state = 'failed'
-WHERE endpoint_id = $1 AND state = 'open' AND batch_id IS NULL
-RETURNING item_id
+-- Their items find another endpoint, or call singly.
+DELETE FROM batch_requests WHERE endpoint_id = $1 AND state = 'open' AND batch_id IS NULL RETURNING item_id
 
 -- name: lead
 -- One process hands in batches; the lock ends with its session.
@@ -62,14 +82,17 @@ WHERE EXISTS (SELECT FROM job_items WHERE job_items.id = item_id AND job_items.s
 
 -- name: gatherable
 -- Endpoints whose requests wait: no new one came for a while, or there are as many as a batch holds. Not those with a
--- batch on its way, which may turn out to be refused.
-SELECT endpoint_id, min(provider_id::text) AS provider_id, min(base_url) AS base_url
-FROM batch_requests
+-- batch on its way, which may turn out to be refused, nor those that take no more until one has ended.
+SELECT waiting.endpoint_id, min(provider_id::text) AS provider_id, min(base_url) AS base_url,
+       coalesce(min(nullif(most_requests, 0)), $3) AS most_requests
+FROM batch_requests AS waiting
+LEFT JOIN batch_limits AS found ON found.endpoint_id = waiting.endpoint_id AND found.end_time > now()
 WHERE state = 'open' AND batch_id IS NULL
-  AND NOT EXISTS (SELECT FROM batches WHERE batches.endpoint_id = batch_requests.endpoint_id AND remote_id = '')
-GROUP BY endpoint_id
+  AND NOT EXISTS (SELECT FROM batches WHERE batches.endpoint_id = waiting.endpoint_id
+                  AND (remote_id = '' OR found.crowded))
+GROUP BY waiting.endpoint_id
 HAVING max(create_time) < now() - $1::interval OR min(create_time) < now() - $2::interval
-    OR count(*) >= $3 OR sum(octet_length(body)) >= $4
+    OR count(*) >= coalesce(min(nullif(most_requests, 0)), $3) OR sum(octet_length(body)) >= $4
 
 -- name: insert_batch
 INSERT INTO batches (id, provider_id, endpoint_id, base_url) VALUES ($1, $2, $3, $4)

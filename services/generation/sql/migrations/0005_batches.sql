@@ -47,8 +47,10 @@ CREATE TABLE batch_waiters (
     key        bytea NOT NULL                                  -- as that of the request
 );
 
--- Endpoints that took no batch, and until when they are not asked to again.
-CREATE TABLE batch_refusals (
-    endpoint_id text        PRIMARY KEY,
-    end_time    timestamptz NOT NULL
+-- What endpoints were found to take.
+CREATE TABLE batch_limits (
+    endpoint_id   text        PRIMARY KEY,
+    most_requests integer     NOT NULL,                        -- of a batch; 0: it takes none
+    crowded       boolean     NOT NULL DEFAULT false,          -- it takes more when one of its batches has ended
+    end_time      timestamptz NOT NULL                         -- then it is tried again
 );

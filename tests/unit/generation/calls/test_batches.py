@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.generation.calls.batch_api import is_crowded, is_too_large
 from services.generation.calls.batches import found_in, unique
 from services.generation.providers import Endpoint, Price
 from services.runtime.ids import new_id
@@ -54,3 +55,30 @@ def test_of_two_lines_about_a_request_the_first_counts() -> None:
     found = [found_in(line(request_id), ENDPOINT), found_in(line(request_id, error="late"), ENDPOINT)]
     first, *others = unique([one for one in found if one])
     assert first.reply and not others
+
+
+@pytest.mark.parametrize(
+    ("reason", "crowded"),
+    [
+        # OpenAI, of all batches together
+        ("token_limit_exceeded: Enqueued token limit reached for gpt-4o in organization org-1.", True),
+        # Azure
+        (
+            "token_limit_exceeded: The number of enqueued tokens has surpassed the configured limit of 30K",
+            True,
+        ),
+        ("too_many_tasks: The number of requests exceeds the maximum of 100,000", False),
+        # OpenAI, of one batch
+        ("The batch input file is larger than the 209715200 maximum for the gpt-4o model.", False),
+        (": File is too large", False),
+    ],
+)
+def test_servers_say_in_several_ways_that_a_batch_is_too_large(reason: str, crowded: bool) -> None:
+    assert (is_too_large(reason), is_crowded(reason)) == (True, crowded)
+
+
+@pytest.mark.parametrize(
+    "reason", ["invalid: a bad file", "", "duplicate_custom_id: line 7", "model_not_found"]
+)
+def test_other_failures_are_none_of_size(reason: str) -> None:
+    assert not is_too_large(reason)
