@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
-from services.generation.providers import Provider
 from services.runtime.errors import FailedPrecondition
 from services.runtime.secrets import SecretBox
 
@@ -16,6 +16,22 @@ VARIABLE_ENDING = "_API_KEY"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MOST_BYTES = 8192
 """More than any key has."""
+
+
+class HasKey(Protocol):
+    """What says where its key is, as a provider does."""
+
+    @property
+    def sealed_key(self) -> bytes | None:
+        """The key, encrypted."""
+
+    @property
+    def key_variable(self) -> str:
+        """The variable that holds it."""
+
+    @property
+    def key_file(self) -> str:
+        """The file that holds it."""
 
 
 class Keys:
@@ -32,8 +48,8 @@ class Keys:
         self._variables = {name: key for name, key in environ.items() if name.endswith(VARIABLE_ENDING)}
         self._folder = folder
 
-    def of(self, provider: Provider) -> str:
-        """The key of a provider; empty where none is configured.
+    def of(self, provider: HasKey) -> str:
+        """The key of a provider, or of what was begun with it; empty where none is configured.
 
         Raises:
             FailedPrecondition: it is not where the provider says, or can be no key.

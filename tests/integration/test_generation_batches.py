@@ -10,13 +10,14 @@ import pytest
 import pytest_asyncio
 
 from sishu.client import Client
-from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.common.v1 import job_pb2, job_service_pb2, project_data_service_pb2
 from sishu.generation.v1 import generation_pb2, question_pb2
 from tests.integration.documents import parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
     handbook,
+    new_provider,
     priced_provider,
     questions_of,
     start_generation,
@@ -69,8 +70,8 @@ async def done(client: Client, generation: generation_pb2.Generation) -> generat
     return ended
 
 
-async def handed_in(mock: MockServer) -> bool:
-    return bool((await mock.stats())["batches"])
+async def has(mock: MockServer, figure: str) -> bool:
+    return bool((await mock.stats())[figure])
 
 
 def words(questions: list[question_pb2.Question]) -> set[tuple[str, str]]:
@@ -132,7 +133,7 @@ async def test_a_batch_that_nobody_wants_any_more_is_cancelled_and_what_it_had_i
 ) -> None:
     await mock.control(batch_ms=600_000)
     project, provider, generation = await started(client, mock)
-    await eventually(lambda: handed_in(mock))
+    await eventually(lambda: has(mock, "batches"))
     await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
 
     async def cleaned() -> bool:
@@ -162,7 +163,7 @@ async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
 ) -> None:
     await mock.control(batch_ms=3000)
     project, provider, first = await started(client, mock)
-    await eventually(lambda: handed_in(mock))
+    await eventually(lambda: has(mock, "batches"))
     second = await again(client, project, provider)
     await asyncio.sleep(1)
     jobs = client.jobs("generation")
@@ -195,7 +196,7 @@ async def test_a_batch_that_is_too_large_beside_another_waits_for_that_one(
 ) -> None:
     await mock.control(batch_most=FACTS, batch_ms=2000)
     project, provider, first = await started(client, mock)
-    await eventually(lambda: handed_in(mock))
+    await eventually(lambda: has(mock, "batches"))
     second = await again(client, project, provider, no_cache=True)
     for one in (first, second):
         await done(client, one)
@@ -236,6 +237,38 @@ async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"], told["files"]) == (0, CALLS, 0)
     assert ended.stats.usage.calls == CALLS
+
+
+@pytest.mark.parametrize("stop", ["delete", "cancel"])
+@pytest.mark.parametrize("step", ["upload", "create", "cancel"])
+async def test_a_batch_ends_at_the_server_with_its_project_or_job_also_where_the_room_is_killed(
+    client: Client, mock: MockServer, rooms: Rooms, stop: str, step: str
+) -> None:
+    key = "sk-planted-in-batches"
+    await mock.control(batch_ms=600_000, batches=f"slow_{step}", api_key=key)
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url, key)
+    generation = await again(client, project, provider)
+    await eventually(lambda: has(mock, "files" if step == "upload" else "batches"))
+    if stop == "delete":
+        request = project_data_service_pb2.DeleteProjectDataRequest(project_id=project)
+        await client.project_data("generation").DeleteProjectData(request)
+    else:
+        await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+    if step == "cancel":
+        await eventually(lambda: has(mock, "batch_cancels"))
+    room = rooms.processes["generation"]
+    await room.kill()
+    await mock.control(batches="ok")
+    await room.process.start(room.ready)
+
+    async def ended() -> bool:
+        told = await mock.stats()
+        return (told["batches_in_work"], told["files"]) == (0, 0)
+
+    await eventually(ended)
+    assert (await mock.stats())["batches"] == (0 if step == "upload" else 1)
+    assert key not in room.log()
 
 
 @pytest.mark.full

@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.support.llm_faults import Settings
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answer = Callable[[dict[str, Any], str], dict[str, Any]]
 """The body of the answer to a request, with a fault or "ok"."""
 
@@ -57,7 +58,7 @@ class MockBatches:
         self._answer = answer
         self.files: dict[str, tuple[str, bytes]] = {}
         self.batches: dict[str, Batch] = {}
-        self.lines = self.reads = self.refused = 0
+        self.lines = self.reads = self.cancels = self.refused = 0
         self._faults: deque[str] = deque()
         self.settings = Settings()
 
@@ -71,6 +72,8 @@ class MockBatches:
         return {
             "batches": len(self.batches),
             "batches_too_large": self.refused,
+            "batch_cancels": self.cancels,
+            "batches_in_work": len(self._in_work()),
             "batch_lines": self.lines,
             "files": len(self.files),
             "file_reads": self.reads,
@@ -80,20 +83,31 @@ class MockBatches:
         """Start counting anew."""
         self.batches.clear()
         self.files.clear()
-        self.lines = self.reads = self.refused = 0
+        self.lines = self.reads = self.cancels = self.refused = 0
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""
         return [
-            web.post("/v1/files", self.upload),
-            web.get("/v1/files", self.list_files),
-            web.get("/v1/files/{id}/content", self.content),
-            web.delete("/v1/files/{id}", self.delete),
-            web.post("/v1/batches", self.create),
-            web.get("/v1/batches", self.list_batches),
-            web.get("/v1/batches/{id}", self.get),
-            web.post("/v1/batches/{id}/cancel", self.cancel),
+            web.post("/v1/files", self._guarded(self.upload)),
+            web.get("/v1/files", self._guarded(self.list_files)),
+            web.get("/v1/files/{id}/content", self._guarded(self.content)),
+            web.delete("/v1/files/{id}", self._guarded(self.delete)),
+            web.post("/v1/batches", self._guarded(self.create)),
+            web.get("/v1/batches", self._guarded(self.list_batches)),
+            web.get("/v1/batches/{id}", self._guarded(self.get)),
+            web.post("/v1/batches/{id}/cancel", self._guarded(self.cancel)),
         ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """The handler, which wants to see the key."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            key = self.settings.api_key
+            if key and request.headers.get("Authorization") != f"Bearer {key}":
+                return error(401, "Incorrect API key provided.")
+            return await handler(request)
+
+        return guarded
 
     async def upload(self, request: web.Request) -> web.Response:
         """Take a file."""
@@ -160,6 +174,8 @@ class MockBatches:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """End a batch early."""
+        self.cancels += 1
+        await self._dawdle("cancel")
         batch = self.batches[request.match_info["id"]]
         if batch.work:
             batch.work.cancel()

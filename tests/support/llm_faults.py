@@ -67,7 +67,7 @@ class Settings:
     """Property name to the value that every answer has there."""
     batches: str = "ok"
     """What becomes of batches: ok, failed, expired (half of their calls are made), unknown (there are none),
-    slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`)."""
+    slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`), slow_cancel (done only then)."""
     batch_most: int = 0
     """Calls that it takes, in the way of `batch_limit`; 0 means no limit."""
     batch_limit: str = "tokens"

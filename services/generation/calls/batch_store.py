@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,16 @@ class Standing:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch that is handed in, or about to be."""
+    """A batch that is handed in, or about to be; with the provider's key, as it outlives the provider."""
 
     id: str
     provider_id: str
     endpoint_id: str
     base_url: str
+    model: str
+    sealed_key: bytes | None = field(repr=False)
+    key_variable: str
+    key_file: str
     input_file_id: str
     remote_id: str
     cancelled: bool

@@ -21,11 +21,13 @@ from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, 
 from services.generation.calls.batch_store import Batch, BatchStore, Found
 from services.generation.calls.llm import priced
 from services.generation.calls.replies import mapping, reply_of, string
+from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
 from services.runtime.db import Connection
 from services.runtime.errors import FailedPrecondition, SishuError
 from services.runtime.faults import RETRYABLE, as_sishu_error
+from sishu.errors import ApiError
 
 BATCH_SHARE = 0.5
 """What a call in a batch costs of one made singly at OpenAI, and at most others that have batches."""
@@ -36,6 +38,7 @@ PATIENCE = timedelta(hours=1)
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)
+KEY_TROUBLE = {"PROVIDER_REFUSED_KEY", "PROVIDER_KEY_MISSING"}
 MOST_AT_ONCE = 8
 """Batches that are worked on at once."""
 LEAD_SECONDS = 5.0
@@ -54,6 +57,7 @@ class Batches:
         store: what waits.
         api: reaches the servers.
         find: finds them.
+        keys: reads the keys of those that are gone.
         metrics: where answers are counted.
         seconds: how long no new call came before a batch is made, and the shortest time between two looks.
     """
@@ -63,10 +67,11 @@ class Batches:
         store: BatchStore,
         api: BatchApi,
         find: FindEndpoint,
+        keys: Keys,
         metrics: GenerationMetrics,
         seconds: float,
     ) -> None:
-        self._store, self._api, self._find, self._metrics = store, api, find, metrics
+        self._store, self._api, self._find, self._keys, self._metrics = store, api, find, keys, metrics
         self._soonest = timedelta(seconds=seconds)
         self._tick = min(1.0, seconds)
         self._steps: dict[str, asyncio.Task[None]] = {}
@@ -117,31 +122,43 @@ class Batches:
         """Do what comes next for a batch; whatever fails is tried again, or its calls are made singly."""
         try:
             await self._store.look_again(batch.id, self._soonest, LATEST_LOOK)
-            await self._advance(batch, await self._endpoint(batch))
+            await self._advance(batch)
         except Exception as raised:
             error = as_sishu_error(raised)
             log.warning("batch_in_trouble", batch_id=batch.id, reason=error.reason, error=error.message)
             with suppress(Exception):
                 await self._bear(batch, error)
 
-    async def _endpoint(self, batch: Batch) -> Endpoint:
-        """Where the batch is, perhaps under another key by now.
+    async def _endpoint(self, batch: Batch, *, begun: bool) -> Endpoint:
+        """Where a batch is: under the provider's key of now, else by what is known since its beginning.
+
+        Args:
+            batch: the batch.
+            begun: whether the server may have it already.
 
         Raises:
-            FailedPrecondition: the provider has moved.
-            SishuError: it is gone, or cannot be asked.
+            FailedPrecondition: it is not begun, and its provider has moved or is gone.
+            SishuError: the provider cannot be asked.
         """
-        endpoint = await self._find(batch.provider_id)
-        if endpoint.base_url != batch.base_url:
-            raise FailedPrecondition(
-                "PROVIDER_MOVED", f"a batch is at {batch.base_url}, where its provider is no more"
-            )
-        return endpoint
+        endpoint = None
+        try:
+            endpoint = await self._find(batch.provider_id)
+        except (SishuError, ApiError) as error:
+            if error.code != "NOT_FOUND":
+                raise
+        if endpoint and endpoint.base_url == batch.base_url:
+            return endpoint
+        if not begun:
+            raise FailedPrecondition("PROVIDER_MOVED", f"the provider of a batch is not at {batch.base_url}")
+        known = Endpoint(batch.base_url, batch.model, self._keys.of(batch), batch.provider_id)
+        return replace(known, price=endpoint.price) if endpoint else known
 
     async def _bear(self, batch: Batch, error: SishuError) -> None:
         """Give a batch up that will not come about."""
         age = datetime.now(UTC) - batch.create_time
         passes = error.code in {*RETRYABLE, "INTERNAL"}
+        # A key can be put right, and what is handed in is paid.
+        passes = passes or bool(batch.remote_id and error.reason in KEY_TROUBLE)
         if passes and age < (LIFETIME if batch.remote_id else PATIENCE):
             return
         if not batch.remote_id and not passes:
@@ -156,18 +173,27 @@ class Batches:
         count = await self._store.refuse(batch.endpoint_id, REFUSED)
         log.warning("batches_refused", base_url=batch.base_url, calls=count, error=reason[:300])
 
-    async def _advance(self, batch: Batch, endpoint: Endpoint) -> None:
+    async def _advance(self, batch: Batch) -> None:
         wanted = await self._store.is_wanted(batch.id)
-        if not batch.remote_id:
+        if not wanted and not batch.cancelled:
+            batch = replace(batch, cancelled=True)
+            await self._store.set_cancelled(batch.id)
+        begun = bool(batch.remote_id or batch.input_file_id)
+        endpoint = await self._endpoint(batch, begun=begun or not wanted)
+        if batch.remote_id:
+            await self._follow(batch, endpoint, wanted=wanted)
+        else:
             await (self._offer(batch, endpoint) if wanted else self._withdraw(batch, endpoint))
-            return
+
+    async def _follow(self, batch: Batch, endpoint: Endpoint, *, wanted: bool) -> None:
+        """See how far a batch is at the server; end it there when nobody wants it any more."""
         remote = await self._api.look(endpoint, batch.remote_id)
         if remote.too_large:
             await self._make_smaller(batch, endpoint, remote.reason)
         elif remote.ended:
             await self._bring(batch, endpoint, remote)
-        elif not wanted and not batch.cancelled:
-            await self._store.set_cancelled(batch.id)
+        elif not wanted and remote.status != "cancelling":
+            # Whoever was to do that may have died before.
             await self._api.cancel(endpoint, batch.remote_id)
             log.info("batch_cancelled", batch_id=batch.id)
 
@@ -210,12 +236,14 @@ class Batches:
 
     async def _withdraw(self, batch: Batch, endpoint: Endpoint) -> None:
         """Drop a batch that was not handed in yet, or perhaps was in the moment of a crash."""
-        if batch.input_file_id:
-            remote_id = await self._api.find(endpoint, batch.input_file_id)
+        file_id = batch.input_file_id or await self._api.find_file(endpoint, file_name(batch))
+        if file_id:
+            remote_id = await self._api.find(endpoint, file_id)
             if remote_id:
+                await self._store.set_uploaded(batch.id, file_id)
                 await self._store.set_submitted(batch.id, remote_id)
                 return
-            await self._clean(endpoint, batch.input_file_id)
+            await self._clean(endpoint, file_id)
         await self._store.end(batch.id, again=True)
 
     async def _bring(self, batch: Batch, endpoint: Endpoint, remote: RemoteBatch) -> None:

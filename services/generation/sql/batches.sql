@@ -95,7 +95,9 @@ HAVING max(create_time) < now() - $1::interval OR min(create_time) < now() - $2:
     OR count(*) >= coalesce(min(nullif(most_requests, 0)), $3) OR sum(octet_length(body)) >= $4
 
 -- name: insert_batch
-INSERT INTO batches (id, provider_id, endpoint_id, base_url) VALUES ($1, $2, $3, $4)
+INSERT INTO batches (id, provider_id, endpoint_id, base_url, model, sealed_key, key_variable, key_file)
+SELECT $1, $2, $3, $4, coalesce(model, ''), sealed_key, coalesce(key_variable, ''), coalesce(key_file, '')
+FROM (VALUES (1)) AS always LEFT JOIN providers ON providers.id = $2
 
 -- name: gather
 -- The oldest, as many as a batch holds.
@@ -110,7 +112,14 @@ FROM waiting
 WHERE batch_requests.id = waiting.id AND (number = 1 OR (number <= $4 AND size <= $5))
 
 -- name: due_batches
-SELECT * FROM batches WHERE next_look_time <= now() ORDER BY next_look_time LIMIT $1
+-- Those whose time has come, and those that nobody wants any more, at once.
+SELECT * FROM batches
+WHERE next_look_time <= now()
+   OR (NOT cancelled AND NOT EXISTS (
+       SELECT FROM batch_requests JOIN job_items ON job_items.id = batch_requests.item_id
+       WHERE batch_requests.batch_id = batches.id AND job_items.state = 'pending'))
+ORDER BY next_look_time
+LIMIT $1
 
 -- name: batch_bodies
 SELECT id, body FROM batch_requests WHERE batch_id = $1 AND id > $2 ORDER BY id LIMIT $3

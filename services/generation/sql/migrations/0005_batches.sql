@@ -3,7 +3,11 @@ CREATE TABLE batches (
     id             uuid        PRIMARY KEY,                    -- the server has it as metadata
     provider_id    uuid        NOT NULL,                       -- no reference: what was handed in outlives a provider
     endpoint_id    text        NOT NULL,
-    base_url       text        NOT NULL,                       -- a provider that moved has no part in it
+    base_url       text        NOT NULL,
+    model          text        NOT NULL DEFAULT '',
+    sealed_key     bytea,                                      -- the key is the provider's, with which the batch can be
+    key_variable   text        NOT NULL DEFAULT '',            -- cancelled when the provider is gone, or elsewhere
+    key_file       text        NOT NULL DEFAULT '',
     input_file_id  text        NOT NULL DEFAULT '',            -- there once it was uploaded
     remote_id      text        NOT NULL DEFAULT '',            -- there once it was handed in
     cancelled      boolean     NOT NULL DEFAULT false,         -- nobody wanted it any more
