@@ -45,9 +45,10 @@ class Batcher:
     ) -> Opening | None:
         """What gives the first reply of an item's chain; nothing where the generation makes no batches.
 
+        A pilot makes none: its forecast is waited for.
         It raises `BATCH_PENDING` while there is no reply, and gives nothing where the item is to call singly.
         """
-        if not generation.options.batch:
+        if not generation.options.batch or generation.options.pilot_chunks:
             return None
         own = own_key(key, item) if generation.options.no_cache else key
         return partial(self._reply, item, generation, endpoints, own, sampling)

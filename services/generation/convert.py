@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from services.generation.forecasts import Forecast
 from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
-from services.generation.presets import Preset
+from services.generation.presets import Preset, batch_factor_at
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
 from services.generation.questions import Answer, CallRecord, Question
 from services.generation.quotes import Quote
@@ -63,7 +63,7 @@ def provider_values(
         "model": message.model,
         "sampling": sampling(message.sampling),
         "limits": limits(message.limits),
-        "price": price(message.price) if message.HasField("price") else None,
+        "price": price(message.price, message.base_url) if message.HasField("price") else None,
         "streaming": streaming(message.streaming),
     }
     if CREDENTIAL & set(paths):
@@ -78,9 +78,10 @@ def limits(message: provider_pb2.ProviderLimits) -> Limits:
     return Limits(message.calls_per_minute, message.tokens_per_minute, message.calls_in_flight)
 
 
-def price(message: provider_pb2.ProviderPrice) -> Price:
-    """What tokens cost."""
-    return Price(message.prompt_per_million, message.completion_per_million, message.currency)
+def price(message: provider_pb2.ProviderPrice, base_url: str) -> Price:
+    """What tokens cost at an address."""
+    factor = message.batch_factor if message.HasField("batch_factor") else batch_factor_at(base_url)
+    return Price(message.prompt_per_million, message.completion_per_million, message.currency, factor)
 
 
 def streaming(value: provider_pb2.ProviderStreaming.ValueType) -> str:
@@ -239,7 +240,10 @@ def forecast_to_pb(forecast: Forecast) -> generation_pb2.GenerationForecast:
         if (value := getattr(forecast, name))
     }
     return generation_pb2.GenerationForecast(
-        chunks=forecast.chunks, chunks_seen=forecast.chunks_seen, **estimates
+        chunks=forecast.chunks,
+        chunks_seen=forecast.chunks_seen,
+        promised_seconds=forecast.promised_seconds,
+        **estimates,
     )
 
 

@@ -69,6 +69,7 @@ class ForecastStore:
         row = await self.pool.fetchrow(SQL.get_extent, view.generation.id)
         if row is None or not row["planned"]:
             return None
+        extent = Extent(**row)
         rows = await self.pool.fetch(SQL.seen_chunks, view.generation.id, MOST_SEEN, is_pilot)
         stats = view.stats
         paid = Paid(
@@ -76,11 +77,20 @@ class ForecastStore:
         )
         seen = [SeenChunk(**row) for row in rows]
         if is_pilot:
-            seen = [replace(one, cost=dearest(one, prices)) for one in seen]
-        return forecast(Extent(**row), seen, stats.currency, None if is_pilot else paid)
+            seen = [replace(one, cost=dearest(one, prices, extent)) for one in seen]
+        return forecast(extent, seen, stats.currency, None if is_pilot else paid)
 
 
-def dearest(seen: SeenChunk, prices: Sequence[Price | None]) -> float:
+def dearest(seen: SeenChunk, prices: Sequence[Price | None], extent: Extent) -> float:
     """What the tokens of a chunk cost at the highest of some prices."""
-    known = [price for price in prices if price]
-    return max((price.of(seen.prompt_tokens, seen.completion_tokens) for price in known), default=0.0)
+    # What a model is asked again is asked singly.
+    single = max(0.0, 1 - seen.chains / seen.calls) if extent.in_batches and seen.calls else 1.0
+    return max(
+        (
+            price.of(seen.prompt_tokens, seen.completion_tokens)
+            * (single + (1 - single) * price.batch_factor)
+            for price in prices
+            if price
+        ),
+        default=0.0,
+    )

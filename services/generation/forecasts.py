@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+WINDOW_SECONDS = 86_400.0
+"""In what time servers promise to answer a batch."""
 LEAST_CHUNKS = 5
 """Seen before anything is told, where there are so many."""
 Z = 1.6448536269514722
@@ -41,7 +43,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SeenChunk:
-    """A chunk whose calls have ended, and what they took."""
+    """A chunk whose calls have ended, and what they took.
+
+    Args:
+        chains: chains of calls, of which the first can be in a batch.
+    """
 
     characters: int
     calls: float
@@ -49,6 +55,7 @@ class SeenChunk:
     completion_tokens: int
     cost: float
     seconds: float
+    chains: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,16 @@ class Extent:
         chunks: chunks known so far.
         characters: their length.
         calls_at_once: calls that the endpoints were found to bear; nothing where that is not known.
+        asks_questions: whether questions are still to be written, which calls for answers follow.
+        in_batches: whether calls are handed in as batches.
     """
 
     planned: bool
     chunks: int
     characters: int
     calls_at_once: float | None
+    asks_questions: bool = True
+    in_batches: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,8 @@ class Forecast:
 
     Args:
         cost: money; nothing where there is no price.
-        seconds: nothing where no rate is known.
+        seconds: nothing where no rate is known, or calls are in batches.
+        promised_seconds: until servers promise to have answered all batches; 0 for single calls.
     """
 
     chunks: int
@@ -84,6 +96,7 @@ class Forecast:
     completion_tokens: Estimate
     cost: Estimate | None
     seconds: Estimate | None
+    promised_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,24 @@ def forecast(extent: Extent, seen: Sequence[SeenChunk], currency: str, paid: Pai
         whole(lambda one: one.prompt_tokens, so_far.prompt_tokens),
         whole(lambda one: one.completion_tokens, so_far.completion_tokens),
         whole(lambda one: one.cost, so_far.cost) if currency else None,
-        seconds_left(calls, paid) if paid else seconds_from_start(calls, seen, extent),
+        seconds_told(calls, seen, extent, paid),
+        seconds_promised(extent, paid),
     )
+
+
+def seconds_promised(extent: Extent, paid: Paid | None) -> float:
+    """Seconds in which servers promise to answer what is in batches: first questions, then answers."""
+    rounds = 2 if paid is None or extent.asks_questions else 1
+    return rounds * WINDOW_SECONDS if extent.in_batches else 0.0
+
+
+def seconds_told(
+    calls: Estimate, seen: Sequence[SeenChunk], extent: Extent, paid: Paid | None
+) -> Estimate | None:
+    """Seconds that single calls take; nobody can tell how long batches do."""
+    if extent.in_batches:
+        return None
+    return seconds_left(calls, paid) if paid else seconds_from_start(calls, seen, extent)
 
 
 def seconds_left(calls: Estimate, paid: Paid) -> Estimate | None:

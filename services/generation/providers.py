@@ -43,11 +43,13 @@ class Price:
         prompt_per_million: price of a million tokens of prompts.
         completion_per_million: price of a million tokens that the model writes.
         currency: by ISO 4217.
+        batch_factor: what a call in a batch costs of one made singly.
     """
 
     prompt_per_million: float
     completion_per_million: float
     currency: str
+    batch_factor: float = 1.0
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
         """What so many tokens cost."""

@@ -11,14 +11,13 @@ import pytest_asyncio
 
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2, project_data_service_pb2
-from sishu.generation.v1 import generation_pb2, question_pb2
+from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2
 from tests.integration.documents import parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
     handbook,
     new_provider,
-    priced_provider,
     questions_of,
     start_generation,
     states,
@@ -29,6 +28,9 @@ from tests.integration.stores import Rooms, shared_rooms
 from tests.support.mock_llm import MockServer, mock_llm
 
 SMALL = {"min_size": 1, "max_size": 100}
+IN_BATCHES = provider_pb2.ProviderPrice(
+    prompt_per_million=2, completion_per_million=8, currency="EUR", batch_factor=0.6
+)
 FACTS = 4
 CALLS = 3 * FACTS
 """One for the two questions of a fact, one for each answer."""
@@ -54,7 +56,7 @@ async def started(
 ) -> tuple[str, str, generation_pb2.Generation]:
     """A generation in batches, with its project and provider."""
     project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
-    provider = await priced_provider(client, project, mock.base_url)
+    provider = await new_provider(client, project, mock.base_url, price=IN_BATCHES)
     return project, provider, await again(client, project, provider, **options)
 
 
@@ -78,7 +80,7 @@ def words(questions: list[question_pb2.Question]) -> set[tuple[str, str]]:
     return {(one.text, one.answer.text) for one in questions}
 
 
-async def test_batches_bring_what_single_calls_bring_for_half_the_price(
+async def test_batches_bring_what_single_calls_bring_at_their_own_price(
     client: Client, mock: MockServer
 ) -> None:
     project, provider, generation = await started(client, mock)
@@ -88,7 +90,7 @@ async def test_batches_bring_what_single_calls_bring_for_half_the_price(
     single = await done(client, await again(client, project, provider, batch=False, no_cache=True))
     assert words(await questions_of(client, batched)) == words(await questions_of(client, single))
     assert (batched.stats.usage, batched.stats.cached) == (single.stats.usage, 0)
-    assert batched.stats.cost == pytest.approx(single.stats.cost / 2)
+    assert batched.stats.cost == pytest.approx(single.stats.cost * IN_BATCHES.batch_factor)
     assert batched.options.batch
     cached = await done(client, await again(client, project, provider))
     assert (cached.stats.usage.calls, cached.stats.cached) == (0, CALLS)
@@ -214,6 +216,34 @@ async def test_calls_are_made_singly_where_a_single_one_is_too_large_a_batch(
     told = await mock.stats()
     # Of 4 calls, of 2, of 1.
     assert (told["calls"], told["batch_lines"], told["batches_too_large"]) == (CALLS, 0, 3)
+
+
+async def test_a_pilot_of_batches_is_quick_and_tells_their_price_and_what_time_is_promised(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(batch_ms=600_000)
+    project, provider, pilot = await started(client, mock, pilot_chunks=2 * FACTS)
+    pilot = await done(client, pilot)
+    assert (await mock.stats())["batches"] == 0
+    single = pilot.stats.cost
+    told = pilot.forecast
+    assert told.cost.expected == pytest.approx(single * IN_BATCHES.batch_factor)
+    assert not told.HasField("seconds")
+    assert told.promised_seconds == 2 * 24 * 3600
+    whole = await done(client, await again(client, project, provider))
+    assert (whole.stats.usage.calls, whole.stats.cached) == (0, CALLS)
+
+
+async def test_a_pilot_tells_of_single_calls_where_the_server_takes_no_batches(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(batches="unknown")
+    project, provider, generation = await started(client, mock)
+    await done(client, generation)
+    pilot = await done(client, await again(client, project, provider, pilot_chunks=2 * FACTS, no_cache=True))
+    assert pilot.forecast.cost.expected == pytest.approx(pilot.stats.cost)
+    assert pilot.forecast.HasField("seconds")
+    assert pilot.forecast.promised_seconds == 0
 
 
 @pytest.mark.parametrize(

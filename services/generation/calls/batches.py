@@ -29,8 +29,6 @@ from services.runtime.errors import FailedPrecondition, SishuError
 from services.runtime.faults import RETRYABLE, as_sishu_error
 from sishu.errors import ApiError
 
-BATCH_SHARE = 0.5
-"""What a call in a batch costs of one made singly at OpenAI, and at most others that have batches."""
 REFUSED = timedelta(hours=1)
 """How long an endpoint that refused a batch gets none, or only smaller ones."""
 PATIENCE = timedelta(hours=1)
@@ -294,7 +292,8 @@ def found_in(line: Any, endpoint: Endpoint) -> Found | None:
     except TypeError:
         return Found(request_id, None)
     usage = priced(reply.usage, endpoint)
-    return Found(request_id, replace(reply, usage=replace(usage, cost=usage.cost * BATCH_SHARE)))
+    factor = endpoint.price.batch_factor if endpoint.price else 1.0
+    return Found(request_id, replace(reply, usage=replace(usage, cost=usage.cost * factor)))
 
 
 def unique(brought: Sequence[Found]) -> list[Found]:

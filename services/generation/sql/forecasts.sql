@@ -30,17 +30,29 @@ SELECT planned, chunk_count AS chunks, character_count AS characters,
         FROM providers AS pool
         JOIN providers AS member ON member.id = pool.id OR member.id = ANY (pool.pool_ids)
         JOIN endpoints ON (endpoints.base_url, endpoints.model) = (member.base_url, member.model)
-        WHERE pool.id = generations.provider_id) AS calls_at_once
+        WHERE pool.id = generations.provider_id) AS calls_at_once,
+       EXISTS (SELECT FROM jobs JOIN job_items AS item ON item.job_id = jobs.id
+               WHERE jobs.resource_id = generations.id AND item.state = 'pending' AND item.kind <> 'write_answer')
+           AS asks_questions,
+       coalesce((options ->> 'batch')::boolean, false)
+       AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM batch_limits AS found WHERE found.endpoint_id = endpoints.id
+                                                 AND most_requests = 0 AND end_time > now()))
+                         FROM providers AS pool
+                         JOIN providers AS member ON member.id = pool.id OR member.id = ANY (pool.pool_ids)
+                         JOIN endpoints ON (endpoints.base_url, endpoints.model) = (member.base_url, member.model)
+                         WHERE pool.id = generations.provider_id), false) AS in_batches
 FROM generations WHERE id = $1
 
 -- name: seen_chunks
 -- What chunks took that are done, at most $2 of those drawn; with $3 as if nothing had been cached.
-SELECT chunk.characters, used.calls, used.prompt_tokens, used.completion_tokens, used.cost, used.seconds
+SELECT chunk.characters, used.calls, used.prompt_tokens, used.completion_tokens, used.cost, used.seconds,
+       used.chains
 FROM (SELECT chunk_id, characters, items FROM generation_chunks
       WHERE generation_id = $1 AND asked
       ORDER BY draw LIMIT $2) AS chunk
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE failure = '' AND prompt_version LIKE 'questions.%') AS items,
+           count(*) AS chains,
            coalesce(sum(calls + coalesce((old.cached ->> 'calls')::bigint, 0)), 0)::bigint AS calls,
            coalesce(sum(prompt_tokens + coalesce((old.cached ->> 'prompt_tokens')::bigint, 0)), 0)::bigint
                AS prompt_tokens,

@@ -52,6 +52,13 @@ def test_a_forecast_tells_only_what_is_known() -> None:
     assert rows(told, "USD", english)[-1] == ("cost", "2.00 USD (2.00 USD – 2.00 USD)")
 
 
+def test_of_batches_it_is_said_what_the_servers_promise() -> None:
+    told = GenerationForecast(chunks=2, chunks_seen=2, promised_seconds=48 * 3600)
+    promise = ("time", "in batches: nobody can tell; servers promise 48.0 h")
+    assert rows(told, "", english)[-1] == promise
+    assert live(Generation(forecast=told), english) == "in batches, promised within 48.0 h"
+
+
 def test_what_a_pilot_cost_is_taken_off_the_budget() -> None:
     usage = TokenUsage(prompt_tokens=60, completion_tokens=40)
     pilot = Generation(stats=GenerationStats(cost=0.5, usage=usage))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
+from services.generation.forecast_store import dearest
 from services.generation.forecasts import (
     Estimate,
     Extent,
@@ -13,6 +15,7 @@ from services.generation.forecasts import (
     ratio_estimate,
     student_t,
 )
+from services.generation.providers import Price
 
 
 def chunk(characters: int, calls: int) -> SeenChunk:
@@ -83,3 +86,27 @@ def test_a_pilot_tells_the_time_by_the_calls_at_once() -> None:
     told = forecast(extent(10, 1000, 4.0), [chunk(100, 3)] * 5, "", None)
     assert told
     assert told.seconds == pytest.approx(Estimate(3.75, 3.75, 3.75))
+
+
+def test_nobody_can_tell_how_long_batches_take_but_what_servers_promise() -> None:
+    seen = [chunk(100, 3) for _ in range(5)]
+    batches = replace(extent(100, 10_000, 8), in_batches=True)
+    day = 24 * 3600
+    for paid, asks, promised in (
+        (None, True, 2 * day),
+        (Paid(calls_per_second=5), True, 2 * day),
+        (Paid(calls_per_second=5), False, day),
+    ):
+        told = forecast(replace(batches, asks_questions=asks), seen, "EUR", paid)
+        assert told and (told.seconds, told.promised_seconds) == (None, promised)
+    single = forecast(extent(100, 10_000, 8), seen, "EUR", None)
+    assert single and single.seconds and single.promised_seconds == 0
+
+
+def test_what_is_asked_again_costs_as_much_as_a_single_call() -> None:
+    price = Price(10, 0, "EUR", 0.5)
+    one = SeenChunk(100, 4, 1_000_000, 0, 0, 0, chains=3)
+    batches = replace(extent(1, 100), in_batches=True)
+    assert dearest(one, [price, None], batches) == pytest.approx(10 * (3 / 4 * 0.5 + 1 / 4))
+    assert dearest(one, [price, Price(9, 0, "EUR")], batches) == 9
+    assert dearest(one, [price], extent(1, 100)) == 10

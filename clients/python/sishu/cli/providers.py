@@ -30,6 +30,8 @@ from sishu.generation.v1.provider_service_pb2 import (
     TestProviderResponse,
 )
 
+BatchFactorOption = Annotated[float | None, typer.Option(min=0, max=1, help=say("provider_batch_factor"))]
+
 TEST_SECONDS = 150.0
 """A server may take half a minute for each of a few calls."""
 MOST_MODELS = 8
@@ -53,10 +55,11 @@ def add_provider(
     price_prompt: Annotated[float | None, typer.Option(help=say("provider_price_prompt"))] = None,
     price_completion: Annotated[float | None, typer.Option(help=say("provider_price_completion"))] = None,
     currency: Annotated[str, typer.Option(help=say("provider_currency"))] = "",
+    batch_factor: BatchFactorOption = None,
     stream: Annotated[str, typer.Option(help=say("provider_stream"))] = "auto",
 ) -> None:
     """`sishu provider add`."""
-    price = price_of(price_prompt, price_completion, currency)
+    price = price_of(price_prompt, price_completion, currency, batch_factor)
     wanted = Provider(name=name, model=model, streaming=streaming(stream), price=price)
     if rpm or tpm or in_flight:
         limits = ProviderLimits(calls_per_minute=rpm, tokens_per_minute=tpm, calls_in_flight=in_flight)
@@ -85,19 +88,28 @@ def streaming(word: str) -> ProviderStreaming.ValueType:
     return ProviderStreaming.Value(name)
 
 
-def price_of(prompt: float | None, completion: float | None, currency: str) -> ProviderPrice | None:
+def price_of(
+    prompt: float | None, completion: float | None, currency: str, batch_factor: float | None = None
+) -> ProviderPrice | None:
     """What tokens cost, where that was said.
 
     Raises:
-        ApiError: the currency is missing, or stands alone.
+        ApiError: the currency is missing, or stands alone, or the factor does.
     """
     given = prompt is not None or completion is not None
     if given != bool(currency):
         raise wrong("a price has a currency: --price-prompt, --price-completion and --currency go together")
+    if not given and batch_factor is not None:
+        raise wrong(
+            "--batch-factor is a part of a price; give --price-prompt, --price-completion and --currency"
+        )
     if not given:
         return None
     return ProviderPrice(
-        prompt_per_million=prompt or 0, completion_per_million=completion or 0, currency=currency
+        prompt_per_million=prompt or 0,
+        completion_per_million=completion or 0,
+        currency=currency,
+        batch_factor=batch_factor,
     )
 
 
@@ -163,7 +175,9 @@ async def find_preset(client: Client, name: str) -> ProviderPreset:
 
 def list_presets() -> None:
     """`sishu provider presets`."""
-    show_many(with_client(presets_of), ("name", "title", "base_url", "api_key_variable", "batches"))
+    show_many(
+        with_client(presets_of), ("name", "title", "base_url", "api_key_variable", "batches", "batch_factor")
+    )
 
 
 def test_provider(

@@ -44,8 +44,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "learn_facts": ("Ask for one fact per this many characters.", "每多少个字符出一个知识点。"),
     "learn_forms": ("Differently worded questions a fact.", "每个知识点的不同问法数量。"),
     "batch": (
-        "Hand calls in as batches: half the price where the server has them, and up to a day each time.",
-        "批量提交调用：服务器支持时半价，每批最长一天。",
+        "Hand calls in as batches: at most services half the price, and up to a day each time.",
+        "批量提交调用：支持批量的服务多为半价，每批最长一天。",
     ),
     "learn_epochs": ("Passes over the training data.", "训练轮数。"),
     "learn_rate": ("Peak learning rate.", "最大学习率。"),
@@ -81,6 +81,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "forecast_completion_tokens": ("answer tokens", "回答词元"),
     "forecast_cost": ("cost", "费用"),
     "forecast_seconds": ("time", "时间"),
+    "forecast_promised": (
+        "in batches: nobody can tell; servers promise {}",
+        "批量调用，无法预估；服务器承诺 {} 内",
+    ),
+    "live_promised": ("in batches, promised within {}", "批量调用，承诺 {} 内"),
     "live_rate": ("{:.1f} calls/s", "{:.1f} 次调用/秒"),
     "live_left": ("{} left", "还需 {}"),
     "learn_exam": ("Share of questions held out for the exam.", "留作考试的题目比例。"),
@@ -200,6 +205,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "provider_price_prompt": ("Price of a million tokens of prompts.", "每百万输入 token 的价格。"),
     "provider_price_completion": ("Price of a million tokens of answers.", "每百万输出 token 的价格。"),
     "provider_currency": ("Currency of the prices, such as CNY.", "价格的货币，如 CNY。"),
+    "provider_batch_factor": (
+        "What a call in a batch costs of a single one, such as 0.5; by default what is known of the service "
+        "at the address, else 1.",
+        "批量调用价格与单次调用之比，如 0.5；默认取该地址服务的已知值，否则为 1。",
+    ),
     "provider_stream": (
         "Whether answers are streamed: auto, always or never.",
         "是否流式返回： auto（自动）, always（总是） 或 never（从不）。",

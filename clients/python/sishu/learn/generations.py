@@ -137,6 +137,8 @@ def live(generation: Generation, words: Words) -> str:
         parts.append(money(stats.cost, stats.currency))
     if forecast.HasField("seconds"):
         parts.append(words("live_left").format(duration(forecast.seconds.expected)))
+    if forecast.promised_seconds:
+        parts.append(words("live_promised").format(duration(forecast.promised_seconds)))
     return ", ".join(parts)
 
 
@@ -150,6 +152,7 @@ def rows(forecast: GenerationForecast, currency: str, words: Words) -> list[tupl
         ("seconds", duration),
     ]
     chunks = words("forecast_chunks_seen").format(forecast.chunks, forecast.chunks_seen)
+    promised = words("forecast_promised").format(duration(forecast.promised_seconds))
     return [
         (words("forecast_chunks"), chunks),
         *(
@@ -157,6 +160,7 @@ def rows(forecast: GenerationForecast, currency: str, words: Words) -> list[tupl
             for name, shown in kinds
             if forecast.HasField(name)  # type: ignore[arg-type]  # one of them
         ),
+        *([(words("forecast_seconds"), promised)] if forecast.promised_seconds else []),
     ]
 
 

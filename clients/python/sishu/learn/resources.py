@@ -88,8 +88,11 @@ async def provider_named(
     paths = ["api_key"] if wanted.api_key else []
     if wanted.deployment_id != found[0].deployment_id:
         paths.append("deployment_id")
-    if options.price and options.price != found[0].price:
-        paths.append("price")
+    if wanted.HasField("price"):
+        if not wanted.price.HasField("batch_factor") and found[0].price.HasField("batch_factor"):
+            wanted.price.batch_factor = found[0].price.batch_factor
+        if wanted.price != found[0].price:
+            paths.append("price")
     if not paths:
         return found[0]
     wanted.id = found[0].id

@@ -11,7 +11,7 @@ from services.generation.calls.batches import found_in, unique
 from services.generation.providers import Endpoint, Price
 from services.runtime.ids import new_id
 
-ENDPOINT = Endpoint("http://host/v1", "m", price=Price(2, 8, "EUR"))
+ENDPOINT = Endpoint("http://host/v1", "m", price=Price(2, 8, "EUR", 0.6))
 BODY = {
     "model": "m-1",
     "choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}],
@@ -23,12 +23,12 @@ def line(request_id: str, **values: Any) -> dict[str, Any]:
     return {"custom_id": request_id, "response": {"status_code": 200, "body": BODY}, "error": None, **values}
 
 
-def test_an_answer_of_a_batch_costs_half() -> None:
+def test_an_answer_of_a_batch_costs_a_share_of_a_single_one() -> None:
     request_id = new_id()
     found = found_in(line(request_id), ENDPOINT)
     assert found and found.request_id == request_id and found.reply
     assert (found.reply.text, found.reply.model, found.reply.usage.calls) == ("{}", "m-1", 1)
-    assert found.reply.usage.cost == pytest.approx((100 * 2 + 50 * 8) / 1e6 / 2)
+    assert found.reply.usage.cost == pytest.approx((100 * 2 + 50 * 8) / 1e6 * 0.6)
 
 
 @pytest.mark.parametrize(

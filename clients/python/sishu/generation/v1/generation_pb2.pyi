@@ -126,7 +126,9 @@ class GenerationOptions(_message.Message):
     no_cache: _builtins.bool
     """OPTIONAL. Whether answers of earlier calls of the project with the same messages, model and sampling are passed over, and paid anew."""
     batch: _builtins.bool
-    """OPTIONAL. Whether calls are handed in as batches, which takes hours and costs less where the server offers it; what it does not take is called singly."""
+    """OPTIONAL. Whether calls are handed in as batches, which takes hours and costs less where the server offers it; what it does not take is called singly.
+    A pilot calls singly, so that its forecast of the batches comes soon.
+    """
     pilot_chunks: _builtins.int
     """OPTIONAL. Only this many chunks, spread over all, as a pilot: `forecast` then says what all of them would take; their answers are not paid again. 0 means all."""
     @_builtins.property
@@ -252,10 +254,15 @@ class GenerationForecast(_message.Message):
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
+    PROMISED_SECONDS_FIELD_NUMBER: _builtins.int
     chunks: _builtins.int
     """Chunks of all that it covers."""
     chunks_seen: _builtins.int
     """Chunks whose calls have been seen, from which the rest is told."""
+    promised_seconds: _builtins.float
+    """Of calls in batches: seconds from now until the servers promise to have answered, a day for each call of those that follow one another; what they do not
+    answer by then is called singly. 0 for single calls.
+    """
     @_builtins.property
     def calls(self) -> Global___Estimate:
         """Paid calls."""
@@ -274,7 +281,7 @@ class GenerationForecast(_message.Message):
 
     @_builtins.property
     def seconds(self) -> Global___Estimate:
-        """Seconds from now to the end at the rate of calls seen; for a pilot, from a start."""
+        """Seconds from now to the end at the rate of calls seen; for a pilot, from a start. Unset where calls are handed in as batches, as nobody can tell."""
 
     def __init__(
         self,
@@ -286,10 +293,11 @@ class GenerationForecast(_message.Message):
         completion_tokens: Global___Estimate | None = ...,
         cost: Global___Estimate | None = ...,
         seconds: Global___Estimate | None = ...,
+        promised_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "completion_tokens", b"completion_tokens", "cost", b"cost", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "chunks", b"chunks", "chunks_seen", b"chunks_seen", "completion_tokens", b"completion_tokens", "cost", b"cost", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "chunks", b"chunks", "chunks_seen", b"chunks_seen", "completion_tokens", b"completion_tokens", "cost", b"cost", "promised_seconds", b"promised_seconds", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

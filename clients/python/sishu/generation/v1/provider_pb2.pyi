@@ -221,24 +221,32 @@ class ProviderPrice(_message.Message):
     PROMPT_PER_MILLION_FIELD_NUMBER: _builtins.int
     COMPLETION_PER_MILLION_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    BATCH_FACTOR_FIELD_NUMBER: _builtins.int
     prompt_per_million: _builtins.float
     """Price of a million tokens of prompts."""
     completion_per_million: _builtins.float
     """Price of a million tokens that the model writes."""
     currency: _builtins.str
     """Currency by ISO 4217, such as `CNY`."""
+    batch_factor: _builtins.float
+    """OPTIONAL. What a call in a batch costs of one made singly, such as 0.5. Unset takes that of the preset at the same host, 1 where there is none; the
+    stored resource shows what was taken.
+    """
     def __init__(
         self,
         *,
         prompt_per_million: _builtins.float = ...,
         completion_per_million: _builtins.float = ...,
         currency: _builtins.str = ...,
+        batch_factor: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch_factor", b"_batch_factor", "batch_factor", b"batch_factor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_per_million", b"completion_per_million", "currency", b"currency", "prompt_per_million", b"prompt_per_million"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch_factor", b"_batch_factor", "batch_factor", b"batch_factor", "completion_per_million", b"completion_per_million", "currency", b"currency", "prompt_per_million", b"prompt_per_million"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__batch_factor: _TypeAlias = _typing.Literal["batch_factor"]  # noqa: Y015
+    _WhichOneofArgType__batch_factor: _TypeAlias = _typing.Literal["_batch_factor", b"_batch_factor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__batch_factor) -> _WhichOneofReturnType__batch_factor | None: ...
 
 Global___ProviderPrice: _TypeAlias = ProviderPrice  # noqa: Y015
 
@@ -253,6 +261,7 @@ class ProviderPreset(_message.Message):
     BASE_URL_FIELD_NUMBER: _builtins.int
     API_KEY_VARIABLE_FIELD_NUMBER: _builtins.int
     BATCHES_FIELD_NUMBER: _builtins.int
+    BATCH_FACTOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name for programs, such as `deepseek`."""
     title: _builtins.str
@@ -262,7 +271,9 @@ class ProviderPreset(_message.Message):
     api_key_variable: _builtins.str
     """Environment variable that usually holds its key; empty where it needs none."""
     batches: _builtins.bool
-    """Whether it takes batches over files at a lower price."""
+    """Whether it takes batches over files."""
+    batch_factor: _builtins.float
+    """What a call in a batch costs of one made singly; 1 where it has no batches."""
     def __init__(
         self,
         *,
@@ -271,10 +282,11 @@ class ProviderPreset(_message.Message):
         base_url: _builtins.str = ...,
         api_key_variable: _builtins.str = ...,
         batches: _builtins.bool = ...,
+        batch_factor: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_variable", b"api_key_variable", "base_url", b"base_url", "batches", b"batches", "name", b"name", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_variable", b"api_key_variable", "base_url", b"base_url", "batch_factor", b"batch_factor", "batches", b"batches", "name", b"name", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
