@@ -68,9 +68,11 @@ class Batcher:
         chain: Chain[Any],
     ) -> Reply | None:
         refusing = await self._store.refusing(endpoints)
-        endpoint = next((one for one in endpoints if one.id not in refusing), None)
-        if endpoint is None:
+        taking = [one for one in endpoints if one.id not in refusing]
+        if not taking:
             return None
+        # The same one at each try; of a pool, all of them have about as many.
+        endpoint = taking[int.from_bytes(key[:8]) % len(taking)]
         body = await self._llm.body(endpoint, chain.messages, chain.schema, sampling)
         wanted = Request(item.id, generation.id, generation.project_id, key, json.dumps(body))
         standing = await self._store.request(endpoint, wanted)

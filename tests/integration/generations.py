@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Sequence
 
 from services.runtime.db import Pool
 from services.runtime.ids import new_id
@@ -30,6 +31,15 @@ def handbook(facts: int) -> bytes:
 async def priced_provider(client: Client, project_id: str, base_url: str) -> str:
     """A provider of the project whose calls cost `PRICE`; its id."""
     return await new_provider(client, project_id, base_url, price=PRICE)
+
+
+async def new_pool(client: Client, project_id: str, members: Sequence[str]) -> str:
+    """A pool of providers of the project; its id."""
+    wanted = provider_pb2.Provider(
+        project_id=project_id, name="pool", pool=provider_pb2.ProviderPool(provider_ids=members)
+    )
+    request = provider_pb.CreateProviderRequest(provider=wanted)
+    return (await client.providers.CreateProvider(request)).provider.id
 
 
 async def new_provider(

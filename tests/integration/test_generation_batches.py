@@ -17,6 +17,7 @@ from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
     handbook,
+    new_pool,
     new_provider,
     questions_of,
     start_generation,
@@ -216,6 +217,38 @@ async def test_calls_are_made_singly_where_a_single_one_is_too_large_a_batch(
     told = await mock.stats()
     # Of 4 calls, of 2, of 1.
     assert (told["calls"], told["batch_lines"], told["batches_too_large"]) == (CALLS, 0, 3)
+
+
+async def test_the_calls_of_a_pool_are_in_batches_of_all_its_members_that_take_them(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    async with mock_llm() as second, mock_llm() as without:
+        await without.control(batches="unknown")
+        servers = [mock, second, without]
+        members = [await new_provider(client, project, one.base_url, price=IN_BATCHES) for one in servers]
+        pool = await new_pool(client, project, members)
+        await done(client, await again(client, project, pool, no_cache=True))
+        lines = [(await one.stats())["batch_lines"] for one in servers]
+        assert (sum(lines), lines[2]) == (CALLS, 0)
+        assert min(lines[:2]) > 0
+        assert [(await one.stats())["calls"] for one in servers] == [0, 0, 0]
+
+
+async def test_the_calls_of_a_pool_are_made_singly_where_no_member_takes_batches(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    async with mock_llm() as second:
+        servers = [mock, second]
+        for one in servers:
+            await one.control(batches="unknown")
+        members = [await new_provider(client, project, one.base_url) for one in servers]
+        pool = await new_pool(client, project, members)
+        await done(client, await again(client, project, pool))
+        told = [await one.stats() for one in servers]
+        assert sum(one["calls"] for one in told) == CALLS
+        assert sum(one["batch_lines"] for one in told) == 0
 
 
 async def test_a_pilot_of_batches_is_quick_and_tells_their_price_and_what_time_is_promised(
