@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,10 @@ import pytest_asyncio
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2, project_data_service_pb2
 from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2
+from sishu.ingest.v1.project_pb2 import Project
+from sishu.learn.generations import begin
+from sishu.learn.options import LearnOptions
+from sishu.learn.resources import provider_named
 from tests.integration.documents import parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
@@ -277,6 +283,29 @@ async def test_a_pilot_tells_of_single_calls_where_the_server_takes_no_batches(
     assert pilot.forecast.cost.expected == pytest.approx(pilot.stats.cost)
     assert pilot.forecast.HasField("seconds")
     assert pilot.forecast.promised_seconds == 0
+
+
+async def test_the_main_job_hands_its_calls_in_as_batches_where_that_is_wanted(
+    client: Client, mock: MockServer
+) -> None:
+    project_id = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    project = Project(id=project_id)
+    options = LearnOptions(
+        [], "n", Path("out"), llm_base_url=mock.base_url, llm_model="m", batch=True, price=IN_BATCHES
+    )
+    provider = await provider_named(client, project, options, lambda _: None)
+    assert provider.price == IN_BATCHES
+    # What was said of batches before stays where nothing is said of them now.
+    plain = provider_pb2.ProviderPrice(prompt_per_million=3, completion_per_million=8, currency="EUR")
+    provider = await provider_named(client, project, replace(options, price=plain), lambda _: None)
+    assert (provider.price.prompt_per_million, provider.price.batch_factor) == (3, IN_BATCHES.batch_factor)
+    wanted = generation_pb2.Generation(
+        project_id=project_id, provider_id=provider.id, options=options.generation()
+    )
+    wanted.options.context_chars = ONLY_THE_FACT
+    await done(client, await begin(client, wanted))
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"]) == (0, CALLS)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from sishu.cli.texts import TEXTS
@@ -57,6 +61,15 @@ def test_of_batches_it_is_said_what_the_servers_promise() -> None:
     promise = ("time", "in batches: nobody can tell; servers promise 48.0 h")
     assert rows(told, "", english)[-1] == promise
     assert live(Generation(forecast=told), english) == "in batches, promised within 48.0 h"
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "Hand calls in as batches"), ("zh", "批量提交调用")])
+def test_learn_can_be_told_to_call_in_batches(language: str, text: str) -> None:
+    wide = {**os.environ, "COLUMNS": "120"}
+    command = [sys.executable, "-m", "sishu.cli.main", "--lang", language, "learn", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=wide).stdout
+    assert "--batch " in shown and "--batch-factor" in shown
+    assert text in shown
 
 
 def test_what_a_pilot_cost_is_taken_off_the_budget() -> None:

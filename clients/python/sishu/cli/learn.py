@@ -12,10 +12,10 @@ import typer
 from services.local import stack as local_stack
 from services.runtime.config import ROOMS
 from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.generations import MaxCostOption, MaxTokensOption, NoCacheOption
+from sishu.cli.generations import BatchOption, MaxCostOption, MaxTokensOption, NoCacheOption
 from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
-from sishu.cli.providers import price_of, read_key
+from sishu.cli.providers import BatchFactorOption, price_of, read_key
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
@@ -43,9 +43,11 @@ def learn(
     max_cost: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
     no_cache: NoCacheOption = False,
+    batch: BatchOption = False,
     price_prompt: Annotated[float | None, typer.Option(help=say("provider_price_prompt"))] = None,
     price_completion: Annotated[float | None, typer.Option(help=say("provider_price_completion"))] = None,
     currency: Annotated[str, typer.Option(help=say("provider_currency"))] = "",
+    batch_factor: BatchFactorOption = None,
 ) -> None:
     """Do the main job, or go on with it."""
     if llm_base_url and not llm_model:
@@ -72,7 +74,8 @@ def learn(
         max_cost=max_cost or 0,
         max_tokens=max_tokens or 0,
         no_cache=no_cache,
-        price=price_of(price_prompt, price_completion, currency),
+        batch=batch,
+        price=price_of(price_prompt, price_completion, currency, batch_factor),
     )
     prepare_out(options.out)
     start_stack()

@@ -49,6 +49,7 @@ class LearnOptions:
         max_cost: most money that calls may cost; 0 is no limit.
         max_tokens: most tokens that calls may use; 0 is no limit.
         no_cache: whether what was answered before is paid again.
+        batch: whether calls are handed in as batches.
         price: what tokens cost on the server that writes; nothing where that is not known.
     """
 
@@ -68,6 +69,7 @@ class LearnOptions:
     max_cost: float = 0.0
     max_tokens: int = 0
     no_cache: bool = False
+    batch: bool = False
     price: ProviderPrice | None = None
 
     def generation(self) -> GenerationOptions:
@@ -80,6 +82,7 @@ class LearnOptions:
         if self.forms_per_fact:
             wanted.forms_per_fact = self.forms_per_fact
         wanted.max_cost, wanted.max_tokens, wanted.no_cache = self.max_cost, self.max_tokens, self.no_cache
+        wanted.batch = self.batch
         return wanted
 
     def dataset(self) -> DatasetOptions:
