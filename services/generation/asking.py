@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
 from services.generation.batching import PENDING, Batcher
-from services.generation.budgets import Amount, worst_cost, worst_usage
+from services.generation.budgets import LIMITS, Amount, worst_cost, worst_usage
 from services.generation.call_store import CallStore, Settlement
 from services.generation.calls.answers import KeptAnswer, answer_key
 from services.generation.calls.chain import Chain
@@ -125,6 +127,7 @@ class Asker:
         self._batcher = batcher
         self._endpoints = endpoints
         self._longest: OrderedDict[str, int] = OrderedDict()
+        self._first: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def asked(self, task: Task[T]) -> AsyncIterator[Asked[T]]:
@@ -170,15 +173,18 @@ class Asker:
 
         opening = self._batcher.opening(task.item, task.generation, attempt.endpoints, key, task.sampling)
         try:
-            completion = await self._llm.ask(
-                attempt.endpoints,
-                task.prompt,
-                task.schema,
-                with_json(task.parse),
-                task.sampling,
-                before,
-                opening,
-            )
+            async with self._measuring(task) as measures:
+                completion = await self._llm.ask(
+                    attempt.endpoints,
+                    task.prompt,
+                    task.schema,
+                    with_json(task.parse),
+                    task.sampling,
+                    before,
+                    None if measures else opening,
+                )
+                usage = attempt.counted(completion.usage)
+                self._note_longest(task, usage)
         except SishuError as error:
             await self._add_failed(task, attempt, usage_of(error), error.reason)
             raise
@@ -188,8 +194,6 @@ class Asker:
             )
             raise
         value, written = completion.value
-        usage = attempt.counted(completion.usage)
-        self._note_longest(task, usage)
         kept = KeptAnswer(written, completion.reasoning, completion.model, usage)
         return Asked(
             value,
@@ -197,6 +201,24 @@ class Asker:
             record(task, completion.model, usage, currency=attempt.currency),
             Settlement(task.generation.project_id, key, kept.as_text(), reserved_by(task)),
         )
+
+    @asynccontextmanager
+    async def _measuring(self, task: Task[Any]) -> AsyncIterator[bool]:
+        """Around the calls of a task; says whether it is to find out how long answers are, by a single call.
+
+        What is in a batch cannot be stopped any more, and all of it is reserved before any answer is there. So
+        where nothing limits an answer, the first call of a generation with a budget goes ahead.
+        """
+        options = task.generation.options
+        limited = any(task.sampling.get(name) for name in LIMITS)
+        if limited or not (options.batch and options.has_budget) or task.generation.id in self._longest:
+            yield False
+            return
+        async with self._first.setdefault(task.generation.id, asyncio.Lock()):
+            if task.generation.id not in self._longest:
+                yield True
+                return
+        yield False
 
     async def _reserve(self, task: Task[Any], attempt: Attempt, chain: Chain[Any]) -> None:
         longest = self._longest.get(task.generation.id, 0)

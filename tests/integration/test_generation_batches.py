@@ -380,15 +380,31 @@ async def test_a_room_that_is_killed_again_and_again_pays_nothing_twice(
     assert ended.stats.usage.calls == CALLS
 
 
-async def test_a_budget_holds_for_what_is_in_batches(client: Client, mock: MockServer) -> None:
-    _, _, generation = await started(client, mock, max_tokens=3500)
+async def test_a_budget_holds_for_batches_whose_answers_are_longer_than_anybody_knew(
+    client: Client, mock: MockServer
+) -> None:
+    # The first two of a list are taken; all of it is paid.
+    await mock.control(fixed={"questions": [f"How much does part {number} weigh?" for number in range(800)]})
+    _, _, generation = await started(client, mock, max_tokens=16_000)
+    await paused(client, generation)
+    usage = (await view(client, generation.id)).stats.usage
+    assert 5000 < usage.prompt_tokens + usage.completion_tokens <= 16_000
 
-    async def paused() -> bool:
+
+async def paused(client: Client, generation: generation_pb2.Generation) -> None:
+    """Wait until it has no room for another call."""
+
+    async def is_paused() -> bool:
         job = (await view(client, generation.id)).job
         assert not job.HasField("end_time"), job
         return job.state == job_pb2.JOB_STATE_PAUSED
 
-    await eventually(paused, 60)
+    await eventually(is_paused, 60)
+
+
+async def test_a_budget_holds_for_what_is_in_batches(client: Client, mock: MockServer) -> None:
+    _, _, generation = await started(client, mock, max_tokens=3500)
+    await paused(client, generation)
     ended = await view(client, generation.id)
     assert 0 < ended.stats.usage.prompt_tokens + ended.stats.usage.completion_tokens <= 3500
 
