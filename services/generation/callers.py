@@ -50,7 +50,7 @@ def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, ke
 
     return Callers(
         Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints),
-        Trial(transport, endpoints, providers.get_many, known),
+        Trial(transport, gate, endpoints, providers.get_many, known),
         Batches(waiting, BatchApi(transport), place_of, keys, metrics, config.batch_seconds),
         gate,
         transport,

@@ -1,4 +1,8 @@
-"""Try a provider with a few small calls: what works, and how fast."""
+"""Try a provider with a few small calls: what works, and how fast.
+
+They go through the gate, before the calls of items: a trial keeps the limits that hold for all, and waits
+neither behind what is queued nor for long.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from services.generation.calls.endpoints import Endpoints, FindProviders, no_members
+from services.generation.calls.gate import Gate
 from services.generation.calls.llm import Memory
 from services.generation.calls.modes import MODES, response_format
 from services.generation.calls.provider_errors import provider_error
@@ -24,6 +30,8 @@ from sishu.errors import ApiError
 
 TRIAL_SECONDS = 120.0
 """Longest trial; a local server may load its model first."""
+ROOM_SECONDS = 15.0
+"""Longest wait for room to make a call: each that ends leaves some, and a minute's rate comes evenly."""
 ANSWER_SECONDS = 5.0
 """Left of the caller's deadline, for the answer to reach him."""
 MEANINGFUL_SECONDS = 0.1
@@ -67,15 +75,22 @@ class Trial:
 
     Args:
         transport: makes each one.
+        gate: lets them begin.
         endpoints: finds where.
         find_providers: finds the members of pools.
         memory: keeps what was learned.
     """
 
     def __init__(
-        self, transport: Transport, endpoints: Endpoints, find_providers: FindProviders, memory: Memory
+        self,
+        transport: Transport,
+        gate: Gate,
+        endpoints: Endpoints,
+        find_providers: FindProviders,
+        memory: Memory,
     ) -> None:
         self._transport = transport
+        self._gate = gate
         self._endpoints = endpoints
         self._find_providers = find_providers
         self._memory = memory
@@ -101,7 +116,7 @@ class Trial:
         try:
             async with asyncio.timeout(seconds / 2):
                 endpoint = await self._endpoints.find_one(provider)
-                reply = await self._chat(endpoint, sampling)
+                reply = await self._chat(endpoint, sampling, min(ROOM_SECONDS, seconds / 4))
         except TimeoutError:
             error: SishuError = DeadlineExceeded(
                 "PROVIDER_TIMED_OUT", f"the provider did not answer within {seconds / 2:g} s"
@@ -113,10 +128,11 @@ class Trial:
             return await self._rest(endpoint, sampling, report_of(reply), left)
         return TrialReport(Failure.of(error), time.monotonic() - started)
 
-    async def _chat(self, endpoint: Endpoint, sampling: Mapping[str, Any]) -> Reply:
+    async def _chat(self, endpoint: Endpoint, sampling: Mapping[str, Any], room_seconds: float) -> Reply:
         stream = endpoint.streaming != "never"
+        call = partial(self._transport.complete, messages=asked(CHAT), parameters=sampling, stream=stream)
         try:
-            return await self._transport.complete(endpoint, asked(CHAT), sampling, stream=stream)
+            return await self._gate.run_urgent(endpoint, call, room_seconds)
         except REFUSALS as error:
             raise provider_error(error, endpoint) from error
 
@@ -157,8 +173,11 @@ class Trial:
         """The answer in a mode; nothing where the server refuses it, which can only be for the mode."""
         parameters = {**sampling, **response_format(mode, SCHEMA)}
         stream = endpoint.streaming == "always"
+        call = partial(
+            self._transport.complete, messages=asked(QUESTION), parameters=parameters, stream=stream
+        )
         try:
-            return await self._transport.complete(endpoint, asked(QUESTION), parameters, stream=stream)
+            return await self._gate.run_urgent(endpoint, call, ROOM_SECONDS)
         except REFUSALS:
             return None
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest_asyncio
+from prometheus_client import CollectorRegistry
 
 from services.generation.calls.endpoint_store import EndpointStore
+from services.generation.calls.gate import Gate
 from services.generation.calls.modes import Habits
+from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
+from services.generation.calls.transport import Transport
+from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint, Limits
 from services.runtime.db import Pool
+from services.runtime.ids import new_id
+from tests.integration.processes import eventually
 from tests.integration.stores import Stores
+from tests.support.mock_llm import MockServer, mock_llm
 
 ENDPOINT = Endpoint("http://h/v1", "m", "sk-planted-in-endpoints")
 
@@ -50,6 +59,46 @@ async def test_a_limit_of_the_provider_is_kept_by_all_workers_together(pool: Poo
     for _ in range(3):
         shares = [await store.report(limited, wanting(50)) for store in stores]
     assert sum(share.calls for share in shares) == 3
+
+
+async def test_a_limit_of_the_provider_is_kept_while_shares_change(pool: Pool) -> None:
+    limited = Endpoint(ENDPOINT.base_url, ENDPOINT.model, limits=Limits(calls_in_flight=4))
+    first, second = EndpointStore(pool), EndpointStore(pool)
+    assert (await first.report(limited, wanting(50))).calls == 4
+    urgent = Report(-1, 0, 0.0, 0, 0, 1, urgent=1)
+    assert (await second.report(limited, urgent)).calls == 0, "the first has not heard of it"
+    assert (await first.report(limited, replace(wanting(50), in_flight=4))).calls == 3
+    assert (await second.report(limited, urgent)).calls == 0, "one call of the first has to end"
+    assert (await first.report(limited, replace(wanting(50), in_flight=3))).calls == 3
+    assert (await second.report(limited, urgent)).calls == 1
+
+
+async def test_a_trial_gets_its_turn_beside_a_full_worker_and_within_the_limits(pool: Pool) -> None:
+    gates = [Gate(EndpointStore(pool), GenerationMetrics(CollectorRegistry())) for _ in range(2)]
+    transport = Transport(20)
+    async with mock_llm(latency_ms=200) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=2))
+
+        async def call(where: Endpoint) -> Reply:
+            return await transport.complete(where, [{"role": "user", "content": new_id()}], {})
+
+        queued = [asyncio.create_task(gates[0].run([endpoint], call)) for _ in range(500)]
+        await eventually(lambda: is_busy(mock, 2))
+        for _ in range(3):
+            await gates[1].run_urgent(endpoint, call, 10)
+        stats = await mock.stats()
+        for task in queued:
+            task.cancel()
+        await asyncio.gather(*queued, return_exceptions=True)
+    for gate in gates:
+        await gate.close()
+    await transport.close()
+    assert stats["calls"] < 100
+    assert stats["max_in_flight"] == 2
+
+
+async def is_busy(mock: MockServer, calls: int) -> bool:
+    return bool((await mock.stats())["in_flight"] >= calls)
 
 
 async def test_what_one_worker_is_told_to_wait_all_wait(pool: Pool) -> None:

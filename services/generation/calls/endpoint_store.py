@@ -13,7 +13,7 @@ import asyncpg
 
 from services.generation.calls.concurrency import Concurrency, Tick, advance
 from services.generation.calls.modes import Habits
-from services.generation.calls.sharing import Demand, Report, Share, share_of
+from services.generation.calls.sharing import Demand, Report, Share, free_of, share_of
 from services.generation.providers import Endpoint
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.ids import new_id
@@ -41,8 +41,11 @@ class EndpointStore:
             paused = await connection.fetchval(
                 SQL.save_endpoint, endpoint.id, stored(known), report.pause_seconds
             )
-        most = endpoint.limits.calls_in_flight or known.allowed
-        calls, part = share_of(self.worker_id, min(known.allowed, most), demands)
+            most = endpoint.limits.calls_in_flight
+            calls, part = share_of(self.worker_id, min(known.allowed, most or known.allowed), demands)
+            if most:
+                calls = min(calls, free_of(self.worker_id, most, demands))
+            await self._note(connection, endpoint, report, calls)
         return Share(known.round, calls, part, paused)
 
     async def _lock(self, connection: Connection, endpoint: Endpoint) -> asyncpg.Record:
@@ -51,11 +54,17 @@ class EndpointStore:
         return row
 
     async def _demands(self, connection: Connection, endpoint: Endpoint, report: Report) -> list[Demand]:
-        await connection.execute(
-            SQL.note_worker, endpoint.id, self.worker_id, report.in_flight, report.demand
-        )
-        rows = await connection.fetch(SQL.list_workers, endpoint.id, ALIVE)
-        return [Demand(row["worker_id"], row["in_flight"], row["demand"]) for row in rows]
+        rows = await connection.fetch(SQL.list_others, endpoint.id, self.worker_id, ALIVE)
+        others = [
+            Demand(row["worker_id"], row["in_flight"], row["demand"], row["urgent"], row["granted"])
+            for row in rows
+        ]
+        own = Demand(self.worker_id, report.in_flight, report.demand, report.urgent)
+        return sorted([*others, own], key=lambda demand: demand.worker_id)
+
+    async def _note(self, connection: Connection, endpoint: Endpoint, report: Report, calls: int) -> None:
+        demands = report.in_flight, report.demand, report.urgent
+        await connection.execute(SQL.note_worker, endpoint.id, self.worker_id, *demands, calls)
 
     async def recall(self, endpoint: Endpoint) -> Habits:
         """How the endpoint is asked."""

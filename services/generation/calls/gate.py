@@ -102,6 +102,29 @@ class Gate:
                     return reply
             await self._rest(permit.lane, delay)
 
+    async def run_urgent(
+        self, endpoint: Endpoint, call: Callable[[Endpoint], Awaitable[Reply]], seconds: float
+    ) -> Reply:
+        """Make a call that somebody waits for: before all those of items, within the same limits, and once.
+
+        Args:
+            endpoint: where.
+            call: makes it.
+            seconds: how long to wait for room.
+
+        Raises:
+            Unavailable: no room came in that time.
+            SishuError: what the call raises.
+        """
+        async with self._enter([endpoint], seconds, urgent=True) as permit:
+            try:
+                reply = await call(endpoint)
+            except SishuError as error:
+                self._delay(permit.lane, error, give_up=0.0)
+                raise
+            permit.lane.ended(permit, reply.usage, clock())
+            return reply
+
     def heard(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
         """Go by what the headers of an answer say of the rates of a server."""
         lane = self._lanes.get(endpoint.id)
@@ -126,26 +149,31 @@ class Gate:
             lane.resting -= 1
 
     @asynccontextmanager
-    async def _enter(self, endpoints: Sequence[Endpoint]) -> AsyncIterator[Permit]:
+    async def _enter(
+        self, endpoints: Sequence[Endpoint], seconds: float = ENTER_SECONDS, *, urgent: bool = False
+    ) -> AsyncIterator[Permit]:
         lanes = [self._lane(endpoint) for endpoint in endpoints]
         lane = min(lanes, key=lambda one: one.load)
-        waiter = Waiter(lanes, asyncio.get_running_loop().create_future())
-        lane.waiters.append(waiter)
-        self._wake(lane)
-        permit = await self._granted(waiter, lane)
+        waiter = Waiter(lanes, asyncio.get_running_loop().create_future(), urgent)
+        lane.wait(waiter)
         try:
-            yield permit
+            self._wake(lane)
+            permit = await self._granted(waiter, lane, seconds)
+            try:
+                yield permit
+            finally:
+                self._leave(permit)
         finally:
-            self._leave(permit)
+            lane.urgent -= urgent
 
-    async def _granted(self, waiter: Waiter, lane: Lane) -> Permit:
+    async def _granted(self, waiter: Waiter, lane: Lane, seconds: float) -> Permit:
         try:
-            async with item_waiting(), asyncio.timeout(ENTER_SECONDS):
+            async with item_waiting(), asyncio.timeout(seconds):
                 return await waiter.granted
         except BaseException as error:
             self._withdraw(waiter, lane)
             if isinstance(error, TimeoutError):
-                raise busy(lane.endpoint) from None
+                raise busy(lane.endpoint, seconds) from None
             raise
 
     def _withdraw(self, waiter: Waiter, lane: Lane) -> None:
@@ -222,12 +250,15 @@ def is_refusal(error: SishuError) -> bool:
     return error.reason in {"PROVIDER_RATE_LIMITED", "PROVIDER_OVERLOADED"}
 
 
-def busy(endpoint: Endpoint) -> Unavailable:
+def busy(endpoint: Endpoint, seconds: float) -> Unavailable:
     """The error where no room came."""
     return Unavailable(
         "PROVIDER_BUSY",
-        f"{endpoint.base_url} (model {endpoint.model}) has had no room for another call "
-        f"for {ENTER_SECONDS:g} s",
+        f"{endpoint.base_url} (model {endpoint.model}) has had no room for another call for {seconds:.3g} s: "
+        "as many are in flight, or were made this minute, as it bears; raise the limits of the provider if "
+        "they are too low, else try again later",
+        base_url=endpoint.base_url,
+        model=endpoint.model,
     )
 
 

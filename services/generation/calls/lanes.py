@@ -24,6 +24,8 @@ class Waiter:
 
     lanes: Sequence[Lane]
     granted: asyncio.Future[Permit]
+    urgent: bool = False
+    """Somebody waits for the call: it goes before those of items."""
 
 
 class Lane:
@@ -33,6 +35,8 @@ class Lane:
         self.endpoint = endpoint
         self.waiters: deque[Waiter] = deque()
         self.in_flight = 0
+        self.urgent = 0
+        """Of the calls in flight and waiting, those that are urgent."""
         self.resting = 0
         """Calls that were refused and will be tried again."""
         self.open_at = 0.0
@@ -69,6 +73,14 @@ class Lane:
             return None
         paces = self._calls_pace.wait_seconds(now), self._tokens_pace.wait_seconds(now)
         return max(0.0, self.open_at - now, *paces)
+
+    def wait(self, waiter: Waiter) -> None:
+        """Let a call wait for room."""
+        if waiter.urgent:
+            self.urgent += 1
+            self.waiters.appendleft(waiter)
+        else:
+            self.waiters.append(waiter)
 
     def begin(self, now: float) -> Permit:
         """Let a call begin."""
@@ -126,6 +138,7 @@ class Lane:
             self.in_flight,
             self.demand,
             self._pause,
+            min(self.urgent, self.demand),
         )
         self._calls, self._seconds, self._refused, self._pause = 0, 0.0, 0, 0.0
         return report

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+URGENT_PART = 0.5
+"""Of a rate, what urgent calls get while there are some."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -18,6 +21,7 @@ class Report:
         in_flight: its calls in flight now.
         demand: its calls in flight and waiting now.
         pause_seconds: for how long the server wants to be left alone by everybody; 0 for not at all.
+        urgent: of the calls that it has in flight or waiting, those that go first: somebody waits for them.
     """
 
     round: int
@@ -27,6 +31,7 @@ class Report:
     in_flight: int
     demand: int
     pause_seconds: float = 0.0
+    urgent: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,23 +53,59 @@ class Share:
 
 @dataclass(frozen=True)
 class Demand:
-    """Calls of a worker: in flight, and with those that wait."""
+    """Calls of a worker.
+
+    Args:
+        in_flight: in flight.
+        total: in flight and waiting.
+        urgent: of all these, those that go first.
+        granted: in flight that its last share allows.
+    """
 
     worker_id: str
     in_flight: int
     total: int
+    urgent: int = 0
+    granted: int = 0
+
+    @property
+    def usual(self) -> int:
+        """Calls that wait for their turn."""
+        return max(0, self.total - self.urgent)
 
 
 def share_of(worker_id: str, limit: int, demands: Sequence[Demand]) -> tuple[int, float]:
     """Calls in flight that a worker may have, and its part of all: as much as it wants of what all want.
 
-    The shares of all workers that go by the same list, in the same order, add up to the limit.
+    Urgent calls have their places before all others, and half of the rates while there are others. The shares
+    of all workers that go by the same list, in the same order, add up to the limit.
+
+    Raises:
+        ValueError: the worker is not among those of the demands.
     """
-    total = sum(demand.total for demand in demands)
-    before = 0
-    for demand in demands:
-        after = before + demand.total
-        if demand.worker_id == worker_id and total:
-            return round(limit * after / total) - round(limit * before / total), demand.total / total
-        before = after
-    return 0, 0.0
+    at = [demand.worker_id for demand in demands].index(worker_id)
+    urgent, usual = [demand.urgent for demand in demands], [demand.usual for demand in demands]
+    first = min(limit, sum(urgent)) if any(usual) else limit
+    calls = split(first, urgent, at) + split(limit - first, usual, at)
+    weight = (URGENT_PART if any(usual) else 1.0) if any(urgent) else 0.0
+    return calls, weight * part_of(urgent, at) + (1 - weight) * part_of(usual, at)
+
+
+def split(limit: int, wanted: Sequence[int], at: int) -> int:
+    """The share of one of those who want a part of a limit; all shares add up to it."""
+    before, total = sum(wanted[:at]), sum(wanted)
+    return round(limit * (before + wanted[at]) / total) - round(limit * before / total) if total else 0
+
+
+def part_of(wanted: Sequence[int], at: int) -> float:
+    """The part of one in what all want."""
+    return wanted[at] / total if (total := sum(wanted)) else 0.0
+
+
+def free_of(worker_id: str, limit: int, demands: Sequence[Demand]) -> int:
+    """Calls in flight that a hard limit leaves to a worker: what the others do not have, and may not begin.
+
+    Another worker learns only with its next report that its share became smaller.
+    """
+    held = (max(one.in_flight, one.granted) for one in demands if one.worker_id != worker_id)
+    return max(0, limit - sum(held))

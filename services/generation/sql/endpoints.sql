@@ -7,14 +7,15 @@ SELECT concurrency, extract(epoch FROM clock_timestamp())::float8 AS now
 FROM endpoints WHERE id = $1 FOR UPDATE
 
 -- name: note_worker
-INSERT INTO endpoint_workers (endpoint_id, worker_id, in_flight, demand) VALUES ($1, $2, $3, $4)
+INSERT INTO endpoint_workers (endpoint_id, worker_id, in_flight, demand, urgent, granted)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (endpoint_id, worker_id) DO UPDATE
-SET in_flight = EXCLUDED.in_flight, demand = EXCLUDED.demand, update_time = clock_timestamp()
+SET in_flight = EXCLUDED.in_flight, demand = EXCLUDED.demand, urgent = EXCLUDED.urgent,
+    granted = EXCLUDED.granted, update_time = clock_timestamp()
 
--- name: list_workers
-SELECT worker_id, in_flight, demand FROM endpoint_workers
-WHERE endpoint_id = $1 AND update_time > clock_timestamp() - $2::interval
-ORDER BY worker_id
+-- name: list_others
+SELECT worker_id, in_flight, demand, urgent, granted FROM endpoint_workers
+WHERE endpoint_id = $1 AND worker_id <> $2 AND update_time > clock_timestamp() - $3::interval
 
 -- name: save_endpoint
 UPDATE endpoints

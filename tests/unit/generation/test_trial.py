@@ -12,15 +12,19 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from services.generation.calls.endpoints import Endpoints
+from services.generation.calls.gate import Gate
 from services.generation.calls.modes import Habits
 from services.generation.calls.transport import Transport
 from services.generation.keys import Keys
-from services.generation.providers import Endpoint, Provider
+from services.generation.metrics import GenerationMetrics
+from services.generation.providers import Endpoint, Limits, Provider
 from services.generation.trial import Trial, TrialReport
 from services.runtime.secrets import SecretBox
 from sishu.client import Client
+from tests.support.alone import Alone
 from tests.support.mock_llm import mock_llm
 from tests.support.web_server import served
 
@@ -63,10 +67,11 @@ async def trials(*members: Provider) -> AsyncIterator[Trials]:
     async def find(ids: Sequence[str]) -> Sequence[Provider]:
         return [stored[one] for one in ids if one in stored]
 
-    notebook = Notebook()
+    notebook, gate = Notebook(), Gate(Alone(), GenerationMetrics(CollectorRegistry()))
     async with Client({}) as rooms, asyncio.timeout(30):
         endpoints = Endpoints(rooms, Keys(SecretBox(None), {}, None), find)
-        yield Trials(Trial(transport, endpoints, find, notebook), notebook.notes)
+        yield Trials(Trial(transport, gate, endpoints, find, notebook), notebook.notes)
+        await gate.close()
         await transport.close()
 
 
@@ -235,6 +240,19 @@ async def test_each_member_of_a_pool_is_tried() -> None:
     assert lost.failure.reason == "PROVIDER_UNREACHABLE"
     assert empty.failure
     assert empty.failure.reason == "POOL_EMPTY"
+
+
+async def test_a_trial_of_a_server_without_room_says_so() -> None:
+    async with mock_llm(latency_ms=3000) as mock, trials() as made:
+        provider = replace(PROVIDER, base_url=mock.base_url, limits=Limits(calls_in_flight=1))
+        first = asyncio.create_task(made.trial.run(provider))
+        while not (await mock.stats())["in_flight"]:
+            await asyncio.sleep(0.02)
+        report = await made.trial.run(provider, seconds=2)
+        assert report.failure
+        assert report.failure.reason == "PROVIDER_BUSY"
+        assert not (await first).failure
+        assert (await mock.stats())["max_in_flight"] == 1
 
 
 async def test_a_trial_waits_less_long_than_a_call_may_take_and_than_the_caller_does() -> None:

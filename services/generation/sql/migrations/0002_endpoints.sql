@@ -16,6 +16,8 @@ CREATE TABLE endpoint_workers (
     worker_id   uuid        NOT NULL,
     in_flight   integer     NOT NULL,
     demand      integer     NOT NULL, -- in flight and waiting
+    urgent      integer     NOT NULL, -- of these, those that somebody waits for
+    granted     integer     NOT NULL, -- calls in flight that it may have
     update_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (endpoint_id, worker_id)
 );

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.generation.calls.concurrency import MOST_LIMIT, Concurrency, Tick, advance
 from services.generation.calls.endpoint_store import known_of, stored
-from services.generation.calls.sharing import Demand, share_of
+from services.generation.calls.sharing import Demand, free_of, share_of
 from tests.unit.generation.calls.servers import Simulation
 
 FIXED = (32, 64, 80, 128)
@@ -102,10 +102,30 @@ def test_whatever_is_seen_the_limit_is_at_least_one_call_and_never_without_bound
         assert known_of(stored(known)) == known
 
 
-@given(st.integers(1, 5000), st.lists(st.integers(0, 600), min_size=1, max_size=20))
-def test_the_shares_of_all_workers_are_the_limit(limit: int, wanted: list[int]) -> None:
-    demands = [Demand(str(number), 0, total) for number, total in enumerate(wanted)]
+WANTED = st.tuples(st.integers(0, 600), st.integers(0, 3))
+
+
+@given(st.integers(1, 5000), st.lists(WANTED, min_size=1, max_size=20))
+def test_the_shares_of_all_workers_are_the_limit(limit: int, wanted: list[tuple[int, int]]) -> None:
+    demands = [
+        Demand(str(number), 0, usual + urgent, urgent) for number, (usual, urgent) in enumerate(wanted)
+    ]
     shares = [share_of(str(number), limit, demands) for number in range(len(wanted))]
-    assert sum(calls for calls, _ in shares) == (limit if sum(wanted) else 0)
-    assert sum(part for _, part in shares) == pytest.approx(1.0 if sum(wanted) else 0.0)
-    assert all(calls == 0 for (calls, _), total in zip(shares, wanted, strict=True) if not total)
+    is_wanted = any(demand.total for demand in demands)
+    assert sum(calls for calls, _ in shares) == (limit if is_wanted else 0)
+    assert sum(part for _, part in shares) == pytest.approx(1.0 if is_wanted else 0.0)
+    assert all(calls == 0 for (calls, _), one in zip(shares, demands, strict=True) if not one.total)
+    if limit >= sum(demand.urgent for demand in demands):
+        assert all(calls >= one.urgent for (calls, _), one in zip(shares, demands, strict=True))
+
+
+def test_a_trial_has_a_place_and_half_of_the_rate_beside_a_thousand_calls_of_another_worker() -> None:
+    demands = [Demand("a", 8, 1000), Demand("b", 0, 1, urgent=1)]
+    assert share_of("a", 8, demands) == (7, 0.5)
+    assert share_of("b", 8, demands) == (1, 0.5)
+
+
+def test_a_hard_limit_leaves_what_no_other_has_or_may_begin() -> None:
+    others = [Demand("a", 3, 9, granted=2), Demand("b", 0, 1, granted=4)]
+    assert free_of("c", 10, [*others, Demand("c", 5, 5, granted=5)]) == 3
+    assert free_of("c", 5, others) == 0

@@ -139,6 +139,41 @@ async def test_while_a_server_refuses_everything_it_is_left_alone_as_long_as_it_
         await asyncio.gather(*tasks)
 
 
+async def test_an_urgent_call_goes_before_all_that_wait_and_within_the_limits(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=100) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=2))
+        tasks = [asyncio.create_task(gate.run([endpoint], calling(transport))) for _ in range(60)]
+        await until(lambda: in_flight(mock))
+        await gate.run_urgent(endpoint, calling(transport), 5)
+        stats = await mock.stats()
+        assert stats["calls"] < 20
+        assert stats["max_in_flight"] == 2
+        for task in tasks:
+            task.cancel()
+
+
+async def test_an_urgent_call_that_gets_no_room_says_so_in_time(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(latency_ms=2000) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        first = asyncio.create_task(gate.run([endpoint], calling(transport)))
+        await until(lambda: in_flight(mock))
+        with pytest.raises(SishuError) as raised:
+            await gate.run_urgent(endpoint, calling(transport), 0.2)
+        assert raised.value.reason == "PROVIDER_BUSY"
+        assert await first
+        assert await gate.run([endpoint], calling(transport)), "what waited in vain takes no room"
+
+
+async def test_an_urgent_call_that_is_refused_is_not_made_again(gate: Gate, transport: Transport) -> None:
+    async with mock_llm(next_faults=["429"]) as mock:
+        with pytest.raises(SishuError) as raised:
+            await gate.run_urgent(Endpoint(mock.base_url, "mock-model"), calling(transport), 5)
+        assert raised.value.reason == "PROVIDER_RATE_LIMITED"
+        assert (await mock.stats())["calls"] == 1
+
+
 def stop(task: asyncio.Task[Reply], _: asyncio.Task[Reply]) -> None:
     task.cancel()
 

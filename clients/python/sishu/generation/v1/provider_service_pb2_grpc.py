@@ -110,6 +110,7 @@ class ProviderServiceServicer:
 
     def TestProvider(self, request, context):
         """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
+        The calls go before those that are queued, within the limits of the provider; where no room comes in 15 s, the failure is `PROVIDER_BUSY`.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

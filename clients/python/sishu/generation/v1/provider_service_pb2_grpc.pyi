@@ -49,6 +49,7 @@ class ProviderServiceStub:
     """
     TestProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]
     """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
+    The calls go before those that are queued, within the limits of the provider; where no room comes in 15 s, the failure is `PROVIDER_BUSY`.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     ListProviderPresets: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderPresetsRequest, _provider_service_pb2.ListProviderPresetsResponse]
@@ -79,6 +80,7 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """
     TestProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]  # type: ignore[assignment]
     """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
+    The calls go before those that are queued, within the limits of the provider; where no room comes in 15 s, the failure is `PROVIDER_BUSY`.
     NOT_FOUND `PROVIDER_NOT_FOUND`.
     """
     ListProviderPresets: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProviderPresetsRequest, _provider_service_pb2.ListProviderPresetsResponse]  # type: ignore[assignment]
@@ -136,6 +138,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_provider_service_pb2.TestProviderResponse, _abc.Awaitable[_provider_service_pb2.TestProviderResponse]]:
         """TestProvider makes a few small calls and says what works; a failure is an answer, not an error of the rpc. What was learned is remembered.
+        The calls go before those that are queued, within the limits of the provider; where no room comes in 15 s, the failure is `PROVIDER_BUSY`.
         NOT_FOUND `PROVIDER_NOT_FOUND`.
         """
 
