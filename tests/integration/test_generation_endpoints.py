@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import pytest_asyncio
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from services.generation.calls.endpoint_store import EndpointStore
 from services.generation.calls.gate import Gate
+from services.generation.calls.llm import Llm
 from services.generation.calls.modes import Habits
 from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
+from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Limits
+from services.generation.writing import strict_object
 from services.runtime.db import Pool
 from services.runtime.ids import new_id
 from tests.integration.processes import eventually
 from tests.integration.stores import Stores
 from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.web_server import served
 
+SCHEMA = strict_object({"answer": {"type": "string"}})
 ENDPOINT = Endpoint("http://h/v1", "m", "sk-planted-in-endpoints")
 
 
@@ -124,6 +131,50 @@ async def test_workers_that_report_at_once_lose_nothing(pool: Pool) -> None:
     await asyncio.gather(*(store.report(ENDPOINT, Report(0, 1, 0.5, 0, 1, 0)) for store in stores[:3]))
     known = await pool.fetchval("SELECT concurrency FROM endpoints WHERE id = $1", ENDPOINT.id)
     assert (known["calls"], known["seconds"]) == (3, 1.5)
+
+
+async def test_workers_take_over_how_another_found_a_server_to_be_asked(pool: Pool) -> None:
+    known = [EndpointStore(pool) for _ in range(2)]
+    metrics = [GenerationMetrics(CollectorRegistry()) for _ in known]
+    gates = [Gate(*each) for each in zip(known, metrics, strict=True)]
+    transport = Transport(20)
+    llms = [Llm(transport, *each) for each in zip(gates, known, metrics, strict=True)]
+    kinds: list[str] = []
+    taken = {"json_object"}
+
+    async def complete(request: web.Request) -> web.Response:
+        kinds.append((await request.json()).get("response_format", {}).get("type", "text"))
+        if kinds[-1] not in taken:
+            error = {"message": f"response_format {kinds[-1]} is not supported"}
+            return web.json_response({"error": error}, status=400)
+        choice = {"index": 0, "finish_reason": "stop", "message": {"content": '{"answer": "yes"}'}}
+        return web.json_response({"model": "m", "choices": [choice]})
+
+    async with served(complete) as url:
+        endpoint = Endpoint(url, "m")
+
+        async def kinds_of(llm: Llm) -> list[str]:
+            kinds.clear()
+            await llm.ask([endpoint], Prompt("p@1", ["", "Yes?"]), SCHEMA, dict, {})
+            return list(kinds)
+
+        async def asks_first(llm: Llm, kind: str) -> bool:
+            return (await kinds_of(llm))[0] == kind
+
+        assert await kinds_of(llms[1]) == ["json_schema", "json_object"]
+        for _ in range(3):
+            await kinds_of(llms[0])
+        assert await kinds_of(llms[0]) == ["json_object"]
+        await eventually(lambda: asks_first(llms[1], "json_object"), 3)
+        # The server was mended, and a trial found that out.
+        taken.add("json_schema")
+        await EndpointStore(pool).remember(endpoint, Habits(mode=0))
+        for llm in llms:
+            await eventually(partial(asks_first, llm, "json_schema"), 3)
+            assert await kinds_of(llm) == ["json_schema"]
+    for gate in gates:
+        await gate.close()
+    await transport.close()
 
 
 async def test_how_a_server_is_asked_is_remembered_and_its_key_is_not(pool: Pool) -> None:

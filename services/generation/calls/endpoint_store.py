@@ -46,7 +46,7 @@ class EndpointStore:
             if most:
                 calls = min(calls, free_of(self.worker_id, most, demands))
             await self._note(connection, endpoint, report, calls)
-        return Share(known.round, calls, part, paused)
+        return Share(known.round, calls, part, paused, habits_of(row))
 
     async def _lock(self, connection: Connection, endpoint: Endpoint) -> asyncpg.Record:
         while (row := await connection.fetchrow(SQL.lock_endpoint, endpoint.id)) is None:
@@ -69,7 +69,7 @@ class EndpointStore:
     async def recall(self, endpoint: Endpoint) -> Habits:
         """How the endpoint is asked."""
         row = await self.pool.fetchrow(SQL.get_habits, endpoint.id)
-        return Habits(row["output_mode"], row["streams"]) if row else Habits()
+        return habits_of(row) if row else Habits()
 
     async def remember(self, endpoint: Endpoint, habits: Habits) -> None:
         """Keep how the endpoint is asked."""
@@ -80,6 +80,11 @@ class EndpointStore:
         """Say that this worker wants nothing any more, and forget workers that are long gone."""
         await self.pool.execute(SQL.leave_endpoints, self.worker_id)
         await self.pool.execute(SQL.forget_workers)
+
+
+def habits_of(row: asyncpg.Record) -> Habits:
+    """The columns that tell how an endpoint is asked."""
+    return Habits(row["output_mode"], row["streams"], row["habits_version"])
 
 
 def tick_of(report: Report, demands: list[Demand]) -> Tick:

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from services.generation.calls.lanes import Lane, Permit, Waiter
+from services.generation.calls.modes import Habits
 from services.generation.calls.rate_headers import calls_left, tokens_left
 from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
@@ -124,6 +125,11 @@ class Gate:
                 raise
             permit.lane.ended(permit, reply.usage, clock())
             return reply
+
+    def habits(self, endpoint: Endpoint) -> Habits | None:
+        """How an endpoint is asked, as the workers last told each other; nothing before they did."""
+        lane = self._lanes.get(endpoint.id)
+        return lane.habits if lane else None
 
     def heard(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
         """Go by what the headers of an answer say of the rates of a server."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from services.generation.calls.modes import Habits
 from services.generation.calls.pacing import Pace
 from services.generation.calls.rate_headers import Left
 from services.generation.calls.replies import Usage
@@ -67,6 +68,11 @@ class Lane:
         """Calls in flight that this process may have."""
         return self._share.calls
 
+    @property
+    def habits(self) -> Habits | None:
+        """How the endpoint is asked, as the workers last told each other."""
+        return self._share.habits
+
     def wait_seconds(self, now: float) -> float | None:
         """How long until a call may begin: 0 for now, nothing where another must end first."""
         if self.in_flight >= self._share.calls:
@@ -108,7 +114,7 @@ class Lane:
         # While others end well only this call is one too many; else the server wants none at all.
         self._pause = max(self._pause, delay) if not self._ended else 0.0
         one_less = max(0, self._share.calls - 1)
-        self._share = Share(self._share.round, one_less, self._share.part)
+        self._share = replace(self._share, calls=one_less)
 
     def told(self, calls: Left | None, tokens: Left | None, now: float) -> None:
         """Note what the server says may still be asked."""

@@ -144,7 +144,8 @@ class Llm:
         sampling: Mapping[str, Any],
     ) -> dict[str, Any]:
         """What is sent to have JSON of a schema, in the way that the server is known to take."""
-        form = response_format(MODES[(await self._server(endpoint)).mode], schema)
+        # Who hands all in by batches makes no calls, and hears nothing at the gate.
+        form = response_format(MODES[(await self._recall(endpoint)).mode], schema)
         return {"model": endpoint.model, "messages": list(messages), **form, **sampling}
 
     async def _opened(
@@ -247,7 +248,11 @@ class Llm:
     async def _server(self, endpoint: Endpoint) -> Server:
         if endpoint.id not in self._servers:
             self.know(endpoint, await self._recall(endpoint))
-        return self._servers[endpoint.id]
+        server = self._servers[endpoint.id]
+        news = self._gate.habits(endpoint)
+        if news:
+            server.heard(news)
+        return server
 
     async def _recall(self, endpoint: Endpoint) -> Habits:
         try:

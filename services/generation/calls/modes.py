@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MODES = ("json_schema", "json_object", "text")
@@ -29,10 +29,12 @@ class Habits:
     Args:
         mode: index of the mode of `MODES` that is tried first.
         streams: whether it was so slow that its answers are streamed.
+        version: counts how often something was remembered; the same habits are equal in every version.
     """
 
     mode: int = 0
     streams: bool = False
+    version: int = field(default=0, compare=False)
 
 
 class Server:
@@ -46,10 +48,22 @@ class Server:
     """
 
     def __init__(self, habits: Habits) -> None:
+        self._version = habits.version
+        self._begin(habits)
+
+    def _begin(self, habits: Habits) -> None:
         self.told = habits
         self.mode, self.streams = habits.mode, habits.streams
         self._taken: set[int] = set()
         self._refusals: Counter[int] = Counter()
+
+    def heard(self, habits: Habits) -> None:
+        """Go by what others found out, in place of what was seen here, unless it is older."""
+        if habits.version <= self._version:
+            return
+        self._version = habits.version
+        if habits != self.habits:
+            self._begin(habits)
 
     @property
     def habits(self) -> Habits:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.generation.calls.modes import Habits
+
 URGENT_PART = 0.5
 """Of a rate, what urgent calls get while there are some."""
 
@@ -43,12 +45,14 @@ class Share:
         calls: calls in flight.
         part: its part of what all workers want, 0 to 1; its part of a rate.
         paused_seconds: how long nobody may call.
+        habits: how the endpoint is asked, as far as workers tell each other.
     """
 
     round: int
     calls: int
     part: float
     paused_seconds: float = 0.0
+    habits: Habits | None = None
 
 
 @dataclass(frozen=True)

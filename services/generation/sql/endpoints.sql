@@ -3,7 +3,7 @@ INSERT INTO endpoints (id, base_url, model) VALUES ($1, $2, $3) ON CONFLICT (id)
 
 -- name: lock_endpoint
 -- One worker after another adds what it saw. All go by the clock of the database.
-SELECT concurrency, extract(epoch FROM clock_timestamp())::float8 AS now
+SELECT concurrency, output_mode, streams, habits_version, extract(epoch FROM clock_timestamp())::float8 AS now
 FROM endpoints WHERE id = $1 FOR UPDATE
 
 -- name: note_worker
@@ -32,7 +32,7 @@ DELETE FROM endpoint_workers WHERE update_time < now() - interval '1 hour'
 DELETE FROM endpoint_workers WHERE worker_id = $1
 
 -- name: set_habits
-UPDATE endpoints SET output_mode = $2, streams = $3 WHERE id = $1
+UPDATE endpoints SET output_mode = $2, streams = $3, habits_version = habits_version + 1 WHERE id = $1
 
 -- name: get_habits
-SELECT output_mode, streams FROM endpoints WHERE id = $1
+SELECT output_mode, streams, habits_version FROM endpoints WHERE id = $1

@@ -1,13 +1,14 @@
 -- What all workers know together of a model at an address under a key; the id is a hash of the three.
 CREATE TABLE endpoints (
-    id           text        PRIMARY KEY,
-    base_url     text        NOT NULL,
-    model        text        NOT NULL,
-    concurrency  jsonb       NOT NULL DEFAULT '{}', -- services/generation/calls/concurrency.py
-    paused_until timestamptz NOT NULL DEFAULT '-infinity', -- the server asked to be left alone
-    output_mode  smallint    NOT NULL DEFAULT 0,    -- services/generation/calls/modes.py
-    streams      boolean     NOT NULL DEFAULT false, -- slow: its answers are streamed
-    update_time  timestamptz NOT NULL DEFAULT now()
+    id             text        PRIMARY KEY,
+    base_url       text        NOT NULL,
+    model          text        NOT NULL,
+    concurrency    jsonb       NOT NULL DEFAULT '{}', -- services/generation/calls/concurrency.py
+    paused_until   timestamptz NOT NULL DEFAULT '-infinity', -- the server asked to be left alone
+    output_mode    smallint    NOT NULL DEFAULT 0,    -- services/generation/calls/modes.py
+    streams        boolean     NOT NULL DEFAULT false, -- slow: its answers are streamed
+    habits_version integer   NOT NULL DEFAULT 0,    -- of the two above
+    update_time    timestamptz NOT NULL DEFAULT now()
 );
 
 -- Who wants to call now; a worker that says nothing for a while is gone.
