@@ -6,9 +6,10 @@
 `start_room`  `room = await start_room("ingest")` runs `python -m services.ingest` until the test ends and
               returns when it is ready; `await start_room("generation", "worker", "--concurrency", "16",
               env={"SISHU_...": "..."})` runs a worker. `room.kill()`, `room.stop()`, `room.log()`.
-`client`      `sishu.client.Client` for the addresses of `stores`.
+`own_client`  `sishu.client.Client` for the addresses of `stores`.
 `rooms`       the ingest and generation rooms with stores of their own, started once a module: quick, and
               shared by its tests, so each test makes its own project. Use `rooms.client`, `rooms.stores`.
+              `client` is `rooms.client`.
               Another module makes its own set with `shared_rooms("ingest", "dataset")`:
                   rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "dataset"))
 `mock`        a mock model server of the module, whose settings and counts begin anew with each test.
@@ -29,6 +30,7 @@ import pytest_asyncio
 from sishu.client import Client
 from tests.integration.stores import (
     Room,
+    Rooms,
     Servers,
     Stores,
     fresh_stores,
@@ -64,12 +66,17 @@ async def start_room(stores: Stores) -> AsyncIterator[StartRoom]:
 
 
 @pytest_asyncio.fixture
-async def client(stores: Stores) -> AsyncIterator[Client]:
+async def own_client(stores: Stores) -> AsyncIterator[Client]:
     async with stores.client() as connected:
         yield connected
 
 
 rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation"))
+
+
+@pytest.fixture
+def client(rooms: Rooms) -> Client:
+    return rooms.client
 
 
 @pytest_asyncio.fixture(scope="module")

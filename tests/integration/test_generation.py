@@ -43,11 +43,6 @@ SMALL = {"min_size": 1, "max_size": 100}
 KEY = "sk-planted-0123456789"
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 async def text_of(client: Client, document_id: str) -> str:
     request = document_service_pb2.GetDocumentContentRequest(id=document_id)
     content = await client.documents.GetDocumentContent(request)

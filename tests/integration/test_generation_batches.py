@@ -53,11 +53,6 @@ async def mock() -> AsyncIterator[MockServer]:
         yield server
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 async def started(
     client: Client, mock: MockServer, **options: Any
 ) -> tuple[str, str, generation_pb2.Generation]:

@@ -44,11 +44,6 @@ async def mock(mock: MockServer) -> MockServer:
     return mock
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 def wanted(**options: float) -> generation_pb2.GenerationOptions:
     sampling = Sampling(max_tokens=LONGEST_ANSWER)
     return generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT, sampling=sampling, **options)  # type: ignore[arg-type]

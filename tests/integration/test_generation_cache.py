@@ -26,11 +26,6 @@ from tests.support.mock_llm import MockServer, mock_llm
 SMALL = {"min_size": 1, "max_size": 100}
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 async def run(
     client: Client, project: str, provider: str, **options: float | bool
 ) -> generation_pb2.Generation:

@@ -27,11 +27,6 @@ async def mock(mock: MockServer) -> MockServer:
     return mock
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 @pytest_asyncio.fixture
 async def cli(rooms: Rooms) -> CommandLine:
     files = {"a.md": handbook(FACTS)}

@@ -26,11 +26,6 @@ from tests.support.mock_llm import MockServer
 SMALL = {"min_size": 1, "max_size": 100}
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 def cost_of(generation: generation_pb2.Generation) -> float:
     usage = generation.stats.usage
     asked = usage.prompt_tokens * PRICE.prompt_per_million

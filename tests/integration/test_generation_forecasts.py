@@ -21,15 +21,9 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.processes import eventually
-from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer
 
 PILOT = 8
-
-
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
 
 
 def uneven(parts: int, seed: int) -> bytes:

@@ -73,9 +73,9 @@ class Providers:
 
 
 async def test_a_key_reaches_the_server_and_neither_answers_nor_logs_nor_the_database(
-    client: Client, room: Room, mock: MockServer, stores: Stores
+    own_client: Client, room: Room, mock: MockServer, stores: Stores
 ) -> None:
-    providers = Providers(client, mock.base_url)
+    providers = Providers(own_client, mock.base_url)
     works = {
         "stored": {"api_key": PLANTED},
         "variable": {"api_key_variable": "MOCK_API_KEY"},
@@ -96,9 +96,9 @@ async def test_a_key_reaches_the_server_and_neither_answers_nor_logs_nor_the_dat
 
 
 async def test_a_key_that_is_not_where_the_provider_says_is_missed_by_name(
-    client: Client, room: Room, mock: MockServer, folder: Path
+    own_client: Client, room: Room, mock: MockServer, folder: Path
 ) -> None:
-    providers = Providers(client, mock.base_url)
+    providers = Providers(own_client, mock.base_url)
     variable = await providers.create("variable", api_key_variable="UNSET_API_KEY")
     file = await providers.create("file", api_key_file="later")
     assert [await providers.test(one) for one in (variable, file)] == ["PROVIDER_KEY_MISSING"] * 2

@@ -27,11 +27,6 @@ URL = "http://127.0.0.1:9/v1"
 OTHER_URL = "http://127.0.0.1:10/v1"
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 async def get(client: Client, provider_id: str) -> provider_pb2.Provider:
     return (await client.providers.GetProvider(pb.GetProviderRequest(id=provider_id))).provider
 

@@ -6,7 +6,6 @@ import json
 import uuid
 from collections import defaultdict
 
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.generation.generations import Generation
@@ -27,11 +26,6 @@ from tests.integration.stores import Rooms
 from tests.support.mock_llm import mock_llm
 
 SMALL = {"min_size": 1, "max_size": 100}
-
-
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
 
 
 def call_of(provider_id: str) -> CallRecord:

@@ -41,11 +41,6 @@ from tests.integration.stores import Rooms, Stores
 from tests.support.scans import scanned_pdf
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 def pdf(folder: Path, *lines: str, encrypt: str = "") -> bytes:
     path = folder / "some.pdf"
     canvas = Canvas(str(path), encrypt=encrypt or None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -26,12 +25,7 @@ from tests.integration.documents import (
     text_of,
     upload,
 )
-from tests.integration.stores import Rooms, Stores
-
-
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
+from tests.integration.stores import Stores
 
 
 async def edit(client: Client, chunk_id: str, text: str) -> chunk_pb2.Chunk:

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import psutil
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
@@ -44,11 +43,6 @@ from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Rooms, Stores
 from tests.support.fault_files import zipped
 from tests.support.scans import scanned_pdf
-
-
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
 
 
 async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(

@@ -242,11 +242,6 @@ ELSEWHERE = {"TEXT_TOO_LARGE", "PARSE_TIMED_OUT", "PARSE_OUT_OF_MEMORY", "PARSE_
 """Reasons that have tests of their own below."""
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What one job made of all those files."""

@@ -38,11 +38,6 @@ PIXEL = bytes.fromhex(
 )
 
 
-@pytest.fixture
-def client(rooms: Rooms) -> Client:
-    return rooms.client
-
-
 def archive(**members: bytes) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as made:

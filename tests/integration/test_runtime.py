@@ -242,7 +242,7 @@ async def readiness(port: int) -> int:
 
 
 async def test_a_room_says_that_it_cannot_work_while_postgres_is_away(
-    stores: Stores, start_room: StartRoom, client: Client
+    stores: Stores, start_room: StartRoom, own_client: Client
 ) -> None:
     room = await start_room("ingest")
     address = stores.addresses["ingest"]
@@ -250,13 +250,13 @@ async def test_a_room_says_that_it_cannot_work_while_postgres_is_away(
     await stores.servers.postgres.stop()
     await eventually(lambda: is_away(address, room.metrics_port), 20)
     with pytest.raises(ApiError) as raised:
-        await client.projects.ListProjects(pb.ListProjectsRequest())
+        await own_client.projects.ListProjects(pb.ListProjectsRequest())
     assert (raised.value.code, raised.value.reason) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"http://{HOST}:{room.metrics_port}/livez")).status_code == 200
     await stores.servers.postgres.start()
     await eventually(lambda: is_back(address, room.metrics_port), 20)
-    assert await create(client, name())
+    assert await create(own_client, name())
     assert room.process.running
     assert "Traceback" not in room.log()
 
@@ -282,18 +282,20 @@ async def provider(client: Client, base_url: str, key: str) -> str:
 
 
 async def test_a_room_told_to_stop_ends_the_call_in_flight_and_shows_no_key(
-    stores: Stores, start_room: StartRoom, client: Client
+    stores: Stores, start_room: StartRoom, own_client: Client
 ) -> None:
     room = await start_room("generation", env={"SISHU_LOG_LEVEL": "debug"})
     async with mock_llm(latency_ms=1500, api_key="sk-right-one") as mock:
-        wrong = await provider(client, mock.base_url, "sk-planted-0123456789")
-        refused = await client.providers.TestProvider(provider_pb.TestProviderRequest(id=wrong))
+        wrong = await provider(own_client, mock.base_url, "sk-planted-0123456789")
+        refused = await own_client.providers.TestProvider(provider_pb.TestProviderRequest(id=wrong))
         assert (refused.ok, refused.failure.reason) == (False, "PROVIDER_REFUSED_KEY")
         key = provider_pb2.Provider(id=wrong, api_key="sk-right-one")
         change = provider_pb.UpdateProviderRequest(provider=key)
         change.update_mask.paths.append("api_key")
-        await client.providers.UpdateProvider(change)
-        call = asyncio.ensure_future(client.providers.TestProvider(provider_pb.TestProviderRequest(id=wrong)))
+        await own_client.providers.UpdateProvider(change)
+        call = asyncio.ensure_future(
+            own_client.providers.TestProvider(provider_pb.TestProviderRequest(id=wrong))
+        )
         await eventually(lambda: is_asked(mock.base_url))
         room.process.send(signal.SIGTERM)
         assert (await call).ok

@@ -190,13 +190,13 @@ def start_trainer(start_room: StartRoom) -> StartTrainer:
 
 
 @pytest_asyncio.fixture
-async def school(stores: Stores, client: Client, base_model: Path) -> AsyncIterator[School]:
+async def school(stores: Stores, own_client: Client, base_model: Path) -> AsyncIterator[School]:
     project_id = new_id()
     async with (
         fake_datasets(stores, rows_about(24), project_id) as datasets,
         fake_projects(stores, project_id) as projects,
     ):
-        yield School(stores, client, datasets, projects, base_model, project_id)
+        yield School(stores, own_client, datasets, projects, base_model, project_id)
 
 
 @pytest.mark.gate
