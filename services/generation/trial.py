@@ -119,7 +119,9 @@ class Trial:
                 reply = await self._chat(endpoint, sampling, min(ROOM_SECONDS, seconds / 4))
         except TimeoutError:
             error: SishuError = DeadlineExceeded(
-                "PROVIDER_TIMED_OUT", f"the provider did not answer within {seconds / 2:g} s"
+                "PROVIDER_TIMED_OUT",
+                f"the provider did not answer within {seconds / 2:g} s",
+                seconds=f"{seconds / 2:g}",
             )
         except (SishuError, ApiError) as raised:
             error = as_sishu_error(raised)

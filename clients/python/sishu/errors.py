@@ -8,6 +8,8 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from sishu.common.v1.failure_pb2 import Failure
+
 UNREACHABLE = "SERVICE_UNREACHABLE"
 """Reason of a call that no service answered: it does not run, or starts again this moment."""
 
@@ -34,6 +36,11 @@ class ApiError(Exception):
         self.metadata = dict(metadata or {})
 
 
+def error_of(failure: Failure) -> ApiError:
+    """A failure that a service stored, as an error."""
+    return ApiError(failure.code, failure.reason, failure.message, metadata=failure.metadata)
+
+
 def api_error(error: grpc.aio.AioRpcError, address: str) -> ApiError:
     """Read `google.rpc.ErrorInfo` and `BadRequest` out of a failed call (https://google.aip.dev/193)."""
     code, message = error.code().name, error.details() or ""
@@ -47,5 +54,10 @@ def api_error(error: grpc.aio.AioRpcError, address: str) -> ApiError:
             detail.Unpack(request)
             field = request.field_violations[0].field if request.field_violations else ""
     if not info.reason and code == "UNAVAILABLE":
-        return ApiError(code, UNREACHABLE, f"nothing answers at {address}; is it running? ({message})")
+        return ApiError(
+            code,
+            UNREACHABLE,
+            f"nothing answers at {address}; is it running? ({message})",
+            metadata={"address": address},
+        )
     return ApiError(code, info.reason or code, message, field, info.metadata)

@@ -33,7 +33,10 @@ async def find_project(client: Client, name: str) -> Project:
     found = (await client.projects.ListProjects(ListProjectsRequest(name=name))).projects
     if not found:
         raise ApiError(
-            "NOT_FOUND", "PROJECT_NOT_FOUND", f"there is no project {name!r}; see `sishu project list`"
+            "NOT_FOUND",
+            "PROJECT_NOT_FOUND",
+            f"there is no project {name!r}; see `sishu project list`",
+            metadata={"name": name},
         )
     return found[0]
 
@@ -50,7 +53,10 @@ async def find_provider(client: Client, project_id: str, name: str) -> str:
     found = (await client.providers.ListProviders(request)).providers
     if not found:
         raise ApiError(
-            "NOT_FOUND", "PROVIDER_NOT_FOUND", f"there is no provider {name!r}; see `sishu provider list`"
+            "NOT_FOUND",
+            "PROVIDER_NOT_FOUND",
+            f"there is no provider {name!r}; see `sishu provider list`",
+            metadata={"name": name},
         )
     return found[0].id
 
@@ -78,5 +84,10 @@ async def find_model(client: Client, name: str) -> Model:
     request = ListModelsRequest(project_id=project.id, name=model_name, kind=kind, page_size=1)
     found = (await client.models.ListModels(request)).models
     if not found:
-        raise ApiError("NOT_FOUND", "MODEL_NOT_FOUND", f"there is no model {name!r}; see `sishu model list`")
+        raise ApiError(
+            "NOT_FOUND",
+            "MODEL_NOT_FOUND",
+            f"there is no model {name!r}; see `sishu model list`",
+            metadata={"name": name},
+        )
     return found[0]

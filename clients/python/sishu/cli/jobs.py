@@ -121,4 +121,5 @@ async def find_job(client: Client, job_id: str) -> tuple[str, job_pb2.Job]:
                 raise
         else:
             return room, answer.job
-    raise ApiError("NOT_FOUND", "JOB_NOT_FOUND", f"no service has a job {job_id}; see `sishu job list`")
+    message = f"no service has a job {job_id}; see `sishu job list`"
+    raise ApiError("NOT_FOUND", "JOB_NOT_FOUND", message, metadata={"job_id": job_id})

@@ -14,6 +14,7 @@ from sishu.cli import jobs, stack
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
+from sishu.cli.failures import in_words
 from sishu.cli.learn import learn
 from sishu.cli.output import ERRORS
 from sishu.cli.resources import RESOURCES, commands
@@ -66,7 +67,7 @@ def main() -> None:
         ERRORS.print(say("interrupted"), soft_wrap=True)
         sys.exit(130)
     except (ApiError, SishuError) as error:
-        fail(error, f"{error.message} [{error.reason}]")
+        fail(error, f"{in_words(error.reason, error.message, error.metadata)} [{error.reason}]")
     except Exception as error:  # the last line of defence before the user
         fail(error, f"{type(error).__name__}: {error} (--debug)")
 

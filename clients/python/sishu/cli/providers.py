@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.failures import in_words
 from sishu.cli.find import find_project, find_provider, is_id
 from sishu.cli.options import NameArgument, ProjectOption
 from sishu.cli.output import CONSOLE, show_fields, show_many, show_one
@@ -222,7 +223,9 @@ def tested(answer: TestProviderResponse) -> list[tuple[str, str]]:
         ("tested_models", f"{len(answer.models)}: {models}" if answer.models else say("tested_unlisted")),
     ]
     if not answer.ok:
-        return said([*rows, ("failed", f"{answer.failure.message} [{answer.failure.reason}]")])
+        failure = answer.failure
+        words = in_words(failure.reason, failure.message, failure.metadata)
+        return said([*rows, ("failed", f"{words} [{failure.reason}]")])
     first = say("tested_first").format(answer.first_token_seconds)
     speed = answer.tokens_per_second
     return said(
@@ -261,6 +264,7 @@ def read_key(variable: str) -> str:
             "INVALID_ARGUMENT",
             "KEY_MISSING",
             f"the environment variable {variable} is not set; put the API key there",
+            metadata={"variable": variable},
         )
     return key
 

@@ -201,8 +201,10 @@ def commands(resource: Resource) -> typer.Typer:
                     answer: Message = await resource.call(client, "Delete", id=found)
                 except ApiError as error:
                     # A project that is half deleted has its id only.
-                    again = f"{error.message}; `sishu {resource.name} delete {found}` tries again"
-                    raise ApiError(error.code, error.reason, again) from error
+                    again = f"sishu {resource.name} delete {found}"
+                    message = f"{error.message}; `{again}` tries again"
+                    metadata = {**error.metadata, "again": again}
+                    raise ApiError(error.code, error.reason, message, metadata=metadata) from error
                 return answer
 
             answer = with_client(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sishu.client import Client
-from sishu.errors import ApiError
+from sishu.errors import ApiError, error_of
 from sishu.inference.v1.deployment_pb2 import DEPLOYMENT_STATE_FAILED, Deployment
 from sishu.inference.v1.deployment_service_pb2 import (
     CreateDeploymentRequest,
@@ -28,8 +28,7 @@ async def deploy(client: Client, project_id: str, model_id: str) -> Deployment:
     async for sight in watched(lambda: client.deployments.WatchDeployment(watch)):
         deployment = sight.deployment
     if deployment.state == DEPLOYMENT_STATE_FAILED:
-        failure = deployment.failure
-        raise ApiError(failure.code, failure.reason, failure.message)
+        raise error_of(deployment.failure)
     return deployment
 
 

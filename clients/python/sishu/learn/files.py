@@ -59,7 +59,8 @@ def gather_files(paths: Sequence[Path], leave_out: LeaveOut = lambda path, why: 
                 )
             found[file.name] = file
     if not found:
-        raise ApiError("INVALID_ARGUMENT", "NO_FILES", f"no files in {', '.join(map(str, paths))}")
+        named = ", ".join(map(str, paths))
+        raise ApiError("INVALID_ARGUMENT", "NO_FILES", f"no files in {named}", metadata={"paths": named})
     return [found[name] for name in sorted(found)]
 
 
@@ -75,7 +76,8 @@ def files_under(path: Path, leave_out: LeaveOut) -> list[SourceFile]:
             and belongs(one, leave_out)
         ]
     else:
-        raise ApiError("NOT_FOUND", "PATH_NOT_FOUND", f"there is no file or folder {path}; check the path")
+        message = f"there is no file or folder {path}; check the path"
+        raise ApiError("NOT_FOUND", "PATH_NOT_FOUND", message, metadata={"path": str(path)})
     for file in files:
         check_file(file)
     return files

@@ -17,7 +17,7 @@ from sishu.common.v1.job_pb2 import (
 )
 from sishu.common.v1.job_service_pb2 import ListJobFailuresRequest, RetryJobRequest, WatchJobRequest
 from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
-from sishu.errors import ApiError
+from sishu.errors import ApiError, error_of
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.document_service_pb2 import ParseDocumentsRequest
 from sishu.learn.watching import watched
@@ -75,7 +75,8 @@ async def wait(
             watch(job)
             check_not_paused(job)
     if job.state == JOB_STATE_CANCELLED:
-        raise ApiError("CANCELLED", "JOB_CANCELLED", f"the job {job.id} ({job.kind}) was cancelled")
+        message = f"the job {job.id} ({job.kind}) was cancelled"
+        raise ApiError("CANCELLED", "JOB_CANCELLED", message, metadata={"job_id": job.id})
     return job
 
 
@@ -106,6 +107,7 @@ def check_not_paused(job: Job) -> None:
         job.failure.reason or "JOB_PAUSED",
         f"the job {job.id} ({job.kind}) is paused{why}; what it has made is stored. "
         f"`sishu job resume {job.id}` lets it go on; then give the same command again",
+        metadata={**job.failure.metadata, "job_id": job.id},
     )
 
 
@@ -118,11 +120,14 @@ async def failures_of(client: Client, room: str, job: Job) -> list[JobFailure]:
 def job_error(job: Job, failures: Sequence[JobFailure]) -> ApiError:
     """What to tell about a failed job: its first failure, and how many other kinds there are."""
     if not failures:
-        return ApiError("INTERNAL", "JOB_FAILED", f"the job {job.id} ({job.kind}) failed")
-    messages = list(dict.fromkeys(one.failure.message for one in failures))
-    more = f" (and {len(messages) - 1} more: `sishu job get {job.id}`)" if len(messages) > 1 else ""
-    first = failures[0].failure
-    return ApiError(first.code, first.reason, first.message + more)
+        message = f"the job {job.id} ({job.kind}) failed"
+        return ApiError("INTERNAL", "JOB_FAILED", message, metadata={"job_id": job.id})
+    error, others = error_of(failures[0].failure), len({one.failure.message for one in failures}) - 1
+    if not others:
+        return error
+    message = f"{error.message} (and {others} more: `sishu job get {job.id}`)"
+    metadata = {**error.metadata, "job_id": job.id, "more_failures": str(others)}
+    return ApiError(error.code, error.reason, message, metadata=metadata)
 
 
 async def start_import(client: Client, project_id: str, generation_id: str, request_id: str = "") -> Job:

@@ -14,7 +14,7 @@ from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, JOB_STATE_SUCCEEDED, Job
 from sishu.common.v1.job_service_pb2 import GetJobRequest, RetryJobRequest
 from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
-from sishu.errors import ApiError
+from sishu.errors import ApiError, error_of
 from sishu.generation.v1.generation_pb2 import Generation
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import TestProviderRequest
@@ -135,8 +135,7 @@ class Pipeline:
                 return provider
             trial = await self._client.providers.TestProvider(TestProviderRequest(id=provider.id))
             if not trial.ok:
-                failure = trial.failure
-                raise ApiError(failure.code, failure.reason, failure.message)
+                raise error_of(trial.failure)
             return provider
 
     async def _generate(
@@ -169,6 +168,7 @@ class Pipeline:
                 "NO_ANSWERS",
                 f"all {generation.stats.questions} questions were rejected "
                 f"({dict(generation.stats.rejected_by_reason)}); use a stronger model",
+                metadata={"questions": str(generation.stats.questions)},
             )
 
     async def _dataset(self, project: Project, generation: Generation) -> DatasetVersion:

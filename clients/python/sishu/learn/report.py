@@ -51,6 +51,7 @@ def prepare_out(out: Path) -> None:
             "FAILED_PRECONDITION",
             "OUTPUT_UNWRITABLE",
             f"the output folder {out} cannot be written to ({error.strerror}); choose another one with --out",
+            metadata={"path": str(out)},
         ) from error
 
 

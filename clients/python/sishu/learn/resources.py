@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import JOB_STATE_CANCELLED, Job
-from sishu.errors import ApiError
+from sishu.errors import error_of
 from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import (
     CreateProviderRequest,
@@ -53,7 +53,7 @@ async def base_model(client: Client, project: Project, source: str, watch: Calla
     if model.state == MODEL_STATE_READY:
         return model
     if model.job.state == JOB_STATE_CANCELLED:
-        raise ApiError(model.failure.code, model.failure.reason, model.failure.message)
+        raise error_of(model.failure)
     await wait_for_success(client, "trainer", model.job, watch)
     return (await client.models.GetModel(GetModelRequest(id=model.id))).model
 

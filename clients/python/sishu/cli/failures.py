@@ -1,0 +1,124 @@
+"""What went wrong, in Chinese, by its reason; in English the server's own words are shown.
+
+A sentence is filled with the error's metadata and its English `message`. Of several for one reason the first
+is taken that has all it needs. Where none has, and for reasons that are not here, the English words stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+
+from sishu.cli.texts import LANGUAGE
+
+MODEL = "{base_url}（模型 {model}）"
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    # Reaching Sishu.
+    "STACK_NOT_RUNNING": ("服务未运行；请用 `sishu up` 启动",),
+    "SERVICE_UNREACHABLE": ("{address} 没有服务应答；它在运行吗？可用 `sishu status` 查看",),
+    "TOKEN_INVALID": ("调用没有带上有效的令牌；请检查 SISHU_TOKEN_FILE",),
+    "DATABASE_UNAVAILABLE": ("现在连接不上 Postgres；请等它恢复后再试",),
+    "STORAGE_UNAVAILABLE": ("现在连接不上 S3 服务器；请检查它是否在运行，以及 SISHU_S3_URL 是否正确",),
+    "INTERNAL": ("发生了内部错误；服务日志中的编号是 {error_id}",),
+    # What is not there, or there already.
+    "PROJECT_NOT_FOUND": ("没有项目 {name}；见 `sishu project list`", "没有项目 {project_id}"),
+    "PROJECT_NAME_TAKEN": ("已有名为 {name} 的项目；请换一个名字",),
+    "DOCUMENT_NOT_FOUND": ("没有文档 {document_id}", "项目中没有文档 {document_ids}；没有解析任何文档"),
+    "CHUNK_NOT_FOUND": ("没有文本块 {chunk_id}",),
+    "PROVIDER_NOT_FOUND": (
+        "没有名为 {name} 的语言模型；见 `sishu provider list`",
+        "没有语言模型 {provider_id}",
+    ),
+    "PROVIDER_NAME_TAKEN": ("项目中已有名为 {name} 的语言模型；请换一个名字",),
+    "GENERATION_NOT_FOUND": ("没有生成任务 {generation_id}",),
+    "QUESTION_NOT_FOUND": ("没有问题 {question_id}",),
+    "EXAMPLE_NOT_FOUND": ("没有样例 {example_id}",),
+    "DATASET_VERSION_NOT_FOUND": ("没有数据集版本 {dataset_version_id}",),
+    "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
+    "TRAINING_RUN_NOT_FOUND": ("没有训练任务 {run_id}",),
+    "DEPLOYMENT_NOT_FOUND": ("没有已加载的模型 {deployment_id}",),
+    "JOB_NOT_FOUND": ("没有作业 {job_id}；见 `sishu job list`",),
+    # Jobs.
+    "JOB_CANCELLED": ("作业 {job_id} 已被取消；请新建一个",),
+    "JOB_FAILED": ("作业 {job_id} 失败",),
+    "JOB_PAUSED": (
+        "作业 {job_id} 已暂停；已完成的部分都已保存。"
+        "可用 `sishu job resume {job_id}` 继续，然后再次执行同一命令",
+    ),
+    "BUDGET_REACHED": (
+        "生成任务 {generation_id} 的上限不足以再调用一次，作业 {job_id} 已暂停；已完成的部分都已保存。"
+        "可用 `sishu generation update {generation_id} --max-cost` 或 `--max-tokens` 提高上限，"
+        "再用 `sishu job resume {job_id}` 继续",
+    ),
+    # Files.
+    "PATH_NOT_FOUND": ("没有文件或文件夹 {path}；请检查路径",),
+    "NO_FILES": ("{paths} 中没有文件", "这些文件都不是可以读取的类型"),
+    "FILE_EMPTY": ("{name}：文件是空的；请重新发送",),
+    "FILE_ENCRYPTED": ("{name}：文件已加密；请保存为没有密码的文件",),
+    "FORMAT_UNSUPPORTED": (
+        "{name}：不能读取 {ending} 类型的文件",
+        "{name}：不能读取 {media_type} 类型的内容",
+    ),
+    "FORMAT_MISMATCH": ("{name}：文件内容与扩展名不符，实际是 {holds}；请改名，或另存为支持的格式",),
+    "PDF_UNREADABLE": ("{name}：无法读取此 PDF；它可能已损坏或不完整，请重新保存",),
+    "PDF_WITHOUT_TEXT": ("{name}：此 PDF 没有文本；可用 `--page-reader vision` 读取",),
+    "TEXT_EMPTY": ("{name}：文件中没有文本，无从学习；请去掉它",),
+    "URL_UNREACHABLE": ("无法获取 {url}；请检查地址，以及从本机能否访问",),
+    "NO_CHUNKS": ("项目 {project_id} 没有已解析的文档；请先上传并解析",),
+    # Language models that write.
+    "PROVIDER_REFUSED_KEY": (MODEL + "拒绝了 API 密钥；请检查密钥及其权限",),
+    "PROVIDER_KEY_MISSING": (
+        "生成服务的环境中没有设置变量 {api_key_variable}；请设置后重新启动服务",
+        "密钥文件不可用；请在 SISHU_PROVIDER_KEY_FOLDER 文件夹中放好：{message}",
+    ),
+    "KEY_MISSING": ("没有设置环境变量 {variable}；请把 API 密钥放在那里",),
+    "PROVIDER_MODEL_NOT_FOUND": (MODEL + "：没有这个模型或地址；请检查两者",),
+    "PROVIDER_REFUSED": (MODEL + "拒绝了请求：{message}",),
+    "PROVIDER_RATE_LIMITED": (MODEL + "限制了调用速率；请稍后再试",),
+    "PROVIDER_OVERLOADED": (MODEL + "已过载；请稍后再试",),
+    "PROVIDER_BUSY": (
+        MODEL + "一直没有空位接受新的调用：正在进行的或这一分钟内的调用已达上限；"
+        "上限过低时请提高它，否则请稍后再试",
+    ),
+    "PROVIDER_UNREACHABLE": ("连接不上 " + MODEL + "；请检查地址，以及服务是否在运行",),
+    "PROVIDER_TIMED_OUT": (MODEL + "没有及时回答", "模型服务在 {seconds} 秒内没有回答"),
+    "PROVIDER_FAILED": (MODEL + "没有给出可用的回答；请检查那里是否是 OpenAI 兼容的服务",),
+    "PROVIDER_BROKE_OFF": (MODEL + "的回答中途断开",),
+    "LLM_OUTPUT_INVALID": ("模型 {model} 多次没有给出有效的 JSON；请换更强的模型，或每次少要一些",),
+    "LLM_OUTPUT_CUT_OFF": ("模型 {model} 的回答多次因词元用尽而被截断；请提高 max_tokens，或每次少要一些",),
+    "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
+    "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
+    "PRICE_MISSING": (
+        "费用上限需要模型的价格（模型池则需要每个成员的价格）；请先给出，或改用 `--max-tokens`",
+    ),
+    "PROVIDER_IN_USE": ("语言模型 {provider_id} 仍被使用，不能删除：{message}",),
+    "NO_ANSWERS": ("全部 {questions} 个问题都没有通过检查；请换更强的模型",),
+    # Models that are loaded.
+    "DEPLOYMENT_LOADING": ("模型（部署 {deployment_id}）仍在加载",),
+    "DEPLOYMENT_FAILED": ("模型（部署 {deployment_id}）加载失败：{message}",),
+    "DEPLOYMENT_NOT_READY": ("模型（部署 {deployment_id}）现在不能应答：{message}",),
+    "OUT_OF_MEMORY": ("空闲内存放不下这个模型；请卸载别的模型，或换更小的模型（日志：{log}）",),
+    "OUTPUT_UNWRITABLE": ("无法写入输出文件夹 {path}；请用 --out 另选一个",),
+}
+
+MORE = {
+    "more_failures": "（另有 {more_failures} 种失败：`sishu job get {job_id}`）",
+    "again": "；可用 `{again}` 再次尝试",
+}
+"""What commands add to an error, by the metadata that says it."""
+
+
+def in_words(reason: str, message: str, metadata: Mapping[str, str], language: str = LANGUAGE) -> str:
+    """What went wrong, in the language as far as there are words for it, else as the server says it."""
+    known = {**metadata, "message": message}
+    sentence = next((one for one in SENTENCES.get(reason, ()) if needs(one) <= known.keys()), "")
+    if language == "en" or not sentence:
+        return message
+    added = "".join(text for name, text in MORE.items() if name in known)
+    return (sentence + added).format_map(known)
+
+
+def needs(sentence: str) -> set[str]:
+    """The metadata that a sentence is filled with."""
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name}

@@ -1,0 +1,109 @@
+"""What went wrong is said in Chinese where there are words for it, and in the server's English where not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.generation.calls.endpoints import no_members
+from services.generation.calls.gate import busy
+from services.generation.providers import Endpoint, provider_not_found
+from services.runtime.errors import SishuError
+from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
+from sishu.common.v1.failure_pb2 import Failure
+from sishu.common.v1.job_pb2 import Job, JobFailure
+from sishu.learn.jobs import job_error
+from tests.contract.test_tree import SPANS, VARIABLES, variables, words, wrong_in
+from tests.unit.generation.test_trial import PROVIDER
+
+ROOT = Path(__file__).parents[3]
+ENDPOINT = Endpoint("http://h/v1", "m")
+
+
+def in_chinese(error: SishuError) -> str:
+    return in_words(error.reason, error.message, error.metadata, "zh")
+
+
+def code() -> str:
+    folders = (ROOT / "services", ROOT / "clients" / "python" / "sishu")
+    files = (path for folder in folders for path in folder.rglob("*.py"))
+    return "\n".join(path.read_text() for path in files if path.name != "failures.py")
+
+
+def test_a_sentence_is_filled_with_what_the_error_says() -> None:
+    told = in_chinese(provider_not_found("p-1"))
+    assert told == "没有语言模型 p-1"
+    assert in_chinese(busy(ENDPOINT, 15)).startswith("http://h/v1（模型 m）一直没有空位")
+
+
+def test_in_english_the_servers_words_are_shown() -> None:
+    error = busy(ENDPOINT, 15)
+    assert in_words(error.reason, error.message, error.metadata, "en") == error.message
+
+
+@pytest.mark.parametrize("reason", ["PROVIDER_BUSY", "NOBODY_KNOWS_THIS"])
+def test_where_there_are_no_words_or_nothing_to_fill_them_the_servers_are_shown(reason: str) -> None:
+    assert in_words(reason, "all is {lost}", {}, "zh") == "all is {lost}"
+    error = no_members(PROVIDER)
+    assert in_chinese(error) == error.message
+
+
+def test_what_a_command_adds_to_an_error_is_said_too() -> None:
+    metadata = {"project_id": "p", "again": "sishu project delete p"}
+    assert in_words("PROJECT_NOT_FOUND", "", metadata, "zh").endswith(
+        "；可用 `sishu project delete p` 再次尝试"
+    )
+    failures = [
+        JobFailure(failure=Failure(reason=reason, message=reason, metadata={"model": "m"}))
+        for reason in ("LLM_OUTPUT_INVALID", "LLM_OUTPUT_CUT_OFF", "LLM_OUTPUT_CUT_OFF")
+    ]
+    error = job_error(Job(id="j"), failures)
+    assert error.message == "LLM_OUTPUT_INVALID (and 1 more: `sishu job get j`)"
+    told = in_words(error.reason, error.message, error.metadata, "zh")
+    assert told.endswith("（另有 1 种失败：`sishu job get j`）")
+    assert "more" not in job_error(Job(id="j"), failures[1:]).message
+
+
+def test_every_sentence_is_for_an_error_that_there_is_and_needs_what_errors_have() -> None:
+    written = code()
+    assert [
+        reason for reason in SENTENCES if f'"{reason}"' not in written and reason != "PDF_UNREADABLE"
+    ] == []
+    wanted = {name for many in SENTENCES.values() for one in many for name in needs(one)}
+    known = wanted - {"message"} - needs(MODEL)
+    assert [name for name in known if not re.search(rf'{name}=|"{name}":', written)] == []
+    assert set(MORE) == {"more_failures", "again"}
+    named = [word for many in SENTENCES.values() for one in many for word in VARIABLES.findall(one)]
+    assert set(named) <= variables()
+
+
+def test_every_command_that_a_sentence_names_exists() -> None:
+    spans = [span for many in SENTENCES.values() for one in many for span in SPANS.findall(one)]
+    calls = [words(re.sub(r"\{\w+\}", "x", span), "sishu") for span in spans]
+    assert any(calls)
+    assert [problem for call in calls for problem in wrong_in(call)] == []
+
+
+def test_the_command_speaks_chinese_where_it_is_asked_to(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "sishu.cli.main",
+        "--home",
+        str(tmp_path),
+        "--lang",
+        "zh",
+        "project",
+        "list",
+    ]
+    environment = {**os.environ, "SISHU_INGEST_ADDRESS": ""}
+    ended = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )  # our own command
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "错误: 服务未运行；请用 `sishu up` 启动 [STACK_NOT_RUNNING]"
