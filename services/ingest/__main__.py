@@ -9,9 +9,9 @@ from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, Tra
 from services.ingest.deletion import DeletionSweeper
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import Parser, child_environ
-from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.folders import sweep_folders
+from services.ingest.parsing.parser import Parser
 from services.ingest.service import Stores, servicers
 from services.ingest.uploads import UploadSweeper
 from services.ingest.worker import FetchWorker, ParseWorker
@@ -24,8 +24,8 @@ def build(parts: Parts) -> Built:
     sweep_folders()
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     stores = Stores.of(parts.pool, parts.jobs, config.tokenizer_folder)
-    parser = DocumentParser(
-        Parser(config, child_environ(os.environ), metrics),
+    parser = Parser(
+        Children(config, child_environ(os.environ), metrics),
         parts.storage,
         read(TranscriberConfig, os.environ),
         read(RewriteConfig, os.environ),

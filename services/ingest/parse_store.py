@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.ingest.chunks import Piece, Section
 from services.ingest.documents import CleanChange, Document, DocumentImage
-from services.ingest.parsing.children import Parsed, ParsedText
+from services.ingest.parsing.exchange import Parsed, ParsedText
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.db import Connection, Pool
 from services.runtime.pages import Page, PageRequest, page_of

@@ -15,11 +15,11 @@ from services.ingest.member_store import MemberStore
 from services.ingest.metrics import IngestMetrics
 from services.ingest.objects import fresh_object, fresh_prefix
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
-from services.ingest.parsing.children import Parsed, ParsedText
-from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.exchange import FILE, Parsed, ParsedText
 from services.ingest.parsing.folders import work_folder
 from services.ingest.parsing.options import ParseOptions
-from services.ingest.parsing.program import FILE
+from services.ingest.parsing.parser import Parser
+from services.ingest.readers.reading import IMAGES, MEMBERS
 from services.ingest.store import Store, parse_item
 from services.runtime.db import Connection
 from services.runtime.errors import InvalidArgument, NotFound, Unavailable
@@ -44,7 +44,7 @@ class ParseWorker:
         store: Store,
         parses: ParseStore,
         storage: Storage,
-        parser: DocumentParser,
+        parser: Parser,
         metrics: IngestMetrics,
     ) -> None:
         self._metrics = metrics
@@ -145,7 +145,7 @@ class ParseWorker:
         found = {image.name: image.media_type for text in parsed.texts for image in text.images}
         await together(
             [
-                (f"{prefix}images/{name}", folder / "images" / name, media_type)
+                (f"{prefix}images/{name}", folder / IMAGES / name, media_type)
                 for name, media_type in found.items()
             ],
             self._storage,
@@ -160,7 +160,7 @@ class ParseWorker:
         """
         files, sources = [], []
         for member in parsed.members:
-            path = folder / "members" / member.file
+            path = folder / MEMBERS / member.file
             name = member_name(document.name, member.name)
             info = await asyncio.to_thread(file_info, path)
             media_type = format_of(name).media_type

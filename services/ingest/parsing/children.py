@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
 import json
 import os
@@ -11,21 +10,21 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import structlog
 
-from services.ingest.chunks import Piece, Section
 from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.metrics import IngestMetrics
+from services.ingest.parsing.exchange import ALIVE, ERROR, PARSE, Parsed, Task, parsed_in
 from services.ingest.parsing.options import ParseOptions
-from services.ingest.parsing.program import ALIVE, ANSWER, CRASHED, ERROR, PARSE, Task
-from services.ingest.readers.reading import Image, Member, timed_out
+from services.ingest.parsing.program import CRASHED
+from services.ingest.readers.reading import timed_out
 from services.ingest.tokens import allowed_tokenizer
 from services.runtime.errors import FailedPrecondition, Internal, InvalidArgument, SishuError
 
@@ -48,61 +47,8 @@ PASSED_ON = re.compile(
 """Variables that children get: of paths, languages, the model hub, proxies and authorities."""
 
 
-@dataclass(frozen=True)
-class ParsedChange:
-    """A change that cleaning made: a span of the text before, what stood there, and what stands there now."""
-
-    start: int
-    end: int
-    removed: str
-    added: str
-    rule: str
-
-
-@dataclass(frozen=True)
-class ParsedText:
-    """A text of a document: as it was read, or as cleaning left it.
-
-    Args:
-        path: the file that holds it, UTF-8.
-        char_count: its length.
-        page_starts: offset of each page's first character.
-        images: its pictures; their files are in the folder `images` beside it.
-        changes: what cleaning changed in the text before it.
-    """
-
-    path: Path
-    char_count: int
-    page_starts: Sequence[int]
-    images: Sequence[Image]
-    changes: Sequence[ParsedChange]
-
-    def page_at(self, place: int) -> int:
-        """Number of the page that holds a character, from 1; 0 without pages."""
-        return bisect.bisect_right(self.page_starts, place)
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What parsing makes of a document.
-
-    Args:
-        texts: the text as it was read, and what each step of cleaning made of it.
-        text: the last of them; the pieces are cut from it.
-        pieces: where its chunks are.
-        sections: its outline.
-        members: files that it holds, in the folder `members`.
-    """
-
-    texts: Sequence[ParsedText]
-    text: str
-    pieces: Sequence[Piece]
-    sections: Sequence[Section]
-    members: Sequence[Member]
-
-
-class Parser:
-    """Child processes that parse, each one document at a time; they stay warm for the next.
+class Children:
+    """Child processes that do steps of parsing, each of one document at a time; they stay warm for the next.
 
     Args:
         config: the limits.
@@ -290,28 +236,6 @@ def check_answer(folder: Path, document: Document) -> None:
         kind.code: kind for kind in (FailedPrecondition, Internal, InvalidArgument)
     }
     raise kinds[error["code"]](error["reason"], error["message"], **error["metadata"])
-
-
-def parsed_in(folder: Path) -> Parsed:
-    """What the program made of a document."""
-    answer = json.loads((folder / ANSWER).read_bytes())
-    texts = [
-        ParsedText(
-            folder / text["file"],
-            text["char_count"],
-            text["page_starts"],
-            [Image(**image) for image in text["images"]],
-            [ParsedChange(**change) for change in text["changes"]],
-        )
-        for text in answer["texts"]
-    ]
-    return Parsed(
-        texts,
-        texts[-1].path.read_bytes().decode(),
-        [Piece(**piece) for piece in answer["pieces"]],
-        [Section(**section) for section in answer["sections"]],
-        [Member.of(member) for member in answer["members"]],
-    )
 
 
 def crashed(name: str, code: int) -> InvalidArgument:

@@ -14,24 +14,17 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parsing import steps
+from services.ingest.parsing.exchange import ALIVE, CUT, ERROR, FILE, PARSE, READ, RENDER, Task
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.ingest.readers.reading import out_of_memory
 from services.ingest.tokens import load_tokenizer
 from services.runtime.errors import Internal, InvalidArgument, SishuError
 
-FILE = steps.FILE
-ANSWER = steps.ANSWER
-ERROR = "error.json"
-ALIVE = "alive"
-"""Touched when a page of many was read."""
 CRASHED = 1
 MOST_CAUSE_CHARS = 20_000
 """Of a traceback, whose end says most."""
@@ -39,40 +32,12 @@ GRACE_SECONDS = 5
 """By so much a parse outlives its time: it ends itself when nobody watches it any more."""
 OWN_READERS = {"text", "table", "json"}
 """Readers whose files no foreign parser takes apart."""
-PARSE = "parse"
 STEPS = {
     PARSE: steps.parse,
-    "read": steps.read,
-    "cut": steps.cut_again,
-    "render": steps.render_pages,
+    READ: steps.read,
+    CUT: steps.cut_again,
+    RENDER: steps.render_pages,
 }
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to do.
-
-    Args:
-        step: name of one of `STEPS`.
-        folder: holds the document as `file`; what is made of it is written there.
-        media_type: says which reader reads it.
-        name: name of the document, for messages.
-        document_id: chunk ids are made from it.
-        options: stored form of the parse options.
-        most_chars: longest text that is taken.
-        memory_bytes: data that the parse may hold in memory.
-        seconds: time that the parse may take, or one of its pages.
-    """
-
-    step: str
-    folder: str
-    media_type: str
-    name: str
-    document_id: str
-    options: Mapping[str, Any]
-    most_chars: int
-    memory_bytes: int
-    seconds: float
 
 
 def main() -> None:

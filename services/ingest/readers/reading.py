@@ -11,6 +11,9 @@ from typing import Any
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.jobs import Failure
 
+IMAGES, MEMBERS = "images", "members"
+"""Folders that readers write, in that of their source."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from services.ingest.documents import member_name
 from services.ingest.formats import format_of
-from services.ingest.readers.reading import Member, Reading, Source, checked
+from services.ingest.readers.reading import MEMBERS, Member, Reading, Source, checked
 from services.ingest.readers.shared import archives, encodings
 from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.encodings import Candidate
@@ -70,7 +70,7 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: the archive is damaged, encrypted, or made to swell.
     """
-    folder = source.folder / "members"
+    folder = source.folder / MEMBERS
     try:
         with archives.opened(source, partly_locked=True) as archive:
             return unpacked(archive, source, folder)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from services.ingest.documents import check_name
 from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE
-from services.ingest.readers.reading import Member
+from services.ingest.readers.reading import MEMBERS, Member
 from services.runtime.errors import InvalidArgument
 
 Part: TypeAlias = "MIMEPart[Any, Any]"
@@ -26,7 +26,7 @@ class Attachments:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "members"
+        self._folder = folder / MEMBERS
         self._used: set[str] = set()
         self.names: list[str] = []
         self.members: list[Member] = []

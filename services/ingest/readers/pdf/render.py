@@ -23,18 +23,17 @@ def scale_of(page: pypdfium2.PdfPage) -> float:
 
 
 def render(source: Source, pages: Iterable[int], folder: Path) -> list[Path]:
-    """Draw pages into `folder/pages/NNNN.png`, numbered from 1.
+    """Draw pages into `folder` as `NNNN.png`, numbered from 1.
 
     Raises:
         InvalidArgument: the file or a page cannot be read, or there is no such page.
     """
-    target = folder / "pages"
-    target.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     written = []
     with opened(source) as pdf:
         for number in pages:
             page = page_of(pdf, number, source.name)
-            path = target / f"{number:04}.png"
+            path = folder / f"{number:04}.png"
             path.write_bytes(png_of(page.render(scale=scale_of(page), may_draw_forms=False)))
             page.close()
             written.append(path)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from services.ingest.readers.reading import Image
+from services.ingest.readers.reading import IMAGES, Image
 
 ENDINGS = {
     "image/png": ".png",
@@ -31,7 +31,7 @@ class Images:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "images"
+        self._folder = folder / IMAGES
         self._kept: dict[str, tuple[str, int, str]] = {}
 
     def keep(self, data: bytes, media_type: str, alt: str = "") -> str:

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from services.ingest.parsing.exchange import CUT, FILE
 from services.ingest.parsing.options import ParseOptions
-from services.ingest.parsing.program import FILE
 from services.runtime.errors import Internal, InvalidArgument, SishuError
-from tests.unit.ingest.parsing.parsers import document_called, parser
+from tests.unit.ingest.parsing.child_processes import children, document_called
 
 
 async def test_a_fault_of_ours_is_none_of_the_file_and_the_log_has_its_place(tmp_path: Path) -> None:
     document = document_called("a.md")
     with capture_logs() as logs:
-        async with parser() as one:
+        async with children() as one:
             # The step that comes before was left out.
             with pytest.raises(Internal, match=r"a\.md") as raised:
-                await one.run("cut", document, tmp_path, ParseOptions())
+                await one.run(CUT, document, tmp_path, ParseOptions())
     assert (raised.value.reason, raised.value.metadata["error"]) == ("PARSE_FAULTY", "FileNotFoundError")
     assert "damaged" not in raised.value.message
     [logged] = logs
@@ -36,7 +36,7 @@ async def test_the_log_has_what_made_a_file_unreadable(
     (tmp_path / FILE).write_bytes(data)
     document = document_called(name)
     with capture_logs() as logs:
-        async with parser() as one:
+        async with children() as one:
             with pytest.raises(SishuError) as raised:
                 await one.parse(document, tmp_path, ParseOptions())
     assert isinstance(raised.value, InvalidArgument)
@@ -48,7 +48,7 @@ async def test_the_log_has_what_made_a_file_unreadable(
 async def test_a_refusal_without_a_cause_is_not_logged(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"a\x00b")
     with capture_logs() as logs:
-        async with parser() as one:
+        async with children() as one:
             with pytest.raises(InvalidArgument):
                 await one.parse(document_called("a.md"), tmp_path, ParseOptions())
     assert logs == []

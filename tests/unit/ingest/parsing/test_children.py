@@ -10,10 +10,10 @@ import psutil
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from services.ingest.parsing.children import Parser
+from services.ingest.parsing.children import Children
 from services.runtime.errors import InvalidArgument, SishuError
 from tests.support.scans import scanned_pdf
-from tests.unit.ingest.parsing.parsers import parse, parser, warm_ones
+from tests.unit.ingest.parsing.child_processes import children, parse, warm_ones
 
 SLOW = scanned_pdf(*(f"Page {number} of a scan.\n" * 20 for number in range(60)))
 """A minute of work."""
@@ -36,7 +36,7 @@ def alive(process: psutil.Process) -> bool:
     return False
 
 
-async def error_of(one: Parser, folder: Path, name: str, data: bytes) -> SishuError:
+async def error_of(one: Children, folder: Path, name: str, data: bytes) -> SishuError:
     with pytest.raises(SishuError, match=name) as raised:
         await parse(one, folder, name, data)
     return raised.value
@@ -58,7 +58,7 @@ async def test_two_pdfs_at_once_are_read_again_and_again(tmp_path: Path) -> None
     for name in names:
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(long_pdf(tmp_path, name))
-    async with parser() as one:
+    async with children() as one:
         for _ in range(20):
             for name, parsed in zip(
                 names, await asyncio.gather(*(parse(one, tmp_path, name) for name in names)), strict=True
@@ -71,7 +71,7 @@ async def test_two_pdfs_at_once_are_read_again_and_again(tmp_path: Path) -> None
 
 async def test_a_text_comes_out_as_it_is(tmp_path: Path) -> None:
     text = "# 退货\n\n\u2028 a\x0cb 🙂\n"
-    async with parser() as one:
+    async with children() as one:
         parsed = await parse(one, tmp_path, "a.md", text.encode())
     assert (parsed.text, parsed.texts[0].page_starts) == (text, [])
     assert [(piece.char_start, piece.char_end, piece.heading_path) for piece in parsed.pieces] == [
@@ -80,7 +80,7 @@ async def test_a_text_comes_out_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_crash_ends_one_document_only(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         crashing = asyncio.create_task(error_of(one, tmp_path, "crash.pdf", SLOW))
         (await a_fork()).send_signal(signal.SIGSEGV)
         error = await crashing
@@ -90,7 +90,7 @@ async def test_a_crash_ends_one_document_only(tmp_path: Path) -> None:
 
 
 async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         crashing = asyncio.create_task(error_of(one, tmp_path, "crash.pdf", SLOW))
         fork = await a_fork()
         warm_ones()[0].kill()
@@ -102,7 +102,7 @@ async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> Non
 
 
 async def test_a_process_that_ends_its_parse_while_another_starts_is_kept(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         crashing = asyncio.create_task(error_of(one, tmp_path, "crash.pdf", SLOW))
         fork = await a_fork()
         [warm] = warm_ones()
@@ -118,7 +118,7 @@ async def test_a_process_that_ends_its_parse_while_another_starts_is_kept(tmp_pa
 
 
 async def test_an_idle_process_that_died_is_replaced(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         await parse(one, tmp_path, "a.md", b"text")
         [idle] = warm_ones()
         idle.kill()
@@ -131,7 +131,7 @@ async def test_an_idle_process_that_died_is_replaced(tmp_path: Path) -> None:
 
 
 async def test_a_parse_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    async with parser(parse_seconds=1) as one:
+    async with children(parse_seconds=1) as one:
         error = await error_of(one, tmp_path, "long.pdf", SLOW)
         assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PARSE_TIMED_OUT")
         assert warm_ones() == []
@@ -139,19 +139,19 @@ async def test_a_parse_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 async def test_a_parse_that_goes_on_from_page_to_page_may_take_longer(tmp_path: Path) -> None:
     scan = scanned_pdf(*(f"Page {number} of a scan.\n" * 12 for number in range(16)))
-    async with parser() as one:
+    async with children() as one:
         await parse(one, tmp_path, "warm.pdf", scanned_pdf("Warm"))
         started = time.monotonic()
         await parse(one, tmp_path, "whole.pdf", scan)
         whole = time.monotonic() - started
     # Long enough for any page, too short for all.
-    async with parser(parse_seconds=whole * 0.7) as one:
+    async with children(parse_seconds=whole * 0.7) as one:
         parsed = await parse(one, tmp_path, "paged.pdf", scan)
     assert len(parsed.texts[0].page_starts) == 16
 
 
 async def test_a_cancelled_parse_is_ended(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         parsing = asyncio.create_task(parse(one, tmp_path, "long.pdf", SLOW))
         await a_fork()
         parsing.cancel()
@@ -161,7 +161,7 @@ async def test_a_cancelled_parse_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_document_that_needs_too_much_memory_says_so(tmp_path: Path) -> None:
-    async with parser(parse_memory_mib=200) as one:
+    async with children(parse_memory_mib=200) as one:
         error = await error_of(one, tmp_path, "large.txt", b"text " * 3_900_000)
         assert isinstance(error, InvalidArgument)
         assert (error.reason, error.metadata["memory_mib"]) == ("PARSE_OUT_OF_MEMORY", "200")
@@ -169,7 +169,7 @@ async def test_a_document_that_needs_too_much_memory_says_so(tmp_path: Path) -> 
 
 
 async def test_a_text_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    async with parser(most_chars=100) as one:
+    async with children(most_chars=100) as one:
         assert (await parse(one, tmp_path, "a.md", "字".encode() * 100)).text == "字" * 100
         error = await error_of(one, tmp_path, "b.md", b"x" * 101)
     assert (error.code, error.reason) == ("INVALID_ARGUMENT", "TEXT_TOO_LARGE")
@@ -177,7 +177,7 @@ async def test_a_text_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 
 async def test_an_error_of_a_reader_keeps_its_parts(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         error = await error_of(one, tmp_path, "a.pdf", b"%PDF-1.7\n")
     assert (error.code, error.reason) == ("INVALID_ARGUMENT", "PDF_UNREADABLE")
     assert error.metadata == {"name": "a.pdf"}

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.ingest.parsing.children import extended
+from services.ingest.parsing.exchange import ALIVE, CUT, FILE, READ, REWRITES
 from services.ingest.parsing.options import ParseOptions
-from services.ingest.parsing.program import ALIVE, FILE
-from services.ingest.parsing.steps import REWRITES
-from tests.unit.ingest.parsing.parsers import document_called, parser
+from tests.unit.ingest.parsing.child_processes import children, document_called
 
 
 def leave_old_marker(folder: Path) -> None:
@@ -23,16 +22,16 @@ def leave_old_marker(folder: Path) -> None:
 async def test_a_step_has_all_its_time_however_long_the_step_before_is_over(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"A line of a long text that is to be cut.\n\n" * 40_000)
     document, options = document_called("long.md"), ParseOptions()
-    async with parser() as one:
-        await one.run("read", document, tmp_path, options)
+    async with children() as one:
+        await one.run(READ, document, tmp_path, options)
         (tmp_path / REWRITES).write_text("[]")
         started = time.monotonic()
-        await one.run("cut", document, tmp_path, options)
+        await one.run(CUT, document, tmp_path, options)
         cutting = time.monotonic() - started
     leave_old_marker(tmp_path)
     # The process starts anew, which takes seconds too.
-    async with parser(parse_seconds=10 + 4 * cutting) as one:
-        parsed = await one.parse(document, tmp_path, options, "cut")
+    async with children(parse_seconds=10 + 4 * cutting) as one:
+        parsed = await one.parse(document, tmp_path, options, CUT)
     assert parsed.pieces[-1].char_end == len(parsed.text)
 
 

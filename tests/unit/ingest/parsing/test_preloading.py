@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.splitting import SplitOptions
-from tests.unit.ingest.parsing.parsers import parse, parser
+from tests.unit.ingest.parsing.child_processes import children, parse
 
 PAGE = b"<main><p>one-and-a-half two, three.</p></main>"
 
@@ -17,7 +17,7 @@ async def test_a_tokenizer_is_loaded_once_for_documents_that_are_read_in_forks(t
     folder.mkdir()
     words.save(str(folder / "words.json"))
     options = ParseOptions(split=SplitOptions(tokenizer="words.json"))
-    async with parser(tokenizer_folder=str(folder)) as one:
+    async with children(tokenizer_folder=str(folder)) as one:
         (before,) = (await parse(one, tmp_path, "a.html", PAGE, options)).pieces
         (folder / "words.json").unlink()
         (after,) = (await parse(one, tmp_path, "b.html", PAGE, options)).pieces

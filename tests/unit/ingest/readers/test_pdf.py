@@ -271,7 +271,7 @@ def test_a_page_of_absurd_size_is_read_and_drawn(tmp_path: Path) -> None:
 def test_pages_are_drawn_into_the_folder_by_number(tmp_path: Path) -> None:
     from PIL import Image
 
-    paths = render(source(tmp_path, canvas_pdf(two_pages)), [2, 1], tmp_path)
+    paths = render(source(tmp_path, canvas_pdf(two_pages)), [2, 1], tmp_path / "pages")
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == ["pages/0002.png", "pages/0001.png"]
     with Image.open(paths[0]) as picture:
         assert 1000 < max(picture.size) <= 2000

@@ -28,7 +28,7 @@ from tests.support.pdf_files import (
     saved,
     scan_page,
 )
-from tests.unit.ingest.parsing.parsers import parse, parser
+from tests.unit.ingest.parsing.child_processes import children, parse
 from tests.unit.ingest.readers.pdf_readings import read, two_pages
 
 AUTO = ReadOptions()
@@ -207,7 +207,7 @@ def test_recognition_writes_nothing_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_recognition_works_in_the_child_process_within_its_memory(tmp_path: Path) -> None:
-    async with parser() as one:
+    async with children() as one:
         parsed = await parse(one, tmp_path, "scan.pdf", mixed_scan())
     assert "Warranty Repair" in parsed.text
     assert len(parsed.texts[0].page_starts) == 4

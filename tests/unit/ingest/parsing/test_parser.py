@@ -7,13 +7,13 @@ import pytest
 from aiohttp import web
 
 from services.ingest.config import RewriteConfig, TranscriberConfig
-from services.ingest.parsing.documents import DocumentParser
+from services.ingest.parsing.exchange import FILE
 from services.ingest.parsing.options import CleanOptions, ParseOptions
-from services.ingest.parsing.program import FILE
+from services.ingest.parsing.parser import Parser
 from services.runtime.errors import Unavailable
 from services.runtime.storage import Storage
 from tests.support.web_server import served
-from tests.unit.ingest.parsing.parsers import document_called, parser
+from tests.unit.ingest.parsing.child_processes import children, document_called
 
 TEXT = "\n\n".join(
     [
@@ -37,9 +37,9 @@ async def parsed_text(folder: Path, status: int) -> str:
 
     (folder / FILE).write_text(TEXT)
     options = ParseOptions(clean=CleanOptions(rewrite=True))
-    async with served(answer) as url, parser() as children:
+    async with served(answer) as url, children() as processes:
         storage = Storage(url.removesuffix("/v1"), "key", "secret", "bucket")
-        one = DocumentParser(children, storage, TranscriberConfig(), RewriteConfig(url, "m"))
+        one = Parser(processes, storage, TranscriberConfig(), RewriteConfig(url, "m"))
         try:
             return (await one.parse(document_called("mill.md"), folder, options)).text
         finally:

@@ -13,9 +13,9 @@ from services.ingest.cleaning.rewriting import Rewriter
 from services.ingest.config import RewriteConfig, TranscriberConfig
 from services.ingest.documents import Document
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.parsing.children import Parsed, Parser
+from services.ingest.parsing.children import Children
+from services.ingest.parsing.exchange import CUT, FILE, PAGES, READ, READ_TEXT, RENDER, REWRITES, Parsed
 from services.ingest.parsing.options import ParseOptions
-from services.ingest.parsing.steps import FILE, READ_TEXT, REWRITES
 from services.ingest.transcribing.mineru import transcribe_file
 from services.ingest.transcribing.paid_answers import PaidAnswers
 from services.ingest.transcribing.transcripts import write_transcripts
@@ -28,20 +28,20 @@ PDF = "application/pdf"
 log = structlog.get_logger()
 
 
-class DocumentParser:
+class Parser:
     """Parses documents.
 
     Args:
-        parser: the child processes.
+        children: read, clean and cut.
         storage: keeps the answers that were paid for.
         transcribing: who reads PDF pages for us.
         rewriting: the language model that tidies texts; none without a URL.
     """
 
     def __init__(
-        self, parser: Parser, storage: Storage, transcribing: TranscriberConfig, rewriting: RewriteConfig
+        self, children: Children, storage: Storage, transcribing: TranscriberConfig, rewriting: RewriteConfig
     ) -> None:
-        self._parser = parser
+        self._children = children
         self._transcribing = transcribing
         self._storage = storage
         self._rewriter = Rewriter(rewriting) if rewriting.url else None
@@ -54,7 +54,7 @@ class DocumentParser:
         """
         await self._transcribe(document, folder, options)
         if not options.clean.rewrite:
-            return await self._parser.parse(document, folder, options)
+            return await self._children.parse(document, folder, options)
         if self._rewriter is None:
             raise FailedPrecondition(
                 "REWRITE_NOT_CONFIGURED",
@@ -62,13 +62,13 @@ class DocumentParser:
                 "SISHU_INGEST_REWRITE_MODEL on the ingest workers",
                 name=document.name,
             )
-        await self._parser.run("read", document, folder, options)
+        await self._children.run(READ, document, folder, options)
         await self._rewrite(self._rewriter, document, folder)
-        return await self._parser.parse(document, folder, options, "cut")
+        return await self._children.parse(document, folder, options, CUT)
 
     async def close(self) -> None:
         """End the processes, and close the connections."""
-        await self._parser.close()
+        await self._children.close()
         if self._rewriter:
             await self._rewriter.close()
 
@@ -82,8 +82,8 @@ class DocumentParser:
             made = await transcribe_file(config, document.name, folder / FILE)
         else:
             require_vision(config, document.name)
-            await self._parser.run("render", document, folder, options)
-            pages = {int(path.stem): path for path in sorted((folder / "pages").glob("*.png"))}
+            await self._children.run(RENDER, document, folder, options)
+            pages = {int(path.stem): path for path in sorted((folder / PAGES).glob("*.png"))}
             made = await transcribe_pages(config, document.name, pages, self._answers(document))
         await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.pictures))
 

@@ -1,4 +1,4 @@
-"""Parsers of documents, as a worker has one."""
+"""Child processes that parse, as a worker has them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.formats import format_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import PROGRAM, Parsed, Parser, child_environ
+from services.ingest.parsing.children import PROGRAM, Children, child_environ
+from services.ingest.parsing.exchange import FILE, Parsed
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.ids import new_id
 
 
 @asynccontextmanager
-async def parser(**settings: float | str) -> AsyncIterator[Parser]:
+async def children(**settings: float | str) -> AsyncIterator[Children]:
     config = IngestConfig(**settings)  # type: ignore[arg-type]  # the settings that are whole numbers are
-    one = Parser(config, child_environ(os.environ), IngestMetrics(CollectorRegistry()))
+    one = Children(config, child_environ(os.environ), IngestMetrics(CollectorRegistry()))
     try:
         yield one
     finally:
@@ -33,7 +34,7 @@ async def parser(**settings: float | str) -> AsyncIterator[Parser]:
 
 
 def warm_ones() -> list[psutil.Process]:
-    """The child processes of parsers, among whatever else the tests run."""
+    """The child processes, among whatever else the tests run."""
     found = []
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -74,9 +75,9 @@ def document_called(name: str) -> Document:
 
 
 async def parse(
-    one: Parser, folder: Path, name: str, data: bytes = b"", options: ParseOptions | None = None
+    one: Children, folder: Path, name: str, data: bytes = b"", options: ParseOptions | None = None
 ) -> Parsed:
-    path = folder / name / "file"
+    path = folder / name / FILE
     path.parent.mkdir(exist_ok=True)
     if data:
         path.write_bytes(data)
