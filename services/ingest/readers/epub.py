@@ -10,13 +10,13 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from services.ingest.readers.html.images import fetch_from
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.reader import decoded
-from services.ingest.readers.html.tree import parsed, without_controls
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.encodings import decoded
+from services.ingest.readers.shared.html.images import fetch_from
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed, without_controls
 from services.ingest.readers.shared.images import Images
 
 CONTAINER = "META-INF/container.xml"

@@ -12,7 +12,7 @@ from json import JSONDecodeError, JSONDecoder
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.draft import Draft
-from services.ingest.readers.text import text_of
+from services.ingest.readers.shared.texts import text_of
 from services.runtime.errors import InvalidArgument
 
 JSONL = "application/jsonl"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.draft import Draft
-from services.ingest.readers.text import text_of
+from services.ingest.readers.shared.texts import text_of
 
 DELIMITERS = "\t|;,"
 """Where several cut the rows evenly the first counts: numbers and texts are full of commas."""

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from services.ingest.formats import BY_MEDIA_TYPE
-from services.ingest.readers.reading import Reading, Source, checked, normalised, text_too_long
-from services.ingest.readers.shared.encodings import decode
-
-__all__ = ["decode", "read", "text_of"]
-
-MOST_BYTES_OF_A_CHARACTER = 4
-NEXT_LINE = "\x85"
-"""NEL, the line end of mainframes."""
+from services.ingest.readers.reading import Reading, Source, checked
+from services.ingest.readers.shared.texts import text_of
 
 
 def read(source: Source) -> Reading:
@@ -22,32 +14,3 @@ def read(source: Source) -> Reading:
         InvalidArgument: no encoding fits, or the file holds no text, or too much.
     """
     return checked(Reading(text_of(source), syntax=BY_MEDIA_TYPE[source.media_type].syntax), source.name)
-
-
-def text_of(source: Source, most_chars: int = 0) -> str:
-    """The text of a text file, decoded and normalised.
-
-    Args:
-        source: the file.
-        most_chars: longest text that is taken, if not the source's.
-
-    Raises:
-        InvalidArgument: no encoding fits, or the text is too long.
-    """
-    most_chars = most_chars or source.most_chars
-    refuse_large(source.path, source.name, most_chars)
-    text = normalised(decode(source.path.read_bytes(), source.name)).replace(NEXT_LINE, "\n")
-    if len(text) > most_chars:
-        raise text_too_long(source.name, len(text), most_chars)
-    return text
-
-
-def refuse_large(path: Path, name: str, most_chars: int) -> None:
-    """Refuse a file that no encoding makes short enough, before it is read.
-
-    Raises:
-        InvalidArgument: it is too large.
-    """
-    chars = path.stat().st_size // MOST_BYTES_OF_A_CHARACTER
-    if chars > most_chars:
-        raise text_too_long(name, chars, most_chars)

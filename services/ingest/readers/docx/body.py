@@ -13,14 +13,12 @@ from lxml import etree
 
 from services.ingest.readers.docx.comments import write_comments
 from services.ingest.readers.docx.numbering import Numbering
-from services.ingest.readers.docx.paragraphs import Lists, M, mend_paragraph, text_element
-from services.ingest.readers.docx.styles import Styles, W
+from services.ingest.readers.docx.paragraphs import Lists, mend_paragraph, text_element
+from services.ingest.readers.docx.styles import Styles
 from services.ingest.readers.docx.tables import even_rows
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import MC, PIC, WP, A, M, R, W
 
-MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
-R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 V = "{urn:schemas-microsoft-com:vml}"
 
 AROUND = "ins moveTo smartTag customXml sdt sdtContent fldSimple dir bdo"
@@ -172,13 +170,11 @@ def draw_plainly(body: Element) -> None:
 
 def picture_element(picture: str, words: str) -> Element:
     """A picture within a line."""
-    wp = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
-    pic = "http://schemas.openxmlformats.org/drawingml/2006/picture"
     drawing = etree.Element(f"{W}drawing")
-    inline = etree.SubElement(drawing, f"{{{wp}}}inline")
-    etree.SubElement(inline, f"{{{wp}}}docPr", id="1", name="picture", descr=words)
-    data = etree.SubElement(etree.SubElement(inline, f"{A}graphic"), f"{A}graphicData", uri=pic)
-    fill = etree.SubElement(etree.SubElement(data, f"{{{pic}}}pic"), f"{{{pic}}}blipFill")
+    inline = etree.SubElement(drawing, f"{WP}inline")
+    etree.SubElement(inline, f"{WP}docPr", id="1", name="picture", descr=words)
+    data = etree.SubElement(etree.SubElement(inline, f"{A}graphic"), f"{A}graphicData", uri=PIC.strip("{}"))
+    fill = etree.SubElement(etree.SubElement(data, f"{PIC}pic"), f"{PIC}blipFill")
     etree.SubElement(fill, f"{A}blip").set(f"{R}embed", picture)
     return drawing
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from lxml import etree
 
 from services.ingest.readers.docx.paragraphs import COMMENT, text_element
-from services.ingest.readers.docx.styles import W
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import W
 
 SPACES = {f"{W}tab", f"{W}br", f"{W}cr"}
 

@@ -8,14 +8,13 @@ import zipfile
 from lxml import etree
 
 from services.ingest.readers.docx.paragraphs import text_element
-from services.ingest.readers.docx.styles import W
 from services.ingest.readers.reading import Source
 from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import R, W
 
-RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 MARK = "\ufdd3"
 """Stands around the number of a drawing in the text until the rest is Markdown."""
 MARKED = re.compile(f"{MARK}([0-9]{{1,9}}){MARK}")
@@ -39,7 +38,7 @@ class Drawings:
     def mark(self, body: Element) -> None:
         """Put a mark for each drawing behind its paragraph, in place."""
         for part in list(body.iter("{*}chart", "{*}relIds")):
-            root = self._part(part.get(f"{RELATION}id") or part.get(f"{RELATION}dm"))
+            root = self._part(part.get(f"{R}id") or part.get(f"{R}dm"))
             anchor = next(part.iterancestors(f"{W}p"), None)
             if root is None or anchor is None:
                 continue

@@ -18,20 +18,15 @@ from services.ingest.readers.docx.paragraphs import (
     QUOTE_STYLE,
     Lists,
 )
-from services.ingest.readers.docx.styles import MOST_HEADING, W
+from services.ingest.readers.docx.styles import MOST_HEADING
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import PACKAGE, PIC, WP, A, M, R, W
 
-PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 NOTES = ("footnotes", "endnotes")
 PREFIXES = {
-    "w": W.strip("{}"),
-    "r": OFFICE,
-    "m": "http://schemas.openxmlformats.org/officeDocument/2006/math",
-    "a": "http://schemas.openxmlformats.org/drawingml/2006/main",
-    "wp": "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing",
-    "pic": "http://schemas.openxmlformats.org/drawingml/2006/picture",
+    prefix: namespace.strip("{}")
+    for prefix, namespace in {"w": W, "r": R, "m": M, "a": A, "wp": WP, "pic": PIC}.items()
 }
 """Pandoc knows namespaces by what the root declares."""
 NAMED = (
@@ -145,7 +140,7 @@ def number(root: Element, identity: str, kind: str) -> Element:
 
 def relationship(identity: str, kind: str, target: str) -> Element:
     """A relationship to another part."""
-    return etree.Element(f"{PACKAGE}Relationship", Id=identity, Type=f"{OFFICE}/{kind}", Target=target)
+    return etree.Element(f"{PACKAGE}Relationship", Id=identity, Type=f"{R.strip('{}')}/{kind}", Target=target)
 
 
 def rels(links: Iterable[Element]) -> bytes:

@@ -11,15 +11,14 @@ from services.ingest.readers.docx.styles import (
     MOST_HEADING,
     Style,
     Styles,
-    W,
     is_monospaced,
     numbering_in,
     outline_in,
     value,
 )
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import M, W
 
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 HEADING_STYLE = "sishuHeading"

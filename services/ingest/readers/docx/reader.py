@@ -12,16 +12,17 @@ from services.ingest.readers.docx.body import SPACE, mend
 from services.ingest.readers.docx.comments import comments_of
 from services.ingest.readers.docx.drawings import Drawings
 from services.ingest.readers.docx.numbering import Numbering
-from services.ingest.readers.docx.packing import NOTES, PACKAGE, Package, Packer
+from services.ingest.readers.docx.packing import NOTES, Package, Packer
 from services.ingest.readers.docx.paragraphs import Lists
-from services.ingest.readers.docx.styles import W, styles_of
-from services.ingest.readers.html.images import Fetched
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.tree import parsed
+from services.ingest.readers.docx.styles import styles_of
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.images import Fetched
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
+from services.ingest.readers.shared.namespaces import PACKAGE, W
 from services.ingest.readers.shared.pandoc import html_of
 
 PART_BYTES = 1 << 20

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import W
+from services.ingest.readers.shared.style_names import MONOSPACED, TITLE_NAMES
 
-W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MOST_HEADING = 6
 HEADING_NAME = re.compile(
     r"(?:heading|标题|標題|見出し|제목|überschrift|titre|título|titolo|заголовок|kop|rubrik|nagłówek|nadpis)\s*([1-9])"
 )
-TITLE_NAMES = {"title", "标题", "標題"}
 LIST_NAME = re.compile(r"list (?:bullet|number) ([2-5])", re.IGNORECASE)
 CODE_NAMES = {
     "source code",
@@ -25,10 +25,6 @@ CODE_NAMES = {
     "源代码",
 }
 QUOTE_NAMES = {"quote", "intense quote", "block text", "quotations", "引用", "明显引用"}
-MONOSPACED = re.compile(
-    r"courier|consolas|monaco|menlo|mono\b|monospace|lucida console|inconsolata|source code|cascadia|fira",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)

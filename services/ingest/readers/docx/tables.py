@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lxml import etree
 
-from services.ingest.readers.docx.styles import W, value
+from services.ingest.readers.docx.styles import value
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.namespaces import W
 
 MOST_SPAN = 256
 """In columns; Word has at most 63."""

@@ -9,14 +9,15 @@ import email.policy
 from collections.abc import Iterator
 
 from services.ingest.readers.eml.attachments import Attachments, Part
-from services.ingest.readers.html import reader as html
-from services.ingest.readers.html.images import Fetched
-from services.ingest.readers.html.main import open_layout
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.encodings import decode
+from services.ingest.readers.shared.html.encodings import WIDER
+from services.ingest.readers.shared.html.encodings import decoded as page_in
+from services.ingest.readers.shared.html.images import Fetched
+from services.ingest.readers.shared.html.layout_tables import open_layout
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.runtime.errors import InvalidArgument
 
@@ -172,9 +173,9 @@ def decoded(part: Part, source: Source) -> str:
     data = data if isinstance(data, bytes) else str(data or "").encode("utf-8", "replace")
     try:
         encoding = codecs.lookup(part.get_content_charset() or "utf-8").name
-        return normalised(data.decode(html.WIDER.get(encoding, encoding)))
+        return normalised(data.decode(WIDER.get(encoding, encoding)))
     except (LookupError, UnicodeDecodeError):
-        by = html.decoded if part.get_content_type() == "text/html" else decode
+        by = page_in if part.get_content_type() == "text/html" else decode
         return normalised(by(data, source.name))
 
 

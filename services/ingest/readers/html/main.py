@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from services.ingest.readers.html.math import find_formulas
-from services.ingest.readers.html.notes import STARS, fetch_notes
-from services.ingest.readers.html.tree import GONE, WITHOUT_TEXT, open_up, owner
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.layout_tables import open_layout
+from services.ingest.readers.shared.html.marks import GONE
+from services.ingest.readers.shared.html.math import find_formulas
+from services.ingest.readers.shared.html.notes import STARS, fetch_notes
+from services.ingest.readers.shared.html.tree import WITHOUT_TEXT
 
 MOST_OF_TEXT = 0.5
 """Share of the page's text from which on `main` or an `article` is taken to be the content."""
@@ -68,17 +70,6 @@ def main_content(root: Element) -> Element:
     if next(chosen.iter("h1"), None) is None:
         give_title(chosen, next((heading for heading in headings if heading), title))
     return open_layout(chosen)
-
-
-def open_layout(root: Element) -> Element:
-    """Let tables that hold tables and have no head stand as plain blocks, in place: they only lay out."""
-    for table in root.iter("table"):
-        inside = table.iter("table")
-        next(inside)
-        cells = [cell for cell in table.iter("td", "th") if owner(cell) is table]
-        if next(inside, None) is not None and all(cell.tag == "td" for cell in cells):
-            open_up(table, cells)
-    return root
 
 
 def title_of(root: Element) -> str:

@@ -10,10 +10,10 @@ from copy import deepcopy
 
 from lxml import etree
 
-from services.ingest.readers.docx.numbering import whole
 from services.ingest.readers.odt.styles import OASIS, TEXT, HeadingNumbers, Styles
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.numerals import whole
 
 OFFICE, DRAW, TABLE = OASIS % "office", OASIS % "drawing", OASIS % "table"
 NOT_TEXT = (

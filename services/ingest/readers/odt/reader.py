@@ -7,14 +7,14 @@ import zipfile
 
 from lxml import etree
 
-from services.ingest.readers.html.images import fetch_from
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.odt.body import CODE, DRAW, LINE_END, SPACE, mend
 from services.ingest.readers.odt.styles import OASIS, styles_of
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.images import fetch_from
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.pandoc import html_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from services.ingest.readers.docx.numbering import formatted, whole
-from services.ingest.readers.docx.styles import MONOSPACED
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.numerals import formatted, whole
+from services.ingest.readers.shared.style_names import MONOSPACED
 
 OASIS = "{urn:oasis:names:tc:opendocument:xmlns:%s:1.0}"
 TEXT, STYLE, FO = OASIS % "text", OASIS % "style", OASIS % "xsl-fo-compatible"

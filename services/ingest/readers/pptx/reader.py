@@ -20,12 +20,11 @@ from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.images import Images
+from services.ingest.readers.shared.namespaces import MC, R
 from services.runtime.errors import InvalidArgument
 
 SAME_LINE = 137_160
 """Shapes whose tops differ by less than 0.15 inch stand beside each other; in English Metric Units."""
-ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 SLIDE_NUMBER = "sldNum"
 
 
@@ -70,7 +69,7 @@ def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
 
 def choose_alternatives(tree: etree._Element) -> None:
     """Put the first of alternative shapes in the place of them all, as the library skips alternatives."""
-    for alternatives in list(tree.iter(ALTERNATIVES)):
+    for alternatives in list(tree.iter(f"{MC}AlternateContent")):
         parent = alternatives.getparent()
         choice = next(iter(alternatives), None)
         if choice is not None and etree.QName(parent).localname in {"spTree", "grpSp"}:
@@ -142,7 +141,7 @@ def table_of(shape: GraphicFrame) -> str:
 def related_by(shape: BaseShape, element: str, attribute: str) -> Part | None:
     """The part that the first element of a name in a shape refers to, if it is in the file."""
     found = shape._element.find(f".//{element}")
-    relation_id = found.get(RELATION + attribute, "") if found is not None else ""
+    relation_id = found.get(f"{R}{attribute}", "") if found is not None else ""
     relation = shape.part.rels.get(relation_id) if relation_id else None
     return None if relation is None or relation.is_external else relation.target_part
 

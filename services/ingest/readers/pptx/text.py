@@ -11,11 +11,10 @@ from markitdown.converter_utils.docx.math.omml import oMath2Latex
 from pptx.shapes.base import BaseShape
 
 from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.namespaces import M, R
 
-HYPERLINK_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 WITH_PROPERTIES = ("acc", "bar", "d", "f", "groupChr", "nary")
-UNKNOWN = [f"{{{MATH}}}{name}" for name in ("sPre", "phant", "borderBox")]
+UNKNOWN = [f"{M}{name}" for name in ("sPre", "phant", "borderBox")]
 """What the library leaves out, with all that is in it."""
 BODY_KINDS = {"body", "obj", ""}
 BULLETS = {"buChar": "-", "buBlip": "-", "buAutoNum": "1", "buNone": ""}
@@ -119,7 +118,7 @@ def paragraph_text(element: etree._Element, links: Mapping[str, str]) -> str:
 def linked(text: str, run: etree._Element, links: Mapping[str, str]) -> str:
     """The text of a run, as a link if it is one to the web."""
     link = run.find("{*}rPr/{*}hlinkClick")
-    address = links.get(link.get(HYPERLINK_ID, ""), "") if link is not None else ""
+    address = links.get(link.get(f"{R}id", ""), "") if link is not None else ""
     return markdown.link(text, address)
 
 
@@ -130,9 +129,9 @@ def formula(element: etree._Element) -> str:
     whole = copy.deepcopy(element)
     for name in WITH_PROPERTIES:
         # The library asks for properties that may be left out.
-        for one in whole.iter(f"{{{MATH}}}{name}"):
-            if one.find(f"{{{MATH}}}{name}Pr") is None:
-                one.insert(0, etree.Element(f"{{{MATH}}}{name}Pr"))
+        for one in whole.iter(f"{M}{name}"):
+            if one.find(f"{M}{name}Pr") is None:
+                one.insert(0, etree.Element(f"{M}{name}Pr"))
     try:
         return str(oMath2Latex(whole).latex).strip()  # type: ignore[no-untyped-call]  # ships no types
     except MemoryError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.tree import parsed
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.rtf.lists import find_items, join_code
 from services.ingest.readers.rtf.source import mended
 from services.ingest.readers.shared import ole
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.pandoc import html_of
 from services.runtime.errors import InvalidArgument

@@ -10,7 +10,7 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 
-from services.ingest.readers.docx.styles import TITLE_NAMES
+from services.ingest.readers.shared.style_names import TITLE_NAMES
 
 CHARSETS = {
     0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "cp950",

@@ -7,7 +7,7 @@ from docx.document import Document
 from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 
-from services.ingest.readers.docx.numbering import formatted
+from services.ingest.readers.shared.numerals import formatted
 from tests.unit.ingest.readers import word
 from tests.unit.ingest.readers.docx_readings import text_of
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from services.ingest.readers.html.images import Fetched
-from services.ingest.readers.html.markdown import markdown_of
-from services.ingest.readers.html.tree import parsed
+from services.ingest.readers.shared.html.images import Fetched
+from services.ingest.readers.shared.html.markdown import markdown_of
+from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from tests.unit.ingest.readers.readings import png
 

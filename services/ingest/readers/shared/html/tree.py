@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from html.parser import HTMLParser
 from urllib.parse import quote as percent_encoded
 
 from lxml import etree
 
-from services.ingest.readers.html.lists import house_lists, number_items
-from services.ingest.readers.html.math import find_formulas
-from services.ingest.readers.html.notes import number_notes
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.layout_tables import mend_table
+from services.ingest.readers.shared.html.lists import house_lists, number_items
+from services.ingest.readers.shared.html.marks import GONE, UNWRAPPED, sweep
+from services.ingest.readers.shared.html.math import find_formulas
+from services.ingest.readers.shared.html.notes import number_notes
 
 MOST_DEPTH = 60
 """Deeper elements give their text to those above them; no page shows so many levels."""
@@ -25,10 +27,6 @@ VOID = frozenset(VOID_TAGS.split())
 """Elements without an end tag."""
 TOO_DEEP = "Excessive depth"
 
-GONE = "gone"
-"""Tag of elements that vanish with all that is in them."""
-UNWRAPPED = "unwrapped"
-"""Tag of elements that vanish around what is in them."""
 TEXTLESS = (
     "area audio base basefont bgsound canvas col colgroup command datalist embed frame head iframe "
     "keygen link map meta noembed noframes object param progress script source style template track "
@@ -204,44 +202,6 @@ def simplified(root: Element) -> Element:
     for element in list(root.iter(*CONTAINERS)):
         wrap_runs(element)
     return root
-
-
-def sweep(root: Element) -> None:
-    """Take out what was marked so."""
-    etree.strip_elements(root, GONE, with_tail=False)
-    etree.strip_tags(root, UNWRAPPED)
-
-
-def mend_table(table: Element) -> None:
-    """Make a listing with line numbers a code block, and a table of one cell or for layout, plain blocks."""
-    cells = [cell for cell in table.iter("td", "th") if owner(cell) is table]
-    codes = [cell for cell in cells if cell.find(".//pre") is not None]
-    named = " ".join([table.get("class", ""), *(cell.get("class", "") for cell in cells[:2])])
-    if (
-        len(cells) == 2
-        and codes
-        and any(word in named for word in ("highlight", "lineno", "gutter", "rouge"))
-    ):
-        cells[0].tag = GONE
-        open_up(table, cells)
-    elif len(cells) == 1 or table.get("role") in {"presentation", "none"}:
-        open_up(table, cells)
-
-
-def open_up(table: Element, cells: Iterable[Element]) -> None:
-    """Let the cells of a table stand as blocks below each other."""
-    for part in table.iter("thead", "tbody", "tfoot", "tr", "caption"):
-        if owner(part) is table:
-            part.tag = "div"
-    for cell in cells:
-        if cell.tag != GONE:
-            cell.tag = "div"
-    table.tag = "div"
-
-
-def owner(part: Element) -> Element | None:
-    """The table that a part belongs to."""
-    return next(part.iterancestors("table"), None)
 
 
 def rename(root: Element) -> None:

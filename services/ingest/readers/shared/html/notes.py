@@ -7,6 +7,7 @@ import re
 from lxml import etree
 
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.marks import GONE
 
 NOTE_CLASSES = {"footnote-ref", "noteref", "footnote-reference", "footnote_ref", "fnref"}
 BACK_CLASSES = {"footnote-back", "footnote-backref", "reversefootnote", "footnote-return"}
@@ -119,13 +120,13 @@ def set_note(note: Element, number: int, targets: dict[str, Element], places: di
             tail = link.tail
             link.clear()
             link.tail = tail
-            link.tag = "gone"
+            link.tag = GONE
     holder = note.getparent()
     if note.tag == "li" and holder is not None:
         holder.tag = "div"
         rule = holder.getprevious()
         if rule is not None and rule.tag == "hr":
-            rule.tag = "gone"
+            rule.tag = GONE
     note.tag = "note"
     note.set("n", str(number))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.marks import GONE
 from services.ingest.readers.shared.pandoc import tex_of_mathml
 
 FORMULA = "formula"
@@ -96,4 +97,4 @@ def vanish(element: Element) -> None:
     tail = element.tail
     element.clear()
     element.tail = tail
-    element.tag = "gone"
+    element.tag = GONE

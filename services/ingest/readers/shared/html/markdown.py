@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from markdownify import ATX, MarkdownConverter
 
-from services.ingest.readers.html.images import Fetched, decoded, media_type_of
-from services.ingest.readers.html.tables import grid
-from services.ingest.readers.html.tree import CONTAINERS, HEADINGS, KEPT_BLOCKS, simplified
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.html.images import Fetched, decoded, media_type_of
+from services.ingest.readers.shared.html.tables import grid
+from services.ingest.readers.shared.html.tree import CONTAINERS, HEADINGS, KEPT_BLOCKS, simplified
 from services.ingest.readers.shared.images import Images
 
 Fetch = Callable[[str], Fetched | None]
@@ -52,7 +52,7 @@ def markdown_of(root: Element, images: Images, fetch: Fetch | None = None) -> st
     """The Markdown of a tree, which is taken apart on the way; ends in one line end.
 
     Args:
-        root: the tree, from `parsed` of `services.ingest.readers.html.tree`.
+        root: the tree, from `parsed` of `services.ingest.readers.shared.html.tree`.
         images: keeps the pictures.
         fetch: gives pictures of the container that holds the page.
     """

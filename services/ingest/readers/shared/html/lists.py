@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from services.ingest.readers.shared.elements import Element
+from services.ingest.readers.shared.numerals import letters, roman
 
 
 def house_lists(items: Element) -> None:
@@ -52,30 +53,6 @@ def whole(text: str | None, default: int) -> int:
         return default
 
 
-def letters(number: int) -> str:
-    """1 is a, 27 is aa."""
-    text = ""
-    while number > 0:
-        number, rest = divmod(number - 1, 26)
-        text = chr(ord("a") + rest) + text
-    return text
-
-
-def roman(number: int) -> str:
-    """A Roman number in small letters; plain digits beyond 3999."""
-    if number > 3999:
-        return str(number)
-    text = ""
-    for value, mark in ROMAN:
-        text += mark * (number // value)
-        number %= value
-    return text
-
-
-ROMAN = (
-    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"),
-    (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
-)  # fmt: skip
 LABELS: dict[str, Callable[[int], str]] = {
     "a": letters,
     "A": lambda number: letters(number).upper(),

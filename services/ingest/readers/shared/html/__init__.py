@@ -1,0 +1,1 @@
+"""HTML to Markdown: for pages, and for what other formats become on the way."""

@@ -1,0 +1,36 @@
+"""Encodings of HTML pages, which say what they are in, and are often wrong."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import re
+
+from services.ingest.readers.shared.encodings import decode
+
+DECLARED = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|encoding=[\"']([\w.:-]+)", re.IGNORECASE
+)
+HEAD_BYTES = 4096
+"""Browsers look for the encoding no further than 1024 bytes; some pages have it behind long comments."""
+WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
+"""What pages call their encoding, and what browsers take it for (WHATWG Encoding)."""
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def decoded(data: bytes, name: str) -> str:
+    """Decode by the byte order mark, by what the page says, or by what fits best.
+
+    Raises:
+        InvalidArgument: no encoding fits.
+    """
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    match = DECLARED.search(data[:HEAD_BYTES])
+    if match:
+        # Pages often declare what they are not; then their bytes decide.
+        with contextlib.suppress(LookupError, UnicodeDecodeError):
+            encoding = codecs.lookup((match[1] or match[2]).decode("ascii")).name
+            return data.decode(WIDER.get(encoding, encoding))
+    return decode(data, name)
