@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -249,6 +249,8 @@ def test_what_is_no_markup_is_not_escaped(text: str) -> None:
 def test_a_reader_of_the_markdown_sees_the_text(text: str) -> None:
     from html import escape
 
+    # Between these stands a formula.
+    assume("\\[" not in text and "\\(" not in text)
     # Dashes and numbers at the start of a line stay bare: people typed lists with them.
     words = "w " + text
     seen = shown(converted(f"<p>{escape(words)}</p>"))
