@@ -15,18 +15,17 @@ from dataclasses import dataclass
 
 import openai
 import structlog
-from openai import AsyncOpenAI, DefaultAioHttpClient
-from openai.types.chat import ChatCompletion
 
-from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.cleaning import SYNTAXES
 from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.checks import HAN, unfaithful
 from services.ingest.cleaning.drafts import Draft, Line
 from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
+from services.ingest.models.calls import address, all_done, is_passing, tried
+from services.ingest.models.chat import Chat, is_cut_off, text_of
+from services.ingest.models.paid_answers import FORGOTTEN, Answers
 from services.ingest.readers.shared.images import REFERENCE
-from services.ingest.transcribing.paid_answers import FORGOTTEN, Answers
 from services.runtime.errors import FailedPrecondition, Unavailable
 
 log = structlog.get_logger()
@@ -39,14 +38,12 @@ RETRIES = 5
 BLOCK_SECONDS = 600.0
 """Longest time for a block, with all tries and the pauses that the server asks for."""
 BLOCK_CHARS = 2000
-TEMPERATURE = 0.0
 OF_THE_BLOCK = {400, 413, 422}
 """HTTP statuses about what was asked, such as a content filter's; any other that does not pass is for all."""
 TOKEN = re.compile(rf"\s+|[{HAN}]|[^\W{HAN}]+|[^\w\s]")
 PARAGRAPH_END = re.compile(r"\n\s*\n")
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]”’]*\s+|[。！？；…]+[”’」』）]*|\n")
 LETTERS = re.compile(r"[^\W\d_]{2}")
-FENCED = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -92,20 +89,12 @@ class Rewriter:
 
     def __init__(self, config: RewriteConfig) -> None:
         self._config = config
-        timeout = openai.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
-        self._sdk = AsyncOpenAI(
-            base_url=config.url,
-            # The SDK refuses an empty key; a server that needs none ignores this one.
-            api_key=config.key or "none",
-            max_retries=0,
-            timeout=timeout,
-            http_client=DefaultAioHttpClient(timeout=timeout),
-        )
+        self._chat = Chat(config.url, config.model, config.key, config.call_seconds)
         self._slots = asyncio.Semaphore(config.concurrency)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._sdk.close()
+        await self._chat.close()
 
     async def rewrite(self, text: str, syntax: str, answers: Answers = FORGOTTEN) -> Rewritten:
         """Tidy a text; code, tables, formulas and pictures are left out.
@@ -121,12 +110,7 @@ class Rewriter:
         """
         draft = Draft(text, (), syntax)
         blocks = blocks_of(draft, BLOCK_CHARS) if syntax in SYNTAXES else []
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._tidied(text[start:end], answers)) for start, end in blocks]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-        made = [task.result() for task in tasks]
+        made = await all_done(self._tidied(text[start:end], answers) for start, end in blocks)
         if made and not any(answer.text for answer in made):
             raise unanswered(self._config)
         if len(made) > 1 and all(answer.status for answer in made):
@@ -154,10 +138,12 @@ class Rewriter:
             return Answer(block if fault else before, fault)
         try:
             async with self._slots, asyncio.timeout(BLOCK_SECONDS):
-                completion = await tried(lambda: self._completion(block), FIRST_PAUSE_SECONDS, RETRIES)
+                completion = await tried(
+                    lambda: self._chat.ask(messages(block)), FIRST_PAUSE_SECONDS, RETRIES
+                )
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
             return self._without_answer(block, error)
-        text, is_whole = content_of(completion)
+        text, is_whole = text_of(completion), not is_cut_off(completion)
         fault = unfaithful(block, text) if is_whole else "length"
         if is_whole:
             await paid.put(text, *question)
@@ -179,48 +165,13 @@ class Rewriter:
             model=self._config.model,
             error=type(error).__name__,
             status=status,
-            reason=str(reason or "")[:100].replace(self._config.key or "\0", "***"),
+            reason=self._chat.without_key(str(reason or "")[:100]),
         )
         if status == 0 or is_passing(status):
             return Answer()
         if status in OF_THE_BLOCK:
             return Answer(block, "refused", status=status)
         raise refused(self._config, status) from None
-
-    async def _completion(self, block: str) -> ChatCompletion:
-        """The server's answer; one call.
-
-        Raises:
-            PassingError: it is busy or away.
-            openai.OpenAIError: it has none.
-            ValueError: it is none of the protocol's.
-        """
-        try:
-            async with asyncio.timeout(self._config.call_seconds):
-                answer: object = await self._sdk.chat.completions.create(
-                    model=self._config.model,
-                    messages=messages(block),
-                    temperature=TEMPERATURE,
-                )
-        except (openai.APIConnectionError, TimeoutError) as error:
-            raise PassingError(error) from None
-        except openai.APIStatusError as error:
-            if not is_passing(error.status_code):
-                raise
-            raise PassingError(error, asked_pause(error.response.headers)) from None
-        # The SDK hands on what it cannot read, such as the page of a web server.
-        if not isinstance(answer, ChatCompletion) or not answer.choices:
-            raise ValueError("not a chat completion")
-        return answer
-
-
-def content_of(completion: ChatCompletion) -> tuple[str, bool]:
-    """The answer without thoughts and fence, and whether it is whole."""
-    choice = completion.choices[0]
-    text = (choice.message.content if choice.message else None) or ""
-    text = text.rpartition("</think>")[2].strip()
-    fenced = FENCED.fullmatch(text)
-    return (fenced[1].strip() if fenced else text), choice.finish_reason != "length"
 
 
 def blocks_of(draft: Draft, most_chars: int) -> list[Span]:

@@ -13,11 +13,11 @@ from services.ingest.cleaning.rewriting import Rewriter
 from services.ingest.config import RewriteConfig, TranscriberConfig
 from services.ingest.documents import Document
 from services.ingest.formats import BY_MEDIA_TYPE
+from services.ingest.models.paid_answers import PaidAnswers
 from services.ingest.parsing.children import Children
 from services.ingest.parsing.exchange import CUT, FILE, PAGES, READ, READ_TEXT, RENDER, REWRITES, Parsed
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.transcribing.mineru import transcribe_file
-from services.ingest.transcribing.paid_answers import PaidAnswers
 from services.ingest.transcribing.transcripts import write_transcripts
 from services.ingest.transcribing.vision import require_vision, transcribe_pages
 from services.runtime.errors import FailedPrecondition, Unavailable

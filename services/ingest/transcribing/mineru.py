@@ -19,8 +19,15 @@ import httpx
 import lxml.html
 import structlog
 
-from services.ingest.calls import CONNECT_SECONDS, PassingError, address, asked_pause, is_passing, tried
 from services.ingest.config import TranscriberConfig
+from services.ingest.models.calls import (
+    CONNECT_SECONDS,
+    PassingError,
+    address,
+    asked_pause,
+    is_passing,
+    tried,
+)
 from services.ingest.readers.shared.html.tables import TooManyCells, grid
 from services.ingest.readers.shared.markdown import fence, heading, table
 from services.ingest.transcribing.vision import Transcripts

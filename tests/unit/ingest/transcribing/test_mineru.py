@@ -49,7 +49,7 @@ TABLE = (
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.calls.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("services.ingest.models.calls.FIRST_PAUSE_SECONDS", 0.01)
 
 
 def mineru(url: str, **changes: Any) -> TranscriberConfig:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from services.ingest.config import TranscriberConfig
-from services.ingest.transcribing.vision import transcribe_pages, unfenced
+from services.ingest.transcribing.vision import transcribe_pages
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
 
@@ -22,7 +22,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.calls.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("services.ingest.models.calls.FIRST_PAUSE_SECONDS", 0.01)
 
 
 def vision(url: str, **changes: Any) -> TranscriberConfig:
@@ -207,18 +207,3 @@ async def test_without_a_configured_model_the_variables_are_named(tmp_path: Path
 
 def test_the_configuration_never_shows_its_key() -> None:
     assert KEY not in repr(vision("http://127.0.0.1/v1"))
-
-
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        ("plain", "plain"),
-        ("```markdown\n# A\n\ntext\n```", "# A\n\ntext"),
-        ("```\n# A\n```\n", "# A"),
-        ("<think>hm\n</think>\n# A", "# A"),
-        ("# A\n\n```python\nx = 1\n```", "# A\n\n```python\nx = 1\n```"),
-        ("````md\n```python\nx\n```\n````", "```python\nx\n```"),
-    ],
-)
-def test_only_a_fence_around_the_whole_answer_goes(answer: str, text: str) -> None:
-    assert unfenced(answer) == text
