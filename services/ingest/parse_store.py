@@ -66,10 +66,12 @@ class ParseStore:
         await connection.execute(SQL.set_parsed, document.id, version, *sizes, options.as_json())
         return taken
 
-    async def list_images(self, page: PageRequest, document_id: str, version: int) -> Page[DocumentImage]:
+    async def list_document_images(
+        self, page: PageRequest, document_id: str, version: int
+    ) -> Page[DocumentImage]:
         """Pictures of a version by place."""
         after = int(page.after[1]) if page.after else -1
-        rows = await self.pool.fetch(SQL.list_images, document_id, version, after, page.limit)
+        rows = await self.pool.fetch(SQL.list_document_images, document_id, version, after, page.limit)
         return page_of([DocumentImage(**row) for row in rows], page, lambda one: (version, one.index))
 
     async def list_clean_changes(
@@ -121,7 +123,7 @@ class ParseStore:
             )
             for index, image in enumerate(parsed.images)
         ]
-        await connection.executemany(SQL.put_image, images)
+        await connection.executemany(SQL.put_document_image, images)
         changes = [
             (document_id, version, index, change.start, change.end, change.removed, change.added, change.rule)
             for index, change in enumerate(parsed.changes)

@@ -222,7 +222,7 @@ class DocumentServicer(DocumentServiceServicer):
         document = await self._store.get_document(request.document_id)
         wanted = page_request(request.page_size, request.page_token, document.id, request.version)
         version = await self._store.get_version(document, version_of(wanted, request.version))
-        page = await self._parses.list_images(wanted, document.id, version.version)
+        page = await self._parses.list_document_images(wanted, document.id, version.version)
         return document_pb.ListDocumentImagesResponse(
             images=[await self._image(image) for image in page.rows], next_page_token=page.next_token
         )

@@ -60,7 +60,7 @@ def clean(text: str, page_starts: Sequence[int], rules: Sequence[str], syntax: s
             break
     if not draft.text.strip():
         return []
-    return [change for change in changes if text[change.start : change.end] != change.text]
+    return [change for change in changes if text[change.start : change.end] != change.added]
 
 
 def check_rules(rules: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ def check_rules(rules: Sequence[str]) -> None:
     for rule in rules:
         if rule not in RULES:
             raise InvalidArgument(
-                "CLEANING_RULE_UNKNOWN",
+                "CLEAN_RULE_UNKNOWN",
                 f"{rule[:100]!r} is no cleaning rule; use some of {', '.join(RULES)}",
                 "rules",
                 rule=rule[:100],

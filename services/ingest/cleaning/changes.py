@@ -17,13 +17,13 @@ class Change:
     Args:
         start: first character of the base text that goes.
         end: one past the last.
-        text: what stands there instead.
+        added: what stands there instead.
         rule: name of the rule that says so.
     """
 
     start: int
     end: int
-    text: str
+    added: str
     rule: str
 
 
@@ -31,7 +31,7 @@ def apply(text: str, changes: Sequence[Change]) -> str:
     """The text after changes, which are sorted and disjoint."""
     parts, last = [], 0
     for change in changes:
-        parts += [text[last : change.start], change.text]
+        parts += [text[last : change.start], change.added]
         last = change.end
     return "".join([*parts, text[last:]])
 
@@ -42,7 +42,7 @@ class Places:
     def __init__(self, changes: Sequence[Change]) -> None:
         self._changes = changes
         self._starts = [change.start for change in changes]
-        self._shifts = [0, *accumulate(len(change.text) - (change.end - change.start) for change in changes)]
+        self._shifts = [0, *accumulate(len(change.added) - (change.end - change.start) for change in changes)]
 
     def of(self, offset: int) -> int:
         """The place of an offset: before what is inserted there, behind what replaces its surroundings."""
@@ -110,7 +110,7 @@ def joined(middle: str, first: Sequence[Change], second: Sequence[Change]) -> li
         base_start = start - shift
         shift += sum(growth(mark.change) for mark in group if mark.is_first)
         largest = max(
-            (mark.change for mark in group), key=lambda change: change.end - change.start + len(change.text)
+            (mark.change for mark in group), key=lambda change: change.end - change.start + len(change.added)
         )
         found.append(Change(base_start, end - shift, text, largest.rule))
     return found
@@ -121,7 +121,7 @@ def marks(first: Sequence[Change], second: Sequence[Change]) -> list[Mark]:
     found, shift = [], 0
     for change in first:
         start = change.start + shift
-        found.append(Mark(start, start + len(change.text), change, is_first=True))
+        found.append(Mark(start, start + len(change.added), change, is_first=True))
         shift += growth(change)
     found += [Mark(change.start, change.end, change, is_first=False) for change in second]
     return sorted(found, key=lambda mark: (mark.start, mark.end))
@@ -143,4 +143,4 @@ def touching(sorted_marks: Sequence[Mark]) -> Iterator[list[Mark]]:
 
 def growth(change: Change) -> int:
     """By how many characters a change lengthens the text."""
-    return len(change.text) - (change.end - change.start)
+    return len(change.added) - (change.end - change.start)

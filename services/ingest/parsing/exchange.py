@@ -21,7 +21,7 @@ FILE = "file"
 PAGES = "pages"
 """Folder of pages that a vision model is to read: `NNNN.png`, from 1."""
 READING = "reading.json"
-"""What the step `read` leaves for the step `cut`."""
+"""What the step `read` leaves for the step `split`."""
 READ_TEXT = "read.md"
 """Text of the step `read`, for whoever makes the changes."""
 REWRITES = "rewrites.json"
@@ -32,8 +32,8 @@ ERROR = "error.json"
 """Why there is no answer."""
 ALIVE = "alive"
 """Touched when a page of many was read."""
-PARSE, READ, CUT, RENDER = "parse", "read", "cut", "render"
-"""The steps: all at once; only to read and clean; to cut what was read and changed; to draw pages."""
+PARSE, READ, SPLIT, RENDER = "parse", "read", "split", "render"
+"""The steps: all at once; only to read and clean; to split what was read and changed; to draw pages."""
 
 Texts = Sequence[tuple[Reading, Sequence[Change]]]
 """A text as it was read, and what each step of cleaning made of it, with the changes of the step."""
@@ -44,7 +44,7 @@ class Task:
     """What to do.
 
     Args:
-        step: `PARSE`, `READ`, `CUT` or `RENDER`.
+        step: `PARSE`, `READ`, `SPLIT` or `RENDER`.
         folder: holds the document as `file`; what is made of it is written there.
         media_type: says which reader reads it.
         name: name of the document, for messages.
@@ -155,7 +155,7 @@ def shown(change: Change, before: str) -> dict[str, Any]:
         "start": change.start,
         "end": change.end,
         "removed": before[change.start : change.end],
-        "added": change.text,
+        "added": change.added,
         "rule": change.rule,
     }
 

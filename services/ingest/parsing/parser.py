@@ -15,7 +15,7 @@ from services.ingest.documents import Document
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.models.paid_answers import PaidAnswers
 from services.ingest.parsing.children import Children
-from services.ingest.parsing.exchange import CUT, FILE, PAGES, READ, READ_TEXT, RENDER, REWRITES, Parsed
+from services.ingest.parsing.exchange import FILE, PAGES, READ, READ_TEXT, RENDER, REWRITES, SPLIT, Parsed
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.transcribing.mineru import transcribe_file
 from services.ingest.transcribing.transcripts import write_transcripts
@@ -64,7 +64,7 @@ class Parser:
             )
         await self._children.run(READ, document, folder, options)
         await self._rewrite(self._rewriter, document, folder)
-        return await self._children.parse(document, folder, options, CUT)
+        return await self._children.parse(document, folder, options, SPLIT)
 
     async def close(self) -> None:
         """End the processes, and close the connections."""
@@ -85,13 +85,13 @@ class Parser:
             await self._children.run(RENDER, document, folder, options)
             pages = {int(path.stem): path for path in sorted((folder / PAGES).glob("*.png"))}
             made = await transcribe_pages(config, document.name, pages, self._answers(document))
-        await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.pictures))
+        await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.images))
 
     def _answers(self, document: Document) -> PaidAnswers:
         return PaidAnswers(self._storage, f"documents/{document.project_id}/{document.id}/")
 
     async def _rewrite(self, rewriter: Rewriter, document: Document, folder: Path) -> None:
-        """Have the text of the step `read` tidied; the changes are for the step `cut`."""
+        """Have the text of the step `read` tidied; the changes are for the step `split`."""
         text = (await asyncio.to_thread((folder / READ_TEXT).read_bytes)).decode()
         syntax = BY_MEDIA_TYPE[document.media_type].syntax
         done = await rewriter.rewrite(text, syntax, self._answers(document))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.parsing import steps
-from services.ingest.parsing.exchange import ALIVE, CUT, ERROR, FILE, PARSE, READ, RENDER, Task
+from services.ingest.parsing.exchange import ALIVE, ERROR, FILE, PARSE, READ, RENDER, SPLIT, Task
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.readers import Source, reader_of
 from services.ingest.readers.reading import out_of_memory
@@ -35,7 +35,7 @@ OWN_READERS = {"text", "table", "json"}
 STEPS = {
     PARSE: steps.parse,
     READ: steps.read,
-    CUT: steps.cut_again,
+    SPLIT: steps.split_again,
     RENDER: steps.render_pages,
 }
 

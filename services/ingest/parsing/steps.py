@@ -29,7 +29,7 @@ def parse(source: Source, document_id: str, options: ParseOptions) -> None:
 
 
 def read(source: Source, document_id: str, options: ParseOptions) -> None:  # noqa: ARG001  # as all steps
-    """Read and clean a document, for `cut_again` to go on with.
+    """Read and clean a document, for `split_again` to go on with.
 
     Raises:
         SishuError: the file cannot be read, or its text is too long.
@@ -42,7 +42,7 @@ def read(source: Source, document_id: str, options: ParseOptions) -> None:  # no
     (source.folder / READ_TEXT).write_text(stored[-1][0]["text"], encoding="utf-8", newline="")
 
 
-def cut_again(source: Source, document_id: str, options: ParseOptions) -> None:
+def split_again(source: Source, document_id: str, options: ParseOptions) -> None:
     """Take over what a language model made of the text of the step `read`, and cut it."""
     texts = [
         (reading_of(reading), [Change(**change) for change in changes])

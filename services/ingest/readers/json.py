@@ -11,7 +11,7 @@ from json import JSONDecodeError, JSONDecoder
 
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import markdown
-from services.ingest.readers.shared.draft import Draft
+from services.ingest.readers.shared.text_builder import TextBuilder
 from services.ingest.readers.shared.texts import text_of
 from services.runtime.errors import InvalidArgument
 
@@ -67,7 +67,7 @@ def read(source: Source) -> Reading:
     except RecursionError:
         raise too_deep(source.name) from None
     # A character for a character, so that all offsets stay.
-    whole = NO_CHARACTER.sub("\ufffd", writer.draft.text())
+    whole = NO_CHARACTER.sub("\ufffd", writer.builder.text())
     return checked(Reading(whole, row_starts=writer.rows), source.name)
 
 
@@ -82,7 +82,7 @@ class Writer:
     def __init__(self, source: Source, text: str) -> None:
         self._source = source
         self._text = text
-        self.draft = Draft(source)
+        self.builder = TextBuilder(source)
         self.rows: list[int] = []
 
     def write_all(self) -> None:
@@ -91,7 +91,7 @@ class Writer:
         if self._source.media_type != JSONL and self._text.startswith("{", place):
             if after_space(self._text, self._write_object(place, TOP_LEVEL)) == len(self._text):
                 return
-            self.draft, self.rows = Draft(self._source), []
+            self.builder, self.rows = TextBuilder(self._source), []
         self._write_list(lambda: values(self._text, self._source.media_type))
 
     def _write_object(self, place: int, level: int) -> int:
@@ -105,7 +105,7 @@ class Writer:
             headed = headed or bool(opens)
             if headed:
                 self._write_plain(plain)
-                self.draft.add_block(markdown.heading(level, label(key)))
+                self.builder.add_block(markdown.heading(level, label(key)))
             if opens and self._text[place] == "{":
                 place = self._write_object(place, level + 1)
             elif opens:
@@ -114,7 +114,7 @@ class Writer:
                 value, place = DECODER.raw_decode(self._text, place)
                 if headed:
                     is_list = isinstance(value, list) and bool(value)
-                    self.draft.add_block(block(value) if is_list else scalar(value))
+                    self.builder.add_block(block(value) if is_list else scalar(value))
                 else:
                     plain.append((key, value))
             place, closed = after_value(self._text, place, "}")
@@ -124,7 +124,7 @@ class Writer:
     def _write_plain(self, record: Record) -> None:
         """The pairs so far, which are then forgotten."""
         if record:
-            self.draft.add_block(block(record))
+            self.builder.add_block(block(record))
             record.clear()
 
     def _write_elements(self, place: int) -> int:
@@ -141,21 +141,21 @@ class Writer:
         """The values of a list: a table, or block after block; each is a row."""
         columns = columns_of(values())
         if columns:
-            self.draft.add_block(markdown.line(columns, 0) + markdown.delimiter_line(len(columns)))
+            self.builder.add_block(markdown.line(columns, 0) + markdown.delimiter_line(len(columns)))
             for record in values():
-                self.rows.append(self.draft.length)
-                self.draft.add(markdown.line([scalar(value) for _, value in pairs_of(record)], 0))
+                self.rows.append(self.builder.length)
+                self.builder.add(markdown.line([scalar(value) for _, value in pairs_of(record)], 0))
             return
         before = ""
         for value in values():
             written = block(value)
             if before.startswith("- ") and written.startswith("- ") and "\n" not in before + written:
-                self.draft.add("\n")
-                self.rows.append(self.draft.length)
-                self.draft.add(written)
+                self.builder.add("\n")
+                self.rows.append(self.builder.length)
+                self.builder.add(written)
             else:
-                self.draft.add_block(RULE if before else "")
-                self.rows.append(self.draft.add_block(written))
+                self.builder.add_block(RULE if before else "")
+                self.rows.append(self.builder.add_block(written))
             before = written
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import markdown
-from services.ingest.readers.shared.draft import Draft
+from services.ingest.readers.shared.text_builder import TextBuilder
 from services.ingest.readers.shared.texts import text_of
 
 DELIMITERS = "\t|;,"
@@ -33,14 +33,14 @@ def read(source: Source) -> Reading:
     lines = text_of(source).split("\n")
     delimiter = delimiter_of(lines, source.media_type)
     width = max((len(row) for row in rows_of(lines, delimiter)), default=0)
-    draft, starts = Draft(source), list[int]()
+    builder, starts = TextBuilder(source), list[int]()
     for number, row in enumerate(rows_of(lines, delimiter)):
         if number == 0:
-            draft.add(markdown.line(row, width) + markdown.delimiter_line(width))
+            builder.add(markdown.line(row, width) + markdown.delimiter_line(width))
         else:
-            starts.append(draft.length)
-            draft.add(markdown.line(row, width if width <= MOST_FILLED else 0))
-    return checked(Reading(draft.text(), row_starts=starts), source.name)
+            starts.append(builder.length)
+            builder.add(markdown.line(row, width if width <= MOST_FILLED else 0))
+    return checked(Reading(builder.text(), row_starts=starts), source.name)
 
 
 def delimiter_of(lines: list[str], media_type: str) -> str:

@@ -17,8 +17,8 @@ from services.ingest.documents import member_name
 from services.ingest.formats import format_of
 from services.ingest.readers.reading import MEMBERS, Member, Reading, Source, checked
 from services.ingest.readers.shared import archives, encodings
-from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.encodings import Candidate
+from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
 
@@ -81,17 +81,17 @@ def read(source: Source) -> Reading:
 
 def unpacked(archive: zipfile.ZipFile, source: Source, folder: Path) -> Reading:
     """The files of an archive, in its order."""
-    draft, members = Draft(source), list[Member]()
+    builder, members = TextBuilder(source), list[Member]()
     for one in packed_in(archive, source):
         said = why_left_out(one)
         if said:
-            draft.add(f"- {one.name}: left out, {said}\n")
+            builder.add(f"- {one.name}: left out, {said}\n")
             continue
         file = f"{len(members):04}"
         refusal = written(archive, one, source, folder / file)
         members.append(Member(one.name, file, Failure.of(refusal) if refusal else None))
-        draft.add(f"- {one.name}: not read, see its document\n" if refusal else f"- {one.name}\n")
-    return checked(Reading(draft.text(), members=members), source.name)
+        builder.add(f"- {one.name}: not read, see its document\n" if refusal else f"- {one.name}\n")
+    return checked(Reading(builder.text(), members=members), source.name)
 
 
 def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:

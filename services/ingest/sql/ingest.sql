@@ -42,7 +42,7 @@ DELETE FROM documents WHERE project_id = $1
 WITH held AS (SELECT id FROM documents WHERE project_id = $1)
 SELECT (SELECT count(*) FROM held) AS documents,
        (SELECT count(*) FROM document_versions JOIN held ON id = document_id) AS document_versions,
-       (SELECT count(*) FROM images JOIN held ON id = document_id) AS images,
+       (SELECT count(*) FROM document_images JOIN held ON id = document_id) AS document_images,
        (SELECT count(*) FROM clean_changes JOIN held ON id = document_id) AS clean_changes,
        (SELECT count(*) FROM uploads WHERE project_id = $1) AS uploads,
        (SELECT count(*) FROM sections WHERE project_id = $1) AS sections,

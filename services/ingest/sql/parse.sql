@@ -24,9 +24,9 @@ SET base_version = $3, text_key = $4, text_sha256 = $5, text_bytes = $6, char_co
     image_count = $9
 WHERE document_id = $1 AND version = $2
 
--- name: put_image
-INSERT INTO images (document_id, version, index, name, media_type, size_bytes, sha256, file_key, char_start,
-                    char_end, page)
+-- name: put_document_image
+INSERT INTO document_images (document_id, version, index, name, media_type, size_bytes, sha256, file_key,
+                             char_start, char_end, page)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 
 -- name: put_clean_change
@@ -76,8 +76,8 @@ SET version = $2, state = 'parsed', failure = NULL, chunk_count = $3, section_co
     update_time = now()
 WHERE id = $1
 
--- name: list_images
-SELECT index, name, media_type, size_bytes, sha256, file_key, char_start, char_end, page FROM images
+-- name: list_document_images
+SELECT index, name, media_type, size_bytes, sha256, file_key, char_start, char_end, page FROM document_images
 WHERE document_id = $1 AND version = $2 AND index > $3
 ORDER BY index
 LIMIT $4

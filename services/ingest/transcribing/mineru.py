@@ -80,7 +80,7 @@ async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> T
         transcripts = await asyncio.to_thread(transcripts_of, answer)
     except TooMuch:
         raise too_large(f"{name}: MinerU at {address(config.mineru_url)}", name) from None
-    log.info("file_transcribed", name=name, pages=len(transcripts.pages), pictures=len(transcripts.pictures))
+    log.info("file_transcribed", name=name, pages=len(transcripts.pages), images=len(transcripts.images))
     return transcripts
 
 
@@ -188,12 +188,12 @@ def transcripts_of(result: Mapping[str, Any]) -> Transcripts:
         TooMuch: its text is too long, or a table too large.
     """
     blocks = result.get("content_list")
-    pictures = pictures_of(result.get("images"))
+    images = images_of(result.get("images"))
     if not isinstance(blocks, list) or not blocks:
         text = said(result.get("md_content"))
         if len(text) > MOST_CHARS:
             raise TooMuch
-        return Transcripts({1: with_tables(text)}, pictures)
+        return Transcripts({1: with_tables(text)}, images)
     pages: dict[int, list[str]] = {}
     chars = 0
     for block in blocks:
@@ -205,10 +205,10 @@ def transcripts_of(result: Mapping[str, Any]) -> Transcripts:
             pages.setdefault(block["page_idx"] + 1, []).append(text)
     last = min(max(pages, default=1), MOST_PAGES)
     texts = ("\n\n".join(filter(None, pages.get(number, ()))) for number in range(1, last + 1))
-    return Transcripts(dict(enumerate(texts, 1)), pictures)
+    return Transcripts(dict(enumerate(texts, 1)), images)
 
 
-def pictures_of(images: object) -> dict[str, bytes]:
+def images_of(images: object) -> dict[str, bytes]:
     """The pictures, which come as data URLs by name."""
     found: dict[str, bytes] = {}
     if isinstance(images, dict):

@@ -13,18 +13,18 @@ def path_of(folder: Path, number: int) -> Path:
     return folder / FOLDER / f"{number:04}.md"
 
 
-def write_transcripts(folder: Path, pages: Iterable[tuple[int, str]], pictures: dict[str, bytes]) -> None:
+def write_transcripts(folder: Path, pages: Iterable[tuple[int, str]], images: dict[str, bytes]) -> None:
     """Lay transcripts into the folder of a source, where the reader finds them.
 
     Args:
         folder: the source's folder.
         pages: number from 1 and Markdown of each page.
-        pictures: bytes by file name, which the Markdown calls `images/<name>`.
+        images: bytes by file name, which the Markdown calls `images/<name>`.
     """
-    images = folder / FOLDER / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for name, data in pictures.items():
+    target = folder / FOLDER / "images"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in images.items():
         if Path(name).name == name:
-            (images / name).write_bytes(data)
+            (target / name).write_bytes(data)
     for number, text in pages:
         path_of(folder, number).write_text(text, encoding="utf-8", errors="replace", newline="")

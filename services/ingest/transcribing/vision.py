@@ -42,11 +42,11 @@ class Transcripts:
 
     Args:
         pages: Markdown by page number from 1.
-        pictures: bytes by file name; the Markdown calls them `images/<name>`.
+        images: bytes by file name; the Markdown calls them `images/<name>`.
     """
 
     pages: Mapping[int, str]
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    images: Mapping[str, bytes] = field(default_factory=dict)
 
 
 async def transcribe_pages(

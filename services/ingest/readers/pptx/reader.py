@@ -18,9 +18,9 @@ from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives, markdown
 from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
-from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import MC, R
+from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
 
 SAME_LINE = 137_160
@@ -36,17 +36,17 @@ def read(source: Source) -> Reading:
     """
     with archives.opened(source) as archive:
         archives.check_markup(archive, source)
-    draft, images, pages = Draft(source), Images(source.folder), list[int]()
+    builder, images, pages = TextBuilder(source), Images(source.folder), list[int]()
     try:
         for slide in pptx.Presentation(str(source.path)).slides:
-            places = [draft.add_block(block) for block in blocks_of(slide, images, source) if block]
-            pages.append(places[0] if places else draft.length)
+            places = [builder.add_block(block) for block in blocks_of(slide, images, source) if block]
+            pages.append(places[0] if places else builder.length)
     except (MemoryError, InvalidArgument):
         raise
     except Exception as error:
         # The library follows the file's references, and fails in its own way wherever one is wrong.
         raise archives.unreadable(source, f"slide {len(pages) + 1}: {error}") from error
-    text = draft.text()
+    text = builder.text()
     return checked(Reading(text, pages, images=images.placed(text)), source.name)
 
 

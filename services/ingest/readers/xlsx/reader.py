@@ -12,8 +12,8 @@ from python_calamine import CalamineSheet, CalamineWorkbook
 
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives, markdown, opc
-from services.ingest.readers.shared.draft import Draft
 from services.ingest.readers.shared.images import Images
+from services.ingest.readers.shared.text_builder import TextBuilder
 from services.ingest.readers.xlsx.cells import Marks, Shown, look_through, reach, shown_styles
 from services.ingest.readers.xlsx.objects import Placed, attribute, objects_of
 from services.runtime.errors import InvalidArgument
@@ -48,7 +48,7 @@ def read(source: Source) -> Reading:
             objects = objects_of(archive, part, source, writer.images) if part else []
             sheet = library(source, book.get_sheet_by_name, name)
             writer.write_sheet(name, rows_of(sheet, marks), objects)
-    text = writer.draft.text()
+    text = writer.builder.text()
     images = writer.images.placed(text)
     return checked(Reading(text, writer.pages, writer.rows, images=images), source.name)
 
@@ -57,7 +57,7 @@ class Writer:
     """The Markdown of a workbook in the making, with the places of its pages and rows."""
 
     def __init__(self, source: Source) -> None:
-        self.draft = Draft(source)
+        self.builder = TextBuilder(source)
         self.images = Images(source.folder)
         self.pages: list[int] = []
         self.rows: list[int] = []
@@ -68,36 +68,36 @@ class Writer:
         titled = False
         for block in blocks_of(rows):
             if not titled:
-                self.pages.append(self.draft.add_block(markdown.heading(2, name)))
+                self.pages.append(self.builder.add_block(markdown.heading(2, name)))
                 titled = True
             while left and left[0][0] < block[0][0]:
-                self.draft.add_block(left.popleft()[1])
+                self.builder.add_block(left.popleft()[1])
             self.write_block([cells for _, cells in block])
         if not titled:
             # An empty sheet is a page without text.
             title = markdown.heading(2, name) if left else ""
-            self.pages.append(self.draft.add_block(title))
+            self.pages.append(self.builder.add_block(title))
         for _, text in left:
-            self.draft.add_block(text)
+            self.builder.add_block(text)
 
     def write_block(self, rows: list[list[str]]) -> None:
         """Rows without an empty one between them: lines of one cell first, then a table."""
         used = sorted({column for row in rows for column, text in enumerate(row) if text})
         first = 0
         while len(used) > 1 and first < len(rows) and sum(map(bool, rows[first])) == 1:
-            self.draft.add_block(markdown.paragraph("".join(rows[first])))
+            self.builder.add_block(markdown.paragraph("".join(rows[first])))
             first += 1
         if len(rows) == len(used) == 1:
-            self.draft.add_block(markdown.paragraph("".join(rows[0])))
+            self.builder.add_block(markdown.paragraph("".join(rows[0])))
             return
         for number, row in enumerate(rows[first:]):
             # A row that ends in formulas without a value is longer than the others.
             line = markdown.line([row[column] if column < len(row) else "" for column in used], 0)
             if number == 0:
-                self.draft.add_block(line + markdown.delimiter_line(len(used)))
+                self.builder.add_block(line + markdown.delimiter_line(len(used)))
             else:
-                self.rows.append(self.draft.length)
-                self.draft.add(line)
+                self.rows.append(self.builder.length)
+                self.builder.add(line)
 
 
 def blocks_of(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -54,7 +54,7 @@ CREATE TABLE document_versions (
 CREATE INDEX document_versions_by_hash ON document_versions (sha256);
 
 -- The pictures in a version's text, by place; one that stands at several places has several rows.
-CREATE TABLE images (
+CREATE TABLE document_images (
     document_id uuid    NOT NULL,
     version     integer NOT NULL,
     index       integer NOT NULL,

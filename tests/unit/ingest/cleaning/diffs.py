@@ -28,7 +28,7 @@ def diff(base: str, changes: Sequence[Change], context: int = 40) -> list[Hunk]:
             change.start,
             change.end,
             base[change.start : change.end],
-            change.text,
+            change.added,
             change.rule,
             base[max(0, change.start - context) : change.start],
             base[change.end : change.end + context],

@@ -113,7 +113,7 @@ def test_the_laws_of_cleaning_hold_for_every_text(rules: tuple[str, ...]) -> Non
         assert after.text == apply(reading.text, changes)
         assert all(0 <= change.start <= change.end <= len(reading.text) for change in changes)
         assert all(one.end < other.start for one, other in itertools.pairwise(changes))
-        assert all(reading.text[change.start : change.end] != change.text for change in changes)
+        assert all(reading.text[change.start : change.end] != change.added for change in changes)
         assert {change.rule for change in changes} <= set(rules)
         assert bool(after.text.strip()) == bool(reading.text.strip())
         assert len(after.page_starts) == len(reading.page_starts)
@@ -160,7 +160,7 @@ def test_a_diff_shows_what_goes_and_what_comes(data: Any, text: str) -> None:
         shown = hunk.before + hunk.removed + hunk.after
         assert shown == text[max(0, change.start - 5) : change.end + 5]
         assert (hunk.added, hunk.rule, hunk.start, hunk.end) == (
-            change.text,
+            change.added,
             change.rule,
             change.start,
             change.end,

@@ -131,7 +131,7 @@ async def test_chinese_is_asked_for_in_chinese_and_changed_by_characters() -> No
         == "退货须在三十日内提出，逾期不予受理。\n\n货款于 7 个工作日内退还，不另收费。\n"
     )
     assert bodies[0]["messages"][0]["content"] == CHINESE
-    assert max(len(change.text) for change in rewritten.changes) == 1
+    assert max(len(change.added) for change in rewritten.changes) == 1
 
 
 async def test_pages_move_with_the_changes() -> None:

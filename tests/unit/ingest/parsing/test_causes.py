@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.ingest.parsing.exchange import CUT, FILE
+from services.ingest.parsing.exchange import FILE, SPLIT
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import Internal, InvalidArgument, SishuError
 from tests.unit.ingest.parsing.child_processes import children, document_called
@@ -17,13 +17,13 @@ async def test_a_fault_of_ours_is_none_of_the_file_and_the_log_has_its_place(tmp
         async with children() as one:
             # The step that comes before was left out.
             with pytest.raises(Internal, match=r"a\.md") as raised:
-                await one.run(CUT, document, tmp_path, ParseOptions())
+                await one.run(SPLIT, document, tmp_path, ParseOptions())
     assert (raised.value.reason, raised.value.metadata["error"]) == ("PARSE_FAULTY", "FileNotFoundError")
     assert "damaged" not in raised.value.message
     [logged] = logs
     assert (logged["event"], logged["document_id"]) == ("parse_failed", document.id)
     assert "reading.json" in logged["cause"]
-    assert "in cut_again" in logged["cause"]
+    assert "in split_again" in logged["cause"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.ingest.parsing.children import extended
-from services.ingest.parsing.exchange import ALIVE, CUT, FILE, READ, REWRITES
+from services.ingest.parsing.exchange import ALIVE, FILE, READ, REWRITES, SPLIT
 from services.ingest.parsing.options import ParseOptions
 from tests.unit.ingest.parsing.child_processes import children, document_called
 
@@ -26,12 +26,12 @@ async def test_a_step_has_all_its_time_however_long_the_step_before_is_over(tmp_
         await one.run(READ, document, tmp_path, options)
         (tmp_path / REWRITES).write_text("[]")
         started = time.monotonic()
-        await one.run(CUT, document, tmp_path, options)
+        await one.run(SPLIT, document, tmp_path, options)
         cutting = time.monotonic() - started
     leave_old_marker(tmp_path)
     # The process starts anew, which takes seconds too.
     async with children(parse_seconds=10 + 4 * cutting) as one:
-        parsed = await one.parse(document, tmp_path, options, CUT)
+        parsed = await one.parse(document, tmp_path, options, SPLIT)
     assert parsed.pieces[-1].char_end == len(parsed.text)
 
 

@@ -89,7 +89,7 @@ async def test_the_blocks_of_mineru_become_pages_of_markdown(tmp_path: Path) -> 
         2: "",
         3: f"$$\nE = mc^2\n$$\n\nTable 1\n\n{TABLE}\n\nin degrees\n\n- one\n2. two\n\nListing 1\n\n```\nx = 1\n```\n\n* by hand\n\n3",
     }
-    assert made.pictures == {"a1.jpg": b"roof"}
+    assert made.images == {"a1.jpg": b"roof"}
 
 
 async def test_without_blocks_the_markdown_of_mineru_is_one_page(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.ingest.readers.reading import Source, text_too_long
 
 
-class Draft:
+class TextBuilder:
     """Pieces of a text.
 
     Args:
