@@ -165,7 +165,7 @@ def repeated(
 def kinds_of(codes: Codes) -> NDArray[np.uint8]:
     """The kind of each code point."""
     table = kind_table()
-    if codes.dtype.itemsize < 4:
+    if codes.dtype.itemsize < 4 or codes.max(initial=0) < len(table):
         return table[codes]
     low = table[np.minimum(codes, len(table) - 1)]
     ideographs = (codes >= 0x20000) & (codes < 0x40000)

@@ -9,37 +9,36 @@ from markdown_it.common.html_blocks import block_names
 from markdown_it.common.html_re import HTML_OPEN_CLOSE_TAG_STR
 
 from services.ingest.outline.lines import Lines
+from services.ingest.outline.paragraphs import open_paragraph
 
 NAMES = "|".join(block_names)
 LITERAL = "script|pre|style|textarea"
-PAIRS = (
-    (re.compile(rf"<(?:{LITERAL})(?=[\s>]|\Z)", re.I), re.compile(rf"</(?:{LITERAL})>", re.I)),
-    (re.compile("<!--"), re.compile("-->")),
-    (re.compile(r"<\?"), re.compile(r"\?>")),
-    (re.compile("<![A-Z]"), re.compile(">")),
-    (re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>")),
+OPENING = re.compile(
+    rf"<(?:((?:{LITERAL})(?=[\s>]|\Z))|(!--)|(\?)|(?-i:(![A-Z])|(!\[CDATA\[))|/?(?:{NAMES})(?=\s|/?>|\Z))",
+    re.I,
 )
-BLOCK = re.compile(rf"</?(?:{NAMES})(?=\s|/?>|\Z)", re.I)
+CLOSINGS = tuple(re.compile(end, re.I) for end in (rf"</(?:{LITERAL})>", "-->", r"\?>", ">", r"\]\]>"))
+"""By the number of the group that opens a block. Blocks without a group end with a blank line."""
 TAG = re.compile(rf"{HTML_OPEN_CLOSE_TAG_STR.lstrip('^')}[ \t]*$", re.MULTILINE)
 OPENS_OVER_TEXT = rf"<(?:{LITERAL})(?=[\s>]|$)|<!--|<\?|<![A-Z]|<!\[CDATA\[|</?(?:{NAMES})(?=\s|/?>|$)"
 """Blocks that need no blank line before them."""
 
 
-def html_end(lines: Lines, line: int, in_text: bool) -> int:
+def html_end(lines: Lines, line: int, free: int) -> int:
     """Offset behind the HTML block that a line opens; -1 if it opens none.
 
     Args:
         lines: the lines of the text.
         line: number of a line that starts with `<`.
-        in_text: whether the line before it is a paragraph's.
+        free: what is before this offset is no paragraph that the line may go on with.
     """
-    place = lines.firsts.item(line)
-    for opening, closing in PAIRS:
-        if opening.match(lines.text, place):
-            closed = closing.search(lines.text, place)
-            found = -1 if closed is None else lines.text.find("\n", closed.end())
-            return len(lines.text) if found < 0 else found + 1
-    if BLOCK.match(lines.text, place) or (not in_text and TAG.match(lines.text, place)):
+    text, place = lines.text, lines.firsts.item(line)
+    opening = OPENING.match(text, place)
+    if opening is not None and opening.lastindex is not None:
+        closed = CLOSINGS[opening.lastindex - 1].search(text, place)
+        found = -1 if closed is None else text.find("\n", closed.end())
+        return len(text) if found < 0 else found + 1
+    if opening is not None or (TAG.match(text, place) and open_paragraph(lines, line, free) == -1):
         return blank_after(lines, line)
     return -1
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
-from services.ingest.outline.lines import Flags, Lines, Numbers
+from services.ingest.outline.lines import Flags, Ints, Lines, Numbers
 
 Span = tuple[int, int]
 """Half-open offsets of characters."""
@@ -79,13 +80,22 @@ def layout(
 ) -> Layout:
     """Put together what was found; `opens` says which lines start a block, as far as that is known."""
     starting = opens.copy()
-    blocks = np.array([*wholes, *(table[:2] for table in tables)], np.int32).reshape(-1, 2)
-    mark_blocks(starting, *np.searchsorted(lines.starts, blocks).T)
+    blocks = [*wholes, *((table.start, table.end) for table in tables)]
+    mark_blocks(starting, *np.searchsorted(lines.starts, offsets_of(blocks)).T)
     mark_blocks(starting, titles.lines, titles.behind)
     numbers = np.flatnonzero(starting)
     following = np.searchsorted(numbers, titles.behind)
     glued = numbers[following[following < len(numbers)]]
     return Layout(lines, titles, starting, glued, wholes, tables)
+
+
+def offsets_of(spans: Sequence[tuple[int, ...]], width: int = 2) -> Ints:
+    """Some tuples of so many offsets each.
+
+    Returns:
+        Shape [spans, width].
+    """
+    return np.fromiter(chain.from_iterable(spans), np.int32, width * len(spans)).reshape(-1, width)
 
 
 def mark_blocks(starting: Flags, firsts: Numbers, behinds: Numbers) -> None:
@@ -105,7 +115,8 @@ def between(count: int, firsts: Numbers, behinds: Numbers) -> Flags:
     """Which of so many lines are in one of the ranges, which are apart from each other."""
     edges = np.zeros(count + 1, np.int8)
     some = firsts < behinds
-    np.add.at(edges, firsts[some], 1)
-    np.add.at(edges, behinds[some], -1)
+    edges[firsts[some]] = 1
+    # A range may start where another ends.
+    edges[behinds[some]] -= 1
     found: Flags = np.cumsum(edges[:count], dtype=np.int8) > 0
     return found

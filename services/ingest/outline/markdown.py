@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from services.ingest.outline.html import html_end
-from services.ingest.outline.layout import Layout, Span, Table, Titles, layout, titles_at
+from services.ingest.outline.layout import Layout, Span, Table, Titles, layout, offsets_of, titles_at
 from services.ingest.outline.lines import NEWLINE, Flags, Ints, Lines, Numbers, one_of
 from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
-from services.ingest.outline.paragraphs import CODE_COLUMNS, open_paragraph, paragraph_before
+from services.ingest.outline.paragraphs import CODE_COLUMNS, paragraph_before
 from services.ingest.outline.tables import other_lines, table_at
 
 NUMBERED_TITLE = re.compile(r"[ \t]*#{1,6}(?:[ \t\n]|\Z)")
-FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})", re.MULTILINE)
+FENCE = re.compile(r"(`{3,}+)[^`\n]*+(?:\n|\Z)|(~{3,}+)[^\n]*+(?:\n|\Z)")
 NESTED_FENCE = re.compile(
     r"(?:>[ \t]?|(?:[-*+]|\d{1,9}[.)])[ \t]{1,4})(?:(`{3,})[^`\n]*$|(~{3,}))", re.MULTILINE
 )
@@ -34,9 +34,9 @@ LONGEST_FRONT = 100_000
 DEEPEST_HEADING = 6
 NO_LETTER = frozenset(["", " ", "\t"])
 NUMBER_SIGN = ord("#")
-ALWAYS = "#`~$\\<="
+ALWAYS = "#<="
 NESTING = "-*+>0123456789"
-HEADS = one_of(ALWAYS + NESTING + "|:")
+HEADS = one_of(ALWAYS + NESTING + "|:`~$\\")
 ALWAYS_HEADS = one_of(ALWAYS)
 
 
@@ -52,6 +52,7 @@ class Found:
         wholes: things that are not to be cut.
         tables: the tables.
         taken: the blocks inside which nothing else is.
+        free: offset behind the last of these.
         closings: for each sign that closes formulas, the place found last, and up to where was searched.
     """
 
@@ -62,18 +63,18 @@ class Found:
     wholes: list[Span] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     taken: list[Span] = field(default_factory=list)
+    free: int = 0
     closings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    @property
-    def free(self) -> int:
-        """Offset behind the last block."""
-        return self.taken[-1][1] if self.taken else 0
+    def take(self, start: int, end: int) -> None:
+        """Keep a block."""
+        self.taken.append((start, end))
+        self.free = end
 
     def whole(self, start: int, end: int) -> None:
-        """Keep a thing that is not to be cut."""
-        span = (start, end)
-        self.wholes.append(span)
-        self.taken.append(span)
+        """Keep a block that is not to be cut."""
+        self.wholes.append((start, end))
+        self.take(start, end)
 
 
 def layout_of(lines: Lines) -> Layout:
@@ -86,11 +87,9 @@ def layout_of(lines: Lines) -> Layout:
     found = Found(lists_of(lines, items), other_lines(lines), lines.starts[at_margin])
     front_matter(lines, found)
     starts, signs = lines.starts[others].tolist(), lines.signs[others].tolist()
-    free = found.free
     for line, start, sign in zip(others.tolist(), starts, signs, strict=True):
-        if start >= free:
-            HANDLERS[chr(sign)](lines, line, found)
-            free = found.free
+        if start >= found.free:
+            HANDLERS[sign](lines, line, found)
     titles = titles_of(lines, numbered, levels, found)
     return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 
@@ -107,15 +106,21 @@ def candidates(lines: Lines) -> Numbers:
     starts = head[rest]
     is_bar = (starts == ord("|")) | (starts == ord(":"))
     is_dash = starts == ord("-")
+    is_fence = ((starts == ord("`")) | (starts == ord("~"))) & (near[0] == starts) & (near[1] == starts)
+    is_formula = (starts == ord("$")) & (near[0] == ord("$"))
+    is_formula |= (starts == ord("\\")) & ((near[0] == ord("[")) | (near[0] == ord("b")))
     fence = np.zeros(len(rest), bool)
     for codes in near:
         fence |= (codes == ord("`")) | (codes == ord("~"))
     bare = is_gap(near[0]) & is_gap(near[1])
     kept[rest] = (
-        (is_bar & (dash | late_dash))
+        is_fence
+        | is_formula
+        | (is_bar & (dash | late_dash) & ~lines.opens[some[rest]])
         | (is_dash & (dash | bare | (near[0] == ord("|")) | (near[0] == NEWLINE)))
         | (~is_bar & fence)
     )
+    kept &= (head != ord("=")) | ~lines.opens[some]
     return some[kept]
 
 
@@ -152,7 +157,7 @@ def titles_of(lines: Lines, numbered: Numbers, levels: Numbers, found: Found) ->
 
 def inside(places: Ints, spans: Sequence[Span]) -> Flags:
     """Which places are in one of some spans, which are in order and apart from each other."""
-    bounds = np.array(spans, np.int32).reshape(-1, 2)
+    bounds = offsets_of(spans)
     index = np.searchsorted(bounds[:, 0], places, "right") - 1
     ends = np.append(bounds[:, 1], np.int32(0))
     found: Flags = places < ends[index]
@@ -170,7 +175,7 @@ def title_at(text: str) -> str:
 
 def deep(lines: Lines, line: int, found: Found) -> bool:
     """Whether a line is indented code, or inside a list item."""
-    indent = int(lines.indents[line])
+    indent = lines.indents.item(line)
     return indent >= CODE_COLUMNS or (indent > 0 and found.lists.column(line) > 0)
 
 
@@ -179,15 +184,16 @@ def fence(lines: Lines, line: int, found: Found) -> None:
     match = FENCE.match(lines.text, lines.firsts.item(line))
     if match is None:
         return
-    column = found.lists.column(line) if lines.indents[line] else 0
-    if lines.indents[line] - column < CODE_COLUMNS:
-        found.whole(lines.starts.item(line), fence_end(lines, line, match[1] or match[2], column))
+    indent, signs = lines.indents.item(line), match[1] or match[2]
+    column = found.lists.column(line) if indent else 0
+    if column == 0 and indent < CODE_COLUMNS:
+        found.whole(match.start() - indent, top_fence_end(lines.text, match.end(), signs))
+    elif indent - column < CODE_COLUMNS:
+        found.whole(lines.starts.item(line), nested_fence_end(lines, line, signs, column))
 
 
-def fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
-    """Offset behind the code block that a line opens; inside a list item it ends with the item."""
-    if column == 0:
-        return top_fence_end(lines.text, lines.after(line), signs)
+def nested_fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
+    """Offset behind the code block that a line of a list item opens; it ends with the item."""
     for following in range(line + 1, len(lines)):
         if lines.indents[following] < column:
             return lines.starts.item(following)
@@ -229,7 +235,7 @@ def nested_fence(lines: Lines, line: int, found: Found) -> None:
         found.whole(lines.starts.item(line), quoted_end(lines, line, signs))
     else:
         column = int(lines.indents[line]) + match.start(match.lastindex or 0) - match.start()
-        found.whole(lines.starts.item(line), fence_end(lines, line, signs, column))
+        found.whole(lines.starts.item(line), nested_fence_end(lines, line, signs, column))
 
 
 def quoted_end(lines: Lines, line: int, signs: str) -> int:
@@ -247,7 +253,7 @@ def formula(lines: Lines, line: int, found: Found) -> None:
     r"""A formula of its own, between `$$`, or `\\[` and `\\]`, or `\\begin` and `\\end`."""
     place = lines.firsts.item(line)
     match = FORMULA.match(lines.text, place)
-    if match is None or lines.indents[line] >= CODE_COLUMNS:
+    if match is None or lines.indents.item(line) >= CODE_COLUMNS:
         return
     closed = formula_end(lines.text, match, found)
     heading = int(found.numbered.searchsorted(np.int32(place)))
@@ -280,10 +286,11 @@ def sign_after(text: str, sign: str, part: Span, found: Found) -> int:
 
 def html(lines: Lines, line: int, found: Found) -> None:
     """An HTML block; it may be cut, but has no headings."""
-    in_text = open_paragraph(lines, line, found.free) != -1
-    end = -1 if deep(lines, line, found) else html_end(lines, line, in_text)
+    if deep(lines, line, found):
+        return
+    end = html_end(lines, line, found.free)
     if end >= 0:
-        found.taken.append((lines.starts.item(line), end))
+        found.take(lines.starts.item(line), end)
 
 
 def bars(lines: Lines, line: int, found: Found) -> None:
@@ -291,41 +298,45 @@ def bars(lines: Lines, line: int, found: Found) -> None:
     table = table_at(lines, line, found.free, found.others)
     if table is not None:
         found.tables.append(table)
-        found.taken.append(table[:2])
+        found.take(table.start, table.end)
 
 
 def dashes(lines: Lines, line: int, found: Found) -> None:
     """A table, an underline, or the first line of a list item that is a code block."""
-    before = len(found.taken)
-    bars(lines, line, found)
-    if len(found.taken) == before:
-        underline(lines, line, found)
-    if len(found.taken) == before:
+    before = found.free
+    if not lines.opens.item(line):
+        bars(lines, line, found)
+        if found.free == before:
+            underline(lines, line, found)
+    if found.free == before:
         nested_fence(lines, line, found)
 
 
 def underline(lines: Lines, line: int, found: Found) -> None:
     """A heading over `===` or `---`."""
     match = UNDERLINE.match(lines.text, lines.firsts.item(line))
-    if match is None or lines.indents[line] >= CODE_COLUMNS:
+    if match is None or lines.indents.item(line) >= CODE_COLUMNS:
         return
     first = paragraph_before(lines, found.lists, line, found.free)
     if first < 0:
         return
     found.underlined.append((first, line + 1, 1 if match[0][0] == "=" else 2))
-    found.taken.append((lines.starts.item(first), lines.after(line)))
+    found.take(lines.starts.item(first), lines.after(line))
 
 
 Handler = Callable[[Lines, int, Found], None]
-HANDLERS: dict[str, Handler] = {
-    "`": fence,
-    "~": fence,
-    "$": formula,
-    "\\": formula,
-    "<": html,
-    "=": underline,
-    "|": bars,
-    ":": bars,
-    "-": dashes,
-    **dict.fromkeys("*+>0123456789", nested_fence),
+HANDLERS: dict[int, Handler] = {
+    ord(sign): handler
+    for sign, handler in {
+        "`": fence,
+        "~": fence,
+        "$": formula,
+        "\\": formula,
+        "<": html,
+        "=": underline,
+        "|": bars,
+        ":": bars,
+        "-": dashes,
+        **dict.fromkeys("*+>0123456789", nested_fence),
+    }.items()
 }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import Layout, Span, layout_of
-from services.ingest.outline.layout import between
+from services.ingest.outline.layout import between, offsets_of
 from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting.inline import OPENING_SIGNS
@@ -119,10 +119,8 @@ def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
     edges = np.flatnonzero(layout.starting | rows)
     special = rows.copy()
     special[layout.titles.lines] = True
-    blocks = np.array(
-        [*(span[0] for span in layout.wholes), *(table[0] for table in layout.tables)], np.int32
-    )
-    special[np.searchsorted(lines.starts, blocks)] = True
+    for blocks in (offsets_of(layout.wholes), offsets_of(layout.tables, 3)):
+        special[np.searchsorted(lines.starts, blocks[:, 0])] = True
     glued: list[int] = lines.starts[layout.glued].tolist()
     openings = [sign for sign in OPENING_SIGNS if sign in lines.text]
     return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued, openings)
@@ -142,8 +140,7 @@ def places_at(lines: Lines, chosen: Numbers, levels: Numbers | None = None) -> P
 def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
     """Which lines are rows of tables that may start a chunk, or lines of things too large to stay whole."""
     lines = layout.lines
-    places = np.array(layout.tables, np.int32).reshape(-1, 3)
-    numbers = np.searchsorted(lines.starts, places)
+    numbers = np.searchsorted(lines.starts, offsets_of(layout.tables, 3))
     found = between(len(lines), numbers[:, 2] + 1, numbers[:, 1])
     for start, end in broken:
         found[lines.at(start) + 1 : lines.at(end)] = True
