@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from services.ingest.outline.lines import NEWLINE, SPACE, TAB, Codes, Flags, Ints, Lines, one_of
+from services.ingest.outline.lines import NEWLINE, SPACE, TAB, Codes, Flags, Ints, Lines, one_of, sequence
 
 HR = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$", re.MULTILINE)
 ITEM = re.compile(r"([-*+]|\d{1,9}[.)])(?:([ \t]+)(?=[^ \t\n])|(?=[ \t\n]|\Z))")
@@ -33,17 +36,29 @@ class Lists:
 
     def column(self, line: int) -> int:
         """Column at which the content of the innermost item around a line starts; 0 outside of lists."""
-        indent = int(self.lines.indents[line])
-        closed = int(np.searchsorted(self.closers, line)) - 1
-        last = int(self.closers[closed]) if closed >= 0 else -1
-        above = int(np.searchsorted(self.items, line))
-        for item in self.items[max(0, above - DEEPEST) : above][::-1].tolist():
+        indent = self.lines.indents.item(line)
+        closed = bisect_left(self.closing, line) - 1
+        last = self.closing[closed] if closed >= 0 else -1
+        starting = self.starting
+        above = bisect_left(starting, line)
+        for index in range(above - 1, max(0, above - DEEPEST) - 1, -1):
+            item = starting[index]
             if item < last or HR.match(self.lines.text, self.lines.firsts.item(item)):
                 return 0
             content = content_column(self.lines, item)
             if content <= indent:
                 return content
         return 0
+
+    @cached_property
+    def starting(self) -> Sequence[int]:
+        """The items once more: they are looked at one by one, in texts that have indented blocks."""
+        return sequence(self.items)
+
+    @cached_property
+    def closing(self) -> Sequence[int]:
+        """The closers once more."""
+        return sequence(self.closers)
 
 
 def lists_of(lines: Lines, items: Flags) -> Lists:
@@ -56,7 +71,7 @@ def lists_of(lines: Lines, items: Flags) -> Lists:
 def content_column(lines: Lines, item: int) -> int:
     """Column at which the content of an item starts."""
     match = ITEM.match(lines.text, lines.firsts.item(item))
-    marker = int(lines.indents[item]) + (len(match[1]) if match else 1)
+    marker = lines.indents.item(item) + (len(match[1]) if match else 1)
     blanks = len((match[2] or "").expandtabs(4)) if match else 1
     # Five or more spaces are one space and indented code.
     return marker + (blanks if 1 <= blanks <= 4 else 1)

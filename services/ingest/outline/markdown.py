@@ -194,10 +194,11 @@ def fence(lines: Lines, line: int, found: Found) -> None:
 
 def nested_fence_end(lines: Lines, line: int, signs: str, column: int) -> int:
     """Offset behind the code block that a line of a list item opens; it ends with the item."""
+    sign = ord(signs[0])
     for following in range(line + 1, len(lines)):
-        if lines.indents[following] < column:
+        if lines.indents.item(following) < column:
             return lines.starts.item(following)
-        if lines.heads[following] == ord(signs[0]) and closes(lines, following, signs, column):
+        if lines.heads.item(following) == sign and closes(lines, following, signs, column):
             return lines.after(following)
     return len(lines.text)
 
@@ -219,9 +220,9 @@ def top_fence_end(text: str, at: int, signs: str) -> int:
 
 def closes(lines: Lines, line: int, signs: str, column: int) -> bool:
     """Whether a line closes a code block."""
-    if lines.indents[line] - column >= CODE_COLUMNS:
+    if lines.indents.item(line) - column >= CODE_COLUMNS:
         return False
-    found = lines.text[lines.firsts[line] : lines.end(line)].rstrip(" \t")
+    found = lines.text[lines.firsts.item(line) : lines.end(line)].rstrip(" \t")
     return len(found) >= len(signs) and not found.strip(signs[0])
 
 

@@ -37,7 +37,7 @@ def paragraph_before(lines: Lines, lists: Lists, line: int, free: int) -> int:
 def open_paragraph(lines: Lines, line: int, free: int) -> int:
     """The same, `LAZY` if it is one of a list or a quotation, with links' definitions and indented items."""
     top = line
-    while top > 0 and not lines.opens[top] and lines.starts[top - 1] >= free:
+    while top > 0 and not lines.opens.item(top) and lines.starts.item(top - 1) >= free:
         top -= 1
         if line - top > LONGEST:
             return LAZY
@@ -50,7 +50,7 @@ def open_paragraph(lines: Lines, line: int, free: int) -> int:
 def opener(lines: Lines, line: int, first: int) -> int:
     """First line of the paragraph that goes on with a line, given the one before; -1 for no paragraph."""
     text, place = lines.text, lines.firsts.item(line)
-    if lines.indents[line] >= CODE_COLUMNS:
+    if lines.indents.item(line) >= CODE_COLUMNS:
         return first
     if TITLE.match(text, place):
         return -1

@@ -31,12 +31,14 @@ def table_at(lines: Lines, line: int, free: int, others: Numbers) -> Table | Non
         free: the table starts at this offset or behind it.
         others: what `other_lines` says.
     """
-    start = lines.starts.item(line - 1)
-    if line == 0 or start < free or lines.opens.item(line):
+    if line == 0 or lines.opens.item(line):
         return None
+    start = lines.starts.item(line - 1)
     row = DELIMITER_ROW.match(lines.text, lines.firsts.item(line))
+    if row is None or start < free:
+        return None
     header = lines.text[lines.firsts.item(line - 1) : lines.starts.item(line) - 1].rstrip()
-    if row is None or "|" not in header or not as_many_cells(header, row[0].rstrip()):
+    if "|" not in header or not as_many_cells(header, row[0].rstrip()):
         return None
     if lines.indents.item(line) - lines.indents.item(line - 1) >= CODE_COLUMNS:
         return None
