@@ -206,8 +206,8 @@ class Asker:
     async def _measuring(self, task: Task[Any]) -> AsyncIterator[bool]:
         """Around the calls of a task; says whether it is to find out how long answers are, by a single call.
 
-        What is in a batch cannot be stopped any more, and all of it is reserved before any answer is there. So
-        where nothing limits an answer, the first call of a generation with a budget goes ahead.
+        What is in a batch cannot be stopped any more, and all of it is reserved before any answer is there.
+        So where nothing limits an answer, the first call of a generation with a budget goes ahead.
         """
         options = task.generation.options
         limited = any(task.sampling.get(name) for name in LIMITS)
