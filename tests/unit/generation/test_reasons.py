@@ -1,0 +1,59 @@
+"""Every reason, preset, metric and setting of the room stands in docs/generation.md, and no reason is invented."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from services.generation.config import GenerationConfig
+from services.generation.metrics import GenerationMetrics
+from services.generation.presets import PRESETS
+from tests.support.reasons import ERRORS, reasons_of
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
+MAKERS = {**ERRORS, "Failure": 1, "rejected": 0}
+
+
+def reasons() -> set[str]:
+    files = (ROOT / "services" / "generation").rglob("*.py")
+    return {reason for path in files for reason in reasons_of(path, MAKERS)}
+
+
+def rows_of(heading: str) -> list[str]:
+    """The lines of tables under a heading."""
+    section = GUIDE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_every_reason_of_the_room_is_told_of_and_no_other() -> None:
+    told = {
+        word for row in rows_of("What can go wrong") for word in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
+    }
+    assert {"PROVIDER_BUSY", "BUDGET_REACHED", "QUOTE_NOT_FOUND", "BATCH_PENDING"} < told
+    assert told == reasons()
+
+
+def test_every_preset_is_told_of_as_it_is() -> None:
+    for preset in PRESETS:
+        variable = f"`{preset.api_key_variable}`" if preset.api_key_variable else "–"
+        batches = f"{preset.batch_factor:g}" if preset.batches else "–"
+        assert f"| `{preset.name}` | {preset.title} | {variable} | {batches} |" in GUIDE
+
+
+def test_every_metric_is_told_of() -> None:
+    registry = CollectorRegistry()
+    GenerationMetrics(registry)
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()
+    }
+    assert {row.split("`")[1] for row in rows_of("Metrics")} == names
+
+
+def test_every_setting_is_told_of_with_its_default() -> None:
+    for field in dataclasses.fields(GenerationConfig):
+        default = "none" if field.default is None else f"{field.default:g}"
+        assert f"| `{field.metadata['env']}` | {default} |" in GUIDE
