@@ -105,7 +105,9 @@ async def test_a_changed_provider_keeps_the_rules_of_a_new_one(
 
 
 LIMITS = provider_pb2.ProviderLimits(calls_per_minute=60, tokens_per_minute=10**10, calls_in_flight=4)
-PRICE = provider_pb2.ProviderPrice(prompt_per_million=0.5, completion_per_million=8, currency="CNY")
+PRICE = provider_pb2.ProviderPrice(
+    prompt_per_million=0.5, completion_per_million=8, currency="CNY", batch_factor=0.5
+)
 
 
 async def test_limits_price_and_streaming_are_kept_and_changed_one_by_one(client: Client) -> None:
