@@ -101,6 +101,8 @@ CREATE TABLE questions (
 );
 CREATE INDEX questions_by_project ON questions (project_id, id);
 CREATE INDEX questions_by_generation ON questions (generation_id, id);
+CREATE INDEX questions_by_call ON questions (call_id);
+CREATE INDEX questions_by_answer_call ON questions (answer_call_id) WHERE answer_call_id IS NOT NULL;
 CREATE INDEX questions_by_chunk ON questions USING gin (chunk_ids);
 -- One kept question of a wording in a generation; `text_key` is the wording without case, signs and spaces.
 CREATE UNIQUE INDEX questions_once ON questions (generation_id, text_key) WHERE state <> 'rejected';

@@ -42,7 +42,11 @@ def test_a_good_archive_gives_its_members(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04 broken", zipped([("a", b"x" * 99)])[:60]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no zip", b"PK\x03\x04 broken", zipped([("a", b"x" * 99)])[:60]],
+    ids=["empty", "text", "broken", "cut"],
+)
 def test_what_is_no_zip_says_so_by_its_format(tmp_path: Path, name: str, data: bytes) -> None:
     kind = format_of(name).reader.upper()
     assert refused(source_of(tmp_path, data, name)).reason == f"{kind}_UNREADABLE"
