@@ -41,6 +41,9 @@ DATABASE_AWAY = (
 )
 """What asyncpg raises while the server is gone, going, not yet there, full or interrupted: it passes."""
 
+PASSES = (*DATABASE_AWAY, asyncpg.TransactionRollbackError, OSError, TimeoutError)
+"""After which the same transaction may succeed."""
+
 log = structlog.get_logger()
 
 
@@ -140,6 +143,13 @@ async def wait_for_database(pool: Pool, seconds: float) -> bool:
     return False
 
 
+def is_misuse(error: BaseException) -> bool:
+    """Whether asyncpg was called wrongly; by the same class it says that a connection is lost."""
+    if not isinstance(error, asyncpg.InterfaceError):
+        return False
+    return not any(word in str(error) for word in ("closed", "closing", "released", "lost"))
+
+
 async def held(pool: Pool, store: Callable[[], Awaitable[None]], seconds: float = HELD_SECONDS) -> None:
     """Store what must not be had again, such as an answer that was paid for, once Postgres is there.
 
@@ -150,12 +160,15 @@ async def held(pool: Pool, store: Callable[[], Awaitable[None]], seconds: float 
 
     Raises:
         TimeoutError, OSError, asyncpg.PostgresError: it did not come back in time.
+        asyncpg.InterfaceError: the statement was wrong.
     """
     give_up = asyncio.get_running_loop().time() + seconds
     while True:
         try:
             return await store()
-        except (*DATABASE_AWAY, OSError, TimeoutError) as error:
+        except PASSES as error:
+            if is_misuse(error):
+                raise
             left = give_up - asyncio.get_running_loop().time()
             if not await wait_for_database(pool, left):
                 raise

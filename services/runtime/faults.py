@@ -8,7 +8,7 @@ import uuid
 import asyncpg
 import structlog
 
-from services.runtime.db import DATABASE_AWAY
+from services.runtime.db import DATABASE_AWAY, is_misuse
 from services.runtime.errors import (
     Aborted,
     DeadlineExceeded,
@@ -61,7 +61,7 @@ def as_sishu_error(error: BaseException) -> SishuError:
     if isinstance(error, ApiError):
         kind = BY_CODE.get(error.code, Internal)
         return kind(error.reason, error.message, error.field, **error.metadata)
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, DATABASE_AWAY) and not is_misuse(error):
         return Unavailable(
             "DATABASE_UNAVAILABLE", "Postgres cannot be reached now; try again when it is back"
         )

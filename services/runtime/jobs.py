@@ -292,16 +292,21 @@ class Jobs:
         """Hand items out now that were put off, inside the caller's transaction; return which those are."""
         return [row["dedupe_key"] for row in await connection.fetch(SQL.hasten, item_ids)]
 
-    async def recover(self) -> int:
-        """Queue lost items again and end jobs whose worker died before it could; return how many items."""
+    async def recover(self, every: float = 0.0) -> int:
+        """Queue lost items again and end jobs whose worker died before it could; return how many items.
+
+        Args:
+            every: seconds in which all workers together do so once.
+        """
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.may_recover):
+            if not await connection.fetchval(SQL.may_recover, every):
                 return 0
             rows = await connection.fetch(SQL.lost_items, QUEUED_AT_ONCE)
             await self._enqueue(connection, rows)
             for row in await connection.fetch(SQL.unsettled_jobs):
                 await connection.execute(SQL.settle_job, row["id"])
-            await connection.execute(SQL.forget_turns)
+            if await connection.fetchval(SQL.lock_turns):
+                await connection.execute(SQL.forget_turns)
         await self.pool.execute(SQL.forget_deliveries)
         return len(rows)
 

@@ -115,10 +115,13 @@ class Worker:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         manager.shutdown.set()
-        try:
-            await asyncio.wait_for(running, DRAIN_SECONDS)
-        except TimeoutError:
+        await asyncio.wait({running}, timeout=DRAIN_SECONDS)
+        if not running.done():
             log.warning("drain_timeout", seconds=DRAIN_SECONDS)
+            running.cancel()
+            await asyncio.wait({running})
+        elif error := running.exception():
+            raise error
 
     async def _work(self, delivery: Delivery) -> None:
         """Do one delivered item; every way out leaves either its end or a reason to deliver it again."""
@@ -202,7 +205,7 @@ class Worker:
     async def _recover_often(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                count = await self._jobs.recover()
+                count = await self._jobs.recover(every=RECOVER_SECONDS)
                 if count:
                     log.info("items_recovered", count=count)
             except Exception as error:

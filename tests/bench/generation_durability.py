@@ -6,7 +6,8 @@ for twenty seconds. Prints one JSON object:
 
 - `kill_lost`: questions without an answer at the end, over the three runs;
 - `kill_duplicates`: answers or wordings stored twice;
-- `paid_over_ideal`: calls paid beyond one each, less those in flight when a worker was killed; 0 or less is the bar;
+- `paid_over_ideal`: calls paid beyond one each, less those in flight when a worker was killed, of the worst of the
+  runs; 0 or less is the bar;
 - `kills`, `in_flight`, `paid_again`: kills, calls in flight at them, and calls paid a second time in all.
 
 In flight is a call of the killed worker from its beginning until its answer is stored, as that worker's own metrics
@@ -120,15 +121,15 @@ async def main() -> None:
     parser.add_argument("--questions", type=int, default=5000)
     questions = parser.parse_args().questions
     total: Counter[str] = Counter()
+    over: list[int] = []
     env = {"SISHU_GENERATION_CONCURRENCY": 0, "SISHU_HEARTBEAT_SECONDS": 3}
     for trouble in (kills, postgres_restart, s3_outage):
         async with lab({"latency_ms": LATENCY_MS, "jitter_ms": 50}, **env) as here:
             figures = await suffered(here, questions, trouble)
         tell(f"{trouble.__name__}: {figures}")
         total.update(figures)
-    figures = dict(total)
-    figures["paid_over_ideal"] = figures["paid_again"] - figures["in_flight"]
-    print(json.dumps(figures))
+        over.append(figures["paid_again"] - figures["in_flight"])
+    print(json.dumps({**total, "paid_over_ideal": max(over)}))
 
 
 async def suffered(here: Lab, questions: int, trouble: Trouble) -> dict[str, int]:

@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from services.runtime import worker as worker_module
-from services.runtime.db import transaction
+from services.runtime.db import held, transaction
 from services.runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -461,3 +462,35 @@ async def test_a_project_deleted_while_its_items_end_is_deleted_whole(desk: Desk
 async def guarded(turns: asyncio.Semaphore, store: Callable[[Item], object], item: Item) -> None:
     async with turns:
         await store(item)  # type: ignore[misc]  # it is a coroutine function
+
+
+async def test_what_is_held_is_stored_again_after_a_deadlock_and_not_where_the_statement_is_wrong(
+    desk: Desk,
+) -> None:
+    tries: list[int] = []
+
+    async def chosen_to_lose() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    await held(desk.pool, chosen_to_lose)
+    assert len(tries) == 2
+
+    async def wrong() -> None:
+        tries.append(1)
+        await desk.pool.fetch("SELECT $1::int")
+
+    with pytest.raises(asyncpg.InterfaceError):
+        await held(desk.pool, wrong)
+    assert len(tries) == 3
+
+
+async def test_workers_look_for_what_was_lost_once_in_a_while_together(desk: Desk) -> None:
+    job = await desk.job(some(3))
+    await desk.pool.execute("DELETE FROM pgqueuer")
+    assert await desk.jobs.recover(every=60) == 3
+    await desk.pool.execute("DELETE FROM pgqueuer")
+    assert await desk.jobs.recover(every=60) == 0
+    assert await desk.jobs.recover() == 3
+    assert (await desk.jobs.get(job.id)).total == 3

@@ -39,6 +39,7 @@ FROM new JOIN jobs AS job ON job.id = $1
 -- The first of $2 turns that follow one another.
 INSERT INTO turns AS own (project_id, turn)
 SELECT coalesce(job.project_id, job.id), passed.turn + $2 FROM jobs AS job, turn_now AS passed WHERE job.id = $1
+FOR KEY SHARE OF passed
 ON CONFLICT (project_id) DO UPDATE SET turn = greatest(own.turn, EXCLUDED.turn - $2) + $2
 RETURNING turn - $2 + 1
 
@@ -49,6 +50,10 @@ UPDATE turn_now SET turn = $1 WHERE turn < $1
 -- Of PgQueuer's names for items those under which something can be handed out now.
 SELECT name FROM unnest($1::text[]) AS given (name)
 WHERE EXISTS (SELECT FROM pgqueuer WHERE entrypoint = given.name AND status = 'queued' AND execute_after <= now())
+
+-- name: lock_turns
+-- Nothing where somebody takes turns now; nobody does until the end of the transaction.
+SELECT true FROM turn_now FOR UPDATE SKIP LOCKED
 
 -- name: forget_turns
 -- Begins to count anew when nothing is queued or in work, long before the numbers are too large for PgQueuer.
@@ -159,8 +164,11 @@ WHERE item.job_id = $1 AND item.state = 'pending'
   AND pgqueuer.dedupe_key = item.id::text AND pgqueuer.status = 'queued'
 
 -- name: hasten
-UPDATE pgqueuer SET execute_after = now()
-WHERE dedupe_key = ANY ($1::uuid[]::text[]) AND status = 'queued' AND execute_after > now()
+UPDATE pgqueuer SET execute_after = now() WHERE id IN (
+    SELECT id FROM pgqueuer
+    WHERE dedupe_key = ANY ($1::uuid[]::text[]) AND status = 'queued' AND execute_after > now()
+    ORDER BY id FOR UPDATE
+)
 RETURNING dedupe_key
 
 -- name: open_items
@@ -180,8 +188,11 @@ WHERE id = $1 AND state = 'failed'
 RETURNING id
 
 -- name: may_recover
--- One worker of a room at a time looks for what was lost.
-SELECT pg_try_advisory_xact_lock(hashtext(current_schema() || '.recover'))
+-- One worker of a room looks for what was lost, every $1 seconds, however many there are.
+UPDATE recovery SET recover_time = now()
+WHERE recover_time <= now() - make_interval(secs => $1)
+  AND pg_try_advisory_xact_lock(hashtext(current_schema() || '.recover'))
+RETURNING true
 
 -- name: forget_deliveries
 -- PgQueuer writes a row at every step of a delivery and keeps it for ever.

@@ -53,5 +53,6 @@ def test_an_unforeseen_error_becomes_internal_with_an_id_and_without_its_text(
     assert seen.code == "INTERNAL"
     assert "secret detail" not in seen.message
     assert seen.metadata["error_id"] in seen.message
-    logged = capsys.readouterr().out + capsys.readouterr().err + caplog.text
+    printed = capsys.readouterr()
+    logged = printed.out + printed.err + caplog.text
     assert seen.metadata["error_id"] in logged

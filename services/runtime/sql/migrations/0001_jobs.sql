@@ -88,6 +88,12 @@ CREATE TABLE turn_now (
 );
 INSERT INTO turn_now VALUES (0);
 
+-- When a worker last looked for what was lost.
+CREATE TABLE recovery (
+    recover_time timestamptz NOT NULL
+);
+INSERT INTO recovery VALUES ('-infinity');
+
 CREATE VIEW job_view AS
 SELECT jobs.id, jobs.project_id, jobs.kind, jobs.state, jobs.resource_id, jobs.progress, jobs.create_time,
        jobs.update_time, jobs.end_time, counts.total, counts.done, counts.failed, counts.skipped,
