@@ -123,15 +123,36 @@ async def parse_again(client: Client, document: document_pb2.Document, **options
     return await end_of(client, "ingest", (await client.documents.ParseDocuments(request)).job.id)
 
 
+async def split_again(client: Client, document: document_pb2.Document, **sizes: int) -> None:
+    """Parse a document, whatever its state, into chunks of these sizes."""
+    options = chunk_pb2.SplitOptions(**sizes)  # type: ignore[arg-type]  # wider than the stubs say
+    job = await parse_again(client, document, split_options=options)
+    assert job.state == job_pb2.JOB_STATE_SUCCEEDED, job
+
+
 async def document_now(client: Client, document_id: str) -> document_pb2.Document:
     """A document as it stands now."""
     return (await client.documents.GetDocument(document_pb.GetDocumentRequest(id=document_id))).document
+
+
+async def chunk_now(client: Client, chunk: chunk_pb2.Chunk) -> chunk_pb2.Chunk:
+    """A chunk as it stands now."""
+    request = chunk_service_pb2.GetChunkRequest(id=chunk.id)
+    return (await client.chunks.GetChunk(request)).chunk
 
 
 async def text_of(client: Client, document_id: str, version: int = 0) -> str:
     """The normalised text of a version."""
     request = document_pb.GetDocumentContentRequest(id=document_id, version=version)
     return (await fetch((await client.documents.GetDocumentContent(request)).text.url)).decode()
+
+
+async def content_of(client: Client, document_id: str, version: int = 0) -> tuple[str, str | None]:
+    """File and text of a version; no text where there is none."""
+    request = document_pb.GetDocumentContentRequest(id=document_id, version=version)
+    content = await client.documents.GetDocumentContent(request)
+    text = (await fetch(content.text.url)).decode() if content.HasField("text") else None
+    return (await fetch(content.file.url)).decode(), text
 
 
 async def parsed_project(client: Client, files: Mapping[str, bytes], **sizes: int) -> str:
