@@ -196,7 +196,8 @@ async def end_of(process: Process, task: Task) -> int:
     """Give a process a task; return how the parse ended: 0, an exit code, or minus the number of a signal."""
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
-    with contextlib.suppress(ConnectionError):
+    # The second is uvloop's, for a pipe whose other end is gone.
+    with contextlib.suppress(ConnectionError, RuntimeError):
         process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
         await process.stdin.drain()
     line = await process.stdout.readline()
