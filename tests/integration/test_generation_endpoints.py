@@ -116,6 +116,13 @@ async def test_what_one_worker_is_told_to_wait_all_wait(pool: Pool) -> None:
     assert share.calls <= 1
 
 
+async def test_the_pause_that_a_server_asked_for_last_holds(pool: Pool) -> None:
+    first, second = EndpointStore(pool), EndpointStore(pool)
+    await first.report(ENDPOINT, Report(0, 0, 0.0, 3, 0, 9, pause_seconds=600.0))
+    share = await second.report(ENDPOINT, Report(0, 0, 0.0, 1, 0, 9, pause_seconds=2.0))
+    assert share.paused_seconds <= 2
+
+
 async def test_a_worker_that_is_gone_takes_no_part(pool: Pool) -> None:
     first, second = EndpointStore(pool), EndpointStore(pool)
     await first.report(ENDPOINT, wanting(50))

@@ -22,6 +22,7 @@ class Alone:
     def __init__(self) -> None:
         self.known: dict[str, Concurrency] = {}
         self.habits: dict[str, Habits] = {}
+        self.paused_until: dict[str, float] = {}
 
     async def report(self, endpoint: Endpoint, report: Report) -> Share:
         """Find the limit from this worker's reports."""
@@ -29,9 +30,13 @@ class Alone:
             report.round, report.calls, report.seconds, report.refused, report.in_flight, report.demand
         )
         known = self.known.get(endpoint.id, Concurrency())
-        known = self.known[endpoint.id] = advance(known, tick, time.monotonic())
+        now = time.monotonic()
+        known = self.known[endpoint.id] = advance(known, tick, now)
         most = endpoint.limits.calls_in_flight or known.allowed
-        return Share(known.round, min(known.allowed, most), 1.0, report.pause_seconds)
+        if report.pause_seconds:
+            self.paused_until[endpoint.id] = now + report.pause_seconds
+        paused = max(0.0, self.paused_until.get(endpoint.id, now) - now)
+        return Share(known.round, min(known.allowed, most), 1.0, paused)
 
     async def leave(self) -> None:
         """Nobody is told."""

@@ -142,7 +142,7 @@ class Gate:
         if not is_refusal(error):
             return None
         delay = float(error.metadata.get("retry_after_seconds", REST_SECONDS))
-        lane.refused(delay)
+        lane.refused(delay, clock())
         return None if clock() + delay > give_up else delay
 
     async def _rest(self, lane: Lane, delay: float) -> None:
@@ -179,7 +179,7 @@ class Gate:
         except BaseException as error:
             self._withdraw(waiter, lane)
             if isinstance(error, TimeoutError):
-                raise busy(lane.endpoint, seconds) from None
+                raise busy(lane.endpoint, seconds, lane.open_at - clock()) from None
             raise
 
     def _withdraw(self, waiter: Waiter, lane: Lane) -> None:
@@ -241,7 +241,7 @@ class Gate:
         endpoint_id = lane.endpoint.id
         while lane.demand or clock() - lane.used < IDLE_SECONDS:
             try:
-                lane.take(await self._reports.report(lane.endpoint, lane.report()), clock())
+                lane.take(await self._reports.report(lane.endpoint, lane.report(clock())), clock())
             except Exception as error:
                 log.warning("endpoint_not_reported", error=as_sishu_error(error).message)
             self._metrics.limit(lane.endpoint.base_url, lane.endpoint.model).set(lane.limit)
@@ -256,13 +256,24 @@ def is_refusal(error: SishuError) -> bool:
     return error.reason in {"PROVIDER_RATE_LIMITED", "PROVIDER_OVERLOADED"}
 
 
-def busy(endpoint: Endpoint, seconds: float) -> Unavailable:
-    """The error where no room came."""
+def busy(endpoint: Endpoint, seconds: float, pause: float) -> Unavailable:
+    """The error where no room came.
+
+    Args:
+        endpoint: where.
+        seconds: how long a call waited.
+        pause: seconds for which the server still wants to be left alone; not above 0 for none.
+    """
+    why = (
+        f"it refused calls and asked for a pause, of which {pause:.0f} s are left; try again then"
+        if pause > 0
+        else "as many are in flight, or were made this minute, as it bears; raise the limits of the provider "
+        "if they are too low, else try again later"
+    )
     return Unavailable(
         "PROVIDER_BUSY",
         f"{endpoint.base_url} (model {endpoint.model}) has had no room for another call for {seconds:.3g} s: "
-        "as many are in flight, or were made this minute, as it bears; raise the limits of the provider if "
-        "they are too low, else try again later",
+        f"{why}",
         base_url=endpoint.base_url,
         model=endpoint.model,
     )

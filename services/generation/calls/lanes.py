@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,10 @@ from services.generation.providers import Endpoint
 LEAST_RATE = 1e-3
 USUAL_TOKENS = 1000.0
 """What a call is thought to use before any has ended."""
+MOST_PAUSE_SECONDS = 600.0
+"""Longest pause that a server is given: more is a header in a wrong unit."""
+WORKS = 2.0
+"""A server works as long as a call has ended well within so many times the seconds that one takes."""
 
 
 @dataclass(eq=False)
@@ -44,9 +49,10 @@ class Lane:
         """When the endpoint may be called again."""
         self.used = now
         self._share = Share(-1, 0, 0.0)
-        self._calls, self._seconds, self._refused, self._ended = 0, 0.0, 0, 0
-        self._pause = 0.0
-        self._usual_tokens = USUAL_TOKENS
+        self._calls, self._seconds, self._refused = 0, 0.0, 0
+        self._ended, self._ended_at, self._refused_at = 0, -math.inf, -math.inf
+        self._paused_until = -math.inf
+        self._usual_tokens, self._usual_seconds = USUAL_TOKENS, 0.0
         self._calls_told: tuple[float, Left] | None = None
         self._tokens_told: tuple[float, Left] | None = None
         limits = endpoint.limits
@@ -100,19 +106,27 @@ class Lane:
     def ended(self, permit: Permit, usage: Usage, now: float) -> None:
         """Note a call that ended well."""
         tokens = usage.prompt_tokens + usage.completion_tokens
-        self._ended += 1
-        self._pause = 0.0
+        seconds = now - permit.began
+        self._ended, self._ended_at = self._ended + 1, now
+        if permit.began >= self._refused_at:
+            self._paused_until = -math.inf
         self._usual_tokens += (tokens - self._usual_tokens) / min(self._ended, 100)
+        self._usual_seconds += (seconds - self._usual_seconds) / min(self._ended, 100)
         self._tokens_pace.spend(tokens - permit.tokens, now)
         if permit.round == self._share.round:
             self._calls += 1
-            self._seconds += now - permit.began
+            self._seconds += seconds
 
-    def refused(self, delay: float) -> None:
-        """Note a call that the server refused as one too many: its place is given up until the next share."""
+    def refused(self, delay: float, now: float) -> None:
+        """Note a call that the server refused as one too many: its place is given up until the next share.
+
+        Args:
+            delay: seconds that the server asks for.
+            now: by the clock of the process.
+        """
         self._refused += 1
-        # While others end well only this call is one too many; else the server wants none at all.
-        self._pause = max(self._pause, delay) if not self._ended else 0.0
+        self._refused_at = now
+        self._paused_until = max(self._paused_until, now + min(delay, MOST_PAUSE_SECONDS))
         one_less = max(0, self._share.calls - 1)
         self._share = replace(self._share, calls=one_less)
 
@@ -130,11 +144,7 @@ class Lane:
         self._calls_pace.set_rate(lower(limits.calls_per_minute, self._calls_told, now) * part, now)
         self._tokens_pace.set_rate(lower(limits.tokens_per_minute, self._tokens_told, now) * part, now)
 
-    def close_until(self, time: float) -> None:
-        """Let no call begin before a time: the server says that nothing is left until then."""
-        self.open_at = max(self.open_at, time)
-
-    def report(self) -> Report:
+    def report(self, now: float) -> Report:
         """What was seen since the last report."""
         report = Report(
             self._share.round,
@@ -143,16 +153,27 @@ class Lane:
             self._refused,
             self.in_flight,
             self.demand,
-            self._pause,
+            self._pause(now),
             min(self.urgent, self.demand),
         )
-        self._calls, self._seconds, self._refused, self._pause = 0, 0.0, 0, 0.0
+        self._calls, self._seconds, self._refused = 0, 0.0, 0
         return report
+
+    def _pause(self, now: float) -> float:
+        """For how long nobody is to call, told once.
+
+        While other calls end well, those refused are too many. Else the server wants none at all.
+        """
+        if now - self._ended_at < WORKS * self._usual_seconds:
+            return 0.0
+        seconds, self._paused_until = max(0.0, self._paused_until - now), -math.inf
+        return seconds
 
     def take(self, share: Share, now: float) -> None:
         """Go by another share."""
         self._share = share
-        self.close_until(now + share.paused_seconds)
+        # What the server said last holds, be it less than what it said before.
+        self.open_at = now + share.paused_seconds
         self._set_rates(now)
 
 

@@ -18,10 +18,10 @@ SELECT worker_id, in_flight, demand, urgent, granted FROM endpoint_workers
 WHERE endpoint_id = $1 AND worker_id <> $2 AND update_time > clock_timestamp() - $3::interval
 
 -- name: save_endpoint
+-- What the server said last of a pause holds.
 UPDATE endpoints
 SET concurrency = $2, update_time = now(),
-    paused_until = CASE WHEN $3::float8 > 0 THEN greatest(paused_until, now() + make_interval(secs => $3))
-                        ELSE paused_until END
+    paused_until = CASE WHEN $3::float8 > 0 THEN now() + make_interval(secs => $3) ELSE paused_until END
 WHERE id = $1
 RETURNING greatest(0, extract(epoch FROM paused_until - now()))::float8 AS paused_seconds
 

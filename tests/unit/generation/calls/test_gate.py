@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from services.generation.calls.gate import Gate
+from services.generation.calls.gate import TICK_SECONDS, Gate
 from services.generation.calls.replies import Reply
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
@@ -164,6 +164,19 @@ async def test_an_urgent_call_that_gets_no_room_says_so_in_time(gate: Gate, tran
         assert raised.value.reason == "PROVIDER_BUSY"
         assert await first
         assert await gate.run([endpoint], calling(transport)), "what waited in vain takes no room"
+
+
+async def test_a_call_without_room_names_the_pause_that_the_server_asked_for(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(next_faults=["429"], retry_after_s=100_000) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model")
+        with pytest.raises(SishuError, match="limits the rate"):
+            await gate.run_urgent(endpoint, calling(transport), 5)
+        await asyncio.sleep(2 * TICK_SECONDS)
+        with pytest.raises(SishuError, match=r"asked for a pause, of which (600|59\d) s are left") as raised:
+            await gate.run_urgent(endpoint, calling(transport), 0.2)
+        assert raised.value.reason == "PROVIDER_BUSY"
 
 
 async def test_an_urgent_call_that_is_refused_is_not_made_again(gate: Gate, transport: Transport) -> None:
