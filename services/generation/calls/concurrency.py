@@ -41,6 +41,8 @@ CEILING_CALLS = 25
 CEILING_SECONDS = (1.0, 10.0)
 """A ceiling is tried again after so many calls, no sooner and no later than this: each try costs a
 refusal."""
+LEAST_SECONDS = 1e-4
+"""What a call takes at least, by whatever clock."""
 CLEAN_SECONDS = 0.5
 """A server that refuses does so at once: a ceiling without a refusal for so long holds."""
 
@@ -108,7 +110,7 @@ class Concurrency:
     @property
     def mean(self) -> float:
         """Mean seconds of the calls of this round."""
-        return self.seconds / self.calls
+        return max(self.seconds / self.calls, LEAST_SECONDS)
 
 
 def advance(known: Concurrency, tick: Tick, now: float) -> Concurrency:
@@ -149,15 +151,20 @@ def ramp(known: Concurrency, now: float) -> Concurrency:
     """Multiply the limit while the rate follows: by much where it follows well, else by little."""
     rate, least = known.limit / known.mean, min(known.least, known.mean)
     share = gained(known, rate) if known.rate else 1.0
-    if share < LITTLE or known.limit >= MOST_LIMIT:
+    limit = min(MOST_LIMIT, known.limit * (STEEP if share > WELL else GENTLE))
+    if share < LITTLE or limit <= known.limit:
         knee = max(rate, known.rate) * least * SLACK + 1
         return held(known, now, min(max(knee, known.before), known.limit), least)
-    limit = known.limit * (STEEP if share > WELL else GENTLE)
     return new_round(known, now, limit=limit, before=known.limit, rate=rate, least=least, phase="ramp")
 
 
 def gained(known: Concurrency, rate: float) -> float:
-    """Which share of the added calls shows in the rate: 1 where all of them do, 0 where they only wait."""
+    """Which share of the added calls shows in the rate: 1 where all of them do, 0 where they only wait.
+
+    It is 0, too, where none were added, as under a hard limit.
+    """
+    if known.limit <= known.before:
+        return 0.0
     return (rate / known.rate - 1) / (known.limit / known.before - 1)
 
 
@@ -195,8 +202,11 @@ def probe(known: Concurrency, now: float) -> Concurrency:
 
 
 def tried(known: Concurrency, now: float, phase: str, limit: float) -> Concurrency:
-    """Measure another limit against this one."""
+    """Measure another limit against this one; stay where there is none, at the highest or the lowest."""
     rate, least = known.limit / known.mean, min(known.least, known.mean)
+    limit = min(MOST_LIMIT, max(1.0, limit))
+    if limit == known.limit:
+        return held(known, now, limit, least)
     return new_round(
         known, now, limit=limit, phase=phase, before=known.limit, rate=rate, least=least, probed=now
     )

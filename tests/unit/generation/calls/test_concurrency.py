@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.generation.calls.concurrency import MOST_LIMIT, Concurrency, Tick, advance
+from services.generation.calls.concurrency import MOST_LIMIT, PHASES, RAISE, Concurrency, Tick, advance
 from services.generation.calls.endpoint_store import known_of, stored
 from services.generation.calls.sharing import Demand, free_of, share_of
 from tests.unit.generation.calls.servers import Simulation
@@ -82,20 +82,50 @@ def test_calls_of_another_round_are_not_measured() -> None:
     assert advance(Concurrency(round=7), Tick(6, 100, 50.0, 0, 4, 9), 1.0) == Concurrency(round=7)
 
 
+@pytest.mark.parametrize("seconds", [4000.0, 4750.0])
+def test_at_the_highest_limit_of_all_a_server_that_becomes_faster_is_no_error(seconds: float) -> None:
+    known = Concurrency(limit=MOST_LIMIT, phase="hold", usual=1.0, rate=MOST_LIMIT, least=0.9)
+    for second in range(1, 20):
+        known = advance(known, Tick(known.round, 5000, seconds, 0, MOST_LIMIT, 9000), 100.0 * second)
+        assert known.limit == MOST_LIMIT
+
+
+def test_calls_that_a_coarse_clock_calls_instant_are_no_error() -> None:
+    known = Concurrency()
+    for second in range(20):
+        known = advance(known, Tick(known.round, 5000, 0.0, 0, known.limit, 9000), float(second))
+    assert known.limit > Concurrency().limit
+
+
 ticks = st.builds(
     Tick,
     round=st.integers(0, 40),
     calls=st.integers(0, 500),
-    seconds=st.floats(0.001, 1e4),
+    seconds=st.just(0.0) | st.floats(0.001, 1e4),
     refused=st.integers(0, 50),
     in_flight=st.floats(0, 5000),
     demand=st.floats(0, 5000),
 )
 
 
-@given(st.lists(ticks, max_size=60))
-def test_whatever_is_seen_the_limit_is_at_least_one_call_and_never_without_bound(seen: list[Tick]) -> None:
-    known = Concurrency()
+starts = st.builds(
+    Concurrency,
+    limit=st.sampled_from([1.0, 4.0, MOST_LIMIT / 3, MOST_LIMIT / RAISE, MOST_LIMIT - 1, MOST_LIMIT]),
+    phase=st.sampled_from([*PHASES, "ceiling"]),
+    before=st.sampled_from([1.0, 4.0, MOST_LIMIT / 3, MOST_LIMIT]),
+    rate=st.floats(0.1, 1e4),
+    usual=st.just(0.0) | st.floats(0.01, 10.0),
+    least=st.floats(0.01, 10.0),
+)
+busy_ticks = st.builds(
+    Tick, round=st.just(0), calls=st.just(5000), seconds=st.floats(100.0, 1e5), demand=st.just(9000.0)
+)
+
+
+@given(st.just(Concurrency()) | starts, st.lists(ticks | busy_ticks, max_size=60))
+def test_whatever_is_seen_the_limit_is_at_least_one_call_and_never_without_bound(
+    known: Concurrency, seen: list[Tick]
+) -> None:
     for second, tick in enumerate(seen):
         known = advance(known, replace(tick, round=known.round if tick.round < 30 else tick.round), second)
         assert 1 <= known.limit <= MOST_LIMIT
