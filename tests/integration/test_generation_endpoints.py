@@ -68,6 +68,15 @@ async def test_a_limit_of_the_provider_is_kept_by_all_workers_together(pool: Poo
     assert sum(share.calls for share in shares) == 3
 
 
+async def test_a_limit_found_never_grows_beyond_that_of_the_provider(pool: Pool) -> None:
+    limited, store = replace(ENDPOINT, limits=Limits(calls_in_flight=2)), EndpointStore(pool)
+    share = await store.report(limited, wanting(300))
+    for _ in range(40):
+        share = await store.report(limited, replace(wanting(300, share), calls=400, seconds=200.0))
+    assert share.calls == 2
+    assert await pool.fetchval("SELECT max((concurrency ->> 'limit')::float8) FROM endpoints") == 2
+
+
 async def test_a_limit_of_the_provider_is_kept_while_shares_change(pool: Pool) -> None:
     limited = Endpoint(ENDPOINT.base_url, ENDPOINT.model, limits=Limits(calls_in_flight=4))
     first, second = EndpointStore(pool), EndpointStore(pool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from math import inf, isinf
 from pathlib import Path
@@ -37,12 +37,14 @@ class EndpointStore:
         async with transaction(self.pool) as connection:
             row = await self._lock(connection, endpoint)
             demands = await self._demands(connection, endpoint, report)
-            known = advance(known_of(row["concurrency"]), tick_of(report, demands), row["now"])
+            most = endpoint.limits.calls_in_flight
+            # What is beyond a hard limit is never measured, and would grow as long as more is wanted.
+            known = limited(known_of(row["concurrency"]), most)
+            known = limited(advance(known, tick_of(report, demands), row["now"]), most)
             paused = await connection.fetchval(
                 SQL.save_endpoint, endpoint.id, stored(known), report.pause_seconds
             )
-            most = endpoint.limits.calls_in_flight
-            calls, part = share_of(self.worker_id, min(known.allowed, most or known.allowed), demands)
+            calls, part = share_of(self.worker_id, known.allowed, demands)
             if most:
                 calls = min(calls, free_of(self.worker_id, most, demands))
             await self._note(connection, endpoint, report, calls)
@@ -97,6 +99,11 @@ def tick_of(report: Report, demands: list[Demand]) -> Tick:
         sum(demand.in_flight for demand in demands),
         sum(demand.total for demand in demands),
     )
+
+
+def limited(known: Concurrency, most: int) -> Concurrency:
+    """What is known, with no limit above the hard one; 0 is none."""
+    return replace(known, limit=min(known.limit, float(most))) if most else known
 
 
 def known_of(values: Mapping[str, Any]) -> Concurrency:
