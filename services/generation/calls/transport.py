@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -29,6 +30,12 @@ LAST_WORDS_SECONDS = 5.0
 """How long a stream may go on once the model has ended: what the call used comes last, if at all."""
 MOST_CLIENTS = 64
 """More endpoints than a process asks at once; those of restarted deployments and changed keys go."""
+STREAM_WORDS = re.compile(
+    r"\b(?:stream(?:s|ed|ing)?|stream_options|include_usage)\b|流式", re.IGNORECASE | re.ASCII
+)
+"""By which a server says that it is streams that it does not take."""
+MOST_ANSWER_BYTES = 8 << 20
+"""Longest answer that is sent whole; what is longer comes from no language model."""
 REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
 """What a server answers that does not take a request as it is."""
 
@@ -176,7 +183,9 @@ class Transport:
     async def _whole(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
         async with asyncio.timeout(self._seconds):
-            return json.loads((await posted(client.sdk, body)).content), 0.0
+            response = await posted(client.sdk, body, self._timeout)
+            async with aclosing(response):
+                return await answer_of(response), 0.0
 
     async def _streamed(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         """The answer, and when its first piece came; 0 where the server sent it whole."""
@@ -187,23 +196,25 @@ class Transport:
             try:
                 return await self._gathered(client, {**body, **extra})
             except REFUSALS as error:
-                said = str(error)
-                if "stream" not in said:
+                if not STREAM_WORDS.search(str(error)):
                     raise
-                # It is asked for less, at most twice.
-                client.stream_usage, client.streams = False, client.stream_usage
+                # It is asked for less than by this call, at most twice: others may have been refused, too.
+                if "stream_options" in extra:
+                    client.stream_usage = False
+                else:
+                    client.streams = False
         return await self._whole(client, body)
 
     async def _gathered(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         gathered = Gathered()
         try:
             async with asyncio.timeout(self._stream_seconds), asyncio.timeout(self._idle_seconds) as idle:
-                response = await posted(client.sdk, body, stream=True, limits=self._stream_timeout)
+                response = await posted(client.sdk, body, self._stream_timeout)
                 async with aclosing(response):
                     kind = response.headers.get("content-type", "")
                     # A server that knows no streams.
                     if "json" in kind:
-                        return json.loads(await response.aread()), 0.0
+                        return await answer_of(response), 0.0
                     if "html" in kind:
                         raise TypeError("a web page")
                     await self._gather(response, gathered, idle)
@@ -230,10 +241,26 @@ class Transport:
         gathered.take(events.end())
 
 
-async def posted(
-    sdk: AsyncOpenAI, body: Mapping[str, Any], *, stream: bool = False, limits: openai.Timeout | None = None
-) -> httpx2.Response:
-    """Send a request for a completion.
+async def answer_of(response: httpx2.Response) -> Any:
+    """The decoded answer that a server sends whole.
+
+    Raises:
+        ValueError: it is no JSON, or too long.
+    """
+    portions, size = [], 0
+    async for portion in response.aiter_bytes():
+        portions.append(portion)
+        size += len(portion)
+        if size > MOST_ANSWER_BYTES:
+            raise ValueError("the answer is too long")
+    try:
+        return json.loads(b"".join(portions))
+    except RecursionError:
+        raise ValueError("the answer is nested too deeply") from None
+
+
+async def posted(sdk: AsyncOpenAI, body: Mapping[str, Any], limits: openai.Timeout) -> httpx2.Response:
+    """Send a request for a completion; the body of the answer is not read.
 
     Not by `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time, and
     makes pydantic objects of the answer.
@@ -242,8 +269,8 @@ async def posted(
         "/chat/completions",
         cast_to=httpx2.Response,
         body=body,
-        options={"timeout": limits} if limits else {},
-        stream=stream,
+        options={"timeout": limits},
+        stream=True,
     )
     if not isinstance(response, httpx2.Response):
         raise TypeError("the SDK gave no response")
