@@ -102,7 +102,8 @@ class Chain(Generic[T]):
 
     def _with_parts(self, decoded: Decoded) -> Any:
         value = unwrapped(decoded.value, self.schema)
-        return {**self._parts, **value} if self._parts and isinstance(value, dict) else value
+        # A part that was good is not asked for again; what comes in its place may be worse.
+        return {**value, **self._parts} if self._parts and isinstance(value, dict) else value
 
     def _correct(self, text: str, invalid: OutputInvalid, *, cut: bool) -> None:
         self._error = str(invalid)
