@@ -262,19 +262,28 @@ def check_base_url(base_url: str) -> None:
     Raises:
         InvalidArgument: the address is of no use.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidArgument(
-            "BASE_URL_INVALID",
-            f"{base_url!r} is no address of a language model; it looks like http://host:port/v1",
-            "provider.base_url",
+    # Read first: what is shown of an address must not hold a key.
+    try:
+        parts = urlsplit(base_url)
+        user, host, _ = parts.username or parts.password, parts.hostname, parts.port
+    except ValueError:
+        raise base_url_invalid("the address cannot be read; it looks like http://host:port/v1") from None
+    if user is not None or "@" in parts.netloc:
+        raise base_url_invalid("the address holds a user or password; give the key as api_key")
+    if "?" in base_url or "#" in base_url:
+        raise base_url_invalid(
+            "the address holds a query (after '?') or a fragment (after '#'), and would be shown with it; "
+            "end it before, and give the key as api_key"
         )
-    if parts.username or parts.password:
-        raise InvalidArgument(
-            "BASE_URL_INVALID",
-            "the address holds a user or password; give the key as api_key",
-            "provider.base_url",
+    if parts.scheme not in {"http", "https"} or not host:
+        raise base_url_invalid(
+            f"{base_url!r} is no address of a language model; it looks like http://host:port/v1"
         )
+
+
+def base_url_invalid(message: str) -> InvalidArgument:
+    """The error for an address that is of no use."""
+    return InvalidArgument("BASE_URL_INVALID", message, "provider.base_url")
 
 
 def provider_not_found(provider_id: str) -> NotFound:

@@ -10,7 +10,8 @@ import pytest
 from services.generation.asking import sampling_of
 from services.generation.convert import provider_from_pb, provider_to_pb
 from services.generation.generations import Generation, GenerationOptions
-from services.generation.providers import Endpoint, Limits, Price
+from services.generation.providers import Endpoint, Limits, Price, check_base_url
+from services.runtime.errors import InvalidArgument
 from services.runtime.secrets import SecretBox
 from sishu.common.v1.message_pb2 import Sampling
 from sishu.generation.v1 import provider_pb2
@@ -48,3 +49,30 @@ def test_sampling_of_zero_is_sent_and_what_is_unset_is_not(said: Sampling, sent:
     generation = Generation("g", "project", provider.id, GenerationOptions(), provider.create_time)
     assert dict(sampling_of(generation, provider)) == sent
     assert provider_to_pb(provider).sampling == said
+
+
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        ("https://x/v1?api-key=SECRET", "query"),
+        ("https://x/v1?", "query"),
+        ("https://x/v1#SECRET", "fragment"),
+        ("https://me:SECRET@x/v1", "user or password"),
+        ("https://:SECRET@x/v1", "user or password"),
+        ("https://SECRET@/v1", "user or password"),
+        ("https://[SECRET/v1", "cannot be read"),
+        ("https://x:SECRET/v1", "cannot be read"),
+        ("ftp://x/v1", "no address"),
+        ("nonsense", "no address"),
+    ],
+)
+def test_an_address_that_may_hold_a_key_is_refused_and_not_repeated(base_url: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message) as raised:
+        check_base_url(base_url)
+    assert raised.value.reason == "BASE_URL_INVALID"
+    assert "SECRET" not in raised.value.message
+
+
+@pytest.mark.parametrize("base_url", ["http://h:8000/v1", "https://h", "http://[::1]:8/v1", "https://h/a/b/"])
+def test_an_address_of_a_server_is_taken(base_url: str) -> None:
+    check_base_url(base_url)
