@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -62,9 +62,13 @@ class GenerationMetrics:
             registry=registry,
         )
 
-    def limit(self, base_url: str, model: str) -> Gauge:
-        """The limit of calls to a model."""
-        return self.limits.labels(base_url, model)
+    def show_limit(self, base_url: str, model: str, calls: int | None) -> None:
+        """Show the limit of calls to a model; nothing to show it no more."""
+        if calls is None:
+            with suppress(KeyError):
+                self.limits.remove(base_url, model)
+        else:
+            self.limits.labels(base_url, model).set(calls)
 
     @contextmanager
     def call(self) -> Iterator[Outcome]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -54,7 +55,8 @@ class Gate:
     Args:
         reports: what the workers share.
         metrics: where limits are shown.
-        refused_seconds: how long a refused call is made again here; after that its item waits in the queue.
+        refused_seconds: how long a call is made again here, from its first refusal; after that its item waits in
+            the queue.
     """
 
     def __init__(
@@ -89,12 +91,14 @@ class Gate:
             Unavailable: no room came in ten minutes.
             SishuError: what the call raises.
         """
-        give_up = clock() + self._refused_seconds
+        give_up: float | None = None
         while True:
             async with self._enter(endpoints) as permit:
                 try:
                     reply = await call(permit.endpoint)
                 except SishuError as error:
+                    # The time of waiting for the first turn is not that of being refused.
+                    give_up = give_up or clock() + self._refused_seconds
                     delay = self._delay(permit.lane, error, give_up)
                     if delay is None:
                         raise
@@ -173,6 +177,8 @@ class Gate:
             lane.urgent -= urgent
 
     async def _granted(self, waiter: Waiter, lane: Lane, seconds: float) -> Permit:
+        for one in waiter.lanes:
+            one.listed += 1
         try:
             async with item_waiting(), asyncio.timeout(seconds):
                 return await waiter.granted
@@ -181,6 +187,9 @@ class Gate:
             if isinstance(error, TimeoutError):
                 raise busy(lane.endpoint, seconds, lane.open_at - clock()) from None
             raise
+        finally:
+            for one in waiter.lanes:
+                one.listed -= 1
 
     def _withdraw(self, waiter: Waiter, lane: Lane) -> None:
         """Wait no more; room that was granted at the same moment is given back."""
@@ -239,16 +248,23 @@ class Gate:
     async def _report_often(self, lane: Lane) -> None:
         """Report until the lane has been idle for a while; a database that is away changes nothing."""
         endpoint_id = lane.endpoint.id
-        while lane.demand or clock() - lane.used < IDLE_SECONDS:
+        while lane.demand or lane.listed or clock() - lane.used < IDLE_SECONDS:
             try:
                 lane.take(await self._reports.report(lane.endpoint, lane.report(clock())), clock())
             except Exception as error:
                 log.warning("endpoint_not_reported", error=as_sishu_error(error).message)
-            self._metrics.limit(lane.endpoint.base_url, lane.endpoint.model).set(lane.limit)
+            self._show_limit(lane.endpoint)
             self._wake(lane)
             await asyncio.sleep(TICK_SECONDS)
         del self._lanes[endpoint_id], self._ticks[endpoint_id]
-        self._metrics.limit(lane.endpoint.base_url, lane.endpoint.model).set(0)
+        self._show_limit(lane.endpoint)
+
+    def _show_limit(self, endpoint: Endpoint) -> None:
+        """Show the limit of calls to a model, under all its keys together; nothing where no lane is left."""
+        where = endpoint.base_url, endpoint.model
+        lanes = self._lanes.values()
+        limits = [one.limit for one in lanes if (one.endpoint.base_url, one.endpoint.model) == where]
+        self._metrics.show_limit(*where, sum(limits) if limits else None)
 
 
 def is_refusal(error: SishuError) -> bool:
@@ -280,5 +296,5 @@ def busy(endpoint: Endpoint, seconds: float, pause: float) -> Unavailable:
 
 
 def clock() -> float:
-    """Seconds of the event loop's clock."""
-    return asyncio.get_running_loop().time()
+    """Seconds of a clock that does not stand still between two events, as that of the event loop may."""
+    return time.monotonic()

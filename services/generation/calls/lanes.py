@@ -47,6 +47,8 @@ class Lane:
         """Calls that were refused and will be tried again."""
         self.open_at = 0.0
         """When the endpoint may be called again."""
+        self.listed = 0
+        """Calls that wait, here or in another lane of their pool, and may come here."""
         self.used = now
         self._share = Share(-1, 0, 0.0)
         self._calls, self._seconds, self._refused = 0, 0.0, 0
@@ -152,7 +154,8 @@ class Lane:
             self._seconds,
             self._refused,
             self.in_flight,
-            self.demand,
+            # One call of those that wait elsewhere: this lane gets a share, and takes more as they come.
+            self.demand or min(1, self.listed),
             self._pause(now),
             min(self.urgent, self.demand),
         )

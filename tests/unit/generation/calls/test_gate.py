@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
+from services.generation.calls import gate as gates
 from services.generation.calls.gate import TICK_SECONDS, Gate
 from services.generation.calls.replies import Reply
 from services.generation.calls.transport import Transport
@@ -185,6 +186,50 @@ async def test_an_urgent_call_that_is_refused_is_not_made_again(gate: Gate, tran
             await gate.run_urgent(Endpoint(mock.base_url, "mock-model"), calling(transport), 5)
         assert raised.value.reason == "PROVIDER_RATE_LIMITED"
         assert (await mock.stats())["calls"] == 1
+
+
+async def test_the_time_of_being_refused_begins_with_the_first_refusal(transport: Transport) -> None:
+    gate = Gate(Alone(), GenerationMetrics(CollectorRegistry()), refused_seconds=1.0)
+    async with mock_llm(latency_ms=1500, retry_after_s=0.1) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        first = asyncio.create_task(gate.run([endpoint], calling(transport)))
+        await until(lambda: in_flight(mock))
+        await mock.control(next_faults=["429"])
+        assert await gate.run([endpoint], calling(transport))
+        assert await first
+    await gate.close()
+
+
+async def test_a_call_that_waits_at_a_busy_member_of_a_pool_goes_to_one_that_is_idle(
+    gate: Gate, transport: Transport
+) -> None:
+    async with mock_llm(latency_ms=8000) as first, mock_llm() as second:
+        slow = Endpoint(first.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+        idle = Endpoint(second.base_url, "mock-model")
+        busy = asyncio.create_task(gate.run([slow], calling(transport)))
+        await until(lambda: in_flight(first))
+        assert await gate.run([slow, idle], calling(transport))
+        assert not busy.done()
+        busy.cancel()
+
+
+async def test_the_limit_of_a_model_is_shown_for_all_keys_together_and_no_more_when_it_is_idle(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "IDLE_SECONDS", 0.5)
+    registry = CollectorRegistry()
+    gate = Gate(Alone(), GenerationMetrics(registry))
+    async with mock_llm() as mock:
+        labels = {"base_url": mock.base_url, "model": "mock-model"}
+        for key in ("a", "b"):
+            await gate.run([Endpoint(mock.base_url, "mock-model", key)], calling(transport))
+
+        async def shown(calls: float | None) -> bool:
+            return registry.get_sample_value("sishu_generation_llm_limit_calls", labels) == calls
+
+        await until(lambda: shown(8.0))
+        await until(lambda: shown(None))
+    await gate.close()
 
 
 def stop(task: asyncio.Task[Reply], _: asyncio.Task[Reply]) -> None:
