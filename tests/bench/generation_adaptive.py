@@ -7,7 +7,8 @@ plain loops with fixed numbers of calls at once. Prints one JSON object:
 - `adaptive_share`: calls answered, as a share of those of the best fixed number (the lower of both servers);
 - `adaptive_share_queueing`, `adaptive_share_refusing`: of each server;
 - `adaptive_429_share`: share of the calls that were refused;
-- `found_seconds`: longest time after a change until 95 % of the new capacity is in use, and stays so;
+- `found_seconds`: longest time after a change until 90 % of the new capacity is in use, and is so in nine
+  of ten later samples;
 - `best_fixed`: the best fixed number, by server.
 """
 
