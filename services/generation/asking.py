@@ -25,10 +25,11 @@ from services.generation.generations import Generation
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
-from services.generation.reserving import Reserver
-from services.runtime.errors import SishuError
+from services.generation.reserving import WAIT_SECONDS, Reserver
+from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
+from services.runtime.in_work import item_waiting
 from services.runtime.jobs import Item, ItemClosed
 
 T = TypeVar("T")
@@ -173,7 +174,7 @@ class Asker:
 
         opening = self._batcher.opening(task.item, task.generation, attempt.endpoints, key, task.sampling)
         try:
-            async with self._measuring(task) as measures:
+            async with self._measuring(task, key) as measures:
                 completion = await self._llm.ask(
                     attempt.endpoints,
                     task.prompt,
@@ -203,7 +204,7 @@ class Asker:
         )
 
     @asynccontextmanager
-    async def _measuring(self, task: Task[Any]) -> AsyncIterator[bool]:
+    async def _measuring(self, task: Task[Any], key: bytes) -> AsyncIterator[bool]:
         """Around the calls of a task; says whether it is to find out how long answers are, by a single call.
 
         What is in a batch cannot be stopped any more, and all of it is reserved before any answer is there.
@@ -214,7 +215,11 @@ class Asker:
         if limited or not (options.batch and options.has_budget) or task.generation.id in self._longest:
             yield False
             return
-        async with self._first.setdefault(task.generation.id, asyncio.Lock()):
+        if await self._batcher.is_asked(task.item, task.generation, key):
+            yield False
+            return
+        first = self._first.setdefault(task.generation.id, asyncio.Lock())
+        async with waited_for(first):
             if task.generation.id not in self._longest:
                 yield True
                 return
@@ -247,6 +252,27 @@ class Asker:
         except Exception as error:
             # The failure of the call matters more; it is what the item is tried again for.
             log.warning("cost_not_stored", usage=str(usage), error=as_sishu_error(error).message)
+
+
+@asynccontextmanager
+async def waited_for(lock: asyncio.Lock) -> AsyncIterator[None]:
+    """Hold a lock, for which an item waits only as long as nothing else is to be done.
+
+    Raises:
+        ItemClosed: the job was paused, or others need the slot.
+        Unavailable: another held it for ten minutes.
+    """
+    try:
+        async with item_waiting(), asyncio.timeout(WAIT_SECONDS):
+            await lock.acquire()
+    except TimeoutError:
+        raise Unavailable(
+            "BUDGET_RESERVED", "the first call, which tells what others may cost, lasts"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def reserved_by(task: Task[Any]) -> str | None:

@@ -53,6 +53,12 @@ class Batcher:
         own = own_key(key, item) if generation.options.no_cache else key
         return partial(self._reply, item, generation, endpoints, own, sampling)
 
+    async def is_asked(self, item: Item, generation: Generation, key: bytes) -> bool:
+        """Whether the first call of an item needs no deciding any more: a batch has it, or had it."""
+        own = own_key(key, item) if generation.options.no_cache else key
+        standing = await self._store.find(item.id, generation.id, generation.project_id, own)
+        return standing is not None
+
     async def used(self, item: Item, generation: Generation) -> None:
         """Note that an item came to nothing with its reply, so that its next try does not begin with it."""
         if generation.options.batch:
@@ -67,21 +73,25 @@ class Batcher:
         sampling: Mapping[str, Any],
         chain: Chain[Any],
     ) -> Reply | None:
-        refusing = await self._store.refusing(endpoints)
-        taking = [one for one in endpoints if one.id not in refusing]
-        if not taking:
-            return None
-        # The same one at each try; of a pool, all of them have about as many.
-        endpoint = taking[int.from_bytes(key[:8]) % len(taking)]
-        body = await self._llm.body(endpoint, chain.messages, chain.schema, sampling)
-        wanted = Request(item.id, generation.id, generation.project_id, key, json.dumps(body))
-        standing = await self._store.request(endpoint, wanted)
+        # What is handed in is paid, whoever takes no more by now.
+        standing = await self._store.find(item.id, generation.id, generation.project_id, key)
         if standing is None:
-            # Another item's answer will be kept, where this one finds it.
-            raise pending(endpoint, FIRST_WAIT_SECONDS)
+            refusing = await self._store.refusing(endpoints)
+            taking = [one for one in endpoints if one.id not in refusing]
+            if not taking:
+                return None
+            # Of a pool, all of them have about as many.
+            endpoint = taking[int.from_bytes(key[:8]) % len(taking)]
+            body = await self._llm.body(endpoint, chain.messages, chain.schema, sampling)
+            wanted = Request(item.id, generation.id, generation.project_id, key, json.dumps(body))
+            standing = await self._store.request(endpoint, wanted)
+        if standing.is_anothers:
+            # That one's answer will be kept, where this one finds it.
+            await self._store.wait(item.id, generation.project_id, key)
+            raise pending(endpoints[0], FIRST_WAIT_SECONDS)
         if standing.state == "open":
             longer = 8 ** min(item.attempt - 1, 2)
-            raise pending(endpoint, min(FIRST_WAIT_SECONDS * longer, LONGEST_WAIT_SECONDS))
+            raise pending(endpoints[0], min(FIRST_WAIT_SECONDS * longer, LONGEST_WAIT_SECONDS))
         return standing.reply
 
 

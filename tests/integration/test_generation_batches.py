@@ -132,6 +132,39 @@ async def test_a_server_without_batches_is_asked_once(client: Client, mock: Mock
     assert rooms.processes["generation"].log().count("batches_refused") == before + 1
 
 
+async def test_what_is_handed_in_is_not_called_singly_where_the_server_takes_no_more(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    await mock.control(batch_ms=3000)
+    _, _, generation = await started(client, mock)
+    await eventually(lambda: has(mock, "batches"))
+    async with rooms.stores.pool("generation") as pool:
+        await pool.execute(
+            "INSERT INTO batch_limits (endpoint_id, most_requests, end_time) "
+            "SELECT endpoint_id, 0, now() + interval '1 hour' FROM batch_requests WHERE generation_id = $1 LIMIT 1",
+            generation.id,
+        )
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["batch_lines"], told["calls"], told["prompts_paid_twice"]) == (FACTS, CALLS - FACTS, 0)
+    assert ended.stats.usage.calls == CALLS
+
+
+async def test_a_new_process_measures_no_answers_by_a_call_that_is_handed_in(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    await mock.control(batch_ms=5000)
+    _, _, generation = await started(client, mock, max_tokens=100_000)
+    await eventually(lambda: has(mock, "batches"))
+    room = rooms.processes["generation"]
+    await room.kill()
+    await room.process.start(room.ready)
+    ended = await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["prompts_paid_twice"]) == (1, 0)
+    assert ended.stats.usage.calls == CALLS
+
+
 async def test_a_batch_that_nobody_wants_any_more_is_cancelled_and_what_it_had_is_asked_for_again(
     client: Client, mock: MockServer
 ) -> None:

@@ -53,6 +53,8 @@ class Standing:
 
     state: str
     reply: Reply | None
+    is_anothers: bool = False
+    """Another item waits for it."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,15 @@ class BatchStore:
         self.pool = pool
         self._jobs = jobs
 
-    async def request(self, endpoint: Endpoint, one: Request) -> Standing | None:
-        """Add a request or find that of before; nothing where another item waits for the same answer."""
+    async def find(self, item_id: str, generation_id: str, project_id: str, key: bytes) -> Standing | None:
+        """How the request of a key stands; nothing where there is none, or nobody wants one that failed."""
+        row = await self.pool.fetchrow(SQL.find_request, item_id, generation_id, project_id, key)
+        if row is None:
+            return None
+        return Standing(row["state"], reply_from(row["reply"]), row["is_anothers"])
+
+    async def request(self, endpoint: Endpoint, one: Request) -> Standing:
+        """Add a request or find that of before."""
         row = await self.pool.fetchrow(
             SQL.request,
             new_id(),
@@ -105,8 +114,11 @@ class BatchStore:
         )
         if row:
             return Standing(row["state"], reply_from(row["reply"]))
-        await self.pool.execute(SQL.wait, one.item_id, one.project_id, one.key)
-        return None
+        return Standing("open", None, is_anothers=True)
+
+    async def wait(self, item_id: str, project_id: str, key: bytes) -> None:
+        """Let an item go on once the one has ended that asked for the same."""
+        await self.pool.execute(SQL.wait, item_id, project_id, key)
 
     async def wake(self) -> None:
         """Let items go on whose answer another item has asked for, once that one has ended."""

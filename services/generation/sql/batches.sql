@@ -12,6 +12,24 @@ WHERE own.item_id = EXCLUDED.item_id
                   WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused')
 RETURNING state, reply
 
+-- name: find_request
+-- The request that stands for an item, also what one that has ended leaves behind; and whether another item waits for it.
+WITH found AS (
+    SELECT id, item_id, state, reply,
+           EXISTS (SELECT FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+                   WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused') AS in_work
+    FROM batch_requests AS own
+    WHERE project_id = $3 AND key = $4
+), taken AS (
+    UPDATE batch_requests AS own SET item_id = $1, generation_id = $2
+    FROM found
+    WHERE own.id = found.id AND own.item_id <> $1 AND own.item_id = found.item_id
+      AND NOT in_work AND own.state <> 'failed'
+)
+SELECT state, reply, item_id <> $1 AND in_work AS is_anothers
+FROM found
+WHERE item_id = $1 OR in_work OR state <> 'failed'
+
 -- name: wait
 INSERT INTO batch_waiters (item_id, project_id, key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 
