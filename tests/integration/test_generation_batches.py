@@ -165,6 +165,72 @@ async def test_a_new_process_measures_no_answers_by_a_call_that_is_handed_in(
     assert ended.stats.usage.calls == CALLS
 
 
+async def make_older(rooms: Rooms, generation: generation_pb2.Generation, column: str, hours: int) -> None:
+    """Let the batches of a generation be as old as nobody waits for; they are looked at now."""
+    statement = (
+        f"UPDATE batches SET {column} = {column} - $2 * interval '1 hour', next_look_time = now() WHERE id IN "
+        "(SELECT batch_id FROM batch_requests WHERE generation_id = $1)"
+    )
+    async with rooms.stores.pool("generation") as pool:
+        await pool.execute(statement, generation.id, hours)
+
+
+async def is_in_trouble(rooms: Rooms) -> bool:
+    async with rooms.stores.pool("generation") as pool:
+        return bool(await pool.fetchval("SELECT count(*) FROM batches WHERE trouble_time IS NOT NULL"))
+
+
+async def test_a_batch_that_the_server_does_not_find_for_a_while_is_not_called_singly(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    await mock.control(batch_ms=1000)
+    _, _, generation = await started(client, mock)
+    await eventually(lambda: has(mock, "batches"))
+    await mock.control(batches="hidden")
+    await eventually(lambda: is_in_trouble(rooms))
+    await mock.control(batches="ok", batch_ms=0)
+    await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"], told["batch_cancels"]) == (0, CALLS, 0)
+    assert not await is_in_trouble(rooms)
+
+
+async def test_a_batch_that_the_server_never_finds_again_is_cancelled_and_called_singly(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    await mock.control(batch_ms=600_000)
+    _, _, generation = await started(client, mock)
+    await eventually(lambda: has(mock, "batches"))
+    await mock.control(batches="hidden")
+    await eventually(lambda: is_in_trouble(rooms))
+    await make_older(rooms, generation, "trouble_time", 1)
+    await eventually(lambda: has(mock, "batch_cancels"))
+    await mock.control(batches="ok", batch_ms=0)
+    await done(client, generation)
+    told = await mock.stats()
+    assert (told["calls"], told["batch_lines"]) == (FACTS, CALLS - FACTS)
+
+
+@pytest.mark.parametrize(("fate", "brought"), [("ok", 0), ("odd", 0), ("stuck", FACTS // 2)])
+async def test_a_batch_that_does_not_end_in_two_days_is_cancelled_and_what_it_brought_is_taken(
+    client: Client, mock: MockServer, rooms: Rooms, fate: str, brought: int
+) -> None:
+    await mock.control(batch_ms=0 if fate == "stuck" else 600_000, batches=fate)
+    _, _, generation = await started(client, mock)
+    await eventually(lambda: has(mock, "batch_lines" if brought else "batches"))
+    await make_older(rooms, generation, "create_time", 48)
+    await eventually(lambda: has(mock, "batch_cancels"))
+    await make_older(rooms, generation, "create_time", 2)
+
+    async def called() -> bool:
+        return (await mock.stats())["calls"] == FACTS - brought
+
+    await eventually(called)
+    await mock.control(batches="ok", batch_ms=0)
+    await done(client, generation)
+    assert (await mock.stats())["prompts_paid_twice"] == 0
+
+
 async def test_a_batch_that_nobody_wants_any_more_is_cancelled_and_what_it_had_is_asked_for_again(
     client: Client, mock: MockServer
 ) -> None:

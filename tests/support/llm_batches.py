@@ -170,6 +170,10 @@ class MockBatches:
     async def get(self, request: web.Request) -> web.Response:
         """One batch."""
         batch = self.batches.get(request.match_info["id"])
+        if self.settings.batches == "hidden":
+            return not_found()
+        if self.settings.batches == "odd":
+            return web.json_response({"message": "hello"})
         return web.json_response(batch.shown()) if batch else not_found()
 
     async def cancel(self, request: web.Request) -> web.Response:
@@ -181,7 +185,7 @@ class MockBatches:
             batch.work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await batch.work
-        batch.status = "cancelled"
+        batch.status = "cancelling" if self.settings.batches == "stuck" else "cancelled"
         return web.json_response(batch.shown())
 
     async def _work(self, batch: Batch) -> None:
@@ -190,7 +194,7 @@ class MockBatches:
             batch.fail("invalid", "a bad file")
             return
         requests = [json.loads(line) for line in self.files[batch.input_file_id][1].splitlines()]
-        if self.settings.batches == "expired":
+        if self.settings.batches in {"expired", "stuck"}:
             requests = requests[::2]
         outputs: list[Any] = []
         errors: list[Any] = []
@@ -200,7 +204,8 @@ class MockBatches:
         outputs.reverse()
         batch.output_file_id = self._keep("output.jsonl", lines_of(outputs))
         batch.error_file_id = self._keep("errors.jsonl", lines_of(errors)) if errors else None
-        batch.status = "expired" if self.settings.batches == "expired" else "completed"
+        ends = {"expired": "expired", "stuck": "in_progress"}
+        batch.status = ends.get(self.settings.batches, "completed")
 
     def _serve(self, request: dict[str, Any], outputs: list[Any], errors: list[Any]) -> None:
         self.lines += 1

@@ -134,7 +134,7 @@ class BatchApi:
                 # A server that says something else than a batch says nothing.
                 string(getattr(batch, "status", "")),
                 tuple(filter(None, files)),
-                ": ".join(filter(None, told)),
+                without_key(": ".join(filter(None, told)), endpoint),
             )
 
     async def cancel(self, endpoint: Endpoint, remote_id: str) -> None:

@@ -74,6 +74,7 @@ class Batch:
     cancelled: bool
     create_time: datetime
     next_look_time: datetime
+    trouble_time: datetime | None
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,14 @@ class BatchStore:
     async def look_again(self, batch_id: str, soonest: timedelta, latest: timedelta) -> None:
         """Put the next look at a batch off, the longer the older it is."""
         await self.pool.execute(SQL.look_again, batch_id, soonest, latest)
+
+    async def note_trouble(self, batch_id: str) -> timedelta:
+        """Note that a look at a batch failed; for how long all looks have."""
+        return await self.pool.fetchval(SQL.note_trouble, batch_id) or timedelta()
+
+    async def forget_trouble(self, batch_id: str) -> None:
+        """Note that a look at a batch succeeded."""
+        await self.pool.execute(SQL.forget_trouble, batch_id)
 
     async def is_wanted(self, batch_id: str) -> bool:
         """Whether an item waits for anything of a batch."""

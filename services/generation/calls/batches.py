@@ -32,7 +32,8 @@ from sishu.errors import ApiError
 REFUSED = timedelta(hours=1)
 """How long an endpoint that refused a batch gets none, or only smaller ones."""
 PATIENCE = timedelta(hours=1)
-"""How long a batch is tried to be handed in while the server fails."""
+"""How long a batch is tried to be handed in while the server fails; how long one that is handed in is looked for
+where the server does not know it, and waited for when it was cancelled for its age."""
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)
@@ -121,6 +122,8 @@ class Batches:
         try:
             await self._store.look_again(batch.id, self._soonest, LATEST_LOOK)
             await self._advance(batch)
+            if batch.trouble_time:
+                await self._store.forget_trouble(batch.id)
         except Exception as raised:
             error = as_sishu_error(raised)
             log.warning("batch_in_trouble", batch_id=batch.id, reason=error.reason, error=error.message)
@@ -153,18 +156,31 @@ class Batches:
 
     async def _bear(self, batch: Batch, error: SishuError) -> None:
         """Give a batch up that will not come about."""
-        age = datetime.now(UTC) - batch.create_time
         passes = error.code in {*RETRYABLE, "INTERNAL"}
-        # A key can be put right, and what is handed in is paid.
-        passes = passes or bool(batch.remote_id and error.reason in KEY_TROUBLE)
-        if passes and age < (LIFETIME if batch.remote_id else PATIENCE):
-            return
-        if not batch.remote_id and not passes:
+        if batch.remote_id:
+            # A key can be put right, and what is handed in is paid.
+            lasting = passes or error.reason in KEY_TROUBLE
+            trouble = await self._store.note_trouble(batch.id)
+            if age_of(batch) < LIFETIME if lasting else trouble < PATIENCE:
+                return
+            await self._cancel_blindly(batch)
+        elif not passes:
             await self._store.end(batch.id, again=True)
             await self._refuse(batch, error.message)
-        else:
-            count = await self._store.end(batch.id, again=False)
-            log.warning("batch_given_up", batch_id=batch.id, calls_made_singly=count, error=error.message)
+            return
+        elif age_of(batch) < PATIENCE:
+            return
+        count = await self._store.end(batch.id, again=False)
+        log.warning("batch_given_up", batch_id=batch.id, calls_made_singly=count, error=error.message)
+
+    async def _cancel_blindly(self, batch: Batch) -> None:
+        """Have a batch end that cannot be looked at, if the server heeds it: its calls are made singly."""
+        try:
+            endpoint = await self._endpoint(batch, begun=True)
+            await self._api.cancel(endpoint, batch.remote_id)
+        except Exception as error:
+            told = as_sishu_error(error).message
+            log.warning("batch_not_cancelled", batch_id=batch.id, remote_id=batch.remote_id, error=told)
 
     async def _refuse(self, batch: Batch, reason: str) -> None:
         """Ask an endpoint that takes no batch singly."""
@@ -184,13 +200,14 @@ class Batches:
             await (self._offer(batch, endpoint) if wanted else self._withdraw(batch, endpoint))
 
     async def _follow(self, batch: Batch, endpoint: Endpoint, *, wanted: bool) -> None:
-        """See how far a batch is at the server; end it there when nobody wants it any more."""
+        """See how far a batch is at the server; end it there when nobody wants it any more, or at its age."""
         remote = await self._api.look(endpoint, batch.remote_id)
+        late = age_of(batch) - LIFETIME
         if remote.too_large:
             await self._make_smaller(batch, endpoint, remote.reason)
-        elif remote.ended:
+        elif remote.ended or late > PATIENCE:
             await self._bring(batch, endpoint, remote)
-        elif not wanted and remote.status != "cancelling":
+        elif (not wanted or late > timedelta()) and remote.status != "cancelling":
             # Whoever was to do that may have died before.
             await self._api.cancel(endpoint, batch.remote_id)
             log.info("batch_cancelled", batch_id=batch.id)
@@ -270,6 +287,11 @@ class Batches:
                 await self._api.delete_file(endpoint, file_id)
             except SishuError as error:
                 log.warning("batch_file_not_deleted", file_id=file_id, error=error.message)
+
+
+def age_of(batch: Batch) -> timedelta:
+    """How long ago a batch was made."""
+    return datetime.now(UTC) - batch.create_time
 
 
 def file_name(batch: Batch) -> str:

@@ -157,6 +157,12 @@ UPDATE batches
 SET next_look_time = now() + least(greatest((now() - create_time) / 20, $2::interval), $3::interval)
 WHERE id = $1
 
+-- name: note_trouble
+UPDATE batches SET trouble_time = coalesce(trouble_time, now()) WHERE id = $1 RETURNING now() - trouble_time
+
+-- name: forget_trouble
+UPDATE batches SET trouble_time = NULL WHERE id = $1
+
 -- name: is_wanted
 SELECT EXISTS (
     SELECT FROM batch_requests JOIN job_items ON job_items.id = batch_requests.item_id

@@ -12,7 +12,8 @@ CREATE TABLE batches (
     remote_id      text        NOT NULL DEFAULT '',            -- there once it was handed in
     cancelled      boolean     NOT NULL DEFAULT false,         -- nobody wanted it any more
     create_time    timestamptz NOT NULL DEFAULT now(),
-    next_look_time timestamptz NOT NULL DEFAULT now()
+    next_look_time timestamptz NOT NULL DEFAULT now(),
+    trouble_time   timestamptz                                 -- since when each look at it fails
 );
 
 CREATE TYPE batch_request_state AS ENUM (

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from services.generation.calls.batch_api import is_crowded, is_too_large
+from services.generation.calls.batch_api import BatchApi, is_crowded, is_too_large
 from services.generation.calls.batches import found_in, unique
+from services.generation.calls.transport import Transport
 from services.generation.providers import Endpoint, Price
 from services.runtime.ids import new_id
+from tests.support.web_server import served
 
 ENDPOINT = Endpoint("http://host/v1", "m", price=Price(2, 8, "EUR", 0.6))
 BODY = {
@@ -82,3 +85,15 @@ def test_servers_say_in_several_ways_that_a_batch_is_too_large(reason: str, crow
 )
 def test_other_failures_are_none_of_size(reason: str) -> None:
     assert not is_too_large(reason)
+
+
+async def test_why_a_batch_failed_is_said_without_the_key() -> None:
+    async def look(_: web.Request) -> web.Response:
+        errors = {"data": [{"code": "invalid", "message": "no rights for sk-secret here"}]}
+        return web.json_response({"id": "b", "status": "failed", "errors": errors})
+
+    transport = Transport(10)
+    async with served(look) as url:
+        remote = await BatchApi(transport).look(Endpoint(url, "m", "sk-secret"), "b")
+    await transport.close()
+    assert remote.reason == "invalid: no rights for *** here"
