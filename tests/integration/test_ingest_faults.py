@@ -18,6 +18,7 @@ from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from sishu.learn.files import gather_files, upload_files
+from tests.integration.command_line import CommandLine
 from tests.integration.conftest import StartRoom
 from tests.integration.documents import (
     chunks_of,
@@ -176,6 +177,22 @@ async def test_empty_files_that_the_command_line_names_fail_alone(client: Client
         "whole.md": "",
     }
     assert (job.counts.done, job.counts.failed) == (1, 2)
+
+
+async def test_the_command_line_shows_what_it_made_when_some_of_it_failed(
+    rooms: Rooms, tmp_path: Path
+) -> None:
+    project = await new_project(rooms.client)
+    for name, text in {"blank.md": " ", "whole.md": "whole"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    line = CommandLine(rooms, project)
+    paths = [str(tmp_path / name) for name in ("blank.md", "whole.md")]
+    code, printed = await line.run("document", "add", *paths, "--project", project, env={"COLUMNS": "80"})
+    documents = await documents_of(rooms.client, project)
+    assert code == 1
+    assert [one.id in printed for one in documents.values()] == [True, True]
+    assert documents["blank.md"].failure.message in printed
+    assert max(len(one) for one in printed.splitlines() if "whole.md" in one) <= 80
 
 
 async def test_a_file_of_less_than_nothing_is_no_file(client: Client) -> None:

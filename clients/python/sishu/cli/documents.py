@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project
 from sishu.cli.options import IdArgument, LimitOption, PathsArgument, ProjectOption, takes
-from sishu.cli.output import leave_out, show_many, show_one
+from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, leave_out, show_many, show_one
 from sishu.cli.parse_options import ParseOptions, parse_request
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -27,7 +28,6 @@ from sishu.ingest.v1.document_pb2 import DOCUMENT_STATE_PARSED, Document
 from sishu.learn.files import gather_files, held_by, upload_files
 from sishu.learn.jobs import failures_of, job_error, wait, wait_for_success
 
-DOCUMENT_COLUMNS = ("id", "name", "state", "version", "char_count", "page_count", "chunk_count")
 LINK_SECONDS = 60.0
 MOST_FETCHED = 10_000
 
@@ -40,8 +40,15 @@ def add_documents(paths: PathsArgument, project: ProjectOption, options: ParseOp
 
     async def work(client: Client) -> None:
         project_id = (await find_project(client, project)).id
-        documents = await upload_files(client, project_id, files, leave_out=leave_out)
-        await parse(client, project_id, [one.id for one in documents], wanted)
+        made = dict[str, Document]()
+        try:
+            documents = await upload_files(client, project_id, files, leave_out=leave_out, made=made)
+            await parse(client, project_id, [one.id for one in documents], wanted)
+        except ApiError:
+            # The others are in, whatever became of some.
+            with contextlib.suppress(ApiError):
+                await show_documents(client, project_id, list(made.values()))
+            raise
         await show_documents(client, project_id, documents)
 
     with_client(work)
@@ -106,7 +113,7 @@ def list_images(document_id: IdArgument, limit: LimitOption = 100) -> None:
         request = document_pb.ListDocumentImagesRequest(document_id=document_id)
         return await first(client.documents.ListDocumentImages, request, "images", limit)
 
-    show_many(with_client(work), ("index", "page", "span.start", "media_type", "object.name", "object.key"))
+    show_many(with_client(work), ("index", "page", "span.start", "media_type", "object.name"))
 
 
 def list_changes(document_id: IdArgument, limit: LimitOption = 100) -> None:
@@ -145,7 +152,7 @@ def split_chunk(chunk_id: IdArgument, at: Annotated[list[int], typer.Option(help
         request = chunk_pb.SplitChunkRequest(id=chunk_id, cut_points=sorted(at))
         return (await client.chunks.SplitChunk(request)).chunks
 
-    show_many(with_client(work), ("id", "index", "span.start", "span.end", "token_count", "text"))
+    show_many(with_client(work), CHUNK_COLUMNS)
 
 
 def exclude_chunk(chunk_id: IdArgument) -> None:

@@ -20,6 +20,12 @@ from sishu.cli.texts import say
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 LONGEST_CELL = 60
+BELOW = "failure.message"
+"""Column that stands below a table: its texts are long, and say what they are about."""
+DOCUMENT_COLUMNS = ("id", "name", "state", "version", "chunk_count", BELOW)
+CHUNK_COLUMNS = ("id", "index", "span.start", "token_count", "text")
+WHOLE = {"id", "index", "level", "page", "state", "version"}
+"""Columns whose cells are not broken into lines."""
 
 
 def leave_out(path: Path, why: str) -> None:
@@ -41,12 +47,20 @@ def show_many(messages: Iterable[Message], columns: Sequence[str]) -> None:
         for message in messages:
             print(as_json(message))
         return
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "id")
+    table, below = Table(box=None, pad_edge=False), list[str]()
+    beside = [column for column in columns if column != BELOW]
+    for column in beside:
+        # So that numbers need little room.
+        table.add_column(
+            column.replace(".", "\n").replace("_", "\n"), overflow="fold", no_wrap=column in WHOLE
+        )
     for message in messages:
-        table.add_row(*(cell(message, column) for column in columns))
+        table.add_row(*(cell(message, column) for column in beside))
+        if BELOW in columns and message.HasField("failure"):
+            below.append(value_at(message, BELOW))
     CONSOLE.print(table)
+    for line in below:
+        CONSOLE.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_one(message: Message) -> None:
@@ -71,12 +85,16 @@ def show_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 def cell(message: Message, path: str) -> str:
     """One value of a message, by a path such as `job.state`, short enough for a table."""
+    text = value_at(message, path)
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def value_at(message: Message, path: str) -> str:
+    """One value of a message, on one line."""
     value: Any = message
     for name in path.split("."):
         owner, value = value, getattr(value, name)
-    text = shown(owner, path.rsplit(".", 1)[-1], value)
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+    return " ".join(shown(owner, path.rsplit(".", 1)[-1], value).split())
 
 
 def shown(owner: Message, name: str, value: Any) -> str:

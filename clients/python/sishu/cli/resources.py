@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
@@ -80,14 +80,14 @@ RESOURCES = (
         "Document",
         lambda client: client.documents,
         document,
-        ("id", "name", "state", "version", "size_bytes", "page_count", "chunk_count", "failure.message"),
+        DOCUMENT_COLUMNS,
     ),
     Resource(
         "chunk",
         "Chunk",
         lambda client: client.chunks,
         chunk,
-        ("id", "document_id", "index", "span.start", "span.end", "token_count", "text"),
+        CHUNK_COLUMNS,
         deletable=False,
         by_document=True,
     ),
@@ -96,7 +96,7 @@ RESOURCES = (
         "Section",
         lambda client: client.sections,
         section,
-        ("id", "document_id", "index", "level", "title", "span.start", "span.end", "page_start"),
+        ("id", "level", "title", "span.start", "page_start"),
         deletable=False,
         gettable=False,
         by_document=True,

@@ -127,11 +127,12 @@ async def upload_files(
     files: Sequence[SourceFile],
     progress: Callable[[int, int], None] = lambda done, total: None,
     leave_out: LeaveOut = lambda path, why: None,
+    made: dict[str, Document] | None = None,
 ) -> list[Document]:
     """Upload files, some at a time; files of the same bytes and kind are one document, and sent once.
 
     What was found in a folder and is of a kind that is not read is left out; `leave_out` is told of this, and
-    of each file whose document has the name of another.
+    of each file whose document has the name of another; `made` takes each document by its id.
 
     Returns the documents in the order of the files, each once.
     """
@@ -148,6 +149,8 @@ async def upload_files(
                 if not file.found or error.reason != "FORMAT_UNSUPPORTED":
                     raise
                 leave_out(file.path, "files of its kind are not read")
+        if document and made is not None:
+            made[document.id] = document
         if document and document.name != file.name:
             leave_out(file.path, f"its bytes are those of {document.name}")
         done += 1

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from google.protobuf.message import Message
+
+from sishu.cli import output
+from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many
+from sishu.cli.resources import RESOURCES
+from sishu.common.v1 import failure_pb2, text_span_pb2
+from sishu.ingest.v1 import chunk_pb2, document_pb2, section_pb2
+
+ID = "01a21738-77f7-7f55-8901-7031b2b8a8e0"
+WHY = "handbook/returns.pdf: the PDF cannot be read (page 2 is damaged); is it cut off? Save it anew"
+SPAN = text_span_pb2.TextSpan(start=1_234_567, end=1_236_000)
+ROWS: dict[str, Message] = {
+    "document": document_pb2.Document(
+        id=ID,
+        name="handbook/returns.pdf",
+        state=document_pb2.DOCUMENT_STATE_UPLOADED,
+        version=12,
+        chunk_count=12_345,
+        failure=failure_pb2.Failure(message=WHY),
+    ),
+    "chunk": chunk_pb2.Chunk(id=ID, index=12_345, span=SPAN, token_count=1500, text="The ash is old. " * 90),
+    "section": section_pb2.Section(id=ID, level=2, title="Of returns and refunds", span=SPAN, page_start=123),
+}
+COLUMNS = {one.name: one.columns for one in RESOURCES}
+
+
+def lines_of(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    message: Message,
+    columns: Sequence[str],
+    width: int = 80,
+) -> list[str]:
+    monkeypatch.setattr(output.CONSOLE, "_width", width)
+    show_many([message], columns)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_identifies_a_row_stands_on_one_line_of_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    lines = lines_of(capsys, monkeypatch, ROWS[name], COLUMNS[name])
+    assert any(line.startswith(f"{ID}  ") for line in lines)
+    assert all(len(line) <= 80 for line in lines if line != WHY)
+    # No number is broken, and the text beside it has room.
+    numbers = {
+        "document": ["12", "12345"],
+        "chunk": ["12345", "1234567", "1500"],
+        "section": ["2", "1234567", "123"],
+    }
+    (row,) = [line.split() for line in lines if line.startswith(ID)]
+    assert [word for word in row[1:] if word.isdigit()] == numbers[name]
+    assert len(lines) <= 9
+
+
+def test_why_a_document_failed_stands_whole_below_the_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lines_of(capsys, monkeypatch, ROWS["document"], DOCUMENT_COLUMNS)[-1] == WHY
+
+
+def test_a_long_text_is_cut_in_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lines_of(capsys, monkeypatch, ROWS["chunk"], CHUNK_COLUMNS, 200)[-1].strip().endswith("…")
