@@ -67,7 +67,10 @@ async def test_all_that_can_be_said_of_a_provider_is_kept(cli: Cli) -> None:
     rest = ["--api-key-file", "bailian.key", "--stream", "always"]
     added = await cli.add("full", "--preset", "bailian", "--model", "qwen", *limits, *prices, *rest)
     assert added["limits"] == {"calls_per_minute": 60, "tokens_per_minute": "100000", "calls_in_flight": 4}
-    assert added["price"] == {"prompt_per_million": 0.5, "completion_per_million": 8.0, "currency": "CNY"}
+    price = {"prompt_per_million": 0.5, "completion_per_million": 8.0, "currency": "CNY", "batch_factor": 0.5}
+    assert added["price"] == price
+    slow = await cli.add("slow", "--preset", "bailian", "--model", "qwen", *prices, "--batch-factor", "0.8")
+    assert slow["price"] == price | {"batch_factor": 0.8}
     assert (added["api_key_file"], added["streaming"]) == ("bailian.key", "PROVIDER_STREAMING_ALWAYS")
 
 
@@ -76,6 +79,7 @@ async def test_options_that_make_no_sense_are_refused_with_what_to_do(cli: Cli) 
     assert "--base-url" in await cli.refused("--model", "m")
     address = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m"]
     assert "--currency" in await cli.refused(*address, "--price-prompt", "1")
+    assert "--currency" in await cli.refused(*address, "--batch-factor", "0.5")
     assert "--stream" in await cli.refused(*address, "--stream", "sometimes")
     assert "--api-key-file" in await cli.refused(
         *address, "--api-key-file", "a", "--api-key-env", "A_API_KEY"

@@ -130,6 +130,10 @@ async def test_limits_price_and_streaming_are_kept_and_changed_one_by_one(client
         ({"limits": provider_pb2.ProviderLimits(calls_in_flight=-1)}, "provider.limits.calls_in_flight"),
         ({"price": provider_pb2.ProviderPrice(currency="yuan")}, "provider.price.currency"),
         (
+            {"price": provider_pb2.ProviderPrice(currency="CNY", batch_factor=1.5)},
+            "provider.price.batch_factor",
+        ),
+        (
             {"price": provider_pb2.ProviderPrice(prompt_per_million=float("inf"), currency="CNY")},
             "provider.price.prompt_per_million",
         ),

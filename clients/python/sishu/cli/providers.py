@@ -176,9 +176,7 @@ async def find_preset(client: Client, name: str) -> ProviderPreset:
 
 def list_presets() -> None:
     """`sishu provider presets`."""
-    show_many(
-        with_client(presets_of), ("name", "title", "base_url", "api_key_variable", "batches", "batch_factor")
-    )
+    show_many(with_client(presets_of), ("name", "title", "base_url", "api_key_variable", "batches"))
 
 
 def test_provider(
