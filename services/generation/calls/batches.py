@@ -32,8 +32,8 @@ from sishu.errors import ApiError
 REFUSED = timedelta(hours=1)
 """How long an endpoint that refused a batch gets none, or only smaller ones."""
 PATIENCE = timedelta(hours=1)
-"""How long a batch is tried to be handed in while the server fails; how long one that is handed in is looked for
-where the server does not know it, and waited for when it was cancelled for its age."""
+"""How long a batch is tried to be handed in while the server fails; how long one that is handed in is looked
+for where the server does not know it, and waited for when it was cancelled for its age."""
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)

@@ -55,8 +55,8 @@ class Gate:
     Args:
         reports: what the workers share.
         metrics: where limits are shown.
-        refused_seconds: how long a call is made again here, from its first refusal; after that its item waits in
-            the queue.
+        refused_seconds: how long a call is made again here, from its first refusal; after that its item waits
+            in the queue.
     """
 
     def __init__(
