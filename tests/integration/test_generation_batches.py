@@ -225,7 +225,7 @@ async def test_a_batch_that_does_not_end_in_two_days_is_cancelled_and_what_it_br
     await make_older(rooms, generation, "create_time", 2)
 
     async def called() -> bool:
-        return (await mock.stats())["calls"] == FACTS - brought
+        return bool((await mock.stats())["calls"] == FACTS - brought)
 
     await eventually(called)
     await mock.control(batches="ok", batch_ms=0)

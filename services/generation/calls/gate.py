@@ -292,6 +292,7 @@ def busy(endpoint: Endpoint, seconds: float, pause: float) -> Unavailable:
         f"{why}",
         base_url=endpoint.base_url,
         model=endpoint.model,
+        **({"pause_seconds": f"{pause:.0f}"} if pause > 0 else {}),
     )
 
 

@@ -38,11 +38,12 @@ def code() -> str:
 def test_a_sentence_is_filled_with_what_the_error_says() -> None:
     told = in_chinese(provider_not_found("p-1"))
     assert told == "没有语言模型 p-1"
-    assert in_chinese(busy(ENDPOINT, 15)).startswith("http://h/v1（模型 m）一直没有空位")
+    assert in_chinese(busy(ENDPOINT, 15, pause=0)).startswith("http://h/v1（模型 m）一直没有空位")
+    assert "还剩 40 秒" in in_chinese(busy(ENDPOINT, 15, pause=40))
 
 
 def test_in_english_the_servers_words_are_shown() -> None:
-    error = busy(ENDPOINT, 15)
+    error = busy(ENDPOINT, 15, pause=0)
     assert in_words(error.reason, error.message, error.metadata, "en") == error.message
 
 

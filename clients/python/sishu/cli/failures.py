@@ -78,6 +78,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "PROVIDER_RATE_LIMITED": (MODEL + "限制了调用速率；请稍后再试",),
     "PROVIDER_OVERLOADED": (MODEL + "已过载；请稍后再试",),
     "PROVIDER_BUSY": (
+        MODEL + "拒绝了调用并要求暂停，还剩 {pause_seconds} 秒；请到时再试",
         MODEL + "一直没有空位接受新的调用：正在进行的或这一分钟内的调用已达上限；"
         "上限过低时请提高它，否则请稍后再试",
     ),
