@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from services.ingest.readers.pdf.lines import ENTRY, HYPHEN, NUMBER, Block, title_key
+from services.ingest.readers.pdf.lines import ENTRY, HYPHEN, LARGER, NUMBER, Block, title_key
 from services.ingest.readers.shared.markdown import fence, heading, paragraph
 
-LARGER = 1.13
-"""Headings are at least so many times larger than the body."""
 LONGEST_HEADING = 200
 MOST_HEADING_LINES = 4
 LONGEST_BOLD = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -37,6 +38,16 @@ NUMBER = re.compile(
     r"(?:\d{1,3}[.)](?![\d.])|\d{1,3}[、．]|[(（](?:\d{1,3}|[a-zA-Z]|[ivx]{1,5}|[一二三四五六七八九十]{1,3})[)）]"
     r"|[一二三四五六七八九十]{1,3}、|[a-zA-Z][.)](?=\s)|[ivxIVX]{1,5}[.)](?=\s)|[①-⑳])\s*(?=\S)"
 )
+CHAPTER = re.compile(
+    r"(?:\d{1,2}(?:\.\d{1,2})+\.?|\d{1,2}\.|[IVX]{1,5}\.|[A-Z]\."
+    r"|(?:Chapter|Section|Part|Appendix|Annex)\s(?:\d{1,3}|[IVXLC]{1,6}|[A-Z])\b[.:]?)(?:$|\s+(?=[^\W\d_a-z]))"
+    r"|第(?:\d{1,3}|[一二三四五六七八九十百]{1,5})[章节節篇部编編]"
+)
+"""How a numbered heading begins; a bare number may as well be one of the words: `10 Years of planting`."""
+LARGER = 1.13
+"""Headings are at least so many times larger than the body."""
+OPEN_ENDS = ",、-–—&("
+"""How a line ends whose heading goes on in any case."""
 INDENT = 0.8
 """A line that starts this many font sizes further in begins a paragraph, or goes on with a list item."""
 CENTRED = 2.0
@@ -88,11 +99,14 @@ def blocks_of(lines: Sequence[Run], titles: dict[str, int]) -> list[Block]:
     """
     if not lines:
         return []
-    pitch = pitch_of(lines)
+    pitch, body = pitch_of(lines), body_of(lines)
     groups: list[list[Run]] = []
     sides: list[float] = []
     for line, right in zip(lines, right_sides(lines, pitch), strict=True):
-        if groups and not starts_block(groups[-1], line, sides[-1], pitch, titles):
+        if groups and not (
+            starts_block(groups[-1], line, sides[-1], pitch, titles)
+            or starts_heading(groups[-1][-1], line, body)
+        ):
             groups[-1].append(line)
         else:
             groups.append([line])
@@ -123,6 +137,15 @@ def pitch_of(lines: Sequence[Run]) -> float:
     return max(quantiles(pitches, n=4)[0], 1.0) if len(pitches) > 2 else USUAL_PITCH * 1.25
 
 
+def body_of(lines: Sequence[Run]) -> float:
+    """Font size of most of the text; only looked for where a line may be a numbered heading."""
+    sizes = Counter[float]()
+    if any(CHAPTER.match(line.text) for line in lines):
+        for line in lines:
+            sizes[line.size] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
 def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles: dict[str, int]) -> bool:
     """Whether a line begins a block of its own below the lines of a group."""
     before = group[-1]
@@ -140,6 +163,16 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
         or marks_item(group, line, right)
         or moved(group, line, right)
         or (ends_sentence(before.text) and not full(before, line, right))
+    )
+
+
+def starts_heading(before: Run, line: Run, body: float) -> bool:
+    """Whether a line in large type begins a heading of its own below another, by its number."""
+    return (
+        body > 0
+        and line.size >= LARGER * body
+        and before.text[-1:] not in OPEN_ENDS
+        and CHAPTER.match(line.text) is not None
     )
 
 

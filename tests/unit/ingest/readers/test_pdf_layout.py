@@ -167,6 +167,37 @@ def test_headings_have_levels_by_their_size(tmp_path: Path) -> None:
     assert headings == ["# Title", "## Chapter", "### Section", "## Chapter two"]
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "count"),
+    [
+        ("Report on the trees of the town", "1.1 Scope of the work", 2),
+        ("Report on the trees of the town", "1. Scope", 2),
+        ("Trees", "Chapter 3: Of the care of old trees", 2),
+        ("Trees", "Appendix B", 2),
+        ("1. Trees", "1.1 Oaks and limes", 2),
+        ("城市树木报告", "第一章 总则", 2),
+        ("Report on the trees of the town", "and what became of them", 1),
+        ("What we learned from more than", "10 Years of planting trees", 1),
+        ("A comparison of the rules in", "1.2 and those of older times", 1),
+        ("The trees of the town in the light of", "Section 4 of the law", 1),
+        ("The Oaks of Northby and Eastwick,", "Chapter II", 1),
+        ("The Rise and Fall", "A History of Limes", 1),
+    ],
+)
+def test_a_numbered_heading_is_apart_from_a_title_right_above_it(
+    tmp_path: Path, above: str, below: str, count: int
+) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica" if above.isascii() else "STSong-Light", 18)
+        lines(canvas, [above, below], 72, 800, 22)
+        canvas.setFont("Helvetica", 10)
+        lines(canvas, ["The town has planted trees for as long as anyone can remember."] * 9, 72, 740, 12)
+
+    headings = [line for line in drawn(tmp_path, draw).split("\n") if line.startswith("#")]
+    apart = [f"# {above}", f"# {below}"]
+    assert headings == (apart if count == 2 else [f"# {above} {below}"])
+
+
 def test_a_bold_line_of_its_own_is_a_heading_and_a_bold_word_is_none(tmp_path: Path) -> None:
     story = [
         Paragraph("<b>Warranty</b>", BODY),
