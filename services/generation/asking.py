@@ -20,12 +20,13 @@ from services.generation.calls.chain import Chain
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.llm import Llm
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
-from services.generation.calls.replies import Usage, usage_of
+from services.generation.calls.replies import Usage
 from services.generation.generations import Generation
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
 from services.generation.reserving import WAIT_SECONDS, Reserver
+from services.runtime.db import HELD_SECONDS
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 MOST_BUDGETS = 1000
 """More generations with a budget than a process works on at once."""
+
+ENDING_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -89,23 +92,34 @@ class Attempt:
 
     Attributes:
         endpoints: where they may be made.
+        id: under which is reserved.
         chain: what they came to so far; nothing before the first.
-        worst: the most that the one in flight is taken to use, where there is a budget.
+        worst: the most that the last one is taken to use, where there is a budget.
     """
 
     endpoints: Sequence[Endpoint]
+    id: str = field(default_factory=new_id)
     chain: Chain[Any] | None = None
     worst: Usage = field(default_factory=Usage)
+    _before: Usage = field(default_factory=Usage)
+    _counted_before: Usage = field(default_factory=Usage)
 
     @property
     def currency(self) -> str:
         """In which money it is paid."""
         return next((one.price.currency for one in self.endpoints if one.price), "")
 
-    def counted(self, usage: Usage) -> Usage:
-        """What counts as used: of a server that does not say it, the most that is taken for possible."""
-        silent = usage.calls and not usage.tokens
-        return replace(self.worst, calls=usage.calls, seconds=usage.seconds) if silent else usage
+    def begin(self, chain: Chain[Any]) -> None:
+        """Note that the next call is about to be made."""
+        self._counted_before, self._before, self.chain = self.used, chain.usage, chain
+
+    @property
+    def used(self) -> Usage:
+        """What counts as used: of a call of which nobody says it, the most that is taken for possible."""
+        last = self.chain.usage - self._before if self.chain else Usage()
+        if last.calls and not last.tokens:
+            last = replace(self.worst, calls=last.calls, seconds=last.seconds)
+        return self._counted_before + last
 
 
 class Asker:
@@ -140,14 +154,19 @@ class Asker:
             ItemClosed: the budget has no room for a call, and the job is paused.
             SishuError: as `Llm.ask`.
         """
+        found = None
         try:
             key = await self._key(task)
-            yield await self._known(task, key) or await self._called(task, key)
+            found = await self._known(task, key) or await self._called(task, key)
+            yield found
         except BaseException as error:
-            # What is in a batch stays reserved.
-            pending = isinstance(error, SishuError) and error.reason == PENDING
-            if task.generation.options.has_budget and not pending:
+            if found and found.call.calls:
+                # It is paid, whatever became of the item; who asks the same again finds it.
+                await self._add(task, replace(found.call, failure=reason_of(error)), found.settlement, error)
+            if not is_pending(error):
                 await self._reserver.release(task.item)
+            elif task.generation.options.has_budget:
+                await self._reserver.keep(task.item)
             raise
         finally:
             self._reserver.ended(task.item)
@@ -168,7 +187,7 @@ class Asker:
         attempt = Attempt(await self._endpoints.find(task.provider))
 
         async def before(chain: Chain[Any]) -> None:
-            attempt.chain = chain
+            attempt.begin(chain)
             if task.generation.options.has_budget:
                 await self._reserve(task, attempt, chain)
 
@@ -184,15 +203,10 @@ class Asker:
                     before,
                     None if measures else opening,
                 )
-                usage = attempt.counted(completion.usage)
+                usage = attempt.used
                 self._note_longest(task, usage)
-        except SishuError as error:
-            await self._add_failed(task, attempt, usage_of(error), error.reason)
-            raise
-        except ItemClosed:
-            await self._add_failed(
-                task, attempt, attempt.chain.usage if attempt.chain else Usage(), "STOPPED"
-            )
+        except BaseException as error:
+            await self._add_failed(task, attempt, error)
             raise
         value, written = completion.value
         kept = KeptAnswer(written, completion.reasoning, completion.model, usage)
@@ -200,7 +214,7 @@ class Asker:
             value,
             completion.reasoning,
             record(task, completion.model, usage, currency=attempt.currency),
-            Settlement(task.generation.project_id, key, kept.as_text(), reserved_by(task)),
+            Settlement(task.generation.project_id, key, kept.as_text(), task.item.id),
         )
 
     @asynccontextmanager
@@ -226,11 +240,17 @@ class Asker:
         yield False
 
     async def _reserve(self, task: Task[Any], attempt: Attempt, chain: Chain[Any]) -> None:
-        longest = self._longest.get(task.generation.id, 0)
+        used, longest = attempt.used, self._longest.get(task.generation.id, 0)
         worst = worst_usage(chain.messages, chain.schema, task.sampling, longest)
         attempt.worst = replace(worst, cost=worst_cost(worst, attempt.endpoints))
-        total = attempt.worst + chain.usage
-        await self._reserver.reserve(task.item, Amount(total.tokens, total.cost), attempt.currency)
+        total = attempt.worst + used
+        await self._reserver.reserve(
+            task.item,
+            attempt.id,
+            Amount(total.tokens, total.cost),
+            attempt.currency,
+            stops=not chain.usage.calls,
+        )
 
     def _note_longest(self, task: Task[Any], usage: Usage) -> None:
         if not task.generation.options.has_budget:
@@ -240,18 +260,24 @@ class Asker:
         if len(self._longest) > MOST_BUDGETS:
             self._longest.popitem(last=False)
 
-    async def _add_failed(self, task: Task[Any], attempt: Attempt, usage: Usage, reason: str) -> None:
+    async def _add_failed(self, task: Task[Any], attempt: Attempt, error: BaseException) -> None:
         """Store what calls cost that led to no result, each time: the next try pays anew."""
-        if not usage.calls:
-            return
-        usage = attempt.counted(usage)
-        call = record(task, attempt.endpoints[0].model, usage, currency=attempt.currency, failure=reason)
+        usage, model = attempt.used, attempt.endpoints[0].model
+        if usage.calls:
+            call = record(task, model, usage, currency=attempt.currency, failure=reason_of(error))
+            await self._add(task, call, Settlement(item_id=task.item.id), error)
+
+    async def _add(
+        self, task: Task[Any], call: CallRecord, settlement: Settlement, cause: BaseException
+    ) -> None:
+        # A process that is to end does not wait long for its database.
+        seconds = ENDING_SECONDS if isinstance(cause, asyncio.CancelledError) else HELD_SECONDS
         try:
-            await self._store.add_failed(task.generation.id, call, Settlement(item_id=reserved_by(task)))
+            await self._store.add_failed(task.generation.id, call, settlement, seconds)
             await self._batcher.used(task.item, task.generation)
         except Exception as error:
             # The failure of the call matters more; it is what the item is tried again for.
-            log.warning("cost_not_stored", usage=str(usage), error=as_sishu_error(error).message)
+            log.warning("cost_not_stored", usage=str(call), error=as_sishu_error(error).message)
 
 
 @asynccontextmanager
@@ -275,9 +301,16 @@ async def waited_for(lock: asyncio.Lock) -> AsyncIterator[None]:
         lock.release()
 
 
-def reserved_by(task: Task[Any]) -> str | None:
-    """The item whose reservation is to end; nothing where none was made."""
-    return task.item.id if task.generation.options.has_budget else None
+def is_pending(error: BaseException) -> bool:
+    """Whether the call of an item is in a batch, and what is reserved for it stays."""
+    return isinstance(error, SishuError) and error.reason == PENDING
+
+
+def reason_of(error: BaseException) -> str:
+    """Why calls led to no result."""
+    if isinstance(error, SishuError):
+        return error.reason
+    return "STOPPED" if isinstance(error, (ItemClosed, asyncio.CancelledError)) else "INTERNAL"
 
 
 def with_json(parse: Callable[[Any], T]) -> Callable[[Any], tuple[T, Any]]:
@@ -303,7 +336,7 @@ def again(task: Task[T], kept: KeptAnswer) -> Asked[T] | None:
         return None
     call = record(task, kept.model, Usage(), cached=asdict(kept.usage))
     # A worker that was killed may have reserved for it.
-    return Asked(value, kept.reasoning, call, Settlement(item_id=reserved_by(task)))
+    return Asked(value, kept.reasoning, call, Settlement(item_id=task.item.id))
 
 
 def record(

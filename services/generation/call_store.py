@@ -9,7 +9,7 @@ from typing import Any
 from services.generation.budgets import Amount, Standing
 from services.generation.calls.answers import KeptAnswer, kept_answer
 from services.generation.questions import CallRecord
-from services.runtime.db import Connection, Pool, held, transaction
+from services.runtime.db import HELD_SECONDS, Connection, Pool, held, transaction
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "calls.sql")
@@ -31,7 +31,7 @@ class Settlement:
         project_id: whose answers it is kept among.
         key: under what; nothing where it is not kept.
         answer: the answer, as JSON.
-        item_id: whose reservation ends; nothing where none was made.
+        item_id: whose reservation ends, if there is one.
     """
 
     project_id: str | None = None
@@ -50,33 +50,46 @@ class CallStore:
         self.pool = pool
 
     async def add_failed(
-        self, generation_id: str, call: CallRecord, settlement: Settlement = NOTHING
+        self,
+        generation_id: str,
+        call: CallRecord,
+        settlement: Settlement = NOTHING,
+        seconds: float = HELD_SECONDS,
     ) -> None:
         """Store what calls cost that led to no result; a generation that is gone has no costs either.
 
-        While the database is away it is held here.
+        While the database is away it is held here, for so many seconds. What is stored is not stored again.
         """
 
         async def store() -> None:
             async with transaction(self.pool) as connection:
-                if await connection.fetchval(SQL.lock_generation, generation_id):
+                if not await connection.fetchval(SQL.lock_generation, generation_id):
+                    return
+                if not await connection.fetchval(SQL.has_call, call.id):
                     await connection.execute(INSERT_CALL, *call_values(generation_id, call, settlement))
 
-        await held(self.pool, store)
+        await held(self.pool, store, seconds)
 
     async def find_answer(self, project_id: str, key: bytes) -> KeptAnswer | None:
         """The answer that the project has to what was asked before."""
         values: dict[str, Any] | None = await self.pool.fetchval(SQL.find_answer, project_id, key)
         return kept_answer(values) if values else None
 
-    async def reserve(self, generation_id: str, item_id: str, wanted: Amount) -> Standing | None:
-        """Reserve something of a budget for an item, if it fits, in place of what the item had.
+    async def reserve(
+        self, generation_id: str, item_id: str, attempt_id: str, wanted: Amount
+    ) -> Standing | None:
+        """Reserve something of a budget for an item, if it fits, in place of what its attempt had.
+
+        What an earlier attempt left counts as spent, as its worker was killed in the middle of a call; but
+        what is in a batch is still to come.
 
         Returns how the budget stands; nothing where the generation is gone.
         """
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.lock_budget, generation_id)
-            row = await connection.fetchrow(SQL.reserve, generation_id, item_id, wanted.tokens, wanted.cost)
+            row = await connection.fetchrow(
+                SQL.reserve, generation_id, item_id, wanted.tokens, wanted.cost, attempt_id
+            )
         if row is None:
             return None
         most, spent = (
@@ -84,6 +97,10 @@ class CallStore:
             Amount(row["spent_tokens"], row["spent_cost"]),
         )
         return Standing(row["fits"], most, spent)
+
+    async def set_in_batch(self, item_id: str) -> None:
+        """Note that what was reserved for an item is for a call in a batch."""
+        await self.pool.execute(SQL.set_in_batch, item_id)
 
     async def release(self, item_id: str) -> None:
         """Give up what was reserved for an item."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import structlog
@@ -37,8 +37,17 @@ class Reserver:
         self._jobs = jobs
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
-    async def reserve(self, item: Item, wanted: Amount, currency: str) -> None:
-        """Reserve what a call of an item may cost at worst, in place of what was reserved for it.
+    async def reserve(
+        self, item: Item, attempt_id: str, wanted: Amount, currency: str, *, stops: bool = True
+    ) -> None:
+        """Reserve what a call of an item may cost at worst, in place of what its attempt had reserved.
+
+        Args:
+            item: the item.
+            attempt_id: this delivery of it.
+            wanted: what its calls may come to.
+            currency: of the money.
+            stops: whether it may be handed out again later instead; not where something is paid.
 
         Raises:
             ItemClosed: the budget has no room for it, and the job is paused.
@@ -47,7 +56,7 @@ class Reserver:
         """
         give_up = asyncio.get_running_loop().time() + WAIT_SECONDS
         while asyncio.get_running_loop().time() < give_up:
-            standing = await self._store.reserve(item.job_resource_id, item.id, wanted)
+            standing = await self._store.reserve(item.job_resource_id, item.id, attempt_id, wanted)
             if standing is None:
                 raise NotFound("GENERATION_NOT_FOUND", f"there is no generation {item.job_resource_id}")
             if standing.reserved:
@@ -58,7 +67,7 @@ class Reserver:
                 )
                 await self._jobs.pause(item.job_id, failure)
                 raise ItemClosed
-            await self._wait(item.job_resource_id)
+            await self._wait(item.job_resource_id, stops=stops)
         raise Unavailable("BUDGET_RESERVED", "other calls hold what is left of the budget")
 
     async def release(self, item: Item) -> None:
@@ -66,8 +75,15 @@ class Reserver:
         try:
             await self._store.release(item.id)
         except Exception as error:
-            # The next delivery of the item replaces it.
+            # The next delivery of the item takes it for spent.
             log.warning("reservation_not_released", error=as_sishu_error(error).message)
+
+    async def keep(self, item: Item) -> None:
+        """Leave what was reserved for an item whose call is in a batch."""
+        try:
+            await self._store.set_in_batch(item.id)
+        except Exception as error:
+            log.warning("reservation_not_kept", error=as_sishu_error(error).message)
 
     def ended(self, item: Item) -> None:
         """Note that an item gave back what it did not use: another one may go on."""
@@ -78,12 +94,12 @@ class Reserver:
                 waiter.set_result(None)
                 return
 
-    async def _wait(self, generation_id: str) -> None:
+    async def _wait(self, generation_id: str, *, stops: bool) -> None:
         waiter = asyncio.get_running_loop().create_future()
         waiting = self._waiting[generation_id]
         waiting.append(waiter)
         try:
-            async with item_waiting():
+            async with item_waiting() if stops else nullcontext():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS * random.uniform(0.5, 1)):  # noqa: S311  # no secret
                         await waiter

@@ -114,7 +114,7 @@ async def test_a_budget_is_never_passed_and_what_is_left_is_done_when_it_is_rais
     assert (calls["paid"], calls["distinct_prompts"]) == (CALLS, CALLS)
 
 
-async def test_the_next_delivery_of_an_item_replaces_what_a_killed_worker_reserved_for_it(
+async def test_an_attempt_replaces_what_it_had_reserved(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:
     project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
@@ -123,7 +123,7 @@ async def test_the_next_delivery_of_an_item_replaces_what_a_killed_worker_reserv
         client, await start_generation(client, project, provider, wanted(max_tokens=10_000))
     )
     left = 10_000 - int(spent(done, "max_tokens"))
-    first, second = new_id(), new_id()
+    first, second, attempt = new_id(), new_id(), new_id()
     async with rooms.stores.pool("generation") as pool:
         assert await pool.fetchval("SELECT count(*) FROM reservations") == 0
         store = CallStore(pool)
@@ -133,11 +133,41 @@ async def test_the_next_delivery_of_an_item_replaces_what_a_killed_worker_reserv
             (left - 1, first, True),
             (1, second, True),
         ):
-            standing = await store.reserve(done.id, item, Amount(wants))
+            standing = await store.reserve(done.id, item, attempt, Amount(wants))
             assert standing and (standing.reserved, standing.is_over(Amount(wants))) == (fits, False)
-        standing = await store.reserve(done.id, second, Amount(left + 1))
+        standing = await store.reserve(done.id, second, attempt, Amount(left + 1))
         assert standing and standing.is_over(Amount(left + 1))
-        assert await store.reserve(new_id(), second, Amount(1)) is None
+        assert await store.reserve(new_id(), second, attempt, Amount(1)) is None
+
+
+async def test_what_a_killed_worker_had_reserved_counts_as_spent_if_it_is_in_no_batch(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, **SMALL)
+    provider = await priced_provider(client, project, mock.base_url)
+    done = await generated(
+        client, await start_generation(client, project, provider, wanted(max_tokens=10_000))
+    )
+    before = int(spent(done, "max_tokens"))
+    left, killed, batched = 10_000 - before, new_id(), new_id()
+    async with rooms.stores.pool("generation") as pool:
+        store = CallStore(pool)
+        await store.reserve(done.id, killed, new_id(), Amount(1000))
+        again = await store.reserve(done.id, killed, new_id(), Amount(left))
+        assert again and (again.reserved, again.spent.tokens) == (False, before + 1000)
+        assert again.is_over(Amount(left))
+        again = await store.reserve(done.id, killed, new_id(), Amount(left - 1000))
+        assert again and (again.reserved, again.spent.tokens) == (True, before + 1000)
+        await store.release(killed)
+        await store.reserve(done.id, batched, new_id(), Amount(left - 1000))
+        await store.set_in_batch(batched)
+        # A new process may know no long answers yet.
+        again = await store.reserve(done.id, batched, new_id(), Amount(1))
+        assert again and (again.reserved, again.spent.tokens) == (True, before + 1000)
+        other = await store.reserve(done.id, killed, new_id(), Amount(1))
+        assert other and not other.reserved
+        await store.release(batched)
+    assert (await view(client, done.id)).stats.usage == done.stats.usage
 
 
 async def test_a_limit_of_money_needs_prices(client: Client, mock: MockServer) -> None:

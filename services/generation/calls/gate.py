@@ -79,21 +79,28 @@ class Gate:
         with contextlib.suppress(Exception):
             await self._reports.leave()
 
-    async def run(self, endpoints: Sequence[Endpoint], call: Callable[[Endpoint], Awaitable[Reply]]) -> Reply:
+    async def run(
+        self,
+        endpoints: Sequence[Endpoint],
+        call: Callable[[Endpoint], Awaitable[Reply]],
+        *,
+        stops: bool = True,
+    ) -> Reply:
         """Make a call when there is room for it; make it again while the server refuses it as one too many.
 
         Args:
             endpoints: where it may be made, the members of a pool; the one with the most room is taken.
             call: makes it.
+            stops: whether the item in work may be handed out again later instead; not where it has paid.
 
         Raises:
-            ItemClosed: the job of the item in work was paused while the call waited.
+            ItemClosed: the job of the item in work was paused, or others had something to do, as it waited.
             Unavailable: no room came in ten minutes.
             SishuError: what the call raises.
         """
         give_up: float | None = None
         while True:
-            async with self._enter(endpoints) as permit:
+            async with self._enter(endpoints, stops=stops) as permit:
                 try:
                     reply = await call(permit.endpoint)
                 except SishuError as error:
@@ -105,7 +112,7 @@ class Gate:
                 else:
                     permit.lane.ended(permit, reply.usage, clock())
                     return reply
-            await self._rest(permit.lane, delay)
+            await self._rest(permit.lane, delay, stops=stops)
 
     async def run_urgent(
         self, endpoint: Endpoint, call: Callable[[Endpoint], Awaitable[Reply]], seconds: float
@@ -149,18 +156,23 @@ class Gate:
         lane.refused(delay, clock())
         return None if clock() + delay > give_up else delay
 
-    async def _rest(self, lane: Lane, delay: float) -> None:
+    async def _rest(self, lane: Lane, delay: float, *, stops: bool) -> None:
         lane.resting += 1
         try:
             # Those that were refused together do not come back together.
-            async with item_waiting():
+            async with item_waiting() if stops else contextlib.nullcontext():
                 await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
         finally:
             lane.resting -= 1
 
     @asynccontextmanager
     async def _enter(
-        self, endpoints: Sequence[Endpoint], seconds: float = ENTER_SECONDS, *, urgent: bool = False
+        self,
+        endpoints: Sequence[Endpoint],
+        seconds: float = ENTER_SECONDS,
+        *,
+        urgent: bool = False,
+        stops: bool = True,
     ) -> AsyncIterator[Permit]:
         lanes = [self._lane(endpoint) for endpoint in endpoints]
         lane = min(lanes, key=lambda one: one.load)
@@ -168,7 +180,7 @@ class Gate:
         lane.wait(waiter)
         try:
             self._wake(lane)
-            permit = await self._granted(waiter, lane, seconds)
+            permit = await self._granted(waiter, lane, seconds, stops=stops)
             try:
                 yield permit
             finally:
@@ -176,11 +188,11 @@ class Gate:
         finally:
             lane.urgent -= urgent
 
-    async def _granted(self, waiter: Waiter, lane: Lane, seconds: float) -> Permit:
+    async def _granted(self, waiter: Waiter, lane: Lane, seconds: float, *, stops: bool) -> Permit:
         for one in waiter.lanes:
             one.listed += 1
         try:
-            async with item_waiting(), asyncio.timeout(seconds):
+            async with item_waiting() if stops else contextlib.nullcontext(), asyncio.timeout(seconds):
                 return await waiter.granted
         except BaseException as error:
             self._withdraw(waiter, lane)

@@ -7,6 +7,7 @@ with the error, at most twice. Nothing unvalidated comes out.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.provider_errors import provider_error
-from services.generation.calls.replies import Reply, Usage, with_usage
+from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
@@ -112,16 +113,24 @@ class Llm:
             Unavailable, ResourceExhausted, DeadlineExceeded: it may work later.
         """
         chain = Chain(prompt, schema, parse)
+        reply = None
         while True:
             try:
                 if before:
                     await before(chain)
                 reply = await self._opened(chain, endpoints, opening) or await self._gate.run(
                     endpoints,
-                    partial(self._complete, messages=chain.messages, schema=chain.schema, sampling=sampling),
+                    partial(self._complete, chain=chain, sampling=sampling),
+                    # What is paid would be paid anew.
+                    stops=not chain.usage.calls,
                 )
             except SishuError as error:
-                raise with_usage(error, chain.usage) from error.__cause__
+                before_it, chain.usage = chain.usage, chain.usage + usage_of(error)
+                found = chain.partial()
+                if reply is None or found is None:
+                    raise with_usage(error, before_it) from error.__cause__
+                log.info("rest_not_had", reason=error.reason, error=error.message)
+                return Completion(found, reply.reasoning, reply.model, dict(sampling), chain.usage)
             try:
                 value = chain.read(reply)
             except OutputInvalid:
@@ -160,13 +169,12 @@ class Llm:
     async def _complete(
         self,
         endpoint: Endpoint,
-        messages: Sequence[Mapping[str, str]],
-        schema: Mapping[str, Any],
+        chain: Chain[Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
         server = await self._server(endpoint)
         try:
-            return await self._in_some_mode(endpoint, server, messages, schema, sampling)
+            return await self._in_some_mode(endpoint, server, chain, sampling)
         finally:
             if server.told != server.habits:
                 server.told = server.habits
@@ -176,15 +184,14 @@ class Llm:
         self,
         endpoint: Endpoint,
         server: Server,
-        messages: Sequence[Mapping[str, str]],
-        schema: Mapping[str, Any],
+        chain: Chain[Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
         mode = server.mode
         while True:
-            form = response_format(MODES[mode], schema)
+            form = response_format(MODES[mode], chain.schema)
             try:
-                answer = await self._call(endpoint, server, messages, {**form, **sampling})
+                answer = await self._call(endpoint, server, chain, {**form, **sampling})
             except REFUSALS as error:
                 if mode + 1 == len(MODES) or not is_about_json(str(error)):
                     raise provider_error(error, endpoint) from error
@@ -201,14 +208,18 @@ class Llm:
         self,
         endpoint: Endpoint,
         server: Server,
-        messages: Sequence[Mapping[str, str]],
+        chain: Chain[Any],
         parameters: Mapping[str, Any],
     ) -> Reply:
         """One call, streamed where the provider wants that, or leaves it to us and the server is slow."""
         stream = endpoint.streaming == "always" or (endpoint.streaming == "auto" and server.streams)
         started = time.monotonic()
         try:
-            answer = await self._counted(endpoint, messages, parameters, stream=stream)
+            answer = await self._counted(endpoint, chain.messages, parameters, stream=stream)
+        except asyncio.CancelledError:
+            # The item was stopped; the server may have begun, as below.
+            chain.usage += Usage(calls=1, seconds=time.monotonic() - started)
+            raise
         except SishuError as error:
             if error.reason == "PROVIDER_TIMED_OUT":
                 server.timed_out()

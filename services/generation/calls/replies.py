@@ -47,6 +47,16 @@ class Usage:
             self.cost + other.cost,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What was used after another state."""
+        return Usage(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.calls - other.calls,
+            self.seconds - other.seconds,
+            self.cost - other.cost,
+        )
+
 
 def with_usage(error: SishuError, usage: Usage) -> SishuError:
     """The error, with what was used before it in its metadata; nothing is added where nothing was used."""

@@ -28,27 +28,51 @@ SELECT answer FROM llm_answers WHERE project_id = $1 AND key = $2
 SELECT id FROM generations WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: reserve
--- Reserves what fits, in place of what the item had, and says how the budget stands.
-WITH most AS (
+-- Reserves what fits, in place of what the item had, and says how the budget stands. What another delivery had reserved
+-- counts as spent, if no batch has its call: the worker was killed.
+WITH old AS (
+    SELECT attempt, in_batch, tokens, cost FROM reservations WHERE item_id = $2
+), lost AS (
+    SELECT tokens, cost FROM old WHERE attempt <> $5 AND NOT in_batch
+), wanted AS (
+    SELECT greatest($3::bigint, (SELECT tokens FROM old WHERE in_batch)) AS tokens,
+           greatest($4::float8, (SELECT cost FROM old WHERE in_batch)) AS cost
+), most AS (
     SELECT coalesce((options ->> 'max_tokens')::bigint, 0) AS tokens, coalesce((options ->> 'max_cost')::float8, 0) AS cost
     FROM generations WHERE id = $1
 ), spent AS (
-    SELECT coalesce(sum(prompt_tokens + completion_tokens), 0)::bigint AS tokens, coalesce(sum(cost), 0)::float8 AS cost
+    SELECT (coalesce(sum(prompt_tokens + completion_tokens + lost_tokens), 0)
+            + coalesce((SELECT tokens FROM lost), 0))::bigint AS tokens,
+           (coalesce(sum(cost + lost_cost), 0) + coalesce((SELECT cost FROM lost), 0))::float8 AS cost
     FROM call_sums WHERE generation_id = $1
 ), held AS (
     SELECT coalesce(sum(tokens), 0)::bigint AS tokens, coalesce(sum(cost), 0)::float8 AS cost
     FROM reservations WHERE generation_id = $1 AND item_id <> $2
 ), fitting AS (
-    SELECT (most.tokens = 0 OR spent.tokens + held.tokens + $3::bigint <= most.tokens)
-       AND (most.cost = 0 OR spent.cost + held.cost + $4::float8 <= most.cost) AS fits
-    FROM most, spent, held
+    SELECT (most.tokens = 0 OR spent.tokens + held.tokens + wanted.tokens <= most.tokens)
+       AND (most.cost = 0 OR spent.cost + held.cost + wanted.cost <= most.cost) AS fits
+    FROM most, spent, held, wanted
 ), reserved AS (
-    INSERT INTO reservations AS own (item_id, generation_id, tokens, cost)
-    SELECT $2, $1, $3, $4 FROM fitting WHERE fits
-    ON CONFLICT (item_id) DO UPDATE SET tokens = EXCLUDED.tokens, cost = EXCLUDED.cost
+    INSERT INTO reservations AS own (item_id, generation_id, attempt, tokens, cost)
+    SELECT $2, $1, $5, wanted.tokens, wanted.cost FROM fitting, wanted WHERE fits
+    ON CONFLICT (item_id) DO UPDATE
+    SET attempt = EXCLUDED.attempt, in_batch = false, tokens = EXCLUDED.tokens, cost = EXCLUDED.cost
+), dropped AS (
+    DELETE FROM reservations USING fitting WHERE item_id = $2 AND NOT fits AND EXISTS (SELECT FROM lost)
+), noted AS (
+    INSERT INTO call_sums AS own (generation_id, shard, lost_tokens, lost_cost)
+    SELECT $1, pg_backend_pid() % 16, tokens, cost FROM lost
+    ON CONFLICT (generation_id, shard) DO UPDATE
+    SET lost_tokens = own.lost_tokens + EXCLUDED.lost_tokens, lost_cost = own.lost_cost + EXCLUDED.lost_cost
 )
 SELECT fits, most.tokens AS most_tokens, most.cost AS most_cost, spent.tokens AS spent_tokens, spent.cost AS spent_cost
 FROM fitting, most, spent
+
+-- name: set_in_batch
+UPDATE reservations SET in_batch = true WHERE item_id = $1
+
+-- name: has_call
+SELECT EXISTS (SELECT FROM llm_calls WHERE id = $1)
 
 -- name: release
 DELETE FROM reservations WHERE item_id = $1

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.generation.asking import Task, again, with_json
+from services.generation.asking import Attempt, Task, again, with_json
 from services.generation.calls.answers import KeptAnswer
+from services.generation.calls.chain import Chain
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.calls.replies import Usage
 from services.generation.generations import Generation, GenerationOptions
@@ -59,12 +60,23 @@ def test_a_kept_answer_that_no_longer_validates_is_passed_over() -> None:
     assert again(task(), kept("moved")) is None
 
 
-@pytest.mark.parametrize(
-    ("options", "item"), [({}, None), ({"max_tokens": 9}, "item"), ({"max_cost": 1.0}, "item")]
-)
-def test_a_kept_answer_ends_what_a_killed_worker_reserved(options: dict[str, Any], item: str | None) -> None:
+@pytest.mark.parametrize("options", [{}, {"max_tokens": 9}, {"max_cost": 1.0}])
+def test_a_kept_answer_ends_what_was_reserved_also_where_the_budget_is_gone(options: dict[str, Any]) -> None:
     found = again(task(**options), kept(WHOLE))
-    assert found and (found.settlement.item_id, found.settlement.key) == (item, None)
+    assert found and (found.settlement.item_id, found.settlement.key) == ("item", None)
+
+
+def test_a_call_of_which_nobody_says_what_it_used_counts_at_worst_beside_others() -> None:
+    attempt = Attempt([])
+    chain: Chain[Any] = Chain(Prompt("p", ["a", "b"]), {}, lambda value: value)
+    attempt.begin(chain)
+    attempt.worst = Usage(100, 50, 1)
+    chain.usage += Usage(10, 5, 1)
+    attempt.begin(chain)
+    attempt.worst = Usage(200, 60, 1)
+    assert attempt.used == Usage(10, 5, 1)
+    chain.usage += Usage(calls=1)
+    assert attempt.used == Usage(210, 65, 2)
 
 
 def test_a_parser_gives_what_it_read_as_well() -> None:

@@ -14,14 +14,25 @@ import pytest_asyncio
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from services.generation.calls.chain import Chain
+from services.generation.calls.gate import Gate
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.replies import usage_of
 from services.generation.calls.transport import Transport
+from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint
-from services.generation.writing import WrittenAnswer, parse_answer, strict_object
+from services.generation.writing import (
+    WrittenAnswer,
+    parse_answer,
+    questions_parser,
+    questions_schema,
+    strict_object,
+)
 from services.runtime.errors import SishuError
+from services.runtime.in_work import InWork
+from services.runtime.jobs import Item
 from tests.support.alone import Alone, llm_alone
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
@@ -524,3 +535,37 @@ async def test_metrics_count_calls_by_outcome(mock: MockServer) -> None:
 
 def test_the_good_answer_of_these_tests_is_json() -> None:
     assert set(json.loads(GOOD)) == {"quote", "answer"}
+
+
+async def test_a_part_is_the_answer_where_asking_for_the_rest_fails(llm: Llm) -> None:
+    part = said(json.dumps({"fact_1": {"questions": ["What is A?"]}, "fact_2": {"questions": []}})).body
+    answers = [web.Response(body=part, content_type="application/json"), refused("gone", 500)]
+    async with server(lambda _: answers.pop(0)) as (url, bodies):
+        completion = await llm.ask(
+            [Endpoint(url, "m")], PROMPT, questions_schema(2, 1, "en"), questions_parser(2, 1), {}
+        )
+    assert (completion.value, completion.usage.calls, len(bodies)) == ([["What is A?"], []], 1, 2)
+
+
+async def test_a_chain_that_has_paid_is_not_closed_while_it_waits_for_room(llm: Llm) -> None:
+    works, second = InWork(), asyncio.Event()
+    item = Item("item", "job", "project", "generation", "kind", "k", "", {})
+
+    async def before(chain: Chain[WrittenAnswer]) -> None:
+        if chain.usage.calls:
+            second.set()
+
+    answers = [said("no JSON"), refused("wait", 429, {"retry-after": "1"}), said(GOOD)]
+    metrics = GenerationMetrics(CollectorRegistry())
+    patient = Llm(llm.transport, Gate(Alone(), metrics), Alone(), metrics)
+    async with server(lambda _: answers.pop(0)) as (url, _):
+
+        async def asks() -> Completion[WrittenAnswer]:
+            async with works.doing(item):
+                return await patient.ask([Endpoint(url, "m")], PROMPT, SCHEMA, parse_answer, {}, before)
+
+        asking = asyncio.create_task(asks())
+        await second.wait()
+        await asyncio.sleep(0.5)
+        works.stop({"job": "paused"})
+        assert (await asking).usage.calls == 2

@@ -66,6 +66,8 @@ CREATE TABLE call_sums (
     cost              double precision NOT NULL DEFAULT 0,
     currency          text             NOT NULL DEFAULT '', -- of the last call that had one
     cached            bigint           NOT NULL DEFAULT 0,  -- results without a call
+    lost_tokens       bigint           NOT NULL DEFAULT 0,  -- what calls of killed workers may have used at worst
+    lost_cost         double precision NOT NULL DEFAULT 0,
     PRIMARY KEY (generation_id, shard)
 ) WITH (fillfactor = 50);
 

@@ -7,10 +7,13 @@ CREATE TABLE llm_answers (
     PRIMARY KEY (project_id, key)
 );
 
--- What calls in flight may cost at worst, of generations with a budget; bound to the item, whose next delivery replaces it.
+-- What calls in flight may cost at worst, of generations with a budget; bound to the item. What its next
+-- delivery finds a killed worker has left: it may have been spent.
 CREATE TABLE reservations (
     item_id       uuid             PRIMARY KEY,
     generation_id uuid             NOT NULL REFERENCES generations ON DELETE CASCADE,
+    attempt       uuid             NOT NULL,               -- of one delivery
+    in_batch      boolean          NOT NULL DEFAULT false, -- the call is in a batch, whose answer a later delivery gets
     tokens        bigint           NOT NULL,
     cost          double precision NOT NULL
 );
