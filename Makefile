@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 TYPED := services clients/python/sishu tests scripts
 # Processes that run tests, each with stores of its own; most of a test's time is waiting.
-TESTERS ?= 3
+TESTERS ?= 2
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 

@@ -225,7 +225,10 @@ async def test_a_cancelled_generation_stores_nothing_more_and_can_be_deleted(
     stopped = await view(client, generation.id)
     await eventually(lambda: is_idle(mock))
     after = await view(client, generation.id)
-    assert (after.stats, after.job) == (stopped.stats, stopped.job)
+    # What was in flight is paid, and counted; nothing else comes of it.
+    assert (after.stats.questions, after.stats.answered) == (stopped.stats.questions, stopped.stats.answered)
+    assert after.stats.usage.calls >= stopped.stats.usage.calls
+    assert after.job == stopped.job
     assert after.job.state == job_pb2.JOB_STATE_CANCELLED
     counts = after.job.counts
     assert counts.total == counts.done + counts.skipped
