@@ -137,6 +137,8 @@ async def test_a_parse_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         assert warm_ones() == []
 
 
+# A minute of OCR, and its times are shares of one another: not beside other work.
+@pytest.mark.full
 async def test_a_parse_that_goes_on_from_page_to_page_may_take_longer(tmp_path: Path) -> None:
     scan = scanned_pdf(*(f"Page {number} of a scan.\n" * 12 for number in range(16)))
     async with children() as one:
