@@ -307,7 +307,8 @@ async def test_a_batch_that_is_too_large_beside_another_waits_for_that_one(
         await done(client, one)
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"], told["files"]) == (0, 2 * CALLS, 0)
-    assert 1 <= told["batches_too_large"] <= 8
+    # How many depends on which calls are gathered together; it is not asked anew for every single one.
+    assert 1 <= told["batches_too_large"] < told["batch_lines"]
 
 
 async def test_calls_are_made_singly_where_a_single_one_is_too_large_a_batch(
