@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-import psutil
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
@@ -42,6 +41,7 @@ from tests.integration.documents import (
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Rooms, Stores
 from tests.support.fault_files import zipped
+from tests.support.parse_processes import forks
 from tests.support.scans import scanned_pdf
 
 
@@ -252,7 +252,7 @@ async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(
         await client.documents.ParseDocuments(request)
 
         async def parsing() -> bool:
-            return len(psutil.Process(room.pid).children(recursive=True)) == 2
+            return bool(forks(room.pid))
 
         await eventually(parsing)
         await delete_project(client, project)

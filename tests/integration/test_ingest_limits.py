@@ -31,9 +31,9 @@ from tests.integration.documents import (
     text_of,
     upload,
 )
-from tests.integration.processes import eventually
 from tests.integration.stores import Room, Stores
 from tests.support import fault_files as files
+from tests.support.parse_processes import a_fork
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -113,15 +113,7 @@ async def test_a_crash_in_a_parser_marks_its_document_and_nothing_else(
         for name, data in {"crash.pdf": SLOW, "a.md": b"text", "b.md": b"text of b"}.items():
             await upload(client, project, name, data)
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
-        forks: list[psutil.Process] = []
-
-        async def forked() -> bool:
-            warm = psutil.Process(room.pid).children()
-            forks[:] = [fork for one in warm for fork in one.children()]
-            return bool(forks)
-
-        await eventually(forked)
-        forks[0].send_signal(signal.SIGSEGV)
+        (await a_fork(room.pid)).send_signal(signal.SIGSEGV)
         ended = await end_of(client, "ingest", job.id)
         documents = await documents_of(client, project)
     assert (ended.counts.done, ended.counts.failed) == (2, 1)

@@ -26,6 +26,7 @@ from tests.integration.documents import (
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms, Stores
 from tests.support import fault_files
+from tests.support.parse_processes import forks, parse_processes
 
 
 async def test_a_parse_with_one_request_id_is_one_job(client: Client) -> None:
@@ -212,10 +213,10 @@ async def test_a_room_that_is_told_to_end_leaves_no_parse_behind(
         await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))
 
         async def parsing() -> bool:
-            return len(psutil.Process(room.pid).children(recursive=True)) == 2
+            return bool(forks(room.pid))
 
         await eventually(parsing)
-        processes = psutil.Process(room.pid).children(recursive=True)
+        processes = parse_processes(room.pid)
     assert await room.stop() == 0
     # An orphan that has ended stays a zombie where process 1 is no init.
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
-
 from sishu.client import Client
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
@@ -27,6 +25,7 @@ from tests.integration.documents import (
 )
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms, Stores
+from tests.support.parse_processes import forks
 from tests.support.scans import scanned_pdf
 
 
@@ -121,7 +120,7 @@ async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
         job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
 
         async def parsing() -> bool:
-            return len(psutil.Process(room.pid).children(recursive=True)) == 2
+            return bool(forks(room.pid))
 
         await eventually(parsing)
         document = await complete(client, second.upload_id)

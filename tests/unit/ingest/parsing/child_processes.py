@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from prometheus_client import CollectorRegistry
 
 from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.formats import format_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parsing.children import PROGRAM, Children, child_environ
+from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.exchange import FILE, Parsed
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.ids import new_id
+from tests.support.parse_processes import warm_ones
 
 
 @asynccontextmanager
@@ -31,16 +30,6 @@ async def children(**settings: float | str) -> AsyncIterator[Children]:
     finally:
         await one.close()
         assert warm_ones() == []
-
-
-def warm_ones() -> list[psutil.Process]:
-    """The child processes, among whatever else the tests run."""
-    found = []
-    for process in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if PROGRAM in process.cmdline():
-                found.append(process)
-    return found
 
 
 def document_called(name: str) -> Document:

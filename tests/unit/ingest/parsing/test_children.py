@@ -12,21 +12,12 @@ from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.parsing.children import Children
 from services.runtime.errors import InvalidArgument, SishuError
+from tests.support.parse_processes import a_fork, warm_ones
 from tests.support.scans import scanned_pdf
-from tests.unit.ingest.parsing.child_processes import children, parse, warm_ones
+from tests.unit.ingest.parsing.child_processes import children, parse
 
 SLOW = scanned_pdf(*(f"Page {number} of a scan.\n" * 20 for number in range(60)))
 """A minute of work."""
-
-
-async def a_fork() -> psutil.Process:
-    """The process that parses the one document in work."""
-    async with asyncio.timeout(20):
-        while True:
-            for warm in warm_ones():
-                for fork in warm.children():
-                    return fork
-            await asyncio.sleep(0.01)
 
 
 def alive(process: psutil.Process) -> bool:
