@@ -26,7 +26,7 @@ from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
 from services.generation.reserving import WAIT_SECONDS, Reserver
-from services.runtime.db import HELD_SECONDS
+from services.runtime.db import HELD_SECONDS, to_the_end
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
@@ -39,6 +39,7 @@ MOST_BUDGETS = 1000
 """More generations with a budget than a process works on at once."""
 
 ENDING_SECONDS = 5.0
+"""How long an item that is stopped may take to store what it paid."""
 
 log = structlog.get_logger()
 
@@ -160,16 +161,20 @@ class Asker:
             found = await self._known(task, key) or await self._called(task, key)
             yield found
         except BaseException as error:
-            if found and found.call.calls:
-                # It is paid, whatever became of the item; who asks the same again finds it.
-                await self._add(task, replace(found.call, failure=reason_of(error)), found.settlement, error)
-            if not is_pending(error):
-                await self._reserver.release(task.item)
-            elif task.generation.options.has_budget:
-                await self._reserver.keep(task.item)
+            await to_the_end(self._settle(task, found, error), ENDING_SECONDS)
             raise
         finally:
             self._reserver.ended(task.item)
+
+    async def _settle(self, task: Task[T], found: Asked[T] | None, error: BaseException) -> None:
+        """Store what an item had paid for that came to nothing, and give up what is reserved for it."""
+        if found and found.call.calls:
+            # It is paid, whatever became of the item; who asks the same again finds it.
+            await self._add(task, replace(found.call, failure=reason_of(error)), found.settlement, error)
+        if not is_pending(error):
+            await self._reserver.release(task.item)
+        elif task.generation.options.has_budget:
+            await self._reserver.keep(task.item)
 
     async def _known(self, task: Task[T], key: bytes) -> Asked[T] | None:
         if task.generation.options.no_cache:
@@ -206,7 +211,7 @@ class Asker:
                 usage = attempt.used
                 self._note_longest(task, usage)
         except BaseException as error:
-            await self._add_failed(task, attempt, error)
+            await to_the_end(self._add_failed(task, attempt, error), ENDING_SECONDS)
             raise
         value, written = completion.value
         kept = KeptAnswer(written, completion.reasoning, completion.model, usage)
