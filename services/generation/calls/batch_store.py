@@ -154,15 +154,15 @@ class BatchStore:
         Args:
             batch: the batch, which is deleted.
             how_long: how long the endpoint is known to take no larger one.
-            crowded: whether it is too large beside others: where there are others, these are waited for.
+            crowded: whether it is too large beside others: where there were others, these are waited for.
 
         Returns how many requests the next one may have; 0 where it had only one.
         """
         async with transaction(self.pool) as connection:
-            (size,) = await connection.fetch(SQL.size_of_batch, batch.id, batch.endpoint_id)
+            (size,) = await connection.fetch(SQL.size_of_batch, batch.id)
             # Nobody may want it any more.
             most = 1 if size["requests"] == 0 else int(size["requests"]) // 2
-            if crowded and size["has_others"]:
+            if crowded and size["beside"]:
                 most = MOST_REQUESTS
                 await connection.execute(SQL.set_crowded, batch.endpoint_id, most, how_long)
             elif size["requests"] > 1:

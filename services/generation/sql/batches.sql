@@ -78,10 +78,13 @@ UPDATE batch_limits SET crowded = false
 WHERE crowded AND endpoint_id = (SELECT endpoint_id FROM batches WHERE id = $1)
 
 -- name: size_of_batch
--- Its requests, and whether the endpoint has other batches in work.
+-- Its requests, and whether it was, or was to be, handed in beside others.
 SELECT (SELECT count(*) FROM batch_requests WHERE batch_id = $1 AND state = 'open') AS requests,
-       EXISTS (SELECT FROM batches AS other
-               WHERE other.endpoint_id = $2 AND other.id <> $1 AND other.remote_id <> '') AS has_others
+       beside OR (remote_id = '' AND EXISTS (
+           SELECT FROM batches AS other
+           WHERE other.endpoint_id = own.endpoint_id AND other.id <> own.id AND other.remote_id <> ''
+       )) AS beside
+FROM batches AS own WHERE id = $1
 
 -- name: let_go
 -- Their items find another endpoint, or call singly.
@@ -131,7 +134,9 @@ WHERE batch_requests.id = waiting.id AND (number = 1 OR (number <= $4 AND size <
 
 -- name: due_batches
 -- Those whose time has come, and those that nobody wants any more, at once.
-SELECT * FROM batches
+SELECT id, provider_id, endpoint_id, base_url, model, sealed_key, key_variable, key_file, input_file_id, remote_id,
+       cancelled, create_time, next_look_time, trouble_time
+FROM batches
 WHERE next_look_time <= now()
    OR (NOT cancelled AND NOT EXISTS (
        SELECT FROM batch_requests JOIN job_items ON job_items.id = batch_requests.item_id
@@ -146,7 +151,11 @@ SELECT id, body FROM batch_requests WHERE batch_id = $1 AND id > $2 ORDER BY id 
 UPDATE batches SET input_file_id = $2 WHERE id = $1
 
 -- name: set_submitted
-UPDATE batches SET remote_id = $2 WHERE id = $1
+UPDATE batches AS own
+SET remote_id = $2,
+    beside    = EXISTS (SELECT FROM batches AS other
+                        WHERE other.endpoint_id = own.endpoint_id AND other.id <> own.id AND other.remote_id <> '')
+WHERE id = $1
 
 -- name: set_cancelled
 UPDATE batches SET cancelled = true WHERE id = $1

@@ -10,6 +10,7 @@ CREATE TABLE batches (
     key_file       text        NOT NULL DEFAULT '',
     input_file_id  text        NOT NULL DEFAULT '',            -- there once it was uploaded
     remote_id      text        NOT NULL DEFAULT '',            -- there once it was handed in
+    beside         boolean     NOT NULL DEFAULT false,         -- others were at the server when it was handed in
     cancelled      boolean     NOT NULL DEFAULT false,         -- nobody wanted it any more
     create_time    timestamptz NOT NULL DEFAULT now(),
     next_look_time timestamptz NOT NULL DEFAULT now(),
