@@ -40,6 +40,7 @@ from services.generation.questions import (
 from services.generation.quotes import Quote
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
+from services.runtime.gathering import Gathering
 from services.runtime.ids import id_at, new_id
 from services.runtime.jobs import Failure, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -59,6 +60,7 @@ class Store:
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
         self.jobs = jobs
+        self._open_questions = Gathering(self._get_open_questions)
 
     async def generation_made_by(self, request_id: str) -> str | None:
         """The id of the generation that an earlier request of this id made."""
@@ -105,13 +107,17 @@ class Store:
         Raises:
             NotFound: there is no such question.
         """
-        row = await self.pool.fetchrow(SQL.get_open_question, question_id)
+        row = await self._open_questions.get(question_id)
         if row is None:
             raise question_not_found(question_id)
         values = dict(row)
         texts = [values.pop(f"question_{name}") for name in ("id", "text", "chunk_id")]
         question = OpenQuestion(texts[0], values["generation_id"], *texts[1:])
         return *origin_of(values), question
+
+    async def _get_open_questions(self, question_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+        rows = await self.pool.fetch(SQL.get_open_questions, question_ids)
+        return {row["question_id"]: row for row in rows}
 
     async def view_generation(self, generation_id: str) -> GenerationView:
         """A generation with its job and what it made so far.

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 
 from services.runtime.db import Connection, Pool, claim_request, first_answer, held, transaction
+from services.runtime.endings import Endings, Store
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
+from services.runtime.gathering import Gathering
 from services.runtime.ids import new_id
 from services.runtime.job_records import (
     ENDED,
@@ -55,6 +57,8 @@ class Jobs:
     def __init__(self, pool: Pool, schema: str) -> None:
         self.pool = pool
         self.schema = schema
+        self._endings = Endings(pool)
+        self._loads = Gathering(self._load_items)
 
     async def create(
         self,
@@ -216,12 +220,15 @@ class Jobs:
         Raises:
             ItemClosed: it is done already, or its job was cancelled, is paused or gone.
         """
-        row = await self.pool.fetchrow(SQL.load_item, item_id)
+        row = await self._loads.get(item_id)
         if row is None or row["state"] != "pending" or row["job_state"] not in {"pending", "running"}:
             raise ItemClosed
         values = dict(row)
         del values["state"], values["job_state"]
         return Item(**values, attempt=attempt)
+
+    async def _load_items(self, item_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+        return {row["id"]: row for row in await self.pool.fetch(SQL.load_items, item_ids)}
 
     async def start(self, job_id: str) -> None:
         """Mark a pending job as running."""
@@ -245,8 +252,10 @@ class Jobs:
             open_items = await self._end(connection, item, "skipped" if skipped else "done")
         await self._settle_if_near(item.job_id, open_items)
 
-    async def finish_held(self, item: Item, store: Callable[[Connection], Awaitable[None]]) -> None:
+    async def finish_held(self, item: Item, store: Store) -> None:
         """As `finish`, for a result that was paid for: while the database is away it is held here.
+
+        It is stored together with those of items that end at the same time.
 
         Args:
             item: the item.
@@ -255,12 +264,7 @@ class Jobs:
         Raises:
             ItemClosed: another worker was faster, the job was cancelled, or all was stored before the loss.
         """
-
-        async def attempt() -> None:
-            async with self.finish(item) as connection:
-                await store(connection)
-
-        await held(self.pool, attempt)
+        await held(self.pool, lambda: self._endings.end(item, store))
 
     async def fail(self, item: Item, error: SishuError) -> None:
         """Store that an item failed for good; a closed item is left as it is."""

@@ -48,6 +48,11 @@ class Lanes:
         """Whether so few slots are spare that it matters who gets them."""
         return self._in_hand.total() > self._slots - 2 * self._ahead
 
+    @property
+    def supplied(self) -> bool:
+        """Whether more than half of the slots have something to do."""
+        return 2 * self._in_hand.total() > self._slots
+
     def is_open(self, lane: str) -> bool:
         """Whether items of a lane may be taken out of the queue now."""
         return not self.busy or self._in_hand[lane] < self._share(lane)

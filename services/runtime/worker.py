@@ -96,7 +96,10 @@ class Worker:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         manager = choosy_manager(
-            self._jobs.pool, self._jobs.schema, lambda name: self._lanes.is_open(lane_of(name))
+            self._jobs.pool,
+            self._jobs.schema,
+            lambda name: self._lanes.is_open(lane_of(name)),
+            lambda: self._lanes.supplied,
         )
         for name in self._names:
             manager.entrypoint(name)(self._work)

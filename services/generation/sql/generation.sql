@@ -128,14 +128,14 @@ UPDATE questions
 SET state = $20, rejection = $21, answer = $22, answer_quotes = $23, answer_reasoning = $24, answer_call_id = $1
 WHERE id = $25 AND state = 'open'
 
--- name: get_open_question
+-- name: get_open_questions
 SELECT generations.id AS generation_id, generations.options AS generation_options,
        generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
        questions.chunk_ids[1] AS question_chunk_id, providers.*
 FROM questions
 JOIN generations ON generations.id = questions.generation_id
 JOIN providers ON providers.id = generations.provider_id
-WHERE questions.id = $1
+WHERE questions.id = ANY ($1::uuid[])
 
 -- name: get_question
 SELECT * FROM question_view WHERE id = $1

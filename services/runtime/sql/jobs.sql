@@ -63,17 +63,25 @@ WITH idle AS (
 ), forgotten AS (DELETE FROM turns USING idle)
 UPDATE turn_now SET turn = 0 FROM idle
 
--- name: load_item
+-- name: load_items
 SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, item.kind, item.key,
        item.resource_id, item.payload, item.turn, item.state, job.state AS job_state
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
-WHERE item.id = $1
+WHERE item.id = ANY ($1::uuid[])
 
 -- name: lock_item
 -- Locks the job before the item, as everyone does who locks both; the order of the clauses decides.
 SELECT item.state = 'pending' AND job.state IN ('pending', 'running', 'paused') AS open
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = $1
+FOR SHARE OF job FOR NO KEY UPDATE OF item
+
+-- name: lock_items
+-- As `lock_item`, for some at once: those that are open.
+SELECT item.id
+FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
+WHERE item.id = ANY ($1::uuid[]) AND item.state = 'pending' AND job.state IN ('pending', 'running', 'paused')
+ORDER BY job.id, item.id
 FOR SHARE OF job FOR NO KEY UPDATE OF item
 
 -- name: note_trouble
@@ -102,6 +110,21 @@ WITH ended AS (
         skipped = job_counts.skipped + EXCLUDED.skipped
 )
 SELECT sum(total - done - failed - skipped)::bigint FROM job_counts WHERE job_id = $1
+
+-- name: end_items
+-- As `end_item`, for some at once that are done: jobs, items, attempts.
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS given (job_id, item_id, attempts)
+), ended AS (
+    UPDATE job_items SET state = 'done', attempts = given.attempts, update_time = now()
+    FROM given WHERE job_items.id = given.item_id
+), counted AS (
+    INSERT INTO job_counts (job_id, shard, done)
+    SELECT job_id, pg_backend_pid() % 16, count(*) FROM given GROUP BY job_id ORDER BY job_id
+    ON CONFLICT (job_id, shard) DO UPDATE SET done = job_counts.done + EXCLUDED.done
+)
+SELECT job_id, sum(total - done - failed - skipped)::bigint AS open_items
+FROM job_counts WHERE job_id = ANY ($1::uuid[]) GROUP BY job_id
 
 -- name: add_counts
 -- A connection keeps to one shard: transactions that counted in two could wait for each other.

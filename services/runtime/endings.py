@@ -1,0 +1,145 @@
+"""Results of items that end at about the same time, stored in one transaction.
+
+A transaction costs the processor, here and in Postgres, several times what the statement costs that stores a
+result. Nothing waits for it: an item that stores calls no model. So a result waits a moment for others (group
+commit), and is stored in a transaction of its own where theirs cannot be stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import structlog
+
+from services.runtime.db import PASSES, Connection, Pool, transaction
+from services.runtime.faults import as_sishu_error
+from services.runtime.job_records import Item, ItemClosed
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
+
+TOGETHER_SECONDS = 0.02
+"""How long a result waits for others."""
+MOST_TOGETHER = 64
+STOPPED_SECONDS = 5.0
+"""How long an item that is stopped waits to hear whether it is stored."""
+MOST_ENDING_AT_ONCE = 1000 * MOST_TOGETHER
+"""Of more transactions than a Postgres runs at once."""
+
+Store: TypeAlias = Callable[[Connection], Awaitable[None]]
+"""Stores a result; may be called again when nothing of the call before was stored."""
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class Ending:
+    """An item that ends: its result, and who waits for that to be stored."""
+
+    item: Item
+    store: Store
+    stored: asyncio.Future[None]
+
+
+class Endings:
+    """The items of a process that end.
+
+    Args:
+        pool: the room's database.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: list[Ending] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def end(self, item: Item, store: Store) -> None:
+        """Store the result of an item and its end, both or neither.
+
+        Raises:
+            ItemClosed: another worker was faster, or the job was cancelled; nothing is stored.
+            Exception: what `store` and the database raise.
+        """
+        ending = Ending(item, store, asyncio.get_running_loop().create_future())
+        # Also where nobody waits for it any more.
+        ending.stored.add_done_callback(asyncio.Future.exception)
+        self._waiting.append(ending)
+        if len(self._waiting) == 1:
+            self._begin(self._wait())
+        try:
+            await asyncio.wait({ending.stored})
+        except asyncio.CancelledError:
+            if ending in self._waiting:
+                self._waiting.remove(ending)
+            else:
+                await asyncio.wait({ending.stored}, timeout=STOPPED_SECONDS)
+            raise
+        ending.stored.result()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        # What is logged there is about no single item.
+        task = asyncio.create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(TOGETHER_SECONDS)
+        waiting, self._waiting = self._waiting, []
+        for at in range(0, len(waiting), MOST_TOGETHER):
+            self._begin(self._store(waiting[at : at + MOST_TOGETHER]))
+
+    async def _store(self, group: Sequence[Ending]) -> None:
+        """Store a group, and tell those who wait; where one spoils it for the others, each alone."""
+        try:
+            stored, counts = await self._committed(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, PASSES):
+                tell(group, error)
+            else:
+                log.info("stored_singly", items=len(group), error=as_sishu_error(error).message)
+                await asyncio.gather(*(self._store([ending]) for ending in group))
+            return
+        await self._settle(counts)
+        tell(stored)
+        tell([ending for ending in group if ending not in stored], ItemClosed())
+
+    async def _committed(self, group: Sequence[Ending]) -> tuple[Set[Ending], Mapping[str, int]]:
+        """Store those that are open; return which, and how many items of each job were open before."""
+        async with transaction(self._pool) as connection:
+            rows = await connection.fetch(SQL.lock_items, [ending.item.id for ending in group])
+            # One that was handed out twice is stored once.
+            once = {ending.item.id: ending for ending in reversed(group)}
+            stored = [once[row["id"]] for row in rows]
+            for ending in stored:
+                await ending.store(connection)
+            items = [ending.item for ending in stored]
+            counts = await connection.fetch(
+                SQL.end_items,
+                [item.job_id for item in items],
+                [item.id for item in items],
+                [item.attempt for item in items],
+            )
+        return set(stored), {row["job_id"]: row["open_items"] for row in counts}
+
+    async def _settle(self, counts: Mapping[str, int]) -> None:
+        """End the jobs whose items have all ended; what fails here, `Jobs.recover` does."""
+        try:
+            for job_id, open_items in counts.items():
+                if open_items < MOST_ENDING_AT_ONCE:
+                    await self._pool.execute(SQL.settle_job, job_id)
+        except Exception as error:
+            log.warning("job_not_settled", error=as_sishu_error(error).message)
+
+
+def tell(group: Iterable[Ending], error: Exception | None = None) -> None:
+    """Say to those who wait that all is stored, or why not."""
+    for ending in group:
+        if error is None:
+            ending.stored.set_result(None)
+        else:
+            ending.stored.set_exception(error)
