@@ -26,11 +26,11 @@ from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
 from services.generation.reserving import WAIT_SECONDS, Reserver
-from services.runtime.db import HELD_SECONDS, to_the_end
+from services.runtime.db import HELD_SECONDS
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
-from services.runtime.in_work import item_waiting
+from services.runtime.in_work import item_waiting, to_the_end
 from services.runtime.jobs import Item, ItemClosed
 
 T = TypeVar("T")

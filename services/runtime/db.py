@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -174,28 +174,6 @@ async def held(pool: Pool, store: Callable[[], Awaitable[None]], seconds: float 
                 raise
             log.info("held_through_outage", error=str(error))
             await asyncio.sleep(AGAIN_SECONDS)
-
-
-async def to_the_end(work: Coroutine[Any, Any, None], seconds: float) -> None:
-    """Wait for what must not stop half-way, such as storing what was paid, though who waits is stopped.
-
-    Args:
-        work: runs in a task of its own.
-        seconds: how long it may go on after a cancellation, which is raised when it has ended.
-
-    Raises:
-        Exception: what the work raises.
-    """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        try:
-            await asyncio.wait_for(task, seconds)
-        except Exception as error:
-            log.warning("not_ended", error=str(error) or type(error).__name__)
-        raise
-    await task
 
 
 @asynccontextmanager

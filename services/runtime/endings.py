@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import asyncpg
 import structlog
 
-from services.runtime.db import PASSES, Connection, Pool, transaction
+from services.runtime.db import PASSES, Connection, Pool, is_misuse, transaction
 from services.runtime.faults import as_sishu_error
 from services.runtime.job_records import Item, ItemClosed
 from services.runtime.sql import Statements
@@ -31,7 +32,7 @@ STOPPED_SECONDS = 5.0
 MOST_ENDING_AT_ONCE = 1000 * MOST_TOGETHER
 """Of more transactions than a Postgres runs at once."""
 
-Store: TypeAlias = Callable[[Connection], Awaitable[None]]
+StoreResult: TypeAlias = Callable[[Connection], Awaitable[None]]
 """Stores a result; may be called again when nothing of the call before was stored."""
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class Ending:
     """An item that ends: its result, and who waits for that to be stored."""
 
     item: Item
-    store: Store
+    store: StoreResult
     stored: asyncio.Future[None]
 
 
@@ -57,8 +58,10 @@ class Endings:
         self._pool = pool
         self._waiting: list[Ending] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        # What is logged of a group is about no single item.
+        self._context = contextvars.copy_context()
 
-    async def end(self, item: Item, store: Store) -> None:
+    async def end(self, item: Item, store: StoreResult) -> None:
         """Store the result of an item and its end, both or neither.
 
         Raises:
@@ -82,8 +85,7 @@ class Endings:
         ending.stored.result()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        # What is logged there is about no single item.
-        task = asyncio.create_task(work, context=contextvars.Context())
+        task = asyncio.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -98,7 +100,7 @@ class Endings:
         try:
             stored, counts = await self._committed(group)
         except Exception as error:
-            if len(group) == 1 or isinstance(error, PASSES):
+            if len(group) == 1 or not spoiled(error):
                 tell(group, error)
             else:
                 log.info("stored_singly", items=len(group), error=as_sishu_error(error).message)
@@ -128,12 +130,22 @@ class Endings:
 
     async def _settle(self, counts: Mapping[str, int]) -> None:
         """End the jobs whose items have all ended; what fails here, `Jobs.recover` does."""
-        try:
-            for job_id, open_items in counts.items():
-                if open_items < MOST_ENDING_AT_ONCE:
-                    await self._pool.execute(SQL.settle_job, job_id)
-        except Exception as error:
-            log.warning("job_not_settled", error=as_sishu_error(error).message)
+        for job_id, open_items in counts.items():
+            if open_items >= MOST_ENDING_AT_ONCE:
+                continue
+            try:
+                await self._pool.execute(SQL.settle_job, job_id)
+            except Exception as error:
+                log.warning("job_not_settled", settled=job_id, error=as_sishu_error(error).message)
+
+
+def spoiled(error: Exception) -> bool:
+    """Whether a result may have spoiled a transaction for the others.
+
+    Where they waited for those of another process, which waited for them, each alone does not.
+    """
+    passes = isinstance(error, PASSES) and not isinstance(error, asyncpg.TransactionRollbackError)
+    return not passes or is_misuse(error)
 
 
 def tell(group: Iterable[Ending], error: Exception | None = None) -> None:

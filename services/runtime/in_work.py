@@ -7,13 +7,18 @@ other: a process that is to end cancels tasks too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
 
 from services.runtime.job_records import Item, ItemClosed
 from services.runtime.lanes import lane_of
+
+log = structlog.get_logger()
 
 
 @dataclass(eq=False)
@@ -137,3 +142,29 @@ def expire(limit: asyncio.Timeout) -> None:
     """Let a time limit be reached now, once."""
     if not limit.expired():
         limit.reschedule(asyncio.get_running_loop().time())
+
+
+async def to_the_end(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Wait for what must not stop half-way, such as storing what was paid, though who waits is stopped.
+
+    Args:
+        work: runs in a task of its own.
+        seconds: how long it may go on after a cancellation, which is raised when it has ended.
+
+    Raises:
+        Exception: what the work raises.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait_for(task, seconds)
+        except Exception as error:
+            log.warning(
+                "stopped_half_way",
+                what=getattr(work, "__qualname__", ""),
+                error=str(error) or type(error).__name__,
+            )
+        raise
+    await task

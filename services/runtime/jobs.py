@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 
 from services.runtime.db import Connection, Pool, claim_request, first_answer, held, transaction
-from services.runtime.endings import Endings, Store
+from services.runtime.endings import MOST_ENDING_AT_ONCE, Endings, StoreResult
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.gathering import Gathering
 from services.runtime.ids import new_id
@@ -41,8 +41,6 @@ __all__ = ["ENDED", "FailedItem", "Failure", "Item", "ItemClosed", "Job", "Jobs"
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
-MOST_ENDING_AT_ONCE = 1000
-"""More transactions than a Postgres runs at once."""
 QUEUED_AT_ONCE = 5000
 """Items that one statement puts into the queue, where there may be any number."""
 LAST_TURN = 2**31 - 1
@@ -252,7 +250,7 @@ class Jobs:
             open_items = await self._end(connection, item, "skipped" if skipped else "done")
         await self._settle_if_near(item.job_id, open_items)
 
-    async def finish_held(self, item: Item, store: Store) -> None:
+    async def finish_held(self, item: Item, store: StoreResult) -> None:
         """As `finish`, for a result that was paid for: while the database is away it is held here.
 
         It is stored together with those of items that end at the same time.
@@ -316,6 +314,8 @@ class Jobs:
 
     async def delete_project(self, connection: Connection, project_id: str) -> None:
         """Delete the jobs of a project, inside the caller's transaction; items in work end unstored."""
+        # In the order of those who end items of several.
+        await connection.execute(SQL.lock_project_jobs, project_id)
         await connection.execute(SQL.delete_project_jobs, project_id)
 
     async def _end(

@@ -1,7 +1,7 @@
-"""A plain loop over the call that the generation room makes: `bare_loop BASE_URL SLOTS`, until killed.
+"""A plain loop over the SDK and transport of the generation room: `bare_loop BASE_URL SLOTS KIND`, until killed.
 
-It is the room's own lean call (`transport.posted`) on the SDK's client, so that what the room is measured
-against is as fast as can be.
+KIND is `sdk`, the call that the SDK documents (`chat.completions.create`), or `lean`, the room's own
+(`transport.posted`), which leaves out what the SDK does with types: as fast as a loop on it can be.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections.abc import Mapping
 from contextlib import aclosing
+from typing import Any, cast
 
 from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
 
@@ -22,7 +24,7 @@ from services.generation.writing import Passage, answer_schema
 TIMEOUT = Timeout(60)
 
 
-async def main(base_url: str, slots: int) -> None:
+async def main(base_url: str, slots: int, kind: str) -> None:
     """Keep so many calls going, each with a prompt of its own like those of the room."""
     client = AsyncOpenAI(
         base_url=base_url,
@@ -31,21 +33,36 @@ async def main(base_url: str, slots: int) -> None:
         timeout=TIMEOUT,
         http_client=DefaultAioHttpClient(timeout=TIMEOUT),
     )
+    call = {"sdk": documented, "lean": lean}[kind]
     numbers = itertools.count()
 
     async def loop() -> None:
         while True:
-            number = next(numbers)
-            text = f"The part number {number} of the Kestrel weighs {number} grams."
-            prompt = render("answer", "en", passage=text, question=f"How heavy is the part number {number}?")
-            schema = answer_schema(Passage(text, [Fact(0, len(text), text)]))
-            body = {"model": "mock-model", "messages": prompt.messages()}
-            response = await posted(client, {**body, **response_format("json_schema", schema)}, TIMEOUT)
-            async with aclosing(response):
-                await answer_of(response)
+            await call(client, body_of(next(numbers)))
 
     await asyncio.gather(*(loop() for _ in range(slots)))
 
 
+def body_of(number: int) -> dict[str, Any]:
+    """The parameters of a call."""
+    text = f"The part number {number} of the Kestrel weighs {number} grams."
+    prompt = render("answer", "en", passage=text, question=f"How heavy is the part number {number}?")
+    schema = answer_schema(Passage(text, [Fact(0, len(text), text)]))
+    form = response_format("json_schema", schema)
+    return {"model": "mock-model", "messages": prompt.messages(), **form}
+
+
+async def documented(client: AsyncOpenAI, body: Mapping[str, Any]) -> None:
+    """A call as the SDK documents it."""
+    await cast(Any, client.chat.completions.create)(**body)
+
+
+async def lean(client: AsyncOpenAI, body: Mapping[str, Any]) -> None:
+    """A call as the room makes it."""
+    response = await posted(client, body, TIMEOUT)
+    async with aclosing(response):
+        await answer_of(response)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -51,7 +51,7 @@ async def measure(here: Lab, name: str, seconds: float, figures: dict[str, Any])
     best, fixed = 0, 0
     for slots in FIXED:
         await here.mock.control(capacity=CAPACITIES[0], capacity_schedule=[])
-        async with bare_loop(here.mock, slots):
+        async with bare_loop(here.mock, slots, "lean"):
             calls, _ = await served(here.mock, seconds)
         tell(f"{name}: {slots} at once: {calls} calls")
         best, fixed = max((best, fixed), (calls, slots))

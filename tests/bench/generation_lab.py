@@ -98,10 +98,10 @@ async def lab(settings: dict[str, Any], **env: Any) -> AsyncIterator[Lab]:
 
 
 @asynccontextmanager
-async def bare_loop(mock: MockServer, slots: int) -> AsyncIterator[int]:
-    """A plain loop over the same SDK, of so many calls at once, in a process of its own; yields its id."""
+async def bare_loop(mock: MockServer, slots: int, kind: str) -> AsyncIterator[int]:
+    """A plain loop of so many calls at once in a process of its own, whose id is yielded; see `bare_loop`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.bare_loop", mock.base_url, str(slots)), cwd=ROOT
+        *(sys.executable, "-m", "tests.bench.bare_loop", mock.base_url, str(slots), kind), cwd=ROOT
     )
     try:
         await until(lambda: is_asked(mock))

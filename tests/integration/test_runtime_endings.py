@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from services.runtime.db import Connection
+from services.runtime.endings import StoreResult
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Item, ItemClosed, NewItem
+from services.runtime.jobs import Item, ItemClosed, Jobs, NewItem
 from tests.integration.job_desk import Desk, opened_desk, some
 from tests.integration.stores import Stores
 
@@ -21,7 +23,7 @@ async def desk(stores: Stores) -> AsyncIterator[Desk]:
         yield opened
 
 
-def storing(item: Item) -> Callable[[Connection], Awaitable[None]]:
+def storing(item: Item) -> StoreResult:
     async def store(connection: Connection) -> None:
         await connection.execute("INSERT INTO results (key) VALUES ($1)", item.key)
 
@@ -137,16 +139,58 @@ async def test_what_they_make_together_is_queued_once_each(desk: Desk) -> None:
     assert await desk.pool.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint LIKE 'work/%'") == 21
 
 
-async def test_items_of_jobs_in_any_order_that_end_in_two_processes_do_not_wait_for_each_other(
+async def test_two_processes_that_store_crosswise_both_store_all_of_theirs_once(
     desk: Desk, stores: Stores
 ) -> None:
-    jobs = [await desk.job(some(30)) for _ in range(4)]
-    items = [item for job in jobs for item in await desk.items(job)]
+    await desk.pool.execute("CREATE TABLE kept (key text PRIMARY KEY)")
+    jobs = [await desk.job(some(1)) for _ in range(4)]
+    items = [(await desk.items(job))[0] for job in jobs]
+    both_hold = asyncio.Barrier(2)
+    tries: Counter[str] = Counter()
+
+    def keeping(name: str, key: str) -> StoreResult:
+        async def store(connection: Connection) -> None:
+            tries[name] += 1
+            await connection.execute("INSERT INTO kept VALUES ($1) ON CONFLICT DO NOTHING", key)
+            await connection.execute("INSERT INTO results (key) VALUES ($1)", name)
+            if name in {"1a", "2b"} and tries[name] == 1:
+                await both_hold.wait()
+
+        return store
+
     async with stores.pool("ingest", 8) as pool:
-        other = type(desk.jobs)(pool, "ingest")
-        sides = [(desk.jobs, items[::2]), (other, items[1::2][::-1])]
+        other = Jobs(pool, "ingest")
         async with asyncio.timeout(30):
+            # Each group is stored in the order of its jobs: a then b, and b then a.
             await asyncio.gather(
-                *(side.finish_held(item, storing(item)) for side, own in sides for item in own)
+                desk.jobs.finish_held(items[0], keeping("1a", "a")),
+                desk.jobs.finish_held(items[1], keeping("1b", "b")),
+                other.finish_held(items[2], keeping("2b", "b")),
+                other.finish_held(items[3], keeping("2a", "a")),
             )
+    assert await desk.results() == {"1a": 1, "1b": 1, "2a": 1, "2b": 1}
+    # One of the two groups was rolled back, and then stored one by one.
+    assert sum(tries.values()) == 6
     assert [(await desk.jobs.get(job.id)).state for job in jobs] == 4 * ["succeeded"]
+
+
+async def test_what_is_stored_while_the_database_is_away_is_held_together_and_stored_once(
+    desk: Desk,
+) -> None:
+    job = await desk.job(some(5))
+    lost = True
+
+    def losing(item: Item) -> StoreResult:
+        async def store(connection: Connection) -> None:
+            nonlocal lost
+            await storing(item)(connection)
+            if lost and item.key == "0003":
+                lost = False
+                await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        return store
+
+    await asyncio.gather(*(desk.jobs.finish_held(item, losing(item)) for item in await desk.items(job)))
+    assert not lost
+    assert await desk.results() == {f"{number:04}": 1 for number in range(5)}
+    assert await desk.counts(job) == (5, 5, 0, 0)

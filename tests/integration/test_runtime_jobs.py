@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 import asyncpg
 import pytest
@@ -28,6 +28,9 @@ from services.runtime.pages import page_request
 from tests.integration.job_desk import FINISHERS, Desk, opened_desk, some, working
 from tests.integration.processes import eventually
 from tests.integration.stores import Stores
+
+Store = Callable[[Desk, Item], Coroutine[None, None, None]]
+STORES = [pytest.param(Desk.store, id="alone"), pytest.param(Desk.store_together, id="together")]
 
 
 @pytest_asyncio.fixture
@@ -145,14 +148,15 @@ async def test_after_a_cancel_nothing_more_is_stored(desk: Desk) -> None:
     assert (await desk.jobs.cancel(job.id)).end_time == cancelled.end_time
 
 
+@pytest.mark.parametrize("store", STORES)
 async def test_an_item_that_ends_while_its_job_is_being_cancelled_waits_and_stores_nothing(
-    desk: Desk,
+    desk: Desk, store: Store
 ) -> None:
     job = await desk.job(some(1))
     (item,) = await desk.items(job)
     async with transaction(desk.pool) as connection:
         await connection.fetchval(SQL.cancel_job, job.id)
-        ending = asyncio.create_task(desk.store(item))
+        ending = asyncio.create_task(store(desk, item))
         await asyncio.sleep(0.2)
         # It must not hold its own row while it waits for the job's: that would be a deadlock.
         await asyncio.wait_for(connection.execute(SQL.skip_open_items, job.id), 0.7)
@@ -166,8 +170,9 @@ async def has_done(desk: Desk, job: Job, count: int) -> bool:
 
 
 @pytest.mark.parametrize("round_", range(3))
+@pytest.mark.parametrize("store", STORES)
 async def test_a_cancel_among_items_that_end_leaves_counters_that_equal_the_rows(
-    desk: Desk, round_: int
+    desk: Desk, store: Store, round_: int
 ) -> None:
     job = await desk.job(some(3 * FINISHERS))
     items = await desk.items(job)
@@ -180,7 +185,7 @@ async def test_a_cancel_among_items_that_end_leaves_counters_that_equal_the_rows
 
     async def finish(item: Item) -> None:
         async with turns:
-            await desk.store(item)
+            await store(desk, item)
 
     ends = await asyncio.gather(cancel(), *map(finish, items), return_exceptions=True)
     assert {type(end) for end in ends} <= {type(None), ItemClosed}
@@ -442,10 +447,11 @@ async def test_deleting_a_project_deletes_its_jobs_and_items_in_work_end_unstore
         assert (await desk.end_of(other)).state == "succeeded"
 
 
-async def test_a_project_deleted_while_its_items_end_is_deleted_whole(desk: Desk) -> None:
+@pytest.mark.parametrize("store", STORES)
+async def test_a_project_deleted_while_its_items_end_is_deleted_whole(desk: Desk, store: Store) -> None:
     project = new_id()
-    job = await desk.job(some(2 * FINISHERS), project_id=project)
-    items = await desk.items(job)
+    jobs = [await desk.job(some(FINISHERS), project_id=project) for _ in range(2)]
+    items = [item for job in jobs for item in await desk.items(job)]
 
     async def delete() -> None:
         async with transaction(desk.pool) as connection:
@@ -453,15 +459,15 @@ async def test_a_project_deleted_while_its_items_end_is_deleted_whole(desk: Desk
 
     turns = asyncio.Semaphore(FINISHERS)
     ends = await asyncio.gather(
-        *(guarded(turns, desk.store, item) for item in items), delete(), return_exceptions=True
+        *(guarded(turns, store, desk, item) for item in items), delete(), return_exceptions=True
     )
     assert {type(end) for end in ends} <= {type(None), ItemClosed}
     assert await desk.pool.fetchval("SELECT count(*) FROM job_items") == 0
 
 
-async def guarded(turns: asyncio.Semaphore, store: Callable[[Item], object], item: Item) -> None:
+async def guarded(turns: asyncio.Semaphore, store: Store, desk: Desk, item: Item) -> None:
     async with turns:
-        await store(item)  # type: ignore[misc]  # it is a coroutine function
+        await store(desk, item)
 
 
 async def test_what_is_held_is_stored_again_after_a_deadlock_and_not_where_the_statement_is_wrong(

@@ -159,7 +159,10 @@ class BatchStore:
         Returns how many requests the next one may have; 0 where it had only one.
         """
         async with transaction(self.pool) as connection:
-            (size,) = await connection.fetch(SQL.size_of_batch, batch.id)
+            size = await connection.fetchrow(SQL.size_of_batch, batch.id)
+            if size is None:
+                # Another worker has dealt with it.
+                return 1
             # Nobody may want it any more.
             most = 1 if size["requests"] == 0 else int(size["requests"]) // 2
             if crowded and size["beside"]:

@@ -1,9 +1,13 @@
 -- name: call
--- Parts of a statement: a call, the sums, the answer for later calls, and the end of what was reserved.
+-- Parts of a statement: a call, the answer for later calls, the sums, and the end of what was reserved. Postgres
+-- does the last part first: who waits for an answer that another stores holds its sums, never the other way round.
 call AS (
     INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
                            completion_tokens, calls, seconds, cost, currency, chunk_id, failure, cached)
     VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::bigint, $9::bigint, $10::float8, $11::float8, $12::text, $13, $14, $15::jsonb)
+), kept AS (
+    INSERT INTO llm_answers (project_id, key, answer) SELECT $16, $17, $18::text::jsonb WHERE $17::bytea IS NOT NULL
+    ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, create_time = now()
 ), summed AS (
     INSERT INTO call_sums AS own (generation_id, shard, prompt_tokens, completion_tokens, calls, seconds, cost, currency, cached)
     VALUES ($2, pg_backend_pid() % 16, $7, $8, $9, $10, $11, $12, ($15 IS NOT NULL)::int)
@@ -15,9 +19,6 @@ call AS (
         cost              = own.cost + EXCLUDED.cost,
         currency          = coalesce(nullif(EXCLUDED.currency, ''), own.currency),
         cached            = own.cached + EXCLUDED.cached
-), kept AS (
-    INSERT INTO llm_answers (project_id, key, answer) SELECT $16, $17, $18::text::jsonb WHERE $17::bytea IS NOT NULL
-    ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, create_time = now()
 ), released AS (DELETE FROM reservations WHERE item_id = $19)
 
 -- name: find_answer

@@ -238,6 +238,9 @@ WHERE state IN ('pending', 'running', 'paused') AND total = done + failed + skip
 ORDER BY id
 LIMIT 1000
 
+-- name: lock_project_jobs
+SELECT FROM jobs WHERE project_id = $1 ORDER BY id FOR UPDATE
+
 -- name: delete_project_jobs
 -- With their deliveries, and the requests to retry them.
 WITH dropped AS (

@@ -124,3 +124,12 @@ async def test_slots_beyond_a_share_are_to_be_given_to_a_lane_that_waits_with_le
         assert lanes.excess() == {"a": 3}
         await lanes.look(seeing("a"))
         assert lanes.excess() == {}
+
+
+async def test_a_worker_is_supplied_when_more_than_half_of_its_slots_have_something_to_do() -> None:
+    lanes = Lanes(4, 1)
+    async with AsyncExitStack() as stack:
+        await taken(stack, lanes, "a", 2)
+        assert not lanes.supplied
+        await taken(stack, lanes, "b", 1)
+        assert lanes.supplied

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.db import to_the_end
+from services.runtime.in_work import to_the_end
 
 
 class Storing:
