@@ -9,6 +9,7 @@ from functools import cache
 from typing import cast
 
 import asyncpg
+import structlog
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
     QueryQueueBuilder,
@@ -19,15 +20,19 @@ from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.domain.types import Channel
-from pgqueuer.ports.driver import Driver
+from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
 
-from services.runtime.db import Connection, Pool
+from services.runtime.db import PASSES, Connection, Pool, is_misuse, wait_for_database
 
 SUPPLIED_SECONDS = 0.05
 """How long a worker that has enough to do leaves the queue alone."""
+AWAY_SECONDS = 5.0
 UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
+
+
+log = structlog.get_logger()
 
 
 @cache
@@ -53,9 +58,20 @@ def queries_on(connection: Connection, schema: str) -> Queries:
     return queries_over(AsyncpgDriver(cast(asyncpg.Connection, connection)), schema)
 
 
-def queries_of(pool: Pool, schema: str) -> Queries:
-    """PgQueuer's operations over a pool."""
-    return queries_over(AsyncpgPoolDriver(pool), schema)
+class ListeningDriver(AsyncpgPoolDriver):
+    """A driver that knows whether it still hears what Postgres tells; it does not listen again by itself."""
+
+    deaf = False
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """As PgQueuer's; notices when the connection is lost."""
+        await super().add_listener(channel, callback)
+        if self._listener_connection is not None:
+            self._listener_connection.add_termination_listener(self._lose)
+
+    def _lose(self, _: object) -> None:
+        # The pool has it no more, and it cannot be given back.
+        self.deaf, self._listener_connection = True, None
 
 
 class ChoosyManager(QueueManager):
@@ -63,21 +79,30 @@ class ChoosyManager(QueueManager):
 
     may_take: Callable[[str], bool]
     is_supplied: Callable[[], bool]
+    pool: Pool
+    driver: ListeningDriver
 
     async def fetch_jobs(
         self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
     ) -> AsyncGenerator[Job, None]:
         """Yield what may be taken until nothing is there; see `QueueManager.fetch_jobs`."""
         while not self.shutdown.is_set():
-            jobs = await self.queries.dequeue(
-                batch_size=batch_size,
-                # Asked before each look into the queue, as it may change at any time.
-                entrypoints={name: UNLIMITED for name in self.entrypoint_registry if self.may_take(name)},
-                queue_manager_id=self.queue_manager_id,
-                global_concurrency_limit=global_concurrency_limit,
-                heartbeat_timeout=heartbeat_timeout,
-            )
+            try:
+                jobs = await self.queries.dequeue(
+                    batch_size=batch_size,
+                    # Asked before each look into the queue, as it may change at any time.
+                    entrypoints={name: UNLIMITED for name in self.entrypoint_registry if self.may_take(name)},
+                    queue_manager_id=self.queue_manager_id,
+                    global_concurrency_limit=global_concurrency_limit,
+                    heartbeat_timeout=heartbeat_timeout,
+                )
+            except PASSES as error:
+                await self._outlast(error)
+                continue
             if not jobs:
+                # Whoever runs it makes another, which listens again.
+                if self.driver.deaf and not self.job_context:
+                    self.shutdown.set()
                 return
             for job in jobs:
                 yield job
@@ -85,11 +110,21 @@ class ChoosyManager(QueueManager):
             if len(jobs) < batch_size and self.is_supplied():
                 await asyncio.sleep(SUPPLIED_SECONDS)
 
+    async def _outlast(self, error: Exception) -> None:
+        """Wait while the database is away: to end is to take nothing until the slowest item has ended."""
+        if is_misuse(error):
+            raise error
+        log.warning("database_away", error=str(error))
+        while not self.shutdown.is_set() and not await wait_for_database(self.pool, AWAY_SECONDS):
+            pass
+
 
 def choosy_manager(
     pool: Pool, schema: str, may_take: Callable[[str], bool], is_supplied: Callable[[], bool]
 ) -> QueueManager:
     """PgQueuer's consumer over a pool.
+
+    It ends by itself, to be made anew, where it hears of no new items any more and has nothing to do.
 
     Args:
         pool: the room's database.
@@ -97,8 +132,9 @@ def choosy_manager(
         may_take: whether items of a name are taken now.
         is_supplied: whether the worker has enough items to wait a moment for more.
     """
-    manager = ChoosyManager(queries_of(pool, schema), settings(schema).channel)
-    manager.may_take, manager.is_supplied = may_take, is_supplied
+    driver = ListeningDriver(pool)
+    manager = ChoosyManager(queries_over(driver, schema), settings(schema).channel)
+    manager.may_take, manager.is_supplied, manager.pool, manager.driver = may_take, is_supplied, pool, driver
     return manager
 
 

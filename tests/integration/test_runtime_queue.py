@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from services.runtime import queue
+from services.runtime import queue, worker
+from services.runtime.jobs import Item, NewItem
 from services.runtime.lanes import LANES, entrypoint
 from services.runtime.queue import choosy_manager
-from tests.integration.job_desk import Desk, opened_desk, some
+from tests.integration.job_desk import Desk, opened_desk, some, working
+from tests.integration.processes import eventually
 from tests.integration.stores import Stores
 
 BATCH = 4
@@ -51,3 +53,54 @@ async def test_after_a_look_that_found_few_items_one_who_has_enough_to_do_pauses
     # A full look is followed by the next at once.
     assert times[BATCH] < 1.5
     assert (times[BATCH + 1] - times[BATCH] >= 1.5) == supplied
+
+
+async def test_a_worker_whose_connections_were_lost_goes_on_while_an_item_is_still_in_work(
+    desk: Desk,
+) -> None:
+    may_end, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Item) -> None:
+        begun.set()
+        await may_end.wait()
+
+    slow = await desk.job([NewItem("wait", "slow")])
+    async with working(desk, wait=wait, work=desk.store):
+        await begun.wait()
+        await lose_connections(desk)
+        for _ in range(2):
+            job = await desk.job(some(5))
+            assert (await desk.end_of(job)).state == "succeeded"
+            await lose_connections(desk)
+        assert (await desk.jobs.get(slow.id)).state == "running"
+        may_end.set()
+
+
+async def test_a_worker_that_is_idle_after_such_a_loss_hears_of_new_items_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "POLL_SECONDS", 6.0)
+    async with working(desk, work=desk.store):
+        assert (await desk.end_of(await desk.job(some(1)))).state == "succeeded"
+        await lose_connections(desk)
+        assert (await desk.end_of(await desk.job(some(1)))).state == "succeeded"
+        await eventually(lambda: listens(desk), 25)
+        async with asyncio.timeout(5):
+            assert (await desk.end_of(await desk.job(some(1)))).state == "succeeded"
+
+
+async def lose_connections(desk: Desk) -> None:
+    """End all connections of the room but our own, as a restart of Postgres does."""
+    await desk.pool.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'sishu-ingest' AND pid <> pg_backend_pid()"
+    )
+
+
+async def listens(desk: Desk) -> bool:
+    """Whether somebody listens for new items."""
+    return bool(
+        await desk.pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'listen %' AND datname = current_database()"
+        )
+    )
