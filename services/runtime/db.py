@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -20,10 +20,13 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
 HELD_SECONDS = 600.0
 AGAIN_SECONDS = 0.5
+MOST_ENDED = 3
 MIGRATION_LOCK = 0x51_5348_55
 """Key of the advisory lock under which schemas change."""
 
@@ -174,6 +177,21 @@ async def held(pool: Pool, store: Callable[[], Awaitable[None]], seconds: float 
                 raise
             log.info("held_through_outage", error=str(error))
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def had_again(work: Callable[[], Awaitable[T]]) -> T:
+    """Run a transaction, and again where Postgres ended it in favour of another one.
+
+    Raises:
+        asyncpg.TransactionRollbackError: it did so `MOST_ENDED` times.
+        Exception: what the work raises.
+    """
+    for _ in range(MOST_ENDED - 1):
+        try:
+            return await work()
+        except asyncpg.TransactionRollbackError as error:
+            log.info("transaction_again", error=str(error))
+    return await work()
 
 
 @asynccontextmanager

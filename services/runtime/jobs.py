@@ -15,7 +15,7 @@ from pathlib import Path
 
 import asyncpg
 
-from services.runtime.db import Connection, Pool, claim_request, first_answer, held, transaction
+from services.runtime.db import Connection, Pool, claim_request, first_answer, had_again, held, transaction
 from services.runtime.endings import MOST_ENDING_AT_ONCE, Endings, StoreResult
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.gathering import Gathering
@@ -149,12 +149,16 @@ class Jobs:
         Raises:
             NotFound: the room has no such job.
         """
-        async with transaction(self.pool) as connection:
-            if await connection.fetchval(SQL.cancel_job, job_id):
-                await connection.execute(SQL.drop_deliveries, job_id)
-                status = await connection.execute(SQL.skip_open_items, job_id)
-                await self._count(connection, job_id, skipped=int(status.split()[-1]))
-            return await self._get(connection, job_id)
+
+        async def stop() -> Job:
+            async with transaction(self.pool) as connection:
+                if await connection.fetchval(SQL.cancel_job, job_id):
+                    await connection.execute(SQL.drop_deliveries, job_id)
+                    status = await connection.execute(SQL.skip_open_items, job_id)
+                    await self._count(connection, job_id, skipped=int(status.split()[-1]))
+                return await self._get(connection, job_id)
+
+        return await had_again(stop)
 
     async def pause(self, job_id: str, failure: Failure | None = None) -> Job:
         """Let no item of a job begin until it is resumed; those in work end and are stored.
@@ -168,10 +172,14 @@ class Jobs:
         Raises:
             NotFound: the room has no such job.
         """
-        async with transaction(self.pool) as connection:
-            if await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
-                await connection.execute(SQL.drop_deliveries, job_id)
-            return await self._get(connection, job_id)
+
+        async def stop() -> Job:
+            async with transaction(self.pool) as connection:
+                if await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
+                    await connection.execute(SQL.drop_deliveries, job_id)
+                return await self._get(connection, job_id)
+
+        return await had_again(stop)
 
     async def resume(self, job_id: str) -> Job:
         """Let a paused job go on; in another state it is left as it is.

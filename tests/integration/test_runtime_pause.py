@@ -192,3 +192,24 @@ async def test_who_waits_for_a_job_is_told_that_it_is_paused_and_what_to_do(desk
             assert listed.failure.reason == "BUDGET_REACHED"
     finally:
         await server.drain()
+
+
+@pytest.mark.parametrize("stop", ["pause", "cancel"])
+async def test_a_job_is_stopped_though_postgres_ends_the_transaction_for_another(
+    desk: Desk, stop: str
+) -> None:
+    job = await desk.job(some(3))
+    async with transaction(desk.pool) as other:
+        # The other one is not the one to notice that both wait for each other.
+        await other.execute("SET LOCAL deadlock_timeout = '60s'")
+        await other.fetch("SELECT FROM pgqueuer FOR UPDATE")
+        stopping = asyncio.create_task(getattr(desk.jobs, stop)(job.id))
+        await eventually(lambda: waits_for_a_lock(desk))
+        await other.fetch("SELECT FROM jobs FOR SHARE")
+        await other.fetch("SELECT FROM job_items FOR SHARE")
+    assert (await stopping).state == {"pause": "paused", "cancel": "cancelled"}[stop]
+    assert await queued(desk) == 0
+
+
+async def waits_for_a_lock(desk: Desk) -> bool:
+    return bool(await desk.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
