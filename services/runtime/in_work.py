@@ -100,6 +100,12 @@ class InWork:
                 expire(wait)
 
 
+def turn_in_work() -> int:
+    """The turn of the item in work, by which it was handed out; 0 where none is."""
+    work = CURRENT.get()
+    return work.item.turn if work else 0
+
+
 @asynccontextmanager
 async def item_waiting() -> AsyncIterator[None]:
     """Around a wait in a handler before anything is spent, such as for room to call a model.

@@ -26,7 +26,7 @@ from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
-from services.runtime.in_work import item_waiting
+from services.runtime.in_work import item_waiting, turn_in_work
 
 TICK_SECONDS = 0.3
 IDLE_SECONDS = 30.0
@@ -176,7 +176,7 @@ class Gate:
     ) -> AsyncIterator[Permit]:
         lanes = [self._lane(endpoint) for endpoint in endpoints]
         lane = min(lanes, key=lambda one: one.load)
-        waiter = Waiter(lanes, asyncio.get_running_loop().create_future(), urgent)
+        waiter = Waiter(lanes, asyncio.get_running_loop().create_future(), urgent, turn_in_work())
         lane.wait(waiter)
         try:
             self._wake(lane)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -32,6 +33,13 @@ class Waiter:
     granted: asyncio.Future[Permit]
     urgent: bool = False
     """Somebody waits for the call: it goes before those of items."""
+    turn: int = 0
+    """Of its item: what was begun first is ended first, not behind all that has yet to begin."""
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """The lower, the sooner its call begins."""
+        return (not self.urgent, self.turn)
 
 
 class Lane:
@@ -90,11 +98,8 @@ class Lane:
 
     def wait(self, waiter: Waiter) -> None:
         """Let a call wait for room."""
-        if waiter.urgent:
-            self.urgent += 1
-            self.waiters.appendleft(waiter)
-        else:
-            self.waiters.append(waiter)
+        self.urgent += waiter.urgent
+        bisect.insort(self.waiters, waiter, key=lambda one: one.order)
 
     def begin(self, now: float) -> Permit:
         """Let a call begin."""

@@ -19,6 +19,8 @@ from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint, Limits
 from services.runtime.errors import SishuError
+from services.runtime.in_work import InWork, turn_in_work
+from services.runtime.jobs import Item
 from tests.support.alone import Alone
 from tests.support.mock_llm import MockServer, mock_llm
 
@@ -153,6 +155,28 @@ async def test_an_urgent_call_goes_before_all_that_wait_and_within_the_limits(
         assert stats["max_in_flight"] == 2
         for task in tasks:
             task.cancel()
+
+
+async def test_what_was_begun_first_is_called_first_however_much_waits_before_it(
+    gate: Gate, transport: Transport
+) -> None:
+    works, order = InWork(), []
+
+    async def ask(turn: int) -> None:
+        item = Item("item", "job", "", "", "work", "", "", {}, turn=turn)
+        async with works.doing(item):
+            await gate.run([endpoint], noted)
+
+    async with mock_llm(latency_ms=20) as mock:
+        endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=1))
+
+        async def noted(one: Endpoint) -> Reply:
+            order.append(turn_in_work())
+            return await calling(transport)(one)
+
+        turns = [9, 8, 7, 7, 3, 8, 3]
+        await asyncio.gather(*map(ask, turns))
+    assert order == sorted(turns)
 
 
 async def test_an_urgent_call_that_gets_no_room_says_so_in_time(gate: Gate, transport: Transport) -> None:
