@@ -113,6 +113,7 @@ class Endings:
     async def _committed(self, group: Sequence[Ending]) -> tuple[Set[Ending], Mapping[str, int]]:
         """Store those that are open; return which, and how many items of each job were open before."""
         async with transaction(self._pool) as connection:
+            await connection.execute(SQL.enter_jobs, sorted({ending.item.job_id for ending in group}))
             rows = await connection.fetch(SQL.lock_items, [ending.item.id for ending in group])
             # One that was handed out twice is stored once.
             once = {ending.item.id: ending for ending in reversed(group)}

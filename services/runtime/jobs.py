@@ -56,7 +56,7 @@ class Jobs:
         self.pool = pool
         self.schema = schema
         self._endings = Endings(pool)
-        self._loads = Gathering(self._load_items)
+        self._loads = Gathering(self._rows_of_items)
 
     async def create(
         self,
@@ -152,6 +152,7 @@ class Jobs:
 
         async def stop() -> Job:
             async with transaction(self.pool) as connection:
+                await connection.execute(SQL.close_job, job_id)
                 if await connection.fetchval(SQL.cancel_job, job_id):
                     await connection.execute(SQL.drop_deliveries, job_id)
                     status = await connection.execute(SQL.skip_open_items, job_id)
@@ -175,6 +176,7 @@ class Jobs:
 
         async def stop() -> Job:
             async with transaction(self.pool) as connection:
+                await connection.execute(SQL.close_job, job_id)
                 if await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
                     await connection.execute(SQL.drop_deliveries, job_id)
                 return await self._get(connection, job_id)
@@ -233,16 +235,15 @@ class Jobs:
         del values["state"], values["job_state"]
         return Item(**values, attempt=attempt)
 
-    async def _load_items(self, item_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
-        return {row["id"]: row for row in await self.pool.fetch(SQL.load_items, item_ids)}
-
     async def start(self, job_id: str) -> None:
         """Mark a pending job as running."""
         await self.pool.execute(SQL.start_job, job_id)
 
     async def set_progress(self, job_id: str, progress: str) -> None:
         """Say what a job is doing now."""
-        await self.pool.execute(SQL.set_progress, job_id, progress)
+        async with transaction(self.pool) as connection:
+            await connection.execute(SQL.close_job, job_id)
+            await connection.execute(SQL.set_progress, job_id, progress)
 
     @asynccontextmanager
     async def finish(self, item: Item, *, skipped: bool = False) -> AsyncIterator[Connection]:
@@ -252,7 +253,7 @@ class Jobs:
             ItemClosed: another worker was faster, or the job was cancelled; nothing is stored.
         """
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.lock_item, item.id):
+            if not await self._lock(connection, item):
                 raise ItemClosed
             yield connection
             open_items = await self._end(connection, item, "skipped" if skipped else "done")
@@ -275,7 +276,7 @@ class Jobs:
     async def fail(self, item: Item, error: SishuError) -> None:
         """Store that an item failed for good; a closed item is left as it is."""
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.lock_item, item.id):
+            if not await self._lock(connection, item):
                 return
             open_items = await self._end(connection, item, "failed", Failure.of(error))
         await self._settle_if_near(item.job_id, open_items)
@@ -323,8 +324,14 @@ class Jobs:
     async def delete_project(self, connection: Connection, project_id: str) -> None:
         """Delete the jobs of a project, inside the caller's transaction; items in work end unstored."""
         # In the order of those who end items of several.
+        await connection.execute(SQL.close_project_jobs, project_id)
         await connection.execute(SQL.lock_project_jobs, project_id)
         await connection.execute(SQL.delete_project_jobs, project_id)
+
+    async def _lock(self, connection: Connection, item: Item) -> bool:
+        """Whether an item is open, which it then is until the end of the transaction."""
+        await connection.execute(SQL.enter_jobs, [item.job_id])
+        return bool(await connection.fetchval(SQL.lock_item, item.id))
 
     async def _end(
         self, connection: Connection, item: Item, state: str, failure: Failure | None = None
@@ -346,17 +353,13 @@ class Jobs:
             raise NotFound("JOB_NOT_FOUND", f"the {self.schema} room has no job {job_id}", job_id=job_id)
         return job_of(row)
 
+    async def _rows_of_items(self, item_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+        return {row["id"]: row for row in await self.pool.fetch(SQL.load_items, item_ids)}
+
     async def _count(
-        self,
-        connection: Connection,
-        job_id: str,
-        *,
-        total: int = 0,
-        done: int = 0,
-        failed: int = 0,
-        skipped: int = 0,
+        self, connection: Connection, job_id: str, *, total: int = 0, failed: int = 0, skipped: int = 0
     ) -> None:
-        await connection.execute(SQL.add_counts, job_id, total, done, failed, skipped)
+        await connection.execute(SQL.add_counts, job_id, total, failed, skipped)
 
     async def _turns(self, connection: Connection, job_id: str, items: Sequence[NewItem]) -> Sequence[int]:
         """The turns of new items: those they have, or the next of their project."""

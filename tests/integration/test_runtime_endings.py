@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.runtime.db import Connection
+from services.runtime.db import Connection, transaction
 from services.runtime.endings import StoreResult
 from services.runtime.errors import InvalidArgument
+from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs, NewItem
 from tests.integration.job_desk import Desk, opened_desk, some
 from tests.integration.stores import Stores
@@ -194,3 +195,49 @@ async def test_what_is_stored_while_the_database_is_away_is_held_together_and_st
     assert not lost
     assert await desk.results() == {f"{number:04}": 1 for number in range(5)}
     assert await desk.counts(job) == (5, 5, 0, 0)
+
+
+@pytest.mark.parametrize("change", ["cancel", "pause", "set_progress", "delete"])
+async def test_a_job_is_changed_at_once_though_items_of_it_end_without_a_pause(
+    desk: Desk, change: str
+) -> None:
+    project = new_id()
+    job = await desk.job(some(400), project_id=project)
+    items = await desk.items(job)
+    ended = 0
+
+    async def end(item: Item) -> None:
+        async def store(connection: Connection) -> None:
+            await connection.execute("SELECT pg_sleep(0.2)")
+
+        nonlocal ended
+        await desk.jobs.finish_held(item, store)
+        ended += 1
+
+    async def end_all() -> None:
+        # Always some in work, one after another in every stream.
+        streams = [items[at::8] for at in range(8)]
+        await asyncio.gather(*(end_some(own, 0.03 * at) for at, own in enumerate(streams)))
+
+    async def end_some(own: list[Item], delay: float) -> None:
+        await asyncio.sleep(delay)
+        for item in own:
+            try:
+                await end(item)
+            except ItemClosed:
+                return
+
+    ending = asyncio.create_task(end_all())
+    while ended <= 8:
+        await asyncio.sleep(0.01)
+    before = ended
+    if change == "delete":
+        async with transaction(desk.pool) as connection:
+            await desk.jobs.delete_project(connection, project)
+    elif change == "set_progress":
+        await desk.jobs.set_progress(job.id, "it goes on")
+    else:
+        await getattr(desk.jobs, change)(job.id)
+    assert ended - before < 60
+    ending.cancel()
+    await asyncio.wait({ending})

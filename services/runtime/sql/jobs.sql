@@ -69,6 +69,15 @@ SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id,
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = ANY ($1::uuid[])
 
+-- name: enter_jobs
+-- Taken before rows of jobs are locked by those who end items. They share these, and one who wants to change a job would
+-- wait for as long as one of them has it, which may be for ever: here, those who come after him wait for him.
+SELECT pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) FROM unnest($1::uuid[]) AS job (id)
+
+-- name: close_job
+-- Lets those end who are in, and nobody else in until the end of the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))
+
 -- name: lock_item
 -- Locks the job before the item, as everyone does who locks both; the order of the clauses decides.
 SELECT item.state = 'pending' AND job.state IN ('pending', 'running', 'paused') AS open
@@ -128,11 +137,10 @@ FROM job_counts WHERE job_id = ANY ($1::uuid[]) GROUP BY job_id
 
 -- name: add_counts
 -- A connection keeps to one shard: transactions that counted in two could wait for each other.
-INSERT INTO job_counts (job_id, shard, total, done, failed, skipped)
-VALUES ($1, pg_backend_pid() % 16, $2, $3, $4, $5)
+INSERT INTO job_counts (job_id, shard, total, failed, skipped)
+VALUES ($1, pg_backend_pid() % 16, $2, $3, $4)
 ON CONFLICT (job_id, shard) DO UPDATE
 SET total   = job_counts.total + EXCLUDED.total,
-    done    = job_counts.done + EXCLUDED.done,
     failed  = job_counts.failed + EXCLUDED.failed,
     skipped = job_counts.skipped + EXCLUDED.skipped
 
@@ -237,6 +245,10 @@ SELECT id FROM job_view
 WHERE state IN ('pending', 'running', 'paused') AND total = done + failed + skipped
 ORDER BY id
 LIMIT 1000
+
+-- name: close_project_jobs
+SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0))
+FROM (SELECT id FROM jobs WHERE project_id = $1 ORDER BY id) AS job
 
 -- name: lock_project_jobs
 SELECT FROM jobs WHERE project_id = $1 ORDER BY id FOR UPDATE
