@@ -27,6 +27,8 @@ UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*$", re.MULTILINE)
 FRONT = re.compile(r"---[ \t]*\n[A-Za-z_][\w.-]*[ \t]*:")
 FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 FORMULA = re.compile(r"\$\$|\\\[|\\begin\{([^{}\n]{1,40})\}")
+LINES_AT_ONCE = 1 << 14
+"""So many numbers of lines become Python's at once, which are eight times as large."""
 LONGEST_FORMULA = 1 << 16
 """Two signs of a formula that stand further apart belong to two formulas, or to none."""
 LONGEST_FRONT = 100_000
@@ -66,15 +68,17 @@ class Found:
     free: int = 0
     closings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def take(self, start: int, end: int) -> None:
+    def take(self, start: int, end: int) -> Span:
         """Keep a block."""
-        self.taken.append((start, end))
+        # One number object for both, where blocks follow each other: a text may be nothing but formulas.
+        span = (self.free if start == self.free else start, end)
+        self.taken.append(span)
         self.free = end
+        return span
 
     def whole(self, start: int, end: int) -> None:
         """Keep a block that is not to be cut."""
-        self.wholes.append((start, end))
-        self.take(start, end)
+        self.wholes.append(self.take(start, end))
 
 
 def layout_of(lines: Lines) -> Layout:
@@ -86,10 +90,12 @@ def layout_of(lines: Lines) -> Layout:
     at_margin = numbered[(levels > 0) & (lines.indents[numbered] == 0)]
     found = Found(lists_of(lines, items), other_lines(lines), lines.starts[at_margin])
     front_matter(lines, found)
-    starts, signs = lines.starts[others].tolist(), lines.signs[others].tolist()
-    for line, start, sign in zip(others.tolist(), starts, signs, strict=True):
-        if start >= found.free:
-            HANDLERS[sign](lines, line, found)
+    for first in range(0, len(others), LINES_AT_ONCE):
+        part = others[first : first + LINES_AT_ONCE]
+        starts, signs = lines.starts[part].tolist(), lines.signs[part].tolist()
+        for line, start, sign in zip(part.tolist(), starts, signs, strict=True):
+            if start >= found.free:
+                HANDLERS[sign](lines, line, found)
     titles = titles_of(lines, numbered, levels, found)
     return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -135,3 +137,15 @@ def test_of_far_too_many_headings_the_upper_levels_are_the_outline() -> None:
     text = "# A\n" + "## b\n" * 100_000 + "# C\n"
     assert titles(text) == [(1, "A"), (1, "C")]
     assert titles("# A\n" * 100_001) == []
+
+
+def test_a_text_of_nothing_but_formulas_takes_little_memory() -> None:
+    text = "$$\n" * 100_000
+    tracemalloc.start()
+    try:
+        assert len(layout_of(text, "markdown").wholes) == 50_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The longest text that is taken has 20 million characters, and a process 1 GiB for all steps.
+    assert peak < 45 * len(text)
