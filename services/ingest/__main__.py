@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import structlog
+
 from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, TranscriberConfig
 from services.ingest.deletion import DeletionSweeper
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
+from services.ingest.outline.native import scan
 from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.folders import sweep_folders
 from services.ingest.parsing.parser import Parser
@@ -18,10 +21,13 @@ from services.ingest.worker import FetchWorker, ParseWorker
 from services.runtime.config import read
 from services.runtime.room import Built, Parts, Room, run_room
 
+log = structlog.get_logger()
+
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
     sweep_folders()
+    log.info("lines_found", by="C" if scan is not None else "numpy")
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     stores = Stores.of(parts.pool, parts.jobs, config.tokenizer_folder)
     parser = Parser(

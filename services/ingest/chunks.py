@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.ingest.outline import Heading, Span, Table, headings_of
+from services.ingest.outline import Heading, Span, Tables, headings_of
 from services.ingest.readers import Reading
 from services.ingest.splitting import SplitOptions, split_reading
 from services.ingest.splitting.measure import ruler_of
@@ -151,7 +151,6 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
             too large, or chunks too many.
     """
     headings, tables = headings_of(reading.text, reading.syntax)
-    bodies = [table.body for table in tables]
     outline = outline_of(reading, document_id, headings)
     spans = split_reading(reading, options)
     repeated = repeats(reading, options, spans)
@@ -174,7 +173,7 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
                 page_end=reading.page_at(end - 1),
                 heading_path=path,
                 section_id=section_id,
-                table_header=table_header(reading.text, tables, bodies, start + overlap),
+                table_header=table_header(reading.text, tables, start + overlap),
                 token_count=counts[index],
                 sha256=digest,
             )
@@ -209,9 +208,9 @@ def repeats(reading: Reading, options: SplitOptions, spans: Sequence[Span]) -> l
     return list(overlaps(ruler_of(reading.text, options), spans, options.overlap, limited))
 
 
-def table_header(text: str, tables: Sequence[Table], bodies: Sequence[int], place: int) -> str:
-    """Header and delimiter row of the table in whose data rows a place is, given where those start."""
-    index = bisect_right(bodies, place) - 1
+def table_header(text: str, tables: Tables, place: int) -> str:
+    """Header and delimiter row of the table in whose data rows a place is."""
+    index = bisect_right(tables.bodies, place) - 1
     if index < 0 or place >= tables[index].end:
         return ""
     header = text[tables[index].start : tables[index].body]

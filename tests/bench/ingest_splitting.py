@@ -4,6 +4,7 @@
 paragraphs, `split_CASE_mb_s` and the MB/s of each peer on the other texts (`texts`), for each text by how many
 times `split` is as fast as the fastest peer, `split_vs_fastest_peer`, the least of these (the bar: at least 1),
 `cut_mb_s` with sections, token counts, hashes and ids, and `split_peak_mb` for the longest text that is taken.
+`split_compiled` is 1 if the C of `scan.c` was compiled, which not every machine can, else 0.
 MB are millions of bytes of UTF-8.
 """
 
@@ -22,6 +23,7 @@ from langchain_text_splitters import MarkdownTextSplitter, RecursiveCharacterTex
 from semchunk.semchunk import chunkerify
 
 from services.ingest.chunks import cut
+from services.ingest.outline.native import scan
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting import SplitOptions, split
 from tests.integration.stores import ROOT
@@ -212,6 +214,7 @@ def measure() -> dict[str, float]:
     for mark, text in given.items():
         found |= dict(measured(text, mark))
     found[f"split{VERSUS}"] = min(value for name, value in found.items() if name.endswith(VERSUS))
+    found["split_compiled"] = float(scan is not None)
     found["split_peak_mb"] = peak_mb((given[""] * (LONGEST // CHARS + 1))[:LONGEST])
     return {name: round(value, 2) for name, value in found.items()}
 

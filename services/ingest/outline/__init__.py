@@ -8,12 +8,12 @@ from importlib import import_module
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import markdown, plain
-from services.ingest.outline.layout import Heading, Layout, Span, Table, Titles
+from services.ingest.outline.layout import Heading, Layout, Span, Spans, Tables, Titles
 from services.ingest.outline.lines import lines_of
 
 MOST_HEADINGS = 100_000
 
-__all__ = ["Heading", "Layout", "Span", "Table", "headings_of", "layout_of"]
+__all__ = ["Heading", "Layout", "Span", "Spans", "Tables", "headings_of", "layout_of"]
 
 
 def layout_of(text: str, syntax: str = "markdown") -> Layout:
@@ -22,11 +22,11 @@ def layout_of(text: str, syntax: str = "markdown") -> Layout:
     return markdown.layout_of(lines) if syntax == "markdown" else plain.layout_of(lines)
 
 
-def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Sequence[Table]]:
+def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Tables]:
     """Headings and tables of a text; the headings of source code are its definitions."""
     if syntax in LANGUAGES:
         # Loading grammars takes time, which texts need not spend.
-        return import_module("services.ingest.outline.code").definitions(text, syntax), ()
+        return import_module("services.ingest.outline.code").definitions(text, syntax), Tables()
     layout = layout_of(text, syntax)
     lines, titles = layout.lines, fewer(layout.titles)
     headings = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,55 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Spans:
+    """Parts of a text, in order and apart from each other; in arrays, as a text may have millions."""
+
+    starts: array[int] = field(default_factory=lambda: array("i"))
+    ends: array[int] = field(default_factory=lambda: array("i"))
+
+    def __len__(self) -> int:
+        """How many parts there are."""
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[Span]:
+        """One after the other."""
+        return zip(self.starts, self.ends, strict=True)
+
+    def append(self, start: int, end: int) -> None:
+        """Add a part behind all others."""
+        self.starts.append(start)
+        self.ends.append(end)
+
+    def at(self, place: int) -> Span | None:
+        """The part that a cut would part."""
+        index = bisect_left(self.starts, place) - 1
+        if index < 0 or self.ends[index] <= place:
+            return None
+        return self.starts[index], self.ends[index]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a text, in order: their spans, and where the first data row of each starts."""
+
+    spans: Spans = field(default_factory=Spans)
+    bodies: array[int] = field(default_factory=lambda: array("i"))
+
+    def __len__(self) -> int:
+        """How many tables there are."""
+        return len(self.bodies)
+
+    def __getitem__(self, index: int) -> Table:
+        """One of them."""
+        return Table(self.spans.starts[index], self.spans.ends[index], self.bodies[index])
+
+    def append(self, table: Table) -> None:
+        """Add a table behind all others."""
+        self.spans.append(table.start, table.end)
+        self.bodies.append(table.body)
+
+
+@dataclass(frozen=True)
 class Titles:
     """The headings of a text as numbers: of their first lines, of the lines behind them, and their levels."""
 
@@ -63,25 +113,23 @@ class Layout:
         titles: its headings.
         starting: which lines start a paragraph, list item, table, code block and so on, or a heading.
         glued: numbers of starting lines before which no cut is wanted, as a heading is before them.
-        wholes: code blocks, formulas and the like, which are not to be cut; in order, apart from each other.
-        tables: in order; their header, delimiter and first data row belong together.
+        wholes: code blocks, formulas and the like, which are not to be cut.
+        tables: their header, delimiter and first data row belong together.
     """
 
     lines: Lines
     titles: Titles
     starting: Flags
     glued: Numbers
-    wholes: Sequence[Span]
-    tables: Sequence[Table]
+    wholes: Spans
+    tables: Tables
 
 
-def layout(
-    lines: Lines, titles: Titles, wholes: Sequence[Span], tables: Sequence[Table], opens: Flags
-) -> Layout:
+def layout(lines: Lines, titles: Titles, wholes: Spans, tables: Tables, opens: Flags) -> Layout:
     """Put together what was found; `opens` says which lines start a block, as far as that is known."""
     starting = opens.copy()
-    blocks = [*wholes, *((table.start, table.end) for table in tables)]
-    mark_blocks(starting, *np.searchsorted(lines.starts, offsets_of(blocks)).T)
+    for blocks in (wholes, tables.spans):
+        mark_blocks(starting, lines_at(lines, blocks.starts), lines_at(lines, blocks.ends))
     mark_blocks(starting, titles.lines, titles.behind)
     numbers = np.flatnonzero(starting)
     following = np.searchsorted(numbers, titles.behind)
@@ -89,13 +137,14 @@ def layout(
     return Layout(lines, titles, starting, glued, wholes, tables)
 
 
-def offsets_of(spans: Sequence[tuple[int, ...]], width: int = 2) -> Ints:
-    """Some tuples of so many offsets each.
+def offsets_of(places: array[int]) -> Ints:
+    """The same places for numpy; no more may be added to them then."""
+    return np.frombuffer(places, np.int32)
 
-    Returns:
-        Shape [spans, width].
-    """
-    return np.fromiter(chain.from_iterable(spans), np.int32, width * len(spans)).reshape(-1, width)
+
+def lines_at(lines: Lines, places: array[int]) -> Numbers:
+    """Numbers of the first lines that start at some places or behind them."""
+    return lines.starts.searchsorted(offsets_of(places))
 
 
 def mark_blocks(starting: Flags, firsts: Numbers, behinds: Numbers) -> None:

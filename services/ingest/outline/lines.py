@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from services.ingest.outline.native import scan
+
 Ints = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
@@ -27,6 +29,10 @@ SPACES_AT_ONCE = 16
 COLUMNS_BY_COLUMN = 32
 """So many columns of other indentation are stepped over for all lines at once; deeper ones line by line."""
 BLANKS = re.compile(r"[ \t]*")
+CODES = {1: np.uint8, 2: np.uint16, 4: np.uint32}
+"""Types of code points by their bytes."""
+COLUMNS = (np.int32, np.int32, np.int32, np.uint32, np.uint8, np.bool_)
+"""Types of what `scan` finds."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,9 @@ def one_of(signs: str) -> Flags:
 
 
 def code_points(text: str) -> Codes:
-    """The code points of a text, one item each, of 1 or 4 bytes."""
+    """The code points of a text, one item each, of 1, 2 or 4 bytes."""
+    if scan is not None:
+        return np.frombuffer(scan.codes(text), CODES[scan.width(text)])  # type: ignore[call-overload, no-any-return]
     try:
         return np.frombuffer(text.encode("latin-1"), np.uint8)
     except UnicodeEncodeError:
@@ -122,6 +130,14 @@ def windows(codes: Codes, places: Ints, width: int) -> Codes:
 
 def lines_of(text: str) -> Lines:
     """Find the lines of a text that are not blank."""
+    if scan is None:
+        return lines_by_numpy(text)
+    columns = zip(scan.lines(text), COLUMNS, strict=True)
+    return Lines(text, code_points(text), *(np.frombuffer(column, kind) for column, kind in columns))
+
+
+def lines_by_numpy(text: str) -> Lines:
+    """The same where nothing is compiled."""
     codes = code_points(text)
     numbers, starts, heads = line_starts(codes)
     firsts, indents = starts.copy(), np.zeros_like(starts)
@@ -182,7 +198,7 @@ def indent_far(text: str, codes: Codes, lines: Numbers, found: tuple[Ints, Ints,
     for line in lines[left].tolist():
         match = BLANKS.match(text, firsts.item(line))
         assert match is not None  # noqa: S101  # it matches nothing, too
-        indents[line] += match.end() - firsts[line]
+        indents[line] = len(text[firsts[line] - COLUMNS_BY_COLUMN : match.end()].expandtabs(4))
         firsts[line] = match.end()
         heads[line] = ord(text[match.end()]) if match.end() < len(text) else NEWLINE
 

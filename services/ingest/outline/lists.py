@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from services.ingest.outline.lines import NEWLINE, SPACE, TAB, Codes, Flags, Ints, Lines, one_of, sequence
+from services.ingest.outline.native import scan
 
 HR = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$", re.MULTILINE)
 ITEM = re.compile(r"([-*+]|\d{1,9}[.)])(?:([ \t]+)(?=[^ \t\n])|(?=[ \t\n]|\Z))")
@@ -79,6 +80,13 @@ def content_column(lines: Lines, item: int) -> int:
 
 def is_item(lines: Lines) -> Flags:
     """Which lines start with a marker of a list: `-`, `*`, `+`, `1.` or `1)`, and a space or nothing."""
+    if scan is None:
+        return is_item_by_numpy(lines)
+    return np.frombuffer(scan.items(lines.text, lines.firsts), np.bool_)
+
+
+def is_item_by_numpy(lines: Lines) -> Flags:
+    """The same where nothing is compiled."""
     found = np.zeros(len(lines), bool)
     bullets = np.flatnonzero(BULLETS[lines.signs])
     found[bullets] = is_gap(lines.behind(bullets, 2)[:, 1])

@@ -6,15 +6,16 @@ Only lines that may open such a block are looked at (https://spec.commonmark.org
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from services.ingest.outline.html import html_end
-from services.ingest.outline.layout import Layout, Span, Table, Titles, layout, offsets_of, titles_at
+from services.ingest.outline.layout import Layout, Span, Spans, Tables, Titles, layout, offsets_of, titles_at
 from services.ingest.outline.lines import NEWLINE, Flags, Ints, Lines, Numbers, one_of
 from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
+from services.ingest.outline.native import scan
 from services.ingest.outline.paragraphs import CODE_COLUMNS, paragraph_before
 from services.ingest.outline.tables import other_lines, table_at
 
@@ -48,7 +49,8 @@ class Found:
 
     Args:
         lists: the items of lists.
-        others: lines that may not go on with a table.
+        others: which lines may not go on with a table, as 1 or 0.
+        opens: which lines have a blank one before them, as 1 or 0.
         numbered: offsets of lines that start with `#` as headings do, at the margin.
         underlined: first line, line behind and level of headings over `===` or `---`.
         wholes: things that are not to be cut.
@@ -59,26 +61,25 @@ class Found:
     """
 
     lists: Lists
-    others: Numbers
+    others: bytes
+    opens: bytes
     numbered: Ints
     underlined: list[tuple[int, int, int]] = field(default_factory=list)
-    wholes: list[Span] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    taken: list[Span] = field(default_factory=list)
+    wholes: Spans = field(default_factory=Spans)
+    tables: Tables = field(default_factory=Tables)
+    taken: Spans = field(default_factory=Spans)
     free: int = 0
     closings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def take(self, start: int, end: int) -> Span:
+    def take(self, start: int, end: int) -> None:
         """Keep a block."""
-        # One number object for both, where blocks follow each other: a text may be nothing but formulas.
-        span = (self.free if start == self.free else start, end)
-        self.taken.append(span)
+        self.taken.append(start, end)
         self.free = end
-        return span
 
     def whole(self, start: int, end: int) -> None:
         """Keep a block that is not to be cut."""
-        self.wholes.append(self.take(start, end))
+        self.wholes.append(start, end)
+        self.take(start, end)
 
 
 def layout_of(lines: Lines) -> Layout:
@@ -88,7 +89,7 @@ def layout_of(lines: Lines) -> Layout:
     others, numbered = chosen[~is_numbered], chosen[is_numbered]
     levels = numbered_levels(lines, numbered)
     at_margin = numbered[(levels > 0) & (lines.indents[numbered] == 0)]
-    found = Found(lists_of(lines, items), other_lines(lines), lines.starts[at_margin])
+    found = Found(lists_of(lines, items), other_lines(lines), lines.opens.tobytes(), lines.starts[at_margin])
     front_matter(lines, found)
     for first in range(0, len(others), LINES_AT_ONCE):
         part = others[first : first + LINES_AT_ONCE]
@@ -102,6 +103,13 @@ def layout_of(lines: Lines) -> Layout:
 
 def candidates(lines: Lines) -> Numbers:
     """Numbers of the lines that may open a heading, a table, a code block, a formula or HTML."""
+    if scan is None:
+        return candidates_by_numpy(lines)
+    return np.flatnonzero(np.frombuffer(scan.openers(lines.text, lines.firsts, lines.opens), np.bool_))
+
+
+def candidates_by_numpy(lines: Lines) -> Numbers:
+    """The same where nothing is compiled."""
     some = np.flatnonzero(HEADS[lines.signs])
     head = lines.heads[some]
     kept = ALWAYS_HEADS[lines.signs[some]]
@@ -161,11 +169,10 @@ def titles_of(lines: Lines, numbered: Numbers, levels: Numbers, found: Found) ->
     return Titles(firsts[order], behinds, np.concatenate([depths, underlined.levels])[order])
 
 
-def inside(places: Ints, spans: Sequence[Span]) -> Flags:
-    """Which places are in one of some spans, which are in order and apart from each other."""
-    bounds = offsets_of(spans)
-    index = np.searchsorted(bounds[:, 0], places, "right") - 1
-    ends = np.append(bounds[:, 1], np.int32(0))
+def inside(places: Ints, spans: Spans) -> Flags:
+    """Which places are in one of some spans."""
+    index = offsets_of(spans.starts).searchsorted(places, "right") - 1
+    ends = np.append(offsets_of(spans.ends), np.int32(0))
     found: Flags = places < ends[index]
     return found
 
@@ -187,10 +194,16 @@ def deep(lines: Lines, line: int, found: Found) -> bool:
 
 def fence(lines: Lines, line: int, found: Found) -> None:
     """A code block between fences."""
-    match = FENCE.match(lines.text, lines.firsts.item(line))
+    indent, place = lines.indents.item(line), lines.firsts.item(line)
+    if scan is not None and not indent:
+        end = scan.fence_end(lines.text, place)
+        if end >= 0:
+            found.whole(place, end)
+        return
+    match = FENCE.match(lines.text, place)
     if match is None:
         return
-    indent, signs = lines.indents.item(line), match[1] or match[2]
+    signs = match[1] or match[2]
     column = found.lists.column(line) if indent else 0
     if column == 0 and indent < CODE_COLUMNS:
         found.whole(match.start() - indent, top_fence_end(lines.text, match.end(), signs))
@@ -295,7 +308,7 @@ def html(lines: Lines, line: int, found: Found) -> None:
     """An HTML block; it may be cut, but has no headings."""
     if deep(lines, line, found):
         return
-    end = html_end(lines, line, found.free)
+    end = html_end(lines, line, found.free, found.opens)
     if end >= 0:
         found.take(lines.starts.item(line), end)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from services.ingest.outline.layout import Layout, layout, titles_at
+from services.ingest.outline.layout import Layout, Spans, Tables, layout, titles_at
 from services.ingest.outline.lines import Lines, Numbers, one_of
 from services.ingest.outline.lists import is_item
 
@@ -48,7 +48,7 @@ def layout_of(lines: Lines) -> Layout:
     ]
     levels = {level: depth for depth, level in enumerate(sorted({level for level, _ in kept}), 1)}
     titles = titles_at([(line, line + 1, levels[level]) for level, line in kept])
-    return layout(lines, titles, [], [], lines.opens | is_item(lines))
+    return layout(lines, titles, Spans(), Tables(), lines.opens | is_item(lines))
 
 
 def titles_of(lines: Lines) -> Iterator[tuple[int, int, str]]:

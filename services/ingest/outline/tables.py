@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from services.ingest.outline.html import OPENS_OVER_TEXT
 from services.ingest.outline.layout import Table
-from services.ingest.outline.lines import Lines, Numbers
+from services.ingest.outline.lines import Flags, Lines
 from services.ingest.outline.lists import HR
 from services.ingest.outline.paragraphs import CODE_COLUMNS
 
@@ -22,7 +20,7 @@ END = re.compile(
 )
 
 
-def table_at(lines: Lines, line: int, free: int, others: Numbers) -> Table | None:
+def table_at(lines: Lines, line: int, free: int, others: bytes) -> Table | None:
     """The table whose delimiter row is a line; nothing if it is none.
 
     Args:
@@ -60,11 +58,10 @@ def cells(row: str) -> int:
     return row.count("|") + 1 - row.startswith("|") - (row.endswith("|") and len(row) > 1)
 
 
-def last_row(lines: Lines, line: int, others: Numbers) -> int:
+def last_row(lines: Lines, line: int, others: bytes) -> int:
     """Number of the last row of a table whose delimiter row is a line."""
-    index = int(others.searchsorted(line + 1))
-    while index < len(others):
-        following = others.item(index)
+    following = others.find(1, line + 1)
+    while following >= 0:
         if lines.opens.item(following):
             return following - 1
         place = lines.firsts.item(following)
@@ -74,10 +71,11 @@ def last_row(lines: Lines, line: int, others: Numbers) -> int:
             or HR.match(lines.text, place)
         ):
             return following - 1
-        index += 1
+        following = others.find(1, following + 1)
     return len(lines) - 1
 
 
-def other_lines(lines: Lines) -> Numbers:
-    """Numbers of the lines that may not go on with a table: they have no bar in front, or a blank line."""
-    return np.flatnonzero(lines.opens | (lines.signs != ord("|")) | (lines.indents >= CODE_COLUMNS))
+def other_lines(lines: Lines) -> bytes:
+    """Which lines may not go on with a table, 1 or 0: they have no bar in front, or a blank line before."""
+    others: Flags = lines.opens | (lines.signs != ord("|")) | (lines.indents >= CODE_COLUMNS)
+    return others.tobytes()

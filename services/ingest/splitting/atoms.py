@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from services.ingest.outline import Spans
 from services.ingest.splitting.breaks import ATOM, LATIN
-from services.ingest.splitting.inline import Spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, Ruler
 
 LONGEST_ADDRESS = 132

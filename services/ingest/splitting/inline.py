@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from services.ingest.outline import Span
+from services.ingest.outline import Spans
 from services.ingest.splitting.measure import LONGEST_WHOLE
 
 OPENING = re.compile(r"\\begin\{([^{}\n]{1,40})\}|\\[(\[]|\\.|`+|\$\$?|!?\[", re.DOTALL)
@@ -22,26 +21,6 @@ LINK = re.compile(
 )
 FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,100}+\]:?")
 CLOSING = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
-
-
-@dataclass(frozen=True)
-class Spans:
-    """Things that are not to be cut, in order and apart from each other."""
-
-    starts: array[int] = field(default_factory=lambda: array("i"))
-    ends: array[int] = field(default_factory=lambda: array("i"))
-
-    def append(self, start: int, end: int) -> None:
-        """Add a thing behind all others."""
-        self.starts.append(start)
-        self.ends.append(end)
-
-    def at(self, place: int) -> Span | None:
-        """The thing that a cut would part."""
-        index = bisect_left(self.starts, place) - 1
-        if index < 0 or self.ends[index] <= place:
-            return None
-        return self.starts[index], self.ends[index]
 
 
 @dataclass

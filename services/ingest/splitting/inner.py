@@ -7,11 +7,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
-from services.ingest.outline import Layout, Span
+from services.ingest.outline import Layout, Span, Spans
 from services.ingest.outline.lines import code_points
 from services.ingest.splitting.atoms import atoms_in
 from services.ingest.splitting.breaks import (
@@ -22,7 +21,7 @@ from services.ingest.splitting.breaks import (
     ranks,
     splits_character,
 )
-from services.ingest.splitting.inline import Spans, inline_spans
+from services.ingest.splitting.inline import inline_spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES, Ruler
 from services.ingest.splitting.sentences import best_sentence
 
@@ -272,7 +271,7 @@ def paragraph_spans(inner: Inner, index: int) -> Spans:
 def whole_at(inner: Inner, place: int) -> Span | None:
     """The code block, formula, heading or row of a table that a cut would part, if it is to stay whole."""
     layout, ruler = inner.layout, inner.ruler
-    found = span_at(layout.wholes, place) or table_row_at(layout, place)
+    found = layout.wholes.at(place) or table_row_at(layout, place)
     if found is not None:
         return found if ruler.whole(*found) else None
     found = heading_at(layout, place)
@@ -281,7 +280,7 @@ def whole_at(inner: Inner, place: int) -> Span | None:
 
 def table_row_at(layout: Layout, place: int) -> Span | None:
     """The row of a table that a cut would part."""
-    table = span_at(layout.tables, place)
+    table = layout.tables.spans.at(place)
     if table is None:
         return None
     row = layout.lines.at(place) - 1
@@ -298,14 +297,6 @@ def heading_at(layout: Layout, place: int) -> Span | None:
         return None
     end = lines.after(titles.behind.item(index) - 1)
     return (lines.starts.item(titles.lines.item(index)), end) if place < end else None
-
-
-def span_at(spans: Sequence[Any], place: int) -> Span | None:
-    """The one of some things with start and end, in order and apart, that a cut would part."""
-    index = bisect_left(spans, (place,)) - 1
-    if index < 0 or spans[index][1] <= place:
-        return None
-    return spans[index][0], spans[index][1]
 
 
 def holds(places: Sequence[int], place: int) -> bool:

@@ -1,53 +1,71 @@
 """Where to cut between the sentences of a paragraph in the usual case: behind a full stop.
 
-Of the sentences that are wholly in a window the one with the least hash ends the chunk. This is what the time
-of splitting long paragraphs goes into, so nothing is made for each sentence but its hash.
+Of the full stops in a window the one with the least rank is taken, which is made of the characters around it.
+So the cut depends on what is written there and not on how far the start is.
 """
 
 from __future__ import annotations
 
 import re
-from zlib import crc32
+from itertools import accumulate
 
+from services.ingest.outline.native import scan
 from services.ingest.splitting.breaks import (
     BLANK,
     CLOSERS,
     ENDINGS,
     STOPS,
     is_abbreviation,
+    ranks,
     splits_character,
 )
 
-FULL_STOPS = (b".", "。".encode())
+FULL_STOPS = ".。"
 TRIES = 6
 """So many sentences are tried; after that the slower ways of `inner` find what there is."""
-NO_HASH = 1 << 32
+LAST = 1 << 32
+"""Behind all ranks."""
 BEFORE_SENTENCE = re.compile(rf"{CLOSERS}*+{BLANK}*+(?!{STOPS})")
 
 
 def best_sentence(text: str, least: int, most: int) -> int:
-    """The place in a window behind the sentence with the least hash; 0 if there seems to be none.
+    """The place in a window behind the full stop with the least rank; 0 if there seems to be none.
 
     Args:
         text: the text.
         least: first place of the window, behind the start of the text.
         most: its last place, before the end of the text; no block starts between.
     """
-    before = least - 1
-    window = text[before:most].encode()
-    for mark in FULL_STOPS:
-        parts = window.split(mark)
-        # The first and the last one are parted by the window.
-        hashes = list(map(crc32, parts[1:-1]))
-        for _ in hashes[:TRIES]:
-            index = hashes.index(min(hashes))
-            stop = len(mark.join(parts[: index + 2]))
-            if len(window) > most - before:
-                stop = len(window[:stop].decode())
-            place = sentence_start(text, before + stop, most)
-            if place:
-                return place
-            hashes[index] = NO_HASH
+    behind = behind_least_by_python if scan is None else behind_least
+    return behind(text, FULL_STOPS[0], least - 1, most) or behind(text, FULL_STOPS[1], least - 1, most)
+
+
+def behind_least(text: str, mark: str, before: int, most: int) -> int:
+    """The place behind the mark with the least rank between two places; 0 if there seems to be none."""
+    stop = -1
+    for _ in range(TRIES):
+        stop = scan.least_sign(text, mark, before, most, stop)
+        if stop < 0:
+            return 0
+        place = sentence_start(text, stop, most)
+        if place:
+            return place
+    return 0
+
+
+def behind_least_by_python(text: str, mark: str, before: int, most: int) -> int:
+    """The same where nothing is compiled."""
+    parts = text[before:most].split(mark)
+    stops = list(
+        accumulate(map(len, parts[:-1]), lambda stop, length: stop + 1 + length, initial=before - 1)
+    )[1:]
+    found = ranks(text, stops)
+    for _ in found[:TRIES]:
+        index = found.index(min(found))
+        place = sentence_start(text, stops[index], most)
+        if place:
+            return place
+        found[index] = LAST
     return 0
 
 

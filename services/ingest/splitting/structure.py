@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import Layout, Span, layout_of
-from services.ingest.outline.layout import between, offsets_of
+from services.ingest.outline.layout import between, lines_at
 from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
 from services.ingest.readers.reading import Reading
 from services.ingest.splitting.inline import OPENING_SIGNS
@@ -95,7 +95,7 @@ def plan_for(reading: Reading, options: SplitOptions) -> Plan:
 def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     """Where a text of a layout may be cut."""
     lines, starting = layout.lines, layout.starting
-    broken = [span for span in layout.wholes if not ruler.whole(*span)]
+    broken = [(start, end) for start, end in layout.wholes if not ruler.whole(start, end)]
     rows = row_lines(layout, broken)
     blocks = starting.copy()
     blocks[layout.glued] = False
@@ -119,8 +119,8 @@ def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
     edges = np.flatnonzero(layout.starting | rows)
     special = rows.copy()
     special[layout.titles.lines] = True
-    for blocks in (offsets_of(layout.wholes), offsets_of(layout.tables, 3)):
-        special[np.searchsorted(lines.starts, blocks[:, 0])] = True
+    for blocks in (layout.wholes, layout.tables.spans):
+        special[lines_at(lines, blocks.starts)] = True
     glued: list[int] = lines.starts[layout.glued].tolist()
     openings = [sign for sign in OPENING_SIGNS if sign in lines.text]
     return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued, openings)
@@ -139,9 +139,8 @@ def places_at(lines: Lines, chosen: Numbers, levels: Numbers | None = None) -> P
 
 def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
     """Which lines are rows of tables that may start a chunk, or lines of things too large to stay whole."""
-    lines = layout.lines
-    numbers = np.searchsorted(lines.starts, offsets_of(layout.tables, 3))
-    found = between(len(lines), numbers[:, 2] + 1, numbers[:, 1])
+    lines, tables = layout.lines, layout.tables
+    found = between(len(lines), lines_at(lines, tables.bodies) + 1, lines_at(lines, tables.spans.ends))
     for start, end in broken:
         found[lines.at(start) + 1 : lines.at(end)] = True
     return found
