@@ -149,6 +149,8 @@ def lines_at(lines: Lines, places: array[int]) -> Numbers:
 
 def mark_blocks(starting: Flags, firsts: Numbers, behinds: Numbers) -> None:
     """Mark the first lines of blocks and those behind them, and none between."""
+    if not len(firsts):
+        return
     starting &= ~between(len(starting), firsts + 1, behinds)
     starting[firsts] = True
     starting[behinds[behinds < len(starting)]] = True

@@ -115,7 +115,9 @@ def sentence_cut(inner: Inner, least: int, middle: int, most: int) -> int:
         return 0
     text = inner.ruler.text
     place = best_sentence(text, middle, most)
-    first = max(edges[following - 1], place - LONGEST_WHOLE)
+    first = edges[following - 1]
+    if place - first > LONGEST_WHOLE:
+        first = place - LONGEST_WHOLE
     for sign in inner.openings:
         if text.find(sign, first, place) >= 0:
             return place if paragraph_spans(inner, following - 1).at(place) is None else 0

@@ -20,7 +20,6 @@ from services.ingest.splitting.breaks import (
     splits_character,
 )
 
-FULL_STOPS = ".。"
 TRIES = 6
 """So many sentences are tried; after that the slower ways of `inner` find what there is."""
 LAST = 1 << 32
@@ -36,20 +35,19 @@ def best_sentence(text: str, least: int, most: int) -> int:
         least: first place of the window, behind the start of the text.
         most: its last place, before the end of the text; no block starts between.
     """
-    behind = behind_least_by_python if scan is None else behind_least
-    return behind(text, FULL_STOPS[0], least - 1, most) or behind(text, FULL_STOPS[1], least - 1, most)
+    return behind_least(text, ".", least - 1, most) or behind_least(text, "。", least - 1, most)
 
 
 def behind_least(text: str, mark: str, before: int, most: int) -> int:
     """The place behind the mark with the least rank between two places; 0 if there seems to be none."""
-    stop = -1
-    for _ in range(TRIES):
-        stop = scan.least_sign(text, mark, before, most, stop)
-        if stop < 0:
-            return 0
+    if scan is None:
+        return behind_least_by_python(text, mark, before, most)
+    stop, tries = scan.least_sign(text, mark, before, most, -1), TRIES
+    while stop >= 0 and tries:
         place = sentence_start(text, stop, most)
         if place:
             return place
+        stop, tries = scan.least_sign(text, mark, before, most, stop), tries - 1
     return 0
 
 

@@ -16,7 +16,7 @@ from services.ingest.outline.lines import code_points, lines_by_numpy, lines_of
 from services.ingest.outline.lists import is_item, is_item_by_numpy
 from services.ingest.outline.markdown import candidates, candidates_by_numpy
 from services.ingest.outline.native import scan
-from services.ingest.splitting.sentences import FULL_STOPS, behind_least, behind_least_by_python
+from services.ingest.splitting.sentences import behind_least, behind_least_by_python
 
 pytestmark = pytest.mark.skipif(
     scan is None, reason="scan.c is not compiled; run `make setup` with a C compiler"
@@ -77,7 +77,7 @@ def test_the_sentence_found_natively_is_the_one_that_python_finds(words: str, le
     text = f"Some. {words} More of it."
     least = min(least, len(text) - 2)
     most = min(least + more, len(text) - 2)
-    for mark in FULL_STOPS:
+    for mark in ".。":
         found = behind_least_by_python(text, mark, least - 1, most)
         assert behind_least(text, mark, least - 1, most) == found
 
