@@ -7,7 +7,6 @@ So the cut depends on what is written there and not on how far the start is.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
 
 from services.ingest.outline.native import scan
 from services.ingest.splitting.breaks import (
@@ -53,10 +52,7 @@ def behind_least(text: str, mark: str, before: int, most: int) -> int:
 
 def behind_least_by_python(text: str, mark: str, before: int, most: int) -> int:
     """The same where nothing is compiled."""
-    parts = text[before:most].split(mark)
-    stops = list(
-        accumulate(map(len, parts[:-1]), lambda stop, length: stop + 1 + length, initial=before - 1)
-    )[1:]
+    stops = [match.start() for match in re.compile(re.escape(mark)).finditer(text, before, most)]
     found = ranks(text, stops)
     for _ in found[:TRIES]:
         index = found.index(min(found))

@@ -1,4 +1,4 @@
-"""What is compiled gives what Python and numpy give, so that no chunk depends on a compiler."""
+"""What is compiled gives what Python and numpy give: no chunk or id depends on a compiler."""
 
 from __future__ import annotations
 

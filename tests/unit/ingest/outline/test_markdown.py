@@ -149,3 +149,14 @@ def test_a_text_of_nothing_but_formulas_takes_little_memory() -> None:
         tracemalloc.stop()
     # The longest text that is taken has 20 million characters, and a process 1 GiB for all steps.
     assert peak < 45 * len(text)
+
+
+def test_a_text_of_nothing_but_tables_takes_little_memory() -> None:
+    text = "| a |\n|---|\n\n" * 50_000
+    tracemalloc.start()
+    try:
+        assert len(layout_of(text, "markdown").tables) == 50_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 * len(text)
