@@ -85,6 +85,10 @@ class Tables:
         """How many tables there are."""
         return len(self.bodies)
 
+    def __iter__(self) -> Iterator[Table]:
+        """One after the other."""
+        return map(Table, self.spans.starts, self.spans.ends, self.bodies)
+
     def __getitem__(self, index: int) -> Table:
         """One of them."""
         return Table(self.spans.starts[index], self.spans.ends[index], self.bodies[index])
