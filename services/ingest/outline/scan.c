@@ -213,7 +213,7 @@ static Text text_of(PyObject *text) {
 }
 
 static Py_UCS4 code_at(const Text *text, Py_ssize_t place) {
-    return place < text->length ? PyUnicode_READ(text->kind, text->data, place) : '\n';
+    return place >= 0 && place < text->length ? PyUnicode_READ(text->kind, text->data, place) : '\n';
 }
 
 static int is_gap(Py_UCS4 code) {
