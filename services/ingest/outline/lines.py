@@ -105,7 +105,8 @@ def one_of(signs: str) -> Flags:
 def code_points(text: str) -> Codes:
     """The code points of a text, one item each, of 1, 2 or 4 bytes."""
     if scan is not None:
-        return np.frombuffer(scan.codes(text), CODES[scan.width(text)])  # type: ignore[call-overload, no-any-return]
+        data = np.frombuffer(scan.codes(text), np.uint8)  # type: ignore[call-overload]
+        return data.view(CODES[len(data) // len(text)]) if text else data  # type: ignore[no-any-return]
     try:
         return np.frombuffer(text.encode("latin-1"), np.uint8)
     except UnicodeEncodeError:

@@ -195,11 +195,6 @@ def deep(lines: Lines, line: int, found: Found) -> bool:
 def fence(lines: Lines, line: int, found: Found) -> None:
     """A code block between fences."""
     indent, place = lines.indents.item(line), lines.firsts.item(line)
-    if scan is not None and not indent:
-        end = scan.fence_end(lines.text, place)
-        if end >= 0:
-            found.whole(place, end)
-        return
     match = FENCE.match(lines.text, place)
     if match is None:
         return

@@ -13,8 +13,6 @@
 #define MOST_DIGITS 9
 #define AROUND 8
 #define FENCE_AWAY 5
-#define SHORTEST_FENCE 3
-#define MOST_INDENT 3
 
 #if defined(__GNUC__)
 #define FOR_EACH_KIND static inline __attribute__((always_inline))
@@ -193,13 +191,6 @@ static PyObject *codes(PyObject *Py_UNUSED(module), PyObject *text) {
     return (PyObject *)found;
 }
 
-static PyObject *width(PyObject *Py_UNUSED(module), PyObject *text) {
-    if (!PyUnicode_Check(text)) {
-        return PyErr_Format(PyExc_TypeError, "width: expected a text");
-    }
-    return PyLong_FromLong(PyUnicode_KIND(text));
-}
-
 /* ---- which lines start items, and which may open blocks ---- */
 
 typedef struct {
@@ -296,13 +287,15 @@ static PyObject *openers(PyObject *Py_UNUSED(module), PyObject *arguments) {
         found = PyBytes_FromStringAndSize(NULL, count);
     }
     for (Py_ssize_t line = 0; found != NULL && line < count; line++) {
-        int blank_before = ((const char *)opens.buf)[line];
-        PyBytes_AS_STRING(found)[line] = (char)may_open(&codes, ((const int *)firsts.buf)[line], blank_before);
+        int first = ((const int *)firsts.buf)[line], blank_before = ((const char *)opens.buf)[line];
+        PyBytes_AS_STRING(found)[line] = (char)may_open(&codes, first, blank_before);
     }
     PyBuffer_Release(&firsts);
     PyBuffer_Release(&opens);
     return found;
 }
+
+/* ---- the sign with the least rank ---- */
 
 /* Offset of a sign between two places, or the second of these. */
 FOR_EACH_KIND Py_ssize_t sign_at(int kind, const void *data, Py_UCS4 sign, Py_ssize_t at, Py_ssize_t end) {
@@ -315,8 +308,6 @@ FOR_EACH_KIND Py_ssize_t sign_at(int kind, const void *data, Py_UCS4 sign, Py_ss
     }
     return at;
 }
-
-/* ---- the sign with the least rank ---- */
 
 static uint32_t CRC[256];
 
@@ -406,82 +397,21 @@ static PyObject *least_sign(PyObject *Py_UNUSED(module), PyObject *const *argume
     }
 }
 
-/* ---- code blocks ---- */
-
-/* How often a sign stands from a place on. */
-FOR_EACH_KIND Py_ssize_t run_at(int kind, const void *data, Py_UCS4 sign, Py_ssize_t at, Py_ssize_t length) {
-    Py_ssize_t end = at;
-    while (end < length && PyUnicode_READ(kind, data, end) == sign) {
-        end++;
-    }
-    return end - at;
-}
-
-FOR_EACH_KIND Py_ssize_t find_fence_end(int kind, const void *data, Py_ssize_t at, Py_ssize_t length) {
-    Py_UCS4 sign = at < length ? PyUnicode_READ(kind, data, at) : 0;
-    Py_ssize_t count = run_at(kind, data, sign, at, length), end = line_end(kind, data, at, length);
-    if ((sign != '`' && sign != '~') || count < SHORTEST_FENCE) {
-        return -1;
-    }
-    if (sign == '`' && sign_at(kind, data, sign, at + count, end) < end) {
-        return -1;
-    }
-    while (end < length) {
-        at = end + 1;
-        end = line_end(kind, data, at, length);
-        Py_ssize_t indent = run_at(kind, data, ' ', at, end);
-        Py_ssize_t run = run_at(kind, data, sign, at + indent, end);
-        if (indent > MOST_INDENT || run < count) {
-            continue;
-        }
-        for (at += indent + run; at < end; at++) {
-            Py_UCS4 code = PyUnicode_READ(kind, data, at);
-            if (code != ' ' && code != '\t') {
-                break;
-            }
-        }
-        if (at == end) {
-            return end < length ? end + 1 : length;
-        }
-    }
-    return length;
-}
-
-static PyObject *fence_end(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count) {
-    if (count != 2 || !PyUnicode_Check(arguments[0])) {
-        return PyErr_Format(PyExc_TypeError, "fence_end: expected a text and a place");
-    }
-    Text text = text_of(arguments[0]);
-    Py_ssize_t place = PyLong_AsSsize_t(arguments[1]);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    if (place < 0 || place > text.length) {
-        return PyErr_Format(PyExc_ValueError, "fence_end: the place is not in the text");
-    }
-    switch (text.kind) {
-    case PyUnicode_1BYTE_KIND:
-        return PyLong_FromSsize_t(find_fence_end(PyUnicode_1BYTE_KIND, text.data, place, text.length));
-    case PyUnicode_2BYTE_KIND:
-        return PyLong_FromSsize_t(find_fence_end(PyUnicode_2BYTE_KIND, text.data, place, text.length));
-    default:
-        return PyLong_FromSsize_t(find_fence_end(PyUnicode_4BYTE_KIND, text.data, place, text.length));
-    }
-}
-
 static PyMethodDef METHODS[] = {
-    {"fence_end", (PyCFunction)(void (*)(void))fence_end, METH_FASTCALL, "Where a code block ends, or -1."},
     {"items", items, METH_VARARGS, "Which lines start an item of a list, given where they start, as bytes."},
-    {"openers", openers, METH_VARARGS, "Which lines may open a block, and whether a blank one is before each."},
-    {"least_sign", (PyCFunction)(void (*)(void))least_sign, METH_FASTCALL, "Which has the least rank, or -1."},
+    {"openers", openers, METH_VARARGS, "Which lines may open a block."},
+    {"least_sign", (PyCFunction)(void (*)(void))least_sign, METH_FASTCALL, "The one of least rank, or -1."},
     {"lines", lines, METH_O, "Columns of the table of the lines of a text that are not blank, as bytes."},
     {"codes", codes, METH_O, "A buffer of the code points of a text, not copied."},
-    {"width", width, METH_O, "The bytes of each code point in this buffer."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, .m_name = "scan", .m_doc = "The lines of a text, natively.", .m_size = 0, .m_methods = METHODS,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "scan",
+    .m_doc = "The lines of a text, natively.",
+    .m_size = 0,
+    .m_methods = METHODS,
 };
 
 PyMODINIT_FUNC PyInit_scan(void) {

@@ -9,17 +9,11 @@ class Codes:
 def codes(text: str, /) -> Codes:
     """The code points of a text."""
 
-def width(text: str, /) -> int:
-    """Bytes of each code point in this buffer."""
-
 def items(text: str, firsts: object, /) -> bytes:
     """What `lists.is_item` says of lines, given their first places."""
 
 def openers(text: str, firsts: object, opens: object, /) -> bytes:
     """Which lines `markdown.candidates` names, given what `Lines` has of them."""
-
-def fence_end(text: str, place: int, /) -> int:
-    """What `markdown.top_fence_end` says."""
 
 def least_sign(text: str, sign: str, start: int, end: int, before: int, /) -> int:
     """Of a sign between two places the one with the least rank, as `breaks.ranks` says; -1 without any.
