@@ -10,6 +10,9 @@ from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
 from services.generation.forecast_store import ForecastStore
 from services.generation.keys import Keys
+from services.generation.previews import Previewer
+from services.generation.prompt_service import PromptServicer
+from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
 from services.generation.store import Store
@@ -25,14 +28,16 @@ def build(parts: Parts) -> Built:
     config = read(GenerationConfig, os.environ)
     store, forecasts = Store(parts.pool, parts.jobs), ForecastStore(parts.pool)
     providers, chunks = ProviderStore(parts.pool), ChunkReader(parts.client)
+    prompts = PromptStore(parts.pool)
     secrets = SecretBox(config.secret_key_file)
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
-    worker = GenerationWorker(parts.jobs, store, forecasts, chunks, calling.asker)
+    worker = GenerationWorker(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial),
-            GenerationServicer(store, forecasts, providers, chunks),
+            GenerationServicer(store, forecasts, providers, prompts, chunks),
             QuestionServicer(store),
+            PromptServicer(prompts, Previewer(store, prompts, chunks)),
         ),
         handlers={
             "plan_questions": worker.plan_questions,

@@ -19,6 +19,7 @@ class SourceChunk:
 
     Args:
         id: UUID of the chunk; it stands for the text.
+        project_id: UUID of its project.
         document_id: UUID of its document.
         document_version: version in whose text `char_start` counts.
         text: what it says.
@@ -28,6 +29,7 @@ class SourceChunk:
     """
 
     id: str
+    project_id: str
     document_id: str
     document_version: int
     text: str
@@ -94,6 +96,7 @@ class ChunkReader:
             source = (await self._client.chunks.GetChunk(request)).chunk.text
         return SourceChunk(
             chunk.id,
+            chunk.project_id,
             chunk.document_id,
             chunk.document_version,
             chunk.text,

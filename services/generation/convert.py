@@ -228,6 +228,7 @@ def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> 
             calls_per_second=stats.calls_per_second,
         ),
         forecast=forecast_to_pb(forecast) if forecast else None,
+        prompt_versions=dict(view.generation.prompt_versions),
         create_time=timestamp(view.generation.create_time),
     )
 

@@ -43,17 +43,23 @@ class NewGeneration:
     project_id: str
     provider_id: str
     options: GenerationOptions
+    prompt_versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A generation; its state is that of its job."""
+    """A generation; its state is that of its job.
+
+    Args:
+        prompt_versions: the version of each prompt by which it goes, by name and language.
+    """
 
     id: str
     project_id: str
     provider_id: str
     options: GenerationOptions
     create_time: datetime
+    prompt_versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

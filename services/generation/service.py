@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.generation.budgets import check_prices
 from services.generation.chunk_reader import ChunkReader
 from services.generation.convert import (
@@ -23,6 +25,8 @@ from services.generation.convert import (
 from services.generation.forecast_store import ForecastStore
 from services.generation.generations import check_generation
 from services.generation.presets import PRESETS
+from services.generation.prompt_service import PromptServicer
+from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
 from services.generation.store import Store
@@ -39,6 +43,7 @@ from sishu.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceServicer,
     add_GenerationServiceServicer_to_server,
 )
+from sishu.generation.v1.prompt_service_pb2_grpc import add_PromptServiceServicer_to_server
 from sishu.generation.v1.provider_service_pb2_grpc import (
     ProviderServiceServicer,
     add_ProviderServiceServicer_to_server,
@@ -124,11 +129,17 @@ class GenerationServicer(GenerationServiceServicer):
     """Generations."""
 
     def __init__(
-        self, store: Store, forecasts: ForecastStore, providers: ProviderStore, chunks: ChunkReader
+        self,
+        store: Store,
+        forecasts: ForecastStore,
+        providers: ProviderStore,
+        prompts: PromptStore,
+        chunks: ChunkReader,
     ) -> None:
         self._store = store
         self._forecasts = forecasts
         self._providers = providers
+        self._prompts = prompts
         self._chunks = chunks
 
     async def CreateGeneration(
@@ -140,6 +151,8 @@ class GenerationServicer(GenerationServiceServicer):
             provider = await self._providers.get(wanted.provider_id)
             check_generation(wanted, provider, has_chunks=await self._chunks.any(wanted.project_id))
             check_prices(wanted.options.max_cost, await self._providers.prices(provider))
+            versions = await self._prompts.current_versions(wanted.project_id)
+            wanted = replace(wanted, prompt_versions=versions)
             made = await self._store.create_generation(wanted, request.request_id)
         view = await self._store.view_generation(made)
         return generation_pb.CreateGenerationResponse(generation=generation_to_pb(view))
@@ -220,7 +233,10 @@ class QuestionServicer(QuestionServiceServicer):
 
 
 def servicers(
-    providers: ProviderServicer, generations: GenerationServicer, questions: QuestionServicer
+    providers: ProviderServicer,
+    generations: GenerationServicer,
+    questions: QuestionServicer,
+    prompts: PromptServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -228,4 +244,5 @@ def servicers(
         Servicer(f"{package}.ProviderService", add_ProviderServiceServicer_to_server, providers),
         Servicer(f"{package}.GenerationService", add_GenerationServiceServicer_to_server, generations),
         Servicer(f"{package}.QuestionService", add_QuestionServiceServicer_to_server, questions),
+        Servicer(f"{package}.PromptService", add_PromptServiceServicer_to_server, prompts),
     ]

@@ -28,6 +28,7 @@ from services.generation.generations import (
     check_ended,
     generation_not_found,
 )
+from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
 from services.generation.questions import (
     Answer,
@@ -171,11 +172,13 @@ class Store:
             questions = await connection.execute(SQL.delete_project_questions, project_id)
             generations = await connection.fetch(SQL.delete_project_generations, project_id)
             providers = await connection.fetch(SQL.delete_project_providers, project_id)
+            prompt_versions = await delete_prompts(connection, project_id)
             await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
         return {
             "questions": count_of(questions),
             "generations": len(generations),
             "providers": len(providers),
+            "prompt_versions": prompt_versions,
         }
 
     async def insert_questions(
@@ -264,6 +267,7 @@ class Store:
             wanted.project_id,
             wanted.provider_id,
             asdict(wanted.options),
+            dict(wanted.prompt_versions),
         )
         await self.jobs.create(
             connection,
@@ -316,6 +320,7 @@ def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
         project_id=values["project_id"],
         provider_id=values["id"],
         options=GenerationOptions(**values.pop("generation_options")),
+        prompt_versions=values.pop("generation_prompt_versions"),
         create_time=values.pop("generation_create_time"),
     )
     return one, stored_provider(**values)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.facts import Fact, choose, language_of, sentences
+from services.generation.facts import Fact, language_of
+from services.generation.filling import answer_values, in_source, planned_facts, questions_values
 from services.generation.forecast_store import ForecastStore
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
-from services.generation.prompts import render
+from services.generation.prompt_store import PromptStore
 from services.generation.questions import Answer, NewQuestion, OpenQuestion
-from services.generation.quotes import Quote, find_quote, one_line, place_in_source
+from services.generation.quotes import Quote, find_quote, place_in_source
 from services.generation.store import Store
 from services.generation.writing import (
     WrittenAnswer,
@@ -34,11 +35,18 @@ class GenerationWorker:
     """
 
     def __init__(
-        self, jobs: Jobs, store: Store, forecasts: ForecastStore, chunks: ChunkReader, asker: Asker
+        self,
+        jobs: Jobs,
+        store: Store,
+        forecasts: ForecastStore,
+        prompts: PromptStore,
+        chunks: ChunkReader,
+        asker: Asker,
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._forecasts = forecasts
+        self._prompts = prompts
         self._chunks = chunks
         self._asker = asker
 
@@ -77,12 +85,8 @@ class GenerationWorker:
         chunk = await self._chunks.get(item.resource_id)
         facts = [Fact(start, end, chunk.text[start:end]) for start, end in item.payload["facts"]]
         options, language = generation.options, self._language(generation, chunk)
-        prompt = render(
-            "questions",
-            language,
-            passage=one_line(passage(chunk.text, facts, options.context_chars).text),
-            facts=[one_line(fact.text) for fact in facts],
-            forms=options.forms_per_fact,
+        prompt = await self._prompts.filled(
+            generation, "questions", language, questions_values(chunk, facts, options)
         )
         schema = questions_schema(len(facts), options.forms_per_fact, language)
         parse = questions_parser(len(facts), options.forms_per_fact)
@@ -114,11 +118,8 @@ class GenerationWorker:
         chunk = await self._chunks.get(question.chunk_id)
         fact = fact_of(item, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
-        prompt = render(
-            "answer",
-            self._language(generation, chunk),
-            passage=one_line(seen.text),
-            question=question.text,
+        prompt = await self._prompts.filled(
+            generation, "answer", self._language(generation, chunk), answer_values(seen, question.text)
         )
         task = Task(item, generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
         async with self._asker.asked(task) as asked:
@@ -135,10 +136,6 @@ class GenerationWorker:
 
 def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
     """The `write_questions` items of a chunk: its chosen facts, a few at a time."""
-    options = generation.options
-    own = [fact for fact in sentences(chunk.text) if fact.start >= chunk.overlap and in_source(chunk, fact)]
-    facts = choose(own, len(chunk.text) - chunk.overlap, options.chars_per_fact)
-    batches = [facts[at : at + options.facts_per_call] for at in range(0, len(facts), options.facts_per_call)]
     return [
         NewItem(
             "write_questions",
@@ -146,7 +143,7 @@ def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
             chunk.id,
             {"facts": [[fact.start, fact.end] for fact in batch]},
         )
-        for batch in batches
+        for batch in planned_facts(chunk, generation.options)
     ]
 
 
@@ -178,11 +175,6 @@ def fact_of(item: Item, chunk: SourceChunk) -> Fact:
     """The fact of a question with its place in the chunk, whose text never changes, as its place may."""
     start, end = item.payload["fact"]
     return Fact(start, end, chunk.text[start:end])
-
-
-def in_source(chunk: SourceChunk, piece: Fact) -> bool:
-    """Whether a piece of a chunk stands in the document, be it in other words."""
-    return place_in_source(chunk.text, chunk.source, piece.start, piece.end) is not None
 
 
 def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:

@@ -15,13 +15,13 @@ from collections import Counter
 
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.transport import Transport
-from services.generation.prompts import render
 from services.generation.providers import Endpoint
 from services.generation.writing import questions_parser, questions_schema
 from services.runtime.errors import SishuError
 from tests.support.alone import llm_alone
 from tests.support.llm_broken import BROKEN
 from tests.support.mock_llm import MockServer, mock_llm
+from tests.support.prompts import render
 
 FACTS = [
     "The Harlow Bridge in Penwick was opened in 1931.",

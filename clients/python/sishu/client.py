@@ -25,6 +25,7 @@ from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
 from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceStub
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
     from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
     from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub
     from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
@@ -161,6 +163,11 @@ class Client:
     def generations(self) -> GenerationServiceAsyncStub:
         """Generations, in the generation room."""
         return GenerationServiceStub(self.channel("generation"))
+
+    @cached_property
+    def prompts(self) -> PromptServiceAsyncStub:
+        """Prompts, in the generation room."""
+        return PromptServiceStub(self.channel("generation"))
 
     @cached_property
     def questions(self) -> QuestionServiceAsyncStub:

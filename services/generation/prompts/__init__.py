@@ -1,30 +1,86 @@
-"""Prompts: Jinja templates by name, language and version, filled in one pass.
+"""The prompts that are built in: what each is filled with, and its templates, one file a version.
 
-A changed prompt is a new file with the next version: `answer.en@1.jinja` → `answer.en@2.jinja`. Every row
-that a model wrote says which one made it.
+A changed prompt is a new file with the next version, `answer.en@1.jinja` → `answer.en@2.jinja`, and its
+number here. A new prompt is a new line here and a file a language.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-
 FOLDER = Path(__file__).parent
-CURRENT = {"questions": 1, "answer": 1}
-SEPARATOR = "\n=====\n"
-"""Stands between the messages of a template: system, then user and assistant in turn, then user."""
-MARK = re.compile(r"\{[{%#]")
+LANGUAGES = ("en", "zh")
+ROLES = ("user", "assistant")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Something that templates are filled with.
+
+    Args:
+        name: its name in templates.
+        description: what it holds.
+        samples: two values that it can have, the least first; templates are tried with them.
+        required: whether a template must use it.
+    """
+
+    name: str
+    description: str
+    samples: tuple[object, object]
+    required: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a template can loop over it."""
+        return isinstance(self.samples[0], list)
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A prompt, as it is built in.
+
+    Args:
+        number: the version that is current.
+        variables: what it is filled with.
+    """
+
+    number: int
+    variables: tuple[Variable, ...]
+
+
+PASSAGE = "the part of the chunk that the model sees, on one line"
+SAMPLE = "The ash is 20 years old."
+BUILTIN: Mapping[str, Builtin] = {
+    "answer": Builtin(
+        1,
+        (
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True),
+        ),
+    ),
+    "questions": Builtin(
+        1,
+        (
+            Variable(
+                "facts",
+                "the sentences to ask about, a list: the answer names them fact_1, fact_2 and so on",
+                ([SAMPLE], [SAMPLE, "The birch is 30 years old."]),
+                required=True,
+            ),
+            Variable("forms", "how many questions are wanted about each fact, a number", (1, 3)),
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+        ),
+    ),
+}
+"""By name."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered prompt: the system message, then user and assistant in turn, the user last."""
+    """A filled prompt: the system message, then user and assistant in turn, the user last."""
 
     version: str
     texts: Sequence[str]
@@ -32,31 +88,19 @@ class Prompt:
     def messages(self) -> list[dict[str, str]]:
         """As chat messages."""
         system, *turns = self.texts
-        roles = ("user", "assistant")
         return [
             {"role": "system", "content": system},
-            *({"role": roles[index % 2], "content": text} for index, text in enumerate(turns)),
+            *({"role": ROLES[index % 2], "content": text} for index, text in enumerate(turns)),
         ]
 
 
-def render(name: str, language: str, **values: object) -> Prompt:
-    """Fill the current version of a prompt; text in the values is never read as template."""
-    version = f"{name}.{language}@{CURRENT[name]}"
-    parts = templates(version)
-    return Prompt(version, [part if isinstance(part, str) else filled(part, values) for part in parts])
-
-
-def filled(part: Template, values: Mapping[str, object]) -> str:
-    """A message with the values in it."""
-    return part.render(values).strip()
+def builtin_version(name: str, language: str) -> str:
+    """The version of a prompt that is built in."""
+    return f"{name}.{language}@{BUILTIN[name].number}"
 
 
 @cache
-def templates(version: str) -> list[Template | str]:
-    """The templates of a prompt version, one a message; a message without values, as an example, is text."""
-    # The result goes to a model, not to a browser: escaping would spoil it.
-    environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701
-    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
-    text = (FOLDER / f"{version}.jinja").read_text(encoding="utf-8")
-    parts = text.split(SEPARATOR)
-    return [environment.from_string(part) if MARK.search(part) else part.strip() for part in parts]
+def builtin_text(version: str) -> str | None:
+    """The template of a built-in version, be it no more current; nothing where there is none."""
+    path = FOLDER / f"{version}.jinja"
+    return path.read_text(encoding="utf-8") if path.parent == FOLDER and path.is_file() else None

@@ -44,13 +44,14 @@ DELETE FROM providers WHERE id = $1
 SELECT id FROM providers WHERE id = $1 FOR KEY SHARE
 
 -- name: insert_generation
-INSERT INTO generations (id, project_id, provider_id, options) VALUES ($1, $2, $3, $4)
+INSERT INTO generations (id, project_id, provider_id, options, prompt_versions) VALUES ($1, $2, $3, $4, $5)
 
 -- name: get_generation
 SELECT * FROM generations WHERE id = $1
 
 -- name: get_origin
 SELECT generations.id AS generation_id, generations.options AS generation_options,
+       generations.prompt_versions AS generation_prompt_versions,
        generations.create_time AS generation_create_time, providers.*
 FROM generations JOIN providers ON providers.id = generations.provider_id
 WHERE generations.id = $1
@@ -130,6 +131,7 @@ WHERE id = $25 AND state = 'open'
 
 -- name: get_open_questions
 SELECT generations.id AS generation_id, generations.options AS generation_options,
+       generations.prompt_versions AS generation_prompt_versions,
        generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
        questions.chunk_ids[1] AS question_chunk_id, providers.*
 FROM questions

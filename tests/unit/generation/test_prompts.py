@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from jinja2 import UndefinedError
 
-from services.generation.prompts import CURRENT, FOLDER, render, templates
+from services.generation.prompt_templates import checked, normalised
+from services.generation.prompt_versions import ALL, NAMED
+from services.generation.prompts import BUILTIN, FOLDER, builtin_text, builtin_version
+from services.runtime.errors import InvalidArgument
+from tests.support.prompts import render
 
 NASTY = "{{ passage }} {% raw %} {%- for x in y %} $$ ${HOME} {# no #} <b>&amp;</b> \\n %s {0} \n=====\n"
 
@@ -32,11 +35,12 @@ def test_a_passage_that_is_only_the_fact_is_shown_once() -> None:
 
 
 def test_a_prompt_names_its_version() -> None:
-    assert render("answer", "zh", passage="p", question="q").version == f"answer.zh@{CURRENT['answer']}"
+    prompt = render("answer", "zh", passage="p", question="q")
+    assert prompt.version == f"answer.zh@{BUILTIN['answer'].number}" == builtin_version("answer", "zh")
 
 
 def test_a_missing_value_is_an_error_and_no_empty_place() -> None:
-    with pytest.raises(UndefinedError):
+    with pytest.raises(InvalidArgument, match="'question' is undefined"):
         render("answer", "en", passage="p")
 
 
@@ -54,9 +58,19 @@ def test_the_examples_show_as_many_questions_as_are_wanted(language: str, forms:
     assert all(len(one["fact_1"]["questions"]) == forms for one in examples)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.jinja")), ids=lambda path: path.stem)
-def test_every_prompt_file_can_be_read(path: object) -> None:
-    parts = templates(str(path).rpartition("/")[2].removesuffix(".jinja"))
-    # The system message, then pairs of user and assistant, then the user.
-    assert len(parts) >= 2
-    assert len(parts) % 2 == 0
+@pytest.mark.parametrize("version", sorted(path.stem for path in FOLDER.glob("*.jinja")))
+def test_every_built_in_template_keeps_the_rules_for_those_of_users(version: str) -> None:
+    match, text = NAMED.fullmatch(version), builtin_text(version)
+    assert match
+    assert text == normalised(text or "")
+    assert checked(text, BUILTIN[match[1]].variables, "template").messages
+
+
+@pytest.mark.parametrize("prompt", ALL, ids=str)
+def test_every_prompt_is_built_in_in_every_language(prompt: object) -> None:
+    assert builtin_text(f"{prompt}@{BUILTIN[str(prompt).partition('.')[0]].number}")
+
+
+@pytest.mark.parametrize("version", ["answer.en@9", "../prompts/answer.en@1", "answer.en", "__init__"])
+def test_what_is_not_built_in_is_not_found(version: str) -> None:
+    assert builtin_text(version) is None

@@ -27,6 +27,7 @@ CREATE TABLE generations (
     project_id  uuid        NOT NULL,
     provider_id uuid        NOT NULL REFERENCES providers,
     options     jsonb       NOT NULL,
+    prompt_versions jsonb   NOT NULL DEFAULT '{}',  -- by name and language; what is not named goes by what is built in
     chunk_count     integer NOT NULL DEFAULT 0,     -- known so far
     character_count bigint  NOT NULL DEFAULT 0,     -- of these
     planned         boolean NOT NULL DEFAULT false, -- all are known

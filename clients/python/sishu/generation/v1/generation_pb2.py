@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\"\xd2\x02\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12\x39\n\x08\x66orecast\x18\x08 \x01(\x0b\x32\'.sishu.generation.v1.GenerationForecast\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x03\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\"\n\rcontext_chars\x18\x07 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\"\n\x08max_cost\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nmax_tokens\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x10\n\x08no_cache\x18\n \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x0b \x01(\x08\x12 \n\x0cpilot_chunks\x18\x0c \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"\xcf\x02\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x12\x0c\n\x04\x63ost\x18\x06 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\t \x01(\x01\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xce\x02\n\x12GenerationForecast\x12\x0e\n\x06\x63hunks\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunks_seen\x18\x02 \x01(\x03\x12,\n\x05\x63\x61lls\x18\x03 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x34\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x38\n\x11\x63ompletion_tokens\x18\x05 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12+\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12.\n\x07seconds\x18\x07 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x18\n\x10promised_seconds\x18\x08 \x01(\x01\"7\n\x08\x45stimate\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\"\xd7\x03\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12\x39\n\x08\x66orecast\x18\x08 \x01(\x0b\x32\'.sishu.generation.v1.GenerationForecast\x12L\n\x0fprompt_versions\x18\t \x03(\x0b\x32\x33.sishu.generation.v1.Generation.PromptVersionsEntry\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x35\n\x13PromptVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9e\x03\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\"\n\rcontext_chars\x18\x07 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\"\n\x08max_cost\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nmax_tokens\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x10\n\x08no_cache\x18\n \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x0b \x01(\x08\x12 \n\x0cpilot_chunks\x18\x0c \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"\xcf\x02\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x12\x0c\n\x04\x63ost\x18\x06 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\t \x01(\x01\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xce\x02\n\x12GenerationForecast\x12\x0e\n\x06\x63hunks\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunks_seen\x18\x02 \x01(\x03\x12,\n\x05\x63\x61lls\x18\x03 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x34\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x38\n\x11\x63ompletion_tokens\x18\x05 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12+\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12.\n\x07seconds\x18\x07 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x18\n\x10promised_seconds\x18\x08 \x01(\x01\"7\n\x08\x45stimate\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.generation.v1.generat
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.sishu.generation.v1P\001Z-sishu.dev/go/sishu/generation/v1;generationv1'
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._loaded_options = None
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_GENERATION'].fields_by_name['project_id']._loaded_options = None
   _globals['_GENERATION'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_GENERATION'].fields_by_name['provider_id']._loaded_options = None
@@ -61,15 +63,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._loaded_options = None
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_options = b'8\001'
   _globals['_GENERATION']._serialized_start=182
-  _globals['_GENERATION']._serialized_end=520
-  _globals['_GENERATIONOPTIONS']._serialized_start=523
-  _globals['_GENERATIONOPTIONS']._serialized_end=937
-  _globals['_GENERATIONSTATS']._serialized_start=940
-  _globals['_GENERATIONSTATS']._serialized_end=1275
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=1220
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=1275
-  _globals['_GENERATIONFORECAST']._serialized_start=1278
-  _globals['_GENERATIONFORECAST']._serialized_end=1612
-  _globals['_ESTIMATE']._serialized_start=1614
-  _globals['_ESTIMATE']._serialized_end=1669
+  _globals['_GENERATION']._serialized_end=653
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_start=600
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_end=653
+  _globals['_GENERATIONOPTIONS']._serialized_start=656
+  _globals['_GENERATIONOPTIONS']._serialized_end=1070
+  _globals['_GENERATIONSTATS']._serialized_start=1073
+  _globals['_GENERATIONSTATS']._serialized_end=1408
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=1353
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=1408
+  _globals['_GENERATIONFORECAST']._serialized_start=1411
+  _globals['_GENERATIONFORECAST']._serialized_end=1745
+  _globals['_ESTIMATE']._serialized_start=1747
+  _globals['_ESTIMATE']._serialized_end=1802
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,26 @@ class Generation(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class PromptVersionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_ID_FIELD_NUMBER: _builtins.int
@@ -34,6 +54,7 @@ class Generation(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
     FORECAST_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSIONS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the generation. OUTPUT_ONLY."""
@@ -60,6 +81,12 @@ class Generation(_message.Message):
         """
 
     @_builtins.property
+    def prompt_versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The versions of the prompts that it goes by, those that were current when it was created, by name and language: `questions.en` → `questions.en@project-2`.
+        OUTPUT_ONLY.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the generation was created. OUTPUT_ONLY."""
 
@@ -73,11 +100,12 @@ class Generation(_message.Message):
         job: _job_pb2.Job | None = ...,
         stats: Global___GenerationStats | None = ...,
         forecast: Global___GenerationForecast | None = ...,
+        prompt_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "forecast", b"forecast", "job", b"job", "options", b"options", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "forecast", b"forecast", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "provider_id", b"provider_id", "stats", b"stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "forecast", b"forecast", "id", b"id", "job", b"job", "options", b"options", "project_id", b"project_id", "prompt_versions", b"prompt_versions", "provider_id", b"provider_id", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

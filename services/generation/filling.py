@@ -1,0 +1,39 @@
+"""What prompts are filled with: the facts of a chunk, and the passage around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.generation.chunk_reader import SourceChunk
+from services.generation.facts import Fact, choose, sentences
+from services.generation.generations import GenerationOptions
+from services.generation.quotes import one_line, place_in_source
+from services.generation.writing import Passage, passage
+
+
+def planned_facts(chunk: SourceChunk, options: GenerationOptions) -> list[list[Fact]]:
+    """The facts of a chunk that are asked for, those of one call together."""
+    own = [fact for fact in sentences(chunk.text) if fact.start >= chunk.overlap and in_source(chunk, fact)]
+    facts = choose(own, len(chunk.text) - chunk.overlap, options.chars_per_fact)
+    return [facts[at : at + options.facts_per_call] for at in range(0, len(facts), options.facts_per_call)]
+
+
+def questions_values(
+    chunk: SourceChunk, facts: Sequence[Fact], options: GenerationOptions
+) -> dict[str, object]:
+    """What the prompt `questions` is filled with."""
+    return {
+        "passage": one_line(passage(chunk.text, facts, options.context_chars).text),
+        "facts": [one_line(fact.text) for fact in facts],
+        "forms": options.forms_per_fact,
+    }
+
+
+def answer_values(seen: Passage, question: str) -> dict[str, object]:
+    """What the prompt `answer` is filled with."""
+    return {"passage": one_line(seen.text), "question": question}
+
+
+def in_source(chunk: SourceChunk, piece: Fact) -> bool:
+    """Whether a piece of a chunk stands in the document, be it in other words."""
+    return place_in_source(chunk.text, chunk.source, piece.start, piece.end) is not None

@@ -1,0 +1,122 @@
+"""Previews of prompts: filled as a worker would fill them, without a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.generation.chunk_reader import ChunkReader, SourceChunk
+from services.generation.facts import Fact
+from services.generation.filling import answer_values, planned_facts, questions_values
+from services.generation.generations import GenerationOptions
+from services.generation.prompt_store import PromptStore
+from services.generation.prompt_templates import checked, normalised
+from services.generation.prompt_versions import PromptName
+from services.generation.prompts import Prompt
+from services.generation.store import Store
+from services.generation.writing import passage
+from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.pages import page_request
+
+
+@dataclass(frozen=True)
+class PromptDraft:
+    """A template that is not stored."""
+
+    prompt: PromptName
+    template: str
+
+
+@dataclass(frozen=True)
+class PreviewRequest:
+    """What is to be filled with what.
+
+    Args:
+        project_id: UUID of the project.
+        source: a version by its name, or a draft.
+        chunk_id: the chunk; empty for the first that can be asked about.
+        question: what the prompt `answer` is to answer; empty for one of the chunk.
+        options: those of a generation.
+    """
+
+    project_id: str
+    source: str | PromptDraft
+    chunk_id: str
+    question: str
+    options: GenerationOptions
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A filled prompt, without a version where it is of a draft, and its chunk."""
+
+    version: str
+    chunk_id: str
+    messages: Sequence[Mapping[str, str]]
+
+
+class Previewer:
+    """Makes previews."""
+
+    def __init__(self, store: Store, prompts: PromptStore, chunks: ChunkReader) -> None:
+        self._store = store
+        self._prompts = prompts
+        self._chunks = chunks
+
+    async def preview(self, wanted: PreviewRequest) -> Preview:
+        """Fill a prompt with a chunk.
+
+        Raises:
+            NotFound: the project has no such version or chunk.
+            InvalidArgument: the template breaks a rule, or cannot be filled.
+            FailedPrecondition: there is nothing to ask about.
+        """
+        source = await self._draft(wanted)
+        template = checked(source.template, source.prompt.variables, "draft.template")
+        chunk, facts = await self._facts(wanted)
+        if source.prompt.name == "questions":
+            values = questions_values(chunk, facts, wanted.options)
+        else:
+            # A question is about one fact.
+            seen = passage(chunk.text, facts[:1], wanted.options.context_chars)
+            values = answer_values(seen, await self._question(wanted, chunk, facts[0]))
+        version = wanted.source if isinstance(wanted.source, str) else ""
+        return Preview(version, chunk.id, Prompt(version, template.fill(values)).messages())
+
+    async def _draft(self, wanted: PreviewRequest) -> PromptDraft:
+        if isinstance(wanted.source, PromptDraft):
+            return PromptDraft(wanted.source.prompt, normalised(wanted.source.template))
+        found = await self._prompts.get(wanted.project_id, wanted.source)
+        return PromptDraft(found.prompt, found.template)
+
+    async def _facts(self, wanted: PreviewRequest) -> tuple[SourceChunk, Sequence[Fact]]:
+        """The chunk, and the facts of its first call."""
+        options = wanted.options
+        if wanted.chunk_id:
+            chunks = [await self._chunks.get(wanted.chunk_id)]
+            if chunks[0].project_id != wanted.project_id:
+                raise NotFound(
+                    "CHUNK_NOT_FOUND",
+                    f"the project has no chunk {wanted.chunk_id}",
+                    "chunk_id",
+                    chunk_id=wanted.chunk_id,
+                )
+        else:
+            chunks, _ = await self._chunks.page(wanted.project_id, options.document_ids, "")
+        for chunk in chunks:
+            if planned := planned_facts(chunk, options):
+                return chunk, planned[0]
+        raise FailedPrecondition(
+            "NO_FACTS",
+            f"{f'chunk {wanted.chunk_id}' if wanted.chunk_id else 'the beginning of the project'} holds no "
+            "sentence to ask about; name a chunk that does, or parse a document first",
+            project_id=wanted.project_id,
+            chunk_id=wanted.chunk_id,
+        )
+
+    async def _question(self, wanted: PreviewRequest, chunk: SourceChunk, fact: Fact) -> str:
+        """The question to answer: that of the caller, else one that is stored, else the fact for one."""
+        if wanted.question:
+            return wanted.question
+        page = await self._store.list_questions(page_request(1, ""), wanted.project_id, None, chunk.id, None)
+        return page.rows[0].text if page.rows else fact.text

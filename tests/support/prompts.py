@@ -1,0 +1,22 @@
+"""Built-in prompts, filled without a database."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from services.generation.prompt_templates import PromptTemplate, parsed
+from services.generation.prompts import BUILTIN, Prompt, builtin_text, builtin_version
+
+
+def render(name: str, language: str, **values: object) -> Prompt:
+    """A built-in prompt with values in it."""
+    version = builtin_version(name, language)
+    return Prompt(version, template(version).fill(values))
+
+
+@cache
+def template(version: str) -> PromptTemplate:
+    """A built-in template."""
+    text = builtin_text(version)
+    assert text is not None, version
+    return parsed(text, BUILTIN[version.partition(".")[0]].variables)
