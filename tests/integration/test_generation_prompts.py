@@ -1,19 +1,25 @@
-"""Prompts of projects through their rpcs, and what generations make of them."""
+"""Prompts of projects through their rpcs and commands, and what generations make of them."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from services.generation.prompts import BUILTIN
+from services.generation.prompts import BUILTIN, builtin_text
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.generation.v1 import generation_pb2, prompt_pb2
 from sishu.generation.v1 import prompt_service_pb2 as pb
+from sishu.learn.generations import begin
+from tests.integration.command_line import CommandLine
 from tests.integration.documents import chunks_of, failure, new_project, parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
@@ -25,6 +31,7 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.processes import eventually
+from tests.integration.stores import Rooms, room_environment
 from tests.support.llm_answers import Prompt as Asked
 from tests.support.mock_llm import MockServer
 
@@ -33,6 +40,7 @@ CHINESE = "北辰公司成立于2015年，总部设在上海。\n\n它的第一�
 QUESTIONS = (
     "自定义：{system}。\n=====\n{{% for fact in facts %}}{{{{ loop.index }}}}. {{{{ fact }}}}\n{{% endfor %}}"
 )
+MINE = "Ask briefly :memo: [bold].\n=====\n{% for fact in facts %}\n{{ fact }}\n{% endfor %}\n"
 ANSWER = "Answer {system}.\n=====\nText: {{{{ passage }}}}\n\n{{{{ question }}}}"
 
 
@@ -350,3 +358,116 @@ async def test_the_prompts_of_a_project_go_with_it(client: Client) -> None:
     assert [one.version for one in await versions(client, project)] == ["questions.en@1"]
     again = (await client.prompts.CreatePromptVersion(request)).prompt
     assert again.version == "questions.en@project-1"
+
+
+@pytest_asyncio.fixture
+async def cli(rooms: Rooms) -> CommandLine:
+    return CommandLine(rooms, await parsed_project(rooms.client, {"a.md": handbook(2)}, **SMALL))
+
+
+async def said(cli: CommandLine, *arguments: str) -> str:
+    """What a command that ends well prints."""
+    code, printed = await cli.run("prompt", *arguments, "--project", cli.project, env={"COLUMNS": "80"})
+    assert code == 0, printed
+    return printed
+
+
+async def read(cli: CommandLine, *arguments: str) -> list[dict[str, Any]]:
+    """What a program reads."""
+    code, printed = await cli.run("--json", "prompt", *arguments, "--project", cli.project)
+    assert code == 0, printed
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+async def piped(cli: CommandLine, *arguments: str, given: str = "") -> tuple[str, str]:
+    """What goes into a pipe, and what stands beside it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sishu.cli.main", "prompt", *arguments, "--project", cli.project),
+        env=room_environment(cli.rooms.stores, {"COLUMNS": "80"}),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    printed, beside = await asyncio.wait_for(process.communicate(given.encode()), 60)
+    assert process.returncode == 0, beside
+    return printed.decode(), beside.decode()
+
+
+async def test_a_prompt_is_shown_changed_compared_and_restored(cli: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text(MINE)
+    shown, beside = await piped(cli, "show", "questions.en")
+    assert shown == builtin_text("questions.en@1")
+    assert "facts (must be used): the sentences" in beside
+    assert "questions.en@project-1" in await said(cli, "set", "questions.en", str(file))
+    listed = await said(cli, "list")
+    assert all(version in listed for version in ("questions.en@project-1", "questions.zh@1"))
+    assert max(map(len, listed.splitlines())) <= 80
+    diff, _ = await piped(cli, "diff", "questions.en")
+    assert diff.startswith("--- questions.en@1\n+++ questions.en@project-1\n@@ ")
+    assert "\n+Ask briefly :memo: [bold].\n" in diff
+    await piped(cli, "set", "questions.en", "-", given=MINE.replace("briefly", "at length"))
+    pair = ["--from", "questions.en@project-2", "--to", "questions.en@project-1"]
+    (compared,) = await read(cli, "diff", "questions.en", *pair)
+    assert (compared["from"], compared["to"]) == (pair[1], pair[3])
+    assert "\n-Ask at length" in compared["diff"]
+    assert "\n+Ask briefly" in compared["diff"]
+    await said(cli, "restore", "questions.en@1")
+    versions = await read(cli, "versions", "questions.en")
+    assert [(one["version"], one["current"]) for one in versions] == [
+        ("questions.en@project-2", False),
+        ("questions.en@project-1", False),
+        ("questions.en@1", True),
+    ]
+
+
+async def test_a_preview_shows_the_messages_as_they_are_sent(cli: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text(MINE)
+    fact = "The part number 1 of the Kestrel weighs 1 grams."
+    shown, _ = await piped(cli, "preview", "questions.en", "--file", str(file))
+    assert shown == f"[system]\nAsk briefly :memo: [bold].\n[user]\n{fact}\n"
+    (answer,) = await read(cli, "preview", "answer.en", "--question", "How heavy is it?")
+    assert answer["version"] == "answer.en@1"
+    assert answer["messages"][-1]["content"].endswith("Question: How heavy is it?")
+    (made,) = await read(cli, "preview", "questions.en@1", "--forms", "4", "--chunk", answer["chunk_id"])
+    assert "Write 4 questions" in made["messages"][0]["content"]
+
+
+async def test_what_is_wrong_is_said_with_what_there_is(cli: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("Ask.\n=====\n{{ fcats }}")
+    for lang, arguments, words in (
+        (
+            "en",
+            ["set", "questions.en", str(file)],
+            "line 3: there is no variable `fcats`; did you mean `facts`?",
+        ),
+        ("zh", ["set", "questions.en", str(file)], "模板第 3 行：没有变量 fcats；可用的有 facts"),
+        ("zh", ["show", "poem.en"], "没有提示词 poem.en；已有 answer.en"),
+        ("zh", ["set", "answer.en", "nowhere.jinja"], "没有文件或文件夹 nowhere.jinja"),
+    ):
+        code, printed = await cli.run("--lang", lang, "prompt", *arguments, "--project", cli.project)
+        assert code == 1
+        assert words in printed
+    code, printed = await cli.run("--lang", "zh", "prompt", "--help")
+    assert code == 0
+    assert "恢复较早的版本" in printed
+
+
+async def test_a_generation_after_a_change_of_words_is_another_one(
+    cli: CommandLine, mock: MockServer, tmp_path: Path
+) -> None:
+    client, file = cli.rooms.client, tmp_path / "mine.jinja"
+    file.write_text(MINE)
+    provider = await new_provider(client, cli.project, mock.base_url)
+    options = generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT)
+    wanted = generation_pb2.Generation(project_id=cli.project, provider_id=provider, options=options)
+    first = await generated(client, await begin(client, wanted))
+    await said(cli, "set", "questions.en", str(file))
+    second = await generated(client, await begin(client, wanted))
+    assert second.id != first.id
+    assert second.prompt_versions["questions.en"] == "questions.en@project-1"
+    assert (await begin(client, wanted)).id == second.id
+    await said(cli, "restore", "questions.en@1")
+    assert (await begin(client, wanted)).id == first.id

@@ -12,6 +12,8 @@ import pytest
 
 from services.generation.calls.endpoints import no_members
 from services.generation.calls.gate import busy
+from services.generation.prompt_templates import checked
+from services.generation.prompts import BUILTIN
 from services.generation.providers import Endpoint, provider_not_found
 from services.runtime.errors import SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
@@ -40,6 +42,25 @@ def test_a_sentence_is_filled_with_what_the_error_says() -> None:
     assert told == "没有语言模型 p-1"
     assert in_chinese(busy(ENDPOINT, 15, pause=0)).startswith("http://h/v1（模型 m）一直没有空位")
     assert "还剩 40 秒" in in_chinese(busy(ENDPOINT, 15, pause=40))
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("Ask.\n=====\n{{ passage }}", "请在合适的位置写上 {{ facts }}"),
+        ("Ask.\n=====\n\n{{ facts", "模板第 4 行有语法错误"),
+        ("Ask.\n=====\n{{ facts }}{{ forms() }}", "模板第 3 行：不能使用 a call"),
+        ("Ask.\n=====\n{{ fcats }}", "模板第 3 行：没有变量 fcats；可用的有 facts, forms, passage"),
+        ("{{ facts }}", "模板有 1 条消息"),
+        ("\n=====\n{{ facts }}", "模板第 1 行的消息是空的"),
+        ("Ask.\n=====\n{{ facts[9] }}", "模板第 3 行无法填充"),
+        ("Ask.\n=====\n{{ facts }}" + "x" * 100_000, "模板有 100022 个字符"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_said_in_chinese(template: str, told: str) -> None:
+    with pytest.raises(SishuError) as raised:
+        checked(template, BUILTIN["questions"].variables, "template")
+    assert told in in_chinese(raised.value)
 
 
 def test_in_english_the_servers_words_are_shown() -> None:

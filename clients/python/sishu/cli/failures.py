@@ -33,6 +33,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "PROVIDER_NAME_TAKEN": ("项目中已有名为 {name} 的语言模型；请换一个名字",),
     "GENERATION_NOT_FOUND": ("没有生成任务 {generation_id}",),
     "QUESTION_NOT_FOUND": ("没有问题 {question_id}",),
+    "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "EXAMPLE_NOT_FOUND": ("没有样例 {example_id}",),
     "DATASET_VERSION_NOT_FOUND": ("没有数据集版本 {dataset_version_id}",),
     "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
@@ -95,6 +96,21 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "PROVIDER_IN_USE": ("语言模型 {provider_id} 仍被使用，不能删除：{message}",),
     "NO_ANSWERS": ("全部 {questions} 个问题都没有通过检查；请换更强的模型",),
+    # Prompts of one's own.
+    "PROMPT_SYNTAX": ("模板第 {line} 行有语法错误，请改正：{message}",),
+    "PROMPT_NOT_ALLOWED": (
+        "模板第 {line} 行：不能使用 {what}；可用变量、if、for、比较和少数过滤器：{message}",
+    ),
+    "PROMPT_VARIABLE_UNKNOWN": ("模板第 {line} 行：没有变量 {name}；可用的有 {names}",),
+    "PROMPT_VARIABLE_MISSING": ("模板没有使用必需的变量 {name}；请在合适的位置写上 {{{{ {name} }}}}",),
+    "PROMPT_MESSAGES": (
+        "模板有 {count} 条消息（以 ===== 行分隔）；应为偶数条：先是系统，然后用户与助手交替，最后是用户",
+        "模板第 {line} 行的消息是空的；请填写或删去",
+    ),
+    "PROMPT_TOO_LONG": ("模板有 {length} 个字符，超过了上限；请缩短",),
+    "PROMPT_FAILED": ("模板第 {line} 行无法填充，请修改：{message}",),
+    "NO_FACTS": ("没有可以提问的句子；请指定别的文本块，或先解析文档",),
+    "TEXT_NOT_UTF8": ("{path} 不是 UTF-8 文本；请另存为 UTF-8",),
     # Models that are loaded.
     "DEPLOYMENT_LOADING": ("模型（部署 {deployment_id}）仍在加载",),
     "DEPLOYMENT_FAILED": ("模型（部署 {deployment_id}）加载失败：{message}",),

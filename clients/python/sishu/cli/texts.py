@@ -103,6 +103,51 @@ TEXTS: dict[str, tuple[str, str]] = {
     "provider": ("Language models that write.", "负责编写的语言模型。"),
     "generation": ("Runs that write questions and answers.", "出题与作答的任务。"),
     "question": ("Questions and answers.", "问题与答案。"),
+    "prompt": ("What language models are asked, in your words.", "给语言模型的提示词，可自行改写。"),
+    "prompt_list": ("List the current versions.", "列出当前版本。"),
+    "prompt_show": (
+        "Print a template; what it is filled with goes to standard error.",
+        "输出模板；可用的变量写到标准错误。",
+    ),
+    "prompt_versions": ("List all versions, newest first.", "列出全部版本，新的在前。"),
+    "prompt_set": (
+        "Make a new version of a template of yours; generations that start later go by it.",
+        "用自己的模板新建一个版本；之后开始的生成任务按它进行。",
+    ),
+    "prompt_preview": (
+        "Print what a model would be sent about a real chunk; nothing is stored or called.",
+        "用真实的文本块填充并输出将发送的内容；不存储，也不调用模型。",
+    ),
+    "prompt_diff": (
+        "Print how two versions differ; by default the built-in one and the current one.",
+        "输出两个版本的差异；默认比较内置版本与当前版本。",
+    ),
+    "prompt_restore": (
+        "Make an earlier or the built-in version current again.",
+        "恢复较早的版本或内置版本。",
+    ),
+    "prompt_argument": ("Name and language, such as questions.en.", "名称和语言，如 questions.zh。"),
+    "prompt_or_version": (
+        "Name and language, such as questions.en, or a version, such as questions.en@1.",
+        "名称和语言，如 questions.zh；或版本，如 questions.zh@1。",
+    ),
+    "prompt_version": ("Version, such as questions.en@project-2.", "版本，如 questions.zh@project-2。"),
+    "prompt_file": ("File with the template; - is standard input.", "模板文件；- 表示标准输入。"),
+    "prompt_draft": (
+        "Fill the template in this file instead; - is standard input.",
+        "改为填充此文件中的模板；- 表示标准输入。",
+    ),
+    "prompt_chunk": (
+        "Chunk to fill it with: id; by default the first.",
+        "用哪个文本块填充： ID；默认取第一个。",
+    ),
+    "prompt_question": (
+        "Question to answer; by default one that is stored of the chunk.",
+        "要回答的问题；默认取该文本块已有的问题。",
+    ),
+    "prompt_from": ("Version to compare with.", "与哪个版本比较。"),
+    "prompt_to": ("Version to compare.", "比较哪个版本。"),
+    "prompt_required": ("must be used", "必须使用"),
     "example": ("Examples for training and exam.", "训练与考试样例。"),
     "dataset": ("Dataset versions.", "数据集版本。"),
     "run": ("Training runs.", "训练任务。"),
