@@ -19,6 +19,7 @@ from sishu.generation.v1.generation_service_pb2 import (
     GetGenerationRequest,
     UpdateGenerationRequest,
 )
+from sishu.generation.v1.prompt_service_pb2 import ListPromptsRequest
 from sishu.learn.jobs import Watcher, begun, wait_for_success
 from sishu.learn.progress import Stage
 
@@ -84,7 +85,8 @@ async def begin(client: Client, wanted: Generation, *inputs: object) -> Generati
         request = CreateGenerationRequest(generation=wanted, request_id=request_id)
         return (await client.generations.CreateGeneration(request)).generation
 
-    made = await begun(start, lambda one: one.job, "generate", *named(wanted), *inputs)
+    prompts = await own_prompts(client, wanted.project_id)
+    made = await begun(start, lambda one: one.job, "generate", *named(wanted), *prompts, *inputs)
     changed = [name for name in LEAST_BUDGET if getattr(made.options, name) != getattr(wanted.options, name)]
     if not changed:
         return made
@@ -95,6 +97,18 @@ async def begin(client: Client, wanted: Generation, *inputs: object) -> Generati
     if made.job.state == JOB_STATE_PAUSED and made.job.failure.reason == "BUDGET_REACHED":
         await client.jobs("generation").ResumeJob(ResumeJobRequest(id=made.job.id))
     return await viewed(client, made.id)
+
+
+async def own_prompts(client: Client, project_id: str) -> list[str]:
+    """The versions of prompts that a project made itself and goes by: another one writes other texts."""
+    request = ListPromptsRequest(project_id=project_id, page_size=1000)
+    found: list[str] = []
+    while True:
+        page = await client.prompts.ListPrompts(request)
+        found += [prompt.version for prompt in page.prompts if prompt.own]
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return found
 
 
 def named(wanted: Generation) -> tuple[str, str, bytes]:
