@@ -128,10 +128,10 @@ class PromptStore:
             raise prompt_not_found(version)
         async with transaction(self.pool) as connection:
             await self._locked(connection, project_id, prompt)
-            if not own:
-                await connection.execute(SQL.unset_current_prompt, *key)
-            elif await connection.fetchrow(SQL.get_prompt_version, *key, number):
+            if own:
                 await connection.execute(SQL.set_current_prompt, *key, number)
+            else:
+                await connection.execute(SQL.unset_current_prompt, *key)
         return await self.get(project_id, version)
 
     async def filled(

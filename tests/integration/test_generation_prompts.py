@@ -296,7 +296,7 @@ async def test_a_generation_that_runs_keeps_its_versions(client: Client, mock: M
     await mock.control(latency_ms=300)
     project = await parsed_project(client, {"a.md": handbook(12)}, **SMALL)
     first = await create(client, project, ANSWER.format(system="first"), "answer")
-    provider = await new_provider(client, project, mock.base_url, limits=None)
+    provider = await new_provider(client, project, mock.base_url)
     running = await start_generation(client, project, provider)
 
     async def begun() -> bool:

@@ -30,7 +30,11 @@ FROM prompt_versions WHERE project_id = $2 AND name = $3 AND language = $4
 RETURNING number
 
 -- name: set_current_prompt
-INSERT INTO current_prompts (project_id, name, language, number) VALUES ($1, $2, $3, $4)
+-- Nothing where there is no such version; one that is there stays until this ends.
+INSERT INTO current_prompts (project_id, name, language, number)
+SELECT project_id, name, language, number FROM prompt_versions
+WHERE project_id = $1 AND name = $2 AND language = $3 AND number = $4
+FOR KEY SHARE
 ON CONFLICT (project_id, name, language) DO UPDATE SET number = EXCLUDED.number
 
 -- name: unset_current_prompt

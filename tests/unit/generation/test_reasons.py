@@ -11,6 +11,9 @@ from prometheus_client import CollectorRegistry
 from services.generation.config import GenerationConfig
 from services.generation.metrics import GenerationMetrics
 from services.generation.presets import PRESETS
+from services.generation.prompt_filters import FILTERS
+from services.generation.prompts import BUILTIN
+from sishu.cli.prompts import CHINESE
 from tests.support.reasons import ERRORS, reasons_of
 
 ROOT = Path(__file__).parents[3]
@@ -42,6 +45,14 @@ def test_every_preset_is_told_of_as_it_is() -> None:
         variable = f"`{preset.api_key_variable}`" if preset.api_key_variable else "–"
         batches = f"{preset.batch_factor:g}" if preset.batches else "–"
         assert f"| `{preset.name}` | {preset.title} | {variable} | {batches} |" in GUIDE
+
+
+def test_every_variable_and_filter_of_prompts_is_told_of_in_both_languages() -> None:
+    told = GUIDE.split("\n## Prompts\n")[1].split("\n## ")[0]
+    variables = {one.name for prompt in BUILTIN.values() for one in prompt.variables}
+    assert variables == CHINESE.keys()
+    for name in (*BUILTIN, *variables, *FILTERS):
+        assert f"`{name}`" in told
 
 
 def test_every_metric_is_told_of() -> None:

@@ -15,13 +15,13 @@ from sishu.cli.documents import first
 from sishu.cli.find import find_project
 from sishu.cli.options import LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, ERRORS, as_json, show_many, show_one
-from sishu.cli.texts import say
+from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
 from sishu.common.v1.message_pb2 import Role
 from sishu.errors import ApiError
 from sishu.generation.v1 import prompt_service_pb2 as pb
 from sishu.generation.v1.generation_pb2 import GenerationOptions
-from sishu.generation.v1.prompt_pb2 import Prompt, PromptDraft
+from sishu.generation.v1.prompt_pb2 import Prompt, PromptDraft, PromptVariable
 
 app = typer.Typer(no_args_is_help=True, help=say("prompt"))
 
@@ -31,6 +31,13 @@ VersionArgument = Annotated[str, typer.Argument(metavar="PROMPT", help=say("prom
 COLUMNS = ("name", "language", "version", "own", "create_time")
 VERSION_COLUMNS = ("version", "own", "current", "create_time")
 MOST_VERSIONS = 1_000_000
+CHINESE = {
+    "facts": "要提问的句子，列表；回答中依次称为 fact_1、fact_2 等",
+    "forms": "每个知识点的问题数量，数字",
+    "passage": "模型看到的那部分文本块，单行",
+    "question": "要回答的问题",
+}
+"""What variables hold."""
 
 
 @app.command("list", help=say("prompt_list"))
@@ -56,7 +63,7 @@ def show_prompt(prompt: VersionArgument, project: ProjectOption) -> None:
         return
     for one in shown.variables:
         must = f" ({say('prompt_required')})" if one.required else ""
-        line = f"{one.name}{must}: {one.description}"
+        line = f"{one.name}{must}: {described(one)}"
         ERRORS.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     sys.stdout.write(shown.template)
 
@@ -175,6 +182,11 @@ def restore_prompt(
         return (await client.prompts.RestorePrompt(request)).prompt
 
     show_many([with_client(work)], VERSION_COLUMNS)
+
+
+def described(variable: PromptVariable) -> str:
+    """What a variable holds, in Chinese where there are words for it, else as the server says it."""
+    return CHINESE.get(variable.name, variable.description) if LANGUAGE == "zh" else variable.description
 
 
 async def current(client: Client, project_id: str) -> list[Prompt]:
