@@ -1,4 +1,4 @@
-"""What prompts are filled with: the facts of a chunk, and the passage around them."""
+"""What prompts are filled with: the facts of a chunk, where they stand, and the passage around them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, choose, sentences
 from services.generation.generations import GenerationOptions
-from services.generation.quotes import one_line, place_in_source
+from services.generation.quotes import Quote, one_line, place_in_source
 from services.generation.writing import Passage, passage
 
 
@@ -37,3 +37,19 @@ def answer_values(seen: Passage, question: str) -> dict[str, object]:
 def in_source(chunk: SourceChunk, piece: Fact) -> bool:
     """Whether a piece of a chunk stands in the document, be it in other words."""
     return place_in_source(chunk.text, chunk.source, piece.start, piece.end) is not None
+
+
+def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
+    """A piece of a chunk as it stands in the document, with its place there."""
+    place = place_in_source(chunk.text, chunk.source, piece.start, piece.end)
+    if place is None:
+        raise LookupError("the piece stands nowhere in the source; `in_source` says so before")
+    start, end = place
+    return Quote(
+        chunk.source[start:end],
+        chunk.id,
+        chunk.document_id,
+        chunk.document_version,
+        chunk.char_start + start,
+        chunk.char_start + end,
+    )

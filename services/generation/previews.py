@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
-from services.generation.filling import answer_values, planned_facts, questions_values
+from services.generation.filling import answer_values, planned_facts, questions_values, quote_of
 from services.generation.generations import GenerationOptions
 from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
@@ -75,11 +75,10 @@ class Previewer:
         template = checked(source.template, source.prompt.variables, "draft.template")
         chunk, facts = await self._facts(wanted)
         if source.prompt.name == "questions":
-            values = questions_values(chunk, facts, wanted.options)
+            values = questions_values(chunk, facts[0], wanted.options)
         else:
-            # A question is about one fact.
-            seen = passage(chunk.text, facts[:1], wanted.options.context_chars)
-            values = answer_values(seen, await self._question(wanted, chunk, facts[0]))
+            question, fact = await self._question(wanted, chunk, [one for call in facts for one in call])
+            values = answer_values(passage(chunk.text, [fact], wanted.options.context_chars), question)
         version = wanted.source if isinstance(wanted.source, str) else ""
         return Preview(version, chunk.id, Prompt(version, template.fill(values)).messages())
 
@@ -89,8 +88,8 @@ class Previewer:
         found = await self._prompts.get(wanted.project_id, wanted.source)
         return PromptDraft(found.prompt, found.template)
 
-    async def _facts(self, wanted: PreviewRequest) -> tuple[SourceChunk, Sequence[Fact]]:
-        """The chunk, and the facts of its first call."""
+    async def _facts(self, wanted: PreviewRequest) -> tuple[SourceChunk, list[list[Fact]]]:
+        """The chunk, and the facts of its calls."""
         options = wanted.options
         if wanted.chunk_id:
             chunks = [await self._chunks.get(wanted.chunk_id)]
@@ -105,7 +104,7 @@ class Previewer:
             chunks, _ = await self._chunks.page(wanted.project_id, options.document_ids, "")
         for chunk in chunks:
             if planned := planned_facts(chunk, options):
-                return chunk, planned[0]
+                return chunk, planned
         raise FailedPrecondition(
             "NO_FACTS",
             f"{f'chunk {wanted.chunk_id}' if wanted.chunk_id else 'the beginning of the project'} holds no "
@@ -114,9 +113,15 @@ class Previewer:
             chunk_id=wanted.chunk_id,
         )
 
-    async def _question(self, wanted: PreviewRequest, chunk: SourceChunk, fact: Fact) -> str:
-        """The question to answer: that of the caller, else one that is stored, else the fact for one."""
+    async def _question(
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
+    ) -> tuple[str, Fact]:
+        """The question to answer, that of the caller, else one that is stored, else a fact; and its fact."""
         if wanted.question:
-            return wanted.question
+            return wanted.question, facts[0]
         page = await self._store.list_questions(page_request(1, ""), wanted.project_id, None, chunk.id, None)
-        return page.rows[0].text if page.rows else fact.text
+        if not page.rows:
+            return facts[0].text, facts[0]
+        question = page.rows[0]
+        asked = (fact for fact in facts if quote_of(chunk, fact) == question.fact)
+        return question.text, next(asked, facts[0])

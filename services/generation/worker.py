@@ -5,13 +5,19 @@ from __future__ import annotations
 from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact, language_of
-from services.generation.filling import answer_values, in_source, planned_facts, questions_values
+from services.generation.filling import (
+    answer_values,
+    in_source,
+    planned_facts,
+    questions_values,
+    quote_of,
+)
 from services.generation.forecast_store import ForecastStore
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.prompt_store import PromptStore
 from services.generation.questions import Answer, NewQuestion, OpenQuestion
-from services.generation.quotes import Quote, find_quote, place_in_source
+from services.generation.quotes import find_quote
 from services.generation.store import Store
 from services.generation.writing import (
     WrittenAnswer,
@@ -175,19 +181,3 @@ def fact_of(item: Item, chunk: SourceChunk) -> Fact:
     """The fact of a question with its place in the chunk, whose text never changes, as its place may."""
     start, end = item.payload["fact"]
     return Fact(start, end, chunk.text[start:end])
-
-
-def quote_of(chunk: SourceChunk, piece: Fact) -> Quote:
-    """A piece of a chunk as it stands in the document, with its place there."""
-    place = place_in_source(chunk.text, chunk.source, piece.start, piece.end)
-    if place is None:
-        raise LookupError("the piece stands nowhere in the source; `in_source` says so before")
-    start, end = place
-    return Quote(
-        chunk.source[start:end],
-        chunk.id,
-        chunk.document_id,
-        chunk.document_version,
-        chunk.char_start + start,
-        chunk.char_start + end,
-    )

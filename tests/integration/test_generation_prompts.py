@@ -18,6 +18,7 @@ from sishu.common.v1 import job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.generation.v1 import generation_pb2, prompt_pb2
 from sishu.generation.v1 import prompt_service_pb2 as pb
+from sishu.generation.v1 import question_service_pb2 as question_pb
 from sishu.learn.generations import begin
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import chunks_of, failure, new_project, parsed_project
@@ -290,6 +291,29 @@ async def test_a_preview_is_word_for_word_what_a_worker_sends(
     first = await preview(client, project, draft=draft, options=options)
     assert (first.version, first.chunk_id) == ("", chunks[0].id)
     assert asked(first.messages) == asked(previews[0].messages)
+
+
+async def test_a_preview_of_an_answer_shows_the_passage_around_the_fact_of_its_question(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(4)})
+    options = generation_pb2.GenerationOptions(
+        chars_per_fact=1, context_chars=ONLY_THE_FACT, forms_per_fact=1, facts_per_call=2
+    )
+    provider = await new_provider(client, project, mock.base_url)
+    done = await generated(client, await start_generation(client, project, provider, options))
+    sent = (await mock.stats(prompts=True))["prompts"]
+    questions = await questions_of(client, done)
+    assert len(questions) == 4
+    for question in questions:
+        shown = await preview(client, project, version="answer.en@1", options=options)
+        assert question.text in shown.messages[-1].content
+        assert question.fact.text in shown.messages[-1].content
+        assert asked(shown.messages) in sent
+        await client.questions.DeleteQuestion(question_pb.DeleteQuestionRequest(id=question.id))
+    shown = await preview(client, project, version="answer.en@1", options=options)
+    fact = "The part number 1 of the Kestrel weighs 1 grams."
+    assert shown.messages[-1].content == f"Text:\n{fact}\n\nQuestion: {fact}"
 
 
 async def test_a_generation_that_runs_keeps_its_versions(client: Client, mock: MockServer) -> None:
