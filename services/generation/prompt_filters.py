@@ -1,4 +1,8 @@
-"""The filters of prompts. None of them makes a text grow without bounds."""
+"""The filters of prompts. None of them makes a text grow without bounds.
+
+Those that can make it grow take the library's context, and nothing of it: else the library would call them
+when it reads a template, and keep what they give.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,27 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jinja2 import pass_context
 from jinja2.filters import FILTERS as THEIRS
+from jinja2.runtime import Context
 
 MOST_FILLED = 1_000_000
-"""Characters of a message when it is filled, and of whatever a filter gives."""
+"""Characters of all messages when they are filled, and of whatever a filter gives."""
 
 PLAIN = ("default", "first", "last", "length", "lower", "trim", "upper")
 """Those of Jinja; what they give is not longer than what they get."""
 
 
-def joined(values: Iterable[object], separator: str = "") -> str:
+@pass_context
+def joined(_: Context, values: Iterable[object], separator: str = "") -> str:
     """The values as one text."""
     texts = [str(value) for value in values]
     within(sum(map(len, texts)) + len(separator) * len(texts))
     return separator.join(texts)
 
 
-def replaced(text: str, old: str, new: str) -> str:
+@pass_context
+def replaced(_: Context, text: str, old: str, new: str) -> str:
     """A text with another in the place of a part of it."""
     if not old:
         raise ValueError("`replace` needs a text to look for")
@@ -30,7 +38,8 @@ def replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def to_json(value: object) -> str:
+@pass_context
+def to_json(_: Context, value: object) -> str:
     """A value as JSON, in plain letters."""
     text = json.dumps(value, ensure_ascii=False)
     within(len(text))

@@ -29,7 +29,7 @@ MOST_LOOPS = 2
 MOST_ROUNDS = 100
 """Rounds of a loop over a variable, as many as a call has facts at most."""
 MOST_NODES = 2000
-"""Expressions of a message, and other parts of it."""
+"""Expressions of a template, and other parts of it."""
 MOST_WORK = 10_000
 """The same, each as often as it is come to; at worst each takes as long as a long passage takes to read."""
 DEEPEST = 40
@@ -108,10 +108,11 @@ class PromptTemplate:
         Raises:
             InvalidArgument: they cannot be filled with these values.
         """
-        return [
-            filled(part, template, values) if template else part.text.strip()
-            for part, template in self.messages
-        ]
+        texts, left = list[str](), MOST_FILLED
+        for part, template in self.messages:
+            texts.append(filled(part, template, values, left) if template else part.text.strip())
+            left -= len(texts[-1])
+        return texts
 
 
 def normalised(text: str) -> str:
@@ -169,9 +170,7 @@ def parsed(text: str, variables: Sequence[Variable]) -> PromptTemplate:
     trees = [(part, tree_of(part) if MARK.search(part.text) else None) for part in parts]
     lists = {one.name for one in variables if one.is_list}
     names = {one.name for one in variables}
-    for part, tree in trees:
-        if tree:
-            check_tree(part, tree, lists, names)
+    check_trees([(part, tree) for part, tree in trees if tree], lists, names)
     return PromptTemplate([(part, compiled(part, tree) if tree else None) for part, tree in trees])
 
 
@@ -206,19 +205,18 @@ def compiled(part: Part, tree: nodes.Template) -> Template:
         raise syntax_error(part, error) from None
 
 
-def check_tree(part: Part, tree: nodes.Template, lists: set[str], names: set[str]) -> None:
+def check_trees(trees: Sequence[tuple[Part, nodes.Template]], lists: set[str], names: set[str]) -> None:
     """Let through what templates may hold.
 
     Args:
-        part: the message.
-        tree: it, as the library reads it.
+        trees: the messages, as the library reads them.
         lists: variables that hold lists.
         names: all variables.
     """
     count = work = 0
-    waiting: list[tuple[nodes.Node, int, int, int]] = [(tree, 0, 0, 1)]
+    waiting: list[tuple[Part, nodes.Node, int, int, int]] = [(part, tree, 0, 0, 1) for part, tree in trees]
     while waiting:
-        node, depth, loops, times = waiting.pop()
+        part, node, depth, loops, times = waiting.pop()
         count, work = count + 1, work + times
         check_node(part, node, lists, names)
         if isinstance(node, nodes.For):
@@ -226,8 +224,8 @@ def check_tree(part: Part, tree: nodes.Template, lists: set[str], names: set[str
         if depth > DEEPEST or loops > MOST_LOOPS:
             raise not_allowed(line_of(part, node), "what is nested so deeply")
         if count > MOST_NODES or work > MOST_WORK:
-            raise not_allowed(line_of(part, node), "a message of so many expressions, or so many in loops,")
-        waiting += [(child, depth + 1, loops, times) for child in node.iter_child_nodes()]
+            raise not_allowed(line_of(part, node), "so many expressions, or so many in loops,")
+        waiting += [(part, child, depth + 1, loops, times) for child in node.iter_child_nodes()]
 
 
 def check_node(part: Part, node: nodes.Node, lists: set[str], names: set[str]) -> None:
@@ -294,13 +292,13 @@ def check_not_empty(template: PromptTemplate, texts: Sequence[str]) -> None:
             )
 
 
-def filled(part: Part, template: Template, values: Mapping[str, object]) -> str:
-    """A message with the values in it.
+def filled(part: Part, template: Template, values: Mapping[str, object], left: int) -> str:
+    """A message with the values in it, of at most `left` characters.
 
     Raises:
         InvalidArgument: it cannot be filled with them, or grows too long.
     """
-    pieces, left = list[str](), MOST_FILLED
+    pieces = list[str]()
     try:
         for piece in template.generate(values):
             left -= len(piece) + 1
@@ -342,7 +340,7 @@ def not_allowed(line: int, what: str) -> InvalidArgument:
     """The error for what a template may not hold."""
     return wrong_template(
         "PROMPT_NOT_ALLOWED",
-        f"line {line}: {what} is not allowed in a prompt; there are variables, if, for, comparisons and the "
+        f"line {line}: {what} cannot be in a prompt; there are variables, if, for, comparisons and the "
         f"filters {', '.join(sorted(FILTERS))}",
         line=str(line),
         what=what,

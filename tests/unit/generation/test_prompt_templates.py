@@ -260,6 +260,8 @@ def test_a_template_has_an_end() -> None:
         "{{ passage" + " | tojson" * 30 + " }}",
         "{{ passage" + " | replace('a', 'aaaaaaaaaaaaaaaa')" * 30 + " }}",
         "{% for a in facts %}{{ passage }}{% endfor %}",
+        "{{ passage }}\n=====\n" * 12,
+        "{{ 'a'" + " | replace('a', 'aaaaaaaaaaaaaaaa')" * 10 + " }}",
     ],
 )
 def test_no_template_makes_a_text_grow_without_bounds(expression: str) -> None:
@@ -268,17 +270,20 @@ def test_no_template_makes_a_text_grow_without_bounds(expression: str) -> None:
     began = time.process_time()
     with pytest.raises(InvalidArgument, match=f"beyond {MOST_FILLED}"):
         made.fill(values)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5
 
 
 def test_the_slowest_template_is_filled_in_time() -> None:
     condition = "{% if 'zz' in passage" + " | tojson" * 12 + " %}x{% endif %}"
     text = template("{% for a in facts %}" + condition * 5 + "{% endfor %}{{ facts }}")
     made = parsed(text, QUESTIONS)
-    assert refused(text.replace(condition, condition * 2)).metadata["what"].startswith("a message of so many")
+    # All messages count together.
+    beside = text.replace("Ask.", "{% for a in facts %}" + condition * 5 + "{% endfor %}")
+    assert refused(beside).metadata["what"].startswith("so many")
+    assert refused(text.replace(condition, condition * 2)).metadata["what"].startswith("so many")
     began = time.process_time()
     made.fill({"facts": ["a"] * 100, "forms": 1, "passage": "p" * 50_000})
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 5
 
 
 def test_lines_are_those_of_the_whole_template() -> None:
