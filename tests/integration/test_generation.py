@@ -212,7 +212,7 @@ async def test_what_a_model_server_stumbles_over_is_asked_again(client: Client, 
 async def test_a_cancelled_generation_stores_nothing_more_and_can_be_deleted(
     client: Client, mock: MockServer
 ) -> None:
-    await mock.control(latency_ms=300)
+    await mock.control(latency_ms=1000)
     project = await parsed_project(client, {"a.md": handbook(40)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
     generation = await start_generation(client, project, provider)
