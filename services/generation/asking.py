@@ -267,7 +267,8 @@ class Asker:
 
     async def _add_failed(self, task: Task[Any], attempt: Attempt, error: BaseException) -> None:
         """Store what calls cost that led to no result, each time: the next try pays anew."""
-        usage, model = attempt.used, attempt.endpoints[0].model
+        usage, chain = attempt.used, attempt.chain
+        model = ((chain and chain.asked) or attempt.endpoints[0]).model
         if usage.calls:
             call = record(task, model, usage, currency=attempt.currency, failure=reason_of(error))
             await self._add(task, call, Settlement(item_id=task.item.id), error)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from services.generation.calls.chain import stopped, textless
 from services.generation.calls.endpoints import Endpoints, FindProviders, no_members
 from services.generation.calls.gate import Gate
 from services.generation.calls.llm import Memory
@@ -134,9 +135,13 @@ class Trial:
         stream = endpoint.streaming != "never"
         call = partial(self._transport.complete, messages=asked(CHAT), parameters=sampling, stream=stream)
         try:
-            return await self._gate.run_urgent(endpoint, call, room_seconds)
+            reply = await self._gate.run_urgent(endpoint, call, room_seconds)
         except REFUSALS as error:
             raise provider_error(error, endpoint) from error
+        failure = stopped(reply, endpoint) or (None if reply.text else textless(reply, endpoint))
+        if failure:
+            raise failure
+        return reply
 
     async def _rest(
         self, endpoint: Endpoint, sampling: Mapping[str, Any], report: TrialReport, seconds: float

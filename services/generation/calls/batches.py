@@ -20,7 +20,7 @@ import structlog
 from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
 from services.generation.calls.batch_store import Batch, BatchStore, Found
 from services.generation.calls.llm import priced
-from services.generation.calls.replies import mapping, reply_of, string
+from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
@@ -311,7 +311,7 @@ def found_in(line: Any, endpoint: Endpoint) -> Found | None:
         return Found(request_id, None)
     try:
         reply = reply_of(response.get("body"), 0)
-    except TypeError:
+    except (ErrorTold, TypeError):
         return Found(request_id, None)
     usage = priced(reply.usage, endpoint)
     factor = endpoint.price.batch_factor if endpoint.price else 1.0

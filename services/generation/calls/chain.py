@@ -41,11 +41,13 @@ class Chain(Generic[T]):
         schema: what is to be asked for next.
         usage: what the calls used so far.
         salvaged: the last answer was no plain JSON.
+        asked: who was asked last; nothing before the first call.
     """
 
     def __init__(self, prompt: Prompt, schema: Mapping[str, Any], parse: Callable[[Any], T]) -> None:
         self.messages, self.schema = prompt.messages(), schema
         self.usage, self.salvaged = Usage(), False
+        self.asked: Endpoint | None = None
         self._opening, self._whole_schema, self._parse = self.messages, schema, parse
         self._asks = self._cuts = 0
         self._parts: Mapping[str, Any] = {}
@@ -127,6 +129,21 @@ def stopped(reply: Reply, endpoint: Endpoint) -> FailedPrecondition | None:
             model=endpoint.model,
         )
     return None
+
+
+def textless(reply: Reply, endpoint: Endpoint) -> FailedPrecondition:
+    """The error for a reply that holds no text at all."""
+    if reply.finish_reason == "length":
+        return FailedPrecondition(
+            "LLM_OUTPUT_CUT_OFF",
+            f"the model {endpoint.model} ran out of tokens before it wrote an answer; raise max_tokens",
+            model=endpoint.model,
+        )
+    return FailedPrecondition(
+        "LLM_OUTPUT_EMPTY",
+        f"the model {endpoint.model} answered without a text; check that it is one that writes",
+        model=endpoint.model,
+    )
 
 
 def filtered(endpoint: Endpoint) -> FailedPrecondition:

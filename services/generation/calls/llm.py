@@ -139,7 +139,9 @@ class Llm:
                     continue
                 found = chain.partial()
                 if found is None:
-                    raise with_usage(chain.failure(endpoints[0], sampling), chain.usage) from None
+                    raise with_usage(
+                        chain.failure(chain.asked or endpoints[0], sampling), chain.usage
+                    ) from None
                 value = found
             if chain.salvaged:
                 self._metrics.salvaged_outputs.inc()
@@ -172,6 +174,7 @@ class Llm:
         chain: Chain[Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
+        chain.asked = endpoint
         server = await self._server(endpoint)
         try:
             return await self._in_some_mode(endpoint, server, chain, sampling)

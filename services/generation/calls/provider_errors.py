@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import aiohttp
 import openai
 
 from services.generation.calls.chain import filtered
+from services.generation.calls.replies import ErrorTold, error_told
 from services.generation.calls.streams import StreamFailed
 from services.generation.providers import Endpoint
 from services.runtime.errors import (
@@ -24,6 +25,8 @@ OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
 PASSING = {408, 409, 425}
 """HTTP statuses below 500 of what may pass."""
+MOST_WORDS = 300
+"""Characters of a server's words that are shown."""
 FILTER_WORDS = (
     "content_filter",
     "content exists risk",  # DeepSeek
@@ -39,8 +42,7 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
 
     Where the server asks to be left alone for a while, the metadata holds `retry_after_seconds`.
     """
-    where = f"{endpoint.base_url} (model {endpoint.model})"
-    details = {"base_url": endpoint.base_url, "model": endpoint.model}
+    where, details = place_of(endpoint)
     match error:
         case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
             return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
@@ -51,9 +53,11 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
                 **details,
             )
         case openai.APIStatusError():
-            return refusal(error, endpoint, where, details)
+            return refusal(told_by_http(error), endpoint)
+        case ErrorTold():
+            return refusal(error, endpoint)
         case StreamFailed():
-            return broken_off(error, endpoint, where, details)
+            return broken_off(error, endpoint)
         case _:
             return Unavailable(
                 "PROVIDER_FAILED",
@@ -62,39 +66,60 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
             )
 
 
-def refusal(
-    error: openai.APIStatusError, endpoint: Endpoint, where: str, details: Mapping[str, str]
-) -> SishuError:
-    """An HTTP status that is no answer."""
-    status, delay = error.status_code, asked_delay(error)
+def refusal(told: ErrorTold, endpoint: Endpoint) -> SishuError:
+    """An error that a server tells of in place of an answer, in its words as far as it has some."""
+    where, details = place_of(endpoint)
+    status, words = told.status, shown(told.message, endpoint)
+    said = f": {words}" if words else ""
+    details |= {"told": words} if words else {}
     if status in {401, 403}:
-        message = f"{where} refused the API key; check the key and its rights"
+        message = f"{where} refused the API key{said}; check the key and its rights"
         return FailedPrecondition("PROVIDER_REFUSED_KEY", message, **details)
     if status == 404:
-        message = f"{where}: there is no such model or address; check both"
+        message = f"{where}: there is no such model or address{said}; check both"
         return NotFound("PROVIDER_MODEL_NOT_FOUND", message, **details)
     if status == 429:
-        message = f"{where} limits the rate of calls"
-        return ResourceExhausted("PROVIDER_RATE_LIMITED", message, **details, **delay)
+        message = f"{where} limits the rate of calls{said}"
+        return ResourceExhausted("PROVIDER_RATE_LIMITED", message, **details, **told.delay)
     if status in OVERLOADED:
-        return Unavailable("PROVIDER_OVERLOADED", f"{where} is overloaded", **details, **delay)
-    if status >= 500 or status in PASSING:
-        return Unavailable("PROVIDER_FAILED", f"{where} answered HTTP {status}", **details, **delay)
-    if is_filter(error.message):
+        return Unavailable("PROVIDER_OVERLOADED", f"{where} is overloaded{said}", **details, **told.delay)
+    if status >= 500 or status in PASSING or not status:
+        answered = f"HTTP {status}" if status else "with an error"
+        message = f"{where} answered {answered}{said}"
+        return Unavailable("PROVIDER_FAILED", message, **details, **told.delay)
+    if is_filter(f"{told.code} {told.message}"):
         return filtered(endpoint)
-    told = without_key(error.message, endpoint)[:300]
-    return FailedPrecondition("PROVIDER_REFUSED", f"{where} refused the request: {told}", **details)
+    return FailedPrecondition("PROVIDER_REFUSED", f"{where} refused the request{said}", **details)
 
 
-def broken_off(error: StreamFailed, endpoint: Endpoint, where: str, details: Mapping[str, str]) -> SishuError:
+def told_by_http(error: openai.APIStatusError) -> ErrorTold:
+    """What a server tells by an HTTP status."""
+    told = error_told(error.body)
+    # The SDK puts the whole answer into its message, where there is one.
+    message = told.message or (error.message if error.body else "")
+    return ErrorTold(message, error.status_code, told.code, asked_delay(error))
+
+
+def broken_off(error: StreamFailed, endpoint: Endpoint) -> SishuError:
     """A stream that is no whole answer."""
-    if error.status == 429:
-        return ResourceExhausted("PROVIDER_RATE_LIMITED", f"{where} limits the rate of calls", **details)
+    where, details = place_of(endpoint)
     if not error.message:
         message = f"{where} broke off in the middle of its answer"
     else:
-        message = f"{where} broke off its answer: {without_key(error.message, endpoint)[:300]}"
+        message = f"{where} broke off its answer: {shown(error.message, endpoint)}"
     return Unavailable("PROVIDER_BROKE_OFF", message, **details)
+
+
+def place_of(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
+    """Which server an error is about, for people and as metadata."""
+    details = {"base_url": endpoint.base_url, "model": endpoint.model}
+    return f"{endpoint.base_url} (model {endpoint.model})", details
+
+
+def shown(words: str, endpoint: Endpoint) -> str:
+    """A server's words as they may be shown: without the key, in one line, not too long, and no web page."""
+    text = " ".join(without_key(words, endpoint).split())
+    return "" if text.startswith("<") else text[:MOST_WORDS]
 
 
 def is_filter(message: str) -> bool:

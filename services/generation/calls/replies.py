@@ -12,6 +12,32 @@ from services.runtime.errors import SishuError
 THINK = re.compile(r"<(/?)think(?:ing)?>")
 OPENING = re.compile(r"[\[{｛［]")
 JSON_BEGINS = re.compile(r"\s*(?:```|[\[{\"｛［])")
+STATUSES = {
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 529,
+}
+"""HTTP statuses of errors that servers tell by name."""
+
+
+class ErrorTold(Exception):
+    """A server tells of an error where its answer should be, whatever the HTTP status.
+
+    Args:
+        message: its words; may be empty.
+        status: the HTTP status, or that which the error should have had; 0 where the server does not say.
+        code: its names for the error, such as `insufficient_quota`.
+        delay: how long it asks to be left alone, as metadata.
+    """
+
+    def __init__(
+        self, message: str, status: int, code: str = "", delay: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.code, self.delay = message, status, code, delay or {}
 
 
 @dataclass(frozen=True)
@@ -109,15 +135,20 @@ class Reply:
 
 
 def reply_of(answer: Any, seconds: float, first_seconds: float = 0.0) -> Reply:
-    """The reply in a server's decoded answer, any part of which may be missing or of another type.
+    """The reply in a server's decoded answer, most parts of which may be missing or of another type.
 
     Raises:
-        TypeError: the answer is no JSON object, so another kind of server gave it.
+        ErrorTold: it tells of an error.
+        TypeError: it is no completion, so another kind of server gave it, or one that fails.
     """
     if not isinstance(answer, Mapping):
         raise TypeError("the answer is no JSON object")
     choices, usage = answer.get("choices"), mapping(answer.get("usage"))
-    choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    if not isinstance(choices, list) or not choices:
+        if answer.get("error") or string(answer.get("message")):
+            raise error_told(answer.get("error") or answer)
+        raise TypeError("the answer has no choices")
+    choice = mapping(choices[0])
     message = mapping(choice.get("message"))
     text, reasoning = content_of(message)
     return Reply(
@@ -129,6 +160,22 @@ def reply_of(answer: Any, seconds: float, first_seconds: float = 0.0) -> Reply:
         Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), 1, seconds),
         first_seconds,
     )
+
+
+def error_told(error: Any) -> ErrorTold:
+    """The error of which a server tells: by `{"message", "code"}`, or by a text."""
+    told = mapping(error)
+    names = [name for key in ("code", "type") if (name := string(told.get(key)))]
+    statuses = [http_status(told.get(key)) for key in ("status", "status_code", "code")]
+    statuses += [STATUSES.get(name, 0) for name in names]
+    message = string(told.get("message")) or string(error)
+    return ErrorTold(message, next(filter(None, statuses), 0), " ".join(names))
+
+
+def http_status(value: Any) -> int:
+    """The value if it is the HTTP status of an error, be it as a text, else 0."""
+    status = int(value) if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value, re.ASCII) else value
+    return status if isinstance(status, int) and 400 <= status < 600 else 0
 
 
 def content_of(message: Mapping[str, Any]) -> tuple[str, str]:

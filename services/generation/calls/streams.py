@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from services.generation.calls.replies import mapping, string
+from services.generation.calls.replies import error_told, mapping, string
 
 MOST_CHARACTERS = 400_000
 """Longest answer with its thoughts; a model that writes more repeats itself."""
 MOST_LINE_BYTES = 8 << 20
 DONE = b"[DONE]"
+TURNED_AWAY = {401, 402, 403, 429}
+"""HTTP statuses by which a server wants nothing of a caller, or less."""
 
 
 class StreamFailed(Exception):
@@ -24,12 +26,11 @@ class StreamFailed(Exception):
 
     Args:
         message: the server's words; empty where it broke off without any.
-        status: the HTTP status that the failure would have had; 0 where the server does not say.
     """
 
-    def __init__(self, message: str = "", status: int = 0) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(message)
-        self.message, self.status = message, status
+        self.message = message
 
 
 class Events:
@@ -90,13 +91,15 @@ class Gathered:
         self._parts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
         self._characters = 0
         self._model, self._finish_reason = "", ""
+        self._chosen = False
         self._usage: Any = None
 
     def take(self, events: Iterable[Any]) -> bool:
         """Add pieces; whether they brought anything, as those that keep the connection open do not.
 
         Raises:
-            StreamFailed: one tells of a failure.
+            ErrorTold: the server tells of an error before the model has begun, or turns the caller away.
+            StreamFailed: it fails after that.
         """
         brought = False
         for event in events:
@@ -112,11 +115,15 @@ class Gathered:
 
     def _piece(self, event: Mapping[str, Any]) -> bool:
         if event.get("error"):
-            raise failure_of(event["error"])
+            told = error_told(event["error"])
+            # What was begun counts as paid, unless the server turns the caller away.
+            begun = self._characters and told.status not in TURNED_AWAY
+            raise StreamFailed(told.message or "an error") if begun else told
         self._model = self._model or string(event.get("model"))
         usage, choices = event.get("usage"), event.get("choices")
         self._usage = usage or self._usage
         choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        self._chosen |= bool(choice)
         brought = self._add(mapping(choice.get("delta")))
         reason = string(choice.get("finish_reason"))
         if reason:
@@ -127,7 +134,8 @@ class Gathered:
         """The answer as a server sends it whole."""
         message = {name: "".join(parts) for name, parts in self._parts.items()}
         choice = {"message": message, "finish_reason": self._finish_reason}
-        return {"model": self._model, "choices": [choice], "usage": self._usage}
+        choices = [choice] if self._chosen else []
+        return {"model": self._model, "choices": choices, "usage": self._usage}
 
     def _add(self, delta: Mapping[str, Any]) -> bool:
         pieces = {
@@ -142,10 +150,3 @@ class Gathered:
                 size += len(piece)
         self._characters += size
         return size > 0
-
-
-def failure_of(error: Any) -> StreamFailed:
-    """The failure that an event tells of: `{"message", "code"}` or a text, by the server."""
-    told = mapping(error)
-    status = next((told[name] for name in ("status", "code") if isinstance(told.get(name), int)), 0)
-    return StreamFailed(string(told.get("message")) or string(error) or "an error", status)

@@ -18,7 +18,7 @@ import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from services.generation.calls.provider_errors import provider_error
-from services.generation.calls.replies import Reply, reply_of
+from services.generation.calls.replies import ErrorTold, Reply, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
 from services.generation.providers import Endpoint
 
@@ -173,6 +173,7 @@ class Transport:
         except (
             openai.OpenAIError,
             httpx2.HTTPError,
+            ErrorTold,
             StreamFailed,
             ValueError,
             TypeError,

@@ -22,7 +22,7 @@ from services.generation.calls.replies import usage_of
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
 from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint
+from services.generation.providers import Endpoint, Limits
 from services.generation.writing import (
     WrittenAnswer,
     parse_answer,
@@ -170,7 +170,7 @@ async def test_a_server_that_does_not_say_how_long_to_wait_leaves_it_open(
 ) -> None:
     async with server(lambda _: refused("wait", 429, headers)) as (url, _):
         error = await failure(llm, url)
-    assert set(error.metadata) == {"base_url", "model"}
+    assert set(error.metadata) == {"base_url", "model", "told"}
 
 
 async def test_a_server_that_hangs_times_out(mock: MockServer) -> None:
@@ -402,6 +402,80 @@ async def test_a_server_that_speaks_another_protocol_gives_no_usable_answer(
     async with server(answer) as (url, _):
         error = await failure(llm, url)
     assert error.reason in {"PROVIDER_FAILED", "LLM_OUTPUT_INVALID"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        ({"message": "out to lunch", "code": 502}, "UNAVAILABLE", "PROVIDER_FAILED"),
+        ({"message": "out to lunch", "code": "503"}, "UNAVAILABLE", "PROVIDER_OVERLOADED"),
+        ({"message": "out to lunch", "code": 401}, "FAILED_PRECONDITION", "PROVIDER_REFUSED_KEY"),
+        (
+            {"message": "out to lunch", "code": "invalid_api_key"},
+            "FAILED_PRECONDITION",
+            "PROVIDER_REFUSED_KEY",
+        ),
+        ({"message": "out to lunch", "code": 404}, "NOT_FOUND", "PROVIDER_MODEL_NOT_FOUND"),
+        ({"message": "out to lunch", "code": 429}, "RESOURCE_EXHAUSTED", "PROVIDER_RATE_LIMITED"),
+        ({"message": "out to lunch", "code": 400}, "FAILED_PRECONDITION", "PROVIDER_REFUSED"),
+        ({"message": "out to lunch", "code": True}, "UNAVAILABLE", "PROVIDER_FAILED"),
+        ("out to lunch", "UNAVAILABLE", "PROVIDER_FAILED"),
+    ],
+)
+@pytest.mark.parametrize("streaming", ["never", "always"])
+async def test_an_error_in_place_of_an_answer_is_what_it_would_be_by_its_status(
+    llm: Llm, error: Any, code: str, reason: str, streaming: str
+) -> None:
+    def answer(body: dict[str, Any]) -> web.Response:
+        if body.get("stream"):
+            event = f"data: {json.dumps({'error': error})}\n\n"
+            return web.Response(text=event, content_type="text/event-stream")
+        return web.json_response({"error": error})
+
+    async with server(answer) as (url, bodies):
+        with pytest.raises(SishuError, match="out to lunch") as raised:
+            await llm.ask([Endpoint(url, "m", streaming=streaming)], PROMPT, SCHEMA, parse_answer, {})
+    assert (raised.value.code, raised.value.reason, len(bodies)) == (code, reason, 1)
+    assert usage_of(raised.value).calls == 0
+
+
+@pytest.mark.parametrize("choices", [[], None])
+@pytest.mark.parametrize("streaming", ["never", "always"])
+async def test_an_answer_without_choices_may_be_had_later(llm: Llm, choices: Any, streaming: str) -> None:
+    def answer(body: dict[str, Any]) -> web.Response:
+        if body.get("stream"):
+            events = f"data: {json.dumps({'choices': choices})}\n\ndata: [DONE]\n\n"
+            return web.Response(text=events, content_type="text/event-stream")
+        return web.json_response({"choices": choices})
+
+    async with server(answer) as (url, bodies):
+        with pytest.raises(SishuError) as raised:
+            await llm.ask([Endpoint(url, "m", streaming=streaming)], PROMPT, SCHEMA, parse_answer, {})
+    assert (raised.value.code, raised.value.reason, len(bodies)) == ("UNAVAILABLE", "PROVIDER_FAILED", 1)
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_a_server_is_quoted_in_one_line_and_not_at_length(llm: Llm, status: int) -> None:
+    async with server(lambda _: refused("so\nit   says " + "x" * 1000, status)) as (url, _):
+        error = await failure(llm, url)
+    assert "so it says xxx" in error.message
+    assert len(error.message) < 500
+    assert error.metadata["told"] in error.message
+
+
+async def test_a_web_page_is_not_quoted(llm: Llm) -> None:
+    async with server(lambda _: web.Response(text="<html>nginx</html>", status=404)) as (url, _):
+        assert "nginx" not in (await failure(llm, url)).message
+
+
+async def test_of_a_pool_the_member_is_named_that_gave_no_json(llm: Llm) -> None:
+    async with server(lambda _: said("no json")) as (url, bodies):
+        # The first one is tried once; then it has no room for a minute.
+        pool = [Endpoint(url, "first", limits=Limits(calls_per_minute=1)), Endpoint(url, "second")]
+        with pytest.raises(SishuError) as raised:
+            await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})
+    assert bodies[-1]["model"] == raised.value.metadata["model"] == "second"
+    assert "the model second gave" in raised.value.message
 
 
 async def test_sampling_is_sent_as_given_and_the_rest_is_left_to_the_server(llm: Llm) -> None:

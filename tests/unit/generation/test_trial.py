@@ -90,8 +90,8 @@ async def server(answer: Callable[[Body], web.Response]) -> AsyncIterator[tuple[
         yield replace(PROVIDER, base_url=url), bodies
 
 
-def said(text: str, **message: Any) -> web.Response:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"content": text, **message}}
+def said(text: str, finish_reason: str = "stop", **message: Any) -> web.Response:
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"content": text, **message}}
     usage = {"prompt_tokens": 10, "completion_tokens": 50}
     return web.json_response({"model": "m", "choices": [choice], "usage": usage})
 
@@ -211,6 +211,29 @@ async def test_a_server_that_does_not_take_the_request_fails_the_trial_with_its_
     assert report.failure.reason == "PROVIDER_REFUSED"
     assert "temperature must be 1" in report.failure.message
     assert (len(bodies), remembered) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda: web.json_response({"error": {"message": "lunch", "code": 502}}), "PROVIDER_FAILED"),
+        (lambda: web.json_response({"error": {"message": "bad", "code": 401}}), "PROVIDER_REFUSED_KEY"),
+        (lambda: web.json_response({"choices": []}), "PROVIDER_FAILED"),
+        (lambda: web.json_response({"choices": None}), "PROVIDER_FAILED"),
+        (lambda: said("", refusal="I can't help with that."), "LLM_REFUSED"),
+        (lambda: said(""), "LLM_OUTPUT_EMPTY"),
+        (lambda: said("", finish_reason="length", reasoning="hm"), "LLM_OUTPUT_CUT_OFF"),
+        (lambda: said("", finish_reason="content_filter"), "LLM_CONTENT_FILTERED"),
+    ],
+    ids=["error", "key", "no choices", "null", "refusal", "no text", "cut off", "filter"],
+)
+async def test_a_server_that_answers_nothing_does_not_work(
+    answer: Callable[[], web.Response], reason: str
+) -> None:
+    async with server(lambda _: answer()) as (provider, bodies):
+        report, remembered = await tried(provider)
+    assert report.failure
+    assert (report.failure.reason, len(bodies), remembered) == (reason, 1, [])
 
 
 async def test_a_web_page_is_told_from_a_server_that_breaks_off() -> None:

@@ -68,16 +68,25 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "URL_UNREACHABLE": ("无法获取 {url}；请检查地址，以及从本机能否访问",),
     "NO_CHUNKS": ("项目 {project_id} 没有已解析的文档；请先上传并解析",),
     # Language models that write.
-    "PROVIDER_REFUSED_KEY": (MODEL + "拒绝了 API 密钥；请检查密钥及其权限",),
+    "PROVIDER_REFUSED_KEY": (
+        MODEL + "拒绝了 API 密钥：{told}；请检查密钥及其权限",
+        MODEL + "拒绝了 API 密钥；请检查密钥及其权限",
+    ),
     "PROVIDER_KEY_MISSING": (
         "生成服务的环境中没有设置变量 {api_key_variable}；请设置后重新启动服务",
         "密钥文件不可用；请在 SISHU_PROVIDER_KEY_FOLDER 文件夹中放好：{message}",
     ),
     "KEY_MISSING": ("没有设置环境变量 {variable}；请把 API 密钥放在那里",),
-    "PROVIDER_MODEL_NOT_FOUND": (MODEL + "：没有这个模型或地址；请检查两者",),
-    "PROVIDER_REFUSED": (MODEL + "拒绝了请求：{message}",),
-    "PROVIDER_RATE_LIMITED": (MODEL + "限制了调用速率；请稍后再试",),
-    "PROVIDER_OVERLOADED": (MODEL + "已过载；请稍后再试",),
+    "PROVIDER_MODEL_NOT_FOUND": (
+        MODEL + "：没有这个模型或地址：{told}；请检查两者",
+        MODEL + "：没有这个模型或地址；请检查两者",
+    ),
+    "PROVIDER_REFUSED": (MODEL + "拒绝了请求：{told}", MODEL + "拒绝了请求：{message}"),
+    "PROVIDER_RATE_LIMITED": (
+        MODEL + "限制了调用速率：{told}；请稍后再试",
+        MODEL + "限制了调用速率；请稍后再试",
+    ),
+    "PROVIDER_OVERLOADED": (MODEL + "已过载：{told}；请稍后再试", MODEL + "已过载；请稍后再试"),
     "PROVIDER_BUSY": (
         MODEL + "拒绝了调用并要求暂停，还剩 {pause_seconds} 秒；请到时再试",
         MODEL + "一直没有空位接受新的调用：正在进行的或这一分钟内的调用已达上限；"
@@ -85,9 +94,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "PROVIDER_UNREACHABLE": ("连接不上 " + MODEL + "；请检查地址，以及服务是否在运行",),
     "PROVIDER_TIMED_OUT": (MODEL + "没有及时回答", "模型服务在 {seconds} 秒内没有回答"),
-    "PROVIDER_FAILED": (MODEL + "没有给出可用的回答；请检查那里是否是 OpenAI 兼容的服务",),
+    "PROVIDER_FAILED": (
+        MODEL + "没有给出回答，而是报告了错误：{told}",
+        MODEL + "没有给出可用的回答；请检查那里是否是 OpenAI 兼容的服务",
+    ),
     "PROVIDER_BROKE_OFF": (MODEL + "的回答中途断开",),
     "LLM_OUTPUT_INVALID": ("模型 {model} 多次没有给出有效的 JSON；请换更强的模型，或每次少要一些",),
+    "LLM_OUTPUT_EMPTY": ("模型 {model} 的回答中没有文本；请检查它是否是能写文本的模型",),
     "LLM_OUTPUT_CUT_OFF": ("模型 {model} 的回答多次因词元用尽而被截断；请提高 max_tokens，或每次少要一些",),
     "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
     "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
