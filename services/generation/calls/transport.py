@@ -33,7 +33,7 @@ MOST_CLIENTS = 64
 STREAM_WORDS = re.compile(
     r"\b(?:stream(?:s|ed|ing)?|stream_options|include_usage)\b|流式", re.IGNORECASE | re.ASCII
 )
-"""By which a server says that it is streams that it does not take."""
+"""By which a server says that it is streams that it does not take, or nothing else."""
 MOST_ANSWER_BYTES = 8 << 20
 """Longest answer that is sent whole; what is longer comes from no language model."""
 REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
@@ -48,12 +48,14 @@ class Client:
 
     Args:
         calls: calls in progress.
-        streams: whether the server sends answers piece by piece, as far as is known.
+        whole: whether the server sends answers whole, as far as is known.
+        streams: whether it sends them piece by piece.
         stream_usage: whether it takes the wish to be told at their end what was used.
     """
 
     sdk: AsyncOpenAI
     calls: int = 0
+    whole: bool = True
     streams: bool = True
     stream_usage: bool = True
 
@@ -155,7 +157,8 @@ class Transport:
             messages: what to ask.
             parameters: what else is sent, such as sampling.
             stream: have the answer sent piece by piece, and limit the time between two of them, not that of
-                the call; a server that cannot do so is asked without.
+                the call; a server that cannot do so is asked without, and one that only can is asked so
+                unless its provider is never to.
 
         Raises:
             openai.BadRequestError, openai.UnprocessableEntityError: the server refuses the request.
@@ -165,7 +168,10 @@ class Transport:
         started = time.monotonic()
         try:
             async with self.client(endpoint) as client:
-                answer, begun = await (self._streamed(client, body) if stream else self._whole(client, body))
+                if stream or (not client.whole and endpoint.streaming == "auto"):
+                    answer, begun = await self._streamed(client, body)
+                else:
+                    answer, begun = await self._unless_streamed(client, body, endpoint)
             return reply_of(answer, time.monotonic() - started, begun and begun - started)
         except REFUSALS:
             raise
@@ -180,6 +186,20 @@ class Transport:
             TimeoutError,
         ) as error:
             raise provider_error(error, endpoint) from error
+
+    async def _unless_streamed(
+        self, client: Client, body: Mapping[str, Any], endpoint: Endpoint
+    ) -> tuple[Any, float]:
+        """The answer, whole unless the server only streams, and when its first piece came."""
+        try:
+            return await self._whole(client, body)
+        except REFUSALS as error:
+            if endpoint.streaming != "auto" or not STREAM_WORDS.search(str(error)):
+                raise
+            answer = await self._streamed(client, body)
+            # Known only now: what is wrong with a request may hold for its stream as well.
+            client.whole = False
+            return answer
 
     async def _whole(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import openai
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -219,6 +220,51 @@ async def test_a_server_is_asked_for_no_more_than_it_takes(transport: Transport)
             assert (await streamed(transport, url)).text == GOOD
     asked = [{"stream", "stream_options"} & set(body) for body in bodies]
     assert asked == [{"stream", "stream_options"}, {"stream"}, set(), set()]
+
+
+ONLY_STREAMS = "This model only support stream mode, please enable the stream parameter to access the model."
+
+
+@asynccontextmanager
+async def stream_only() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that refuses to answer whole, and everything where the prompt is bad."""
+    bodies: list[dict[str, Any]] = []
+
+    async def complete(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        refused = ONLY_STREAMS if not bodies[-1].get("stream") else ""
+        if bodies[-1].get("user") == "bad":
+            refused = "a bad request that speaks of a stream"
+        if refused:
+            return web.json_response({"error": {"message": refused}}, status=400)
+        return web.Response(body=b"".join(WHOLE), content_type="text/event-stream")
+
+    async with served(complete) as url:
+        yield url, bodies
+
+
+async def test_a_server_that_only_streams_is_asked_to_once_it_says_so() -> None:
+    llm = llm_alone(Transport(10))
+    async with stream_only() as (url, bodies):
+        for _ in range(3):
+            completion = await asked(llm, url)
+            assert (completion.value.quote, completion.usage.calls) == ("a", 1)
+        asked_for = [body.get("stream", False) for body in bodies]
+        assert asked_for == [False, True, True, True]
+        with pytest.raises(SishuError, match="only support stream mode"):
+            await asked(llm, url, "never")
+        assert not bodies[-1].get("stream")
+    await llm.transport.close()
+
+
+async def test_a_refusal_that_only_speaks_of_streams_changes_nothing(transport: Transport) -> None:
+    async with stream_only() as (url, bodies):
+        with pytest.raises(openai.BadRequestError):
+            await transport.complete(Endpoint(url, "m"), MESSAGES, {"user": "bad"})
+        bodies.clear()
+        with pytest.raises(openai.BadRequestError):
+            await transport.complete(Endpoint(url, "m"), MESSAGES, {"user": "bad"})
+        assert not bodies[0].get("stream")
 
 
 async def test_a_server_that_knows_no_streams_may_answer_whole(transport: Transport) -> None:

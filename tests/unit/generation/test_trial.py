@@ -180,6 +180,18 @@ async def test_a_server_that_sends_whole_answers_to_all_does_not_stream() -> Non
         assert not any(body.get("stream") for body in bodies[2:])
 
 
+async def test_a_server_that_only_streams_is_asked_for_json_by_streams() -> None:
+    def answer(body: Body) -> web.Response:
+        if not body.get("stream"):
+            return refused("This model only support stream mode, please enable the stream parameter.")
+        return streamed({"content": BY_SCHEMA if kind(body) == "json_schema" else "1 2 3"})
+
+    async with server(answer) as (provider, bodies):
+        report, remembered = await tried(provider)
+    assert (report.failure, report.output_mode, remembered) == (None, "json_schema", [("id", 0)])
+    assert len(bodies) == 3
+
+
 @pytest.mark.parametrize(
     "answer",
     [
