@@ -25,13 +25,14 @@ from services.generation.generations import Generation
 from services.generation.prompts import Prompt
 from services.generation.providers import Endpoint, Provider
 from services.generation.questions import CallRecord
+from services.generation.refusing import pausing
 from services.generation.reserving import WAIT_SECONDS, Reserver
 from services.runtime.db import HELD_SECONDS
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
 from services.runtime.in_work import item_waiting, to_the_end
-from services.runtime.jobs import Item, ItemClosed
+from services.runtime.jobs import Item, ItemClosed, Jobs
 
 T = TypeVar("T")
 
@@ -132,16 +133,24 @@ class Asker:
         llm: makes them.
         batcher: has them made in batches.
         endpoints: finds where.
+        jobs: pauses.
     """
 
     def __init__(
-        self, store: CallStore, reserver: Reserver, llm: Llm, batcher: Batcher, endpoints: Endpoints
+        self,
+        store: CallStore,
+        reserver: Reserver,
+        llm: Llm,
+        batcher: Batcher,
+        endpoints: Endpoints,
+        jobs: Jobs,
     ) -> None:
         self._store = store
         self._reserver = reserver
         self._llm = llm
         self._batcher = batcher
         self._endpoints = endpoints
+        self._jobs = jobs
         self._longest: OrderedDict[str, int] = OrderedDict()
         self._first: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -152,13 +161,14 @@ class Asker:
         What calls cost in vain is stored at once.
 
         Raises:
-            ItemClosed: the budget has no room for a call, and the job is paused.
+            ItemClosed: the job is paused: its budget has no room for a call, or all calls would be refused.
             SishuError: as `Llm.ask`.
         """
         found = None
         try:
-            key = await self._key(task)
-            found = await self._known(task, key) or await self._called(task, key)
+            async with pausing(self._jobs, task.item):
+                key = await self._key(task)
+                found = await self._known(task, key) or await self._called(task, key)
             yield found
         except BaseException as error:
             await to_the_end(self._settle(task, found, error), ENDING_SECONDS)

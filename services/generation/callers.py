@@ -49,7 +49,7 @@ def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, ke
         return await endpoints.find_one(await providers.get(provider_id))
 
     return Callers(
-        Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints),
+        Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints, parts.jobs),
         Trial(transport, gate, endpoints, providers.get_many, known),
         Batches(waiting, BatchApi(transport), place_of, keys, metrics, config.batch_seconds),
         gate,

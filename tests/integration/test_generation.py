@@ -22,12 +22,13 @@ from sishu.generation.v1 import generation_pb2, provider_pb2
 from sishu.generation.v1 import generation_service_pb2 as pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.ingest.v1 import document_service_pb2
-from tests.integration.documents import documents_of, end_of, fetch, new_project, parsed_project
+from tests.integration.documents import documents_of, fetch, new_project, parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
     handbook,
     is_waited_for,
+    new_pool,
     new_provider,
     questions_of,
     start_generation,
@@ -176,28 +177,74 @@ async def test_chunks_are_planned_page_by_page(client: Client, mock: MockServer,
     assert len({question.chunk_ids[0] for question in questions}) == len(questions) == 210
 
 
-async def test_a_generation_that_failed_for_a_wrong_key_goes_on_when_the_key_is_mended(
+async def test_a_generation_whose_key_is_refused_is_paused_and_goes_on_when_the_key_is_mended(
     client: Client, mock: MockServer
 ) -> None:
     await mock.control(api_key="sk-right")
     project = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url, KEY)
     generation = await start_generation(client, project, provider)
-    ended = await end_of(client, "generation", generation.job.id)
-    assert (ended.state, ended.counts.failed) == (job_pb2.JOB_STATE_FAILED, 3)
-    failures = job_service_pb2.ListJobFailuresRequest(job_id=ended.id)
-    letters = (await client.jobs("generation").ListJobFailures(failures)).job_failures
-    assert {letter.failure.reason for letter in letters} == {"PROVIDER_REFUSED_KEY"}
-    assert KEY not in str(letters)
-    change = provider_pb.UpdateProviderRequest(
-        provider=provider_pb2.Provider(id=provider, api_key="sk-right")
-    )
-    change.update_mask.paths.append("api_key")
-    await client.providers.UpdateProvider(change)
-    await client.jobs("generation").RetryJob(job_service_pb2.RetryJobRequest(id=ended.id))
+    paused = await paused_job(client, generation)
+    assert (paused.failure.reason, paused.counts.failed) == ("PROVIDER_REFUSED_KEY", 0)
+    assert "Incorrect API key provided" in paused.failure.message
+    assert f"sishu job resume {paused.id}" in paused.failure.message
+    assert KEY not in str(paused)
+    await resumed_with_key(client, provider, "sk-right", paused.id)
     done = await generated(client, generation)
     assert (done.job.state, done.stats.answered) == (job_pb2.JOB_STATE_SUCCEEDED, 6)
+    assert not done.job.failure.reason
     assert (await mock.stats())["paid"] == 9
+
+
+async def test_a_key_that_is_revoked_in_the_middle_costs_no_item(client: Client, mock: MockServer) -> None:
+    await mock.control(api_key=KEY, latency_ms=50)
+    project = await parsed_project(client, {"a.md": handbook(60)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url, KEY)
+    generation = await start_generation(client, project, provider)
+    await eventually(lambda: has_answers(client, generation.id))
+    await mock.control(api_key="sk-new")
+    paused = await paused_job(client, generation)
+    assert (paused.failure.reason, paused.counts.failed) == ("PROVIDER_REFUSED_KEY", 0)
+    await eventually(lambda: is_idle(mock))
+    told = await mock.stats()
+    assert told["statuses"]["401"] <= 2 * told["max_in_flight"]
+    await asyncio.sleep(1)
+    assert (await mock.stats())["calls"] == told["calls"]
+    await resumed_with_key(client, provider, "sk-new", paused.id)
+    done = await generated(client, generation)
+    assert (done.job.state, done.stats.answered) == (job_pb2.JOB_STATE_SUCCEEDED, 120)
+    assert (await mock.stats())["paid"] == 180
+
+
+async def test_a_pool_goes_on_without_the_members_whose_account_is_empty(
+    client: Client, mock: MockServer
+) -> None:
+    async def empty(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "Insufficient Balance"}}, status=402)
+
+    async with served(empty) as url:
+        project = await parsed_project(client, {"a.md": handbook(40)}, **SMALL)
+        members = [await new_provider(client, project, one) for one in (url, mock.base_url)]
+        done = await generated(
+            client, await start_generation(client, project, await new_pool(client, project, members))
+        )
+    assert (done.job.state, done.job.counts.failed) == (job_pb2.JOB_STATE_SUCCEEDED, 0)
+    assert done.stats.answered == 80
+
+
+async def paused_job(client: Client, generation: generation_pb2.Generation) -> job_pb2.Job:
+    async def is_paused() -> bool:
+        return (await view(client, generation.id)).job.state == job_pb2.JOB_STATE_PAUSED
+
+    await eventually(is_paused)
+    return (await view(client, generation.id)).job
+
+
+async def resumed_with_key(client: Client, provider: str, key: str, job_id: str) -> None:
+    change = provider_pb.UpdateProviderRequest(provider=provider_pb2.Provider(id=provider, api_key=key))
+    change.update_mask.paths.append("api_key")
+    await client.providers.UpdateProvider(change)
+    await client.jobs("generation").ResumeJob(job_service_pb2.ResumeJobRequest(id=job_id))
 
 
 async def test_what_a_model_server_stumbles_over_is_asked_again(client: Client, mock: MockServer) -> None:

@@ -79,7 +79,8 @@ async def desk(client: Client, mock: MockServer, rooms: Rooms) -> AsyncIterator[
         llm = llm_alone(transport)
         keys = Keys(cast(SecretBox, None), {}, None)
         endpoints = Endpoints(client, keys, ProviderStore(pool).get_many)
-        asker = Asker(calls, Reserver(calls, jobs), llm, Batcher(BatchStore(pool, jobs), llm), endpoints)
+        batcher = Batcher(BatchStore(pool, jobs), llm)
+        asker = Asker(calls, Reserver(calls, jobs), llm, batcher, endpoints, jobs)
         generation, found = await Store(pool, jobs).get_origin(made.id)
         prompt = Prompt(
             "answer.en@1", ["You answer.", "Text:\nIt runs for nine hours.\n\nQuestion: How long? As JSON."]

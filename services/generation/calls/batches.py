@@ -20,6 +20,7 @@ import structlog
 from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
 from services.generation.calls.batch_store import Batch, BatchStore, Found
 from services.generation.calls.llm import priced
+from services.generation.calls.provider_errors import TURNED_AWAY
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
@@ -37,7 +38,7 @@ for where the server does not know it, and waited for when it was cancelled for 
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)
-KEY_TROUBLE = {"PROVIDER_REFUSED_KEY", "PROVIDER_KEY_MISSING"}
+KEY_TROUBLE = TURNED_AWAY | {"PROVIDER_KEY_MISSING"}
 MOST_AT_ONCE = 8
 """Batches that are worked on at once."""
 LEAD_SECONDS = 5.0
@@ -158,7 +159,7 @@ class Batches:
         """Give a batch up that will not come about."""
         passes = error.code in {*RETRYABLE, "INTERNAL"}
         if batch.remote_id:
-            # A key can be put right, and what is handed in is paid.
+            # A key can be put right, an account paid for, and what is handed in is paid.
             lasting = passes or error.reason in KEY_TROUBLE
             trouble = await self._store.note_trouble(batch.id)
             if age_of(batch) < LIFETIME if lasting else trouble < PATIENCE:

@@ -18,9 +18,10 @@ import structlog
 
 from services.generation.calls.chain import Chain, stopped
 from services.generation.calls.gate import Gate
+from services.generation.calls.left_out import LeftOut
 from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
-from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.provider_errors import TURNED_AWAY, provider_error
 from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
@@ -78,6 +79,7 @@ class Llm:
         self._memory = memory
         self._metrics = metrics
         self._servers: dict[str, Server] = {}
+        self._left_out = LeftOut()
 
     def know(self, endpoint: Endpoint, habits: Habits) -> None:
         """Take over what is known of a server, such as from before a restart, in place of what was."""
@@ -99,7 +101,8 @@ class Llm:
         """Ask for JSON of a schema until it validates.
 
         Args:
-            endpoints: where to ask, all for the same model; the one with the most room is asked.
+            endpoints: where to ask, all for the same model; the one with the most room is asked, and another
+                where it refuses the key or wants money.
             prompt: what to ask.
             schema: JSON schema of the answer.
             parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
@@ -108,7 +111,8 @@ class Llm:
             opening: gives the first reply where it was had otherwise, as by a batch.
 
         Raises:
-            FailedPrecondition: the server refuses the key or the request, or the output never validated.
+            FailedPrecondition: all refuse the key or want money, one refuses the request, or the output never
+                validated.
             NotFound: the server has no such model.
             Unavailable, ResourceExhausted, DeadlineExceeded: it may work later.
         """
@@ -118,11 +122,8 @@ class Llm:
             try:
                 if before:
                     await before(chain)
-                reply = await self._opened(chain, endpoints, opening) or await self._gate.run(
-                    endpoints,
-                    partial(self._complete, chain=chain, sampling=sampling),
-                    # What is paid would be paid anew.
-                    stops=not chain.usage.calls,
+                reply = await self._opened(chain, endpoints, opening) or await self._reply(
+                    chain, endpoints, sampling
                 )
             except SishuError as error:
                 before_it, chain.usage = chain.usage, chain.usage + usage_of(error)
@@ -168,16 +169,43 @@ class Llm:
             raise with_usage(final, reply.usage)
         return reply
 
+    async def _reply(
+        self, chain: Chain[Any], endpoints: Sequence[Endpoint], sampling: Mapping[str, Any]
+    ) -> Reply:
+        """The next reply, by one of those that do not turn the caller away."""
+        left, since = self._left_out.rest_of(endpoints), self._left_out.clock()
+        while True:
+            try:
+                return await self._gate.run(
+                    left,
+                    partial(self._complete, chain=chain, sampling=sampling, among=left, since=since),
+                    # What is paid would be paid anew.
+                    stops=not chain.usage.calls,
+                )
+            except SishuError as error:
+                left = others(left, chain)
+                if error.reason not in TURNED_AWAY or not left:
+                    raise
+
     async def _complete(
         self,
         endpoint: Endpoint,
         chain: Chain[Any],
         sampling: Mapping[str, Any],
+        among: Sequence[Endpoint],
+        since: float,
     ) -> Reply:
         chain.asked = endpoint
+        self._left_out.check(endpoint, among, since)
         server = await self._server(endpoint)
         try:
-            return await self._in_some_mode(endpoint, server, chain, sampling)
+            reply = await self._in_some_mode(endpoint, server, chain, sampling)
+            self._left_out.answered(endpoint)
+            return reply
+        except SishuError as error:
+            if error.reason in TURNED_AWAY:
+                self._left_out.refused(endpoint, error)
+            raise
         finally:
             if server.told != server.habits:
                 server.told = server.habits
@@ -281,6 +309,11 @@ class Llm:
         except Exception as error:
             # It holds in this process, and the next one learns it anew.
             log.warning("habits_not_remembered", base_url=endpoint.base_url, error=repr(error))
+
+
+def others(endpoints: Sequence[Endpoint], chain: Chain[Any]) -> list[Endpoint]:
+    """The endpoints but for the one that was asked last."""
+    return [one for one in endpoints if chain.asked and one.id != chain.asked.id]
 
 
 def priced(usage: Usage, endpoint: Endpoint) -> Usage:

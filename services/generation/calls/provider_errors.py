@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import aiohttp
 import openai
 
 from services.generation.calls.chain import filtered
-from services.generation.calls.replies import ErrorTold, error_told
+from services.generation.calls.replies import ErrorTold, error_told, mapping
 from services.generation.calls.streams import StreamFailed
 from services.generation.providers import Endpoint
 from services.runtime.errors import (
@@ -27,6 +28,28 @@ PASSING = {408, 409, 425}
 """HTTP statuses below 500 of what may pass."""
 MOST_WORDS = 300
 """Characters of a server's words that are shown."""
+TURNED_AWAY = frozenset({"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"})
+"""Reasons for which a server refuses every call, whatever it asks."""
+MONEY_CODES = re.compile(
+    r"insufficient_(?:quota|balance|credit|fund)|exceeded_current_quota|arrear|overdue|billing|freetieronly",
+    re.IGNORECASE,
+)
+"""Names of errors by which servers say that an account has no money left."""
+MONEY_WORDS = re.compile(
+    r"insufficient (?:\w+ )?(?:quota|balance|credit|fund)|balance is|credit balance|out of credit"
+    r"|billing|arrear|overdue|payment|top[ -]?up|recharge|余额|欠费|充值|账单",
+    re.IGNORECASE,
+)
+RATE_WORDS = re.compile(
+    r"rate.?limit|(?:try again|retry) (?:in|after)|per (?:minute|min|day|second)|速率|频率|并发",
+    re.IGNORECASE,
+)
+"""That it is a rate after all: servers advise to pay for a higher one."""
+KEY_WORDS = re.compile(
+    r"key|token|auth|credential|permission|access|denied|forbidden|not allowed|account|region|country"
+    r"|密钥|令牌|权限|鉴权|认证|账号|账户",
+    re.IGNORECASE,
+)
 FILTER_WORDS = (
     "content_filter",
     "content exists risk",  # DeepSeek
@@ -34,6 +57,7 @@ FILTER_WORDS = (
     "data_inspection_failed",
     "sensitivecontentdetected",  # Volcano Ark
     "敏感内容",  # Zhipu
+    "input was flagged",  # OpenRouter
 )
 
 
@@ -72,7 +96,12 @@ def refusal(told: ErrorTold, endpoint: Endpoint) -> SishuError:
     status, words = told.status, shown(told.message, endpoint)
     said = f": {words}" if words else ""
     details |= {"told": words} if words else {}
-    if status in {401, 403}:
+    if wants_money(told):
+        message = f"{where} serves the account no more until it is paid for{said}; add credit or quota there"
+        return FailedPrecondition("PROVIDER_NO_CREDIT", message, **details)
+    if status != 401 and is_filter(f"{told.code} {told.message}"):
+        return filtered(endpoint)
+    if is_about_key(told):
         message = f"{where} refused the API key{said}; check the key and its rights"
         return FailedPrecondition("PROVIDER_REFUSED_KEY", message, **details)
     if status == 404:
@@ -87,16 +116,28 @@ def refusal(told: ErrorTold, endpoint: Endpoint) -> SishuError:
         answered = f"HTTP {status}" if status else "with an error"
         message = f"{where} answered {answered}{said}"
         return Unavailable("PROVIDER_FAILED", message, **details, **told.delay)
-    if is_filter(f"{told.code} {told.message}"):
-        return filtered(endpoint)
     return FailedPrecondition("PROVIDER_REFUSED", f"{where} refused the request{said}", **details)
+
+
+def wants_money(told: ErrorTold) -> bool:
+    """Whether a server refuses all calls of an account that has no money or quota left."""
+    if told.status == 402 or (told.status and told.status < 500 and MONEY_CODES.search(told.code)):
+        return True
+    is_rate = told.status == 429 and (told.delay or RATE_WORDS.search(f"{told.code} {told.message}"))
+    return told.status in {403, 429} and not is_rate and bool(MONEY_WORDS.search(told.message))
+
+
+def is_about_key(told: ErrorTold) -> bool:
+    """Whether a server refuses the key, and not what is asked; one that says nothing means the key."""
+    words = f"{told.code} {told.message}"
+    return told.status == 401 or (told.status == 403 and (not told.message or bool(KEY_WORDS.search(words))))
 
 
 def told_by_http(error: openai.APIStatusError) -> ErrorTold:
     """What a server tells by an HTTP status."""
     told = error_told(error.body)
-    # The SDK puts the whole answer into its message, where there is one.
-    message = told.message or (error.message if error.body else "")
+    # The SDK puts an answer that has no such thing whole into its message.
+    message = told.message if not error.body or "message" in mapping(error.body) else error.message
     return ErrorTold(message, error.status_code, told.code, asked_delay(error))
 
 

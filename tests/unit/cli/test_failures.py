@@ -12,9 +12,12 @@ import pytest
 
 from services.generation.calls.endpoints import no_members
 from services.generation.calls.gate import busy
+from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.replies import ErrorTold
 from services.generation.prompt_templates import checked
 from services.generation.prompts import BUILTIN
 from services.generation.providers import Endpoint, provider_not_found
+from services.generation.refusing import refused
 from services.runtime.errors import SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
 from sishu.common.v1.failure_pb2 import Failure
@@ -129,3 +132,16 @@ def test_the_command_speaks_chinese_where_it_is_asked_to(tmp_path: Path) -> None
     )  # our own command
     assert ended.returncode == 1
     assert ended.stderr.strip() == "错误: 服务未运行；请用 `sishu up` 启动 [STACK_NOT_RUNNING]"
+
+
+def test_of_a_job_that_is_paused_for_a_refusal_is_said_how_it_goes_on() -> None:
+    error = provider_error(ErrorTold("Insufficient Balance", 402), ENDPOINT)
+    assert in_chinese(error).endswith("拒绝服务：Insufficient Balance；请充值或提高额度")
+    failure = refused(error, "j-1")
+    told = in_words(failure.reason, failure.message, failure.metadata, "zh")
+    assert told.endswith(
+        "作业 j-1 已暂停，已完成的部分都已保存。请充值或提高额度，再用 `sishu job resume j-1` 继续"
+    )
+    assert failure.message.endswith(
+        "add credit or quota there. Then let it go on with `sishu job resume j-1`"
+    )

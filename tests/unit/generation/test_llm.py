@@ -108,8 +108,10 @@ def said(text: str, finish_reason: str = "stop", **message: Any) -> web.Response
     )
 
 
-def refused(message: str, status: int = 400, headers: dict[str, str] | None = None) -> web.Response:
-    error = {"message": message, "type": "invalid_request_error"}
+def refused(
+    message: str, status: int = 400, headers: dict[str, str] | None = None, code: str | None = None
+) -> web.Response:
+    error = {"message": message, "type": "invalid_request_error", "code": code}
     return web.json_response({"error": error}, status=status, headers=headers)
 
 
@@ -476,6 +478,81 @@ async def test_of_a_pool_the_member_is_named_that_gave_no_json(llm: Llm) -> None
             await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})
     assert bodies[-1]["model"] == raised.value.metadata["model"] == "second"
     assert "the model second gave" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code", "reason"),
+    [
+        (401, "who?", None, "PROVIDER_REFUSED_KEY"),
+        (403, "", None, "PROVIDER_REFUSED_KEY"),
+        (403, "You have no permission for this model", None, "PROVIDER_REFUSED_KEY"),
+        (403, "Sorry, you have been blocked", None, "PROVIDER_REFUSED"),
+        (403, "Your input was flagged for violence", None, "LLM_CONTENT_FILTERED"),
+        (403, "The free tier is exhausted", "AllocationQuota.FreeTierOnly", "PROVIDER_NO_CREDIT"),
+        (402, "", None, "PROVIDER_NO_CREDIT"),
+        (402, "Insufficient Balance", None, "PROVIDER_NO_CREDIT"),
+        (400, "Access denied", "Arrearage", "PROVIDER_NO_CREDIT"),
+        (400, "a question about billing and payment", None, "PROVIDER_REFUSED"),
+        (429, "check your plan and billing details", "insufficient_quota", "PROVIDER_NO_CREDIT"),
+        (429, "check your plan and billing details", None, "PROVIDER_NO_CREDIT"),
+        (429, "您的账户已欠费，请充值后重试", "1113", "PROVIDER_NO_CREDIT"),
+        (429, "账户余额不足", None, "PROVIDER_NO_CREDIT"),
+        (429, "您的账户已达到速率限制", "1302", "PROVIDER_RATE_LIMITED"),
+        (
+            429,
+            "Rate limit reached on requests per min. Please try again in 20s. You can increase your rate limit "
+            "by adding a payment method at https://platform.openai.com/account/billing.",
+            "rate_limit_exceeded",
+            "PROVIDER_RATE_LIMITED",
+        ),
+        (
+            429,
+            "You exceeded your current quota, please check your plan and billing details. Please retry in 31s.",
+            None,
+            "PROVIDER_RATE_LIMITED",
+        ),
+        (503, "billing is overloaded", None, "PROVIDER_OVERLOADED"),
+    ],
+)
+async def test_a_refusal_of_key_or_money_is_told_from_one_of_what_is_asked(
+    llm: Llm, status: int, message: str, code: str | None, reason: str
+) -> None:
+    async with server(lambda _: refused(message, status, code=code)) as (url, _):
+        error = await failure(llm, url)
+    assert error.reason == reason
+    assert reason == "LLM_CONTENT_FILTERED" or message[:200] in error.message
+
+
+@pytest.mark.parametrize("status", [401, 402])
+async def test_a_member_of_a_pool_that_turns_callers_away_is_left_out(llm: Llm, status: int) -> None:
+    async with (
+        server(lambda _: refused("no", status)) as (bad, turned),
+        server(lambda _: said(GOOD)) as (url, _),
+    ):
+        pool = [Endpoint(bad, "m", "sk"), Endpoint(url, "m")]
+        for _ in range(5):
+            made = await asyncio.gather(
+                *(llm.ask(pool, PROMPT, SCHEMA, parse_answer, {}) for _ in range(20)), return_exceptions=True
+            )
+            assert all(isinstance(one, Completion) for one in made)
+    # Those that were in flight at the first refusal.
+    assert 1 <= len(turned) <= 20
+
+
+async def test_a_pool_all_of_whose_members_turn_callers_away_asks_each_and_works_once_one_does(
+    llm: Llm,
+) -> None:
+    answers = {"first": lambda: refused("no money", 402), "second": lambda: refused("bad key", 401)}
+    async with server(lambda body: answers[body["model"]]()) as (url, bodies):
+        pool = [Endpoint(url, "first"), Endpoint(url, "second")]
+        for _ in range(2):
+            bodies.clear()
+            with pytest.raises(SishuError) as raised:
+                await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})
+            assert raised.value.reason in {"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"}
+            assert sorted(body["model"] for body in bodies) == ["first", "second"]
+        answers["first"] = lambda: said(GOOD)
+        assert (await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})).value.quote == "a"
 
 
 async def test_sampling_is_sent_as_given_and_the_rest_is_left_to_the_server(llm: Llm) -> None:

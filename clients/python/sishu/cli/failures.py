@@ -12,6 +12,8 @@ from string import Formatter
 from sishu.cli.texts import LANGUAGE
 
 MODEL = "{base_url}（模型 {model}）"
+PAUSED = "作业 {paused_job_id} 已暂停，已完成的部分都已保存。"
+RESUME = "再用 `sishu job resume {paused_job_id}` 继续"
 
 SENTENCES: dict[str, tuple[str, ...]] = {
     # Reaching Sishu.
@@ -69,10 +71,20 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "NO_CHUNKS": ("项目 {project_id} 没有已解析的文档；请先上传并解析",),
     # Language models that write.
     "PROVIDER_REFUSED_KEY": (
+        MODEL + "拒绝了 API 密钥：{told}；" + PAUSED + "请检查密钥及其权限，" + RESUME,
+        MODEL + "拒绝了 API 密钥；" + PAUSED + "请检查密钥及其权限，" + RESUME,
         MODEL + "拒绝了 API 密钥：{told}；请检查密钥及其权限",
         MODEL + "拒绝了 API 密钥；请检查密钥及其权限",
     ),
+    "PROVIDER_NO_CREDIT": (
+        MODEL + "因账户余额或额度不足而拒绝服务：{told}；" + PAUSED + "请充值或提高额度，" + RESUME,
+        MODEL + "因账户余额或额度不足而拒绝服务；" + PAUSED + "请充值或提高额度，" + RESUME,
+        MODEL + "因账户余额或额度不足而拒绝服务：{told}；请充值或提高额度",
+        MODEL + "因账户余额或额度不足而拒绝服务；请充值或提高额度",
+    ),
     "PROVIDER_KEY_MISSING": (
+        "生成服务的环境中没有设置变量 {api_key_variable}；" + PAUSED + "请设置后重新启动服务，" + RESUME,
+        "密钥文件不可用：{message}；" + PAUSED,
         "生成服务的环境中没有设置变量 {api_key_variable}；请设置后重新启动服务",
         "密钥文件不可用；请在 SISHU_PROVIDER_KEY_FOLDER 文件夹中放好：{message}",
     ),
