@@ -30,6 +30,7 @@ LEAST_PILOT = 5
 PILOT = 10
 """Chunks of a pilot unless told otherwise."""
 LOOK_SECONDS = 2.0
+BUDGET_REACHED = "BUDGET_REACHED"
 LEAST_BUDGET = {"max_cost": 1e-9, "max_tokens": 1}
 """Stands for a budget without anything left, as 0 is no limit."""
 
@@ -75,6 +76,8 @@ def without_cost_of(pilot: Generation, options: GenerationOptions) -> None:
 async def begin(client: Client, wanted: Generation, *inputs: object) -> Generation:
     """Start a generation, or find it again; one that waits for a larger budget goes on with it.
 
+    So does one that waits for a key or an account to be put right: where they are not, it is paused anew.
+
     Args:
         client: the rooms.
         wanted: the generation; with another budget it is the same one.
@@ -87,6 +90,9 @@ async def begin(client: Client, wanted: Generation, *inputs: object) -> Generati
 
     prompts = await own_prompts(client, wanted.project_id)
     made = await begun(start, lambda one: one.job, "generate", *named(wanted), *prompts, *inputs)
+    if made.job.state == JOB_STATE_PAUSED and made.job.failure.reason not in {"", BUDGET_REACHED}:
+        resume = ResumeJobRequest(id=made.job.id)
+        made.job.CopyFrom((await client.jobs("generation").ResumeJob(resume)).job)
     changed = [name for name in LEAST_BUDGET if getattr(made.options, name) != getattr(wanted.options, name)]
     if not changed:
         return made
@@ -94,7 +100,7 @@ async def begin(client: Client, wanted: Generation, *inputs: object) -> Generati
     mask = FieldMask(paths=[f"options.{name}" for name in changed])
     request = UpdateGenerationRequest(generation=budget, update_mask=mask)
     made = (await client.generations.UpdateGeneration(request)).generation
-    if made.job.state == JOB_STATE_PAUSED and made.job.failure.reason == "BUDGET_REACHED":
+    if made.job.state == JOB_STATE_PAUSED and made.job.failure.reason == BUDGET_REACHED:
         await client.jobs("generation").ResumeJob(ResumeJobRequest(id=made.job.id))
     return await viewed(client, made.id)
 

@@ -15,12 +15,7 @@ from sishu.common.v1.job_pb2 import (
     Job,
     JobFailure,
 )
-from sishu.common.v1.job_service_pb2 import (
-    ListJobFailuresRequest,
-    ResumeJobRequest,
-    RetryJobRequest,
-    WatchJobRequest,
-)
+from sishu.common.v1.job_service_pb2 import ListJobFailuresRequest, RetryJobRequest, WatchJobRequest
 from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
 from sishu.errors import ApiError, error_of
 from sishu.ingest.v1.document_pb2 import Document
@@ -64,8 +59,6 @@ async def wait(
 ) -> Job:
     """Wait for a job; one that had failed before is first tried again, unless that is good enough.
 
-    One that the service had paused goes on: what was in its way may be mended, else it is paused anew.
-
     Returns the ended job, succeeded or failed.
 
     Raises:
@@ -73,8 +66,6 @@ async def wait(
     """
     if job.state == JOB_STATE_FAILED and again(job):
         job = (await client.jobs(room).RetryJob(RetryJobRequest(id=job.id))).job
-    if job.state == JOB_STATE_PAUSED and job.failure.reason:
-        job = (await client.jobs(room).ResumeJob(ResumeJobRequest(id=job.id))).job
     watch(job)
     check_not_paused(job)
     if job.state not in ENDED:
