@@ -11,6 +11,8 @@ from services.runtime.errors import SishuError
 
 FIRST_SECONDS = 60.0
 MOST_SECONDS = 600.0
+ECHO_SECONDS = 1.0
+"""So long after a refusal nothing has been put right, and others may be about to call."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ class LeftOut:
             since: when it began to wait for room.
 
         Raises:
-            SishuError: the endpoint refused others meanwhile, or is left out and there is another one.
+            SishuError: the endpoint refused others meanwhile or just before, or is left out and another is not.
         """
         known = self._known.get(endpoint.id)
         if known is None:
             return
-        if known.at > since or (self._is_out(endpoint) and not all(map(self._is_out, among))):
+        if known.at + ECHO_SECONDS > since or (self._is_out(endpoint) and not all(map(self._is_out, among))):
             raise copy_of(known.error)
         if not self._is_out(endpoint):
             seconds = min(2 * known.seconds, MOST_SECONDS)

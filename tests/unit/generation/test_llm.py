@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from services.generation.calls.chain import Chain
 from services.generation.calls.gate import Gate
+from services.generation.calls.left_out import ECHO_SECONDS
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.replies import usage_of
@@ -549,6 +550,7 @@ async def test_a_pool_all_of_whose_members_turn_callers_away_asks_each_and_works
             bodies.clear()
             with pytest.raises(SishuError) as raised:
                 await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})
+            await asyncio.sleep(ECHO_SECONDS)
             assert raised.value.reason in {"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"}
             assert sorted(body["model"] for body in bodies) == ["first", "second"]
         answers["first"] = lambda: said(GOOD)

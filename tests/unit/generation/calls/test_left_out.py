@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.generation.calls.left_out import LeftOut
+from services.generation.calls.left_out import ECHO_SECONDS, LeftOut
 from services.generation.providers import Endpoint
 from services.runtime.errors import FailedPrecondition, SishuError
 
@@ -60,9 +60,11 @@ def test_an_answer_makes_all_forgotten() -> None:
 
 
 def test_where_all_are_left_out_all_are_asked() -> None:
-    out = LeftOut(Clock())
+    clock = Clock()
+    out = LeftOut(clock)
     out.refused(BAD, refusal())
     out.refused(GOOD, refusal())
+    clock.now += ECHO_SECONDS
     assert out.rest_of(BOTH) == BOTH
     assert takes(out, BAD, *BOTH)
     assert takes(out, GOOD, GOOD)
@@ -80,7 +82,10 @@ def test_a_call_that_waited_while_others_were_refused_is_not_made() -> None:
     with pytest.raises(SishuError) as again:
         out.check(BAD, [BAD], began)
     assert again.value.metadata == {"base_url": "http://bad/v1"}
+    clock.now += ECHO_SECONDS / 2
+    assert not takes(out, BAD, BAD)
     # One that begins to wait later may find the account filled up.
+    clock.now += ECHO_SECONDS / 2
     assert takes(out, BAD, BAD, since=clock.now)
 
 
