@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from services.generation.calls.batch_store import BatchStore, Request
+from services.generation.calls.batch_store import BatchStore, Request, in_batch
 from services.generation.calls.chain import Chain
 from services.generation.calls.llm import Llm, Opening
 from services.generation.calls.replies import Reply
@@ -88,10 +88,11 @@ class Batcher:
         if standing.is_anothers:
             # That one's answer will be kept, where this one finds it.
             await self._store.wait(item.id, generation.project_id, key)
-            raise pending(endpoints[0], FIRST_WAIT_SECONDS)
+            raise pending(endpoints[0], FIRST_WAIT_SECONDS, handed_in=standing.handed_in)
         if standing.state == "open":
             longer = 8 ** min(item.attempt - 1, 2)
-            raise pending(endpoints[0], min(FIRST_WAIT_SECONDS * longer, LONGEST_WAIT_SECONDS))
+            seconds = min(FIRST_WAIT_SECONDS * longer, LONGEST_WAIT_SECONDS)
+            raise pending(endpoints[0], seconds, handed_in=standing.handed_in)
         return standing.reply
 
 
@@ -100,10 +101,9 @@ def own_key(key: bytes, item: Item) -> bytes:
     return hashlib.sha256(key + item.id.encode()).digest()
 
 
-def pending(endpoint: Endpoint, seconds: float) -> Unavailable:
-    """The error of an item whose call is in a batch."""
-    return Unavailable(
-        PENDING,
-        f"a batch of {endpoint.base_url} (model {endpoint.model}) has its call; batches take up to a day",
-        retry_after_seconds=str(seconds),
-    )
+def pending(endpoint: Endpoint, seconds: float, *, handed_in: bool) -> Unavailable:
+    """The error of an item whose call is in a batch, or will be."""
+    message = f"calls are gathered for a batch of {endpoint.base_url} (model {endpoint.model})"
+    if handed_in:
+        message = in_batch(endpoint.base_url, endpoint.model)
+    return Unavailable(PENDING, message, retry_after_seconds=str(seconds))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,48 @@ async def test_the_calls_of_a_batch_that_does_not_come_about_are_made_singly(
     await done(client, generation)
     told = await mock.stats()
     assert (told["batch_lines"], told["calls"], told["prompts_paid_twice"]) == (lines, CALLS - lines, 0)
+
+
+async def test_a_job_tells_of_a_batch_once_there_is_one(client: Client, mock: MockServer) -> None:
+    await mock.control(batch_ms=3000)
+    _, _, generation = await started(client, mock)
+    told = await told_until(client, generation, lambda: has(mock, "batches"))
+    assert any(text.startswith("calls are gathered for a batch of") for text in told)
+    # It may have been handed in in between.
+    assert not any("has the calls" in text for text in told[:-1])
+
+    async def is_told() -> bool:
+        return "has the calls; batches take up to a day" in (await view(client, generation.id)).job.progress
+
+    await eventually(is_told)
+    ended = await done(client, generation)
+    assert ended.job.progress == ""
+
+
+async def test_a_job_tells_of_no_batch_where_the_server_takes_none(client: Client, mock: MockServer) -> None:
+    await mock.control(batches="unknown", latency_ms=100)
+    _, _, generation = await started(client, mock)
+
+    async def has_ended() -> bool:
+        return (await view(client, generation.id)).job.state == job_pb2.JOB_STATE_SUCCEEDED
+
+    told = await told_until(client, generation, has_ended)
+    assert any(text.startswith("calls are gathered for a batch of") for text in told)
+    assert not any("has the calls" in text for text in told)
+
+
+async def told_until(
+    client: Client, generation: generation_pb2.Generation, check: Callable[[], Awaitable[bool]]
+) -> list[str]:
+    """What a job says it waits for until a check says yes."""
+    told = []
+
+    async def looked() -> bool:
+        told.append((await view(client, generation.id)).job.progress)
+        return await check()
+
+    await eventually(looked, 60)
+    return told
 
 
 async def test_a_server_without_batches_is_asked_once(client: Client, mock: MockServer, rooms: Rooms) -> None:

@@ -55,6 +55,8 @@ class Standing:
     reply: Reply | None
     is_anothers: bool = False
     """Another item waits for it."""
+    handed_in: bool = False
+    """It is in a batch that the server has."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class BatchStore:
         row = await self.pool.fetchrow(SQL.find_request, item_id, generation_id, project_id, key)
         if row is None:
             return None
-        return Standing(row["state"], reply_from(row["reply"]), row["is_anothers"])
+        return Standing(row["state"], reply_from(row["reply"]), row["is_anothers"], row["handed_in"])
 
     async def request(self, endpoint: Endpoint, one: Request) -> Standing:
         """Add a request or find that of before."""
@@ -114,7 +116,7 @@ class BatchStore:
             one.body,
         )
         if row:
-            return Standing(row["state"], reply_from(row["reply"]))
+            return Standing(row["state"], reply_from(row["reply"]), handed_in=row["handed_in"])
         return Standing("open", None, is_anothers=True)
 
     async def wait(self, item_id: str, project_id: str, key: bytes) -> None:
@@ -220,6 +222,11 @@ class BatchStore:
         """Note that a batch was handed in."""
         await self.pool.execute(SQL.set_submitted, batch_id, remote_id)
 
+    async def tell(self, batch_id: str, progress: str) -> None:
+        """Say in the jobs whose calls are in a batch what they wait for."""
+        for row in await self.pool.fetch(SQL.jobs_of_batch, batch_id):
+            await self._jobs.set_progress(row["job_id"], progress)
+
     async def set_cancelled(self, batch_id: str) -> None:
         """Note that a batch is not wanted any more."""
         await self.pool.execute(SQL.set_cancelled, batch_id)
@@ -267,6 +274,11 @@ class BatchStore:
             if not again:
                 await self._jobs.hasten(connection, [row["item_id"] for row in rows])
         return len(rows)
+
+
+def in_batch(base_url: str, model: str) -> str:
+    """What items wait for whose calls were handed in."""
+    return f"a batch of {base_url} (model {model}) has the calls; batches take up to a day"
 
 
 def reply_from(values: Mapping[str, Any] | None) -> Reply | None:

@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 
 from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
-from services.generation.calls.batch_store import Batch, BatchStore, Found
+from services.generation.calls.batch_store import Batch, BatchStore, Found, in_batch
 from services.generation.calls.llm import priced
 from services.generation.calls.provider_errors import TURNED_AWAY
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
@@ -238,6 +238,7 @@ class Batches:
             await self._store.set_uploaded(batch.id, file_id)
         remote_id = await self._api.submit(endpoint, file_id, batch.id)
         await self._store.set_submitted(batch.id, remote_id)
+        await self._store.tell(batch.id, in_batch(batch.base_url, batch.model))
         self._metrics.batches.inc()
         log.info("batch_handed_in", batch_id=batch.id, base_url=batch.base_url, remote_id=remote_id)
 

@@ -10,14 +10,15 @@ SET item_id       = EXCLUDED.item_id,
 WHERE own.item_id = EXCLUDED.item_id
    OR NOT EXISTS (SELECT FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
                   WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused')
-RETURNING state, reply
+RETURNING state, reply, EXISTS (SELECT FROM batches WHERE id = own.batch_id AND remote_id <> '') AS handed_in
 
 -- name: find_request
 -- The request that stands for an item, also what one that has ended leaves behind; and whether another item waits for it.
 WITH found AS (
     SELECT id, item_id, state, reply,
            EXISTS (SELECT FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
-                   WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused') AS in_work
+                   WHERE item.id = own.item_id AND item.state = 'pending' AND job.state <> 'paused') AS in_work,
+           EXISTS (SELECT FROM batches WHERE id = own.batch_id AND remote_id <> '') AS handed_in
     FROM batch_requests AS own
     WHERE project_id = $3 AND key = $4
 ), taken AS (
@@ -26,7 +27,7 @@ WITH found AS (
     WHERE own.id = found.id AND own.item_id <> $1 AND own.item_id = found.item_id
       AND NOT in_work AND own.state <> 'failed'
 )
-SELECT state, reply, item_id <> $1 AND in_work AS is_anothers
+SELECT state, reply, item_id <> $1 AND in_work AS is_anothers, handed_in
 FROM found
 WHERE item_id = $1 OR in_work OR state <> 'failed'
 
@@ -156,6 +157,10 @@ SET remote_id = $2,
     beside    = EXISTS (SELECT FROM batches AS other
                         WHERE other.endpoint_id = own.endpoint_id AND other.id <> own.id AND other.remote_id <> '')
 WHERE id = $1
+
+-- name: jobs_of_batch
+SELECT DISTINCT item.job_id FROM batch_requests AS request JOIN job_items AS item ON item.id = request.item_id
+WHERE request.batch_id = $1 AND request.state = 'open'
 
 -- name: set_cancelled
 UPDATE batches SET cancelled = true WHERE id = $1
