@@ -7,8 +7,8 @@ other: a process that is to end cancels tasks too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,8 @@ class Work:
     """Of the places where it only waits."""
     gives_way: bool = False
     """It was stopped to be handed out again later."""
+    waits_for: Callable[[], str] = str
+    """Says what it waits for now, where people should know that."""
 
 
 CURRENT: ContextVar[Work | None] = ContextVar("work", default=None)
@@ -50,6 +52,14 @@ class InWork:
     def job_ids(self) -> set[str]:
         """Jobs of the items."""
         return {work.item.job_id for work in self._works}
+
+    def waits(self) -> dict[str, tuple[Item, str]]:
+        """By job, one of its items that waits for something that people should know, and what that is."""
+        found: dict[str, tuple[Item, str]] = {}
+        for work in self._works:
+            if work.item.job_id not in found and (told := work.waits_for()):
+                found[work.item.job_id] = work.item, told
+        return found
 
     @asynccontextmanager
     async def doing(self, item: Item) -> AsyncIterator[None]:
@@ -125,6 +135,24 @@ async def item_waiting() -> AsyncIterator[None]:
             yield
         finally:
             work.waits.discard(limit)
+
+
+@contextmanager
+def waiting_for(tell: Callable[[], str]) -> Iterator[None]:
+    """Around a wait in a handler that may last; where no item is in work, it does nothing.
+
+    Args:
+        tell: says what is waited for; nothing while that is nobody's concern.
+    """
+    work = CURRENT.get()
+    if work is None:
+        yield
+        return
+    before, work.waits_for = work.waits_for, tell
+    try:
+        yield
+    finally:
+        work.waits_for = before
 
 
 @asynccontextmanager

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+MOST_SECONDS = 366 * 86400.0
+"""A pause that is longer has no end that is worth telling."""
 
 
 def retry_after(header: str) -> dict[str, str]:
@@ -19,6 +23,12 @@ def retry_after(header: str) -> dict[str, str]:
             if math.isfinite(seconds):
                 return {"retry_after_seconds": str(max(0.0, seconds))}
     return {}
+
+
+def time_in(seconds: float) -> str:
+    """The time that it will be after some seconds, for people, to the minute."""
+    then = datetime.now(UTC) + timedelta(seconds=min(seconds, MOST_SECONDS))
+    return f"{then:%Y-%m-%d %H:%M} UTC"
 
 
 def seconds_until(date: str) -> float:

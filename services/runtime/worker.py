@@ -70,7 +70,7 @@ class Worker:
         self._batch = max(1, min(25, concurrency // 2))
         self._lanes = Lanes(concurrency, self._batch)
         self._started: set[str] = set()
-        self._troubled: set[str] = set()
+        self._troubled: dict[str, dict[str, str]] = {}
         self._in_work = InWork()
         self._turn = 0
         self._stop = asyncio.Event()
@@ -178,13 +178,23 @@ class Worker:
         return True
 
     async def _say_trouble(self, item: Item, message: str) -> None:
-        """Show in a job what its items wait for, until one of them ends well."""
+        """Show in a job what its items wait for, until one of the same kind ends well."""
+        told = self._troubled.get(item.job_id, {})
         if message:
-            self._troubled.add(item.job_id)
+            self._troubled[item.job_id] = {**told, item.kind: message}
             await self._jobs.set_progress(item.job_id, message)
-        elif item.job_id in self._troubled:
-            self._troubled.discard(item.job_id)
-            await self._jobs.set_progress(item.job_id, "")
+        elif item.kind in told and item.job_id not in self._in_work.waits():
+            del told[item.kind]
+            # Another kind may be in trouble still.
+            await self._jobs.set_progress(item.job_id, next(iter(told.values()), ""))
+            if not told:
+                self._troubled.pop(item.job_id, None)
+
+    async def _say_waits(self) -> None:
+        """Show what items wait for that are in work, once."""
+        for item, message in self._in_work.waits().values():
+            if self._troubled.get(item.job_id, {}).get(item.kind) != message:
+                await self._say_trouble(item, message)
 
     async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> None:
         log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
@@ -225,6 +235,7 @@ class Worker:
                 if turn:
                     await self._jobs.pass_turn(turn)
                 await self._make_room()
+                await self._say_waits()
                 if job_ids := self._in_work.job_ids:
                     self._in_work.stop(await self._jobs.states(job_ids))
             except Exception as error:

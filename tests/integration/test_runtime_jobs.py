@@ -23,6 +23,7 @@ from services.runtime.errors import (
     Unavailable,
 )
 from services.runtime.ids import new_id
+from services.runtime.in_work import waiting_for
 from services.runtime.jobs import SQL, Item, ItemClosed, Job, NewItem
 from services.runtime.pages import page_request
 from tests.integration.job_desk import FINISHERS, Desk, opened_desk, some, working
@@ -290,6 +291,40 @@ async def test_limits_and_waits_outlast_the_patience(desk: Desk, error: SishuErr
         ended = await desk.end_of(job)
     assert (ended.state, ended.progress) == ("succeeded", "")
     assert progress[-1] == error.message
+
+
+async def test_what_items_wait_for_stands_in_their_job_while_those_of_other_kinds_end_well(
+    desk: Desk,
+) -> None:
+    go_on, seen = asyncio.Event(), asyncio.Event()
+
+    async def waits(item: Item) -> None:
+        with waiting_for(lambda: "a pause until noon"):
+            await go_on.wait()
+        await desk.store(item)
+
+    async def plans(item: Item) -> None:
+        await seen.wait()
+        await desk.store(item)
+
+    job = await desk.job([NewItem("waits", "0"), NewItem("waits", "1"), *some(2, "plans")])
+    async with working(desk, waits=waits, plans=plans):
+
+        async def is_said() -> bool:
+            return (await desk.jobs.get(job.id)).progress == "a pause until noon"
+
+        await eventually(is_said)
+        seen.set()
+
+        async def are_planned() -> bool:
+            return (await desk.jobs.get(job.id)).done == 2
+
+        await eventually(are_planned)
+        await asyncio.sleep(0.5)
+        assert await is_said()
+        go_on.set()
+        ended = await desk.end_of(job)
+    assert (ended.state, ended.progress) == ("succeeded", "")
 
 
 @pytest.mark.usefixtures("quick_retries")

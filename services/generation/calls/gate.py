@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -26,7 +27,8 @@ from services.generation.metrics import GenerationMetrics
 from services.generation.providers import Endpoint
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
-from services.runtime.in_work import item_waiting, turn_in_work
+from services.runtime.in_work import item_waiting, turn_in_work, waiting_for
+from services.runtime.retry_after import time_in
 
 TICK_SECONDS = 0.3
 IDLE_SECONDS = 30.0
@@ -35,6 +37,8 @@ ENTER_SECONDS = 600.0
 REFUSED_SECONDS = 120.0
 REST_SECONDS = 1.0
 """Pause of a refused call where the server names none."""
+TOLD_SECONDS = 5.0
+"""Refusals are usual where the bounds of a server are found; of what lasts longer people are told."""
 
 log = structlog.get_logger()
 
@@ -98,21 +102,22 @@ class Gate:
             Unavailable: no room came in ten minutes.
             SishuError: what the call raises.
         """
-        give_up: float | None = None
+        first: float | None = None
         while True:
             async with self._enter(endpoints, stops=stops) as permit:
                 try:
                     reply = await call(permit.endpoint)
                 except SishuError as error:
                     # The time of waiting for the first turn is not that of being refused.
-                    give_up = give_up or clock() + self._refused_seconds
-                    delay = self._delay(permit.lane, error, give_up)
+                    first = first or clock()
+                    delay = self._delay(permit.lane, error, first + self._refused_seconds)
                     if delay is None:
                         raise
+                    why = error.message if clock() + delay - first > TOLD_SECONDS else ""
                 else:
                     permit.lane.ended(permit, reply.usage, clock())
                     return reply
-            await self._rest(permit.lane, delay, stops=stops)
+            await self._rest(permit.lane, delay, why, stops=stops)
 
     async def run_urgent(
         self, endpoint: Endpoint, call: Callable[[Endpoint], Awaitable[Reply]], seconds: float
@@ -156,12 +161,13 @@ class Gate:
         lane.refused(delay, clock())
         return None if clock() + delay > give_up else delay
 
-    async def _rest(self, lane: Lane, delay: float, *, stops: bool) -> None:
+    async def _rest(self, lane: Lane, delay: float, why: str, *, stops: bool) -> None:
         lane.resting += 1
         try:
             # Those that were refused together do not come back together.
             async with item_waiting() if stops else contextlib.nullcontext():
-                await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
+                with waiting_for(lambda: why):
+                    await asyncio.sleep(delay * random.uniform(1, 1.2))  # noqa: S311  # no secret
         finally:
             lane.resting -= 1
 
@@ -193,7 +199,8 @@ class Gate:
             one.listed += 1
         try:
             async with item_waiting() if stops else contextlib.nullcontext(), asyncio.timeout(seconds):
-                return await waiter.granted
+                with waiting_for(partial(pause_of, waiter.lanes)):
+                    return await waiter.granted
         except BaseException as error:
             self._withdraw(waiter, lane)
             if isinstance(error, TimeoutError):
@@ -282,6 +289,16 @@ class Gate:
 def is_refusal(error: SishuError) -> bool:
     """Whether a server says that a call is one too many, and not that it is wrong."""
     return error.reason in {"PROVIDER_RATE_LIMITED", "PROVIDER_OVERLOADED"}
+
+
+def pause_of(lanes: Sequence[Lane]) -> str:
+    """What a call waits for where all that it may go to asked for a pause; nothing where one did not."""
+    first = min(lanes, key=lambda lane: lane.open_at)
+    seconds, endpoint = first.open_at - clock(), first.endpoint
+    if seconds < TOLD_SECONDS:
+        return ""
+    place = f"{endpoint.base_url} (model {endpoint.model})"
+    return f"{place} refused calls and asked for a pause; it is asked again at {time_in(seconds)}"
 
 
 def busy(endpoint: Endpoint, seconds: float, pause: float) -> Unavailable:

@@ -69,7 +69,7 @@ class LeftOut:
             since: when it began to wait for room.
 
         Raises:
-            SishuError: the endpoint refused others meanwhile or just before, or is left out and another is not.
+            SishuError: it refused others meanwhile or just before, or is left out and another is not.
         """
         known = self._known.get(endpoint.id)
         if known is None:

@@ -20,12 +20,14 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
-from services.runtime.retry_after import retry_after
+from services.runtime.retry_after import retry_after, time_in
 
 OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
 PASSING = {408, 409, 425}
 """HTTP statuses below 500 of what may pass."""
+LONG_SECONDS = 60.0
+"""Of a pause that is shorter nobody needs to know until when it lasts."""
 MOST_WORDS = 300
 """Characters of a server's words that are shown."""
 TURNED_AWAY = frozenset({"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"})
@@ -108,10 +110,11 @@ def refusal(told: ErrorTold, endpoint: Endpoint) -> SishuError:
         message = f"{where}: there is no such model or address{said}; check both"
         return NotFound("PROVIDER_MODEL_NOT_FOUND", message, **details)
     if status == 429:
-        message = f"{where} limits the rate of calls{said}"
+        message = f"{where} limits the rate of calls{said}{pause_told(told)}"
         return ResourceExhausted("PROVIDER_RATE_LIMITED", message, **details, **told.delay)
     if status in OVERLOADED:
-        return Unavailable("PROVIDER_OVERLOADED", f"{where} is overloaded{said}", **details, **told.delay)
+        message = f"{where} is overloaded{said}{pause_told(told)}"
+        return Unavailable("PROVIDER_OVERLOADED", message, **details, **told.delay)
     if status >= 500 or status in PASSING or not status:
         answered = f"HTTP {status}" if status else "with an error"
         message = f"{where} answered {answered}{said}"
@@ -131,6 +134,12 @@ def is_about_key(told: ErrorTold) -> bool:
     """Whether a server refuses the key, and not what is asked; one that says nothing means the key."""
     words = f"{told.code} {told.message}"
     return told.status == 401 or (told.status == 403 and (not told.message or bool(KEY_WORDS.search(words))))
+
+
+def pause_told(told: ErrorTold) -> str:
+    """Until when a server wants to be left alone, as an addition to a message; nothing for a short time."""
+    seconds = float(told.delay.get("retry_after_seconds", 0))
+    return f"; it asks to be left alone until {time_in(seconds)}" if seconds >= LONG_SECONDS else ""
 
 
 def told_by_http(error: openai.APIStatusError) -> ErrorTold:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.in_work import InWork, item_waiting
+from services.runtime.in_work import InWork, item_waiting, waiting_for
 from services.runtime.jobs import Item, ItemClosed
 
 
@@ -48,6 +48,22 @@ async def test_a_pause_ends_waits_and_nothing_else() -> None:
         async with in_work.doing(item_of("job")), item_waiting():
             in_work.stop({"job": "paused"})
             await asyncio.sleep(10)
+
+
+async def test_what_an_item_waits_for_is_told_as_long_as_it_waits() -> None:
+    in_work, told = InWork(), ["", "a pause until noon"]
+    item = item_of("job")
+    async with in_work.doing(item), in_work.doing(item_of("other")):
+        assert in_work.waits() == {}
+        with waiting_for(lambda: told[0]):
+            assert in_work.waits() == {}
+            told[0] = "a place"
+            with waiting_for(lambda: told[1]):
+                assert {job: text for job, (_, text) in in_work.waits().items()} == {"other": told[1]}
+            assert {job: text for job, (_, text) in in_work.waits().items()} == {"other": "a place"}
+        assert in_work.waits() == {}
+    with waiting_for(lambda: "nobody works"):
+        assert in_work.waits() == {}
 
 
 async def test_a_cancellation_from_elsewhere_stays_one() -> None:

@@ -204,6 +204,48 @@ async def test_a_call_without_room_names_the_pause_that_the_server_asked_for(
         assert raised.value.reason == "PROVIDER_BUSY"
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(30, True), (1, False)])
+async def test_a_call_that_rests_for_long_says_why_at_once(
+    gate: Gate, transport: Transport, seconds: float, told: bool
+) -> None:
+    works = InWork()
+    async with mock_llm(next_faults=["429"], retry_after_s=seconds) as mock:
+        call = asyncio.create_task(in_work(works, gate, transport, mock))
+        await until(lambda: was_refused(mock))
+        await asyncio.sleep(0.2)
+        assert ("limits the rate of calls: Rate limit reached." in waited_for(works)) == told
+        call.cancel()
+
+
+async def test_calls_that_wait_while_a_server_asked_for_a_long_pause_say_until_when(
+    gate: Gate, transport: Transport
+) -> None:
+    works = InWork()
+    async with mock_llm(next_faults=["429"], retry_after_s=86400) as mock:
+        with pytest.raises(
+            SishuError, match=r"it asks to be left alone until 20\d\d-\d\d-\d\d \d\d:\d\d UTC"
+        ):
+            await in_work(works, gate, transport, mock)
+        await asyncio.sleep(2 * TICK_SECONDS)
+        call = asyncio.create_task(in_work(works, gate, transport, mock))
+        await asyncio.sleep(0.2)
+        assert "asked for a pause; it is asked again at 20" in waited_for(works)
+        call.cancel()
+
+
+async def in_work(works: InWork, gate: Gate, transport: Transport, mock: MockServer) -> None:
+    async with works.doing(Item("item", "job", "project", "generation", "kind", "k", "", {})):
+        await gate.run([Endpoint(mock.base_url, "mock-model")], calling(transport))
+
+
+def waited_for(works: InWork) -> str:
+    return "".join(text for _, text in works.waits().values())
+
+
+async def was_refused(mock: MockServer) -> bool:
+    return bool((await mock.stats())["statuses"].get("429"))
+
+
 async def test_an_urgent_call_that_is_refused_is_not_made_again(gate: Gate, transport: Transport) -> None:
     async with mock_llm(next_faults=["429"]) as mock:
         with pytest.raises(SishuError) as raised:
