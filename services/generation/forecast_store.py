@@ -69,7 +69,7 @@ class ForecastStore:
         row = await self.pool.fetchrow(SQL.get_extent, view.generation.id)
         if row is None or not row["planned"]:
             return None
-        extent = Extent(**row)
+        extent = Extent(**row, ended=view.job.ended)
         rows = await self.pool.fetch(SQL.seen_chunks, view.generation.id, MOST_SEEN, is_pilot)
         stats = view.stats
         paid = Paid(

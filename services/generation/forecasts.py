@@ -69,6 +69,7 @@ class Extent:
         calls_at_once: calls that the endpoints were found to bear; nothing where that is not known.
         asks_questions: whether questions are still to be written, which calls for answers follow.
         in_batches: whether calls are handed in as batches.
+        ended: whether no more of its chunks will be seen.
     """
 
     planned: bool
@@ -77,6 +78,7 @@ class Extent:
     calls_at_once: float | None
     asks_questions: bool = True
     in_batches: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def forecast(extent: Extent, seen: Sequence[SeenChunk], currency: str, paid: Pai
 
     Returns nothing before enough is known.
     """
-    if not extent.planned or not seen or len(seen) < min(LEAST_CHUNKS, extent.chunks):
+    # Of what has ended, as of a pilot some of whose chunks failed, there is no more to wait for.
+    least = 1 if extent.ended else min(LEAST_CHUNKS, extent.chunks)
+    if not extent.planned or not seen or len(seen) < least:
         return None
 
     def whole(value: Callable[[SeenChunk], float], least: float) -> Estimate:

@@ -88,7 +88,14 @@ async def running() -> AsyncIterator[MockServer]:
 @pytest_asyncio.fixture
 async def mock(running: MockServer) -> MockServer:
     await running.control(
-        latency_ms=0, next_faults=[], api_key="", models=[], fixed={}, rate_429=0.0, retry_after_s=1.0
+        latency_ms=0,
+        next_faults=[],
+        api_key="",
+        models=[],
+        refused="",
+        fixed={},
+        rate_429=0.0,
+        retry_after_s=1.0,
     )
     await running.reset()
     return running

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from rich.console import Console
 
+from sishu.cli.texts import say
 from sishu.client import Client
+from sishu.generation.v1.provider_pb2 import Provider
+from sishu.generation.v1.provider_service_pb2 import GetProviderRequest
+from sishu.ingest.v1.project_pb2 import Project
+from sishu.learn.options import LearnOptions
+from sishu.learn.pipeline import Pipeline
+from sishu.learn.progress import ProgressDisplay
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import parsed_project
 from tests.integration.generations import handbook, new_provider, priced_provider
@@ -29,7 +40,12 @@ async def mock(mock: MockServer) -> MockServer:
 
 @pytest_asyncio.fixture
 async def cli(rooms: Rooms) -> CommandLine:
-    files = {"a.md": handbook(FACTS)}
+    return await command_line(rooms, FACTS)
+
+
+async def command_line(rooms: Rooms, facts: int) -> CommandLine:
+    """The command line, on a project with so many facts, each in a chunk of its own."""
+    files = {"a.md": handbook(facts)}
     return CommandLine(rooms, await parsed_project(rooms.client, files, min_size=1, max_size=100))
 
 
@@ -79,6 +95,54 @@ async def test_a_forecast_stands_before_a_run_with_a_limit_and_a_raised_limit_en
     assert code == 0, printed
     calls = await mock.stats()
     assert (calls["paid"], calls["distinct_prompts"]) == (CALLS, CALLS)
+
+
+async def test_a_pilot_of_which_a_part_failed_tells_from_the_rest_and_the_run_goes_on(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    cli = await command_line(rooms, facts=10)
+    provider = await priced_provider(client, cli.project, mock.base_url)
+    await mock.control(refused="number 7 of the Kestrel")
+    wanted = ["--project", cli.project, "--provider", provider]
+    code, printed = await cli.run("generation", "create", *wanted)
+    assert code == 0, printed
+    assert "forecast: chunks 10, told from 9" in printed
+    assert re.search(r"1 of \d+ items of the pilot failed; the first: .*not wanted here", printed)
+    code, printed = await cli.run("--lang", "zh", "generation", "forecast", *wanted)
+    assert code == 0, printed
+    assert re.search(r"试运行的 \d+ 项中有 1 项失败；第一项：.*拒绝了请求", printed)
+    assert "10，据其中 9 个预估" in printed
+
+
+async def test_a_pilot_of_which_all_failed_is_an_error_that_says_what_to_do(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    cli = await command_line(rooms, facts=6)
+    provider = await priced_provider(client, cli.project, mock.base_url)
+    await mock.control(refused="Kestrel")
+    code, printed = await cli.run("generation", "create", "--project", cli.project, "--provider", provider)
+    assert code == 1
+    assert "not wanted here" in printed
+    assert "there is no forecast; mend this, then give the same command again" in printed
+
+
+async def test_learning_goes_on_after_a_pilot_of_which_a_part_failed(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    project_id = (await command_line(rooms, facts=10)).project
+    provider_id = await priced_provider(client, project_id, mock.base_url)
+    await mock.control(refused="number 7 of the Kestrel")
+    said = io.StringIO()
+    options = LearnOptions(files=(), name="", out=Path(), llm_base_url=mock.base_url)
+    pipeline = Pipeline(client, options, ProgressDisplay(Console(file=said, width=200)), say)
+    generation = await pipeline.generate(Project(id=project_id), (), await provider_of(client, provider_id))
+    assert generation.stats.answered == 18
+    assert "forecast: chunks 10, told from 9" in said.getvalue()
+    assert "items of the pilot failed" in said.getvalue()
+
+
+async def provider_of(client: Client, provider_id: str) -> Provider:
+    return (await client.providers.GetProvider(GetProviderRequest(id=provider_id))).provider
 
 
 def word_after(text: str, words: str) -> str:

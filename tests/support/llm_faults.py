@@ -63,6 +63,8 @@ class Settings:
     """If set, another key gets a 401."""
     models: list[str] = field(default_factory=list)
     """If set, another model gets a 404."""
+    refused: str = ""
+    """If set, calls whose messages hold this text are refused for good, with a 400."""
     fixed: dict[str, Any] = field(default_factory=dict)
     """Property name to the value that every answer has there."""
     batches: str = "ok"

@@ -183,6 +183,7 @@ class MockLlm:
         body = _parsed(await request.read())
         self._check_model(str(body.get("model", "")))
         prompt = Prompt.of(body["messages"])
+        self._check_text(prompt)
         self.stats.ask(prompt.digest)
         fault = self.draw.fault()
         if fault == "429":
@@ -252,6 +253,10 @@ class MockLlm:
     def _check_model(self, model: str) -> None:
         if self.settings.models and model not in self.settings.models:
             raise RefusalError(404, f"The model `{model}` does not exist.", "model_not_found")
+
+    def _check_text(self, prompt: Prompt) -> None:
+        if self.settings.refused and self.settings.refused in prompt.exact:
+            raise RefusalError(400, "This text is not wanted here.", "invalid_request")
 
     def _too_many(self) -> RefusalError:
         seconds = f"{self.settings.retry_after_s:g}"

@@ -65,6 +65,9 @@ def test_nothing_is_told_before_five_chunks_are_seen_or_all_are_known() -> None:
     assert forecast(extent(10, 1000), seen, "", None) is None
     assert forecast(extent(4, 400), seen, "", None) is not None
     assert forecast(Extent(False, 10, 1000, None), [chunk(100, 3)] * 6, "", None) is None
+    ended = replace(extent(10, 1000), ended=True)
+    assert forecast(ended, [chunk(100, 3)] * 2, "", None) is not None
+    assert forecast(ended, [], "", None) is None
 
 
 def test_a_running_generation_takes_no_less_than_it_paid_and_ends_at_its_rate() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from string import Formatter
 
 from sishu.cli.texts import LANGUAGE
+from sishu.common.v1.failure_pb2 import Failure
 
 MODEL = "{base_url}（模型 {model}）"
 PAUSED = "作业 {paused_job_id} 已暂停，已完成的部分都已保存。"
@@ -146,6 +147,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 
 MORE = {
     "more_failures": "（另有 {more_failures} 种失败：`sishu job get {job_id}`）",
+    "pilot": "；试运行没有任何部分成功，因此无法预估；请先解决，再执行同一命令",
     "again": "；可用 `{again}` 再次尝试",
 }
 """What commands add to an error, by the metadata that says it."""
@@ -159,6 +161,11 @@ def in_words(reason: str, message: str, metadata: Mapping[str, str], language: s
         return message
     added = "".join(text for name, text in MORE.items() if name in known)
     return (sentence + added).format_map(known)
+
+
+def failure_in_words(failure: Failure) -> str:
+    """What went wrong, as a service stored it."""
+    return in_words(failure.reason, failure.message, failure.metadata)
 
 
 def needs(sentence: str) -> set[str]:

@@ -10,6 +10,7 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
@@ -22,10 +23,11 @@ from sishu.generation.v1.provider_service_pb2 import GetProviderRequest
 from sishu.learn.generations import (
     LEAST_PILOT,
     PILOT,
+    failed_part,
     figures_shown,
-    line,
     piloted,
     rows,
+    told,
     viewed,
     without_cost_of,
 )
@@ -143,13 +145,16 @@ async def is_costly(client: Client, wanted: Generation) -> bool:
 
 
 async def forecasted(client: Client, wanted: Generation, chunks: int, *, quiet: bool = False) -> Generation:
-    """A pilot, done; what it tells is said unless that is left to the caller."""
+    """A pilot, done; the forecast is said unless that is left to the caller, and always what failed."""
     display = ProgressDisplay(ERRORS)
     async with display.stage(say("forecast")) as stage:
         # Documents may have changed since the last one.
         pilot = await piloted(client, wanted, chunks, watching(stage), uuid.uuid4())
-    if not quiet:
-        display.note(line(pilot.forecast, pilot.stats.currency, say))
+    lines = told(pilot, say, failure_in_words)
+    if quiet:
+        lines = [failed_part(pilot.job, say, failure_in_words)]
+    for one in filter(None, lines):
+        display.note(one)
     return pilot
 
 

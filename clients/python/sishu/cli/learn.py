@@ -12,6 +12,7 @@ import typer
 from services.local import stack as local_stack
 from services.runtime.config import ROOMS
 from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.failures import failure_in_words
 from sishu.cli.generations import BatchOption, MaxCostOption, MaxTokensOption, NoCacheOption
 from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
@@ -85,7 +86,7 @@ def learn(
 async def run(client: Client, options: LearnOptions) -> None:
     """Run the pipeline, then write the report."""
     display = ProgressDisplay(ERRORS)
-    learned = await Pipeline(client, options, display, say).run()
+    learned = await Pipeline(client, options, display, say, failure_in_words).run()
     async with display.stage(say("stage_report")):
         report = await write_report(client, learned, options)
     if SETTINGS.json:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.failures import in_words
+from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider, is_id
 from sishu.cli.options import NameArgument, ProjectOption
 from sishu.cli.output import CONSOLE, show_fields, show_many, show_one
@@ -222,8 +222,7 @@ def tested(answer: TestProviderResponse) -> list[tuple[str, str]]:
     ]
     if not answer.ok:
         failure = answer.failure
-        words = in_words(failure.reason, failure.message, failure.metadata)
-        return said([*rows, ("failed", f"{words} [{failure.reason}]")])
+        return said([*rows, ("failed", f"{failure_in_words(failure)} [{failure.reason}]")])
     first = say("tested_first").format(answer.first_token_seconds)
     speed = answer.tokens_per_second
     return said(

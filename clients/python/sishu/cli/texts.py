@@ -76,6 +76,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "forecast": ("forecast", "预估"),
     "forecast_chunks": ("chunks", "文本块"),
     "forecast_chunks_seen": ("{}, told from {}", "{}，据其中 {} 个预估"),
+    "forecast_failed": (
+        "{} of {} items of the pilot failed; the first: {}",
+        "试运行的 {1} 项中有 {0} 项失败；第一项：{2}",
+    ),
     "forecast_calls": ("calls", "调用次数"),
     "forecast_prompt_tokens": ("prompt tokens", "提示词元"),
     "forecast_completion_tokens": ("answer tokens", "回答词元"),

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.client import Client
-from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED
+from sishu.common.v1.failure_pb2 import Failure
+from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, JOB_STATE_PAUSED, Job
 from sishu.common.v1.job_service_pb2 import ResumeJobRequest
 from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Estimate, Generation, GenerationForecast, GenerationOptions
@@ -20,11 +21,13 @@ from sishu.generation.v1.generation_service_pb2 import (
     UpdateGenerationRequest,
 )
 from sishu.generation.v1.prompt_service_pb2 import ListPromptsRequest
-from sishu.learn.jobs import Watcher, begun, wait_for_success
+from sishu.learn.jobs import Watcher, begun, failures_of, job_error, wait
 from sishu.learn.progress import Stage
 
 Words = Callable[[str], str]
 """What something is called, by its key."""
+Telling = Callable[[Failure], str]
+"""What went wrong, in words."""
 
 LEAST_PILOT = 5
 PILOT = 10
@@ -43,7 +46,7 @@ async def viewed(client: Client, generation_id: str) -> Generation:
 async def piloted(
     client: Client, wanted: Generation, chunks: int, watch: Watcher, *inputs: object
 ) -> Generation:
-    """A pilot of a generation, done; a repeated one is found again.
+    """A pilot of a generation, done; a repeated one is found again, and tried again where it told nothing.
 
     Args:
         client: the rooms.
@@ -53,15 +56,28 @@ async def piloted(
         inputs: what it stands on besides, such as versions of documents.
 
     Raises:
-        ApiError: it failed.
+        ApiError: so much of it failed that it tells nothing.
     """
     pilot = Generation()
     pilot.CopyFrom(wanted)
     pilot.options.pilot_chunks = max(LEAST_PILOT, chunks)
 
-    made = await begin(client, pilot, *inputs)
-    await wait_for_success(client, "generation", made.job, watch)
-    return await viewed(client, made.id)
+    made = await viewed(client, (await begin(client, pilot, *inputs)).id)
+    job = await wait(client, "generation", made.job, watch, again=lambda job: not made.HasField("forecast"))
+    done = await viewed(client, made.id)
+    if job.state == JOB_STATE_FAILED and not done.HasField("forecast"):
+        raise without_forecast(job_error(job, await failures_of(client, "generation", job)))
+    return done
+
+
+def without_forecast(error: ApiError) -> ApiError:
+    """What went wrong with all of a pilot, and what to do."""
+    message = (
+        f"{error.message}. Nothing of the pilot ended well, so there is no forecast; mend this, then give "
+        "the same command again"
+    )
+    metadata = {**error.metadata, "pilot": "failed"}
+    return ApiError(error.code, error.reason, message, metadata=metadata)
 
 
 def without_cost_of(pilot: Generation, options: GenerationOptions) -> None:
@@ -182,6 +198,20 @@ def rows(forecast: GenerationForecast, currency: str, words: Words) -> list[tupl
         ),
         *([(words("forecast_seconds"), promised)] if forecast.promised_seconds else []),
     ]
+
+
+def failed_part(job: Job, words: Words, telling: Telling) -> str:
+    """How many items of a pilot failed, and why the first did; nothing where none did."""
+    if not job.counts.failed:
+        return ""
+    first = f"{telling(job.failure)} [{job.failure.reason}]"
+    return words("forecast_failed").format(job.counts.failed, job.counts.total, first)
+
+
+def told(pilot: Generation, words: Words, telling: Telling) -> list[str]:
+    """What a pilot tells, in lines: the forecast, and what failed."""
+    lines = [line(pilot.forecast, pilot.stats.currency, words), failed_part(pilot.job, words, telling)]
+    return [one for one in lines if one]
 
 
 def line(forecast: GenerationForecast, currency: str, words: Words) -> str:

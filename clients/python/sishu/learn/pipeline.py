@@ -24,7 +24,16 @@ from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.learn.deployments import deploy, unload
 from sishu.learn.files import held_by, upload_files
-from sishu.learn.generations import PILOT, begin, figures_shown, line, piloted, viewed, without_cost_of
+from sishu.learn.generations import (
+    PILOT,
+    Telling,
+    begin,
+    figures_shown,
+    piloted,
+    told,
+    viewed,
+    without_cost_of,
+)
 from sishu.learn.jobs import (
     begun,
     check_not_paused,
@@ -79,13 +88,22 @@ class Pipeline:
         options: what to do.
         display: where to say how far it is.
         words: what the stages are called.
+        telling: says what went wrong.
     """
 
-    def __init__(self, client: Client, options: LearnOptions, display: ProgressDisplay, words: Words) -> None:
+    def __init__(
+        self,
+        client: Client,
+        options: LearnOptions,
+        display: ProgressDisplay,
+        words: Words,
+        telling: Telling = lambda failure: failure.message,
+    ) -> None:
         self._client = client
         self._options = options
         self._display = display
         self._words = words
+        self._telling = telling
         self._loaded: set[str] = set()
 
     async def run(self) -> Learned:
@@ -99,7 +117,7 @@ class Pipeline:
         documents = await self._parse(project, documents)
         provider = await self._provider(project)
         model = await self._base_model(project)
-        generation = await self._generate(project, documents, provider)
+        generation = await self.generate(project, documents, provider)
         version = await self._dataset(project, generation)
         run = await self._train(project, version, model)
         exam = await self._examine(project, version, model, run)
@@ -138,9 +156,14 @@ class Pipeline:
                 raise error_of(trial.failure)
             return provider
 
-    async def _generate(
+    async def generate(
         self, project: Project, documents: Sequence[Document], provider: Provider
     ) -> Generation:
+        """Have questions and answers written, after a forecast where somebody minds what they cost.
+
+        Raises:
+            ApiError: too much of it failed.
+        """
         async with self._display.stage(self._words("stage_generate")) as stage:
             wanted = self._options.generation()
             wanted.document_ids.extend(one.id for one in documents)
@@ -148,7 +171,8 @@ class Pipeline:
             asked = Generation(project_id=project.id, provider_id=provider.id, options=wanted)
             if not wanted.no_cache and (wanted.max_cost or wanted.max_tokens or provider.HasField("price")):
                 pilot = await piloted(self._client, asked, PILOT, watching(stage), *versions)
-                self._display.note(line(pilot.forecast, pilot.stats.currency, self._words))
+                for one in told(pilot, self._words, self._telling):
+                    self._display.note(one)
                 without_cost_of(pilot, asked.options)
             generation = await begin(self._client, asked, *versions)
             async with figures_shown(self._client, generation.id, stage, self._words):
