@@ -15,6 +15,7 @@ from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
 from sishu.cli.failures import in_words
+from sishu.cli.help import use_whole_tables
 from sishu.cli.learn import learn
 from sishu.cli.output import ERRORS
 from sishu.cli.resources import RESOURCES, commands
@@ -55,6 +56,7 @@ def assemble() -> None:
         app.add_typer(group, name=resource.name)
     app.add_typer(prompts.app, name="prompt")
     app.add_typer(jobs.app, name="job")
+    use_whole_tables()
 
 
 assemble()

@@ -11,10 +11,10 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sishu.cli.context import SETTINGS
+from sishu.cli.help import WholeTable
 from sishu.cli.texts import say
 
 CONSOLE = Console()
@@ -47,7 +47,7 @@ def show_many(messages: Iterable[Message], columns: Sequence[str]) -> None:
         for message in messages:
             print(as_json(message))
         return
-    table, below = Table(box=None, pad_edge=False), list[str]()
+    table, below = WholeTable(box=None, pad_edge=False), list[str]()
     beside = [column for column in columns if column != BELOW]
     for column in beside:
         # So that numbers need little room.
@@ -77,7 +77,7 @@ def show_one(message: Message) -> None:
 
 def show_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Print fields, each a line with its name and value."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = WholeTable(box=None, pad_edge=False, show_header=False)
     for name, value in fields:
         table.add_row(name, Text(value))
     CONSOLE.print(table)
