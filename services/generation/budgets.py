@@ -107,7 +107,7 @@ def check_prices(max_cost: float, prices: Sequence[Price | None]) -> None:
         raise FailedPrecondition(
             "PRICE_MISSING",
             "max_cost needs the price of the provider, of a pool that of each of its members; give it with "
-            "UpdateProvider, or limit max_tokens instead",
+            "`sishu provider update` (UpdateProvider), or limit max_tokens instead",
             "generation.options.max_cost",
         )
     currencies = sorted({price.currency for price in known})

@@ -149,9 +149,9 @@ def changed(provider: Provider, values: Mapping[str, Any]) -> Provider:
     if new.endpoint != provider.endpoint and provider.has_key and "sealed_key" not in values:
         raise FailedPrecondition(
             "PROVIDER_KEY_FOR_OTHER_ADDRESS",
-            f"the key of provider {provider.id} was given for another address; name api_key, "
-            "api_key_variable or api_key_file in update_mask as well, with the key for the new address or "
-            "empty for none",
+            f"the key of provider {provider.id} was given for another address; give the key for the new one "
+            "as well, or an empty one for none (api_key, api_key_variable or api_key_file in update_mask; "
+            "--api-key-env, --api-key-file or --llm-api-key-env of `sishu provider update`)",
             provider_id=provider.id,
         )
     return new
@@ -242,7 +242,8 @@ def check_membership(member: Provider, pools: Sequence[Provider]) -> None:
             raise in_use(
                 member.id,
                 f"pool {pool.name!r} names provider {member.id} beside others of the same model; take it out "
-                "of the pool, or give the pool a model, before you change the member's",
+                "of the pool, or give the pool a model, before you change the member's "
+                "(`sishu provider update`)",
             )
 
 
@@ -279,6 +280,8 @@ def check_base_url(base_url: str) -> None:
         raise base_url_invalid(
             f"{base_url!r} is no address of a language model; it looks like http://host:port/v1"
         )
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        raise base_url_invalid("the address ends before /chat/completions; leave that out")
 
 
 def base_url_invalid(message: str) -> InvalidArgument:

@@ -29,6 +29,14 @@ class Cli(CommandLine):
         assert code == 0, printed
         return dict(json.loads(printed))
 
+    async def update(self, name: str, *options: str) -> dict[str, Any]:
+        """Update a provider with what must be fine; what is printed of it for programs."""
+        code, printed = await self.run(
+            "--json", "provider", "update", name, "--project", self.project, *options
+        )
+        assert code == 0, printed
+        return dict(json.loads(printed))
+
     async def refused(self, *options: str) -> str:
         """What is said about a provider that cannot be added."""
         code, printed = await self.run("provider", "add", "n", "--project", self.project, *options)
@@ -84,6 +92,51 @@ async def test_options_that_make_no_sense_are_refused_with_what_to_do(cli: Cli) 
     assert "--api-key-file" in await cli.refused(
         *address, "--api-key-file", "a", "--api-key-env", "A_API_KEY"
     )
+    assert "ending in _API_KEY" in await cli.refused(*address, "--api-key-env", "MY_KEY")
+    assert "without its folder" in await cli.refused(*address, "--api-key-file", "keys/a")
+    prices = ["--price-prompt", "1", "--price-completion", "2", "--currency"]
+    assert "three capitals" in await cli.refused(*address, *prices, "eur")
+    assert "--model" in await cli.refused("--preset", "openai")
+    whole = ["--base-url", "http://127.0.0.1:9/v1/chat/completions", "--model", "m"]
+    assert "leave that out" in await cli.refused(*whole)
+
+
+async def test_a_number_that_is_too_large_is_refused_with_its_range(cli: Cli) -> None:
+    limit = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--in-flight", "99999999999"]
+    code, printed = await cli.run("provider", "add", "n", "--project", cli.project, *limit)
+    assert (code, "2147483647" in printed) == (2, True)
+
+
+async def test_an_address_without_its_version_gets_a_hint(cli: Cli) -> None:
+    address = ["--base-url", "http://127.0.0.1:9", "--model", "m"]
+    code, printed = await cli.run("provider", "add", "bare", "--project", cli.project, *address)
+    assert (code, "take http://127.0.0.1:9/v1" in printed) == (0, True)
+
+
+async def test_what_is_said_in_an_update_changes_and_nothing_else(cli: Cli) -> None:
+    address = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m"]
+    prices = ["--price-prompt", "1", "--price-completion", "2", "--currency", "EUR"]
+    old = await cli.add("change", *address, *prices, "--rpm", "60", "--temperature", "0", "--seed", "7")
+    assert old["sampling"] == {"temperature": 0.0, "seed": "7", "stop": []}
+    rest = ["--price-prompt", "3", "--in-flight", "4", "--top-p", "0.5", "--max-answer-tokens", "300"]
+    new = await cli.update("change", *rest, "--stream", "always", "--name", "changed")
+    assert new["price"] == old["price"] | {"prompt_per_million": 3.0}
+    assert new["limits"] == old["limits"] | {"calls_in_flight": 4}
+    assert new["sampling"] == old["sampling"] | {"top_p": 0.5, "max_tokens": 300}
+    assert (new["name"], new["base_url"], new["model"]) == ("changed", old["base_url"], "m")
+    dropped = await cli.update(old["id"], "--no-price", "--no-sampling", "--rpm", "0")
+    assert ("price" in dropped, "sampling" in dropped and dropped["sampling"].get("seed")) == (False, None)
+    assert dropped["limits"]["calls_per_minute"] == 0
+    keyed = await cli.update("changed", "--api-key-env", "NEW_API_KEY")
+    assert (keyed["api_key_variable"], keyed["has_api_key"]) == ("NEW_API_KEY", True)
+    assert not (await cli.update("changed", "--api-key-env", ""))["has_api_key"]
+    moved = await cli.update("changed", "--preset", "deepseek")
+    assert (moved["base_url"], moved["api_key_variable"]) == (
+        "https://api.deepseek.com/v1",
+        "DEEPSEEK_API_KEY",
+    )
+    code, printed = await cli.run("provider", "update", "changed", "--project", cli.project)
+    assert (code, "give what is to change" in printed) == (1, True)
 
 
 async def test_presets_are_listed(cli: Cli) -> None:

@@ -151,6 +151,14 @@ def word_after(text: str, words: str) -> str:
     return plain.partition(words)[2].split()[0].strip("`.,")
 
 
+async def test_sampling_is_kept_as_it_was_said(cli: CommandLine, client: Client, mock: MockServer) -> None:
+    provider = await new_provider(client, cli.project, mock.base_url)
+    sampling = ["--temperature", "0", "--top-p", "0.9", "--max-answer-tokens", "500", "--seed", "0"]
+    made_so = await made(cli, "create", "--project", cli.project, "--provider", provider, *sampling)
+    told = {"temperature": 0.0, "top_p": 0.9, "max_tokens": 500, "seed": "0", "stop": []}
+    assert made_so["options"]["sampling"] == told
+
+
 async def test_an_update_of_nothing_is_refused(cli: CommandLine) -> None:
     code, printed = await cli.run("generation", "update", cli.project)
     assert (code, "--max-cost" in printed) == (1, True)

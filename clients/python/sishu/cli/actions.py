@@ -238,6 +238,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     "provider": [
         ("add", "provider_add", providers.add_provider),
         ("create", "provider_add", providers.add_provider),
+        ("update", "provider_update", providers.update_provider),
         ("presets", "provider_presets", providers.list_presets),
         ("test", "test", providers.test_provider),
     ],

@@ -91,8 +91,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "KEY_MISSING": ("没有设置环境变量 {variable}；请把 API 密钥放在那里",),
     "PROVIDER_MODEL_NOT_FOUND": (
-        MODEL + "：没有这个模型或地址：{told}；请检查两者",
-        MODEL + "：没有这个模型或地址；请检查两者",
+        MODEL + "：没有这个模型或地址：{told}；请检查两者，多数地址以 /v1 结尾",
+        MODEL + "：没有这个模型或地址；请检查两者，多数地址以 /v1 结尾",
     ),
     "PROVIDER_REFUSED": (MODEL + "拒绝了请求：{told}", MODEL + "拒绝了请求：{message}"),
     "PROVIDER_RATE_LIMITED": (
@@ -114,11 +114,23 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "PROVIDER_BROKE_OFF": (MODEL + "的回答中途断开",),
     "LLM_OUTPUT_INVALID": ("模型 {model} 多次没有给出有效的 JSON；请换更强的模型，或每次少要一些",),
     "LLM_OUTPUT_EMPTY": ("模型 {model} 的回答中没有文本；请检查它是否是能写文本的模型",),
-    "LLM_OUTPUT_CUT_OFF": ("模型 {model} 的回答多次因词元用尽而被截断；请提高 max_tokens，或每次少要一些",),
+    "LLM_OUTPUT_CUT_OFF": (
+        "模型 {model} 的回答多次因词元用尽而被截断；"
+        "可用 `sishu provider update --max-answer-tokens` 提高上限，或每次少要一些",
+    ),
     "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
     "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
     "PRICE_MISSING": (
-        "费用上限需要模型的价格（模型池则需要每个成员的价格）；请先给出，或改用 `--max-tokens`",
+        "费用上限需要模型的价格（模型池则需要每个成员的价格）；"
+        "请先用 `sishu provider update` 给出，或改用 `--max-tokens`",
+    ),
+    "PROVIDER_KEY_FOR_OTHER_ADDRESS": (
+        "语言模型 {provider_id} 的密钥是为另一个地址给出的；请同时给出新地址的密钥，或用空值去掉："
+        "`sishu provider update` 的 `--api-key-env`、`--api-key-file` 或 `--llm-api-key-env`",
+    ),
+    "BASE_URL_INVALID": (
+        "模型地址应形如 http://host:port/v1：不含用户名、密码、“?”和“#”，"
+        "也不以 /chat/completions 结尾；密钥另行给出",
     ),
     "PROVIDER_IN_USE": ("语言模型 {provider_id} 仍被使用，不能删除：{message}",),
     "NO_ANSWERS": ("全部 {questions} 个问题都没有通过检查；请换更强的模型",),

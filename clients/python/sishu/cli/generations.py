@@ -14,6 +14,7 @@ from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
+from sishu.cli.sampling_options import SamplingOptions
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -43,7 +44,7 @@ ForecastOption = Annotated[bool | None, typer.Option("--forecast/--no-forecast",
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Wishes(SamplingOptions):
     """What to write, and what it may cost."""
 
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
@@ -64,6 +65,7 @@ class Wishes:
             no_cache=self.no_cache,
             batch=self.batch,
         )
+        self.fill(options.sampling)
         provider_id = await find_provider(client, project_id, provider)
         return Generation(project_id=project_id, provider_id=provider_id, options=options)
 

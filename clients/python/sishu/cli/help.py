@@ -25,7 +25,7 @@ class WholeTable(Table):
 
 
 def whole(cell: Any) -> Any:
-    """A cell that can be broken into lines: texts side by side as one, and a line for each name of an option."""
+    """A cell that can be broken into lines: texts side by side are one, each name of an option has a line."""
     if isinstance(cell, Columns):
         return Text(" ").join(one for one in cell.renderables if isinstance(one, Text))
     if isinstance(cell, Text) and cell.plain.startswith("--"):

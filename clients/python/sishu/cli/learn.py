@@ -16,7 +16,13 @@ from sishu.cli.failures import failure_in_words
 from sishu.cli.generations import BatchOption, MaxCostOption, MaxTokensOption, NoCacheOption
 from sishu.cli.options import PathsArgument
 from sishu.cli.output import CONSOLE, ERRORS, leave_out
-from sishu.cli.providers import BatchFactorOption, price_of, read_key
+from sishu.cli.provider_options import (
+    AnswerPriceOption,
+    BatchFactorOption,
+    PriceOption,
+    price_of,
+    read_key,
+)
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
@@ -45,8 +51,8 @@ def learn(
     max_tokens: MaxTokensOption = None,
     no_cache: NoCacheOption = False,
     batch: BatchOption = False,
-    price_prompt: Annotated[float | None, typer.Option(help=say("provider_price_prompt"))] = None,
-    price_completion: Annotated[float | None, typer.Option(help=say("provider_price_completion"))] = None,
+    price_prompt: PriceOption = None,
+    price_completion: AnswerPriceOption = None,
     currency: Annotated[str, typer.Option(help=say("provider_currency"))] = "",
     batch_factor: BatchFactorOption = None,
 ) -> None:

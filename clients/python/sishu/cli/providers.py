@@ -1,37 +1,32 @@
-"""`sishu provider add|presets|test`: language models that write."""
+"""`sishu provider add|update|presets|test`: language models that write."""
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider, is_id
-from sishu.cli.options import NameArgument, ProjectOption
-from sishu.cli.output import CONSOLE, show_fields, show_many, show_one
+from sishu.cli.options import NameArgument, ProjectOption, takes
+from sishu.cli.output import CONSOLE, ERRORS, show_fields, show_many, show_one
+from sishu.cli.provider_options import ProviderOptions, presets_of, wrong
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.errors import ApiError
-from sishu.generation.v1.provider_pb2 import (
-    Provider,
-    ProviderLimits,
-    ProviderPool,
-    ProviderPreset,
-    ProviderPrice,
-    ProviderStreaming,
-)
+from sishu.generation.v1.provider_pb2 import Provider
 from sishu.generation.v1.provider_service_pb2 import (
     CreateProviderRequest,
     GetProviderRequest,
-    ListProviderPresetsRequest,
     TestProviderRequest,
     TestProviderResponse,
+    UpdateProviderRequest,
 )
 
-BatchFactorOption = Annotated[float | None, typer.Option(min=0, max=1, help=say("provider_batch_factor"))]
+ProviderArgument = Annotated[str, typer.Argument(metavar="PROVIDER", help=say("provider_tested"))]
+ProviderProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
 
 TEST_SECONDS = 150.0
 """A server may take half a minute for each of a few calls."""
@@ -39,139 +34,65 @@ MOST_MODELS = 8
 """Names of models shown; JSON has them all."""
 
 
-def add_provider(
-    name: NameArgument,
-    project: ProjectOption,
-    preset: Annotated[str, typer.Option(help=say("provider_preset"))] = "",
-    base_url: Annotated[str, typer.Option("--base-url", "--llm-base-url", help=say("learn_url"))] = "",
-    model: Annotated[str, typer.Option("--model", "--llm-model", help=say("learn_model"))] = "",
-    deployment: Annotated[str, typer.Option(help=say("provider_deployment"))] = "",
-    pool: Annotated[str, typer.Option(help=say("provider_pool"))] = "",
-    api_key_env: Annotated[str, typer.Option(help=say("provider_key_env"))] = "",
-    api_key_file: Annotated[str, typer.Option(help=say("provider_key_file"))] = "",
-    llm_api_key_env: Annotated[str, typer.Option(help=say("provider_key_stored"))] = "",
-    rpm: Annotated[int, typer.Option(help=say("provider_rpm"))] = 0,
-    tpm: Annotated[int, typer.Option(help=say("provider_tpm"))] = 0,
-    in_flight: Annotated[int, typer.Option(help=say("provider_in_flight"))] = 0,
-    price_prompt: Annotated[float | None, typer.Option(help=say("provider_price_prompt"))] = None,
-    price_completion: Annotated[float | None, typer.Option(help=say("provider_price_completion"))] = None,
-    currency: Annotated[str, typer.Option(help=say("provider_currency"))] = "",
-    batch_factor: BatchFactorOption = None,
-    stream: Annotated[str, typer.Option(help=say("provider_stream"))] = "auto",
-) -> None:
+@takes(ProviderOptions)
+def add_provider(name: NameArgument, project: ProjectOption, *, options: ProviderOptions) -> None:
     """`sishu provider add`."""
-    price = price_of(price_prompt, price_completion, currency, batch_factor)
-    wanted = Provider(name=name, model=model, streaming=streaming(stream), price=price)
-    if rpm or tpm or in_flight:
-        limits = ProviderLimits(calls_per_minute=rpm, tokens_per_minute=tpm, calls_in_flight=in_flight)
-        wanted.limits.CopyFrom(limits)
-    give_key(wanted, api_key_env, api_key_file, llm_api_key_env)
 
     async def work(client: Client) -> Provider:
-        wanted.project_id = (await find_project(client, project)).id
-        if preset:
-            take_preset(wanted, await find_preset(client, preset), own_address=bool(base_url))
-        await give_endpoint(client, wanted, base_url, deployment, pool)
+        wanted = Provider(name=name, project_id=(await find_project(client, project)).id)
+        await options.apply(client, wanted)
         return (await client.providers.CreateProvider(CreateProviderRequest(provider=wanted))).provider
 
-    show_one(with_client(work))
+    show_added(with_client(work))
 
 
-def streaming(word: str) -> ProviderStreaming.ValueType:
-    """The value of `--stream`.
+@takes(ProviderOptions)
+def update_provider(
+    provider: ProviderArgument,
+    project: ProviderProjectOption = "",
+    name: Annotated[str | None, typer.Option(help=say("provider_name"))] = None,
+    no_price: Annotated[bool, typer.Option("--no-price", help=say("provider_no_price"))] = False,
+    no_sampling: Annotated[bool, typer.Option("--no-sampling", help=say("provider_no_sampling"))] = False,
+    *,
+    options: ProviderOptions,
+) -> None:
+    """`sishu provider update`: change what is said, and nothing else."""
+    dropped = [one for one, drop in (("price", no_price), ("sampling", no_sampling)) if drop]
 
-    Raises:
-        ApiError: it is none.
-    """
-    name = f"PROVIDER_STREAMING_{word.upper()}"
-    if word not in {"auto", "always", "never"}:
-        raise wrong(f"--stream is auto, always or never, not {word}")
-    return ProviderStreaming.Value(name)
+    async def work(client: Client) -> Provider:
+        provider_id = await named_provider(client, provider, project)
+        wanted = (await client.providers.GetProvider(GetProviderRequest(id=provider_id))).provider
+        for one in dropped:
+            wanted.ClearField(one)  # type: ignore[arg-type]  # one of them
+        paths = {*dropped, *await options.apply(client, wanted)}
+        if name is not None:
+            wanted.name = name
+            paths.add("name")
+        if not paths:
+            raise wrong(say("wrong_nothing"))
+        request = UpdateProviderRequest(provider=wanted, update_mask=FieldMask(paths=sorted(paths)))
+        return (await client.providers.UpdateProvider(request)).provider
 
-
-def price_of(
-    prompt: float | None, completion: float | None, currency: str, batch_factor: float | None = None
-) -> ProviderPrice | None:
-    """What tokens cost, where that was said.
-
-    Raises:
-        ApiError: the currency is missing, or stands alone, or the factor does.
-    """
-    given = prompt is not None or completion is not None
-    if given != bool(currency):
-        raise wrong("a price has a currency: --price-prompt, --price-completion and --currency go together")
-    if not given and batch_factor is not None:
-        raise wrong(
-            "--batch-factor is a part of a price; give --price-prompt, --price-completion and --currency"
-        )
-    if not given:
-        return None
-    return ProviderPrice(
-        prompt_per_million=prompt or 0,
-        completion_per_million=completion or 0,
-        currency=currency,
-        batch_factor=batch_factor,
-    )
+    show_added(with_client(work))
 
 
-def give_key(wanted: Provider, variable: str, file: str, stored: str) -> None:
-    """Fill in where the key is.
-
-    Raises:
-        ApiError: it is said in two ways, or the key to store is not there.
-    """
-    if sum(map(bool, (variable, file, stored))) > 1:
-        raise wrong("give one of --api-key-env, --api-key-file and --llm-api-key-env")
-    if variable:
-        wanted.api_key_variable = variable
-    elif file:
-        wanted.api_key_file = file
-    elif stored:
-        wanted.api_key = read_key(stored)
+def show_added(provider: Provider) -> None:
+    """Print a provider, with a hint where its address looks like half of one."""
+    show_one(provider)
+    if provider.base_url and urlsplit(provider.base_url).path in {"", "/"}:
+        hint = say("hint_v1").format(provider.base_url.rstrip("/"))
+        ERRORS.print(hint, markup=False, highlight=False, soft_wrap=True)
 
 
-def take_preset(wanted: Provider, preset: ProviderPreset, *, own_address: bool) -> None:
-    """Fill in the address of a preset and, where the address is not another one, its key."""
-    if preset.base_url and not own_address:
-        wanted.base_url = preset.base_url
-        if preset.api_key_variable and not wanted.WhichOneof("credential"):
-            wanted.api_key_variable = preset.api_key_variable
-
-
-async def give_endpoint(client: Client, wanted: Provider, base_url: str, deployment: str, pool: str) -> None:
-    """Fill in where the model is.
+async def named_provider(client: Client, provider: str, project: str) -> str:
+    """The id of a provider, given by id, or by name beside its project.
 
     Raises:
-        ApiError: it is said in two ways, in none, or a member of the pool is not there.
+        ApiError: there is none, or a name stands alone.
     """
-    if sum(map(bool, (base_url or wanted.base_url, deployment, pool))) != 1:
-        raise wrong("give one of --preset, --base-url, --deployment (with --preset sishu too) and --pool")
-    if base_url:
-        wanted.base_url = base_url
-    elif deployment:
-        wanted.deployment_id = deployment
-    elif pool:
-        names = [name.strip() for name in pool.split(",") if name.strip()]
-        ids = [await find_provider(client, wanted.project_id, name) for name in names]
-        wanted.pool.CopyFrom(ProviderPool(provider_ids=ids))
-
-
-async def presets_of(client: Client) -> list[ProviderPreset]:
-    """All presets; they are few."""
-    return list((await client.providers.ListProviderPresets(ListProviderPresetsRequest())).presets)
-
-
-async def find_preset(client: Client, name: str) -> ProviderPreset:
-    """A preset by its name.
-
-    Raises:
-        ApiError: there is none.
-    """
-    presets = await presets_of(client)
-    for preset in presets:
-        if preset.name == name:
-            return preset
-    raise wrong(f"--preset is one of {', '.join(preset.name for preset in presets)}, not {name}")
+    if not project and not is_id(provider):
+        raise wrong(say("wrong_provider").format(provider))
+    return await find_provider(client, (await find_project(client, project)).id if project else "", provider)
 
 
 def list_presets() -> None:
@@ -180,16 +101,13 @@ def list_presets() -> None:
 
 
 def test_provider(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help=say("provider_tested"))],
-    project: ProjectOption = "",
+    provider: ProviderArgument,
+    project: ProviderProjectOption = "",
 ) -> None:
     """`sishu provider test`; exit with 1 when it does not work."""
 
     async def work(client: Client) -> bool:
-        if not project and not is_id(provider):
-            raise wrong(f"{provider} is no id; with --project a provider can be given by name")
-        found = (await find_project(client, project)).id if project else ""
-        provider_id = await find_provider(client, found, provider)
+        provider_id = await named_provider(client, provider, project)
         request = TestProviderRequest(id=provider_id)
         answer = await client.providers.TestProvider(request, timeout=TEST_SECONDS)
         if SETTINGS.json:
@@ -245,27 +163,3 @@ def said(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def yes_or_no(answer: Any) -> str:
     """`yes` or `no` in the chosen language."""
     return say("yes" if answer else "no")
-
-
-def read_key(variable: str) -> str:
-    """The API key in an environment variable; empty when no variable is named.
-
-    Raises:
-        ApiError: the variable is not set.
-    """
-    if not variable:
-        return ""
-    key = os.environ.get(variable, "")
-    if not key:
-        raise ApiError(
-            "INVALID_ARGUMENT",
-            "KEY_MISSING",
-            f"the environment variable {variable} is not set; put the API key there",
-            metadata={"variable": variable},
-        )
-    return key
-
-
-def wrong(message: str) -> ApiError:
-    """The error for options that make no sense."""
-    return ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message)

@@ -7,11 +7,11 @@ import os
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from services.local import stack
 from services.local.state import ComponentState, StackState
 from sishu.cli.context import SETTINGS, interruptible
+from sishu.cli.help import WholeTable
 from sishu.cli.output import CONSOLE, ERRORS
 from sishu.cli.texts import say
 
@@ -67,7 +67,7 @@ def report(component: ComponentState) -> None:
 
 def show(state: StackState) -> None:
     """Print a table of components, or a line of JSON each."""
-    table = Table("name", "state", "address", "pid", "restarts", "detail", box=None, pad_edge=False)
+    table = WholeTable("name", "state", "address", "pid", "restarts", "detail", box=None, pad_edge=False)
     for one in state.components:
         pid = "" if one.pid is None else str(one.pid)
         row = (one.name, one.state.value, one.address, pid, str(one.restarts), one.detail)

@@ -225,6 +225,64 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_document": ("Only of this document: id.", "只看此文档：ID。"),
     "test": ("Try a provider with a few small calls.", "用几次小调用测试。"),
     "provider_add": ("Make a language model known.", "添加一个语言模型。"),
+    "provider_update": (
+        "Change a language model; what is not said stays.",
+        "修改一个语言模型；未给出的保持不变。",
+    ),
+    "provider_name": ("New name.", "新名称。"),
+    "provider_no_price": ("Drop the price.", "去掉价格。"),
+    "provider_no_sampling": ("Drop temperature and the like.", "去掉温度等采样参数。"),
+    "temperature": ("Temperature, 0 to 2, sent as given.", "温度，0 到 2，原样发送。"),
+    "top_p": ("Share of probability to sample from.", "采样的概率份额（top_p）。"),
+    "max_answer_tokens": ("Most tokens that one answer may have.", "一个回答的最多词元数。"),
+    "seed": ("Seed of the sampler.", "采样的随机种子。"),
+    "wrong_keys": (
+        "give one of --api-key-env, --api-key-file and --llm-api-key-env",
+        "--api-key-env、--api-key-file 和 --llm-api-key-env 只能给出一个",
+    ),
+    "wrong_key_variable": (
+        "--api-key-env is the name of a variable of the generation room: capitals, digits and _, ending in "
+        "_API_KEY, such as MY_API_KEY; not {}. To send the key that is in a variable of yours, use "
+        "--llm-api-key-env",
+        "--api-key-env 是出题服务环境中的变量名：大写字母、数字和 _，以 _API_KEY 结尾，"
+        "如 MY_API_KEY，不能是 {}。"
+        "若要发送本机变量中的密钥，请用 --llm-api-key-env",
+    ),
+    "wrong_key_file": (
+        "--api-key-file is the name of a file, without its folder: letters, digits, '.', '_' and '-'; not {}",
+        "--api-key-file 是不含文件夹的文件名：字母、数字、“.”、“_”和“-”；不能是 {}",
+    ),
+    "wrong_endpoints": (
+        "give one of --preset, --base-url, --deployment (with --preset sishu too) and --pool",
+        "请在 --preset、--base-url、--deployment（可与 --preset sishu 同用）和 --pool 中给出一个",
+    ),
+    "wrong_model": ("name the model to ask there with --model", "请用 --model 给出该服务上的模型名"),
+    "wrong_stream": (
+        "--stream is auto, always or never, not {}",
+        "--stream 应为 auto、always 或 never，不能是 {}",
+    ),
+    "wrong_price": (
+        "a price has a currency: --price-prompt, --price-completion and --currency go together",
+        "价格要有货币：--price-prompt、--price-completion 和 --currency 须一起给出",
+    ),
+    "wrong_batch_factor": (
+        "--batch-factor is a part of a price; give --price-prompt, --price-completion and --currency",
+        "--batch-factor 是价格的一部分；请给出 --price-prompt、--price-completion 和 --currency",
+    ),
+    "wrong_currency": (
+        "--currency is three capitals, such as CNY or USD, not {}",
+        "--currency 是三个大写字母，如 CNY 或 USD，不能是 {}",
+    ),
+    "wrong_preset": ("--preset is one of {}, not {}", "--preset 应为 {} 之一，不能是 {}"),
+    "wrong_provider": (
+        "{} is no id; with --project a provider can be given by name",
+        "{} 不是 ID；配合 --project 可按名称给出",
+    ),
+    "wrong_nothing": ("give what is to change; see --help", "请给出要修改的内容；见 --help"),
+    "hint_v1": (
+        "note: most addresses end in /v1; if `sishu provider test` finds no model there, take {}/v1",
+        "提示：多数地址以 /v1 结尾；若 `sishu provider test` 找不到模型，请改用 {}/v1",
+    ),
     "provider_presets": ("List services and servers that many use.", "列出常用的服务与服务器。"),
     "provider_preset": (
         "Service or server with a known address; see `sishu provider presets`. Its key is taken from its "
