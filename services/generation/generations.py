@@ -124,7 +124,8 @@ def check_ended(generation_id: str, job_id: str, state: str) -> None:
     if state not in ENDED:
         raise FailedPrecondition(
             "GENERATION_RUNNING",
-            f"generation {generation_id} is running; cancel its job {job_id} first",
+            f"generation {generation_id} has not ended (its job {job_id} is {state}); "
+            f"`sishu job cancel {job_id}` first",
             generation_id=generation_id,
             job_id=job_id,
         )

@@ -237,6 +237,10 @@ def test_a_project_is_deleted_in_every_room(sishu: Command, docs: Path) -> None:
     assert created.returncode == 0, created.stderr
     project_id = json.loads(created.stdout)["id"]
     assert sishu.run("document", "add", docs, "--project", "doomed").returncode == 0
+    assert sishu.run("project", "create", "idle").returncode == 0
+    assert sishu.run("job", "list", "--project", "idle").stdout.count("parse") == 0
+    jobs = sishu.run("--json", "job", "list", "--project", "doomed").stdout.splitlines()
+    assert {json.loads(job)["project_id"] for job in jobs} == {project_id}
     deleted = sishu.run("--json", "project", "delete", "doomed")
     assert deleted.returncode == 0, deleted.stderr
     assert '"ingest.documents": "2"' in deleted.stdout

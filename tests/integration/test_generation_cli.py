@@ -135,7 +135,13 @@ async def test_what_is_said_in_an_update_changes_and_nothing_else(cli: Cli) -> N
         "https://api.deepseek.com/v1",
         "DEEPSEEK_API_KEY",
     )
-    code, printed = await cli.run("provider", "update", "changed", "--project", cli.project)
+    by_name = ["changed", "--project", cli.project]
+    code, printed = await cli.run("--json", "provider", "get", *by_name)
+    assert (code, json.loads(printed)["id"]) == (0, old["id"])
+    await cli.add("gone", *address)
+    assert (await cli.run("provider", "delete", "gone", "--project", cli.project))[0] == 0
+    assert (await cli.run("provider", "get", "gone", "--project", cli.project))[0] == 1
+    code, printed = await cli.run("provider", "update", *by_name)
     assert (code, "give what is to change" in printed) == (1, True)
 
 

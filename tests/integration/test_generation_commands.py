@@ -69,6 +69,7 @@ async def test_a_forecast_is_told_in_words_and_numbers_and_paid_once(
     assert told["calls"]["expected"] == pytest.approx(CALLS, rel=0.05)
     code, printed = await cli.run("--lang", "zh", "generation", "forecast", *wanted)
     assert f"{FACTS}，据其中 10 个预估" in printed
+    assert "预估中并未扣除" in printed
     assert (await mock.stats())["paid"] == PILOT_CALLS
     done = await made(cli, "create", *wanted, "--wait")
     assert (done["stats"]["answered"], done["stats"]["currency"]) == (str(2 * FACTS), "EUR")
@@ -87,6 +88,9 @@ async def test_a_forecast_stands_before_a_run_with_a_limit_and_a_raised_limit_en
     paid = await mock.stats()
     assert PILOT_CALLS < paid["paid"] < CALLS
     job, generation = (word_after(printed, words) for words in ("sishu job resume ", "generation update "))
+    assert "same command" not in printed
+    code, refused = await cli.run("generation", "delete", generation)
+    assert (code, "is paused" in refused) == (1, True)
     raised = await made(cli, "update", generation, "--max-tokens", "0")
     assert raised["options"]["max_tokens"] == "0"
     code, printed = await cli.run("job", "resume", job)
@@ -124,6 +128,27 @@ async def test_a_pilot_of_which_all_failed_is_an_error_that_says_what_to_do(
     assert code == 1
     assert "not wanted here" in printed
     assert "there is no forecast; mend this, then give the same command again" in printed
+
+
+async def test_of_a_failed_run_it_is_said_what_is_stored_and_what_failed_by_reason(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    cli = await command_line(rooms, facts=20)
+    provider = await new_provider(client, cli.project, mock.base_url)
+    # The numbers 1 and 10 to 19.
+    await mock.control(refused="number 1")
+    code, printed = await cli.run(
+        "generation", "create", "--project", cli.project, "--provider", provider, "--wait"
+    )
+    assert code == 1
+    assert re.search(r"11 of \d+ items failed \(11 PROVIDER_REFUSED\), \d+ are done and stored", printed)
+    job = word_after(printed, "sishu job retry ")
+    code, printed = await cli.run("job", "get", job)
+    assert (code, "11 × PROVIDER_REFUSED" in printed, "and 1 more failed" in printed) == (0, True, True)
+    code, printed = await cli.run("--json", "job", "get", job)
+    assert len(printed.splitlines()) == 1 + 11
+    code, printed = await cli.run("job", "resume", job)
+    assert (code, "has ended (failed)" in printed) == (1, True)
 
 
 async def test_learning_goes_on_after_a_pilot_of_which_a_part_failed(

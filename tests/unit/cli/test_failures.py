@@ -21,8 +21,9 @@ from services.generation.refusing import refused
 from services.runtime.errors import SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
 from sishu.common.v1.failure_pb2 import Failure
-from sishu.common.v1.job_pb2 import Job, JobFailure
-from sishu.learn.jobs import job_error
+from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED, Job, JobCounts, JobFailure
+from sishu.errors import ApiError
+from sishu.learn.jobs import check_not_paused, job_error
 from tests.contract.test_tree import SPANS, VARIABLES, variables, words, wrong_in
 from tests.unit.generation.test_trial import PROVIDER
 
@@ -32,6 +33,10 @@ ENDPOINT = Endpoint("http://h/v1", "m")
 
 def in_chinese(error: SishuError) -> str:
     return in_words(error.reason, error.message, error.metadata, "zh")
+
+
+def sentences() -> list[str]:
+    return [one for many in SENTENCES.values() for one in many] + list(MORE.values())
 
 
 def code() -> str:
@@ -87,11 +92,31 @@ def test_what_a_command_adds_to_an_error_is_said_too() -> None:
         JobFailure(failure=Failure(reason=reason, message=reason, metadata={"model": "m"}))
         for reason in ("LLM_OUTPUT_INVALID", "LLM_OUTPUT_CUT_OFF", "LLM_OUTPUT_CUT_OFF")
     ]
-    error = job_error(Job(id="j"), failures)
-    assert error.message == "LLM_OUTPUT_INVALID (and 1 more: `sishu job get j`)"
+    job = Job(id="j", counts=JobCounts(total=173, done=170, failed=3))
+    error = job_error(job, failures)
+    assert error.message.startswith(
+        "LLM_OUTPUT_INVALID; 3 of 173 items failed (2 LLM_OUTPUT_CUT_OFF, 1 LLM_OUTPUT_INVALID), 170 are done"
+    )
+    assert "`sishu job get j`" in error.message and "`sishu job retry j`" in error.message
     told = in_words(error.reason, error.message, error.metadata, "zh")
-    assert told.endswith("（另有 1 种失败：`sishu job get j`）")
-    assert "more" not in job_error(Job(id="j"), failures[1:]).message
+    assert "173 项中有 3 项失败（2 LLM_OUTPUT_CUT_OFF, 1 LLM_OUTPUT_INVALID），170 项已完成并保存" in told
+    alone = Job(id="j", counts=JobCounts(total=1, failed=1))
+    assert job_error(alone, failures[:1]).message == "LLM_OUTPUT_INVALID"
+
+
+def test_of_a_paused_job_it_is_said_once_how_it_goes_on() -> None:
+    resume = "`sishu job resume j`"
+    for reason, message in (("", ""), ("BUDGET_REACHED", f"spent; {resume} goes on"), ("LLM_REFUSED", "no")):
+        job = Job(
+            id="j", kind="generate", state=JOB_STATE_PAUSED, failure=Failure(reason=reason, message=message)
+        )
+        with pytest.raises(ApiError) as caught:
+            check_not_paused(job)
+        error = caught.value
+        assert error.message.count(resume) == 1
+        assert "same command" not in error.message
+        metadata = {**error.metadata, "model": "m", "generation_id": "g"}
+        assert in_words(error.reason, error.message, metadata, "zh").count(resume) == 1
 
 
 def test_every_sentence_is_for_an_error_that_there_is_and_needs_what_errors_have() -> None:
@@ -102,13 +127,13 @@ def test_every_sentence_is_for_an_error_that_there_is_and_needs_what_errors_have
     wanted = {name for many in SENTENCES.values() for one in many for name in needs(one)}
     known = wanted - {"message"} - needs(MODEL)
     assert [name for name in known if not re.search(rf'{name}=|"{name}":', written)] == []
-    assert set(MORE) == {"more_failures", "pilot", "again"}
+    assert set(MORE) == {"reasons", "paused_job", "same_command", "pilot_job", "again"}
     named = [word for many in SENTENCES.values() for one in many for word in VARIABLES.findall(one)]
     assert set(named) <= variables()
 
 
 def test_every_command_that_a_sentence_names_exists() -> None:
-    spans = [span for many in SENTENCES.values() for one in many for span in SPANS.findall(one)]
+    spans = [span for one in sentences() for span in SPANS.findall(one)]
     calls = [words(re.sub(r"\{\w+\}", "x", span), "sishu") for span in spans]
     assert any(calls)
     assert [problem for call in calls for problem in wrong_in(call)] == []

@@ -6,9 +6,10 @@ import pytest
 from google.protobuf.message import Message
 
 from sishu.cli import output
+from sishu.cli.jobs import show_jobs
 from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many
 from sishu.cli.resources import RESOURCES
-from sishu.common.v1 import failure_pb2, text_span_pb2
+from sishu.common.v1 import failure_pb2, job_pb2, text_span_pb2
 from sishu.ingest.v1 import chunk_pb2, document_pb2, section_pb2
 
 ID = "01a21738-77f7-7f55-8901-7031b2b8a8e0"
@@ -69,3 +70,21 @@ def test_a_long_text_is_cut_in_a_table(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lines_of(capsys, monkeypatch, ROWS["chunk"], CHUNK_COLUMNS, 200)[-1].strip().endswith("…")
+
+
+@pytest.mark.parametrize(("width", "shows_time"), [(80, False), (120, True)])
+def test_a_job_stands_on_one_line_with_what_it_does_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, shows_time: bool
+) -> None:
+    monkeypatch.setattr(output.CONSOLE, "_width", width)
+    counts = job_pb2.JobCounts(total=881, done=799, failed=32)
+    doing = "http://h/v1 (model m) limits the rate of calls; it is asked again when it allows that"
+    job = job_pb2.Job(
+        id=ID, kind="generate", state=job_pb2.JOB_STATE_CANCELLED, counts=counts, progress=doing
+    )
+    job.create_time.FromSeconds(1_764_165_000)
+    show_jobs([job])
+    _, row, below = capsys.readouterr().out.splitlines()
+    assert row.split()[:5] == [ID, "generate", "cancelled", "831/881", "32"]
+    assert ("2025-11-26" in row) == shows_time
+    assert below == f"{ID}: {doing}"

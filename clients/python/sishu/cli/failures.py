@@ -45,10 +45,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "JOB_NOT_FOUND": ("没有作业 {job_id}；见 `sishu job list`",),
     # Jobs.
     "JOB_CANCELLED": ("作业 {job_id} 已被取消；请新建一个",),
+    "JOB_ENDED": (
+        "作业 {job_id} 已经结束（{state}），没有改动；失败的部分可用 `sishu job retry {job_id}` 重试",
+    ),
     "JOB_FAILED": ("作业 {job_id} 失败",),
     "JOB_PAUSED": (
         "作业 {job_id} 已暂停；已完成的部分都已保存。"
-        "可用 `sishu job resume {job_id}` 继续，然后再次执行同一命令",
+        "可用 `sishu job resume {job_id}` 继续，`sishu job wait {job_id}` 等待其结束",
     ),
     "BUDGET_REACHED": (
         "生成任务 {generation_id} 的上限不足以再调用一次，作业 {job_id} 已暂停；已完成的部分都已保存。"
@@ -158,8 +161,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 }
 
 MORE = {
-    "more_failures": "（另有 {more_failures} 种失败：`sishu job get {job_id}`）",
-    "pilot": "；试运行没有任何部分成功，因此无法预估；请先解决，再执行同一命令",
+    "reasons": "；{items_total} 项中有 {items_failed} 项失败（{reasons}），{items_done} 项已完成并保存："
+    "可用 `sishu job get {job_id}` 查看，用 `sishu job retry {job_id}` 重试失败的部分",
+    "paused_job": "；作业 {paused_job} 已暂停，已完成的部分都已保存；"
+    "可用 `sishu job resume {paused_job}` 继续",
+    "same_command": "；然后再次执行同一命令",
+    "pilot_job": "；试运行没有任何部分成功（`sishu job get {pilot_job}`），因此无法预估；"
+    "请先解决，再执行同一命令",
     "again": "；可用 `{again}` 再次尝试",
 }
 """What commands add to an error, by the metadata that says it."""
@@ -167,7 +175,8 @@ MORE = {
 
 def in_words(reason: str, message: str, metadata: Mapping[str, str], language: str = LANGUAGE) -> str:
     """What went wrong, in the language as far as there are words for it, else as the server says it."""
-    known = {**metadata, "message": message}
+    # What a command says more has the words of the error itself beside it.
+    known = {"message": message, **metadata}
     sentence = next((one for one in SENTENCES.get(reason, ()) if needs(one) <= known.keys()), "")
     if language == "en" or not sentence:
         return message

@@ -24,7 +24,7 @@ from sishu.generation.v1.provider_service_pb2 import GetProviderRequest
 from sishu.learn.generations import (
     LEAST_PILOT,
     PILOT,
-    failed_part,
+    beside,
     figures_shown,
     piloted,
     rows,
@@ -147,15 +147,12 @@ async def is_costly(client: Client, wanted: Generation) -> bool:
 
 
 async def forecasted(client: Client, wanted: Generation, chunks: int, *, quiet: bool = False) -> Generation:
-    """A pilot, done; the forecast is said unless that is left to the caller, and always what failed."""
+    """A pilot, done; the forecast is said unless that is left to the caller."""
     display = ProgressDisplay(ERRORS)
     async with display.stage(say("forecast")) as stage:
         # Documents may have changed since the last one.
         pilot = await piloted(client, wanted, chunks, watching(stage), uuid.uuid4())
-    lines = told(pilot, say, failure_in_words)
-    if quiet:
-        lines = [failed_part(pilot.job, say, failure_in_words)]
-    for one in filter(None, lines):
+    for one in (beside if quiet else told)(pilot, say, failure_in_words):
         display.note(one)
     return pilot
 

@@ -35,4 +35,4 @@ def whole(cell: Any) -> Any:
 
 def use_whole_tables() -> None:
     """Let the command line library print its help in such tables; it offers no setting for that."""
-    typer.rich_utils.Table = WholeTable  # type: ignore[misc]  # the name that it looks up
+    typer.rich_utils.Table = WholeTable  # type: ignore[attr-defined]  # the name that it looks up

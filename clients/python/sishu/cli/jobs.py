@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from services.runtime.config import ROOMS
-from sishu.cli.context import with_client
+from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.failures import failure_in_words
+from sishu.cli.find import find_project
+from sishu.cli.help import WholeTable
 from sishu.cli.options import IdArgument
-from sishu.cli.output import show_many, show_one
+from sishu.cli.output import CONSOLE, show_fields, show_many, show_one, value_at
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.errors import ApiError
-from sishu.learn.jobs import wait
+from sishu.learn.jobs import ENDED, by_reason, failures_of, wait
 
 app = typer.Typer(no_args_is_help=True, help=say("job"))
 
-COLUMNS = ("id", "kind", "state", "counts.total", "counts.done", "counts.failed", "progress", "create_time")
+MOST_SHOWN = 10
+"""Failed items shown one by one; JSON has them all."""
+WIDE = 100
+"""Columns of a screen on which the time of a job has room."""
 
 
 @app.command("list", help=say("list"))
-def list_jobs(limit: Annotated[int, typer.Option(min=1, max=1000, help=say("option_limit"))] = 50) -> None:
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help=say("option_limit"))] = 50,
+    project: Annotated[str, typer.Option("--project", "-p", help=say("job_project"))] = "",
+) -> None:
     """Print the newest jobs of every room."""
 
     async def work(client: Client) -> list[job_pb2.Job]:
-        request = job_service_pb2.ListJobsRequest(page_size=limit)
+        project_id = (await find_project(client, project)).id if project else ""
+        request = job_service_pb2.ListJobsRequest(page_size=limit, project_id=project_id)
         pages = [await client.jobs(room).ListJobs(request) for room in ROOMS]
         jobs = [job for page in pages for job in page.jobs]
         return sorted(jobs, key=lambda job: job.create_time.ToNanoseconds(), reverse=True)[:limit]
 
-    show_many(with_client(work), COLUMNS)
+    show_jobs(with_client(work))
+
+
+def show_jobs(jobs: Sequence[job_pb2.Job]) -> None:
+    """Print jobs, a line each; below what those that work do now, as that is long."""
+    if SETTINGS.json:
+        show_many(jobs, ())
+        return
+    table = WholeTable(box=None, pad_edge=False)
+    names = ["id", "kind", "state", say("jobs_items"), say("jobs_failed")]
+    wide = CONSOLE.width >= WIDE
+    for name in [*names, say("jobs_created")] if wide else names:
+        table.add_column(name, no_wrap=name in {"id", "state"})
+    for job in jobs:
+        ended = job.counts.done + job.counts.failed + job.counts.skipped
+        cells = [
+            job.id,
+            job.kind,
+            value_at(job, "state"),
+            f"{ended}/{job.counts.total}",
+            f"{job.counts.failed}",
+        ]
+        table.add_row(*cells, *([value_at(job, "create_time")] if wide else []))
+    CONSOLE.print(table)
+    for job in jobs:
+        if job.progress:
+            CONSOLE.print(f"{job.id}: {job.progress}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("get", help=say("get"))
@@ -41,12 +78,28 @@ def get_job(job_id: IdArgument) -> None:
     async def work(client: Client) -> None:
         room, job = await find_job(client, job_id)
         show_one(job)
-        request = job_service_pb2.ListJobFailuresRequest(job_id=job.id)
-        failures = (await client.jobs(room).ListJobFailures(request)).job_failures
-        if failures:
-            show_many(failures, ("kind", "resource_id", "attempts", "failure.reason", "failure.message"))
+        failures = await failures_of(client, room, job)
+        if SETTINGS.json:
+            show_many(failures, ())
+        elif failures:
+            show_failures(job, failures)
 
     with_client(work)
+
+
+def show_failures(job: job_pb2.Job, failures: Sequence[job_pb2.JobFailure]) -> None:
+    """Print why items failed, how many for each reason, and the first of them."""
+    show_fields(
+        (f"{count} × {one.failure.reason}", failure_in_words(one.failure))
+        for count, one in by_reason(failures)
+    )
+    show_many(failures[:MOST_SHOWN], ("kind", "resource_id", "attempts", "failure.reason"))
+    left = job.counts.failed - min(MOST_SHOWN, len(failures))
+    lines = [say("failures_more").format(left, job.id)] if left > 0 else []
+    if job.state == job_pb2.JOB_STATE_FAILED:
+        lines.append(say("failures_retry").format(job.id))
+    for line in lines:
+        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("wait", help=say("wait"))
@@ -79,7 +132,8 @@ def pause_job(job_id: IdArgument) -> None:
     """Let no further item of a job begin."""
 
     async def work(client: Client) -> job_pb2.Job:
-        room, _ = await find_job(client, job_id)
+        room, job = await find_job(client, job_id)
+        check_not_ended(job)
         return (await client.jobs(room).PauseJob(job_service_pb2.PauseJobRequest(id=job_id))).job
 
     show_one(with_client(work))
@@ -90,7 +144,8 @@ def resume_job(job_id: IdArgument) -> None:
     """Let a paused job go on."""
 
     async def work(client: Client) -> job_pb2.Job:
-        room, _ = await find_job(client, job_id)
+        room, job = await find_job(client, job_id)
+        check_not_ended(job)
         return (await client.jobs(room).ResumeJob(job_service_pb2.ResumeJobRequest(id=job_id))).job
 
     show_one(with_client(work))
@@ -105,6 +160,23 @@ def retry_job(job_id: IdArgument) -> None:
         return (await client.jobs(room).RetryJob(job_service_pb2.RetryJobRequest(id=job_id))).job
 
     show_one(with_client(work))
+
+
+def check_not_ended(job: job_pb2.Job) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        ApiError: the job has ended.
+    """
+    if job.state in ENDED:
+        state = value_at(job, "state")
+        message = (
+            f"the job {job.id} has ended ({state}), so nothing was changed; `sishu job retry {job.id}` runs "
+            "what failed again"
+        )
+        raise ApiError(
+            "FAILED_PRECONDITION", "JOB_ENDED", message, metadata={"job_id": job.id, "state": state}
+        )
 
 
 async def find_job(client: Client, job_id: str) -> tuple[str, job_pb2.Job]:

@@ -92,7 +92,14 @@ def learn(
 async def run(client: Client, options: LearnOptions) -> None:
     """Run the pipeline, then write the report."""
     display = ProgressDisplay(ERRORS)
-    learned = await Pipeline(client, options, display, say, failure_in_words).run()
+    try:
+        learned = await Pipeline(client, options, display, say, failure_in_words).run()
+    except ApiError as error:
+        if "paused" not in error.metadata:
+            raise
+        message = f"{error.message}; then give the same command again"
+        metadata = {**error.metadata, "same_command": "again"}
+        raise ApiError(error.code, error.reason, message, metadata=metadata) from error
     async with display.stage(say("stage_report")):
         report = await write_report(client, learned, options)
     if SETTINGS.json:

@@ -80,6 +80,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{} of {} items of the pilot failed; the first: {}",
         "试运行的 {1} 项中有 {0} 项失败；第一项：{2}",
     ),
+    "forecast_kept": (
+        "{} results of the pilot were kept from earlier runs; what is kept is not paid again, and the "
+        "forecast does not subtract it",
+        "试运行有 {} 个结果取自以前的运行；已保存的不会再次付费，预估中并未扣除",
+    ),
     "forecast_calls": ("calls", "调用次数"),
     "forecast_prompt_tokens": ("prompt tokens", "提示词元"),
     "forecast_completion_tokens": ("answer tokens", "回答词元"),
@@ -167,6 +172,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "pause": ("Pause a job: what is in work ends and is stored.", "暂停作业：进行中的部分会完成并保存。"),
     "resume": ("Let a paused job go on.", "继续已暂停的作业。"),
     "retry": ("Run the failed items of a job again.", "重新执行作业中失败的部分。"),
+    "job_project": ("Only jobs of this project: name or id.", "只看此项目的作业：名称或 ID。"),
+    "jobs_items": ("items", "项"),
+    "jobs_failed": ("failed", "失败"),
+    "jobs_created": ("created", "创建于"),
+    "failures_more": (
+        "and {} more failed; `sishu --json job get {}` lists them",
+        "另有 {} 项失败；`sishu --json job get {}` 可列出",
+    ),
+    "failures_retry": (
+        "`sishu job retry {}` runs what failed again",
+        "`sishu job retry {}` 可重试失败的部分",
+    ),
     "export": ("Download the files of a version.", "下载某版本的文件。"),
     "results": ("List answers and scores.", "列出答案与得分。"),
     "add": ("Upload files and parse them.", "上传并解析文件。"),

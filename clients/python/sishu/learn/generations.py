@@ -13,7 +13,7 @@ from sishu.client import Client
 from sishu.common.v1.failure_pb2 import Failure
 from sishu.common.v1.job_pb2 import JOB_STATE_FAILED, JOB_STATE_PAUSED, Job
 from sishu.common.v1.job_service_pb2 import ResumeJobRequest
-from sishu.errors import ApiError
+from sishu.errors import ApiError, error_of
 from sishu.generation.v1.generation_pb2 import Estimate, Generation, GenerationForecast, GenerationOptions
 from sishu.generation.v1.generation_service_pb2 import (
     CreateGenerationRequest,
@@ -21,7 +21,7 @@ from sishu.generation.v1.generation_service_pb2 import (
     UpdateGenerationRequest,
 )
 from sishu.generation.v1.prompt_service_pb2 import ListPromptsRequest
-from sishu.learn.jobs import Watcher, begun, failures_of, job_error, wait
+from sishu.learn.jobs import Watcher, begun, wait
 from sishu.learn.progress import Stage
 
 Words = Callable[[str], str]
@@ -66,17 +66,18 @@ async def piloted(
     job = await wait(client, "generation", made.job, watch, again=lambda job: not made.HasField("forecast"))
     done = await viewed(client, made.id)
     if job.state == JOB_STATE_FAILED and not done.HasField("forecast"):
-        raise without_forecast(job_error(job, await failures_of(client, "generation", job)))
+        raise without_forecast(job)
     return done
 
 
-def without_forecast(error: ApiError) -> ApiError:
+def without_forecast(job: Job) -> ApiError:
     """What went wrong with all of a pilot, and what to do."""
+    error = error_of(job.failure)
     message = (
-        f"{error.message}. Nothing of the pilot ended well, so there is no forecast; mend this, then give "
-        "the same command again"
+        f"{error.message}. Nothing of the pilot ended well (`sishu job get {job.id}`), so there is no "
+        "forecast; mend this, then give the same command again"
     )
-    metadata = {**error.metadata, "pilot": "failed"}
+    metadata = {**error.metadata, "message": error.message, "pilot_job": job.id}
     return ApiError(error.code, error.reason, message, metadata=metadata)
 
 
@@ -210,8 +211,13 @@ def failed_part(job: Job, words: Words, telling: Telling) -> str:
 
 def told(pilot: Generation, words: Words, telling: Telling) -> list[str]:
     """What a pilot tells, in lines: the forecast, and what failed."""
-    lines = [line(pilot.forecast, pilot.stats.currency, words), failed_part(pilot.job, words, telling)]
-    return [one for one in lines if one]
+    return [line(pilot.forecast, pilot.stats.currency, words), *beside(pilot, words, telling)]
+
+
+def beside(pilot: Generation, words: Words, telling: Telling) -> list[str]:
+    """What is to be known beside a forecast, in lines."""
+    kept = words("forecast_kept").format(pilot.stats.cached) if pilot.stats.cached else ""
+    return [one for one in (failed_part(pilot.job, words, telling), kept) if one]
 
 
 def line(forecast: GenerationForecast, currency: str, words: Words) -> str:

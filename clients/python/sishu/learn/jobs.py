@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -25,6 +26,9 @@ from sishu.learn.watching import watched
 T = TypeVar("T")
 
 ENDED = (JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED)
+
+MOST_FAILURES = 10_000
+"""Failed items that are read; more would tell nothing new."""
 
 Watcher = Callable[[Job], None]
 
@@ -84,7 +88,7 @@ async def wait_for_success(client: Client, room: str, job: Job, watch: Watcher =
     """Wait for a job all of whose items must succeed.
 
     Raises:
-        ApiError: it failed; the message is that of the first failed item.
+        ApiError: it failed; the message is that of the first failed item, and how many others there are.
     """
     job = await wait(client, room, job, watch)
     if job.state == JOB_STATE_FAILED:
@@ -101,32 +105,68 @@ def check_not_paused(job: Job) -> None:
     """
     if job.state != JOB_STATE_PAUSED:
         return
+    resume = f"`sishu job resume {job.id}`"
     why = f": {job.failure.message}" if job.failure.message else ""
+    metadata = {**job.failure.metadata, "job_id": job.id, "paused": job.id}
+    # Who paused it may have said already how it goes on.
+    if resume in why:
+        how = ""
+    else:
+        how = f"; {resume} lets it go on"
+        if job.failure.reason:
+            metadata |= {"message": job.failure.message, "paused_job": job.id}
     raise ApiError(
         "FAILED_PRECONDITION",
         job.failure.reason or "JOB_PAUSED",
-        f"the job {job.id} ({job.kind}) is paused{why}; what it has made is stored. "
-        f"`sishu job resume {job.id}` lets it go on; then give the same command again",
-        metadata={**job.failure.metadata, "job_id": job.id},
+        f"the job {job.id} ({job.kind}) is paused{why}{how}; what it has made is stored, and "
+        f"`sishu job wait {job.id}` waits for the rest",
+        metadata=metadata,
     )
 
 
 async def failures_of(client: Client, room: str, job: Job) -> list[JobFailure]:
-    """The first failed items of a job."""
-    request = ListJobFailuresRequest(job_id=job.id, page_size=100)
-    return list((await client.jobs(room).ListJobFailures(request)).job_failures)
+    """The failed items of a job, oldest first; of very many the first."""
+    request = ListJobFailuresRequest(job_id=job.id, page_size=1000)
+    found: list[JobFailure] = []
+    while len(found) < MOST_FAILURES:
+        page = await client.jobs(room).ListJobFailures(request)
+        found += page.job_failures
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            break
+    return found
+
+
+def by_reason(failures: Sequence[JobFailure]) -> list[tuple[int, JobFailure]]:
+    """The reasons of failed items, the most frequent first: how many there are, and the first of them."""
+    counts = Counter(one.failure.reason for one in failures)
+    first = {one.failure.reason: one for one in reversed(failures)}
+    return [(count, first[reason]) for reason, count in counts.most_common()]
 
 
 def job_error(job: Job, failures: Sequence[JobFailure]) -> ApiError:
-    """What to tell about a failed job: its first failure, and how many other kinds there are."""
+    """What to tell about a failed job: its first failure, how many others there are, and what is stored."""
     if not failures:
         message = f"the job {job.id} ({job.kind}) failed"
         return ApiError("INTERNAL", "JOB_FAILED", message, metadata={"job_id": job.id})
-    error, others = error_of(failures[0].failure), len({one.failure.message for one in failures}) - 1
-    if not others:
+    error, counts = error_of(failures[0].failure), job.counts
+    if counts.total <= 1:
         return error
-    message = f"{error.message} (and {others} more: `sishu job get {job.id}`)"
-    metadata = {**error.metadata, "job_id": job.id, "more_failures": str(others)}
+    reasons = ", ".join(f"{count} {one.failure.reason}" for count, one in by_reason(failures))
+    message = (
+        f"{error.message}; {counts.failed} of {counts.total} items failed ({reasons}), {counts.done} are "
+        f"done and stored: `sishu job get {job.id}` shows what failed, `sishu job retry {job.id}` runs it "
+        "again"
+    )
+    metadata = {
+        **error.metadata,
+        "message": error.message,
+        "job_id": job.id,
+        "items_failed": str(counts.failed),
+        "items_total": str(counts.total),
+        "items_done": str(counts.done),
+        "reasons": reasons,
+    }
     return ApiError(error.code, error.reason, message, metadata=metadata)
 
 
