@@ -13,6 +13,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find import find_project, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
+from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
@@ -182,21 +183,28 @@ def commands(resource: Resource) -> typer.Typer:
 
     if resource.gettable:
 
-        @app.command("get", help=say("get"))
         def get(resource_id: IdArgument) -> None:
+            get_named(resource_id, "")
+
+        def get_named(resource_id: ProviderArgument, project: ProviderProjectOption = "") -> None:
             async def work(client: Client) -> Message:
-                answer = await resource.call(client, "Get", id=await resolved(client, resource, resource_id))
+                found_id = await resolved(client, resource, resource_id, project)
+                answer = await resource.call(client, "Get", id=found_id)
                 found: Message = getattr(answer, resource.field)
                 return found
 
             show_one(with_client(work))
 
+        app.command("get", help=say("get"))(get_named if resource.name == "provider" else get)
+
     if resource.deletable:
 
-        @app.command("delete", help=say("delete"))
         def delete(resource_id: IdArgument) -> None:
+            delete_named(resource_id, "")
+
+        def delete_named(resource_id: ProviderArgument, project: ProviderProjectOption = "") -> None:
             async def work(client: Client) -> Message:
-                found = await resolved(client, resource, resource_id)
+                found = await resolved(client, resource, resource_id, project)
                 try:
                     answer: Message = await resource.call(client, "Delete", id=found)
                 except ApiError as error:
@@ -211,6 +219,8 @@ def commands(resource: Resource) -> typer.Typer:
             CONSOLE.print(say("deleted"))
             if answer.ByteSize():
                 show_one(answer)
+
+        app.command("delete", help=say("delete"))(delete_named if resource.name == "provider" else delete)
 
     return app
 
@@ -266,7 +276,9 @@ async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -
             return
 
 
-async def resolved(client: Client, resource: Resource, name: str) -> str:
-    """The id; a project may be given by name."""
+async def resolved(client: Client, resource: Resource, name: str, project_name: str = "") -> str:
+    """The id; a project may be given by name, and a provider beside its project."""
+    if resource.name == "provider":
+        return await named_provider(client, name, project_name)
     # By id also a project whose deletion failed in the middle, which is found no more.
     return name if resource.name != "project" or is_id(name) else (await find_project(client, name)).id
