@@ -20,6 +20,7 @@ from services.generation.providers import Endpoint, provider_not_found
 from services.generation.refusing import refused
 from services.runtime.errors import SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
+from sishu.cli.learn import then_again
 from sishu.common.v1.failure_pb2 import Failure
 from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED, Job, JobCounts, JobFailure
 from sishu.errors import ApiError
@@ -117,6 +118,16 @@ def test_of_a_paused_job_it_is_said_once_how_it_goes_on() -> None:
         assert "same command" not in error.message
         metadata = {**error.metadata, "model": "m", "generation_id": "g"}
         assert in_words(error.reason, error.message, metadata, "zh").count(resume) == 1
+
+
+def test_of_the_main_job_it_is_said_that_the_same_command_goes_on() -> None:
+    with pytest.raises(ApiError) as caught:
+        check_not_paused(Job(id="j", state=JOB_STATE_PAUSED))
+    error = then_again(caught.value)
+    assert error.message.endswith("then give the same command again")
+    assert in_words(error.reason, error.message, error.metadata, "zh").endswith("然后再次执行同一命令")
+    other = ApiError("INTERNAL", "JOB_FAILED", "no")
+    assert then_again(other) is other
 
 
 def test_every_sentence_is_for_an_error_that_there_is_and_needs_what_errors_have() -> None:

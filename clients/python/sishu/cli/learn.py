@@ -95,11 +95,7 @@ async def run(client: Client, options: LearnOptions) -> None:
     try:
         learned = await Pipeline(client, options, display, say, failure_in_words).run()
     except ApiError as error:
-        if "paused" not in error.metadata:
-            raise
-        message = f"{error.message}; then give the same command again"
-        metadata = {**error.metadata, "same_command": "again"}
-        raise ApiError(error.code, error.reason, message, metadata=metadata) from error
+        raise then_again(error) from None
     async with display.stage(say("stage_report")):
         report = await write_report(client, learned, options)
     if SETTINGS.json:
@@ -107,6 +103,15 @@ async def run(client: Client, options: LearnOptions) -> None:
         return
     for line in (report.summary, f"{say('report_at')}: {report.html_path}"):
         CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def then_again(error: ApiError) -> ApiError:
+    """The error; of a paused job it is said that this command, given again, goes on after it."""
+    if "paused" not in error.metadata:
+        return error
+    message = f"{error.message}; then give the same command again"
+    metadata = {**error.metadata, "same_command": "again"}
+    return ApiError(error.code, error.reason, message, error.field, metadata)
 
 
 def start_stack() -> None:
