@@ -115,7 +115,9 @@ class ProviderStore:
             if pools:
                 names = ", ".join(repr(pool.name) for pool in pools)
                 raise in_use(
-                    provider_id, f"pools name provider {provider_id}: {names}; take it out of them first"
+                    provider_id,
+                    f"pools name provider {provider_id}: {names}; take it out of them first "
+                    "(`sishu provider update POOL --pool`)",
                 )
             await connection.execute(SQL.delete_provider, provider_id)
             await forget_requests(connection, provider_id)

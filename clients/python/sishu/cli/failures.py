@@ -135,7 +135,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "模型地址应形如 http://host:port/v1：不含用户名、密码、“?”和“#”，"
         "也不以 /chat/completions 结尾；密钥另行给出",
     ),
-    "PROVIDER_IN_USE": ("语言模型 {provider_id} 仍被使用，不能删除：{message}",),
+    "PROVIDER_IN_USE": ("语言模型 {provider_id} 仍被使用，不能这样改动或删除：{message}",),
     "NO_ANSWERS": ("全部 {questions} 个问题都没有通过检查；请换更强的模型",),
     # Prompts of one's own.
     "PROMPT_SYNTAX": ("模板第 {line} 行有语法错误，请改正：{message}",),
