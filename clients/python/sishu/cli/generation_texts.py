@@ -1,0 +1,105 @@
+"""What the commands say that are about prompts, providers and generations, in English and Chinese."""
+
+from __future__ import annotations
+
+GENERATION_TEXTS: dict[str, tuple[str, str]] = {
+    "generation_forecast": (
+        "Tell what a generation takes, from a pilot that is not paid again.",
+        "用一次试运行预估生成所需； 试运行不会重复付费。",
+    ),
+    "generation_update": ("Change what it may cost; 0 is no limit.", "修改费用上限；0 表示不限。"),
+    "provider": ("Language models that write.", "负责编写的语言模型。"),
+    "generation": ("Runs that write questions and answers.", "出题与作答的任务。"),
+    "prompt": ("What language models are asked, in your words.", "给语言模型的提示词，可自行改写。"),
+    "prompt_list": ("List the current versions.", "列出当前版本。"),
+    "prompt_show": (
+        "Print a template; what it is filled with goes to standard error.",
+        "输出模板；可用的变量写到标准错误。",
+    ),
+    "prompt_versions": ("List all versions, newest first.", "列出全部版本，新的在前。"),
+    "prompt_set": (
+        "Make a new version of a template of yours; generations that start later go by it.",
+        "用自己的模板新建一个版本；之后开始的生成任务按它进行。",
+    ),
+    "prompt_preview": (
+        "Print what a model would be sent about a real chunk; nothing is stored or called.",
+        "用真实的文本块填充并输出将发送的内容；不存储，也不调用模型。",
+    ),
+    "prompt_diff": (
+        "Print how two versions differ; by default the built-in one and the current one.",
+        "输出两个版本的差异；默认比较内置版本与当前版本。",
+    ),
+    "prompt_restore": (
+        "Make an earlier or the built-in version current again.",
+        "恢复较早的版本或内置版本。",
+    ),
+    "prompt_argument": ("Name and language, such as questions.en.", "名称和语言，如 questions.zh。"),
+    "prompt_or_version": (
+        "Name and language, such as questions.en, or a version, such as questions.en@1.",
+        "名称和语言，如 questions.zh；或版本，如 questions.zh@1。",
+    ),
+    "prompt_version": ("Version, such as questions.en@project-2.", "版本，如 questions.zh@project-2。"),
+    "prompt_file": ("File with the template; - is standard input.", "模板文件；- 表示标准输入。"),
+    "prompt_draft": (
+        "Fill the template in this file instead; - is standard input.",
+        "改为填充此文件中的模板；- 表示标准输入。",
+    ),
+    "prompt_chunk": (
+        "Chunk to fill it with: id; by default the first.",
+        "用哪个文本块填充： ID；默认取第一个。",
+    ),
+    "prompt_question": (
+        "Question to answer; by default one that is stored of the chunk.",
+        "要回答的问题；默认取该文本块已有的问题。",
+    ),
+    "prompt_from": ("Version to compare with.", "与哪个版本比较。"),
+    "prompt_to": ("Version to compare.", "比较哪个版本。"),
+    "prompt_required": ("must be used", "必须使用"),
+    "provider_add": ("Make a language model known.", "添加一个语言模型。"),
+    "provider_update": (
+        "Change a language model; what is not said stays.",
+        "修改一个语言模型；未给出的保持不变。",
+    ),
+    "provider_name": ("New name.", "新名称。"),
+    "provider_no_price": ("Drop the price.", "去掉价格。"),
+    "provider_no_sampling": ("Drop temperature and the like.", "去掉温度等采样参数。"),
+    "provider_presets": ("List services and servers that many use.", "列出常用的服务与服务器。"),
+    "provider_preset": (
+        "Service or server with a known address; see `sishu provider presets`. Its key is taken from its "
+        "usual variable of the generation room.",
+        "地址已知的服务或服务器，见 `sishu provider presets`；密钥默认取自出题服务环境中的惯用变量。",
+    ),
+    "provider_deployment": ("Deployment of Sishu itself: id.", "私塾自身加载的模型： ID。"),
+    "provider_pool": (
+        "Providers of the same model to use as one: names or ids, parted by commas.",
+        "把同一模型的多个 provider 合用：名称或 ID，以逗号分隔。",
+    ),
+    "provider_key_env": (
+        "Variable in the environment of the generation room that holds the key; ends in _API_KEY.",
+        "出题服务环境中存放密钥的变量名，以 _API_KEY 结尾。",
+    ),
+    "provider_key_file": (
+        "File that holds the key: its name in the folder SISHU_PROVIDER_KEY_FOLDER of the generation room.",
+        "存放密钥的文件：出题服务的 SISHU_PROVIDER_KEY_FOLDER 文件夹中的文件名。",
+    ),
+    "provider_key_stored": (
+        "Variable here that holds the key; it is sent and stored encrypted.",
+        "本机存放密钥的变量名；密钥会被发送并加密存储。",
+    ),
+    "provider_rpm": ("Most calls a minute; 0: no limit.", "每分钟最多调用次数；0 为不限。"),
+    "provider_tpm": ("Most tokens a minute; 0: no limit.", "每分钟最多 token 数；0 为不限。"),
+    "provider_in_flight": ("Most calls at once; 0: no limit.", "同时进行的最多调用数；0 为不限。"),
+    "provider_price_prompt": ("Price of a million tokens of prompts.", "每百万输入 token 的价格。"),
+    "provider_price_completion": ("Price of a million tokens of answers.", "每百万输出 token 的价格。"),
+    "provider_currency": ("Currency of the prices, such as CNY.", "价格的货币，如 CNY。"),
+    "provider_batch_factor": (
+        "What a call in a batch costs of a single one, such as 0.5; by default what is known of the service "
+        "at the address, else 1.",
+        "批量调用价格与单次调用之比，如 0.5；默认取该地址服务的已知值，否则为 1。",
+    ),
+    "provider_stream": (
+        "Whether answers are streamed: auto, always or never.",
+        "是否流式返回： auto（自动）, always（总是） 或 never（从不）。",
+    ),
+    "provider_tested": ("Provider: id, or with --project its name.", "ID，或配合 --project 使用名称。"),
+}
