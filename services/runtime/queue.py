@@ -110,6 +110,14 @@ class ChoosyManager(QueueManager):
             if len(jobs) < batch_size and self.is_supplied():
                 await asyncio.sleep(SUPPLIED_SECONDS)
 
+    async def _effective_dequeue_timeout(self, dequeue_timeout: timedelta) -> timedelta:
+        """How long to wait for news. PgQueuer asks the database for that, too."""
+        try:
+            return await super()._effective_dequeue_timeout(dequeue_timeout)
+        except PASSES as error:
+            await self._outlast(error)
+            return self.min_dequeue_poll_interval
+
     async def _outlast(self, error: Exception) -> None:
         """Wait while the database is away: to end is to take nothing until the slowest item has ended."""
         if is_misuse(error):
