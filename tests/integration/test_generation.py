@@ -197,9 +197,11 @@ async def test_a_generation_whose_key_is_refused_is_paused_and_goes_on_when_the_
 
 
 async def test_a_key_that_is_revoked_in_the_middle_costs_no_item(client: Client, mock: MockServer) -> None:
-    await mock.control(api_key=KEY, latency_ms=50)
+    # One that was refused a moment ago would not be tried.
+    key = "sk-revoked"
+    await mock.control(api_key=key, latency_ms=50)
     project = await parsed_project(client, {"a.md": handbook(60)}, **SMALL)
-    provider = await new_provider(client, project, mock.base_url, KEY)
+    provider = await new_provider(client, project, mock.base_url, key)
     generation = await start_generation(client, project, provider)
     await eventually(lambda: has_answers(client, generation.id))
     await mock.control(api_key="sk-new")
@@ -233,24 +235,23 @@ async def test_a_pool_goes_on_without_the_members_whose_account_is_empty(
     assert done.stats.answered == 80
 
 
-async def test_a_server_that_asks_for_a_long_pause_is_told_of_at_once_with_until_when(
-    client: Client, mock: MockServer
-) -> None:
-    await mock.control(rate_429=1.0, retry_after_s=86400)
-    project = await parsed_project(client, {"a.md": handbook(150)}, **SMALL)
-    provider = await new_provider(client, project, mock.base_url)
-    generation = await start_generation(client, project, provider)
+async def test_a_server_that_asks_for_a_long_pause_is_told_of_at_once_with_until_when(client: Client) -> None:
+    # A server of its own, as it is then left alone for a while.
+    async with mock_llm(rate_429=1.0, retry_after_s=86400) as busy:
+        project = await parsed_project(client, {"a.md": handbook(150)}, **SMALL)
+        provider = await new_provider(client, project, busy.base_url)
+        generation = await start_generation(client, project, provider)
 
-    async def is_told() -> bool:
-        progress = (await view(client, generation.id)).job.progress
-        return "left alone until 20" in progress or "it is asked again at 20" in progress
+        async def is_told() -> bool:
+            progress = (await view(client, generation.id)).job.progress
+            return "left alone until 20" in progress or "it is asked again at 20" in progress
 
-    await eventually(is_told)
-    # More items end well that make no calls.
-    for _ in range(10):
-        await asyncio.sleep(0.3)
-        assert await is_told()
-    await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
+        await eventually(is_told)
+        # More items end well that make no calls.
+        for _ in range(10):
+            await asyncio.sleep(0.3)
+            assert await is_told()
+        await client.jobs("generation").CancelJob(job_service_pb2.CancelJobRequest(id=generation.job.id))
 
 
 async def paused_job(client: Client, generation: generation_pb2.Generation) -> job_pb2.Job:

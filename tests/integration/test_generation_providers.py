@@ -311,7 +311,9 @@ async def test_a_provider_whose_list_of_models_hangs_works(client: Client) -> No
     async def answer(request: web.Request) -> web.Response:
         if request.method == "GET":
             await left.wait()
-        return web.json_response({"id": "x", "object": "chat.completion", "created": 1, "choices": []})
+        message = {"role": "assistant", "content": "Good day."}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return web.json_response({"id": "x", "object": "chat.completion", "created": 1, "choices": choices})
 
     async with served(answer) as url:
         report = await tried(client, await new_provider(client, new_id(), url))
