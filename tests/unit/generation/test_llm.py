@@ -429,29 +429,29 @@ async def test_a_server_that_speaks_another_protocol_gives_no_usable_answer(
 async def test_an_error_in_place_of_an_answer_is_what_it_would_be_by_its_status(
     llm: Llm, error: Any, code: str, reason: str, streaming: str
 ) -> None:
-    def answer(body: dict[str, Any]) -> web.Response:
-        if body.get("stream"):
-            event = f"data: {json.dumps({'error': error})}\n\n"
-            return web.Response(text=event, content_type="text/event-stream")
-        return web.json_response({"error": error})
-
-    async with server(answer) as (url, bodies):
+    async with server(saying({"error": error}, end="")) as (url, bodies):
         with pytest.raises(SishuError, match="out to lunch") as raised:
             await llm.ask([Endpoint(url, "m", streaming=streaming)], PROMPT, SCHEMA, parse_answer, {})
     assert (raised.value.code, raised.value.reason, len(bodies)) == (code, reason, 1)
     assert usage_of(raised.value).calls == 0
 
 
+def saying(value: dict[str, Any], end: str = "data: [DONE]\n\n") -> Callable[[dict[str, Any]], web.Response]:
+    """A server that says the same to all, streamed where that is asked for."""
+
+    def answer(body: dict[str, Any]) -> web.Response:
+        if body.get("stream"):
+            events = f"data: {json.dumps(value)}\n\n{end}"
+            return web.Response(text=events, content_type="text/event-stream")
+        return web.json_response(value)
+
+    return answer
+
+
 @pytest.mark.parametrize("choices", [[], None])
 @pytest.mark.parametrize("streaming", ["never", "always"])
 async def test_an_answer_without_choices_may_be_had_later(llm: Llm, choices: Any, streaming: str) -> None:
-    def answer(body: dict[str, Any]) -> web.Response:
-        if body.get("stream"):
-            events = f"data: {json.dumps({'choices': choices})}\n\ndata: [DONE]\n\n"
-            return web.Response(text=events, content_type="text/event-stream")
-        return web.json_response({"choices": choices})
-
-    async with server(answer) as (url, bodies):
+    async with server(saying({"choices": choices})) as (url, bodies):
         with pytest.raises(SishuError) as raised:
             await llm.ask([Endpoint(url, "m", streaming=streaming)], PROMPT, SCHEMA, parse_answer, {})
     assert (raised.value.code, raised.value.reason, len(bodies)) == ("UNAVAILABLE", "PROVIDER_FAILED", 1)
