@@ -72,19 +72,22 @@ def test_a_long_text_is_cut_in_a_table(
     assert lines_of(capsys, monkeypatch, ROWS["chunk"], CHUNK_COLUMNS, 200)[-1].strip().endswith("…")
 
 
+@pytest.mark.parametrize("kind", ["generate", "parse_documents", "import_examples", "fetch_documents"])
 @pytest.mark.parametrize(("width", "shows_time"), [(80, False), (120, True)])
 def test_a_job_stands_on_one_line_with_what_it_does_below(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, shows_time: bool
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    shows_time: bool,
+    kind: str,
 ) -> None:
     monkeypatch.setattr(output.CONSOLE, "_width", width)
     counts = job_pb2.JobCounts(total=881, done=799, failed=32)
     doing = "http://h/v1 (model m) limits the rate of calls; it is asked again when it allows that"
-    job = job_pb2.Job(
-        id=ID, kind="generate", state=job_pb2.JOB_STATE_CANCELLED, counts=counts, progress=doing
-    )
+    job = job_pb2.Job(id=ID, kind=kind, state=job_pb2.JOB_STATE_CANCELLED, counts=counts, progress=doing)
     job.create_time.FromSeconds(1_764_165_000)
     show_jobs([job])
     _, row, below = capsys.readouterr().out.splitlines()
-    assert row.split()[:5] == [ID, "generate", "cancelled", "831/881", "32"]
+    assert row.split()[:5] == [ID, kind, "cancelled", "831/881", "32"]
     assert ("2025-11-26" in row) == shows_time
     assert below == f"{ID}: {doing}"

@@ -50,7 +50,8 @@ def show_jobs(jobs: Sequence[job_pb2.Job]) -> None:
     if SETTINGS.json:
         show_many(jobs, ())
         return
-    table = WholeTable(box=None, pad_edge=False)
+    # Every cell counts: what lies in between is a single blank.
+    table = WholeTable(box=None, pad_edge=False, collapse_padding=True)
     names = ["id", "kind", "state", say("jobs_items"), say("jobs_failed")]
     wide = CONSOLE.width >= WIDE
     for name in [*names, say("jobs_created")] if wide else names:
