@@ -18,7 +18,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from services.generation.calls.provider_errors import provider_error, without_key
+from services.generation.calls.provider_errors import provider_error, without_key, words_of
 from services.generation.calls.replies import string
 from services.generation.calls.transport import Transport
 from services.generation.providers import Endpoint
@@ -197,7 +197,7 @@ def too_large_error(error: Exception, endpoint: Endpoint) -> SishuError | None:
     """The error of a batch that a server refuses for its size; nothing for another failure."""
     if not isinstance(error, openai.APIStatusError):
         return None
-    told = f"{error.code or ''}: {error.message}"
+    told = f"{error.code or ''}: {words_of(error)}"
     refused = error.status_code < 500 and (error.status_code != TOO_MANY_CALLS or is_crowded(told))
     if error.status_code != CONTENT_TOO_LARGE and not (refused and is_too_large(told)):
         return None

@@ -21,7 +21,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.left_out import LeftOut
 from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
-from services.generation.calls.provider_errors import TURNED_AWAY, provider_error
+from services.generation.calls.provider_errors import TURNED_AWAY, provider_error, words_of
 from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
@@ -224,7 +224,7 @@ class Llm:
             try:
                 answer = await self._call(endpoint, server, chain, {**form, **sampling})
             except REFUSALS as error:
-                if mode + 1 == len(MODES) or not is_about_json(str(error)):
+                if mode + 1 == len(MODES) or not is_about_json(words_of(error)):
                     raise provider_error(error, endpoint) from error
                 server.refused(mode)
                 log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -145,9 +146,15 @@ def pause_told(told: ErrorTold) -> str:
 def told_by_http(error: openai.APIStatusError) -> ErrorTold:
     """What a server tells by an HTTP status."""
     told = error_told(error.body)
-    # The SDK puts an answer that has no such thing whole into its message.
-    message = told.message if not error.body or "message" in mapping(error.body) else error.message
-    return ErrorTold(message, error.status_code, told.code, asked_delay(error))
+    return ErrorTold(words_of(error), error.status_code, told.code, asked_delay(error))
+
+
+def words_of(error: openai.APIStatusError) -> str:
+    """What a server says with an HTTP status, in whatever shape; the SDK hands on a `message` alone."""
+    words = error_told(error.body).message
+    if words or not error.body or "message" in mapping(error.body):
+        return words
+    return json.dumps(error.body, ensure_ascii=False)
 
 
 def broken_off(error: StreamFailed, endpoint: Endpoint) -> SishuError:

@@ -17,7 +17,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
-from services.generation.calls.provider_errors import provider_error
+from services.generation.calls.provider_errors import provider_error, words_of
 from services.generation.calls.replies import ErrorTold, Reply, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
 from services.generation.providers import Endpoint
@@ -194,7 +194,7 @@ class Transport:
         try:
             return await self._whole(client, body)
         except REFUSALS as error:
-            if endpoint.streaming != "auto" or not STREAM_WORDS.search(str(error)):
+            if endpoint.streaming != "auto" or not STREAM_WORDS.search(words_of(error)):
                 raise
             answer = await self._streamed(client, body)
             # Known only now: what is wrong with a request may hold for its stream as well.
@@ -217,7 +217,7 @@ class Transport:
             try:
                 return await self._gathered(client, {**body, **extra})
             except REFUSALS as error:
-                if not STREAM_WORDS.search(str(error)):
+                if not STREAM_WORDS.search(words_of(error)):
                     raise
                 # It is asked for less than by this call, at most twice: others may have been refused, too.
                 if "stream_options" in extra:

@@ -356,6 +356,41 @@ async def test_a_server_that_refuses_schemas_is_asked_in_simpler_modes_which_are
     assert first.usage.calls == 1
 
 
+SHAPES: dict[str, Callable[[str], Any]] = {
+    "error with a message": lambda words: {"error": {"message": words}},
+    "error": lambda words: {"error": words},
+    "message": lambda words: {"message": words},
+    "detail": lambda words: {"detail": words},
+    "details": lambda words: {"detail": [{"loc": ["body"], "msg": words}]},
+    "text": str,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+async def test_a_refusal_is_understood_and_quoted_in_whatever_shape_a_server_puts_it(
+    llm: Llm, shape: Callable[[str], Any]
+) -> None:
+    def refuse(words: str) -> web.Response:
+        value = shape(words)
+        if isinstance(value, str):
+            return web.Response(text=value, status=400)
+        return web.json_response(value, status=400)
+
+    def only_plain(body: dict[str, Any]) -> web.Response:
+        if "response_format" in body:
+            return refuse("response_format is not supported")
+        if body["model"] == "limited":
+            return refuse("no more than 100 words are taken")
+        return said(GOOD)
+
+    async with server(only_plain) as (url, _):
+        assert (await ask(llm, url)).usage.calls == 1
+        with pytest.raises(SishuError, match="no more than 100 words are taken") as raised:
+            await llm.ask([Endpoint(url, "limited")], PROMPT, SCHEMA, parse_answer, {})
+    assert raised.value.reason == "PROVIDER_REFUSED"
+    assert "Error code" not in raised.value.message
+
+
 async def test_a_schema_that_is_refused_spoils_no_other(llm: Llm) -> None:
     def picky(body: dict[str, Any]) -> web.Response:
         asked_badly = "hard" in body["messages"][-1]["content"] and "response_format" in body

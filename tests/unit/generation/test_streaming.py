@@ -226,7 +226,7 @@ ONLY_STREAMS = "This model only support stream mode, please enable the stream pa
 
 
 @asynccontextmanager
-async def stream_only() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+async def stream_only(in_detail: bool = False) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """A server that refuses to answer whole, and everything where the prompt is bad."""
     bodies: list[dict[str, Any]] = []
 
@@ -236,16 +236,18 @@ async def stream_only() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
         if bodies[-1].get("user") == "bad":
             refused = "a bad request that speaks of a stream"
         if refused:
-            return web.json_response({"error": {"message": refused}}, status=400)
+            told = {"detail": refused} if in_detail else {"error": {"message": refused}}
+            return web.json_response(told, status=400)
         return web.Response(body=b"".join(WHOLE), content_type="text/event-stream")
 
     async with served(complete) as url:
         yield url, bodies
 
 
-async def test_a_server_that_only_streams_is_asked_to_once_it_says_so() -> None:
+@pytest.mark.parametrize("in_detail", [False, True])
+async def test_a_server_that_only_streams_is_asked_to_once_it_says_so(in_detail: bool) -> None:
     llm = llm_alone(Transport(10))
-    async with stream_only() as (url, bodies):
+    async with stream_only(in_detail) as (url, bodies):
         for _ in range(3):
             completion = await asked(llm, url)
             assert (completion.value.quote, completion.usage.calls) == ("a", 1)
