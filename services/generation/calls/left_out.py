@@ -52,9 +52,11 @@ class LeftOut:
         seconds, until = (known.seconds, known.until) if known else (FIRST_SECONDS, now + FIRST_SECONDS)
         self._known[endpoint.id] = Refusal(copy_of(error), now, seconds, until)
 
-    def answered(self, endpoint: Endpoint) -> None:
-        """Note an answer: all is forgotten."""
-        self._known.pop(endpoint.id, None)
+    def answered(self, endpoint: Endpoint, began: float) -> None:
+        """Note an answer: a refusal from before its call began is forgotten; a later one still holds."""
+        known = self._known.get(endpoint.id)
+        if known and known.at <= began:
+            del self._known[endpoint.id]
 
     def rest_of(self, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
         """Those that are not left out; all where none would remain."""

@@ -197,10 +197,10 @@ class Llm:
     ) -> Reply:
         chain.asked = endpoint
         self._left_out.check(endpoint, among, since)
-        server = await self._server(endpoint)
+        server, began = await self._server(endpoint), self._left_out.clock()
         try:
             reply = await self._in_some_mode(endpoint, server, chain, sampling)
-            self._left_out.answered(endpoint)
+            self._left_out.answered(endpoint, began)
             return reply
         except SishuError as error:
             if error.reason in TURNED_AWAY:

@@ -52,11 +52,23 @@ def test_an_answer_makes_all_forgotten() -> None:
     out.refused(BAD, refusal())
     clock.now += 60
     assert takes(out, BAD, *BOTH)
-    out.answered(BAD)
+    out.answered(BAD, clock())
     assert takes(out, BAD, *BOTH)
     out.refused(BAD, refusal())
     clock.now += 60
     assert out.rest_of(BOTH) == BOTH
+
+
+def test_an_answer_to_a_call_that_began_before_a_refusal_makes_nothing_forgotten() -> None:
+    clock = Clock()
+    out = LeftOut(clock)
+    began = clock()
+    clock.now += 0.1
+    out.refused(BAD, refusal())
+    clock.now += 0.1
+    out.answered(BAD, began)
+    assert out.rest_of(BOTH) == [GOOD]
+    assert not takes(out, BAD, *BOTH)
 
 
 def test_where_all_are_left_out_all_are_asked() -> None:
