@@ -1,4 +1,4 @@
-"""Read chunks from the ingest room; the last few stay at hand, since many questions are about one chunk."""
+"""Read chunks from the ingest room; the last ones stay at hand, since many questions are about one chunk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from sishu.client import Client
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2
 
-AT_HAND = 256
+AT_HAND_CHARS = 8_000_000
+ROW_CHARS = 1000
+"""What a chunk takes beside its text, as if it were characters."""
 PAGE = 200
 
 
@@ -44,6 +46,7 @@ class ChunkReader:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._at_hand: OrderedDict[str, SourceChunk] = OrderedDict()
+        self._chars = 0
 
     async def get(self, chunk_id: str) -> SourceChunk:
         """One chunk. Its id stands for its text; its place may be that in an earlier version, which stays.
@@ -51,13 +54,12 @@ class ChunkReader:
         Raises:
             ApiError: the ingest room has no such chunk, or is away.
         """
-        if chunk_id not in self._at_hand:
-            request = chunk_service_pb2.GetChunkRequest(id=chunk_id)
-            found = (await self._client.chunks.GetChunk(request)).chunk
-            self._at_hand[chunk_id] = await self._with_source(found)
-            if len(self._at_hand) > AT_HAND:
-                self._at_hand.popitem(last=False)
-        return self._at_hand[chunk_id]
+        at_hand = self._at_hand.get(chunk_id)
+        if at_hand:
+            self._at_hand.move_to_end(chunk_id)
+            return at_hand
+        request = chunk_service_pb2.GetChunkRequest(id=chunk_id)
+        return await self._with_source((await self._client.chunks.GetChunk(request)).chunk)
 
     async def page(
         self, project_id: str, document_ids: Sequence[str], token: str
@@ -89,12 +91,12 @@ class ChunkReader:
         return bool((await self._client.chunks.ListChunks(request)).chunks)
 
     async def _with_source(self, chunk: chunk_pb2.Chunk) -> SourceChunk:
-        """A chunk of the contract; of an edited one also what stands in the document."""
+        """A chunk of the contract, now at hand; of an edited one also what stands in the document."""
         source = chunk.text
         if chunk.edit_of:
             request = chunk_service_pb2.GetChunkRequest(id=chunk.edit_of)
             source = (await self._client.chunks.GetChunk(request)).chunk.text
-        return SourceChunk(
+        found = SourceChunk(
             chunk.id,
             chunk.project_id,
             chunk.document_id,
@@ -104,3 +106,18 @@ class ChunkReader:
             chunk.overlap,
             source,
         )
+        self._keep(found)
+        return found
+
+    def _keep(self, chunk: SourceChunk) -> None:
+        """Put a chunk at hand in place of those that were asked for longest ago."""
+        before = self._at_hand.pop(chunk.id, None)
+        self._chars += size(chunk) - (size(before) if before else 0)
+        self._at_hand[chunk.id] = chunk
+        while self._chars > AT_HAND_CHARS:
+            self._chars -= size(self._at_hand.popitem(last=False)[1])
+
+
+def size(chunk: SourceChunk) -> int:
+    """What a chunk takes in memory, in characters."""
+    return ROW_CHARS + len(chunk.text) + (len(chunk.source) if chunk.source is not chunk.text else 0)
