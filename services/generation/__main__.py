@@ -16,7 +16,7 @@ from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
 from services.generation.store import Store
-from services.generation.worker import GenerationWorker
+from services.generation.writers.questions import QuestionWriter
 from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
@@ -31,7 +31,7 @@ def build(parts: Parts) -> Built:
     prompts = PromptStore(parts.pool)
     secrets = SecretBox(config.secret_key_file)
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
-    worker = GenerationWorker(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
+    questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial),
@@ -40,10 +40,10 @@ def build(parts: Parts) -> Built:
             PromptServicer(prompts, Previewer(store, prompts, chunks)),
         ),
         handlers={
-            "plan_questions": worker.plan_questions,
-            "plan_pilot": worker.plan_pilot,
-            "write_questions": worker.write_questions,
-            "write_answer": worker.write_answer,
+            "plan_questions": questions.plan_questions,
+            "plan_pilot": questions.plan_pilot,
+            "write_questions": questions.write_questions,
+            "write_answer": questions.write_answer,
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 
 from services.generation.forecasts import Forecast
-from services.generation.generations import GenerationOptions, GenerationView, NewGeneration
+from services.generation.generations import GenerationView, NewGeneration
+from services.generation.option_convert import options, options_to_pb, sampling, sampling_to_pb
 from services.generation.presets import Preset, batch_factor_at
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
 from services.generation.questions import Answer, CallRecord, Question
@@ -22,7 +23,6 @@ from services.runtime.secrets import SecretBox
 from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
 from sishu.generation.v1 import generation_pb2, provider_pb2, provider_service_pb2, question_pb2
 
-DEFAULTS = GenerationOptions()
 ENDPOINT = frozenset({"base_url", "deployment_id", "pool"})
 CREDENTIAL = frozenset({"api_key", "api_key_variable", "api_key_file"})
 OWN_FIELDS = ("name", "model", "sampling", "limits", "price", "streaming")
@@ -31,17 +31,6 @@ PROVIDER_FIELDS = (*sorted(ENDPOINT | CREDENTIAL), *OWN_FIELDS)
 
 GENERATION_FIELDS = ("options.max_cost", "options.max_tokens")
 """Fields of a generation that may change."""
-
-
-def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
-    """Sampling parameters that are set, by their OpenAI names."""
-    values = {field.name: value for field, value in message.ListFields() if field.name != "stop"}
-    return {**values, "stop": list(message.stop)} if message.stop else values
-
-
-def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
-    """Sampling parameters."""
-    return message_pb2.Sampling(**values)
 
 
 def provider_from_pb(message: provider_pb2.Provider, secrets: SecretBox) -> Provider:
@@ -165,42 +154,6 @@ def report_to_pb(report: TrialReport) -> provider_service_pb2.TestProviderRespon
 def generation_from_pb(message: generation_pb2.Generation) -> NewGeneration:
     """A generation to start."""
     return NewGeneration(message.project_id, message.provider_id, options(message.options))
-
-
-def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
-    """Generation options, with the defaults where nothing was said."""
-    return GenerationOptions(
-        chars_per_fact=message.chars_per_fact or DEFAULTS.chars_per_fact,
-        forms_per_fact=message.forms_per_fact or DEFAULTS.forms_per_fact,
-        facts_per_call=message.facts_per_call or DEFAULTS.facts_per_call,
-        context_chars=message.context_chars,
-        language=message.language,
-        sampling=sampling(message.sampling),
-        document_ids=list(message.document_ids),
-        no_cache=message.no_cache,
-        max_cost=message.max_cost,
-        max_tokens=message.max_tokens,
-        pilot_chunks=message.pilot_chunks,
-        batch=message.batch,
-    )
-
-
-def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions:
-    """Generation options."""
-    return generation_pb2.GenerationOptions(
-        chars_per_fact=values.chars_per_fact,
-        forms_per_fact=values.forms_per_fact,
-        facts_per_call=values.facts_per_call,
-        context_chars=values.context_chars,
-        language=values.language,
-        sampling=sampling_to_pb(values.sampling),
-        document_ids=values.document_ids,
-        no_cache=values.no_cache,
-        max_cost=values.max_cost,
-        max_tokens=values.max_tokens,
-        pilot_chunks=values.pilot_chunks,
-        batch=values.batch,
-    )
 
 
 def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> generation_pb2.Generation:

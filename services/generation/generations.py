@@ -7,6 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.generation.kinds import (
+    FIRST_ITEMS,
+    OF_KIND,
+    OPTIONS_OF,
+    ConversationOptions,
+    DistillationOptions,
+    ExamItemOptions,
+    Gates,
+    GenreAudienceOptions,
+    Judge,
+    PassageOptions,
+    PreferencePairOptions,
+    TagOptions,
+)
 from services.generation.providers import Provider
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.jobs import ENDED, Job
@@ -27,13 +41,32 @@ class GenerationOptions:
     max_cost: float = 0.0
     max_tokens: int = 0
     pilot_chunks: int = 0
+    batch: bool = False
+    kind: str = "questions"
+    gates: Gates = field(default_factory=Gates)
+    genre_audiences: bool = False
+    tags: TagOptions | None = None
+    genre_audience_pairs: GenreAudienceOptions | None = None
+    conversations: ConversationOptions | None = None
+    preference_pairs: PreferencePairOptions | None = None
+    passages: PassageOptions | None = None
+    exam_items: ExamItemOptions | None = None
+    distillation: DistillationOptions | None = None
 
     @property
     def has_budget(self) -> bool:
         """Whether money or tokens are limited."""
         return self.max_cost > 0 or self.max_tokens > 0
 
-    batch: bool = False
+
+def stored_options(values: Mapping[str, Any]) -> GenerationOptions:
+    """Options as they were stored, `dataclasses.asdict` as JSON."""
+    own = {name: OF_KIND[name](**values[name]) for name in OF_KIND if values.get(name) is not None}
+    gates = dict(values.get("gates", {}))
+    judge = gates.get("judge")
+    return GenerationOptions(
+        **{**values, **own, "gates": Gates(**{**gates, "judge": Judge(**judge) if judge else None})}
+    )
 
 
 @dataclass(frozen=True)
@@ -97,9 +130,10 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_chunks: b
     """Refuse what cannot be started.
 
     Raises:
-        InvalidArgument: the provider belongs to another project.
+        InvalidArgument: the provider belongs to another project, or the options are not of the kind.
         FailedPrecondition: there is nothing to ask about.
     """
+    check_kind(wanted.options)
     if provider.project_id != wanted.project_id:
         raise InvalidArgument(
             "PROVIDER_OF_OTHER_PROJECT",
@@ -112,6 +146,31 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_chunks: b
             "NO_CHUNKS",
             f"project {wanted.project_id} has no parsed document; upload and parse one first",
             project_id=wanted.project_id,
+        )
+
+
+def check_kind(options: GenerationOptions) -> None:
+    """Refuse a kind that is not there, and options of another kind.
+
+    Raises:
+        InvalidArgument: so it is.
+    """
+    kind = options.kind
+    if kind not in FIRST_ITEMS:
+        raise InvalidArgument(
+            "KIND_UNSUPPORTED",
+            f"generations of {kind} cannot be made at present; there are {', '.join(FIRST_ITEMS)}",
+            "generation.options.kind",
+            kind=kind,
+        )
+    others = [name for name in OF_KIND if getattr(options, name) and OPTIONS_OF.get(kind) != name]
+    if others or (options.pilot_chunks and kind != "questions"):
+        name = others[0] if others else "pilot_chunks"
+        raise InvalidArgument(
+            "OPTION_OF_OTHER_KIND",
+            f"options.{name} says nothing of a generation of {kind}; leave it out",
+            f"generation.options.{name}",
+            kind=kind,
         )
 
 

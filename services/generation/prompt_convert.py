@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.generation.convert import options
+from services.generation.option_convert import options
 from services.generation.previews import Preview, PreviewRequest, PromptDraft
 from services.generation.prompt_versions import PromptVersion, prompt_named
 from services.runtime.convert import timestamp

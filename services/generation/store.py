@@ -21,13 +21,14 @@ from services.generation.call_store import (
 from services.generation.gates import rejected
 from services.generation.generations import (
     Generation,
-    GenerationOptions,
     GenerationStats,
     GenerationView,
     NewGeneration,
     check_ended,
     generation_not_found,
+    stored_options,
 )
+from services.generation.kinds import FIRST_ITEMS
 from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
 from services.generation.questions import (
@@ -272,7 +273,7 @@ class Store:
         await self.jobs.create(
             connection,
             "generate",
-            [NewItem("plan_questions", "0")],
+            [NewItem(FIRST_ITEMS[wanted.options.kind], "0")],
             project_id=wanted.project_id,
             resource_id=generation_id,
         )
@@ -310,7 +311,7 @@ def count_of(status: str) -> int:
 def generation(row: asyncpg.Record) -> Generation:
     """A row of `generations`."""
     values = {name: row[name] for name in Generation.__dataclass_fields__}
-    return Generation(**{**values, "options": GenerationOptions(**values["options"])})
+    return Generation(**{**values, "options": stored_options(values["options"])})
 
 
 def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
@@ -319,7 +320,7 @@ def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
         id=values.pop("generation_id"),
         project_id=values["project_id"],
         provider_id=values["id"],
-        options=GenerationOptions(**values.pop("generation_options")),
+        options=stored_options(values.pop("generation_options")),
         prompt_versions=values.pop("generation_prompt_versions"),
         create_time=values.pop("generation_create_time"),
     )

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
+from sishu.generation.v1 import candidate_pb2 as sishu_dot_generation_dot_v1_dot_candidate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\"\xd7\x03\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12\x39\n\x08\x66orecast\x18\x08 \x01(\x0b\x32\'.sishu.generation.v1.GenerationForecast\x12L\n\x0fprompt_versions\x18\t \x03(\x0b\x32\x33.sishu.generation.v1.Generation.PromptVersionsEntry\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x35\n\x13PromptVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9e\x03\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\"\n\rcontext_chars\x18\x07 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\"\n\x08max_cost\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nmax_tokens\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x10\n\x08no_cache\x18\n \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x0b \x01(\x08\x12 \n\x0cpilot_chunks\x18\x0c \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\"\xcf\x02\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x12\x0c\n\x04\x63ost\x18\x06 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\t \x01(\x01\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xce\x02\n\x12GenerationForecast\x12\x0e\n\x06\x63hunks\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunks_seen\x18\x02 \x01(\x03\x12,\n\x05\x63\x61lls\x18\x03 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x34\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x38\n\x11\x63ompletion_tokens\x18\x05 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12+\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12.\n\x07seconds\x18\x07 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x18\n\x10promised_seconds\x18\x08 \x01(\x01\"7\n\x08\x45stimate\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sishu/generation/v1/generation.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\x1a#sishu/generation/v1/candidate.proto\"\xd7\x03\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x0bprovider_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x07options\x18\x04 \x01(\x0b\x32&.sishu.generation.v1.GenerationOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x33\n\x05stats\x18\x06 \x01(\x0b\x32$.sishu.generation.v1.GenerationStats\x12\x39\n\x08\x66orecast\x18\x08 \x01(\x0b\x32\'.sishu.generation.v1.GenerationForecast\x12L\n\x0fprompt_versions\x18\t \x03(\x0b\x32\x33.sishu.generation.v1.Generation.PromptVersionsEntry\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x35\n\x13PromptVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcf\x07\n\x11GenerationOptions\x12#\n\x0e\x63hars_per_fact\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12!\n\x0e\x66orms_per_fact\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12!\n\x08language\x18\x03 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x02\x65nR\x02zh\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\x12&\n\x0c\x64ocument_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x90N\"\x05r\x03\xb0\x01\x01\x12!\n\x0e\x66\x61\x63ts_per_call\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\"\n\rcontext_chars\x18\x07 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\"\n\x08max_cost\x18\x08 \x01(\x01\x42\x10\xbaH\r\x12\x0b)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x1b\n\nmax_tokens\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x10\n\x08no_cache\x18\n \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x0b \x01(\x08\x12 \n\x0cpilot_chunks\x18\x0c \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12;\n\x04kind\x18\r \x01(\x0e\x32#.sishu.generation.v1.GenerationKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12)\n\x05gates\x18\x0e \x01(\x0b\x32\x1a.sishu.generation.v1.Gates\x12\x17\n\x0fgenre_audiences\x18\x0f \x01(\x08\x12-\n\x04tags\x18\x10 \x01(\x0b\x32\x1f.sishu.generation.v1.TagOptions\x12?\n\rconversations\x18\x11 \x01(\x0b\x32(.sishu.generation.v1.ConversationOptions\x12\x44\n\x10preference_pairs\x18\x12 \x01(\x0b\x32*.sishu.generation.v1.PreferencePairOptions\x12\x35\n\x08passages\x18\x13 \x01(\x0b\x32#.sishu.generation.v1.PassageOptions\x12\x38\n\nexam_items\x18\x14 \x01(\x0b\x32$.sishu.generation.v1.ExamItemOptions\x12>\n\x0c\x64istillation\x18\x15 \x01(\x0b\x32(.sishu.generation.v1.DistillationOptions\x12G\n\x14genre_audience_pairs\x18\x16 \x01(\x0b\x32).sishu.generation.v1.GenreAudienceOptions\"\xca\x02\n\x05Gates\x12\x30\n\x03off\x18\x01 \x03(\tB#\xbaH \x92\x01\x1d\x10\x64\x18\x01\"\x17r\x15\x32\x13^[A-Z][A-Z_]{0,62}$\x12%\n\x10min_answer_chars\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12%\n\x10max_answer_chars\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00\x12\x35\n\x14near_copy_similarity\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12*\n\x15\x65mbedding_provider_id\x18\x05 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x33\n\x12meaning_similarity\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12)\n\x05judge\x18\x07 \x01(\x0b\x32\x1a.sishu.generation.v1.Judge\"\x82\x01\n\x05Judge\x12 \n\x0bprovider_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12*\n\tmin_score\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00\x12+\n\x08sampling\x18\x03 \x01(\x0b\x32\x19.sishu.common.v1.Sampling\"~\n\nTagOptions\x12\x34\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.sishu.generation.v1.TagModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x06levels\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x04(\x00\x12\x1f\n\x0cmax_children\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\"A\n\x14GenreAudienceOptions\x12\x18\n\x05pairs\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x14(\x00\x12\x0f\n\x07replace\x18\x02 \x01(\x08\"\x81\x02\n\x13\x43onversationOptions\x12\x8e\x01\n\x05turns\x18\x01 \x01(\x05\x42\x7f\xbaH|\xba\x01y\n\x1a\x63onversation_options.turns\x12\x34turns must be 2 to 8, or 0 to let the service choose\x1a%this == 0 || (this >= 2 && this <= 8)\x12\x1a\n\x08scenario\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1b\n\tuser_role\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12 \n\x0e\x61ssistant_role\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"x\n\x15PreferencePairOptions\x12\"\n\rgeneration_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12;\n\x04\x66law\x18\x02 \x01(\x0e\x32#.sishu.generation.v1.PreferenceFlawB\x08\xbaH\x05\x82\x01\x02\x10\x01\"T\n\x0ePassageOptions\x12\x42\n\x05\x66orms\x18\x01 \x03(\x0e\x32 .sishu.generation.v1.PassageFormB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\"V\n\x0f\x45xamItemOptions\x12\x43\n\x05types\x18\x01 \x03(\x0e\x32!.sishu.generation.v1.ExamItemTypeB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07\x82\x01\x04\x10\x01 \x00\"\x94\x01\n\x13\x44istillationOptions\x12\x19\n\x05topic\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x19\n\x06levels\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x04(\x00\x12!\n\x0etags_per_level\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x00\x12$\n\x11questions_per_tag\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"\x85\x03\n\x0fGenerationStats\x12\x11\n\tquestions\x18\x01 \x01(\x03\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x03\x12\x10\n\x08rejected\x18\x03 \x01(\x03\x12V\n\x12rejected_by_reason\x18\x04 \x03(\x0b\x32:.sishu.generation.v1.GenerationStats.RejectedByReasonEntry\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.sishu.common.v1.TokenUsage\x12\x0c\n\x04\x63ost\x18\x06 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x08 \x01(\x03\x12\x18\n\x10\x63\x61lls_per_second\x18\t \x01(\x01\x12\x17\n\x0fkept_candidates\x18\n \x01(\x03\x12\x1b\n\x13rejected_candidates\x18\x0b \x01(\x03\x1a\x37\n\x15RejectedByReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xce\x02\n\x12GenerationForecast\x12\x0e\n\x06\x63hunks\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunks_seen\x18\x02 \x01(\x03\x12,\n\x05\x63\x61lls\x18\x03 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x34\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x38\n\x11\x63ompletion_tokens\x18\x05 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12+\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12.\n\x07seconds\x18\x07 \x01(\x0b\x32\x1d.sishu.generation.v1.Estimate\x12\x18\n\x10promised_seconds\x18\x08 \x01(\x01\"7\n\x08\x45stimate\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01*\xb8\x02\n\x0eGenerationKind\x12\x1f\n\x1bGENERATION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19GENERATION_KIND_QUESTIONS\x10\x01\x12\x18\n\x14GENERATION_KIND_TAGS\x10\x02\x12#\n\x1fGENERATION_KIND_GENRE_AUDIENCES\x10\x03\x12!\n\x1dGENERATION_KIND_CONVERSATIONS\x10\x04\x12$\n GENERATION_KIND_PREFERENCE_PAIRS\x10\x05\x12\x1c\n\x18GENERATION_KIND_PASSAGES\x10\x06\x12\x1e\n\x1aGENERATION_KIND_EXAM_ITEMS\x10\x07\x12 \n\x1cGENERATION_KIND_DISTILLATION\x10\x08*a\n\x07TagMode\x12\x18\n\x14TAG_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10TAG_MODE_REBUILD\x10\x01\x12\x13\n\x0fTAG_MODE_REVISE\x10\x02\x12\x11\n\rTAG_MODE_KEEP\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,20 +61,92 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATIONOPTIONS'].fields_by_name['max_tokens']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_GENERATIONOPTIONS'].fields_by_name['pilot_chunks']._loaded_options = None
   _globals['_GENERATIONOPTIONS'].fields_by_name['pilot_chunks']._serialized_options = b'\272H\007\032\005\030\220N(\000'
+  _globals['_GENERATIONOPTIONS'].fields_by_name['kind']._loaded_options = None
+  _globals['_GENERATIONOPTIONS'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_GATES'].fields_by_name['off']._loaded_options = None
+  _globals['_GATES'].fields_by_name['off']._serialized_options = b'\272H \222\001\035\020d\030\001\"\027r\0252\023^[A-Z][A-Z_]{0,62}$'
+  _globals['_GATES'].fields_by_name['min_answer_chars']._loaded_options = None
+  _globals['_GATES'].fields_by_name['min_answer_chars']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
+  _globals['_GATES'].fields_by_name['max_answer_chars']._loaded_options = None
+  _globals['_GATES'].fields_by_name['max_answer_chars']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
+  _globals['_GATES'].fields_by_name['near_copy_similarity']._loaded_options = None
+  _globals['_GATES'].fields_by_name['near_copy_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_GATES'].fields_by_name['embedding_provider_id']._loaded_options = None
+  _globals['_GATES'].fields_by_name['embedding_provider_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_GATES'].fields_by_name['meaning_similarity']._loaded_options = None
+  _globals['_GATES'].fields_by_name['meaning_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_JUDGE'].fields_by_name['provider_id']._loaded_options = None
+  _globals['_JUDGE'].fields_by_name['provider_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_JUDGE'].fields_by_name['min_score']._loaded_options = None
+  _globals['_JUDGE'].fields_by_name['min_score']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\024@)\000\000\000\000\000\000\000\000'
+  _globals['_TAGOPTIONS'].fields_by_name['mode']._loaded_options = None
+  _globals['_TAGOPTIONS'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_TAGOPTIONS'].fields_by_name['levels']._loaded_options = None
+  _globals['_TAGOPTIONS'].fields_by_name['levels']._serialized_options = b'\272H\006\032\004\030\004(\000'
+  _globals['_TAGOPTIONS'].fields_by_name['max_children']._loaded_options = None
+  _globals['_TAGOPTIONS'].fields_by_name['max_children']._serialized_options = b'\272H\006\032\004\0302(\000'
+  _globals['_GENREAUDIENCEOPTIONS'].fields_by_name['pairs']._loaded_options = None
+  _globals['_GENREAUDIENCEOPTIONS'].fields_by_name['pairs']._serialized_options = b'\272H\006\032\004\030\024(\000'
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['turns']._loaded_options = None
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['turns']._serialized_options = b'\272H|\272\001y\n\032conversation_options.turns\0224turns must be 2 to 8, or 0 to let the service choose\032%this == 0 || (this >= 2 && this <= 8)'
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['scenario']._loaded_options = None
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['scenario']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['user_role']._loaded_options = None
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['user_role']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['assistant_role']._loaded_options = None
+  _globals['_CONVERSATIONOPTIONS'].fields_by_name['assistant_role']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_PREFERENCEPAIROPTIONS'].fields_by_name['generation_id']._loaded_options = None
+  _globals['_PREFERENCEPAIROPTIONS'].fields_by_name['generation_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_PREFERENCEPAIROPTIONS'].fields_by_name['flaw']._loaded_options = None
+  _globals['_PREFERENCEPAIROPTIONS'].fields_by_name['flaw']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PASSAGEOPTIONS'].fields_by_name['forms']._loaded_options = None
+  _globals['_PASSAGEOPTIONS'].fields_by_name['forms']._serialized_options = b'\272H\016\222\001\013\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_EXAMITEMOPTIONS'].fields_by_name['types']._loaded_options = None
+  _globals['_EXAMITEMOPTIONS'].fields_by_name['types']._serialized_options = b'\272H\016\222\001\013\020d\"\007\202\001\004\020\001 \000'
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['topic']._loaded_options = None
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['topic']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['levels']._loaded_options = None
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['levels']._serialized_options = b'\272H\006\032\004\030\004(\000'
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['tags_per_level']._loaded_options = None
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['tags_per_level']._serialized_options = b'\272H\006\032\004\0302(\000'
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['questions_per_tag']._loaded_options = None
+  _globals['_DISTILLATIONOPTIONS'].fields_by_name['questions_per_tag']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._loaded_options = None
   _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_options = b'8\001'
-  _globals['_GENERATION']._serialized_start=182
-  _globals['_GENERATION']._serialized_end=653
-  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_start=600
-  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_end=653
-  _globals['_GENERATIONOPTIONS']._serialized_start=656
-  _globals['_GENERATIONOPTIONS']._serialized_end=1070
-  _globals['_GENERATIONSTATS']._serialized_start=1073
-  _globals['_GENERATIONSTATS']._serialized_end=1408
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=1353
-  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=1408
-  _globals['_GENERATIONFORECAST']._serialized_start=1411
-  _globals['_GENERATIONFORECAST']._serialized_end=1745
-  _globals['_ESTIMATE']._serialized_start=1747
-  _globals['_ESTIMATE']._serialized_end=1802
+  _globals['_GENERATIONKIND']._serialized_start=3825
+  _globals['_GENERATIONKIND']._serialized_end=4137
+  _globals['_TAGMODE']._serialized_start=4139
+  _globals['_TAGMODE']._serialized_end=4236
+  _globals['_GENERATION']._serialized_start=219
+  _globals['_GENERATION']._serialized_end=690
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_start=637
+  _globals['_GENERATION_PROMPTVERSIONSENTRY']._serialized_end=690
+  _globals['_GENERATIONOPTIONS']._serialized_start=693
+  _globals['_GENERATIONOPTIONS']._serialized_end=1668
+  _globals['_GATES']._serialized_start=1671
+  _globals['_GATES']._serialized_end=2001
+  _globals['_JUDGE']._serialized_start=2004
+  _globals['_JUDGE']._serialized_end=2134
+  _globals['_TAGOPTIONS']._serialized_start=2136
+  _globals['_TAGOPTIONS']._serialized_end=2262
+  _globals['_GENREAUDIENCEOPTIONS']._serialized_start=2264
+  _globals['_GENREAUDIENCEOPTIONS']._serialized_end=2329
+  _globals['_CONVERSATIONOPTIONS']._serialized_start=2332
+  _globals['_CONVERSATIONOPTIONS']._serialized_end=2589
+  _globals['_PREFERENCEPAIROPTIONS']._serialized_start=2591
+  _globals['_PREFERENCEPAIROPTIONS']._serialized_end=2711
+  _globals['_PASSAGEOPTIONS']._serialized_start=2713
+  _globals['_PASSAGEOPTIONS']._serialized_end=2797
+  _globals['_EXAMITEMOPTIONS']._serialized_start=2799
+  _globals['_EXAMITEMOPTIONS']._serialized_end=2885
+  _globals['_DISTILLATIONOPTIONS']._serialized_start=2888
+  _globals['_DISTILLATIONOPTIONS']._serialized_end=3036
+  _globals['_GENERATIONSTATS']._serialized_start=3039
+  _globals['_GENERATIONSTATS']._serialized_end=3428
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_start=3373
+  _globals['_GENERATIONSTATS_REJECTEDBYREASONENTRY']._serialized_end=3428
+  _globals['_GENERATIONFORECAST']._serialized_start=3431
+  _globals['_GENERATIONFORECAST']._serialized_end=3765
+  _globals['_ESTIMATE']._serialized_start=3767
+  _globals['_ESTIMATE']._serialized_end=3822
 # @@protoc_insertion_point(module_scope)

@@ -8,8 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.generation.v1 import candidate_pb2 as _candidate_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,9 +23,85 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _GenerationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GenerationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GenerationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GENERATION_KIND_UNSPECIFIED: _GenerationKind.ValueType  # 0
+    """In a request: QUESTIONS. Never returned."""
+    GENERATION_KIND_QUESTIONS: _GenerationKind.ValueType  # 1
+    """Questions about the chunks, and their answers."""
+    GENERATION_KIND_TAGS: _GenerationKind.ValueType  # 2
+    """The domain tree: tags from the outlines of the documents, or from their text where they have none."""
+    GENERATION_KIND_GENRE_AUDIENCES: _GenerationKind.ValueType  # 3
+    """Genre-audience pairs of each document."""
+    GENERATION_KIND_CONVERSATIONS: _GenerationKind.ValueType  # 4
+    """Conversations about the chunks."""
+    GENERATION_KIND_PREFERENCE_PAIRS: _GenerationKind.ValueType  # 5
+    """Bad answers to questions that have a good one."""
+    GENERATION_KIND_PASSAGES: _GenerationKind.ValueType  # 6
+    """Texts that say what the chunks say in other forms."""
+    GENERATION_KIND_EXAM_ITEMS: _GenerationKind.ValueType  # 7
+    """Exam items about the chunks."""
+    GENERATION_KIND_DISTILLATION: _GenerationKind.ValueType  # 8
+    """Tags, questions and answers about a topic, from what the model knows, without documents."""
+
+class GenerationKind(_GenerationKind, metaclass=_GenerationKindEnumTypeWrapper):
+    """GenerationKind is what a generation writes."""
+
+GENERATION_KIND_UNSPECIFIED: GenerationKind.ValueType  # 0
+"""In a request: QUESTIONS. Never returned."""
+GENERATION_KIND_QUESTIONS: GenerationKind.ValueType  # 1
+"""Questions about the chunks, and their answers."""
+GENERATION_KIND_TAGS: GenerationKind.ValueType  # 2
+"""The domain tree: tags from the outlines of the documents, or from their text where they have none."""
+GENERATION_KIND_GENRE_AUDIENCES: GenerationKind.ValueType  # 3
+"""Genre-audience pairs of each document."""
+GENERATION_KIND_CONVERSATIONS: GenerationKind.ValueType  # 4
+"""Conversations about the chunks."""
+GENERATION_KIND_PREFERENCE_PAIRS: GenerationKind.ValueType  # 5
+"""Bad answers to questions that have a good one."""
+GENERATION_KIND_PASSAGES: GenerationKind.ValueType  # 6
+"""Texts that say what the chunks say in other forms."""
+GENERATION_KIND_EXAM_ITEMS: GenerationKind.ValueType  # 7
+"""Exam items about the chunks."""
+GENERATION_KIND_DISTILLATION: GenerationKind.ValueType  # 8
+"""Tags, questions and answers about a topic, from what the model knows, without documents."""
+Global___GenerationKind: _TypeAlias = GenerationKind  # noqa: Y015
+
+class _TagMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TagModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAG_MODE_UNSPECIFIED: _TagMode.ValueType  # 0
+    """In a request: REVISE. Never returned."""
+    TAG_MODE_REBUILD: _TagMode.ValueType  # 1
+    """A new tree takes the place of the old one."""
+    TAG_MODE_REVISE: _TagMode.ValueType  # 2
+    """They stay, and tags are added for what none of them is about."""
+    TAG_MODE_KEEP: _TagMode.ValueType  # 3
+    """They stay, none is added, and what is new in the documents is put under them."""
+
+class TagMode(_TagMode, metaclass=_TagModeEnumTypeWrapper):
+    """TagMode is what becomes of the tags that are there."""
+
+TAG_MODE_UNSPECIFIED: TagMode.ValueType  # 0
+"""In a request: REVISE. Never returned."""
+TAG_MODE_REBUILD: TagMode.ValueType  # 1
+"""A new tree takes the place of the old one."""
+TAG_MODE_REVISE: TagMode.ValueType  # 2
+"""They stay, and tags are added for what none of them is about."""
+TAG_MODE_KEEP: TagMode.ValueType  # 3
+"""They stay, none is added, and what is new in the documents is put under them."""
+Global___TagMode: _TypeAlias = TagMode  # noqa: Y015
+
 @_typing.final
 class Generation(_message.Message):
-    """Generation is one run over a project's chunks that writes questions and answers."""
+    """Generation is one run that has a language model write something about a project: questions and answers about its chunks, or something else."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,6 +207,16 @@ class GenerationOptions(_message.Message):
     NO_CACHE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     PILOT_CHUNKS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
+    GENRE_AUDIENCES_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    PREFERENCE_PAIRS_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    EXAM_ITEMS_FIELD_NUMBER: _builtins.int
+    DISTILLATION_FIELD_NUMBER: _builtins.int
+    GENRE_AUDIENCE_PAIRS_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
     """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds a sentence. 0 lets the service
     choose (at present 240); the stored resource shows what was taken.
@@ -159,6 +247,12 @@ class GenerationOptions(_message.Message):
     """
     pilot_chunks: _builtins.int
     """OPTIONAL. Only this many chunks, spread over all, as a pilot: `forecast` then says what all of them would take; their answers are not paid again. 0 means all."""
+    kind: Global___GenerationKind.ValueType
+    """OPTIONAL. What is written; unset means QUESTIONS. A pilot can only be of QUESTIONS."""
+    genre_audiences: _builtins.bool
+    """OPTIONAL. Whether questions are written in the voice of each enabled genre-audience pair of their document, as many as without for each; documents without
+    such a pair are asked about as without.
+    """
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of every call; unset fields fall back to the provider's."""
@@ -166,6 +260,38 @@ class GenerationOptions(_message.Message):
     @_builtins.property
     def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Only chunks of these documents; empty means all."""
+
+    @_builtins.property
+    def gates(self) -> Global___Gates:
+        """OPTIONAL. What must be passed to be kept. What is not set is as the service chooses."""
+
+    @_builtins.property
+    def tags(self) -> Global___TagOptions:
+        """OPTIONAL. Of TAGS only."""
+
+    @_builtins.property
+    def conversations(self) -> Global___ConversationOptions:
+        """OPTIONAL. Of CONVERSATIONS only."""
+
+    @_builtins.property
+    def preference_pairs(self) -> Global___PreferencePairOptions:
+        """OPTIONAL. Of PREFERENCE_PAIRS only."""
+
+    @_builtins.property
+    def passages(self) -> Global___PassageOptions:
+        """OPTIONAL. Of PASSAGES only."""
+
+    @_builtins.property
+    def exam_items(self) -> Global___ExamItemOptions:
+        """OPTIONAL. Of EXAM_ITEMS only."""
+
+    @_builtins.property
+    def distillation(self) -> Global___DistillationOptions:
+        """REQUIRED for DISTILLATION; of it only."""
+
+    @_builtins.property
+    def genre_audience_pairs(self) -> Global___GenreAudienceOptions:
+        """OPTIONAL. Of GENRE_AUDIENCES only."""
 
     def __init__(
         self,
@@ -182,14 +308,304 @@ class GenerationOptions(_message.Message):
         no_cache: _builtins.bool = ...,
         batch: _builtins.bool = ...,
         pilot_chunks: _builtins.int = ...,
+        kind: Global___GenerationKind.ValueType = ...,
+        gates: Global___Gates | None = ...,
+        genre_audiences: _builtins.bool = ...,
+        tags: Global___TagOptions | None = ...,
+        conversations: Global___ConversationOptions | None = ...,
+        preference_pairs: Global___PreferencePairOptions | None = ...,
+        passages: Global___PassageOptions | None = ...,
+        exam_items: Global___ExamItemOptions | None = ...,
+        distillation: Global___DistillationOptions | None = ...,
+        genre_audience_pairs: Global___GenreAudienceOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "distillation", b"distillation", "exam_items", b"exam_items", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "passages", b"passages", "preference_pairs", b"preference_pairs", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "document_ids", b"document_ids", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "no_cache", b"no_cache", "pilot_chunks", b"pilot_chunks", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "conversations", b"conversations", "distillation", b"distillation", "document_ids", b"document_ids", "exam_items", b"exam_items", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "genre_audiences", b"genre_audiences", "kind", b"kind", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "no_cache", b"no_cache", "passages", b"passages", "pilot_chunks", b"pilot_chunks", "preference_pairs", b"preference_pairs", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationOptions: _TypeAlias = GenerationOptions  # noqa: Y015
+
+@_typing.final
+class Gates(_message.Message):
+    """Gates says what must be passed to be kept. Each gate has the name of its reason, such as `LEAK_PHRASE`; docs/generation.md lists them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFF_FIELD_NUMBER: _builtins.int
+    MIN_ANSWER_CHARS_FIELD_NUMBER: _builtins.int
+    MAX_ANSWER_CHARS_FIELD_NUMBER: _builtins.int
+    NEAR_COPY_SIMILARITY_FIELD_NUMBER: _builtins.int
+    EMBEDDING_PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    min_answer_chars: _builtins.int
+    """OPTIONAL. Fewest characters of an answer; 0 lets the service choose (at present 1)."""
+    max_answer_chars: _builtins.int
+    """OPTIONAL. Most characters of an answer; 0 lets the service choose (at present 1000)."""
+    near_copy_similarity: _builtins.float
+    """OPTIONAL. Jaccard similarity of the words of two questions of a project from which on the later one is a near copy; 0 lets the service choose (at present 0.8)."""
+    embedding_provider_id: _builtins.str
+    """OPTIONAL. UUID of a provider of embeddings; near copies are then found by meaning, too."""
+    meaning_similarity: _builtins.float
+    """OPTIONAL. Cosine similarity of the embeddings of two questions from which on the later one is a copy by meaning; 0 lets the service choose (at present 0.95)."""
+    @_builtins.property
+    def off(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Gates that are off: what they would have rejected is kept."""
+
+    @_builtins.property
+    def judge(self) -> Global___Judge:
+        """OPTIONAL. Whether a language model judges what the other gates let pass."""
+
+    def __init__(
+        self,
+        *,
+        off: _abc.Iterable[_builtins.str] | None = ...,
+        min_answer_chars: _builtins.int = ...,
+        max_answer_chars: _builtins.int = ...,
+        near_copy_similarity: _builtins.float = ...,
+        embedding_provider_id: _builtins.str = ...,
+        meaning_similarity: _builtins.float = ...,
+        judge: Global___Judge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_provider_id", b"embedding_provider_id", "judge", b"judge", "max_answer_chars", b"max_answer_chars", "meaning_similarity", b"meaning_similarity", "min_answer_chars", b"min_answer_chars", "near_copy_similarity", b"near_copy_similarity", "off", b"off"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gates: _TypeAlias = Gates  # noqa: Y015
+
+@_typing.final
+class Judge(_message.Message):
+    """Judge is a language model that judges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """OPTIONAL. UUID of the provider that judges; empty means the one that writes."""
+    min_score: _builtins.float
+    """OPTIONAL. Least score that is kept, 0 to 5; 0 lets the service choose (at present 3)."""
+    @_builtins.property
+    def sampling(self) -> _message_pb2.Sampling:
+        """OPTIONAL. Sampling of the judge; unset fields fall back to its provider's."""
+
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        min_score: _builtins.float = ...,
+        sampling: _message_pb2.Sampling | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_score", b"min_score", "provider_id", b"provider_id", "sampling", b"sampling"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Judge: _TypeAlias = Judge  # noqa: Y015
+
+@_typing.final
+class TagOptions(_message.Message):
+    """TagOptions says what becomes of the domain tree."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    MAX_CHILDREN_FIELD_NUMBER: _builtins.int
+    mode: Global___TagMode.ValueType
+    """OPTIONAL. What becomes of the tags that are there; unset means REVISE."""
+    levels: _builtins.int
+    """OPTIONAL. Levels of the tree; 0 lets the service choose (at present 2)."""
+    max_children: _builtins.int
+    """OPTIONAL. Most tags under one; 0 lets the service choose (at present 10)."""
+    def __init__(
+        self,
+        *,
+        mode: Global___TagMode.ValueType = ...,
+        levels: _builtins.int = ...,
+        max_children: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "max_children", b"max_children", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TagOptions: _TypeAlias = TagOptions  # noqa: Y015
+
+@_typing.final
+class GenreAudienceOptions(_message.Message):
+    """GenreAudienceOptions says how many pairs are written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIRS_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    pairs: _builtins.int
+    """OPTIONAL. Pairs of each document; 0 lets the service choose (at present 5)."""
+    replace: _builtins.bool
+    """OPTIONAL. Whether the pairs that a document has make way; else new ones are added."""
+    def __init__(
+        self,
+        *,
+        pairs: _builtins.int = ...,
+        replace: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pairs", b"pairs", "replace", b"replace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenreAudienceOptions: _TypeAlias = GenreAudienceOptions  # noqa: Y015
+
+@_typing.final
+class ConversationOptions(_message.Message):
+    """ConversationOptions says what conversations are like."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: _builtins.int
+    SCENARIO_FIELD_NUMBER: _builtins.int
+    USER_ROLE_FIELD_NUMBER: _builtins.int
+    ASSISTANT_ROLE_FIELD_NUMBER: _builtins.int
+    turns: _builtins.int
+    """OPTIONAL. Questions of a conversation, each with its answer, 2 to 8; 0 lets the service choose (at present 3)."""
+    scenario: _builtins.str
+    """OPTIONAL. In which situation they talk; becomes part of the system message."""
+    user_role: _builtins.str
+    """OPTIONAL. Who asks, such as `a new colleague`."""
+    assistant_role: _builtins.str
+    """OPTIONAL. Who answers, such as `an experienced technician`; becomes part of the system message."""
+    def __init__(
+        self,
+        *,
+        turns: _builtins.int = ...,
+        scenario: _builtins.str = ...,
+        user_role: _builtins.str = ...,
+        assistant_role: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assistant_role", b"assistant_role", "scenario", b"scenario", "turns", b"turns", "user_role", b"user_role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversationOptions: _TypeAlias = ConversationOptions  # noqa: Y015
+
+@_typing.final
+class PreferencePairOptions(_message.Message):
+    """PreferencePairOptions says of which questions bad answers are written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    FLAW_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.str
+    """OPTIONAL. Only questions of this generation; empty means all answered questions of the project."""
+    flaw: _candidate_pb2.PreferenceFlaw.ValueType
+    """OPTIONAL. What is bad about them; unset means each in turn."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.str = ...,
+        flaw: _candidate_pb2.PreferenceFlaw.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flaw", b"flaw", "generation_id", b"generation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferencePairOptions: _TypeAlias = PreferencePairOptions  # noqa: Y015
+
+@_typing.final
+class PassageOptions(_message.Message):
+    """PassageOptions says what is written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def forms(self) -> _containers.RepeatedScalarFieldContainer[_candidate_pb2.PassageForm.ValueType]:
+        """OPTIONAL. Forms, each once for each chunk; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        forms: _abc.Iterable[_candidate_pb2.PassageForm.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassageOptions: _TypeAlias = PassageOptions  # noqa: Y015
+
+@_typing.final
+class ExamItemOptions(_message.Message):
+    """ExamItemOptions says what is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_candidate_pb2.ExamItemType.ValueType]:
+        """OPTIONAL. Types, in turn; one that stands here twice comes twice as often. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        types: _abc.Iterable[_candidate_pb2.ExamItemType.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExamItemOptions: _TypeAlias = ExamItemOptions  # noqa: Y015
+
+@_typing.final
+class DistillationOptions(_message.Message):
+    """DistillationOptions says what a model is asked for that it knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    TAGS_PER_LEVEL_FIELD_NUMBER: _builtins.int
+    QUESTIONS_PER_TAG_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """REQUIRED. What all is about; becomes the tag at the top."""
+    levels: _builtins.int
+    """OPTIONAL. Levels of tags under the topic; 0 lets the service choose (at present 2)."""
+    tags_per_level: _builtins.int
+    """OPTIONAL. Tags under each tag; 0 lets the service choose (at present 10)."""
+    questions_per_tag: _builtins.int
+    """OPTIONAL. Questions for each tag of the lowest level; 0 lets the service choose (at present 10)."""
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        levels: _builtins.int = ...,
+        tags_per_level: _builtins.int = ...,
+        questions_per_tag: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "questions_per_tag", b"questions_per_tag", "tags_per_level", b"tags_per_level", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DistillationOptions: _TypeAlias = DistillationOptions  # noqa: Y015
 
 @_typing.final
 class GenerationStats(_message.Message):
@@ -226,6 +642,8 @@ class GenerationStats(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    KEPT_CANDIDATES_FIELD_NUMBER: _builtins.int
+    REJECTED_CANDIDATES_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
     """Questions written."""
     answered: _builtins.int
@@ -240,6 +658,10 @@ class GenerationStats(_message.Message):
     """Results that were taken from the answers of earlier calls."""
     calls_per_second: _builtins.float
     """Calls that ended a second, over the last minute."""
+    kept_candidates: _builtins.int
+    """Candidates kept."""
+    rejected_candidates: _builtins.int
+    """Candidates rejected; their reasons are among `rejected_by_reason`."""
     @_builtins.property
     def rejected_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected questions by reason, such as `QUOTE_NOT_FOUND`."""
@@ -260,10 +682,12 @@ class GenerationStats(_message.Message):
         currency: _builtins.str = ...,
         cached: _builtins.int = ...,
         calls_per_second: _builtins.float = ...,
+        kept_candidates: _builtins.int = ...,
+        rejected_candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "kept_candidates", b"kept_candidates", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "rejected_candidates", b"rejected_candidates", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,9 +26,10 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
 from sishu.common.v1 import origin_pb2 as sishu_dot_common_dot_v1_dot_origin__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
+from sishu.generation.v1 import judgement_pb2 as sishu_dot_generation_dot_v1_dot_judgement__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/question.proto\x12\x13sishu.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xa4\x03\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x11\n\tchunk_ids\x18\x04 \x03(\t\x12\x14\n\x0c\x64ocument_ids\x18\x05 \x03(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12$\n\x04\x66\x61\x63t\x18\x07 \x01(\x0b\x32\x16.sishu.common.v1.Quote\x12\x0f\n\x07\x66\x61\x63t_id\x18\x08 \x01(\t\x12\x0c\n\x04\x66orm\x18\t \x01(\x05\x12\x31\n\x05state\x18\n \x01(\x0e\x32\".sishu.generation.v1.QuestionState\x12+\n\trejection\x18\x0b \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12+\n\x06\x61nswer\x18\x0c \x01(\x0b\x32\x1b.sishu.generation.v1.Answer\x12\'\n\x06origin\x18\r \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06quotes\x18\x02 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x11\n\treasoning\x18\x03 \x01(\t\x12\'\n\x06origin\x18\x04 \x01(\x0b\x32\x17.sishu.common.v1.Origin*\x82\x01\n\rQuestionState\x12\x1e\n\x1aQUESTION_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13QUESTION_STATE_OPEN\x10\x01\x12\x1b\n\x17QUESTION_STATE_ANSWERED\x10\x02\x12\x1b\n\x17QUESTION_STATE_REJECTED\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sishu/generation/v1/question.proto\x12\x13sishu.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a#sishu/generation/v1/judgement.proto\"\x99\x04\n\x08Question\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x11\n\tchunk_ids\x18\x04 \x03(\t\x12\x14\n\x0c\x64ocument_ids\x18\x05 \x03(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12$\n\x04\x66\x61\x63t\x18\x07 \x01(\x0b\x32\x16.sishu.common.v1.Quote\x12\x0f\n\x07\x66\x61\x63t_id\x18\x08 \x01(\t\x12\x0c\n\x04\x66orm\x18\t \x01(\x05\x12\x31\n\x05state\x18\n \x01(\x0e\x32\".sishu.generation.v1.QuestionState\x12+\n\trejection\x18\x0b \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12+\n\x06\x61nswer\x18\x0c \x01(\x0b\x32\x1b.sishu.generation.v1.Answer\x12\'\n\x06origin\x18\r \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tjudgement\x18\x0f \x01(\x0b\x32\x1e.sishu.generation.v1.Judgement\x12\x0f\n\x07tag_ids\x18\x10 \x03(\t\x12\x19\n\x11genre_audience_id\x18\x11 \x01(\t\x12\x14\n\x0cheading_path\x18\x12 \x03(\t\"z\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12&\n\x06quotes\x18\x02 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x11\n\treasoning\x18\x03 \x01(\t\x12\'\n\x06origin\x18\x04 \x01(\x0b\x32\x17.sishu.common.v1.Origin*\x9e\x01\n\rQuestionState\x12\x1e\n\x1aQUESTION_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13QUESTION_STATE_OPEN\x10\x01\x12\x1b\n\x17QUESTION_STATE_ANSWERED\x10\x02\x12\x1b\n\x17QUESTION_STATE_REJECTED\x10\x03\x12\x1a\n\x16QUESTION_STATE_JUDGING\x10\x04\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +37,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.generation.v1.questio
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.sishu.generation.v1P\001Z-sishu.dev/go/sishu/generation/v1;generationv1'
-  _globals['_QUESTIONSTATE']._serialized_start=734
-  _globals['_QUESTIONSTATE']._serialized_end=864
-  _globals['_QUESTION']._serialized_start=187
-  _globals['_QUESTION']._serialized_end=607
-  _globals['_ANSWER']._serialized_start=609
-  _globals['_ANSWER']._serialized_end=731
+  _globals['_QUESTIONSTATE']._serialized_start=888
+  _globals['_QUESTIONSTATE']._serialized_end=1046
+  _globals['_QUESTION']._serialized_start=224
+  _globals['_QUESTION']._serialized_end=761
+  _globals['_ANSWER']._serialized_start=763
+  _globals['_ANSWER']._serialized_end=885
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import origin_pb2 as _origin_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
+from sishu.generation.v1 import judgement_pb2 as _judgement_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,6 +38,8 @@ class _QuestionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Questio
     """Has an answer that passed every gate."""
     QUESTION_STATE_REJECTED: _QuestionState.ValueType  # 3
     """A gate rejected the question or its answer; kept with the reason."""
+    QUESTION_STATE_JUDGING: _QuestionState.ValueType  # 4
+    """Has an answer that passed the gates of the program, and waits for the judge."""
 
 class QuestionState(_QuestionState, metaclass=_QuestionStateEnumTypeWrapper):
     """QuestionState is where a question stands."""
@@ -49,6 +52,8 @@ QUESTION_STATE_ANSWERED: QuestionState.ValueType  # 2
 """Has an answer that passed every gate."""
 QUESTION_STATE_REJECTED: QuestionState.ValueType  # 3
 """A gate rejected the question or its answer; kept with the reason."""
+QUESTION_STATE_JUDGING: QuestionState.ValueType  # 4
+"""Has an answer that passed the gates of the program, and waits for the judge."""
 Global___QuestionState: _TypeAlias = QuestionState  # noqa: Y015
 
 @_typing.final
@@ -71,6 +76,10 @@ class Question(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    JUDGEMENT_FIELD_NUMBER: _builtins.int
+    TAG_IDS_FIELD_NUMBER: _builtins.int
+    GENRE_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    HEADING_PATH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the question. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -87,6 +96,8 @@ class Question(_message.Message):
     """Which form of a question about this fact it is, from 0. OUTPUT_ONLY."""
     state: Global___QuestionState.ValueType
     """Where the question stands. OUTPUT_ONLY."""
+    genre_audience_id: _builtins.str
+    """UUID of the genre-audience pair in whose voice it is; empty for none, and where that was deleted. OUTPUT_ONLY."""
     @_builtins.property
     def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the chunks that it was written from, the fact's first; empty without documents. OUTPUT_ONLY."""
@@ -115,6 +126,18 @@ class Question(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the question was stored. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def judgement(self) -> _judgement_pb2.Judgement:
+        """What the judge says; unset where none was asked, or has not answered yet. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of the tags that it is linked to. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles from the top of the first chunk's document to its section; empty without. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -132,10 +155,14 @@ class Question(_message.Message):
         answer: Global___Answer | None = ...,
         origin: _origin_pb2.Origin | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        judgement: _judgement_pb2.Judgement | None = ...,
+        tag_ids: _abc.Iterable[_builtins.str] | None = ...,
+        genre_audience_id: _builtins.str = ...,
+        heading_path: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "fact", b"fact", "origin", b"origin", "rejection", b"rejection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "fact", b"fact", "judgement", b"judgement", "origin", b"origin", "rejection", b"rejection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chunk_ids", b"chunk_ids", "create_time", b"create_time", "document_ids", b"document_ids", "fact", b"fact", "fact_id", b"fact_id", "form", b"form", "generation_id", b"generation_id", "id", b"id", "origin", b"origin", "project_id", b"project_id", "rejection", b"rejection", "state", b"state", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chunk_ids", b"chunk_ids", "create_time", b"create_time", "document_ids", b"document_ids", "fact", b"fact", "fact_id", b"fact_id", "form", b"form", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "heading_path", b"heading_path", "id", b"id", "judgement", b"judgement", "origin", b"origin", "project_id", b"project_id", "rejection", b"rejection", "state", b"state", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,6 +77,8 @@ class ListQuestionsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TAG_ID_FIELD_NUMBER: _builtins.int
+    GENRE_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     generation_id: _builtins.str
@@ -89,6 +91,10 @@ class ListQuestionsRequest(_message.Message):
     """OPTIONAL. Largest number of questions to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    tag_id: _builtins.str
+    """OPTIONAL. Only questions linked to this tag, or to one under it."""
+    genre_audience_id: _builtins.str
+    """OPTIONAL. Only questions in the voice of this genre-audience pair."""
     def __init__(
         self,
         *,
@@ -98,10 +104,12 @@ class ListQuestionsRequest(_message.Message):
         state: _question_pb2.QuestionState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        tag_id: _builtins.str = ...,
+        genre_audience_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "generation_id", b"generation_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state", "tag_id", b"tag_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

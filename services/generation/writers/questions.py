@@ -1,4 +1,4 @@
-"""The generation room's queue consumer: plans, writes questions, writes answers."""
+"""Questions about the chunks of a project, and their answers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Failure, Item, Jobs, NewItem
 
 
-class GenerationWorker:
-    """Does the items of `generate` jobs.
+class QuestionWriter:
+    """Does the items of a generation of questions.
 
     The kinds follow one another: `plan_questions` (one a page of chunks) makes the `write_questions` items
     (one for each few facts of a chunk), and each of these makes the `write_answer` items (one a question). Of

@@ -1,0 +1,121 @@
+"""The kinds of generations, and what can be said of each; see `sishu.generation.v1.GenerationOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+PASSAGE_FORMS = (
+    "paraphrase",
+    "key_concepts",
+    "outline",
+    "implications",
+    "critical_questions",
+    "case",
+    "discussion",
+    "lesson",
+)
+EXAM_ITEM_TYPES = ("true_false", "single_choice", "multiple_choice", "short_answer", "open_ended")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A language model that judges; the provider that writes where `provider_id` is empty."""
+
+    provider_id: str = ""
+    min_score: float = 3.0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What must be passed to be kept; those that are off stand there by their reasons."""
+
+    off: Sequence[str] = ()
+    min_answer_chars: int = 1
+    max_answer_chars: int = 1000
+    near_copy_similarity: float = 0.8
+    embedding_provider_id: str = ""
+    meaning_similarity: float = 0.95
+    judge: Judge | None = None
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """What becomes of the domain tree; `mode` is `rebuild`, `revise` or `keep`."""
+
+    mode: str = "revise"
+    levels: int = 2
+    max_children: int = 10
+
+
+@dataclass(frozen=True)
+class GenreAudienceOptions:
+    """How many genre-audience pairs a document gets."""
+
+    pairs: int = 5
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class ConversationOptions:
+    """What conversations are like."""
+
+    turns: int = 3
+    scenario: str = ""
+    user_role: str = ""
+    assistant_role: str = ""
+
+
+@dataclass(frozen=True)
+class PreferencePairOptions:
+    """Of which questions bad answers are written; `flaw` is `wrong`, `ungrounded` or empty: in turn."""
+
+    generation_id: str = ""
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
+class PassageOptions:
+    """In which forms a chunk is written anew."""
+
+    forms: Sequence[str] = PASSAGE_FORMS
+
+
+@dataclass(frozen=True)
+class ExamItemOptions:
+    """Which types of exam items are written, in turn."""
+
+    types: Sequence[str] = EXAM_ITEM_TYPES
+
+
+@dataclass(frozen=True)
+class DistillationOptions:
+    """What a model is asked for that it knows."""
+
+    topic: str = ""
+    levels: int = 2
+    tags_per_level: int = 10
+    questions_per_tag: int = 10
+
+
+FIRST_ITEMS: Mapping[str, str] = {"questions": "plan_questions"}
+"""The item with which a generation of a kind begins."""
+
+OF_KIND: Mapping[str, type[Any]] = {
+    "tags": TagOptions,
+    "genre_audience_pairs": GenreAudienceOptions,
+    "conversations": ConversationOptions,
+    "preference_pairs": PreferencePairOptions,
+    "passages": PassageOptions,
+    "exam_items": ExamItemOptions,
+    "distillation": DistillationOptions,
+}
+"""The options of a kind alone, by their names in the contract."""
+
+OPTIONS_OF: Mapping[str, str] = {
+    **{name: name for name in OF_KIND},
+    "genre_audiences": "genre_audience_pairs",
+}
+"""By kind, the name of its own options."""

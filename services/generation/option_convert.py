@@ -1,0 +1,216 @@
+"""Between the options of a generation in the contract and in the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from services.generation.generations import GenerationOptions
+from services.generation.kinds import (
+    ConversationOptions,
+    DistillationOptions,
+    ExamItemOptions,
+    Gates,
+    GenreAudienceOptions,
+    Judge,
+    PassageOptions,
+    PreferencePairOptions,
+    TagOptions,
+)
+from sishu.common.v1 import message_pb2
+from sishu.generation.v1 import candidate_pb2, generation_pb2
+
+DEFAULTS = GenerationOptions()
+PLAIN = (
+    "context_chars",
+    "language",
+    "no_cache",
+    "max_cost",
+    "max_tokens",
+    "pilot_chunks",
+    "batch",
+    "genre_audiences",
+)
+CHOSEN = ("chars_per_fact", "forms_per_fact", "facts_per_call")
+"""Of these 0 lets the service choose."""
+
+
+def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
+    """Sampling parameters that are set, by their OpenAI names."""
+    values = {field.name: value for field, value in message.ListFields() if field.name != "stop"}
+    return {**values, "stop": list(message.stop)} if message.stop else values
+
+
+def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
+    """Sampling parameters."""
+    return message_pb2.Sampling(**values)
+
+
+def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
+    """Generation options, with the defaults where nothing was said."""
+    own: Any = message
+    return GenerationOptions(
+        sampling=sampling(message.sampling),
+        document_ids=list(message.document_ids),
+        kind=enum_name(generation_pb2.GenerationKind, message.kind) or DEFAULTS.kind,
+        gates=gates(message.gates),
+        **{name: getattr(message, name) for name in PLAIN},
+        **{name: getattr(message, name) or getattr(DEFAULTS, name) for name in CHOSEN},
+        **{name: read(getattr(own, name)) for name, read in OWN.items() if own.HasField(name)},
+    )
+
+
+def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions:
+    """Generation options."""
+    return generation_pb2.GenerationOptions(
+        sampling=sampling_to_pb(values.sampling),
+        document_ids=values.document_ids,
+        kind=enum_value(generation_pb2.GenerationKind, values.kind),
+        gates=gates_to_pb(values.gates),
+        **{name: getattr(values, name) for name in (*PLAIN, *CHOSEN)},
+        **own_options_to_pb(values),
+    )
+
+
+def gates(message: generation_pb2.Gates) -> Gates:
+    """Gates."""
+    usual = Gates()
+    return Gates(
+        off=list(message.off),
+        min_answer_chars=message.min_answer_chars or usual.min_answer_chars,
+        max_answer_chars=message.max_answer_chars or usual.max_answer_chars,
+        near_copy_similarity=message.near_copy_similarity or usual.near_copy_similarity,
+        embedding_provider_id=message.embedding_provider_id,
+        meaning_similarity=message.meaning_similarity or usual.meaning_similarity,
+        judge=judge(message.judge) if message.HasField("judge") else None,
+    )
+
+
+def gates_to_pb(values: Gates) -> generation_pb2.Gates:
+    """Gates."""
+    found = asdict(values)
+    found["judge"] = None
+    message = generation_pb2.Gates(**found)
+    if values.judge:
+        message.judge.CopyFrom(
+            generation_pb2.Judge(
+                provider_id=values.judge.provider_id,
+                min_score=values.judge.min_score,
+                sampling=sampling_to_pb(values.judge.sampling),
+            )
+        )
+    return message
+
+
+def judge(message: generation_pb2.Judge) -> Judge:
+    """A judge."""
+    return Judge(message.provider_id, message.min_score or Judge().min_score, sampling(message.sampling))
+
+
+def tags(message: generation_pb2.TagOptions) -> TagOptions:
+    """What becomes of the domain tree."""
+    usual = TagOptions()
+    return TagOptions(
+        enum_name(generation_pb2.TagMode, message.mode) or usual.mode,
+        message.levels or usual.levels,
+        message.max_children or usual.max_children,
+    )
+
+
+def genre_audience_pairs(message: generation_pb2.GenreAudienceOptions) -> GenreAudienceOptions:
+    """How many pairs a document gets."""
+    return GenreAudienceOptions(message.pairs or GenreAudienceOptions().pairs, message.replace)
+
+
+def conversations(message: generation_pb2.ConversationOptions) -> ConversationOptions:
+    """What conversations are like."""
+    return ConversationOptions(
+        message.turns or ConversationOptions().turns,
+        message.scenario,
+        message.user_role,
+        message.assistant_role,
+    )
+
+
+def preference_pairs(message: generation_pb2.PreferencePairOptions) -> PreferencePairOptions:
+    """Of which questions bad answers are written."""
+    return PreferencePairOptions(
+        message.generation_id, enum_name(candidate_pb2.PreferenceFlaw, message.flaw) or ""
+    )
+
+
+def passages(message: generation_pb2.PassageOptions) -> PassageOptions:
+    """In which forms a chunk is written anew."""
+    forms = [enum_name(candidate_pb2.PassageForm, form) or "" for form in message.forms]
+    return PassageOptions(forms) if forms else PassageOptions()
+
+
+def exam_items(message: generation_pb2.ExamItemOptions) -> ExamItemOptions:
+    """Which types of exam items are written."""
+    types = [enum_name(candidate_pb2.ExamItemType, one) or "" for one in message.types]
+    return ExamItemOptions(types) if types else ExamItemOptions()
+
+
+def distillation(message: generation_pb2.DistillationOptions) -> DistillationOptions:
+    """What a model is asked for that it knows."""
+    usual = DistillationOptions()
+    return DistillationOptions(
+        message.topic,
+        message.levels or usual.levels,
+        message.tags_per_level or usual.tags_per_level,
+        message.questions_per_tag or usual.questions_per_tag,
+    )
+
+
+OWN: Mapping[str, Any] = {
+    "tags": tags,
+    "genre_audience_pairs": genre_audience_pairs,
+    "conversations": conversations,
+    "preference_pairs": preference_pairs,
+    "passages": passages,
+    "exam_items": exam_items,
+    "distillation": distillation,
+}
+"""Reads the options of one kind alone, by their names."""
+
+ENUMS: Mapping[str, Any] = {
+    "mode": generation_pb2.TagMode,
+    "flaw": candidate_pb2.PreferenceFlaw,
+    "forms": candidate_pb2.PassageForm,
+    "types": candidate_pb2.ExamItemType,
+}
+"""The enums among these options, by the names of their fields."""
+
+
+def own_options_to_pb(values: GenerationOptions) -> dict[str, Any]:
+    """The options of one kind alone, where they are set."""
+    return {
+        name: {key: option_to_pb(key, one) for key, one in asdict(own).items()}
+        for name in OWN
+        if (own := getattr(values, name)) is not None
+    }
+
+
+def option_to_pb(name: str, value: Any) -> Any:
+    """A value of these options."""
+    if name not in ENUMS:
+        return value
+    if isinstance(value, str):
+        return enum_value(ENUMS[name], value)
+    return [enum_value(ENUMS[name], one) for one in value]
+
+
+def enum_name(enum: Any, value: int) -> str | None:
+    """The stored name of an enum value, such as `true_false`; nothing for unspecified."""
+    return enum.Name(value)[len(prefix(enum)) :].lower() if value else None
+
+
+def enum_value(enum: Any, name: str) -> Any:
+    """The enum value of a stored name; unspecified for the empty one."""
+    return enum.Value(f"{prefix(enum)}{name.upper() or 'UNSPECIFIED'}")
+
+
+def prefix(enum: Any) -> str:
+    """What the names of all values of an enum begin with: that of the first but `UNSPECIFIED`."""
+    return str(enum.keys()[0].removesuffix("UNSPECIFIED"))

@@ -1,0 +1,93 @@
+"""Options of generations, from the contract to the store and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from services.generation.generations import GenerationOptions, check_kind, stored_options
+from services.generation.kinds import OF_KIND, OPTIONS_OF
+from services.generation.option_convert import OWN, options, options_to_pb
+from services.runtime.errors import InvalidArgument
+from sishu.generation.v1 import candidate_pb2, generation_pb2
+
+KINDS = [
+    generation_pb2.GenerationKind.Name(value)
+    for value in generation_pb2.GenerationKind.values()
+    if value != generation_pb2.GENERATION_KIND_UNSPECIFIED
+]
+
+
+def full(kind: str) -> generation_pb2.GenerationOptions:
+    """Options of a kind, of which all that can be set is."""
+    message = generation_pb2.GenerationOptions(
+        kind=generation_pb2.GenerationKind.Value(kind),
+        chars_per_fact=100,
+        forms_per_fact=3,
+        facts_per_call=4,
+        context_chars=500,
+        language="zh",
+        genre_audiences=True,
+        gates=generation_pb2.Gates(
+            off=["LEAK_PHRASE"],
+            min_answer_chars=2,
+            max_answer_chars=3000,
+            near_copy_similarity=0.5,
+            embedding_provider_id="e",
+            meaning_similarity=0.25,
+            judge=generation_pb2.Judge(provider_id="j", min_score=4),
+        ),
+    )
+    message.sampling.temperature = message.gates.judge.sampling.temperature = 0
+    return message
+
+
+OWN_OPTIONS = {
+    "tags": generation_pb2.TagOptions(mode=generation_pb2.TAG_MODE_KEEP, levels=3, max_children=7),
+    "genre_audience_pairs": generation_pb2.GenreAudienceOptions(pairs=2, replace=True),
+    "conversations": generation_pb2.ConversationOptions(
+        turns=8, scenario="at work", user_role="a novice", assistant_role="a master"
+    ),
+    "preference_pairs": generation_pb2.PreferencePairOptions(
+        generation_id="g", flaw=candidate_pb2.PREFERENCE_FLAW_WRONG
+    ),
+    "passages": generation_pb2.PassageOptions(forms=[candidate_pb2.PASSAGE_FORM_KEY_CONCEPTS]),
+    "exam_items": generation_pb2.ExamItemOptions(types=[candidate_pb2.EXAM_ITEM_TYPE_OPEN_ENDED] * 2),
+    "distillation": generation_pb2.DistillationOptions(
+        topic="trees", levels=1, tags_per_level=3, questions_per_tag=4
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_of_each_kind_come_back_as_they_were(kind: str) -> None:
+    message = full(kind)
+    name = OPTIONS_OF.get(kind.removeprefix("GENERATION_KIND_").lower())
+    if name:
+        getattr(message, name).CopyFrom(OWN_OPTIONS[name])
+    read = options(message)
+    assert options_to_pb(read) == message
+    assert stored_options(json.loads(json.dumps(asdict(read)))) == read
+
+
+def test_every_option_of_one_kind_alone_is_known_everywhere() -> None:
+    assert set(OWN) == set(OF_KIND) == set(OPTIONS_OF.values()) == set(OWN_OPTIONS)
+
+
+def test_what_is_not_said_is_as_the_service_chooses() -> None:
+    empty = options(generation_pb2.GenerationOptions())
+    assert empty == GenerationOptions(sampling={}, document_ids=[], gates=empty.gates)
+    assert asdict(empty.gates) == asdict(GenerationOptions().gates) | {"off": []}
+    passages = generation_pb2.GenerationOptions(passages=generation_pb2.PassageOptions())
+    assert len(options_to_pb(options(passages)).passages.forms) == 8
+
+
+def test_options_of_another_kind_are_refused_by_name() -> None:
+    message = generation_pb2.GenerationOptions(tags=generation_pb2.TagOptions(levels=3))
+    with pytest.raises(
+        InvalidArgument, match=r"options\.tags says nothing of a generation of questions"
+    ) as raised:
+        check_kind(options(message))
+    assert raised.value.field == "generation.options.tags"
