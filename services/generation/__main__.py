@@ -34,7 +34,7 @@ def build(parts: Parts) -> Built:
     questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
     return Built(
         servicers=servicers(
-            ProviderServicer(providers, secrets, calling.trial),
+            ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
             GenerationServicer(store, forecasts, providers, prompts, chunks),
             QuestionServicer(store),
             PromptServicer(prompts, Previewer(store, prompts, chunks)),

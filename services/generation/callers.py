@@ -32,6 +32,7 @@ class Callers:
     asker: Asker
     trial: Trial
     batches: Batches
+    endpoints: Endpoints
     gate: Gate
     transport: Transport
 
@@ -52,6 +53,7 @@ def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, ke
         Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints, parts.jobs),
         Trial(transport, gate, endpoints, providers.get_many, known),
         Batches(waiting, BatchApi(transport), place_of, keys, metrics, config.batch_seconds),
+        endpoints,
         gate,
         transport,
     )

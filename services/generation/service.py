@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.generation.budgets import check_prices
+from services.generation.calls.endpoints import Endpoints
 from services.generation.chunk_reader import ChunkReader
 from services.generation.convert import (
     GENERATION_FIELDS,
@@ -57,10 +58,11 @@ from sishu.generation.v1.question_service_pb2_grpc import (
 class ProviderServicer(ProviderServiceServicer):
     """Providers."""
 
-    def __init__(self, store: ProviderStore, secrets: SecretBox, trial: Trial) -> None:
+    def __init__(self, store: ProviderStore, secrets: SecretBox, trial: Trial, endpoints: Endpoints) -> None:
         self._store = store
         self._secrets = secrets
         self._trial = trial
+        self._endpoints = endpoints
 
     async def CreateProvider(
         self, request: provider_pb.CreateProviderRequest, context: Context
@@ -69,6 +71,7 @@ class ProviderServicer(ProviderServiceServicer):
         if stored is None:
             provider = provider_from_pb(request.provider, self._secrets)
             check_provider(provider)
+            await self._endpoints.check_deployment(provider.deployment_id)
             stored = await self._store.create(provider, request.request_id)
         return provider_pb.CreateProviderResponse(provider=provider_to_pb(stored))
 
@@ -92,6 +95,8 @@ class ProviderServicer(ProviderServiceServicer):
         self, request: provider_pb.UpdateProviderRequest, context: Context
     ) -> provider_pb.UpdateProviderResponse:
         paths = check_mask(request.update_mask, *PROVIDER_FIELDS)
+        if "deployment_id" in paths:
+            await self._endpoints.check_deployment(request.provider.deployment_id)
 
         def change(provider: Provider) -> Provider:
             message = merged_provider(provider, request.provider, paths)

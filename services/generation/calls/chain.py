@@ -24,6 +24,7 @@ T = TypeVar("T")
 MOST_ASKS = 3
 MOST_CUTS = 2
 """Answers that are cut off cost the most, and the third would be, too."""
+RAISING = "`sishu provider update --max-answer-tokens`"
 FILTERED = {"content_filter", "sensitive"}
 """What servers call it when a filter stopped the answer; `sensitive` is Zhipu's word."""
 
@@ -92,13 +93,12 @@ class Chain(Generic[T]):
                 model=model,
             )
         limit = sampling.get("max_tokens")
-        advice = (
-            f"raise max_tokens, which is {limit}," if limit else "set max_tokens above the server's limit,"
-        )
+        advice = f"raise max_tokens, which is {limit}" if limit else "set max_tokens above the server's limit"
         return FailedPrecondition(
             "LLM_OUTPUT_CUT_OFF",
             f"the model {model} ran out of tokens in {self._cuts} tries: {error}; "
-            f"{advice} ask for less in one call, or use a model that thinks or repeats itself less",
+            f"{advice} ({RAISING}), ask for less in one call, "
+            "or use a model that thinks or repeats itself less",
             model=model,
         )
 
@@ -136,7 +136,8 @@ def textless(reply: Reply, endpoint: Endpoint) -> FailedPrecondition:
     if reply.finish_reason == "length":
         return FailedPrecondition(
             "LLM_OUTPUT_CUT_OFF",
-            f"the model {endpoint.model} ran out of tokens before it wrote an answer; raise max_tokens",
+            f"the model {endpoint.model} ran out of tokens before it wrote an answer; "
+            f"raise max_tokens ({RAISING})",
             model=endpoint.model,
         )
     return FailedPrecondition(

@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
+
 from services.generation.keys import Keys
 from services.generation.providers import Endpoint, Provider
-from services.runtime.errors import FailedPrecondition, SishuError, Unavailable
+from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError, Unavailable
 from services.runtime.faults import RETRYABLE, as_sishu_error
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -16,6 +18,8 @@ from sishu.inference.v1 import deployment_pb2, deployment_service_pb2
 from sishu.inference.v1.deployment_pb2 import Deployment
 
 FRESH_SECONDS = 5.0
+
+log = structlog.get_logger()
 
 FindProviders = Callable[[Sequence[str]], Awaitable[Sequence[Provider]]]
 """Those of the providers of these ids that are there, in the same order."""
@@ -76,6 +80,26 @@ class Endpoints:
             provider.price,
             provider.streaming,
         )
+
+    async def check_deployment(self, deployment_id: str | None) -> None:
+        """Refuse a deployment that is not there; where that cannot be asked now, it passes.
+
+        Raises:
+            InvalidArgument: so it is.
+        """
+        if not deployment_id:
+            return
+        try:
+            await self._deployment(deployment_id)
+        except ApiError as error:
+            if error.code == "NOT_FOUND":
+                raise InvalidArgument(
+                    "DEPLOYMENT_NOT_FOUND",
+                    f"there is no deployment {deployment_id}; `sishu deployment list` shows those that are",
+                    "provider.deployment_id",
+                    deployment_id=deployment_id,
+                ) from None
+            log.warning("deployment_not_checked", deployment_id=deployment_id, error=error.message)
 
     async def _find_member(self, member: Provider) -> Endpoint | SishuError:
         """An endpoint, or why there is none, kept for a while: calls to the others must not wait for it."""
