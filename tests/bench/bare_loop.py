@@ -1,7 +1,8 @@
 """A plain loop over the SDK and transport of the generation room: `bare_loop BASE_URL SLOTS KIND`, until killed.
 
 KIND is `sdk`, the call that the SDK documents (`chat.completions.create`), or `lean`, the room's own
-(`transport.posted`), which leaves out what the SDK does with types: as fast as a loop on it can be.
+(`transport.posted`), which leaves out what the SDK does with types: as fast as a loop on it can be. A call that is
+refused for its rate rests as long as the server says.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
-from openai import AsyncOpenAI, DefaultAioHttpClient, Timeout
+from openai import AsyncOpenAI, DefaultAioHttpClient, RateLimitError, Timeout
 
 from services.generation.calls.modes import response_format
 from services.generation.calls.transport import answer_of, posted
@@ -38,7 +39,10 @@ async def main(base_url: str, slots: int, kind: str) -> None:
 
     async def loop() -> None:
         while True:
-            await call(client, body_of(next(numbers)))
+            try:
+                await call(client, body_of(next(numbers)))
+            except RateLimitError as error:
+                await asyncio.sleep(float(error.response.headers.get("retry-after", 1)))
 
     await asyncio.gather(*(loop() for _ in range(slots)))
 

@@ -12,14 +12,23 @@ from aiohttp import web
 from services.generation.calls.modes import MODES
 from services.generation.presets import PRESETS
 from services.runtime.db import transaction
+from services.runtime.errors import NotFound
 from services.runtime.ids import new_id
+from services.runtime.interceptors import Context
+from services.runtime.server import Servicer
 from sishu.client import Client
 from sishu.common.v1 import message_pb2
 from sishu.errors import ApiError
 from sishu.generation.v1 import provider_pb2
 from sishu.generation.v1 import provider_service_pb2 as pb
+from sishu.inference.v1 import deployment_service_pb2 as deployment_pb
+from sishu.inference.v1.deployment_service_pb2_grpc import (
+    DeploymentServiceServicer,
+    add_DeploymentServiceServicer_to_server,
+)
 from tests.integration.generations import is_waited_for, new_provider
 from tests.integration.processes import eventually
+from tests.integration.stand_ins import serving
 from tests.integration.stores import Rooms
 from tests.support.web_server import served
 
@@ -335,6 +344,28 @@ async def test_a_trial_is_remembered_for_all_who_ask_the_server(client: Client, 
         async with rooms.stores.pool("generation") as pool:
             kept = await pool.fetchval("SELECT output_mode FROM endpoints WHERE base_url = $1", url)
     assert (report.output_mode, MODES[kept]) == ("json_object", "json_object")
+
+
+async def no_deployment(_: Any, request: deployment_pb.GetDeploymentRequest, context: Context) -> Any:
+    raise NotFound("DEPLOYMENT_NOT_FOUND", f"there is no deployment {request.id}")
+
+
+async def test_a_deployment_that_is_not_there_is_refused(client: Client, rooms: Rooms) -> None:
+    name = "sishu.inference.v1.DeploymentService"
+    deployments = type("Deployments", (DeploymentServiceServicer,), {"GetDeployment": no_deployment})
+    service = Servicer(name, add_DeploymentServiceServicer_to_server, deployments())
+    project = new_id()
+    provider = await create(client, project, "here", "")
+    async with serving(rooms.stores, "inference", service):
+        for call in (
+            create(client, project, "n", "", base_url="", model="", deployment_id=new_id()),
+            update(client, provider, deployment_id=new_id()),
+        ):
+            with pytest.raises(ApiError) as raised:
+                await call
+            assert (raised.value.code, raised.value.reason) == ("INVALID_ARGUMENT", "DEPLOYMENT_NOT_FOUND")
+            assert raised.value.field == "provider.deployment_id"
+    assert (await get(client, provider)).base_url == URL
 
 
 async def test_a_deployment_that_cannot_be_found_is_an_answer_of_the_trial(client: Client) -> None:
