@@ -14,6 +14,7 @@ from services.generation.previews import Previewer
 from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
+from services.generation.refusing import ENDURANCE
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
 from services.generation.store import Store
 from services.generation.writers.questions import QuestionWriter
@@ -48,6 +49,7 @@ def build(parts: Parts) -> Built:
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],
         closing=[calling.gate.close, calling.transport.close],
+        endurance=ENDURANCE,
     )
 
 

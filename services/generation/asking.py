@@ -236,12 +236,12 @@ class Asker:
     async def _measuring(self, task: Task[Any], key: bytes) -> AsyncIterator[bool]:
         """Around the calls of a task; says whether it is to find out how long answers are, by a single call.
 
-        What is in a batch cannot be stopped any more, and all of it is reserved before any answer is there.
-        So where nothing limits an answer, the first call of a generation with a budget goes ahead.
+        Many calls begin, or are handed in, before any answer is there. So where nothing limits an answer, the
+        first call of a generation with a budget goes ahead.
         """
         options = task.generation.options
         limited = any(task.sampling.get(name) for name in LIMITS)
-        if limited or not (options.batch and options.has_budget) or task.generation.id in self._longest:
+        if limited or not options.has_budget or task.generation.id in self._longest:
             yield False
             return
         if await self._batcher.is_asked(task.item, task.generation, key):

@@ -1,4 +1,4 @@
-"""Pause jobs all of whose calls would be refused, for the key or for money, until that is put right."""
+"""Pause jobs all of whose calls would come to nothing, until key, account or server are put right."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from contextlib import asynccontextmanager
 import structlog
 
 from services.generation.calls.provider_errors import TURNED_AWAY
+from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
 from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
 
 PAUSING = TURNED_AWAY | {"PROVIDER_KEY_MISSING", "PROVIDER_KEY_INVALID"}
 """Reasons that hold for every item of a job, and that only people can put right."""
+
+AWAY = ("PROVIDER_UNREACHABLE", "PROVIDER_OVERLOADED", "PROVIDER_RATE_LIMITED")
+"""Reasons that have nothing to do with what is asked; mostly they pass."""
+AWAY_PATIENCE, SLOW_PATIENCE = 30.0, 10.0
+"""How many times longer than other trouble they are put up with, and that an answer takes too long: one that
+times out takes minutes each time."""
 
 log = structlog.get_logger()
 
@@ -32,6 +39,14 @@ async def pausing(jobs: Jobs, item: Item) -> AsyncIterator[None]:
         log.warning("job_paused", reason=error.reason, error=error.message)
         await jobs.pause(item.job_id, refused(error, item.job_id))
         raise ItemClosed from error
+
+
+def away(error: SishuError, job_id: str) -> Failure | None:
+    """Why a job is paused whose server has been away for too long; nothing for other trouble."""
+    return refused(error, job_id) if error.reason in AWAY else None
+
+
+ENDURANCE = Endurance({**dict.fromkeys(AWAY, AWAY_PATIENCE), "PROVIDER_TIMED_OUT": SLOW_PATIENCE}, away)
 
 
 def refused(error: SishuError, job_id: str) -> Failure:

@@ -25,6 +25,7 @@ import uvloop
 from services.runtime.auth import read_token
 from services.runtime.config import RuntimeConfig, read
 from services.runtime.db import DATABASE_AWAY, Pool, migrate, open_pool
+from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.job_service import JobServicer
 from services.runtime.jobs import Jobs
@@ -77,6 +78,7 @@ class Built:
         project_data: what it holds for projects; nothing in the room that keeps the projects themselves.
         background: what runs beside the server in the serving process only.
         closing: what is closed when everything else has ended.
+        endurance: what trouble its items put up with for longer than any other.
     """
 
     servicers: Sequence[Servicer]
@@ -84,6 +86,7 @@ class Built:
     project_data: ProjectData | None = None
     background: Sequence[Background] = field(default_factory=list)
     closing: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    endurance: Endurance = Endurance()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ class RoomProcess:
                 self._config.heartbeat_seconds,
                 self._metrics,
                 self._config.patience_seconds,
+                built.endurance,
             )
             tasks.append(asyncio.create_task(worker.run(self._stop), name="worker"))
         if self._serve:

@@ -12,10 +12,11 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as Delivery
 
 from services.runtime.db import DATABASE_AWAY, wait_for_database
+from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
 from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
 from services.runtime.in_work import GivesWay, InWork
-from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
 from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.queue import choosy_manager
@@ -49,6 +50,7 @@ class Worker:
         heartbeat_seconds: silence after which this worker counts as dead.
         metrics: where items are counted.
         patience_seconds: how long an item in trouble that may pass is tried again.
+        endurance: what trouble is put up with for longer.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Worker:
         heartbeat_seconds: float,
         metrics: RuntimeMetrics,
         patience_seconds: float = 120.0,
+        endurance: Endurance = Endurance(),  # noqa: B008  # frozen
     ) -> None:
         self._jobs = jobs
         self._handlers = handlers
@@ -66,6 +69,7 @@ class Worker:
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._metrics = metrics
         self._patience = patience_seconds
+        self._endurance = endurance
         self._names = [entrypoint(kind, lane) for kind in handlers for lane in LANES]
         self._batch = max(1, min(25, concurrency // 2))
         self._lanes = Lanes(concurrency, self._batch)
@@ -162,12 +166,18 @@ class Worker:
                     outcome.set("retried")
                     log.info("item_retried", kind=item.kind, reason=error.reason, error=error.message)
                     raise await self._again(error, delivery) from None
-                outcome.set("failed")
-                await self._fail(item, error, delivery)
+                pause = self._endurance.failure(error, item.job_id) if error.code in RETRYABLE else None
+                if pause:
+                    outcome.set("closed")
+                    await self._pause(item, pause, delivery)
+                else:
+                    outcome.set("failed")
+                    await self._fail(item, error, delivery)
 
     async def _bears(self, item: Item, error: SishuError) -> bool:
         """Whether an item is tried again; its job says what it waits for."""
-        patience = self._patience * (LIMIT_PATIENCE if error.code == "RESOURCE_EXHAUSTED" else 1)
+        usual = LIMIT_PATIENCE if error.code == "RESOURCE_EXHAUSTED" else 1
+        patience = self._patience * self._endurance.longer.get(error.reason, usual)
         try:
             if await self._jobs.note_trouble(item.id, error.reason in WAITED_FOR) > patience:
                 return False
@@ -200,6 +210,13 @@ class Worker:
         log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
         try:
             await self._jobs.fail(item, error)
+        except Exception as raised:
+            raise await self._again(as_sishu_error(raised), delivery) from None
+
+    async def _pause(self, item: Item, failure: Failure, delivery: Delivery) -> None:
+        log.warning("job_paused", reason=failure.reason, error=failure.message)
+        try:
+            await self._jobs.pause(item.job_id, failure)
         except Exception as raised:
             raise await self._again(as_sishu_error(raised), delivery) from None
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.runtime.db import Connection, Pool, transaction
+from services.runtime.endurance import Endurance
 from services.runtime.jobs import Item, Job, Jobs, NewItem
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.worker import Handler, Worker
@@ -74,11 +75,16 @@ def some(count: int, kind: str = "work") -> list[NewItem]:
 
 @asynccontextmanager
 async def working(
-    desk: Desk, *, concurrency: int = 8, patience: float = 120.0, **handlers: Handler
+    desk: Desk,
+    *,
+    concurrency: int = 8,
+    patience: float = 120.0,
+    endurance: Endurance = Endurance(),  # noqa: B008  # frozen
+    **handlers: Handler,
 ) -> AsyncIterator[None]:
     """A worker that runs inside the context and drains at its end."""
     stop = asyncio.Event()
-    worker = Worker(desk.jobs, handlers, concurrency, 5.0, RuntimeMetrics("ingest"), patience)
+    worker = Worker(desk.jobs, handlers, concurrency, 5.0, RuntimeMetrics("ingest"), patience, endurance)
     running = asyncio.create_task(worker.run(stop))
     try:
         yield

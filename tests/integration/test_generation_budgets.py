@@ -84,6 +84,22 @@ def spent(generation: generation_pb2.Generation, name: str) -> float:
     return generation.stats.cost if name == "max_cost" else usage.prompt_tokens + usage.completion_tokens
 
 
+async def test_a_budget_holds_where_nobody_knew_how_long_answers_are(
+    client: Client, mock: MockServer
+) -> None:
+    # The first two of a list are taken; all of it is paid.
+    long = [f"How much does part {number} weigh?" for number in range(800)]
+    await mock.control(fixed={"questions": long}, latency_ms=200)
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    options = generation_pb2.GenerationOptions(
+        context_chars=ONLY_THE_FACT, facts_per_call=1, max_tokens=60_000, no_cache=True
+    )
+    stopped = await paused(client, mock, await start_generation(client, project, provider, options))
+    assert stopped.job.failure.reason == "BUDGET_REACHED"
+    assert 20_000 < spent(stopped, "max_tokens") <= 60_000
+
+
 @pytest.mark.parametrize("name", ["max_cost", "max_tokens"])
 async def test_a_budget_is_never_passed_and_what_is_left_is_done_when_it_is_raised(
     client: Client, mock: MockServer, name: str

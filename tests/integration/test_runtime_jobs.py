@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from services.runtime import worker as worker_module
 from services.runtime.db import held, transaction
+from services.runtime.endurance import Endurance
 from services.runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -24,7 +25,7 @@ from services.runtime.errors import (
 )
 from services.runtime.ids import new_id
 from services.runtime.in_work import waiting_for
-from services.runtime.jobs import SQL, Item, ItemClosed, Job, NewItem
+from services.runtime.jobs import SQL, Failure, Item, ItemClosed, Job, NewItem
 from services.runtime.pages import page_request
 from tests.integration.job_desk import FINISHERS, Desk, opened_desk, some, working
 from tests.integration.processes import eventually
@@ -291,6 +292,38 @@ async def test_limits_and_waits_outlast_the_patience(desk: Desk, error: SishuErr
         ended = await desk.end_of(job)
     assert (ended.state, ended.progress) == ("succeeded", "")
     assert progress[-1] == error.message
+
+
+@pytest.mark.usefixtures("quick_retries")
+async def test_a_job_is_paused_where_trouble_that_is_not_its_items_lasts_too_long(desk: Desk) -> None:
+    away = True
+    began: Counter[str] = Counter()
+
+    async def asks(item: Item) -> None:
+        began[item.key] += 1
+        if away:
+            raise Unavailable("AWAY", "the model is away")
+        await desk.store(item)
+
+    def paused(error: SishuError, job_id: str) -> Failure | None:
+        return Failure(error.code, error.reason, f"{error.message}; resume {job_id}", {})
+
+    job = await desk.job(some(5))
+    async with working(desk, patience=0.2, endurance=Endurance({"AWAY": 10}, paused), work=asks):
+
+        async def is_paused() -> bool:
+            return (await desk.jobs.get(job.id)).state == "paused"
+
+        await eventually(is_paused)
+        waits = await desk.jobs.get(job.id)
+        assert waits.failure and waits.failure.message == f"the model is away; resume {job.id}"
+        assert (waits.done, waits.failed) == (0, 0)
+        # Longer than other trouble.
+        assert min(began.values()) > 1
+        away = False
+        await desk.jobs.resume(job.id)
+        ended = await desk.end_of(job)
+    assert (ended.state, ended.done, ended.failed) == ("succeeded", 5, 0)
 
 
 async def test_what_items_wait_for_stands_in_their_job_while_those_of_other_kinds_end_well(

@@ -26,9 +26,8 @@ class Alone:
 
     async def report(self, endpoint: Endpoint, report: Report) -> Share:
         """Find the limit from this worker's reports."""
-        tick = Tick(
-            report.round, report.calls, report.seconds, report.refused, report.in_flight, report.demand
-        )
+        seen = report.calls, report.seconds, report.refused
+        tick = Tick(report.round, *seen, report.in_flight, report.demand, report.timed_out)
         known = self.known.get(endpoint.id, Concurrency())
         now = time.monotonic()
         known = self.known[endpoint.id] = advance(known, tick, now)

@@ -41,6 +41,9 @@ CEILING_CALLS = 25
 CEILING_SECONDS = (1.0, 10.0)
 """A ceiling is tried again after so many calls, no sooner and no later than this: each try costs a
 refusal."""
+FEW_TIMED_OUT, MANY_TIMED_OUT = 2, 0.25
+"""So many calls of a round, and such a share of them, time out where the server has far more than it can work
+on: then half as many are tried. A server that loses a call now and then loses fewer."""
 LEAST_SECONDS = 1e-4
 """What a call takes at least, by whatever clock."""
 CLEAN_SECONDS = 0.5
@@ -58,6 +61,7 @@ class Tick:
         refused: calls that the server refused as too many, whenever they began.
         in_flight: calls in flight.
         demand: calls in flight and waiting.
+        timed_out: calls of the round of which nothing came in time.
     """
 
     round: int = 0
@@ -66,6 +70,7 @@ class Tick:
     refused: int = 0
     in_flight: float = 0.0
     demand: float = 0.0
+    timed_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Concurrency:
         since: when the round began, seconds.
         calls: calls measured in this round.
         seconds: sum of how long they took.
+        timed_out: calls of this round of which nothing came in time.
         before: the limit that this one is measured against.
         rate: calls a second at that limit; 0 before any was measured.
         usual: seconds of a call at a held limit; 0 before any was measured.
@@ -94,6 +100,7 @@ class Concurrency:
     since: float = 0.0
     calls: int = 0
     seconds: float = 0.0
+    timed_out: int = 0
     before: float = FIRST_LIMIT
     rate: float = 0.0
     usual: float = 0.0
@@ -124,7 +131,14 @@ def advance(known: Concurrency, tick: Tick, now: float) -> Concurrency:
     if tick.refused:
         return cut(known, tick, now)
     if tick.round == known.round:
-        known = replace(known, calls=known.calls + tick.calls, seconds=known.seconds + tick.seconds)
+        known = replace(
+            known,
+            calls=known.calls + tick.calls,
+            seconds=known.seconds + tick.seconds,
+            timed_out=known.timed_out + tick.timed_out,
+        )
+    if known.timed_out >= max(FEW_TIMED_OUT, MANY_TIMED_OUT * (known.calls + known.timed_out)):
+        return held(known, now, known.limit / 2, known.least, LAST_PROBE)
     if known.phase == "ceiling":
         return ceiling(known, tick, now)
     if known.calls < needed(known):
@@ -143,7 +157,7 @@ def needed(known: Concurrency) -> float:
 def new_round(known: Concurrency, now: float, **changes: float | str) -> Concurrency:
     """The next round, with what changes."""
     limit = min(MOST_LIMIT, max(1.0, float(changes.pop("limit", known.limit))))
-    known = replace(known, limit=limit, round=known.round + 1, since=now, calls=0, seconds=0.0)
+    known = replace(known, limit=limit, round=known.round + 1, since=now, calls=0, seconds=0.0, timed_out=0)
     return replace(known, **changes)  # type: ignore[arg-type]  # every value fits its name
 
 

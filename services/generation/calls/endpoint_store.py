@@ -98,6 +98,7 @@ def tick_of(report: Report, demands: list[Demand]) -> Tick:
         report.refused,
         sum(demand.in_flight for demand in demands),
         sum(demand.total for demand in demands),
+        report.timed_out,
     )
 
 

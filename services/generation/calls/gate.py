@@ -106,8 +106,11 @@ class Gate:
         while True:
             async with self._enter(endpoints, stops=stops) as permit:
                 try:
-                    reply = await call(permit.endpoint)
+                    # Not the lane's: another provider with its own price may have the same address and key.
+                    reply = await call(next(one for one in endpoints if one.id == permit.lane.endpoint.id))
                 except SishuError as error:
+                    if error.reason == "PROVIDER_TIMED_OUT":
+                        permit.lane.timed_out(permit)
                     # The time of waiting for the first turn is not that of being refused.
                     first = first or clock()
                     delay = self._delay(permit.lane, error, first + self._refused_seconds)
@@ -183,6 +186,9 @@ class Gate:
         lanes = [self._lane(endpoint) for endpoint in endpoints]
         lane = min(lanes, key=lambda one: one.load)
         waiter = Waiter(lanes, asyncio.get_running_loop().create_future(), urgent, turn_in_work())
+        came = list(zip(lanes, endpoints, strict=True))
+        for one, endpoint in came:
+            one.come(endpoint, clock())
         lane.wait(waiter)
         try:
             self._wake(lane)
@@ -193,6 +199,8 @@ class Gate:
                 self._leave(permit)
         finally:
             lane.urgent -= urgent
+            for one, endpoint in came:
+                one.go(endpoint, clock())
 
     async def _granted(self, waiter: Waiter, lane: Lane, seconds: float, *, stops: bool) -> Permit:
         for one in waiter.lanes:
@@ -228,8 +236,6 @@ class Gate:
         if lane is None:
             lane = self._lanes[endpoint.id] = Lane(endpoint, clock())
             self._ticks[endpoint.id] = asyncio.create_task(self._report_often(lane), name="report_endpoint")
-        # Limits of the provider may have changed.
-        lane.endpoint = endpoint
         return lane
 
     def _wake(self, lane: Lane) -> None:

@@ -7,14 +7,14 @@ import bisect
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 
 from services.generation.calls.modes import Habits
 from services.generation.calls.pacing import Pace
 from services.generation.calls.rate_headers import Left
 from services.generation.calls.replies import Usage
 from services.generation.calls.sharing import Report, Share
-from services.generation.providers import Endpoint
+from services.generation.providers import Endpoint, Limits
 
 LEAST_RATE = 1e-3
 USUAL_TOKENS = 1000.0
@@ -58,8 +58,9 @@ class Lane:
         self.listed = 0
         """Calls that wait, here or in another lane of their pool, and may come here."""
         self.used = now
+        self._callers: dict[str, tuple[int, Limits]] = {}
         self._share = Share(-1, 0, 0.0)
-        self._calls, self._seconds, self._refused = 0, 0.0, 0
+        self._calls, self._seconds, self._refused, self._timed_out = 0, 0.0, 0, 0
         self._ended, self._ended_at, self._refused_at = 0, -math.inf, -math.inf
         self._paused_until = -math.inf
         self._usual_tokens, self._usual_seconds = USUAL_TOKENS, 0.0
@@ -89,6 +90,28 @@ class Lane:
         """How the endpoint is asked, as the workers last told each other."""
         return self._share.habits
 
+    def come(self, endpoint: Endpoint, now: float) -> None:
+        """Note through whom a call comes: several providers may have the same address, model and key."""
+        count, limits = self._callers.get(endpoint.provider_id, (0, None))
+        self._callers[endpoint.provider_id] = count + 1, endpoint.limits
+        if limits != endpoint.limits:
+            self._set_limits(now)
+
+    def go(self, endpoint: Endpoint, now: float) -> None:
+        """Note that a call that came waits no more, and is not in flight; the limits of the last one stay."""
+        count, limits = self._callers.pop(endpoint.provider_id)
+        if count > 1:
+            self._callers[endpoint.provider_id] = count - 1, limits
+        elif self._callers:
+            self._set_limits(now)
+
+    def _set_limits(self, now: float) -> None:
+        """Go by the strictest limits of all whose calls are here."""
+        limits = strictest([limits for _, limits in self._callers.values()])
+        if limits != self.endpoint.limits:
+            self.endpoint = replace(self.endpoint, limits=limits)
+            self._set_rates(now)
+
     def wait_seconds(self, now: float) -> float | None:
         """How long until a call may begin: 0 for now, nothing where another must end first."""
         if self.in_flight >= self._share.calls:
@@ -108,7 +131,8 @@ class Lane:
         self._calls_pace.spend(1, now)
         self._tokens_pace.spend(self._usual_tokens, now)
         is_full = self.in_flight >= self._share.calls
-        return Permit(self, now, self._share.round if is_full else -1, self._usual_tokens)
+        began_in = self._share.round
+        return Permit(self, now, began_in if is_full else -1, began_in, self._usual_tokens)
 
     def ended(self, permit: Permit, usage: Usage, now: float) -> None:
         """Note a call that ended well."""
@@ -137,6 +161,10 @@ class Lane:
         one_less = max(0, self._share.calls - 1)
         self._share = replace(self._share, calls=one_less)
 
+    def timed_out(self, permit: Permit) -> None:
+        """Note a call of which nothing came: the server may have too many, and refuse none."""
+        self._timed_out += permit.began_in == self._share.round
+
     def told(self, calls: Left | None, tokens: Left | None, now: float) -> None:
         """Note what the server says may still be asked."""
         if calls:
@@ -163,8 +191,9 @@ class Lane:
             self.demand or min(1, self.listed),
             self._pause(now),
             min(self.urgent, self.demand),
+            self._timed_out,
         )
-        self._calls, self._seconds, self._refused = 0, 0.0, 0
+        self._calls, self._seconds, self._refused, self._timed_out = 0, 0.0, 0, 0
         return report
 
     def _pause(self, now: float) -> float:
@@ -193,19 +222,23 @@ class Permit:
         lane: where.
         began: when, by the clock of the process.
         round: the round that it measures; -1 for none.
+        began_in: the round in which it began.
         tokens: what it is thought to use.
     """
 
     lane: Lane
     began: float
     round: int
+    began_in: int
     tokens: float
-    left: bool = field(default=False)
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where to call."""
-        return self.lane.endpoint
+
+def strictest(limits: Sequence[Limits]) -> Limits:
+    """The lowest of each limit; 0 is none."""
+    if len(limits) == 1:
+        return limits[0]
+    fields = zip(*(astuple(one) for one in limits), strict=True)
+    return Limits(*(min((value for value in values if value), default=0) for values in fields))
 
 
 def lower(limit: float, told: tuple[float, Left] | None, now: float) -> float:

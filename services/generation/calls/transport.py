@@ -229,7 +229,9 @@ class Transport:
     async def _gathered(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         gathered = Gathered()
         try:
-            async with asyncio.timeout(self._stream_seconds), asyncio.timeout(self._idle_seconds) as idle:
+            # A server that works on one call after another says nothing until it comes to this one.
+            first = max(self._seconds, self._idle_seconds)
+            async with asyncio.timeout(self._stream_seconds), asyncio.timeout(first) as idle:
                 response = await posted(client.sdk, body, self._stream_timeout)
                 async with aclosing(response):
                     kind = response.headers.get("content-type", "")

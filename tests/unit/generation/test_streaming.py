@@ -136,6 +136,18 @@ async def test_a_slow_answer_is_not_cut_while_pieces_come(transport: Transport) 
     assert reply.usage.seconds > 1
 
 
+async def test_a_server_that_comes_to_a_call_late_is_waited_for(transport: Transport) -> None:
+    async with server([b": wait\n\n", 1.0, piece(content=GOOD), piece("stop"), USAGE, DONE]) as (url, _):
+        assert (await streamed(transport, url)).text == GOOD
+
+
+async def test_a_server_that_never_comes_to_a_call_is_not_waited_for_longer_than_for_a_whole_answer() -> None:
+    transport = Transport(0.5, idle_seconds=0.1)
+    error = await failure(transport, [5.0, piece(content=GOOD), DONE])
+    await transport.close()
+    assert error.reason == "PROVIDER_TIMED_OUT"
+
+
 @pytest.mark.parametrize(
     "sign",
     [b": OPENROUTER PROCESSING\n\n", b"\n", b"data:\n\n", piece(content=""), piece(role="assistant")],

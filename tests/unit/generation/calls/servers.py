@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +19,16 @@ REST_SECONDS = 1.0
 Capacity = Callable[[float], int]
 
 
+@dataclass(eq=False)
+class Call:
+    """A call, its place in time, and where it stands: `waits`, `in_work`, `over`."""
+
+    began: float
+    measured: int
+    round: int
+    state: str = "waits"
+
+
 @dataclass
 class Simulation:
     """A server under so many callers as want to call, and the limit that lets them.
@@ -30,6 +41,7 @@ class Simulation:
         batches: calls at once at which each takes twice as long, as on a GPU; 0 where it does not batch.
         fixed: a limit that never changes; 0 for one that finds itself.
         callers: who want to call.
+        patience: seconds after which a call without an answer is given up.
     """
 
     capacity: Capacity
@@ -39,11 +51,13 @@ class Simulation:
     batches: int = 0
     fixed: int = 0
     callers: int = 512
+    patience: float = math.inf
     seed: int = 1
 
     now: float = 0.0
     served: int = 0
     refused: int = 0
+    timed_out: int = 0
     trace: list[tuple[float, float]] = field(default_factory=list)
     """(time, limit) at each tick."""
 
@@ -54,8 +68,8 @@ class Simulation:
         self._known = replace(Concurrency(), limit=float(self.fixed or Concurrency().limit))
         self._share = self._known.allowed
         self._in_flight = self._busy = self._resting = 0
-        self._queue: deque[tuple[float, int]] = deque()
-        self._calls, self._seconds, self._refusals = 0, 0.0, 0
+        self._queue: deque[Call] = deque()
+        self._calls, self._seconds, self._refusals, self._given_up = 0, 0.0, 0, 0
 
     def run(self, until: float) -> Simulation:
         """Run to a time, seconds."""
@@ -73,10 +87,9 @@ class Simulation:
         self._work()
         if not self.fixed:
             demand = self.callers
-            tick = Tick(
-                self._known.round, self._calls, self._seconds, self._refusals, self._in_flight, demand
-            )
-            self._calls, self._seconds, self._refusals = 0, 0.0, 0
+            seen = self._calls, self._seconds, self._refusals
+            tick = Tick(self._known.round, *seen, self._in_flight, demand, self._given_up)
+            self._calls, self._seconds, self._refusals, self._given_up = 0, 0.0, 0, 0
             self._known = advance(self._known, tick, self.now)
             self._share = self._known.allowed
         self.trace.append((self.now, self._known.limit))
@@ -89,7 +102,11 @@ class Simulation:
             else:
                 self._in_flight += 1
                 is_full = self._in_flight >= self._share
-                self._queue.append((self.now, self._known.round if is_full else -1))
+                round_ = self._known.round
+                call = Call(self.now, round_ if is_full else -1, round_)
+                self._queue.append(call)
+                if self.patience < math.inf:
+                    self._after(self.patience, partial(self._give_up, call))
                 self._work()
 
     def _refuse(self) -> None:
@@ -104,21 +121,38 @@ class Simulation:
 
     def _work(self) -> None:
         while self._queue and (self.batches or self._busy < self.capacity(self.now)):
-            began, measured = self._queue.popleft()
+            call = self._queue.popleft()
             self._busy += 1
-            self._after(self._duration(), partial(self._end, began, measured))
+            call.state = "in_work"
+            self._after(self._duration(), partial(self._end, call))
 
     def _duration(self) -> float:
         slower = 1 + self._busy / self.batches if self.batches else 1.0
         return self.seconds(self.now) * slower * (1 + self._random.uniform(-self.jitter, self.jitter))
 
-    def _end(self, began: float, measured: int) -> None:
+    def _end(self, call: Call) -> None:
+        if call.state == "over":
+            return
+        call.state = "over"
         self._busy -= 1
         self._in_flight -= 1
         self.served += 1
-        if measured == self._known.round:
+        if call.measured == self._known.round:
             self._calls += 1
-            self._seconds += self.now - began
+            self._seconds += self.now - call.began
+        self._work()
+
+    def _give_up(self, call: Call) -> None:
+        if call.state == "over":
+            return
+        if call.state == "in_work":
+            self._busy -= 1
+        else:
+            self._queue.remove(call)
+        call.state = "over"
+        self._in_flight -= 1
+        self.timed_out += 1
+        self._given_up += call.round == self._known.round
         self._work()
 
     def limits(self, start: float, end: float) -> Iterator[float]:

@@ -65,6 +65,25 @@ def test_answers_that_become_longer_do_not_lower_the_rate() -> None:
     assert Simulation(**server).run(180).served >= 0.95 * best_fixed(180, (32, 48, 64), **server)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("slots", "seconds", "patience"), [(1, 20, 120), (1, 60, 300), (4, 50, 120)])
+def test_a_slow_server_that_lets_calls_wait_is_not_asked_for_more_than_it_answers_in_time(
+    slots: int, seconds: int, patience: int, seed: int
+) -> None:
+    server: dict[str, Any] = {"capacity": lambda _: slots, "seconds": lambda _: float(seconds)}
+    found = Simulation(callers=256, patience=patience, seed=seed, **server).run(3600)
+    assert found.served >= 0.85 * 3600 * slots / seconds
+    # In the beginning, when nobody knows it yet.
+    assert found.timed_out <= 30
+
+
+def test_a_server_that_loses_a_call_now_and_then_is_asked_for_as_much() -> None:
+    known = replace(Concurrency(), limit=100.0, phase="hold", usual=0.5, rate=200.0, least=0.5)
+    for second in range(50):
+        known = advance(known, Tick(known.round, 40, 20.0, 0, 100, 500, timed_out=1), float(second))
+    assert known.allowed >= 100
+
+
 def test_a_single_slot_is_used_whole() -> None:
     server: dict[str, Any] = {"capacity": lambda _: 1, "refuses": True}
     found = Simulation(**server).run(120)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from services.generation.calls.gate import TICK_SECONDS, Gate
 from services.generation.calls.replies import Reply
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint, Limits
+from services.generation.providers import Endpoint, Limits, Price
 from services.runtime.errors import SishuError
 from services.runtime.in_work import InWork, turn_in_work
 from services.runtime.jobs import Item
@@ -80,6 +81,31 @@ async def test_limits_of_a_provider_are_never_passed(gate: Gate, transport: Tran
         endpoint = Endpoint(mock.base_url, "mock-model", limits=Limits(calls_in_flight=3))
         await call_all(gate, transport, [endpoint], 30)
         assert (await mock.stats())["max_in_flight"] == 3
+
+
+async def test_providers_of_one_address_and_key_keep_their_own_price_and_the_strictest_limit(
+    gate: Gate, transport: Transport
+) -> None:
+    seen: list[Endpoint] = []
+
+    def noting(call: Callable[[Endpoint], Awaitable[Reply]]) -> Callable[[Endpoint], Awaitable[Reply]]:
+        async def noted(endpoint: Endpoint) -> Reply:
+            seen.append(endpoint)
+            return await call(endpoint)
+
+        return noted
+
+    async with mock_llm(latency_ms=50) as mock:
+        strict = Limits(calls_in_flight=3)
+        priced = Endpoint(mock.base_url, "mock-model", "", "priced", strict, Price(1, 2, "CNY"))
+        plain = Endpoint(mock.base_url, "mock-model", "", "plain", streaming="never")
+        calls = [gate.run([one], noting(calling(transport))) for _ in range(30) for one in (priced, plain)]
+        await asyncio.gather(*calls)
+        assert Counter(seen) == {priced: 30, plain: 30}
+        assert (await mock.stats())["max_in_flight"] == 3
+        # Those of the other alone.
+        await asyncio.gather(*(gate.run([plain], noting(calling(transport))) for _ in range(30)))
+        assert (await mock.stats())["max_in_flight"] > 3
 
 
 async def test_a_rate_of_a_provider_is_kept(gate: Gate, transport: Transport) -> None:
