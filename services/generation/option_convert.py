@@ -18,6 +18,7 @@ from services.generation.kinds import (
     PreferencePairOptions,
     TagOptions,
 )
+from services.runtime.extra_body import NAMED, extra_body
 from sishu.common.v1 import message_pb2
 from sishu.generation.v1 import candidate_pb2, generation_pb2
 
@@ -32,19 +33,26 @@ PLAIN = (
     "batch",
     "genre_audiences",
 )
+SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
 CHOSEN = ("chars_per_fact", "forms_per_fact", "facts_per_call")
 """Of these 0 lets the service choose."""
 
 
 def sampling(message: message_pb2.Sampling) -> dict[str, Any]:
     """Sampling parameters that are set, by their OpenAI names."""
-    values = {field.name: value for field, value in message.ListFields() if field.name != "stop"}
-    return {**values, "stop": list(message.stop)} if message.stop else values
+    values = {field.name: value for field, value in message.ListFields() if field.name in SAMPLING}
+    stop = {"stop": list(message.stop)} if message.stop else {}
+    return {**values, **stop, **extra_body(message)}
 
 
 def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
     """Sampling parameters."""
-    return message_pb2.Sampling(**values)
+    named = {name: value for name, value in values.items() if name in NAMED}
+    message = message_pb2.Sampling(**named)
+    extra = {name: value for name, value in values.items() if name not in NAMED}
+    if extra:
+        message.extra_body.update(extra)
+    return message
 
 
 def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:

@@ -10,6 +10,7 @@ from services.inference.exams import Difference, Exam, ExamResult, NewArm, NewEx
 from services.inference.model_files import ModelFile
 from services.inference.upstream import Piece, Sampling, Usage
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
+from services.runtime.extra_body import extra_body
 from services.runtime.jobs import Job
 from sishu.common.v1 import message_pb2, object_pb2, text_span_pb2
 from sishu.inference.v1 import chat_service_pb2, deployment_pb2, exam_pb2
@@ -50,6 +51,7 @@ def sampling_from_pb(sampling: message_pb2.Sampling) -> Sampling:
         max_tokens=given("max_tokens"),
         seed=given("seed"),
         stop=tuple(sampling.stop),
+        extra=extra_body(sampling),
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import openai
@@ -39,6 +39,7 @@ class Sampling:
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_options(self) -> dict[str, Any]:
         """As parameters of a chat completion."""
@@ -49,7 +50,8 @@ class Sampling:
             "seed": self.seed,
             "stop": list(self.stop) or None,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        given = {name: value for name, value in named.items() if value is not None}
+        return {**given, "extra_body": dict(self.extra)} if self.extra else given
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import pytest
 
 from services.generation.generations import GenerationOptions, check_kind, stored_options
 from services.generation.kinds import OF_KIND, OPTIONS_OF
-from services.generation.option_convert import OWN, options, options_to_pb
+from services.generation.option_convert import OWN, options, options_to_pb, sampling, sampling_to_pb
 from services.runtime.errors import InvalidArgument
+from sishu.common.v1 import message_pb2
 from sishu.generation.v1 import candidate_pb2, generation_pb2
 
 KINDS = [
@@ -74,6 +75,24 @@ def test_options_of_each_kind_come_back_as_they_were(kind: str) -> None:
 
 def test_every_option_of_one_kind_alone_is_known_everywhere() -> None:
     assert set(OWN) == set(OF_KIND) == set(OPTIONS_OF.values()) == set(OWN_OPTIONS)
+
+
+def test_other_parameters_of_a_server_are_sent_as_they_stand() -> None:
+    said = message_pb2.Sampling(temperature=0)
+    said.extra_body.update({"enable_thinking": False, "top_k": 20, "min_p": 0.5, "nested": {"a": [1, None]}})
+    read = sampling(said)
+    expected = {"enable_thinking": False, "top_k": 20, "min_p": 0.5, "nested": {"a": [1, None]}}
+    assert read == {"temperature": 0, **expected}
+    assert (type(read["top_k"]), type(read["nested"]["a"][0])) == (int, int)
+    assert sampling_to_pb(read) == said
+
+
+@pytest.mark.parametrize("name", ["model", "stream", "temperature", "stop"])
+def test_parameters_that_are_said_elsewhere_are_refused(name: str) -> None:
+    said = message_pb2.Sampling()
+    said.extra_body.update({name: 1})
+    with pytest.raises(InvalidArgument, match=f"extra_body: '{name}'"):
+        sampling(said)
 
 
 def test_what_is_not_said_is_as_the_service_chooses() -> None:

@@ -206,6 +206,7 @@ def test_what_an_engine_answers_becomes_our_reason(status: int, code: str, reaso
 
 def test_what_is_unset_is_left_to_the_engine() -> None:
     assert Sampling().as_options() == {}
+    assert Sampling(extra={"top_k": 5}).as_options() == {"extra_body": {"top_k": 5}}
     given = Sampling(temperature=0.0, top_p=0.5, max_tokens=7, seed=0, stop=("###",))
     assert given.as_options() == {
         "temperature": 0.0, "top_p": 0.5, "max_tokens": 7, "seed": 0, "stop": ["###"],

@@ -193,6 +193,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_document": ("Only of this document: id.", "只看此文档：ID。"),
     "test": ("Try a provider with a few small calls.", "用几次小调用测试。"),
     "temperature": ("Temperature, 0 to 2, sent as given.", "温度，0 到 2，原样发送。"),
+    "extra_body": (
+        'Other parameters, sent as they stand, such as {"enable_thinking": false}.',
+        '其他参数，原样发送，例如 {"enable_thinking": false}。',
+    ),
+    "extra_body_invalid": (
+        'It is no JSON object, such as {"enable_thinking": false}.',
+        '不是 JSON 对象；例如 {"enable_thinking": false}。',
+    ),
     "top_p": ("Share of probability to sample from.", "采样的概率份额（top_p）。"),
     "max_answer_tokens": ("Most tokens that one answer may have.", "一个回答的最多词元数。"),
     "seed": ("Seed of the sampler.", "采样的随机种子。"),
