@@ -7,8 +7,8 @@ plain loops with fixed numbers of calls at once. Prints one JSON object:
 - `adaptive_share`: calls answered, as a share of those of the best fixed number (the lower of both servers);
 - `adaptive_share_queueing`, `adaptive_share_refusing`: of each server;
 - `adaptive_429_share`: share of the calls that were refused;
-- `found_seconds`: longest time after a change until 90 % of the new capacity is in use, and is so in nine
-  of ten later samples;
+- `found_seconds`: longest time after a change until 90 % of the new capacity is in use, without more than as
+  many calls again waiting at the server, and is so in nine of ten later samples;
 - `best_fixed`: the best fixed number, by server.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.generation_lab import Lab, answered, bare_loop, is_asked, lab, parser_of, tell, until
@@ -30,6 +31,19 @@ SERVERS: dict[str, dict[str, Any]] = {
     "refusing": {"queue_limit": 0, "retry_after_s": 1.0},
 }
 SAMPLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a server has to do at a time: slots that are busy, calls that wait for one."""
+
+    at: float
+    busy: int
+    queued: int
+
+    def is_right(self, slots: int) -> bool:
+        """Whether it is asked for what so many slots bear, and not for far more."""
+        return self.busy >= 0.9 * slots and self.queued <= slots
 
 
 async def main() -> None:
@@ -56,17 +70,17 @@ async def measure(here: Lab, name: str, seconds: float, figures: dict[str, Any])
         tell(f"{name}: {slots} at once: {calls} calls")
         best, fixed = max((best, fixed), (calls, slots))
     await here.mock.control(capacity=CAPACITIES[0], capacity_schedule=[])
-    calls, busy = await ours(here, seconds)
+    calls, samples = await ours(here, seconds)
     refused = await answered(here.mock, "429")
     tell(f"{name}: found by itself: {calls} calls, {refused} refused; best fixed {fixed}: {best}")
     figures[f"adaptive_share_{name}"] = round(calls / best, 3)
     figures["best_fixed"][name] = fixed
-    figures["found_seconds"] = max(figures["found_seconds"], found_seconds(busy, seconds))
+    figures["found_seconds"] = max(figures["found_seconds"], found_seconds(samples, seconds))
     if name == "refusing":
         figures["adaptive_429_share"] = round(refused / (refused + calls), 4)
 
 
-async def ours(here: Lab, seconds: float) -> tuple[int, list[tuple[float, int]]]:
+async def ours(here: Lab, seconds: float) -> tuple[int, list[Sample]]:
     """The room on a project of enough calls; the clock starts with its first call."""
     project = await here.project(round(1.2 * sum(CAPACITIES) * seconds / (LATENCY_MS / 1000)))
     await here.mock.reset()
@@ -77,24 +91,25 @@ async def ours(here: Lab, seconds: float) -> tuple[int, list[tuple[float, int]]]
     return found
 
 
-async def served(mock: MockServer, seconds: float) -> tuple[int, list[tuple[float, int]]]:
-    """Calls answered over all capacities, and how many slots were busy when."""
-    before, busy = await answered(mock), []
+async def served(mock: MockServer, seconds: float) -> tuple[int, list[Sample]]:
+    """Calls answered over all capacities, and what the server had to do when."""
+    before, samples = await answered(mock), []
     schedule = [[number * seconds, slots] for number, slots in enumerate(CAPACITIES)]
     await mock.control(capacity_schedule=schedule)
     started = time.monotonic()
     while (passed := time.monotonic() - started) < seconds * len(CAPACITIES):
-        busy.append((passed, int((await mock.stats())["busy"])))
+        told = await mock.stats()
+        samples.append(Sample(passed, int(told["busy"]), int(told["queued"])))
         await asyncio.sleep(SAMPLE_SECONDS)
-    return await answered(mock) - before, busy
+    return await answered(mock) - before, samples
 
 
-def found_seconds(busy: list[tuple[float, int]], seconds: float) -> float:
-    """Longest time after a change until the new capacity is in use, in nine of ten later samples."""
+def found_seconds(samples: list[Sample], seconds: float) -> float:
+    """Longest time after a change until the new capacity is in use as it should, in nine of ten later samples."""
     longest = 0.0
     for number, slots in enumerate(CAPACITIES):
         start, end = number * seconds, (number + 1) * seconds
-        used = [(at - start, count >= 0.9 * slots) for at, count in busy if start <= at < end]
+        used = [(one.at - start, one.is_right(slots)) for one in samples if start <= one.at < end]
         stays = (at for index, (at, is_used) in enumerate(used) if is_used and mostly(used[index:]))
         longest = max(longest, round(next(stays, seconds), 1))
     return longest

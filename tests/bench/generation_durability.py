@@ -2,7 +2,8 @@
 
 Three workers write and answer `--questions` questions against a mock model server of 500 ms, three times: with
 kill -9 of a random worker every five seconds, with a restart of Postgres in the middle, and with the S3 server away
-for twenty seconds. Prints one JSON object:
+for twenty seconds (generations keep nothing there: that run shows that they wait for nothing there either). Prints one
+JSON object:
 
 - `kill_lost`: questions without an answer at the end, over the three runs;
 - `kill_duplicates`: answers or wordings stored twice;

@@ -246,7 +246,9 @@ class GenerationOptions(_message.Message):
     A pilot calls singly, so that its forecast of the batches comes soon.
     """
     pilot_chunks: _builtins.int
-    """OPTIONAL. Only this many chunks, spread over all, as a pilot: `forecast` then says what all of them would take; their answers are not paid again. 0 means all."""
+    """OPTIONAL. Only this many chunks, 5 to 10,000, spread over all, as a pilot: `forecast` then says what all of them would take; their answers are not paid again.
+    0 means all.
+    """
     kind: Global___GenerationKind.ValueType
     """OPTIONAL. What is written; unset means QUESTIONS. A pilot can only be of QUESTIONS."""
     genre_audiences: _builtins.bool
