@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 
 from services.runtime.job_records import Item, ItemClosed
-from services.runtime.lanes import lane_of
 
 log = structlog.get_logger()
 
@@ -99,11 +98,7 @@ class InWork:
 
     def give_way(self, lane: str, count: int) -> None:
         """Have so many of a lane's items give way, as far as they only wait."""
-        waiting = [
-            work
-            for work in self._works
-            if work.waits and lane_of(work.item.project_id or work.item.job_id) == lane
-        ]
+        waiting = [work for work in self._works if work.waits and work.item.lane == lane]
         for work in waiting[:count]:
             work.gives_way = True
             for wait in work.waits:

@@ -96,6 +96,7 @@ class Item:
     payload: Mapping[str, Any]
     attempt: int = 1
     turn: int = 0
+    lane: str = ""
 
 
 @dataclass(frozen=True)

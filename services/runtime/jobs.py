@@ -32,7 +32,7 @@ from services.runtime.job_records import (
     job_of,
     size_of_job,
 )
-from services.runtime.lanes import entrypoint
+from services.runtime.lanes import LANES, entrypoint
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.queue import queries_on
 from services.runtime.sql import Statements
@@ -70,7 +70,7 @@ class Jobs:
     ) -> Job:
         """Add a job with its first items, inside the caller's transaction."""
         job_id = job_id or new_id()
-        await connection.execute(SQL.insert_job, job_id, project_id, kind, resource_id)
+        await connection.execute(SQL.insert_job, job_id, project_id, kind, resource_id, list(LANES))
         # The shard row must be there before the first settle, also for a job without items.
         await self._count(connection, job_id)
         await self.add_items(connection, job_id, items)
@@ -209,7 +209,7 @@ class Jobs:
         async with transaction(self.pool) as connection:
             # Two of one id at once: the second waits here, and finds the job running.
             await claim_request(connection, "RetryJob", request_id, job_id)
-            reopened = not again and await connection.fetchval(SQL.reopen_job, job_id)
+            reopened = not again and await connection.fetchval(SQL.reopen_job, job_id, list(LANES))
             if reopened:
                 count = await self._reopen(connection, job_id, "failed")
                 await self._count(connection, job_id, failed=-count)
@@ -385,7 +385,7 @@ class Jobs:
         if not rows:
             return
         await queries_on(connection, self.schema).enqueue(
-            [entrypoint(row["kind"], row["owner_id"]) for row in rows],
+            [entrypoint(row["kind"], row["lane"]) for row in rows],
             [row["id"].encode() for row in rows],
             [-min(row["turn"], LAST_TURN) for row in rows],
             dedupe_key=[row["id"] for row in rows],

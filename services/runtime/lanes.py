@@ -1,8 +1,9 @@
 """Which items a worker takes, so that a project whose work is slow does not fill it while others wait.
 
-Every project has one of 16 lanes. PgQueuer knows the items of a kind and lane under a name of their own, so
-that a worker can leave those of a lane in the queue. While several lanes are active, none takes more than its
-share of the slots, but where enough of them are spare.
+Every project with something to do has one of 16 lanes, for itself while they are not more. PgQueuer knows the
+items of a kind and lane under a name of their own, so that a worker can leave those of a lane in the queue.
+While several lanes are active, none takes more than its share of the slots, but where enough of them are
+spare.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from contextlib import asynccontextmanager
 LANES = "0123456789abcdef"
 
 
-def entrypoint(kind: str, owner_id: str) -> str:
-    """PgQueuer's name for the items of a kind that belong to a project, or to a job without one."""
-    return f"{kind}/{owner_id[-1]}"
+def entrypoint(kind: str, lane: str) -> str:
+    """PgQueuer's name for the items of a kind in a lane."""
+    return f"{kind}/{lane}"
 
 
 def lane_of(name: str) -> str:

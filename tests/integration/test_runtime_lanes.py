@@ -14,7 +14,7 @@ from tests.integration.job_desk import Desk, opened_desk, some, working
 from tests.integration.processes import eventually
 from tests.integration.stores import Stores
 
-SLOW, QUICK = "018f0000-0000-7000-8000-00000000000a", "018f0000-0000-7000-8000-00000000000b"
+SLOW, QUICK = "018f0000-0000-7000-8000-00000000000a", "018f0000-0000-7000-8000-00000000001a"
 SLOTS = 8
 
 
@@ -84,3 +84,21 @@ async def test_items_that_only_wait_give_way_to_a_project_that_comes_later_and_a
         work.go_on.set()
         assert (await desk.end_of(slow)).done == 60
     assert await desk.results() == Counter({item.key: 2 for item in some(60)})
+
+
+async def test_every_project_has_a_lane_of_its_own_while_they_are_not_more_than_lanes(desk: Desk) -> None:
+    async def lane_of(job_id: str) -> str:
+        return str(await desk.pool.fetchval("SELECT lane FROM jobs WHERE id = $1", job_id))
+
+    projects = [f"018f0000-0000-7000-8000-0000000000{number:x}a" for number in range(16)]
+    jobs = [await desk.job(some(1), project_id=project) for project in projects for _ in range(2)]
+    lanes = [await lane_of(job.id) for job in jobs]
+    assert len(set(lanes)) == 16
+    assert lanes[::2] == lanes[1::2]
+    # Who comes later shares with one of them; when that one has ended, its lane is free.
+    more = await desk.job(some(1), project_id="018f0000-0000-7000-8000-000000000fff")
+    assert await lane_of(more.id) == lanes[0]
+    for job in jobs[2:4]:
+        await desk.jobs.cancel(job.id)
+    last = await desk.job(some(1), project_id="018f0000-0000-7000-8000-000000000ffe")
+    assert await lane_of(last.id) == lanes[2]

@@ -1,5 +1,5 @@
 -- name: insert_job
-INSERT INTO jobs (id, project_id, kind, resource_id) VALUES ($1, $2, $3, $4)
+INSERT INTO jobs (id, project_id, kind, resource_id, lane) VALUES ($1, $2, $3, $4, lane_for($2, $5))
 
 -- name: get_job
 SELECT * FROM job_view WHERE id = $1
@@ -32,7 +32,7 @@ WITH new AS (
     ON CONFLICT (job_id, kind, key) DO NOTHING
     RETURNING id, kind, turn
 )
-SELECT new.id, new.kind, new.turn, coalesce(job.project_id, job.id) AS owner_id, job.state <> 'paused' AS ready
+SELECT new.id, new.kind, new.turn, job.lane, job.state <> 'paused' AS ready
 FROM new JOIN jobs AS job ON job.id = $1
 
 -- name: take_turns
@@ -64,7 +64,7 @@ WITH idle AS (
 UPDATE turn_now SET turn = 0 FROM idle
 
 -- name: load_items
-SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, item.kind, item.key,
+SELECT item.id, item.job_id, job.project_id, job.resource_id AS job_resource_id, job.lane, item.kind, item.key,
        item.resource_id, item.payload, item.turn, item.state, job.state AS job_state
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.id = ANY ($1::uuid[])
@@ -204,7 +204,7 @@ RETURNING dedupe_key
 
 -- name: open_items
 -- The next of the open items of a job, while it may go on.
-SELECT item.id, item.kind, item.turn, coalesce(job.project_id, job.id) AS owner_id
+SELECT item.id, item.kind, item.turn, job.lane
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE job.id = $1 AND job.state IN ('pending', 'running') AND item.state = 'pending' AND item.id > $2
 ORDER BY item.id
@@ -214,7 +214,7 @@ LIMIT $3
 UPDATE job_items SET state = 'skipped', update_time = now() WHERE job_id = $1 AND state = 'pending'
 
 -- name: reopen_job
-UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL
+UPDATE jobs SET state = 'running', update_time = now(), end_time = NULL, lane = lane_for(project_id, $2)
 WHERE id = $1 AND state = 'failed'
 RETURNING id
 
@@ -232,7 +232,7 @@ WHERE id IN (SELECT id FROM pgqueuer_log WHERE aggregated AND created < now() - 
 
 -- name: lost_items
 -- Open items that PgQueuer no longer holds: their worker vanished between two writes.
-SELECT item.id, item.kind, item.turn, coalesce(job.project_id, job.id) AS owner_id
+SELECT item.id, item.kind, item.turn, job.lane
 FROM job_items AS item JOIN jobs AS job ON job.id = item.job_id
 WHERE item.state = 'pending' AND job.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT 1 FROM pgqueuer

@@ -11,7 +11,7 @@ from services.runtime.jobs import Item, ItemClosed
 
 
 def item_of(job_id: str) -> Item:
-    return Item("item", job_id, "018f0000-0000-7000-8000-00000000000a", "", "work", "", "", {})
+    return Item("item", job_id, "018f0000-0000-7000-8000-00000000000a", "", "work", "", "", {}, lane="a")
 
 
 async def test_an_item_whose_job_nobody_asked_for_goes_on() -> None:

@@ -21,8 +21,8 @@ async def taken(stack: AsyncExitStack, lanes: Lanes, lane: str, count: int) -> N
         await stack.enter_async_context(lanes.slot(lane))
 
 
-def test_the_lane_of_a_project_stands_in_the_name_of_its_items() -> None:
-    name = entrypoint("write_answer", "018f0000-0000-7000-8000-00000000000b")
+def test_the_lane_stands_in_the_name_of_items() -> None:
+    name = entrypoint("write_answer", "b")
     assert (name, lane_of(name)) == ("write_answer/b", "b")
     assert {lane_of(entrypoint("work", lane)) for lane in LANES} == set(LANES)
 

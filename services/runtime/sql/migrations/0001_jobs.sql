@@ -25,6 +25,7 @@ CREATE TABLE jobs (
     kind        text        NOT NULL,
     state       job_state   NOT NULL DEFAULT 'pending',
     resource_id uuid,
+    lane        text        NOT NULL, -- of its project, so that slow work of one fills no worker
     progress    text        NOT NULL DEFAULT '',
     pause       jsonb, -- why the service paused it; nothing where somebody asked for it
     create_time timestamptz NOT NULL DEFAULT now(),
@@ -35,6 +36,19 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_by_project ON jobs (project_id, id);
 CREATE INDEX jobs_by_resource ON jobs (resource_id);
+CREATE INDEX jobs_open ON jobs (project_id, lane) WHERE end_time IS NULL;
+
+-- The lane of what a project has open, else the one of the fewest that have.
+CREATE FUNCTION lane_for(owner uuid, lanes text[]) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(
+        (SELECT lane FROM jobs WHERE project_id = owner AND end_time IS NULL LIMIT 1),
+        (SELECT given.lane
+         FROM unnest(lanes) WITH ORDINALITY AS given (lane, place)
+         LEFT JOIN (SELECT lane, count(DISTINCT coalesce(project_id, id)) AS owners
+                    FROM jobs WHERE end_time IS NULL GROUP BY lane) AS used USING (lane)
+         ORDER BY coalesce(used.owners, 0), given.place
+         LIMIT 1))
+$$;
 
 CREATE TYPE job_item_state AS ENUM (
     'pending', -- -> done, failed, skipped
