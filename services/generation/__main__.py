@@ -10,6 +10,7 @@ from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
 from services.generation.forecast_store import ForecastStore
 from services.generation.keys import Keys
+from services.generation.outline_reader import OutlineReader
 from services.generation.previews import Previewer
 from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
@@ -17,7 +18,11 @@ from services.generation.provider_store import ProviderStore
 from services.generation.refusing import ENDURANCE
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
 from services.generation.store import Store
+from services.generation.tag_entry_store import TagEntryStore
+from services.generation.tag_service import TagServicer
+from services.generation.tag_store import TagStore
 from services.generation.writers.questions import QuestionWriter
+from services.generation.writers.tags import TagWriter
 from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
@@ -33,18 +38,24 @@ def build(parts: Parts) -> Built:
     secrets = SecretBox(config.secret_key_file)
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
     questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
+    outlines, tag_store = OutlineReader(parts.client, chunks), TagStore(parts.pool)
+    entries = TagEntryStore(parts.pool)
+    tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
             GenerationServicer(store, forecasts, providers, prompts, chunks),
             QuestionServicer(store),
-            PromptServicer(prompts, Previewer(store, prompts, chunks)),
+            PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store)),
+            TagServicer(tag_store),
         ),
         handlers={
             "plan_questions": questions.plan_questions,
             "plan_pilot": questions.plan_pilot,
             "write_questions": questions.write_questions,
             "write_answer": questions.write_answer,
+            "plan_tags": tags.plan_tags,
+            "write_tags": tags.write_tags,
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

@@ -53,7 +53,7 @@ class Task(Generic[T]):
         item: the item.
         generation: what it belongs to.
         provider: who is asked.
-        chunk_id: what it is about.
+        chunk_id: what it is about; nothing where that is no chunk.
         prompt: what is asked.
         schema: JSON schema of the answer.
         parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
@@ -62,7 +62,7 @@ class Task(Generic[T]):
     item: Item
     generation: Generation
     provider: Provider
-    chunk_id: str
+    chunk_id: str | None
     prompt: Prompt
     schema: Mapping[str, Any]
     parse: Callable[[Any], T]

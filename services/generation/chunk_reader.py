@@ -28,6 +28,7 @@ class SourceChunk:
         char_start: place in the document's text.
         overlap: characters at its start that the chunk before says too.
         source: the document's own text at this place, where the chunk was edited; else the text.
+        heading_path: titles of the headings above it, outermost first.
     """
 
     id: str
@@ -38,6 +39,7 @@ class SourceChunk:
     char_start: int
     overlap: int
     source: str
+    heading_path: Sequence[str] = ()
 
 
 class ChunkReader:
@@ -105,6 +107,7 @@ class ChunkReader:
             chunk.span.start,
             chunk.overlap,
             source,
+            list(chunk.heading_path),
         )
         self._keep(found)
         return found

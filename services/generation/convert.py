@@ -278,4 +278,6 @@ def question_to_pb(question: Question) -> question_pb2.Question:
         answer=answer_to_pb(question.answer),
         origin=origin_to_pb(question.call),
         create_time=timestamp(question.create_time),
+        heading_path=question.heading_path,
+        tag_ids=question.tag_ids,
     )

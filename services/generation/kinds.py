@@ -100,7 +100,7 @@ class DistillationOptions:
     questions_per_tag: int = 10
 
 
-FIRST_ITEMS: Mapping[str, str] = {"questions": "plan_questions"}
+FIRST_ITEMS: Mapping[str, str] = {"questions": "plan_questions", "tags": "plan_tags"}
 """The item with which a generation of a kind begins."""
 
 OF_KIND: Mapping[str, type[Any]] = {

@@ -9,11 +9,17 @@ from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
 from services.generation.filling import answer_values, planned_facts, questions_values, quote_of
 from services.generation.generations import GenerationOptions
+from services.generation.kinds import TagOptions
+from services.generation.outline_reader import OutlineReader
 from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
 from services.generation.prompt_versions import PromptName
 from services.generation.prompts import Prompt
 from services.generation.store import Store
+from services.generation.tag_calls import places_call, tree_call
+from services.generation.tag_outlines import part
+from services.generation.tag_store import TagStore
+from services.generation.tag_trees import Step, TagTree
 from services.generation.writing import passage
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.pages import page_request
@@ -58,10 +64,14 @@ class Preview:
 class Previewer:
     """Makes previews."""
 
-    def __init__(self, store: Store, prompts: PromptStore, chunks: ChunkReader) -> None:
+    def __init__(
+        self, store: Store, prompts: PromptStore, chunks: ChunkReader, outlines: OutlineReader, tags: TagStore
+    ) -> None:
         self._store = store
         self._prompts = prompts
         self._chunks = chunks
+        self._outlines = outlines
+        self._tags = tags
 
     async def preview(self, wanted: PreviewRequest) -> Preview:
         """Fill a prompt with a chunk.
@@ -74,7 +84,9 @@ class Previewer:
         source = await self._draft(wanted)
         template = checked(source.template, source.prompt.variables, "draft.template")
         chunk, facts = await self._facts(wanted)
-        if source.prompt.name == "questions":
+        if source.prompt.name in ("tags", "tag_places"):
+            values = await self._tag_values(wanted, source.prompt.name, chunk)
+        elif source.prompt.name == "questions":
             values = questions_values(chunk, facts[0], wanted.options)
         else:
             question, fact = await self._question(wanted, chunk, [one for call in facts for one in call])
@@ -112,6 +124,17 @@ class Previewer:
             project_id=wanted.project_id,
             chunk_id=wanted.chunk_id,
         )
+
+    async def _tag_values(
+        self, wanted: PreviewRequest, prompt: str, chunk: SourceChunk
+    ) -> Mapping[str, object]:
+        """What is asked about the beginning of the chunk's document, beside the tags that the project has."""
+        entries = await self._outlines.entries(await self._outlines.document(chunk.document_id))
+        tree = TagTree(await self._tags.list_titles(wanted.project_id))
+        step = Step(part(entries), writes=prompt == "tags", may_be_none=True)
+        return (tree_call if step.writes else places_call)(
+            step, tree, wanted.options.tags or TagOptions()
+        ).values
 
     async def _question(
         self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]

@@ -51,7 +51,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """Something to ask; `chunk_ids` are the chunks that it was written from, the fact's first."""
+    """Something to ask.
+
+    Args:
+        chunk_ids: the chunks that it was written from, the fact's first.
+        heading_path: titles from the top of the first chunk's document to its section.
+        tag_ids: the tags that it is linked to.
+    """
 
     id: str
     project_id: str
@@ -66,6 +72,8 @@ class Question:
     answer: Answer | None
     call: CallRecord
     create_time: datetime
+    heading_path: Sequence[str] = ()
+    tag_ids: Sequence[str] = ()
 
     @property
     def fact_id(self) -> str:
@@ -76,7 +84,7 @@ class Question:
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
         quotes = [self.fact] if self.fact else []
-        texts = [self.text]
+        texts = [self.text, *self.heading_path, *self.tag_ids]
         if self.answer:
             quotes += self.answer.quotes
             texts += [self.answer.text, self.answer.reasoning]
@@ -104,6 +112,7 @@ class NewQuestion:
     fact: Quote | None
     form: int
     rejection: Failure | None
+    heading_path: Sequence[str] = ()
 
 
 def text_key(text: str) -> str:

@@ -31,6 +31,7 @@ from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
 from services.generation.store import Store
+from services.generation.tag_service import TagServicer
 from services.generation.trial import Trial
 from services.runtime.interceptors import Context, check_message
 from services.runtime.masks import check_mask
@@ -53,6 +54,7 @@ from sishu.generation.v1.question_service_pb2_grpc import (
     QuestionServiceServicer,
     add_QuestionServiceServicer_to_server,
 )
+from sishu.generation.v1.tag_service_pb2_grpc import add_TagServiceServicer_to_server
 
 
 class ProviderServicer(ProviderServiceServicer):
@@ -222,6 +224,7 @@ class QuestionServicer(QuestionServiceServicer):
             request.generation_id or None,
             request.chunk_id or None,
             question_state(request.state),
+            request.tag_id or None,
         )
         page = await self._store.list_questions(
             page_request(request.page_size, request.page_token, *filters), *filters
@@ -242,6 +245,7 @@ def servicers(
     generations: GenerationServicer,
     questions: QuestionServicer,
     prompts: PromptServicer,
+    tags: TagServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -250,4 +254,5 @@ def servicers(
         Servicer(f"{package}.GenerationService", add_GenerationServiceServicer_to_server, generations),
         Servicer(f"{package}.QuestionService", add_QuestionServiceServicer_to_server, questions),
         Servicer(f"{package}.PromptService", add_PromptServiceServicer_to_server, prompts),
+        Servicer(f"{package}.TagService", add_TagServiceServicer_to_server, tags),
     ]

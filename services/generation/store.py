@@ -40,6 +40,7 @@ from services.generation.questions import (
     text_key,
 )
 from services.generation.quotes import Quote
+from services.generation.tag_store import delete_tags, link_questions
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
 from services.runtime.gathering import Gathering
@@ -174,12 +175,14 @@ class Store:
             generations = await connection.fetch(SQL.delete_project_generations, project_id)
             providers = await connection.fetch(SQL.delete_project_providers, project_id)
             prompt_versions = await delete_prompts(connection, project_id)
+            tags = await delete_tags(connection, project_id)
             await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
         return {
             "questions": count_of(questions),
             "generations": len(generations),
             "providers": len(providers),
             "prompt_versions": prompt_versions,
+            "tags": tags,
         }
 
     async def insert_questions(
@@ -192,13 +195,14 @@ class Store:
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
-        A wording that the generation has already is stored as rejected.
+        A wording that the generation has already is stored as rejected. All are linked to tags.
         """
         await insert_call(connection, one.id, call, settlement)
         stored = await self._insert_questions(connection, one, call, questions)
         doubles = [replace(new, rejection=DOUBLE) for new in questions if new.id not in stored]
         if doubles:
             await self._insert_questions(connection, one, call, doubles)
+        await link_questions(connection, one.project_id, [new.id for new in questions])
         return [new.id for new in questions if new.id in stored and not new.rejection]
 
     async def set_answer(
@@ -239,11 +243,12 @@ class Store:
         generation_id: str | None,
         chunk_id: str | None,
         state: str | None,
+        tag_id: str | None = None,
     ) -> Page[Question]:
         """Questions, oldest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(
-            SQL.list_questions, project_id, generation_id, chunk_id, state, after, page.limit
+            SQL.list_questions, project_id, generation_id, chunk_id, state, tag_id, after, page.limit
         )
         questions = [question_of(row) for row in rows]
         return page_of(questions, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
@@ -354,6 +359,8 @@ def question_of(row: asyncpg.Record) -> Question:
         answer=answer,
         call=call_of(row["call"]),
         create_time=row["create_time"],
+        heading_path=row["heading_path"],
+        tag_ids=row["tag_ids"],
     )
 
 

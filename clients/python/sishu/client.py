@@ -28,6 +28,7 @@ from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStu
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
+from sishu.generation.v1.tag_service_pb2_grpc import TagServiceStub
 from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceStub
 from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceStub
 from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceStub
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
     from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
     from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub
+    from sishu.generation.v1.tag_service_pb2_grpc import TagServiceAsyncStub
     from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
     from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub
     from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceAsyncStub
@@ -173,6 +175,11 @@ class Client:
     def questions(self) -> QuestionServiceAsyncStub:
         """Questions, in the generation room."""
         return QuestionServiceStub(self.channel("generation"))
+
+    @cached_property
+    def tags(self) -> TagServiceAsyncStub:
+        """Tags, in the generation room."""
+        return TagServiceStub(self.channel("generation"))
 
     @cached_property
     def examples(self) -> ExampleServiceAsyncStub:

@@ -53,6 +53,13 @@ class Builtin:
 
 PASSAGE = "the part of the chunk that the model sees, on one line"
 SAMPLE = "The ash is 20 years old."
+TAGS = "the tags that are there, each on a line, indented by level, and numbered in `tag_places`"
+OUTLINE = Variable(
+    "outline",
+    "the entries, each a numbered line, indented by level, under lines with the names of their documents",
+    ("# a.md\n1. Ash", "# a.md\n1. Ash\n2.   Age"),
+    required=True,
+)
 BUILTIN: Mapping[str, Builtin] = {
     "answer": Builtin(
         1,
@@ -72,6 +79,25 @@ BUILTIN: Mapping[str, Builtin] = {
             ),
             Variable("forms", "how many questions are wanted about each fact, a number", (1, 3)),
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+        ),
+    ),
+    "tag_places": Builtin(
+        1,
+        (
+            OUTLINE,
+            Variable("tags", TAGS, ("1. Trees", "1. Trees\n2.   Ash"), required=True),
+            Variable(
+                "may_be_none", "whether the answer may be 0, that no tag fits, true or false", (False, True)
+            ),
+        ),
+    ),
+    "tags": Builtin(
+        1,
+        (
+            OUTLINE,
+            Variable("levels", "how many levels of tags are wanted, a number", (1, 3)),
+            Variable("most", "how many tags may stand under one at most, a number", (1, 10)),
+            Variable("tags", TAGS, ("", "- Trees\n  - Ash")),
         ),
     ),
 }

@@ -113,12 +113,12 @@ DELETE FROM generations WHERE id = $1
 
 -- name: insert_questions
 -- In one order everywhere: transactions that add the same wordings could wait for each other.
-INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, text, text_key, fact, form,
-                       state, rejection)
+INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, heading_path, text, text_key,
+                       fact, form, state, rejection)
 SELECT $1, $2, $3, new.*
 FROM jsonb_to_recordset($4)
-    AS new (id uuid, chunk_ids uuid[], document_ids uuid[], text text, text_key text, fact jsonb, form integer,
-            state question_state, rejection jsonb)
+    AS new (id uuid, chunk_ids uuid[], document_ids uuid[], heading_path text[], text text, text_key text, fact jsonb,
+            form integer, state question_state, rejection jsonb)
 ORDER BY text_key
 ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
@@ -140,17 +140,25 @@ JOIN providers ON providers.id = generations.provider_id
 WHERE questions.id = ANY ($1::uuid[])
 
 -- name: get_question
-SELECT * FROM question_view WHERE id = $1
+SELECT *, ARRAY(SELECT tag_id FROM question_tags WHERE question_id = question_view.id ORDER BY tag_id) AS tag_ids
+FROM question_view WHERE id = $1
 
 -- name: list_questions
-SELECT * FROM question_view
+SELECT *, ARRAY(SELECT tag_id FROM question_tags WHERE question_id = question_view.id ORDER BY tag_id) AS tag_ids
+FROM question_view
 WHERE project_id = $1
   AND ($2::uuid IS NULL OR generation_id = $2)
   AND ($3::uuid IS NULL OR chunk_ids @> ARRAY[$3::uuid])
   AND ($4::question_state IS NULL OR state = $4)
-  AND ($5::uuid IS NULL OR id > $5)
+  AND ($5::uuid IS NULL OR id IN (
+      WITH RECURSIVE below AS (
+          SELECT $5::uuid AS id UNION ALL SELECT tags.id FROM tags JOIN below ON tags.parent_id = below.id
+      )
+      SELECT question_id FROM question_tags JOIN below ON below.id = tag_id
+  ))
+  AND ($6::uuid IS NULL OR id > $6)
 ORDER BY id
-LIMIT $6
+LIMIT $7
 
 -- name: delete_question
 DELETE FROM questions WHERE id = $1

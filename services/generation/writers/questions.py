@@ -163,6 +163,7 @@ def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language:
         quote_of(chunk, fact),
         form,
         check_question(text, language, chunk.text),
+        chunk.heading_path,
     )
 
 

@@ -10,6 +10,49 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
     "generation_update": ("Change what it may cost; 0 is no limit.", "修改费用上限；0 表示不限。"),
     "provider": ("Language models that write.", "负责编写的语言模型。"),
     "generation": ("Runs that write questions and answers.", "出题与作答的任务。"),
+    "generation_language": (
+        "Language of what is written: en or zh; by default that of the documents.",
+        "生成内容的语言： en 或 zh；默认与文档相同。",
+    ),
+    "tag": ("The domain tree: topics of a project.", "领域树：项目的主题标签。"),
+    "tag_list": ("Print the tree.", "输出标签树。"),
+    "tag_create": ("Add a tag.", "添加一个标签。"),
+    "tag_rename": ("Give a tag another title; questions stay linked.", "给标签改名；问题的关联不变。"),
+    "tag_move": ("Put a tag under another, or at the top.", "把标签移到另一个标签之下，或移到顶层。"),
+    "tag_places": (
+        "Say what of the documents a tag is about; questions about it are linked anew.",
+        "设定标签涉及文档的哪些部分；相关问题会重新关联。",
+    ),
+    "tag_delete": (
+        "Delete a tag and those under it; questions stay.",
+        "删除标签及其下的标签；问题会保留。",
+    ),
+    "tag_build": (
+        "Have a model build the tree from the outlines of the documents.",
+        "由模型根据文档大纲建立标签树。",
+    ),
+    "tag_argument": (
+        "Tag: its id, or with --project its title, alone or with those above it, parted by ' > '.",
+        "标签： ID；或配合 --project 用标题，可带上级标题，以 “ > ” 分隔。",
+    ),
+    "tag_title": ("Title.", "标题。"),
+    "tag_parent": (
+        "Tag above it; by default it stands at the top.",
+        "上级标签；默认放在顶层。",
+    ),
+    "tag_place": (
+        "Part of a document: its id, then the titles of its headings, parted by ' > '; may be repeated.",
+        "文档的一部分：文档 ID，其后是各级标题，以 “ > ” 分隔；可重复给出。",
+    ),
+    "tag_chunk": ("Chunk: id; may be repeated.", "文本块： ID；可重复给出。"),
+    "tag_mode": (
+        "What becomes of the tags that are there: revise (add to them), rebuild (make way) or keep.",
+        "已有标签的处理： revise（补充）, rebuild（重建） 或 keep（保持）。",
+    ),
+    "tag_levels": ("Levels of the tree; 0: 2.", "树的层数；0 即 2。"),
+    "tag_children": ("Most tags under one; 0: 10.", "一个标签之下最多几个标签；0 即 10。"),
+    "tag_project": ("Project of the tag: name or id.", "标签所属的项目：名称或 ID。"),
+    "stage_tags": ("domain tree", "领域树"),
     "prompt": ("What language models are asked, in your words.", "给语言模型的提示词，可自行改写。"),
     "prompt_list": ("List the current versions.", "列出当前版本。"),
     "prompt_show": (

@@ -44,30 +44,43 @@ ForecastOption = Annotated[bool | None, typer.Option("--forecast/--no-forecast",
 
 
 @dataclass(frozen=True)
-class Wishes(SamplingOptions):
-    """What to write, and what it may cost."""
+class CallWishes(SamplingOptions):
+    """How a model is asked, and what that may cost, whatever it writes."""
 
-    chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
-    forms: Annotated[int, typer.Option(min=0, max=20, help=say("learn_forms"))] = 0
     max_cost: MaxCostOption = None
     max_tokens: MaxTokensOption = None
     no_cache: NoCacheOption = False
     batch: BatchOption = False
 
-    async def generation(self, client: Client, project: str, provider: str) -> Generation:
-        """The generation that is wanted, of a project and a provider by their names."""
+    async def begun(
+        self, client: Client, project: str, provider: str, options: GenerationOptions
+    ) -> Generation:
+        """A generation with these options and wishes, of a project and a provider by their names."""
         project_id = (await find_project(client, project)).id
-        options = GenerationOptions(
-            chars_per_fact=self.chars_per_fact,
-            forms_per_fact=self.forms,
-            max_cost=self.max_cost or 0,
-            max_tokens=self.max_tokens or 0,
-            no_cache=self.no_cache,
-            batch=self.batch,
+        options.MergeFrom(
+            GenerationOptions(
+                max_cost=self.max_cost or 0,
+                max_tokens=self.max_tokens or 0,
+                no_cache=self.no_cache,
+                batch=self.batch,
+            )
         )
         self.fill(options.sampling)
         provider_id = await find_provider(client, project_id, provider)
         return Generation(project_id=project_id, provider_id=provider_id, options=options)
+
+
+@dataclass(frozen=True)
+class Wishes(CallWishes):
+    """What to write, and what it may cost."""
+
+    chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
+    forms: Annotated[int, typer.Option(min=0, max=20, help=say("learn_forms"))] = 0
+
+    async def generation(self, client: Client, project: str, provider: str) -> Generation:
+        """The generation that is wanted, of a project and a provider by their names."""
+        options = GenerationOptions(chars_per_fact=self.chars_per_fact, forms_per_fact=self.forms)
+        return await self.begun(client, project, provider, options)
 
 
 @takes(Wishes)
@@ -87,8 +100,7 @@ def create_generation(
         if not pilot and (await is_costly(client, wanted) if forecast is None else forecast):
             without_cost_of(await forecasted(client, wanted, PILOT), wanted.options)
         wanted.options.pilot_chunks = pilot
-        request = CreateGenerationRequest(generation=wanted)
-        made = (await client.generations.CreateGeneration(request)).generation
+        made = await started(client, wanted)
         if wait:
             await waited_for(client, made)
         return await viewed(client, made.id)
@@ -157,8 +169,14 @@ async def forecasted(client: Client, wanted: Generation, chunks: int, *, quiet: 
     return pilot
 
 
-async def waited_for(client: Client, made: Generation) -> None:
+async def started(client: Client, wanted: Generation) -> Generation:
+    """Start a generation."""
+    request = CreateGenerationRequest(generation=wanted)
+    return (await client.generations.CreateGeneration(request)).generation
+
+
+async def waited_for(client: Client, made: Generation, name: str = "stage_generate") -> None:
     """Wait for a generation, and show how it goes."""
     display = ProgressDisplay(ERRORS)
-    async with display.stage(say("stage_generate")) as stage, figures_shown(client, made.id, stage, say):
+    async with display.stage(say(name)) as stage, figures_shown(client, made.id, stage, say):
         await wait_for_success(client, "generation", made.job, watching(stage))

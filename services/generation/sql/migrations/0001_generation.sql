@@ -84,6 +84,7 @@ CREATE TABLE questions (
     generation_id    uuid           NOT NULL REFERENCES generations ON DELETE CASCADE,
     chunk_ids        uuid[]         NOT NULL,
     document_ids     uuid[]         NOT NULL,
+    heading_path     text[]         NOT NULL DEFAULT '{}', -- of the first chunk
     text             text           NOT NULL,
     text_key         text           NOT NULL,
     fact             jsonb,
