@@ -9,6 +9,8 @@ from services.generation.callers import callers
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
 from services.generation.forecast_store import ForecastStore
+from services.generation.genre_audience_service import GenreAudienceServicer
+from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.keys import Keys
 from services.generation.outline_reader import OutlineReader
 from services.generation.previews import Previewer
@@ -21,6 +23,7 @@ from services.generation.store import Store
 from services.generation.tag_entry_store import TagEntryStore
 from services.generation.tag_service import TagServicer
 from services.generation.tag_store import TagStore
+from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.tags import TagWriter
 from services.runtime.config import read
@@ -37,8 +40,10 @@ def build(parts: Parts) -> Built:
     prompts = PromptStore(parts.pool)
     secrets = SecretBox(config.secret_key_file)
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
-    questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, calling.asker)
     outlines, tag_store = OutlineReader(parts.client, chunks), TagStore(parts.pool)
+    pairs = GenreAudienceStore(parts.pool)
+    questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, pairs, calling.asker)
+    genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
     return Built(
@@ -46,8 +51,9 @@ def build(parts: Parts) -> Built:
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
             GenerationServicer(store, forecasts, providers, prompts, chunks),
             QuestionServicer(store),
-            PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store)),
+            PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store, pairs)),
             TagServicer(tag_store),
+            GenreAudienceServicer(pairs, outlines),
         ),
         handlers={
             "plan_questions": questions.plan_questions,
@@ -56,6 +62,8 @@ def build(parts: Parts) -> Built:
             "write_answer": questions.write_answer,
             "plan_tags": tags.plan_tags,
             "write_tags": tags.write_tags,
+            "plan_genre_audiences": genres.plan_genre_audiences,
+            "write_genre_audiences": genres.write_genre_audiences,
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

@@ -280,4 +280,5 @@ def question_to_pb(question: Question) -> question_pb2.Question:
         create_time=timestamp(question.create_time),
         heading_path=question.heading_path,
         tag_ids=question.tag_ids,
+        genre_audience_id=question.genre_audience_id or "",
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, choose, sentences
 from services.generation.generations import GenerationOptions
+from services.generation.genre_audiences import Voice, voice_values
 from services.generation.quotes import Quote, one_line, place_in_source
 from services.generation.writing import Passage, passage
 
@@ -19,19 +20,26 @@ def planned_facts(chunk: SourceChunk, options: GenerationOptions) -> list[list[F
 
 
 def questions_values(
-    chunk: SourceChunk, facts: Sequence[Fact], options: GenerationOptions
+    chunk: SourceChunk,
+    facts: Sequence[Fact],
+    options: GenerationOptions,
+    language: str,
+    voice: Voice | None = None,
 ) -> dict[str, object]:
     """What the prompt `questions` is filled with."""
     return {
         "passage": one_line(passage(chunk.text, facts, options.context_chars).text),
         "facts": [one_line(fact.text) for fact in facts],
         "forms": options.forms_per_fact,
+        **voice_values(voice, language),
     }
 
 
-def answer_values(seen: Passage, question: str) -> dict[str, object]:
+def answer_values(
+    seen: Passage, question: str, language: str, voice: Voice | None = None
+) -> dict[str, object]:
     """What the prompt `answer` is filled with."""
-    return {"passage": one_line(seen.text), "question": question}
+    return {"passage": one_line(seen.text), "question": question, **voice_values(voice, language)}
 
 
 def in_source(chunk: SourceChunk, piece: Fact) -> bool:

@@ -100,7 +100,11 @@ class DistillationOptions:
     questions_per_tag: int = 10
 
 
-FIRST_ITEMS: Mapping[str, str] = {"questions": "plan_questions", "tags": "plan_tags"}
+FIRST_ITEMS: Mapping[str, str] = {
+    "questions": "plan_questions",
+    "tags": "plan_tags",
+    "genre_audiences": "plan_genre_audiences",
+}
 """The item with which a generation of a kind begins."""
 
 OF_KIND: Mapping[str, type[Any]] = {

@@ -9,7 +9,9 @@ from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
 from services.generation.filling import answer_values, planned_facts, questions_values, quote_of
 from services.generation.generations import GenerationOptions
-from services.generation.kinds import TagOptions
+from services.generation.genre_audience_store import GenreAudienceStore
+from services.generation.genre_audiences import BEGINNING_CHARS, Voice, genre_audience_values
+from services.generation.kinds import GenreAudienceOptions, TagOptions
 from services.generation.outline_reader import OutlineReader
 from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
@@ -65,13 +67,20 @@ class Previewer:
     """Makes previews."""
 
     def __init__(
-        self, store: Store, prompts: PromptStore, chunks: ChunkReader, outlines: OutlineReader, tags: TagStore
+        self,
+        store: Store,
+        prompts: PromptStore,
+        chunks: ChunkReader,
+        outlines: OutlineReader,
+        tags: TagStore,
+        pairs: GenreAudienceStore,
     ) -> None:
         self._store = store
         self._prompts = prompts
         self._chunks = chunks
         self._outlines = outlines
         self._tags = tags
+        self._pairs = pairs
 
     async def preview(self, wanted: PreviewRequest) -> Preview:
         """Fill a prompt with a chunk.
@@ -84,13 +93,7 @@ class Previewer:
         source = await self._draft(wanted)
         template = checked(source.template, source.prompt.variables, "draft.template")
         chunk, facts = await self._facts(wanted)
-        if source.prompt.name in ("tags", "tag_places"):
-            values = await self._tag_values(wanted, source.prompt.name, chunk)
-        elif source.prompt.name == "questions":
-            values = questions_values(chunk, facts[0], wanted.options)
-        else:
-            question, fact = await self._question(wanted, chunk, [one for call in facts for one in call])
-            values = answer_values(passage(chunk.text, [fact], wanted.options.context_chars), question)
+        values = await self._values(wanted, source.prompt, chunk, facts)
         version = wanted.source if isinstance(wanted.source, str) else ""
         return Preview(version, chunk.id, Prompt(version, template.fill(values)).messages())
 
@@ -124,6 +127,39 @@ class Previewer:
             project_id=wanted.project_id,
             chunk_id=wanted.chunk_id,
         )
+
+    async def _values(
+        self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
+    ) -> Mapping[str, object]:
+        """What a prompt is filled with."""
+        if prompt.name in {"tags", "tag_places"}:
+            return await self._tag_values(wanted, prompt.name, chunk)
+        if prompt.name == "genre_audiences":
+            return await self._genre_audience_values(wanted, chunk)
+        voice = await self._voice(wanted, chunk)
+        if prompt.name == "questions":
+            return questions_values(chunk, facts[0], wanted.options, prompt.language, voice)
+        question, fact = await self._question(wanted, chunk, [one for call in facts for one in call])
+        seen = passage(chunk.text, [fact], wanted.options.context_chars)
+        return answer_values(seen, question, prompt.language, voice)
+
+    async def _voice(self, wanted: PreviewRequest, chunk: SourceChunk) -> Voice | None:
+        """That of the first enabled pair of the document, where the options want one."""
+        if not wanted.options.genre_audiences:
+            return None
+        found = await self._pairs.of_documents(chunk.project_id, [chunk.document_id], enabled=True)
+        return next((pair.voice for pair in found.get(chunk.document_id, [])), None)
+
+    async def _genre_audience_values(
+        self, wanted: PreviewRequest, chunk: SourceChunk
+    ) -> Mapping[str, object]:
+        """What is asked about the chunk's document."""
+        document = await self._outlines.document(chunk.document_id)
+        _, text = await self._outlines.beginning(document, BEGINNING_CHARS)
+        options = wanted.options.genre_audience_pairs or GenreAudienceOptions()
+        found = await self._pairs.of_documents(chunk.project_id, [document.id], enabled=False)
+        known = [] if options.replace else [pair.voice for pair in found.get(document.id, [])]
+        return genre_audience_values(document.name, text, options.pairs, known)
 
     async def _tag_values(
         self, wanted: PreviewRequest, prompt: str, chunk: SourceChunk

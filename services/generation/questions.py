@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.generation.genre_audiences import Voice
 from services.generation.quotes import Quote
 from services.runtime.jobs import Failure
 
@@ -57,6 +58,7 @@ class Question:
         chunk_ids: the chunks that it was written from, the fact's first.
         heading_path: titles from the top of the first chunk's document to its section.
         tag_ids: the tags that it is linked to.
+        genre_audience_id: the pair in whose voice it is.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Question:
     create_time: datetime
     heading_path: Sequence[str] = ()
     tag_ids: Sequence[str] = ()
+    genre_audience_id: str | None = None
 
     @property
     def fact_id(self) -> str:
@@ -99,6 +102,7 @@ class OpenQuestion:
     generation_id: str
     text: str
     chunk_id: str
+    voice: Voice | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class NewQuestion:
     form: int
     rejection: Failure | None
     heading_path: Sequence[str] = ()
+    genre_audience_id: str | None = None
 
 
 def text_key(text: str) -> str:

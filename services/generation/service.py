@@ -25,6 +25,7 @@ from services.generation.convert import (
 )
 from services.generation.forecast_store import ForecastStore
 from services.generation.generations import check_generation
+from services.generation.genre_audience_service import GenreAudienceServicer
 from services.generation.presets import PRESETS
 from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
@@ -44,6 +45,9 @@ from sishu.generation.v1 import question_service_pb2 as question_pb
 from sishu.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceServicer,
     add_GenerationServiceServicer_to_server,
+)
+from sishu.generation.v1.genre_audience_service_pb2_grpc import (
+    add_GenreAudienceServiceServicer_to_server,
 )
 from sishu.generation.v1.prompt_service_pb2_grpc import add_PromptServiceServicer_to_server
 from sishu.generation.v1.provider_service_pb2_grpc import (
@@ -225,6 +229,7 @@ class QuestionServicer(QuestionServiceServicer):
             request.chunk_id or None,
             question_state(request.state),
             request.tag_id or None,
+            request.genre_audience_id or None,
         )
         page = await self._store.list_questions(
             page_request(request.page_size, request.page_token, *filters), *filters
@@ -246,6 +251,7 @@ def servicers(
     questions: QuestionServicer,
     prompts: PromptServicer,
     tags: TagServicer,
+    genre_audiences: GenreAudienceServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -255,4 +261,7 @@ def servicers(
         Servicer(f"{package}.QuestionService", add_QuestionServiceServicer_to_server, questions),
         Servicer(f"{package}.PromptService", add_PromptServiceServicer_to_server, prompts),
         Servicer(f"{package}.TagService", add_TagServiceServicer_to_server, tags),
+        Servicer(
+            f"{package}.GenreAudienceService", add_GenreAudienceServiceServicer_to_server, genre_audiences
+        ),
     ]

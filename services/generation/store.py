@@ -28,6 +28,8 @@ from services.generation.generations import (
     generation_not_found,
     stored_options,
 )
+from services.generation.genre_audience_store import delete_genre_audiences
+from services.generation.genre_audiences import Voice
 from services.generation.kinds import FIRST_ITEMS
 from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
@@ -114,8 +116,10 @@ class Store:
         if row is None:
             raise question_not_found(question_id)
         values = dict(row)
-        texts = [values.pop(f"question_{name}") for name in ("id", "text", "chunk_id")]
-        question = OpenQuestion(texts[0], values["generation_id"], *texts[1:])
+        found, text, chunk_id = (values.pop(f"question_{name}") for name in ("id", "text", "chunk_id"))
+        pair = values.pop("question_genre_audience")
+        voice = Voice(**pair) if pair else None
+        question = OpenQuestion(found, values["generation_id"], text, chunk_id, voice)
         return *origin_of(values), question
 
     async def _get_open_questions(self, question_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
@@ -176,6 +180,7 @@ class Store:
             providers = await connection.fetch(SQL.delete_project_providers, project_id)
             prompt_versions = await delete_prompts(connection, project_id)
             tags = await delete_tags(connection, project_id)
+            genre_audiences = await delete_genre_audiences(connection, project_id)
             await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
         return {
             "questions": count_of(questions),
@@ -183,6 +188,7 @@ class Store:
             "providers": len(providers),
             "prompt_versions": prompt_versions,
             "tags": tags,
+            "genre_audiences": genre_audiences,
         }
 
     async def insert_questions(
@@ -244,12 +250,12 @@ class Store:
         chunk_id: str | None,
         state: str | None,
         tag_id: str | None = None,
+        genre_audience_id: str | None = None,
     ) -> Page[Question]:
         """Questions, oldest first."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(
-            SQL.list_questions, project_id, generation_id, chunk_id, state, tag_id, after, page.limit
-        )
+        filters = (project_id, generation_id, chunk_id, state, tag_id, genre_audience_id)
+        rows = await self.pool.fetch(SQL.list_questions, *filters, after, page.limit)
         questions = [question_of(row) for row in rows]
         return page_of(questions, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
 
@@ -361,6 +367,7 @@ def question_of(row: asyncpg.Record) -> Question:
         create_time=row["create_time"],
         heading_path=row["heading_path"],
         tag_ids=row["tag_ids"],
+        genre_audience_id=row["genre_audience_id"],
     )
 
 

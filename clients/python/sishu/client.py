@@ -25,6 +25,7 @@ from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceStub
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
+    from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceAsyncStub
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
     from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
     from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub
@@ -180,6 +182,11 @@ class Client:
     def tags(self) -> TagServiceAsyncStub:
         """Tags, in the generation room."""
         return TagServiceStub(self.channel("generation"))
+
+    @cached_property
+    def genre_audiences(self) -> GenreAudienceServiceAsyncStub:
+        """Genre-audience pairs, in the generation room."""
+        return GenreAudienceServiceStub(self.channel("generation"))
 
     @cached_property
     def examples(self) -> ExampleServiceAsyncStub:

@@ -60,12 +60,37 @@ OUTLINE = Variable(
     ("# a.md\n1. Ash", "# a.md\n1. Ash\n2.   Age"),
     required=True,
 )
+GENRE = Variable(
+    "genre",
+    "how it is written: name and description of the genre; empty without a genre-audience pair",
+    ("", "work instruction (short steps in order)"),
+)
+AUDIENCE = Variable(
+    "audience",
+    "for whom it is written: name and description of the audience; empty without a genre-audience pair",
+    ("", "apprentices (who know no routine yet)"),
+)
 BUILTIN: Mapping[str, Builtin] = {
     "answer": Builtin(
         1,
         (
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
             Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True),
+            GENRE,
+            AUDIENCE,
+        ),
+    ),
+    "genre_audiences": Builtin(
+        1,
+        (
+            Variable("beginning", "the beginning of the document", (SAMPLE, SAMPLE * 2), required=True),
+            Variable("document", "the name of the document", ("a.md", "garden/ash.md")),
+            Variable(
+                "known",
+                "pairs that the document has, each on a line; empty without",
+                ("", "- Lesson / Pupils"),
+            ),
+            Variable("pairs", "how many pairs are wanted, a number", (1, 5), required=True),
         ),
     ),
     "questions": Builtin(
@@ -79,6 +104,8 @@ BUILTIN: Mapping[str, Builtin] = {
             ),
             Variable("forms", "how many questions are wanted about each fact, a number", (1, 3)),
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+            GENRE,
+            AUDIENCE,
         ),
     ),
     "tag_places": Builtin(

@@ -114,11 +114,12 @@ DELETE FROM generations WHERE id = $1
 -- name: insert_questions
 -- In one order everywhere: transactions that add the same wordings could wait for each other.
 INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, heading_path, text, text_key,
-                       fact, form, state, rejection)
-SELECT $1, $2, $3, new.*
+                       fact, form, state, rejection, genre_audience_id)
+SELECT $1, $2, $3, new.id, new.chunk_ids, new.document_ids, new.heading_path, new.text, new.text_key, new.fact, new.form,
+       new.state, new.rejection, (SELECT id FROM genre_audiences WHERE id = new.genre_audience_id FOR KEY SHARE)
 FROM jsonb_to_recordset($4)
     AS new (id uuid, chunk_ids uuid[], document_ids uuid[], heading_path text[], text text, text_key text, fact jsonb,
-            form integer, state question_state, rejection jsonb)
+            form integer, state question_state, rejection jsonb, genre_audience_id uuid)
 ORDER BY text_key
 ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
@@ -133,8 +134,10 @@ WHERE id = $25 AND state = 'open'
 SELECT generations.id AS generation_id, generations.options AS generation_options,
        generations.prompt_versions AS generation_prompt_versions,
        generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
-       questions.chunk_ids[1] AS question_chunk_id, providers.*
+       questions.chunk_ids[1] AS question_chunk_id,
+       to_jsonb(genre_audiences) AS question_genre_audience, providers.*
 FROM questions
+LEFT JOIN genre_audiences ON genre_audiences.id = questions.genre_audience_id
 JOIN generations ON generations.id = questions.generation_id
 JOIN providers ON providers.id = generations.provider_id
 WHERE questions.id = ANY ($1::uuid[])
@@ -156,9 +159,10 @@ WHERE project_id = $1
       )
       SELECT question_id FROM question_tags JOIN below ON below.id = tag_id
   ))
-  AND ($6::uuid IS NULL OR id > $6)
+  AND ($6::uuid IS NULL OR genre_audience_id = $6)
+  AND ($7::uuid IS NULL OR id > $7)
 ORDER BY id
-LIMIT $7
+LIMIT $8
 
 -- name: delete_question
 DELETE FROM questions WHERE id = $1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact, language_of
@@ -15,6 +17,8 @@ from services.generation.filling import (
 from services.generation.forecast_store import ForecastStore
 from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
+from services.generation.genre_audience_store import GenreAudienceStore
+from services.generation.genre_audiences import GenreAudience
 from services.generation.prompt_store import PromptStore
 from services.generation.questions import Answer, NewQuestion, OpenQuestion
 from services.generation.quotes import find_quote
@@ -47,6 +51,7 @@ class QuestionWriter:
         forecasts: ForecastStore,
         prompts: PromptStore,
         chunks: ChunkReader,
+        pairs: GenreAudienceStore,
         asker: Asker,
     ) -> None:
         self._jobs = jobs
@@ -54,6 +59,7 @@ class QuestionWriter:
         self._forecasts = forecasts
         self._prompts = prompts
         self._chunks = chunks
+        self._pairs = pairs
         self._asker = asker
 
     async def plan_questions(self, item: Item) -> None:
@@ -65,12 +71,12 @@ class QuestionWriter:
         # The next page comes first, so that the job's total is known soon.
         payload = {"page_token": token}
         following = NewItem("plan_questions", str(int(item.key) + 1), payload=payload, turn=item.turn)
-        plans = {chunk: planned(chunk, generation) for chunk in chunks}
+        plans = await self._plans(generation, chunks)
         pilot = generation.options.pilot_chunks > 0
-        rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans.items()]
+        rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)
         items = [following] if token else [last] if pilot else []
-        items += (new for plan in plans.values() for new in plan if not pilot)
+        items += (new for _, plan in plans for new in plan if not pilot)
         async with self._jobs.finish(item) as connection:
             await self._forecasts.add_chunks(connection, generation.id, rows, asked=not pilot, last=not token)
             await self._jobs.add_items(connection, item.job_id, items)
@@ -80,7 +86,7 @@ class QuestionWriter:
         generation = await self._store.get_generation(item.job_resource_id)
         chunk_ids = await self._forecasts.choose(generation.id, generation.options.pilot_chunks)
         chunks = [await self._chunks.get(chunk_id) for chunk_id in chunk_ids]
-        items = [new for chunk in chunks for new in planned(chunk, generation)]
+        items = [new for _, plan in await self._plans(generation, chunks) for new in plan]
         async with self._jobs.finish(item) as connection:
             await self._forecasts.ask(connection, generation.id, chunk_ids)
             await self._jobs.add_items(connection, item.job_id, items)
@@ -91,15 +97,21 @@ class QuestionWriter:
         chunk = await self._chunks.get(item.resource_id)
         facts = [Fact(start, end, chunk.text[start:end]) for start, end in item.payload["facts"]]
         options, language = generation.options, self._language(generation, chunk)
+        pair_id = item.payload.get("genre_audience_id")
+        voice = await self._pairs.find_voice(pair_id) if pair_id else None
+        if pair_id and voice is None:
+            # The pair was deleted since: there is nobody to write for.
+            async with self._jobs.finish(item, skipped=True):
+                return
         prompt = await self._prompts.filled(
-            generation, "questions", language, questions_values(chunk, facts, options)
+            generation, "questions", language, questions_values(chunk, facts, options, language, voice)
         )
         schema = questions_schema(len(facts), options.forms_per_fact, language)
         parse = questions_parser(len(facts), options.forms_per_fact)
         task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
         async with self._asker.asked(task) as asked:
             written = [
-                (fact, new_question(chunk, fact, form, text, language))
+                (fact, new_question(chunk, fact, form, text, language, pair_id))
                 for fact, texts in zip(facts, asked.value, strict=True)
                 for form, text in enumerate(texts)
             ]
@@ -124,8 +136,9 @@ class QuestionWriter:
         chunk = await self._chunks.get(question.chunk_id)
         fact = fact_of(item, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
+        language = self._language(generation, chunk)
         prompt = await self._prompts.filled(
-            generation, "answer", self._language(generation, chunk), answer_values(seen, question.text)
+            generation, "answer", language, answer_values(seen, question.text, language, question.voice)
         )
         task = Task(item, generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
         async with self._asker.asked(task) as asked:
@@ -136,24 +149,40 @@ class QuestionWriter:
 
             await self._jobs.finish_held(item, store)
 
+    async def _plans(
+        self, generation: Generation, chunks: Sequence[SourceChunk]
+    ) -> list[tuple[SourceChunk, list[NewItem]]]:
+        """Chunks with their items: once for each enabled pair of the document where these are wanted."""
+        pairs: Mapping[str, Sequence[GenreAudience]] = {}
+        if generation.options.genre_audiences:
+            documents = list({chunk.document_id for chunk in chunks})
+            pairs = await self._pairs.of_documents(generation.project_id, documents, enabled=True)
+        return [(chunk, planned(chunk, generation, pairs.get(chunk.document_id, ()))) for chunk in chunks]
+
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)
 
 
-def planned(chunk: SourceChunk, generation: Generation) -> list[NewItem]:
-    """The `write_questions` items of a chunk: its chosen facts, a few at a time."""
+def planned(chunk: SourceChunk, generation: Generation, pairs: Sequence[GenreAudience] = ()) -> list[NewItem]:
+    """The `write_questions` items of a chunk: its chosen facts, a few at a time, for each of these pairs."""
+    voices: list[tuple[str, dict[str, str]]] = [
+        (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
+    ]
     return [
         NewItem(
             "write_questions",
-            f"{chunk.id}:{batch[0].start}",
+            f"{chunk.id}:{batch[0].start}{voice}",
             chunk.id,
-            {"facts": [[fact.start, fact.end] for fact in batch]},
+            {"facts": [[fact.start, fact.end] for fact in batch], **payload},
         )
         for batch in planned_facts(chunk, generation.options)
+        for voice, payload in voices or [("", {})]
     ]
 
 
-def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language: str) -> NewQuestion:
+def new_question(
+    chunk: SourceChunk, fact: Fact, form: int, text: str, language: str, pair_id: str | None = None
+) -> NewQuestion:
     """A question as it is to be stored, held against the gates."""
     return NewQuestion(
         new_id(),
@@ -164,6 +193,7 @@ def new_question(chunk: SourceChunk, fact: Fact, form: int, text: str, language:
         form,
         check_question(text, language, chunk.text),
         chunk.heading_path,
+        pair_id,
     )
 
 

@@ -76,10 +76,15 @@ class Wishes(CallWishes):
 
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
     forms: Annotated[int, typer.Option(min=0, max=20, help=say("learn_forms"))] = 0
+    genre_audiences: Annotated[bool, typer.Option("--genre-audiences", help=say("genre_audiences"))] = False
 
     async def generation(self, client: Client, project: str, provider: str) -> Generation:
         """The generation that is wanted, of a project and a provider by their names."""
-        options = GenerationOptions(chars_per_fact=self.chars_per_fact, forms_per_fact=self.forms)
+        options = GenerationOptions(
+            chars_per_fact=self.chars_per_fact,
+            forms_per_fact=self.forms,
+            genre_audiences=self.genre_audiences,
+        )
         return await self.begun(client, project, provider, options)
 
 

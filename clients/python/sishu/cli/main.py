@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.runtime.errors import SishuError
-from sishu.cli import jobs, prompts, stack, tags
+from sishu.cli import genres, jobs, prompts, stack, tags
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
@@ -56,6 +56,7 @@ def assemble() -> None:
         app.add_typer(group, name=resource.name)
     app.add_typer(prompts.app, name="prompt")
     app.add_typer(tags.app, name="tag")
+    app.add_typer(genres.app, name="genre")
     app.add_typer(jobs.app, name="job")
     use_whole_tables()
 

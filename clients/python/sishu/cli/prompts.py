@@ -32,12 +32,18 @@ COLUMNS = ("name", "language", "version", "own", "create_time")
 VERSION_COLUMNS = ("version", "own", "current", "create_time")
 MOST_VERSIONS = 1_000_000
 CHINESE = {
+    "audience": "写给谁：受众的名称与说明；没有体裁受众组合时为空",
+    "beginning": "文档的开头部分",
+    "document": "文档的名称",
     "facts": "要提问的句子，列表；回答中依次称为 fact_1、fact_2 等",
     "forms": "每个知识点的问题数量，数字",
+    "genre": "写法：体裁的名称与说明；没有体裁受众组合时为空",
+    "known": "文档已有的组合，每行一个；没有时为空",
     "levels": "主题树的层数，数字",
     "may_be_none": "没有相关主题时是否可以回答 0，真或假",
     "most": "一个主题之下最多几个主题，数字",
     "outline": "待归类的条目，每行一个，带编号并按层级缩进，前有所属文档的名称",
+    "pairs": "需要几个组合，数字",
     "passage": "模型看到的那部分文本块，单行",
     "question": "要回答的问题",
     "tags": "已有的主题，每行一个，按层级缩进；在 tag_places 中带编号",

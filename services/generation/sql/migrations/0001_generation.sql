@@ -85,6 +85,7 @@ CREATE TABLE questions (
     chunk_ids        uuid[]         NOT NULL,
     document_ids     uuid[]         NOT NULL,
     heading_path     text[]         NOT NULL DEFAULT '{}', -- of the first chunk
+    genre_audience_id uuid,
     text             text           NOT NULL,
     text_key         text           NOT NULL,
     fact             jsonb,
