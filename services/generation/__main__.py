@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from services.generation.callers import callers
+from services.generation.candidate_service import CandidateServicer
+from services.generation.candidate_store import CandidateStore
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
 from services.generation.forecast_store import ForecastStore
@@ -19,10 +21,13 @@ from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.refusing import ENDURANCE
 from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
+from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_entry_store import TagEntryStore
 from services.generation.tag_service import TagServicer
 from services.generation.tag_store import TagStore
+from services.generation.writers import items
+from services.generation.writers.candidates import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.tags import TagWriter
@@ -37,7 +42,7 @@ def build(parts: Parts) -> Built:
     config = read(GenerationConfig, os.environ)
     store, forecasts = Store(parts.pool, parts.jobs), ForecastStore(parts.pool)
     providers, chunks = ProviderStore(parts.pool), ChunkReader(parts.client)
-    prompts = PromptStore(parts.pool)
+    prompts, candidates = PromptStore(parts.pool), CandidateStore(parts.pool)
     secrets = SecretBox(config.secret_key_file)
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
     outlines, tag_store = OutlineReader(parts.client, chunks), TagStore(parts.pool)
@@ -49,11 +54,12 @@ def build(parts: Parts) -> Built:
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
-            GenerationServicer(store, forecasts, providers, prompts, chunks),
+            GenerationServicer(store, forecasts, providers, prompts, Sources(chunks, candidates)),
             QuestionServicer(store),
             PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store, pairs)),
             TagServicer(tag_store),
             GenreAudienceServicer(pairs, outlines),
+            CandidateServicer(candidates),
         ),
         handlers={
             "plan_questions": questions.plan_questions,
@@ -64,6 +70,7 @@ def build(parts: Parts) -> Built:
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,
             "write_genre_audiences": genres.write_genre_audiences,
+            **items.handlers(Desk(parts.jobs, store, candidates, prompts, chunks, calling.asker)),
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

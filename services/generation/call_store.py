@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ async def insert_call(
 async def delete_answers(connection: Connection, project_id: str) -> None:
     """Delete the answers that a project has."""
     await connection.execute(SQL.delete_project_answers, project_id)
+
+
+def call_of(values: Mapping[str, Any]) -> CallRecord:
+    """A row of `llm_calls` as JSON."""
+    return CallRecord(**{name: values[name] for name in CallRecord.__dataclass_fields__})
 
 
 def call_values(generation_id: str, call: CallRecord, settlement: Settlement = NOTHING) -> tuple[object, ...]:

@@ -179,6 +179,8 @@ def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> 
             currency=stats.currency,
             cached=stats.cached,
             calls_per_second=stats.calls_per_second,
+            kept_candidates=stats.kept_candidates,
+            rejected_candidates=stats.rejected_candidates,
         ),
         forecast=forecast_to_pb(forecast) if forecast else None,
         prompt_versions=dict(view.generation.prompt_versions),

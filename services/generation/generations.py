@@ -25,6 +25,9 @@ from services.generation.providers import Provider
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.jobs import ENDED, Job
 
+MOST_DISTILLED = 1_000_000
+"""Questions of a distillation."""
+
 
 @dataclass(frozen=True)
 class GenerationOptions:
@@ -110,6 +113,8 @@ class GenerationStats:
     currency: str
     cached: int
     calls_per_second: float
+    kept_candidates: int
+    rejected_candidates: int
 
 
 @dataclass(frozen=True)
@@ -126,14 +131,20 @@ class GenerationView:
         return sum(map(len, self.generation.options.document_ids))
 
 
-def check_generation(wanted: NewGeneration, provider: Provider, *, has_chunks: bool) -> None:
+def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: bool) -> None:
     """Refuse what cannot be started.
+
+    Args:
+        wanted: the generation.
+        provider: who writes.
+        has_source: whether there is something to write about.
 
     Raises:
         InvalidArgument: the provider belongs to another project, or the options are not of the kind.
         FailedPrecondition: there is nothing to ask about.
     """
     check_kind(wanted.options)
+    check_topic(wanted.options)
     if provider.project_id != wanted.project_id:
         raise InvalidArgument(
             "PROVIDER_OF_OTHER_PROJECT",
@@ -141,11 +152,52 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_chunks: b
             "generation.provider_id",
             provider_id=provider.id,
         )
-    if not has_chunks:
-        raise FailedPrecondition(
+    if not has_source:
+        raise without_source(wanted)
+
+
+def without_source(wanted: NewGeneration) -> FailedPrecondition:
+    """The error for a generation that has nothing to write about."""
+    project_id, own = wanted.project_id, wanted.options.preference_pairs
+    if wanted.options.kind != "preference_pairs":
+        return FailedPrecondition(
             "NO_CHUNKS",
-            f"project {wanted.project_id} has no parsed document; upload and parse one first",
-            project_id=wanted.project_id,
+            f"project {project_id} has no parsed document; upload and parse one first",
+            project_id=project_id,
+        )
+    where = f"generation {own.generation_id}" if own and own.generation_id else f"project {project_id}"
+    return FailedPrecondition(
+        "NO_ANSWERED_QUESTIONS",
+        f"{where} has no answered question about a document; have questions written first, and wait for "
+        "their answers",
+        project_id=project_id,
+        where=where,
+    )
+
+
+def check_topic(options: GenerationOptions) -> None:
+    """Refuse a distillation that says not of what, or is too large.
+
+    Raises:
+        InvalidArgument: so it is.
+    """
+    if options.kind != "distillation":
+        return
+    own = options.distillation
+    if own is None or not own.topic.strip():
+        raise InvalidArgument(
+            "TOPIC_MISSING",
+            "a distillation needs a topic; say what it is about",
+            "generation.options.distillation.topic",
+        )
+    if own.questions > MOST_DISTILLED:
+        raise InvalidArgument(
+            "DISTILLATION_TOO_LARGE",
+            f"{own.tags_per_level} tags under each on {own.levels} levels, and {own.questions_per_tag} "
+            f"questions each, are {own.questions} questions, of at most {MOST_DISTILLED}; ask for fewer",
+            "generation.options.distillation",
+            questions=str(own.questions),
+            most=str(MOST_DISTILLED),
         )
 
 

@@ -99,11 +99,21 @@ class DistillationOptions:
     tags_per_level: int = 10
     questions_per_tag: int = 10
 
+    @property
+    def questions(self) -> int:
+        """How many are written."""
+        return int(self.tags_per_level**self.levels) * self.questions_per_tag
+
 
 FIRST_ITEMS: Mapping[str, str] = {
     "questions": "plan_questions",
     "tags": "plan_tags",
     "genre_audiences": "plan_genre_audiences",
+    "conversations": "plan_candidates",
+    "preference_pairs": "plan_preference_pairs",
+    "passages": "plan_candidates",
+    "exam_items": "plan_candidates",
+    "distillation": "write_topics",
 }
 """The item with which a generation of a kind begins."""
 

@@ -11,12 +11,13 @@ from services.generation.filling import answer_values, planned_facts, questions_
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import BEGINNING_CHARS, Voice, genre_audience_values
-from services.generation.kinds import GenreAudienceOptions, TagOptions
+from services.generation.kinds import ConversationOptions, GenreAudienceOptions, TagOptions
 from services.generation.outline_reader import OutlineReader
 from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
 from services.generation.prompt_versions import PromptName
 from services.generation.prompts import Prompt
+from services.generation.quotes import one_line
 from services.generation.store import Store
 from services.generation.tag_calls import places_call, tree_call
 from services.generation.tag_outlines import part
@@ -63,6 +64,19 @@ class Preview:
     messages: Sequence[Mapping[str, str]]
 
 
+@dataclass(frozen=True)
+class AskedQuestion:
+    """A question, the fact that it is about, and its answer where it has one."""
+
+    text: str
+    fact: Fact
+    answer: str = ""
+
+
+FROM_CHUNKS = frozenset({"passage", "facts", "fact", "source", "outline", "beginning"})
+"""A prompt with one of these variables is about a chunk."""
+
+
 class Previewer:
     """Makes previews."""
 
@@ -92,10 +106,43 @@ class Previewer:
         """
         source = await self._draft(wanted)
         template = checked(source.template, source.prompt.variables, "draft.template")
-        chunk, facts = await self._facts(wanted)
-        values = await self._values(wanted, source.prompt, chunk, facts)
+        chunk_id, values = "", sample_values(source.prompt)
+        if FROM_CHUNKS & values.keys():
+            chunk, facts = await self._facts(wanted)
+            own = await self._values(wanted, source.prompt, chunk, facts)
+            chunk_id, values = chunk.id, {name: own.get(name, sample) for name, sample in values.items()}
         version = wanted.source if isinstance(wanted.source, str) else ""
-        return Preview(version, chunk.id, Prompt(version, template.fill(values)).messages())
+        return Preview(version, chunk_id, Prompt(version, template.fill(values)).messages())
+
+    async def _values(
+        self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
+    ) -> Mapping[str, object]:
+        """What a prompt is filled with."""
+        if prompt.name in {"tags", "tag_places"}:
+            return await self._tag_values(wanted, prompt.name, chunk)
+        if prompt.name == "genre_audiences":
+            return await self._genre_audience_values(wanted, chunk)
+        return await self._chunk_values(wanted, prompt, chunk, facts)
+
+    async def _chunk_values(
+        self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
+    ) -> Mapping[str, object]:
+        """What prompts about a chunk are filled with; several facts have one passage, one its own."""
+        options, language, voice = wanted.options, prompt.language, await self._voice(wanted, chunk)
+        several = questions_values(chunk, facts[0], options, language, voice)
+        asked = await self._question(wanted, chunk, [one for call in facts for one in call])
+        seen = passage(chunk.text, [asked.fact], options.context_chars)
+        one = answer_values(seen, asked.text, language, voice)
+        is_of_several = any(variable.name == "facts" for variable in prompt.variables)
+        return {
+            "source": chunk.text[chunk.overlap :].strip(),
+            "fact": one_line(asked.fact.text),
+            **({"answer": asked.answer} if asked.answer else {}),
+            **vars(options.conversations or ConversationOptions()),
+            **one,
+            **several,
+            "passage": several["passage"] if is_of_several else one["passage"],
+        }
 
     async def _draft(self, wanted: PreviewRequest) -> PromptDraft:
         if isinstance(wanted.source, PromptDraft):
@@ -128,21 +175,6 @@ class Previewer:
             chunk_id=wanted.chunk_id,
         )
 
-    async def _values(
-        self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
-    ) -> Mapping[str, object]:
-        """What a prompt is filled with."""
-        if prompt.name in {"tags", "tag_places"}:
-            return await self._tag_values(wanted, prompt.name, chunk)
-        if prompt.name == "genre_audiences":
-            return await self._genre_audience_values(wanted, chunk)
-        voice = await self._voice(wanted, chunk)
-        if prompt.name == "questions":
-            return questions_values(chunk, facts[0], wanted.options, prompt.language, voice)
-        question, fact = await self._question(wanted, chunk, [one for call in facts for one in call])
-        seen = passage(chunk.text, [fact], wanted.options.context_chars)
-        return answer_values(seen, question, prompt.language, voice)
-
     async def _voice(self, wanted: PreviewRequest, chunk: SourceChunk) -> Voice | None:
         """That of the first enabled pair of the document, where the options want one."""
         if not wanted.options.genre_audiences:
@@ -174,13 +206,19 @@ class Previewer:
 
     async def _question(
         self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
-    ) -> tuple[str, Fact]:
-        """The question to answer, that of the caller, else one that is stored, else a fact; and its fact."""
+    ) -> AskedQuestion:
+        """The question to answer: that of the caller, else one that is stored, else a fact."""
         if wanted.question:
-            return wanted.question, facts[0]
+            return AskedQuestion(wanted.question, facts[0])
         page = await self._store.list_questions(page_request(1, ""), wanted.project_id, None, chunk.id, None)
         if not page.rows:
-            return facts[0].text, facts[0]
+            return AskedQuestion(facts[0].text, facts[0])
         question = page.rows[0]
         asked = (fact for fact in facts if quote_of(chunk, fact) == question.fact)
-        return question.text, next(asked, facts[0])
+        answer = question.answer.text if question.answer else ""
+        return AskedQuestion(question.text, next(asked, facts[0]), answer)
+
+
+def sample_values(prompt: PromptName) -> dict[str, object]:
+    """What a prompt is filled with where there is nothing better."""
+    return {one.name: one.samples[1] for one in prompt.variables}

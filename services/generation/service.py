@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from services.generation.budgets import check_prices
 from services.generation.calls.endpoints import Endpoints
-from services.generation.chunk_reader import ChunkReader
+from services.generation.candidate_service import CandidateServicer
 from services.generation.convert import (
     GENERATION_FIELDS,
     PROVIDER_FIELDS,
@@ -31,6 +31,7 @@ from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
+from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_service import TagServicer
 from services.generation.trial import Trial
@@ -42,6 +43,7 @@ from services.runtime.server import Servicer
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.generation.v1 import question_service_pb2 as question_pb
+from sishu.generation.v1.candidate_service_pb2_grpc import add_CandidateServiceServicer_to_server
 from sishu.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceServicer,
     add_GenerationServiceServicer_to_server,
@@ -145,13 +147,13 @@ class GenerationServicer(GenerationServiceServicer):
         forecasts: ForecastStore,
         providers: ProviderStore,
         prompts: PromptStore,
-        chunks: ChunkReader,
+        sources: Sources,
     ) -> None:
         self._store = store
         self._forecasts = forecasts
         self._providers = providers
         self._prompts = prompts
-        self._chunks = chunks
+        self._sources = sources
 
     async def CreateGeneration(
         self, request: generation_pb.CreateGenerationRequest, context: Context
@@ -160,7 +162,7 @@ class GenerationServicer(GenerationServiceServicer):
         if made is None:
             wanted = generation_from_pb(request.generation)
             provider = await self._providers.get(wanted.provider_id)
-            check_generation(wanted, provider, has_chunks=await self._chunks.any(wanted.project_id))
+            check_generation(wanted, provider, has_source=await self._sources.any(wanted))
             check_prices(wanted.options.max_cost, await self._providers.prices(provider))
             versions = await self._prompts.current_versions(wanted.project_id)
             wanted = replace(wanted, prompt_versions=versions)
@@ -203,8 +205,10 @@ class GenerationServicer(GenerationServiceServicer):
     async def DeleteGeneration(
         self, request: generation_pb.DeleteGenerationRequest, context: Context
     ) -> generation_pb.DeleteGenerationResponse:
-        deleted = await self._store.delete_generation(request.id)
-        return generation_pb.DeleteGenerationResponse(deleted_questions=deleted)
+        questions, candidates = await self._store.delete_generation(request.id)
+        return generation_pb.DeleteGenerationResponse(
+            deleted_questions=questions, deleted_candidates=candidates
+        )
 
 
 class QuestionServicer(QuestionServiceServicer):
@@ -252,6 +256,7 @@ def servicers(
     prompts: PromptServicer,
     tags: TagServicer,
     genre_audiences: GenreAudienceServicer,
+    candidates: CandidateServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -264,4 +269,5 @@ def servicers(
         Servicer(
             f"{package}.GenreAudienceService", add_GenreAudienceServiceServicer_to_server, genre_audiences
         ),
+        Servicer(f"{package}.CandidateService", add_CandidateServiceServicer_to_server, candidates),
     ]

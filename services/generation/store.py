@@ -13,11 +13,13 @@ import asyncpg
 from services.generation.call_store import (
     NOTHING,
     Settlement,
+    call_of,
     call_values,
     delete_answers,
     insert_call,
     with_call,
 )
+from services.generation.candidate_store import delete_generation_candidates, delete_project_candidates
 from services.generation.gates import rejected
 from services.generation.generations import (
     Generation,
@@ -151,8 +153,8 @@ class Store:
         """Change options of a generation, by name; items that begin later go by them."""
         await self.pool.execute(SQL.set_options, generation_id, dict(values))
 
-    async def delete_generation(self, generation_id: str) -> int:
-        """Delete an ended generation with its job, questions and calls; return how many questions.
+    async def delete_generation(self, generation_id: str) -> tuple[int, int]:
+        """Delete an ended generation with all that it made; return how many questions and candidates.
 
         Raises:
             NotFound: there is none.
@@ -165,16 +167,18 @@ class Store:
                 raise generation_not_found(generation_id)
             check_ended(generation_id, job["id"], job["state"])
             await connection.execute(SQL.delete_generation_jobs, generation_id)
-            deleted = await connection.execute(SQL.delete_generation_questions, generation_id)
+            candidates = await delete_generation_candidates(connection, generation_id)
+            questions = await connection.execute(SQL.delete_generation_questions, generation_id)
             await connection.execute(SQL.delete_generation, generation_id)
             await forget_requests(connection, generation_id)
-        return count_of(deleted)
+        return count_of(questions), candidates
 
     async def delete_project(self, project_id: str) -> dict[str, int]:
         """Delete everything of a project; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
             await self.jobs.delete_project(connection, project_id)
             await delete_answers(connection, project_id)
+            candidates = await delete_project_candidates(connection, project_id)
             questions = await connection.execute(SQL.delete_project_questions, project_id)
             generations = await connection.fetch(SQL.delete_project_generations, project_id)
             providers = await connection.fetch(SQL.delete_project_providers, project_id)
@@ -183,6 +187,7 @@ class Store:
             genre_audiences = await delete_genre_audiences(connection, project_id)
             await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
         return {
+            "candidates": candidates,
             "questions": count_of(questions),
             "generations": len(generations),
             "providers": len(providers),
@@ -369,12 +374,6 @@ def question_of(row: asyncpg.Record) -> Question:
         tag_ids=row["tag_ids"],
         genre_audience_id=row["genre_audience_id"],
     )
-
-
-def call_of(values: dict[str, Any]) -> CallRecord:
-    """A row of `llm_calls` as JSON."""
-    names = CallRecord.__dataclass_fields__
-    return CallRecord(**{name: values[name] for name in names})
 
 
 def question_not_found(question_id: str) -> NotFound:

@@ -71,6 +71,7 @@ async def current(client: Client, project_id: str) -> list[str]:
     request = pb.ListPromptsRequest(project_id=project_id)
     prompts = (await client.prompts.ListPrompts(request)).prompts
     assert all(prompt.current for prompt in prompts)
+    assert [f"{prompt.name}.{prompt.language}" for prompt in prompts] == list(map(str, ALL))
     return [prompt.version for prompt in prompts if prompt.name in {"answer", "questions"}]
 
 

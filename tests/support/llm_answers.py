@@ -2,7 +2,9 @@
 
 The same messages always get the same answer; different messages get different words, so that filters for
 near copies keep them apart. A string property whose name holds "quote" is copied out of the prompt, because a
-reader of the answer may look it up there.
+reader of the answer may look it up there; where the prompt counts facts, that of `turn_2` is the second of them. A
+short "answer" beside a quote is in its words, a "text" is about half as long as the prompt. To Chinese prompts the answer is
+Chinese.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ WORDS = tuple(
     for ending in re.findall("...", "bancotdunfelgothorkinlowmernesockrilstovenwicyar")
 )
 
+CHARACTERS = tuple(map(chr, range(0x4E00, 0x9FA0, 50)))
+
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Compact JSON; json.dumps would build this encoder anew for every call."""
 
@@ -31,6 +35,10 @@ _TAG = re.compile(r"<(\w+)>")
 _STOPS = ".!?\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}"
 _STOP = re.compile(rf"[\n{_STOPS}]")
 _SENTENCE = re.compile(rf"[^\n{_STOPS}]{{6,}}[{_STOPS}]?")
+_CJK = re.compile("[\u4e00-\u9fff]")
+_PLACE = re.compile(r"_(\d+)$")
+_LONGEST_SHORT = 100
+_LONGEST_TEXT = 600
 _LONGEST_FREE_LIST = 3
 _DEFAULT_NUMBER = 100
 
@@ -56,6 +64,17 @@ class Prompt:
         exact = encode(messages)
         digest = hashlib.blake2b(exact.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return cls(_text_of(messages[-1].get("content")), int.from_bytes(digest), exact)
+
+    @cached_property
+    def chinese(self) -> bool:
+        """Whether a fifth or more of its last message, or of the beginning of a long one, is Chinese."""
+        beginning = self.text[:2000]
+        return len(_CJK.findall(beginning)) * 5 >= len(beginning) > 0
+
+    def fact(self, number: str) -> str:
+        """The fact of this number, where the last message counts some."""
+        found = re.search(rf"^(?:Fact|\u4e8b\u5b9e) {number}[:\uff1a] ?(.+)$", self.text, re.MULTILINE)
+        return found[1].strip() if found else ""
 
     @cached_property
     def source(self) -> str:
@@ -97,16 +116,21 @@ class Answerer:
     """Values to use for properties of these names, whatever the schema draws."""
     dice: random.Random
 
-    def value(self, schema: Schema, name: str = "") -> Any:
-        """Return an instance of `schema`; `name` is the property it is for."""
+    def value(self, schema: Schema, name: str = "", owner: str = "") -> Any:
+        """Return an instance of `schema`; `name` is the property it is for, `owner` that which holds this one."""
         if name in self.fixed:
             return self.fixed[name]
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
-            return self.dice.choice(schema["enum"])
+            return self._chosen(schema["enum"], name, owner)
         return self._typed(schema, name)
+
+    def _chosen(self, offered: Sequence[Any], name: str, owner: str) -> Any:
+        place = _PLACE.search(owner) if "quote" in name else None
+        fact = self.prompt.fact(place[1]) if place else ""
+        return fact if fact in offered else self.dice.choice(offered)
 
     def _resolved(self, schema: Schema) -> Schema:
         """Follow references, merge `allOf`, and take one branch of `anyOf` and `oneOf`."""
@@ -136,7 +160,7 @@ class Answerer:
             case "string":
                 return self._string(schema, name)
             case "object":
-                return {key: self.value(sub, key) for key, sub in schema.get("properties", {}).items()}
+                return self._object(schema, name)
             case "array":
                 return self._array(schema, name)
             case "integer" | "number":
@@ -147,6 +171,15 @@ class Answerer:
                 return None
             case _:
                 raise UnsupportedSchemaError(f"the mock knows no schema type {kind!r}")
+
+    def _object(self, schema: Schema, name: str) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key, sub in schema.get("properties", {}).items():
+            made[key] = self.value(sub, key, name)
+            short = key == "answer" and sub.get("maxLength", 10_000) <= _LONGEST_SHORT
+            if short and "quote" in made and key not in self.fixed:
+                made[key] = _end_of(made["quote"])
+        return made
 
     def _array(self, schema: Schema, name: str) -> list[Any]:
         least = schema.get("minItems", 0)
@@ -178,12 +211,20 @@ class Answerer:
         longest: int = schema.get("maxLength", 10_000)
         if "quote" in name:
             return self._quote()[:longest]
-        text = sentence(self.dice, "?" if "question" in name else ".")
+        text = self._sentence("?" if "question" in name else ".")
         if "pattern" in schema:
             return matching(text, schema["pattern"])
-        while len(text) < schema.get("minLength", 0):
-            text += " " + sentence(self.dice, ".")
+        least = min(_LONGEST_TEXT, len(self.prompt.text) // 2) if name == "text" else 0
+        while len(text) < max(least, schema.get("minLength", 0)):
+            text += " " + self._sentence(".")
         return text[:longest]
+
+    def _sentence(self, end: str) -> str:
+        if not self.prompt.chinese:
+            return sentence(self.dice, end)
+        return (
+            "".join(self.dice.choices(CHARACTERS, k=self.dice.randint(10, 16))) + {".": "。", "?": "？"}[end]
+        )
 
     def _quote(self) -> str:
         """Return the first whole sentence after a drawn place, so that long prompts cost no more."""
@@ -191,6 +232,12 @@ class Answerer:
         stop = _STOP.search(source, self.dice.randrange(len(source) or 1))
         found = _SENTENCE.search(source, stop.end() if stop else 0) or _SENTENCE.search(source)
         return (found[0] if found else source).strip()
+
+
+def _end_of(quote: str) -> str:
+    """The last words of a quote, or characters of a Chinese one."""
+    bare = quote.strip().rstrip(_STOPS)
+    return bare[-8:] if _CJK.search(bare) else " ".join(bare.split()[-4:])
 
 
 def sentence(dice: random.Random, end: str) -> str:

@@ -24,6 +24,7 @@ from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
+from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceStub
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
+    from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceAsyncStub
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
@@ -212,6 +214,11 @@ class Client:
     def deployments(self) -> DeploymentServiceAsyncStub:
         """Deployments, in the inference room."""
         return DeploymentServiceStub(self.channel("inference"))
+
+    @cached_property
+    def candidates(self) -> CandidateServiceAsyncStub:
+        """Candidates, in the generation room."""
+        return CandidateServiceStub(self.channel("generation"))
 
     @cached_property
     def chat(self) -> ChatServiceAsyncStub:

@@ -70,14 +70,52 @@ AUDIENCE = Variable(
     "for whom it is written: name and description of the audience; empty without a genre-audience pair",
     ("", "apprentices (who know no routine yet)"),
 )
+QUESTION = Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True)
+FACT = (
+    Variable("fact", "the sentence that is asked for, on one line", (SAMPLE, SAMPLE), required=True),
+    Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+)
+PATH = Variable("path", "titles from the topic down to the tag, a list", (["Trees"], ["Trees", "Ashes"]))
+TOPICS = (
+    Variable("count", "how many are wanted, a number", (1, 3), required=True),
+    Variable("known", "those that are there already, a list", ([], ["Age", "Bark"])),
+    PATH,
+    Variable("siblings", "the tags beside the last of the path, a list", ([], ["Birches"])),
+)
 BUILTIN: Mapping[str, Builtin] = {
     "answer": Builtin(
         1,
         (
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
-            Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True),
+            QUESTION,
             GENRE,
             AUDIENCE,
+        ),
+    ),
+    "conversation": Builtin(
+        1,
+        (
+            Variable("assistant_role", "who answers, or nothing", ("", "a forester")),
+            Variable(
+                "facts",
+                "the sentences to talk about, a list: the answer asks for each in a turn_1, turn_2 and so on",
+                ([SAMPLE, SAMPLE], [SAMPLE, "The birch is 30 years old.", "The oak is the oldest."]),
+                required=True,
+            ),
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+            Variable("scenario", "in which situation they talk, or nothing", ("", "A walk in the woods.")),
+            Variable("user_role", "who asks, or nothing", ("", "a child")),
+        ),
+    ),
+    "exam_item_multiple_choice": Builtin(1, FACT),
+    "exam_item_open_ended": Builtin(1, FACT),
+    "exam_item_short_answer": Builtin(1, FACT),
+    "exam_item_single_choice": Builtin(1, FACT),
+    "exam_item_true_false": Builtin(
+        1,
+        (
+            *FACT,
+            Variable("is_true", "whether the statement is to be true", (False, True), required=True),
         ),
     ),
     "genre_audiences": Builtin(
@@ -91,6 +129,30 @@ BUILTIN: Mapping[str, Builtin] = {
                 ("", "- Lesson / Pupils"),
             ),
             Variable("pairs", "how many pairs are wanted, a number", (1, 5), required=True),
+        ),
+    ),
+    "passage": Builtin(
+        1,
+        (
+            Variable(
+                "form",
+                "the form that is wanted: paraphrase, key_concepts, outline, implications, "
+                "critical_questions, case, discussion or lesson",
+                ("paraphrase", "lesson"),
+                required=True,
+            ),
+            Variable("source", "what the chunk says", (SAMPLE, SAMPLE * 2), required=True),
+        ),
+    ),
+    "preference_pair": Builtin(
+        1,
+        (
+            Variable("answer", "the good answer", ("20 years.", "The ash is 20 years old."), required=True),
+            Variable(
+                "flaw", "what is to be bad: wrong or ungrounded", ("wrong", "ungrounded"), required=True
+            ),
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            QUESTION,
         ),
     ),
     "questions": Builtin(
@@ -127,6 +189,9 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("tags", TAGS, ("", "- Trees\n  - Ash")),
         ),
     ),
+    "topic_answer": Builtin(1, (PATH, QUESTION)),
+    "topic_questions": Builtin(1, TOPICS),
+    "topics": Builtin(1, TOPICS),
 }
 """By name."""
 

@@ -58,7 +58,7 @@ WHERE generations.id = $1
 
 -- name: view_generations
 -- One by its id, or a page of a project; each with its job and what it made.
-SELECT generations.*, job.job, made.*, used.*, latest.*
+SELECT generations.*, job.job, made.*, wrote.*, used.*, latest.*
 FROM (SELECT * FROM generations
       WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR project_id = $2) AND ($3::uuid IS NULL OR id < $3)
       ORDER BY id DESC
@@ -70,11 +70,21 @@ CROSS JOIN LATERAL (
     SELECT coalesce(sum(count), 0)::bigint AS questions,
            coalesce(sum(count) FILTER (WHERE state = 'answered'), 0)::bigint AS answered,
            coalesce(sum(count) FILTER (WHERE state = 'rejected'), 0)::bigint AS rejected,
-           coalesce(jsonb_object_agg(reason, count) FILTER (WHERE state = 'rejected'), '{}') AS rejected_by_reason
+           coalesce(jsonb_object_agg(reason, count) FILTER (WHERE state = 'rejected'), '{}') AS question_reasons
     FROM (SELECT state, rejection ->> 'reason' AS reason, count(*) AS count
           FROM questions WHERE generation_id = generations.id
           GROUP BY 1, 2) AS counted
 ) AS made
+CROSS JOIN LATERAL (
+    -- A generation makes questions or candidates, so that no reason is on both sides.
+    SELECT coalesce(sum(count) FILTER (WHERE state = 'kept'), 0)::bigint AS kept_candidates,
+           coalesce(sum(count) FILTER (WHERE state = 'rejected'), 0)::bigint AS rejected_candidates,
+           made.question_reasons
+           || coalesce(jsonb_object_agg(reason, count) FILTER (WHERE state = 'rejected'), '{}') AS rejected_by_reason
+    FROM (SELECT state, rejection ->> 'reason' AS reason, count(*) AS count
+          FROM candidates WHERE generation_id = generations.id
+          GROUP BY 1, 2) AS counted
+) AS wrote
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
            coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,

@@ -259,16 +259,20 @@ class DeleteGenerationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELETED_QUESTIONS_FIELD_NUMBER: _builtins.int
+    DELETED_CANDIDATES_FIELD_NUMBER: _builtins.int
     deleted_questions: _builtins.int
     """Questions deleted."""
+    deleted_candidates: _builtins.int
+    """Candidates deleted."""
     def __init__(
         self,
         *,
         deleted_questions: _builtins.int = ...,
+        deleted_candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_questions", b"deleted_questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_candidates", b"deleted_candidates", "deleted_questions", b"deleted_questions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

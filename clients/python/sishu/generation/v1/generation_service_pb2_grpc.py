@@ -69,7 +69,8 @@ class GenerationServiceServicer:
     def CreateGeneration(self, request, context):
         """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
         NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
-        FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
+        FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document and the kind needs one; `NO_ANSWERED_QUESTIONS` when preference pairs are wanted
+        and there is no answered question with a chunk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +98,7 @@ class GenerationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteGeneration(self, request, context):
-        """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs.
+        """DeleteGeneration deletes a generation with its job, questions, answers and candidates. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,8 @@ class GenerationServiceStub:
     CreateGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CreateGenerationRequest, _generation_service_pb2.CreateGenerationResponse]
     """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
     NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
-    FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
+    FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document and the kind needs one; `NO_ANSWERED_QUESTIONS` when preference pairs are wanted
+    and there is no answered question with a chunk.
     """
     GetGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetGenerationRequest, _generation_service_pb2.GetGenerationResponse]
     """GetGeneration returns one generation. NOT_FOUND `GENERATION_NOT_FOUND`."""
@@ -45,7 +46,7 @@ class GenerationServiceStub:
     UpdateGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.UpdateGenerationRequest, _generation_service_pb2.UpdateGenerationResponse]
     """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`."""
     DeleteGeneration: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]
-    """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+    """DeleteGeneration deletes a generation with its job, questions, answers and candidates. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -55,7 +56,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     CreateGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CreateGenerationRequest, _generation_service_pb2.CreateGenerationResponse]  # type: ignore[assignment]
     """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
     NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
-    FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
+    FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document and the kind needs one; `NO_ANSWERED_QUESTIONS` when preference pairs are wanted
+    and there is no answered question with a chunk.
     """
     GetGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetGenerationRequest, _generation_service_pb2.GetGenerationResponse]  # type: ignore[assignment]
     """GetGeneration returns one generation. NOT_FOUND `GENERATION_NOT_FOUND`."""
@@ -64,7 +66,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     UpdateGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.UpdateGenerationRequest, _generation_service_pb2.UpdateGenerationResponse]  # type: ignore[assignment]
     """UpdateGeneration changes the fields in the mask: `options.max_cost`, `options.max_tokens`. NOT_FOUND `GENERATION_NOT_FOUND`."""
     DeleteGeneration: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.DeleteGenerationRequest, _generation_service_pb2.DeleteGenerationResponse]  # type: ignore[assignment]
-    """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+    """DeleteGeneration deletes a generation with its job, questions, answers and candidates. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     """GenerationService writes questions and answers about the chunks of a project."""
@@ -77,7 +79,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_generation_service_pb2.CreateGenerationResponse, _abc.Awaitable[_generation_service_pb2.CreateGenerationResponse]]:
         """CreateGeneration starts a generation: first questions for every chunk, then an answer to every question, each exactly once.
         NOT_FOUND `PROVIDER_NOT_FOUND`. INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`.
-        FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document.
+        FAILED_PRECONDITION `NO_CHUNKS` when the project has no parsed document and the kind needs one; `NO_ANSWERED_QUESTIONS` when preference pairs are wanted
+        and there is no answered question with a chunk.
         """
 
     @_abc_1.abstractmethod
@@ -110,6 +113,6 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.DeleteGenerationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.DeleteGenerationResponse, _abc.Awaitable[_generation_service_pb2.DeleteGenerationResponse]]:
-        """DeleteGeneration deletes a generation with its job, questions and answers. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
+        """DeleteGeneration deletes a generation with its job, questions, answers and candidates. NOT_FOUND `GENERATION_NOT_FOUND`. FAILED_PRECONDITION `GENERATION_RUNNING` while it runs."""
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

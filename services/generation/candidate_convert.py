@@ -1,0 +1,61 @@
+"""Between the contracts of candidates and their domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.generation.candidates import (
+    Candidate,
+    Content,
+    Conversation,
+    ExamItem,
+    Passage,
+    PreferencePair,
+)
+from services.generation.convert import origin_to_pb, quote_to_pb
+from services.generation.option_convert import enum_value
+from services.runtime.convert import failure_to_pb, timestamp
+from sishu.common.v1 import message_pb2
+from sishu.generation.v1 import candidate_pb2
+
+
+def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:
+    """A candidate."""
+    return candidate_pb2.Candidate(
+        id=candidate.id,
+        project_id=candidate.project_id,
+        generation_id=candidate.generation_id,
+        chunk_ids=candidate.chunk_ids,
+        document_ids=candidate.document_ids,
+        question_id=candidate.question_id or "",
+        fact_ids=candidate.fact_ids,
+        quotes=map(quote_to_pb, candidate.quotes),
+        state=enum_value(candidate_pb2.CandidateState, candidate.state),
+        rejection=failure_to_pb(candidate.rejection),
+        reasoning=candidate.reasoning,
+        origin=origin_to_pb(candidate.call),
+        create_time=timestamp(candidate.create_time),
+        **content_to_pb(candidate.content),
+    )
+
+
+def content_to_pb(content: Content) -> dict[str, Any]:
+    """The field that says what a candidate says."""
+    match content:
+        case Conversation():
+            messages = [
+                message_pb2.Message(
+                    role=message_pb2.Role.Value(f"ROLE_{one.role.upper()}"), content=one.content
+                )
+                for one in content.messages
+            ]
+            return {"conversation": candidate_pb2.Conversation(messages=messages)}
+        case PreferencePair():
+            flaw = enum_value(candidate_pb2.PreferenceFlaw, content.flaw)
+            return {"preference_pair": candidate_pb2.PreferencePair(**{**vars(content), "flaw": flaw})}
+        case Passage():
+            form = enum_value(candidate_pb2.PassageForm, content.form)
+            return {"passage": candidate_pb2.Passage(form=form, text=content.text)}
+        case ExamItem():
+            kind = enum_value(candidate_pb2.ExamItemType, content.type)
+            return {"exam_item": candidate_pb2.ExamItem(**{**vars(content), "type": kind})}

@@ -1,0 +1,39 @@
+-- name: insert_candidate
+INSERT INTO candidates (id, project_id, generation_id, kind, state, content, content_key, chunk_ids, document_ids,
+                        fact_ids, question_id, quotes, rejection, reasoning, call_id)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15
+ON CONFLICT (generation_id, content_key) WHERE state <> 'rejected' DO NOTHING
+RETURNING id
+
+-- name: get_candidate
+SELECT * FROM candidate_view WHERE id = $1
+
+-- name: list_candidates
+SELECT * FROM candidate_view
+WHERE project_id = $1
+  AND ($2::uuid IS NULL OR generation_id = $2)
+  AND ($3::uuid IS NULL OR chunk_ids @> ARRAY[$3::uuid])
+  AND ($4::candidate_kind IS NULL OR kind = $4)
+  AND ($5::candidate_state IS NULL OR state = $5)
+  AND ($6::uuid IS NULL OR id > $6)
+ORDER BY id
+LIMIT $7
+
+-- name: delete_candidate
+DELETE FROM candidates WHERE id = $1
+
+-- name: delete_generation_candidates
+DELETE FROM candidates WHERE generation_id = $1
+
+-- name: delete_project_candidates
+DELETE FROM candidates WHERE project_id = $1
+
+-- name: list_answered
+-- Questions with a good answer from the documents, oldest first.
+SELECT id FROM questions
+WHERE project_id = $1
+  AND ($2::uuid IS NULL OR generation_id = $2)
+  AND state = 'answered' AND chunk_ids <> '{}'
+  AND ($3::uuid IS NULL OR id > $3)
+ORDER BY id
+LIMIT $4

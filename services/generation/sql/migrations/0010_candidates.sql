@@ -1,0 +1,39 @@
+CREATE TYPE candidate_kind AS ENUM ('conversation', 'preference_pair', 'passage', 'exam_item');
+
+CREATE TYPE candidate_state AS ENUM (
+    'judging', -- -> kept, rejected
+    'kept',    -- end
+    'rejected' -- end
+);
+
+-- What may become an example, of a kind other than one question with its answer.
+CREATE TABLE candidates (
+    id            uuid            PRIMARY KEY,
+    project_id    uuid            NOT NULL,
+    generation_id uuid            NOT NULL REFERENCES generations ON DELETE CASCADE,
+    kind          candidate_kind  NOT NULL,
+    state         candidate_state NOT NULL,
+    content       jsonb           NOT NULL,
+    content_key   text            NOT NULL,             -- hash of the wording without case, signs and spaces
+    chunk_ids     uuid[]          NOT NULL DEFAULT '{}',
+    document_ids  uuid[]          NOT NULL DEFAULT '{}',
+    fact_ids      uuid[]          NOT NULL DEFAULT '{}',
+    question_id   uuid            REFERENCES questions ON DELETE SET NULL,
+    quotes        jsonb           NOT NULL DEFAULT '[]',
+    rejection     jsonb,
+    reasoning     text            NOT NULL DEFAULT '',
+    call_id       uuid            NOT NULL REFERENCES llm_calls ON DELETE CASCADE,
+    create_time   timestamptz     NOT NULL DEFAULT now(),
+    CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
+);
+CREATE INDEX candidates_by_project ON candidates (project_id, id);
+CREATE INDEX candidates_by_generation ON candidates (generation_id, id);
+CREATE INDEX candidates_by_call ON candidates (call_id);
+CREATE INDEX candidates_by_question ON candidates (question_id) WHERE question_id IS NOT NULL;
+CREATE INDEX candidates_by_chunk ON candidates USING gin (chunk_ids);
+-- One kept candidate of a wording in a generation.
+CREATE UNIQUE INDEX candidates_once ON candidates (generation_id, content_key) WHERE state <> 'rejected';
+
+CREATE VIEW candidate_view AS
+SELECT candidates.*, to_jsonb(llm_calls) AS call
+FROM candidates JOIN llm_calls ON llm_calls.id = candidates.call_id;
