@@ -36,6 +36,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "PROVIDER_NAME_TAKEN": ("项目中已有名为 {name} 的语言模型；请换一个名字",),
     "GENERATION_NOT_FOUND": ("没有生成任务 {generation_id}",),
     "QUESTION_NOT_FOUND": ("没有问题 {question_id}",),
+    "CANDIDATE_NOT_FOUND": ("没有候选样例 {candidate_id}",),
     "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "TAG_NOT_FOUND": ("没有名为 {name} 的标签；见 `sishu tag list`", "没有标签 {tag_id}"),
     "TAG_NOT_UNIQUE": ("有几个标签名为 {name}；请带上它上级的标题，或给出 ID",),
@@ -82,6 +83,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "PDF_WITHOUT_TEXT": ("{name}：此 PDF 没有文本；可用 `--page-reader vision` 读取",),
     "TEXT_EMPTY": ("{name}：文件中没有文本，无从学习；请去掉它",),
     "URL_UNREACHABLE": ("无法获取 {url}；请检查地址，以及从本机能否访问",),
+    "NO_ANSWERED_QUESTIONS": ("没有关于文档的已回答问题；请先出题，并等待回答完成",),
+    "TOPIC_MISSING": ("缺少主题；请用 --topic 说明",),
+    "DISTILLATION_TOO_LARGE": ("共需 {questions} 个问题，上限为 {most}；请减少层数、标签数或问题数",),
     "NO_CHUNKS": ("项目 {project_id} 没有已解析的文档；请先上传并解析",),
     # Language models that write.
     "PROVIDER_REFUSED_KEY": (

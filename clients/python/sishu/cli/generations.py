@@ -180,8 +180,8 @@ async def started(client: Client, wanted: Generation) -> Generation:
     return (await client.generations.CreateGeneration(request)).generation
 
 
-async def waited_for(client: Client, made: Generation, name: str = "stage_generate") -> None:
+async def waited_for(client: Client, made: Generation, stage_text: str = "stage_generate") -> None:
     """Wait for a generation, and show how it goes."""
     display = ProgressDisplay(ERRORS)
-    async with display.stage(say(name)) as stage, figures_shown(client, made.id, stage, say):
+    async with display.stage(say(stage_text)) as stage, figures_shown(client, made.id, stage, say):
         await wait_for_success(client, "generation", made.job, watching(stage))

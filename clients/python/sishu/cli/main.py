@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.runtime.errors import SishuError
-from sishu.cli import genres, jobs, prompts, stack, tags
+from sishu.cli import candidates, generate, genres, jobs, prompts, stack, tags
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
@@ -54,6 +54,8 @@ def assemble() -> None:
         for name, text, function in ACTIONS.get(resource.name, []):
             group.command(name, help=say(text))(function)
         app.add_typer(group, name=resource.name)
+    app.add_typer(generate.app, name="generate")
+    app.add_typer(candidates.app, name="candidate")
     app.add_typer(prompts.app, name="prompt")
     app.add_typer(tags.app, name="tag")
     app.add_typer(genres.app, name="genre")

@@ -1,0 +1,77 @@
+"""What the commands say that have other things than questions written, in English and Chinese."""
+
+from __future__ import annotations
+
+CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
+    "generate": (
+        "Have something other than questions written: conversations, texts, exam items and more.",
+        "编写问答以外的内容：对话、文章、考题等。",
+    ),
+    "generate_conversations": (
+        "Have conversations about the documents written.",
+        "编写关于文档的多轮对话。",
+    ),
+    "generate_passages": (
+        "Have texts written that say what the documents say in other forms, for continued pretraining.",
+        "以其他形式改写文档内容，供继续预训练使用。",
+    ),
+    "generate_exam_items": ("Have exam items about the documents written.", "编写关于文档的考题。"),
+    "generate_preference_pairs": (
+        "Have bad answers written to questions that have a good one.",
+        "为已有好回答的问题编写差的回答。",
+    ),
+    "generate_distill": (
+        "Have tags, questions and answers written about a topic, without documents.",
+        "不用文档，就一个主题编写标签、问题与回答。",
+    ),
+    "generate_language": (
+        "Language to write in: en or zh; by default that of the source.",
+        "编写所用语言：en 或 zh；默认与来源相同。",
+    ),
+    "generate_document": (
+        "Only about this document: id; may be given again.",
+        "只针对此文档： ID；可重复给出。",
+    ),
+    "turns": ("Questions of a conversation, 2 to 8.", "每段对话的问题数，2 到 8。"),
+    "scenario": (
+        "In which situation they talk; becomes part of the system message.",
+        "对话的情境；会写入系统消息。",
+    ),
+    "user_role": ("Who asks, such as 'a new colleague'.", "由谁提问，如“新同事”。"),
+    "assistant_role": (
+        "Who answers, such as 'an experienced technician'; becomes part of the system message.",
+        "由谁回答，如“有经验的技师”；会写入系统消息。",
+    ),
+    "passage_form": (
+        "Form of the texts, such as paraphrase or lesson; may be given again; by default all eight.",
+        "文章的形式，如 paraphrase、lesson；可重复给出；默认全部八种。",
+    ),
+    "exam_item_type": (
+        "Type of the items, such as true-false or single-choice; several come in turn; by default all five.",
+        "考题类型，如 true-false、single-choice；给出多个则轮流出题；默认全部五种。",
+    ),
+    "pair_flaw": (
+        "What is bad about the answers: wrong or ungrounded; by default both in turn.",
+        "回答差在哪里： wrong（错误）或 ungrounded（无依据）；默认两者轮流。",
+    ),
+    "pair_generation": (
+        "Only questions of this generation: id.",
+        "只针对此生成任务的问题： ID。",
+    ),
+    "topic": ("What all is about.", "主题。"),
+    "topic_levels": ("Levels of tags under the topic.", "主题之下的标签层数。"),
+    "topic_tags": ("Tags under each tag.", "每个标签之下的标签数。"),
+    "topic_questions": ("Questions for each tag of the lowest level.", "每个最低层标签的问题数。"),
+    "candidate": (
+        "Conversations, preference pairs, texts and exam items that were written.",
+        "已编写的对话、偏好对、文章和考题。",
+    ),
+    "candidate_kind": (
+        "Only this kind: conversation, preference-pair, passage or exam-item.",
+        "只看此类： conversation、preference-pair、passage 或 exam-item。",
+    ),
+    "candidate_state": ("Only in this state: kept or rejected.", "只看此状态： kept 或 rejected。"),
+    "candidate_generation": ("Only of this generation: id.", "只看此生成任务的： ID。"),
+    "candidate_chunk": ("Only about this chunk: id.", "只看此文本块的： ID。"),
+    "stage_write": ("writing", "编写"),
+}

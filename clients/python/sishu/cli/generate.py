@@ -1,0 +1,156 @@
+"""`sishu generate <kind>`: have something other than questions written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_project, find_provider
+from sishu.cli.generations import (
+    BatchOption,
+    MaxCostOption,
+    MaxTokensOption,
+    NoCacheOption,
+    ProviderOption,
+    waited_for,
+)
+from sishu.cli.options import ProjectOption, WaitOption, takes
+from sishu.cli.output import show_one
+from sishu.cli.parse_options import chosen
+from sishu.cli.sampling_options import SamplingOptions
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.generation.v1 import generation_pb2 as pb
+from sishu.generation.v1.candidate_pb2 import ExamItemType, PassageForm, PreferenceFlaw
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest
+from sishu.learn.generations import viewed
+
+app = typer.Typer(no_args_is_help=True, help=say("generate"))
+
+FactsOption = Annotated[int, typer.Option("--chars-per-fact", min=0, help=say("learn_facts"))]
+
+
+@dataclass(frozen=True)
+class Run(SamplingOptions):
+    """About what is written, in which language, and what it may cost."""
+
+    document: Annotated[list[str] | None, typer.Option(help=say("generate_document"))] = None
+    language: Annotated[str, typer.Option(help=say("generate_language"))] = ""
+    max_cost: MaxCostOption = None
+    max_tokens: MaxTokensOption = None
+    no_cache: NoCacheOption = False
+    batch: BatchOption = False
+    wait: WaitOption = False
+
+    def start(self, project: str, provider: str, kind: str, **own: Any) -> None:
+        """Start a generation of a kind, wait for it if that is wanted, and show it."""
+        options = pb.GenerationOptions(
+            kind=chosen(pb.GenerationKind, "GENERATION_KIND", kind),
+            document_ids=self.document or [],
+            language=self.language,
+            max_cost=self.max_cost or 0,
+            max_tokens=self.max_tokens or 0,
+            no_cache=self.no_cache,
+            batch=self.batch,
+            **own,
+        )
+        self.fill(options.sampling)
+
+        async def work(client: Client) -> pb.Generation:
+            project_id = (await find_project(client, project)).id
+            provider_id = await find_provider(client, project_id, provider)
+            wanted = pb.Generation(project_id=project_id, provider_id=provider_id, options=options)
+            request = CreateGenerationRequest(generation=wanted)
+            made = (await client.generations.CreateGeneration(request)).generation
+            if self.wait:
+                await waited_for(client, made, "stage_write")
+            return await viewed(client, made.id)
+
+        show_one(with_client(work))
+
+
+@app.command("conversations", help=say("generate_conversations"))
+@takes(Run)
+def conversations(
+    project: ProjectOption,
+    provider: ProviderOption,
+    turns: Annotated[int, typer.Option(min=0, max=8, help=say("turns"))] = 0,
+    scenario: Annotated[str, typer.Option(help=say("scenario"))] = "",
+    user_role: Annotated[str, typer.Option(help=say("user_role"))] = "",
+    assistant_role: Annotated[str, typer.Option(help=say("assistant_role"))] = "",
+    chars_per_fact: FactsOption = 0,
+    *,
+    options: Run,
+) -> None:
+    """`sishu generate conversations`."""
+    own = pb.ConversationOptions(
+        turns=turns, scenario=scenario, user_role=user_role, assistant_role=assistant_role
+    )
+    options.start(project, provider, "conversations", conversations=own, chars_per_fact=chars_per_fact)
+
+
+@app.command("passages", help=say("generate_passages"))
+@takes(Run)
+def passages(
+    project: ProjectOption,
+    provider: ProviderOption,
+    form: Annotated[list[str] | None, typer.Option(help=say("passage_form"))] = None,
+    *,
+    options: Run,
+) -> None:
+    """`sishu generate passages`."""
+    forms = [chosen(PassageForm, "PASSAGE_FORM", one) for one in form or []]
+    options.start(project, provider, "passages", passages=pb.PassageOptions(forms=forms))
+
+
+@app.command("exam-items", help=say("generate_exam_items"))
+@takes(Run)
+def exam_items(
+    project: ProjectOption,
+    provider: ProviderOption,
+    type_: Annotated[list[str] | None, typer.Option("--type", help=say("exam_item_type"))] = None,
+    chars_per_fact: FactsOption = 0,
+    *,
+    options: Run,
+) -> None:
+    """`sishu generate exam-items`."""
+    types = [chosen(ExamItemType, "EXAM_ITEM_TYPE", one) for one in type_ or []]
+    own = pb.ExamItemOptions(types=types)
+    options.start(project, provider, "exam_items", exam_items=own, chars_per_fact=chars_per_fact)
+
+
+@app.command("preference-pairs", help=say("generate_preference_pairs"))
+@takes(Run)
+def preference_pairs(
+    project: ProjectOption,
+    provider: ProviderOption,
+    generation: Annotated[str, typer.Option(help=say("pair_generation"))] = "",
+    flaw: Annotated[str, typer.Option(help=say("pair_flaw"))] = "",
+    *,
+    options: Run,
+) -> None:
+    """`sishu generate preference-pairs`."""
+    own = pb.PreferencePairOptions(
+        generation_id=generation, flaw=chosen(PreferenceFlaw, "PREFERENCE_FLAW", flaw or "unspecified")
+    )
+    options.start(project, provider, "preference_pairs", preference_pairs=own)
+
+
+@app.command("distill", help=say("generate_distill"))
+@takes(Run)
+def distill(
+    project: ProjectOption,
+    provider: ProviderOption,
+    topic: Annotated[str, typer.Option(help=say("topic"))],
+    levels: Annotated[int, typer.Option(min=0, max=4, help=say("topic_levels"))] = 0,
+    tags: Annotated[int, typer.Option(min=0, max=50, help=say("topic_tags"))] = 0,
+    questions: Annotated[int, typer.Option(min=0, max=100, help=say("topic_questions"))] = 0,
+    *,
+    options: Run,
+) -> None:
+    """`sishu generate distill`."""
+    own = pb.DistillationOptions(topic=topic, levels=levels, tags_per_level=tags, questions_per_tag=questions)
+    options.start(project, provider, "distillation", distillation=own)
