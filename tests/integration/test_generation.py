@@ -475,6 +475,7 @@ async def test_deleting_a_projects_data_deletes_everything_and_says_what(
     request = DeleteProjectDataRequest(project_id=project)
     deleted = await client.project_data("generation").DeleteProjectData(request)
     assert dict(deleted.deleted_rows) == {
+        "generation.candidates": 0,
         "generation.questions": 4,
         "generation.generations": 1,
         "generation.providers": 1,

@@ -14,6 +14,7 @@ from services.generation.kinds import EXAM_ITEM_TYPES, PASSAGE_FORMS
 from services.generation.prompt_versions import ALL
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.generation.v1 import candidate_pb2, generation_pb2, prompt_service_pb2, question_pb2
 from sishu.generation.v1 import candidate_service_pb2 as pb
 from sishu.generation.v1.generation_service_pb2 import DeleteGenerationRequest
@@ -192,6 +193,10 @@ async def test_what_the_gates_reject_is_kept_with_the_reason_and_counted(
     # All forms have the same text: the first is kept.
     assert dict(done.stats.rejected_by_reason) == {"DUPLICATE": 7}
     assert done.stats.kept_candidates == 1
+    request = DeleteProjectDataRequest(project_id=project)
+    deleted = await client.project_data("generation").DeleteProjectData(request)
+    assert deleted.deleted_rows["generation.candidates"] == 16
+    assert not await candidates_of(client, project)
 
 
 async def test_a_long_paragraph_is_written_about_and_short_chunks_are_skipped_in_view(
