@@ -25,6 +25,7 @@ from services.generation.calls.output import OutputInvalid
 from services.generation.candidate_gates import (
     check_distinct,
     check_length,
+    check_names,
     check_numbers,
     check_quote,
     check_text,
@@ -59,6 +60,8 @@ MOST_WORDS = 12
 MOST_CHARACTERS = 30
 GROUNDED_SHARE = 0.6
 """So much of what a short answer speaks of stands in its quote."""
+RIGHT_SHARE = 0.5
+"""So much of what a right choice speaks of stands in the chunk or the question."""
 REFERRING_CHOICE = re.compile(
     r"\b(?:all|none|both|neither) of (?:the|these|them)\b|\bnone apply\b"
     r"|以上(?:皆|都|均|全)|(?:都|皆|均)(?:是|不是|对|不对)$",
@@ -260,7 +263,7 @@ class Asked:
 
 
 def check_statement(asked: Asked) -> Iterator[Failure]:
-    """Why a statement is rejected: a true one has no numbers of its own, a false one is not in the source."""
+    """Why a statement is rejected: a true one has no names of its own, a false one is not in the source."""
     text = asked.written.text
     if not text or len(text) > LONGEST_QUESTION:
         yield rejected("QUESTION_LENGTH", f"the statement has {len(text)} characters")
@@ -269,6 +272,7 @@ def check_statement(asked: Asked) -> Iterator[Failure]:
     yield from check_text(text, asked.language, "statement")
     if asked.is_true:
         yield from check_numbers(text, asked.source, "statement")
+        yield from check_names(text, asked.source, "statement")
     elif text_key(text) in text_key(asked.source):
         yield rejected("NOT_FALSE", "the statement is to be false, and the chunk says it")
 
@@ -285,7 +289,19 @@ def check_choices(asked: Asked) -> Iterator[Failure]:
         if REFERRING_CHOICE.search(text):
             yield rejected("CHOICE_OF_CHOICES", f"the choice {text!r} speaks of the others")
     for text in written.right:
-        yield from check_numbers(text, asked.source, "right choice")
+        yield from check_right(text, asked)
+
+
+def check_right(text: str, asked: Asked) -> Iterator[Failure]:
+    """Why a right choice is rejected."""
+    yield from check_numbers(text, asked.source, "right choice")
+    yield from check_names(text, f"{asked.source} {asked.written.text}", "right choice")
+    units = content_words(text) or set(tokens(text))
+    known = content_words(asked.source) | content_words(asked.written.text) | set(tokens(asked.source))
+    if len(units & known) < RIGHT_SHARE * len(units):
+        yield rejected(
+            "ANSWER_NOT_IN_SOURCE", f"most words of the right choice {text!r} are not in the chunk"
+        )
 
 
 def check_short(asked: Asked) -> Iterator[Failure]:

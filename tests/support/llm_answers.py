@@ -3,7 +3,7 @@
 The same messages always get the same answer; different messages get different words, so that filters for
 near copies keep them apart. A string property whose name holds "quote" is copied out of the prompt, because a
 reader of the answer may look it up there; where the prompt counts facts, that of `turn_2` is the second of them. A
-short "answer" beside a quote is in its words, a "text" is about half as long as the prompt. To Chinese prompts the answer is
+short "answer" and what is "right" beside a quote are in its words, a "text" is about half as long as the prompt. To Chinese prompts the answer is
 Chinese.
 """
 
@@ -176,9 +176,8 @@ class Answerer:
         made: dict[str, Any] = {}
         for key, sub in schema.get("properties", {}).items():
             made[key] = self.value(sub, key, name)
-            short = key == "answer" and sub.get("maxLength", 10_000) <= _LONGEST_SHORT
-            if short and "quote" in made and key not in self.fixed:
-                made[key] = _end_of(made["quote"])
+            if "quote" in made and key not in self.fixed:
+                made[key] = _grounded(key, sub, made)
         return made
 
     def _array(self, schema: Schema, name: str) -> list[Any]:
@@ -232,6 +231,14 @@ class Answerer:
         stop = _STOP.search(source, self.dice.randrange(len(source) or 1))
         found = _SENTENCE.search(source, stop.end() if stop else 0) or _SENTENCE.search(source)
         return (found[0] if found else source).strip()
+
+
+def _grounded(key: str, schema: Schema, made: Mapping[str, Any]) -> Any:
+    """A value in the words of the quote beside it, where readers look it up there: what is right, or short."""
+    if key == "right":
+        return _end_of(made["quote"]) if schema["type"] == "string" else [_end_of(made["quote"])]
+    short = key == "answer" and schema.get("maxLength", 10_000) <= _LONGEST_SHORT
+    return _end_of(made["quote"]) if short else made[key]
 
 
 def _end_of(quote: str) -> str:

@@ -43,6 +43,7 @@ def said(statement: str, quote: str = QUOTE) -> dict[str, str]:
     [
         ("true_false", said("On one battery the Kestrel 400 runs for 9 hours."), ""),
         ("true_false", said("The Kestrel 400 runs for 8 hours."), "NUMBER_NOT_IN_SOURCE"),
+        ("true_false", said("The Kestrel was built by Siemens."), "NAME_NOT_IN_SOURCE"),
         ("true_false", said("Does the Kestrel run for 9 hours?"), "NOT_A_STATEMENT"),
         ("true_false", said("The text says 9 hours."), "LEAK_PHRASE"),
         ("true_false", said("红隼可以飞行九个小时，时间很长。"), "LANGUAGE"),
@@ -62,6 +63,8 @@ def said(statement: str, quote: str = QUOTE) -> dict[str, str]:
         ),
         ("single_choice", CHOICES | {"wrong": ["", "2 hours", "3 hours"]}, "CHOICE_LENGTH"),
         ("single_choice", CHOICES | {"right": "10 hours"}, "NUMBER_NOT_IN_SOURCE"),
+        ("single_choice", CHOICES | {"right": "As long as Siemens says"}, "NAME_NOT_IN_SOURCE"),
+        ("single_choice", CHOICES | {"right": "rather short, sadly"}, "ANSWER_NOT_IN_SOURCE"),
         ("single_choice", CHOICES | {"question": "How does it run"}, "NOT_A_QUESTION"),
         ("multiple_choice", SEVERAL, "NUMBER_NOT_IN_SOURCE"),
         ("multiple_choice", SEVERAL | {"right": ["9 hours", "Nine hours"]}, ""),

@@ -9,7 +9,6 @@ import typer
 
 from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.find import find_project
-from sishu.cli.help import WholeTable
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, LONGEST_CELL, as_json, show_one, value_at
 from sishu.cli.parse_options import chosen
@@ -55,12 +54,11 @@ def list_candidates(
         for one in found:
             print(as_json(one))
         return
-    table = WholeTable("id", "kind", "state", "text", "rejection", box=None, pad_edge=False)
-    table.columns[0].no_wrap = True
     for one in found:
-        kept = value_at(one, "state")
-        table.add_row(one.id, shown_kind(one), kept, shown_text(one), one.rejection.reason)
-    CONSOLE.print(table)
+        # A line for what it is, one for what it says: side by side there is no room.
+        stands = one.rejection.reason or value_at(one, "state")
+        lines = f"{one.id}  {shown_kind(one)}  {stands}\n  {shown_text(one)}"
+        CONSOLE.print(lines, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("get", help=say("get"))
