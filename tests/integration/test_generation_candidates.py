@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from services.generation.candidate_store import CandidateStore
 from services.generation.kinds import EXAM_ITEM_TYPES, PASSAGE_FORMS
 from services.generation.prompt_versions import ALL
+from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
@@ -103,6 +105,16 @@ async def check_lineage(client: Client, candidate: candidate_pb2.Candidate, lang
     assert (candidate.origin.model, candidate.origin.usage.calls) == ("mock-model", 1)
 
 
+async def check_paging(rooms: Rooms, project: str, answered: list[str]) -> None:
+    """Answered questions come page by page, each once and in their order."""
+    async with rooms.stores.pool("generation") as pool:
+        store, found = CandidateStore(pool), list[str]()
+        while page := await store.answered(project, "", found[-1] if found else "", 3):
+            found += page
+        assert found == answered
+        assert await store.answered(project, new_id(), "", 3) == []
+
+
 def name_of(candidate: candidate_pb2.Candidate) -> str:
     """The type of an exam item, as the prompts name it."""
     return candidate_pb2.ExamItemType.Name(candidate.exam_item.type).removeprefix("EXAM_ITEM_TYPE_").lower()
@@ -135,7 +147,7 @@ def check_content(kind: str, found: list[candidate_pb2.Candidate], language: str
 
 @pytest.mark.parametrize(("language", "text"), [("en", ENGLISH), ("zh", CHINESE)])
 async def test_all_kinds_are_written_stored_listed_and_deleted(
-    client: Client, mock: MockServer, language: str, text: str
+    rooms: Rooms, client: Client, mock: MockServer, language: str, text: str
 ) -> None:
     project = await parsed_project(client, {"a.md": text.encode()}, min_size=1, max_size=2000)
     provider = await new_provider(client, project, mock.base_url)
@@ -143,6 +155,7 @@ async def test_all_kinds_are_written_stored_listed_and_deleted(
     wanted = options_of("QUESTIONS", context_chars=ONLY_THE_FACT)
     asked = await generated(client, await start_generation(client, project, provider, wanted))
     assert asked.stats.answered == 8
+    await check_paging(rooms, project, [one.id for one in await questions_of(client, asked)])
     made = await asyncio.gather(*(written(client, project, provider, kind) for kind in COUNTS))
     done = dict(zip(COUNTS, made, strict=True))
     for number, (kind, generation) in enumerate(done.items(), 1):

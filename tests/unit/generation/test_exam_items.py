@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from services.generation.calls.output import OutputInvalid
 from services.generation.candidates import ExamItem, NewCandidate
 from services.generation.exam_items import Written, assignment, item_of, plans
-from services.generation.generations import GenerationOptions
+from services.generation.generations import Generation, GenerationOptions
 from services.generation.kinds import EXAM_ITEM_TYPES, ExamItemOptions
+from services.generation.writers.candidates import planned
+from services.runtime.jobs import NewItem
 from tests.support.chunks import HONGSUN, KESTREL, chunk_of
 
 EACH = GenerationOptions(chars_per_fact=1)
@@ -127,6 +130,17 @@ def test_types_and_truth_come_in_turn_over_all_chunks() -> None:
     twice = replace(EACH, exam_items=ExamItemOptions(["true_false", "open_ended", "true_false"]))
     truths = [one["is_true"] for one in plans(chunk_of(text), twice, 0) if one["type"] == "true_false"]
     assert truths == [True, False, True, False, True]
+
+
+def test_the_turn_goes_on_from_page_to_page_and_a_chunk_without_a_fact_is_a_skipped_item() -> None:
+    generation = Generation("g", "p", "v", replace(EACH, kind="exam_items"), datetime.now(UTC))
+    count, items = 0, list[NewItem]()
+    for page in ([chunk_of(KESTREL)], [chunk_of("# Contents"), chunk_of(HONGSUN)]):
+        more, count = planned(page, generation, count)
+        items += more
+    assert [one.kind for one in items] == ["write_exam_item"] * 4 + ["skip_chunk"] + ["write_exam_item"] * 3
+    types = [one.payload["type"] for one in items if one.payload]
+    assert types == [EXAM_ITEM_TYPES[number % 5] for number in range(7)]
 
 
 def test_the_right_choice_is_at_each_place_about_as_often_and_the_same_each_time() -> None:
