@@ -289,7 +289,9 @@ async def test_every_prompt_can_be_previewed(client: Client, mock: MockServer) -
             project_id=project, version=prompt.builtin, options=options
         )
         shown = await client.prompts.PreviewPrompt(request)
-        about_chunk = bool({"passage", "facts", "source"} & {one.name for one in prompt.variables})
+        about_chunk = bool(
+            {"passage", "facts", "source", "outline", "beginning"} & {one.name for one in prompt.variables}
+        )
         assert bool(shown.chunk_id) == about_chunk
         assert ("$$5 and its code is {{x}} {% raw %}" in shown.messages[-1].content) == about_chunk
         if prompt.name == "conversation":

@@ -98,7 +98,6 @@ CREATE TABLE questions (
     answer_reasoning text           NOT NULL DEFAULT '',
     answer_call_id   uuid           REFERENCES llm_calls ON DELETE CASCADE,
     create_time      timestamptz    NOT NULL DEFAULT now(),
-    heading_path     text[]         NOT NULL DEFAULT '{}',
     CHECK ((rejection IS NOT NULL) = (state = 'rejected')),
     CHECK (fact IS NULL OR cardinality(chunk_ids) > 0),
     CHECK (state <> 'answered' OR answer IS NOT NULL),
