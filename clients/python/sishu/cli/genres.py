@@ -54,8 +54,8 @@ def list_pairs(
     show_many(with_client(work), COLUMNS)
 
 
-@app.command("show", help=say("get"))
-def show_pair(pair_id: IdArgument) -> None:
+@app.command("get", help=say("get"))
+def get_pair(pair_id: IdArgument) -> None:
     """Print a pair whole."""
 
     async def work(client: Client) -> GenreAudience:

@@ -67,8 +67,8 @@ def list_tags(project: ProjectOption) -> None:
     show_tree(with_client(work))
 
 
-@app.command("show", help=say("get"))
-def show_tag(tag: TagArgument, project: TagProjectOption = "") -> None:
+@app.command("get", help=say("get"))
+def get_tag(tag: TagArgument, project: TagProjectOption = "") -> None:
     """Print a tag whole."""
 
     async def work(client: Client) -> Tag:
