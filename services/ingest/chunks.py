@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.ingest.outline import Heading, Span, Tables, headings_of
+from services.ingest.formats import LANGUAGES
+from services.ingest.outline import Heading, Span, Tables, headings_in, headings_of
 from services.ingest.readers import Reading
 from services.ingest.splitting import SplitOptions, split_reading
 from services.ingest.splitting.measure import ruler_of
@@ -150,7 +151,7 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
         InvalidArgument: the tokenizer cannot be had, a cut point is behind the text's end, a chunk would be
             too large, or chunks too many.
     """
-    headings, tables = headings_of(reading.text, reading.syntax)
+    headings, tables = headings_and_tables(reading)
     outline = outline_of(reading, document_id, headings)
     spans = split_reading(reading, options)
     repeated = repeats(reading, options, spans)
@@ -180,6 +181,13 @@ def cut(reading: Reading, document_id: str, options: SplitOptions) -> Cut:
         )
         seen[digest] += 1
     return Cut(pieces, outline.sections)
+
+
+def headings_and_tables(reading: Reading) -> tuple[Sequence[Heading], Tables]:
+    """Those of a document; its layout is found once, for this and for cutting."""
+    if reading.syntax in LANGUAGES:
+        return headings_of(reading.text, reading.syntax)
+    return headings_in(reading.layout, reading.syntax), reading.layout.tables
 
 
 def check_sizes(spans: Sequence[Span]) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from importlib import import_module
+
+import numpy as np
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import markdown, plain
 from services.ingest.outline.layout import Heading, Layout, Span, Spans, Tables, Titles
 from services.ingest.outline.lines import lines_of
+from services.ingest.outline.native import scan
 
 MOST_HEADINGS = 100_000
 
-__all__ = ["Heading", "Layout", "Span", "Spans", "Tables", "headings_of", "layout_of"]
+__all__ = ["Heading", "Layout", "Span", "Spans", "Tables", "headings_in", "headings_of", "layout_of"]
 
 
 def layout_of(text: str, syntax: str = "markdown") -> Layout:
@@ -28,13 +30,25 @@ def headings_of(text: str, syntax: str) -> tuple[Sequence[Heading], Tables]:
         # Loading grammars takes time, which texts need not spend.
         return import_module("services.ingest.outline.code").definitions(text, syntax), Tables()
     layout = layout_of(text, syntax)
+    return headings_in(layout, syntax), layout.tables
+
+
+def headings_in(layout: Layout, syntax: str) -> Sequence[Heading]:
+    """Headings of a text that is no source code."""
     lines, titles = layout.lines, fewer(layout.titles)
-    headings = []
-    for line, behind, level in zip(*(numbers.tolist() for numbers in astuple(titles)), strict=True):
-        start, end = lines.starts.item(line), lines.after(behind - 1)
-        title = text[start:end].strip() if syntax != "markdown" else markdown.title_at(text[start:end])
-        headings.append(Heading(start, end, level, title))
-    return headings, layout.tables
+    starts = lines.starts[titles.lines]
+    if scan is not None and syntax == "markdown":
+        found = scan.titles(lines.text, starts)
+        others = np.flatnonzero(titles.behind - titles.lines > 1).tolist()
+    else:
+        found = [(0, "")] * len(starts)
+        others = range(len(starts))
+    title_at = markdown.title_at if syntax == "markdown" else str.strip
+    for index in others:
+        start, end = starts.item(index), lines.after(titles.behind.item(index) - 1)
+        found[index] = end, title_at(lines.text[start:end])
+    columns = zip(starts.tolist(), titles.levels.tolist(), found, strict=True)
+    return [Heading(start, end, level, title) for start, level, (end, title) in columns]
 
 
 def fewer(titles: Titles) -> Titles:

@@ -135,10 +135,19 @@ def layout(lines: Lines, titles: Titles, wholes: Spans, tables: Tables, opens: F
     for blocks in (wholes, tables.spans):
         mark_blocks(starting, lines_at(lines, blocks.starts), lines_at(lines, blocks.ends))
     mark_blocks(starting, titles.lines, titles.behind)
-    numbers = np.flatnonzero(starting)
-    following = np.searchsorted(numbers, titles.behind)
-    glued = numbers[following[following < len(numbers)]]
-    return Layout(lines, titles, starting, glued, wholes, tables)
+    return Layout(lines, titles, starting, glued(lines, titles), wholes, tables)
+
+
+def glued(lines: Lines, titles: Titles) -> Numbers:
+    """The lines behind headings, which start blocks, as `mark_blocks` has it."""
+    return titles.behind[titles.behind < len(lines)]
+
+
+def array_of(numbers: bytes) -> array[int]:
+    """The numbers that `scan` found."""
+    found = array("i")
+    found.frombytes(numbers)
+    return found
 
 
 def offsets_of(places: array[int]) -> Ints:

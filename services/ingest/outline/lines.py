@@ -86,8 +86,11 @@ class Lines:
 
 
 def sequence(numbers: NDArray[np.int32] | NDArray[np.uint32]) -> Sequence[int]:
-    """Numbers that are read one by one: a list, which is fast, or an array, which is small."""
-    if len(numbers) < MOST_IN_LIST:
+    """Numbers that are read one by one: an array, which is small, or a list, which is fast.
+
+    Most are read where nothing is compiled.
+    """
+    if scan is None and len(numbers) < MOST_IN_LIST:
         listed: list[int] = numbers.tolist()
         return listed
     found = array("i" if numbers.dtype == np.int32 else "I")

@@ -11,13 +11,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.ingest.outline.html import html_end
-from services.ingest.outline.layout import Layout, Span, Spans, Tables, Titles, layout, offsets_of, titles_at
+from services.ingest.outline.formulas import Formulas, formula_end
+from services.ingest.outline.html import LITERAL, NAMES, html_end
+from services.ingest.outline.layout import (
+    Layout,
+    Spans,
+    Tables,
+    Titles,
+    array_of,
+    glued,
+    layout,
+    offsets_of,
+    titles_at,
+)
 from services.ingest.outline.lines import NEWLINE, Flags, Ints, Lines, Numbers, one_of
-from services.ingest.outline.lists import Lists, is_gap, is_item, lists_of
+from services.ingest.outline.lists import Lists, is_gap, is_item, is_item_by_numpy, lists_of
 from services.ingest.outline.native import scan
-from services.ingest.outline.paragraphs import CODE_COLUMNS, paragraph_before
-from services.ingest.outline.tables import other_lines, table_at
+from services.ingest.outline.paragraphs import CODE_COLUMNS, NUMBER_SIGN, numbered_levels, paragraph_before
+from services.ingest.outline.tables import END, other_lines, table_at
 
 NUMBERED_TITLE = re.compile(r"[ \t]*#{1,6}(?:[ \t\n]|\Z)")
 FENCE = re.compile(r"(`{3,}+)[^`\n]*+(?:\n|\Z)|(~{3,}+)[^\n]*+(?:\n|\Z)")
@@ -27,16 +38,11 @@ NESTED_FENCE = re.compile(
 UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*$", re.MULTILINE)
 FRONT = re.compile(r"---[ \t]*\n[A-Za-z_][\w.-]*[ \t]*:")
 FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
-FORMULA = re.compile(r"\$\$|\\\[|\\begin\{([^{}\n]{1,40})\}")
 LINES_AT_ONCE = 1 << 14
 """So many numbers of lines become Python's at once, which are eight times as large."""
-LONGEST_FORMULA = 1 << 16
-"""Two signs of a formula that stand further apart belong to two formulas, or to none."""
 LONGEST_FRONT = 100_000
 
-DEEPEST_HEADING = 6
 NO_LETTER = frozenset(["", " ", "\t"])
-NUMBER_SIGN = ord("#")
 ALWAYS = "#<="
 NESTING = "-*+>0123456789"
 HEADS = one_of(ALWAYS + NESTING + "|:`~$\\")
@@ -51,25 +57,23 @@ class Found:
         lists: the items of lists.
         others: which lines may not go on with a table, as 1 or 0.
         opens: which lines have a blank one before them, as 1 or 0.
-        numbered: offsets of lines that start with `#` as headings do, at the margin.
+        formulas: where formulas end.
         underlined: first line, line behind and level of headings over `===` or `---`.
         wholes: things that are not to be cut.
         tables: the tables.
         taken: the blocks inside which nothing else is.
         free: offset behind the last of these.
-        closings: for each sign that closes formulas, the place found last, and up to where was searched.
     """
 
     lists: Lists
     others: bytes
     opens: bytes
-    numbered: Ints
+    formulas: Formulas
     underlined: list[tuple[int, int, int]] = field(default_factory=list)
     wholes: Spans = field(default_factory=Spans)
     tables: Tables = field(default_factory=Tables)
     taken: Spans = field(default_factory=Spans)
     free: int = 0
-    closings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def take(self, start: int, end: int) -> None:
         """Keep a block."""
@@ -84,32 +88,59 @@ class Found:
 
 def layout_of(lines: Lines) -> Layout:
     """The layout of a Markdown text."""
-    items, chosen = is_item(lines), candidates(lines)
+    return layout_by_python(lines) if scan is None else layout_by_scan(lines)
+
+
+def layout_by_scan(lines: Lines) -> Layout:
+    """The layout as `scan` finds it, which asks for what is rare."""
+    formulas, opens = Formulas(lines), lines.opens.tobytes()
+    starting, *columns = scan.blocks(
+        lines.text,
+        lines.starts,
+        lines.firsts,
+        lines.indents,
+        lines.signs,
+        lines.opens,
+        is_item(lines),
+        front_end(lines.text),
+        NAMES,
+        LITERAL,
+        lambda line, _: formula_end(lines, line, formulas),
+        lambda line, free: html_end(lines, line, free, opens),
+        lambda place, _: END.match(lines.text, place) is not None,
+    )
+    titles = Titles(*(np.frombuffer(column, np.int32).astype(np.intp) for column in columns[:3]))
+    wholes, tables = Spans(*map(array_of, columns[3:5])), Spans(*map(array_of, columns[5:7]))
+    return Layout(
+        lines,
+        titles,
+        np.frombuffer(starting, np.bool_),
+        glued(lines, titles),
+        wholes,
+        Tables(tables, array_of(columns[7])),
+    )
+
+
+def layout_by_python(lines: Lines) -> Layout:
+    """The same where nothing is compiled."""
+    items, chosen = is_item_by_numpy(lines), candidates(lines)
     is_numbered = lines.signs[chosen] == NUMBER_SIGN
     others, numbered = chosen[~is_numbered], chosen[is_numbered]
-    levels = numbered_levels(lines, numbered)
-    at_margin = numbered[(levels > 0) & (lines.indents[numbered] == 0)]
-    found = Found(lists_of(lines, items), other_lines(lines), lines.opens.tobytes(), lines.starts[at_margin])
-    front_matter(lines, found)
+    found = Found(lists_of(lines, items), other_lines(lines), lines.opens.tobytes(), Formulas(lines))
+    if front := front_end(lines.text):
+        found.whole(0, front)
     for first in range(0, len(others), LINES_AT_ONCE):
         part = others[first : first + LINES_AT_ONCE]
         starts, signs = lines.starts[part].tolist(), lines.signs[part].tolist()
         for line, start, sign in zip(part.tolist(), starts, signs, strict=True):
             if start >= found.free:
                 HANDLERS[sign](lines, line, found)
-    titles = titles_of(lines, numbered, levels, found)
+    titles = titles_of(lines, numbered, found)
     return layout(lines, titles, found.wholes, found.tables, lines.opens | items)
 
 
 def candidates(lines: Lines) -> Numbers:
     """Numbers of the lines that may open a heading, a table, a code block, a formula or HTML."""
-    if scan is None:
-        return candidates_by_numpy(lines)
-    return np.flatnonzero(np.frombuffer(scan.openers(lines.text, lines.firsts, lines.opens), np.bool_))
-
-
-def candidates_by_numpy(lines: Lines) -> Numbers:
-    """The same where nothing is compiled."""
     some = np.flatnonzero(HEADS[lines.signs])
     head = lines.heads[some]
     kept = ALWAYS_HEADS[lines.signs[some]]
@@ -138,26 +169,15 @@ def candidates_by_numpy(lines: Lines) -> Numbers:
     return some[kept]
 
 
-def front_matter(lines: Lines, found: Found) -> None:
-    """Keep the YAML at the start of a text, if there is some."""
-    if FRONT.match(lines.text):
-        end = FRONT_END.search(lines.text, 4, LONGEST_FRONT)
-        if end is not None:
-            found.whole(0, min(end.end() + 1, len(lines.text)))
+def front_end(text: str) -> int:
+    """Offset behind the YAML at the start of a text; 0 if there is none."""
+    end = FRONT_END.search(text, 4, LONGEST_FRONT) if FRONT.match(text) else None
+    return 0 if end is None else min(end.end() + 1, len(text))
 
 
-def numbered_levels(lines: Lines, numbered: Numbers) -> Numbers:
-    """The level of each of some lines that start with `#`; 0 if it is no heading."""
-    levels = np.zeros(len(numbered), np.intp)
-    running = np.ones(len(numbered), bool)
-    for distance, codes in enumerate(lines.behind(numbered, DEEPEST_HEADING + 1).T[1:], 1):
-        levels[running & is_gap(codes)] = distance
-        running &= codes == NUMBER_SIGN
-    return levels
-
-
-def titles_of(lines: Lines, numbered: Numbers, levels: Numbers, found: Found) -> Titles:
+def titles_of(lines: Lines, numbered: Numbers, found: Found) -> Titles:
     """All headings: the underlined ones, and lines that start with `#` outside of other blocks."""
+    levels = numbered_levels(lines, numbered)
     kept = (levels > 0) & ~inside(lines.starts[numbered], found.taken)
     for index in np.flatnonzero(kept & (lines.indents[numbered] > 0)).tolist():
         kept[index] = not deep(lines, numbered.item(index), found)
@@ -266,37 +286,9 @@ def quoted_end(lines: Lines, line: int, signs: str) -> int:
 
 def formula(lines: Lines, line: int, found: Found) -> None:
     r"""A formula of its own, between `$$`, or `\\[` and `\\]`, or `\\begin` and `\\end`."""
-    place = lines.firsts.item(line)
-    match = FORMULA.match(lines.text, place)
-    if match is None or lines.indents.item(line) >= CODE_COLUMNS:
-        return
-    closed = formula_end(lines.text, match, found)
-    heading = int(found.numbered.searchsorted(np.int32(place)))
-    if closed < 0 or (heading < len(found.numbered) and found.numbered[heading] < closed):
-        return
-    end = lines.text.find("\n", closed)
-    found.whole(lines.starts.item(line), len(lines.text) if end < 0 else end + 1)
-
-
-def formula_end(text: str, opening: re.Match[str], found: Found) -> int:
-    """Offset of the sign that closes a formula; -1 without one."""
-    last = opening.start() + LONGEST_FORMULA
-    if opening[1] is None:
-        return sign_after(text, "$$" if opening[0] == "$$" else "\\]", (opening.end(), last), found)
-    if sign_after(text, "\\end{", (opening.end(), last), found) < 0:
-        return -1
-    return sign_after(text, f"\\end{{{opening[1]}}}", (opening.end(), last), found)
-
-
-def sign_after(text: str, sign: str, part: Span, found: Found) -> int:
-    """Offset of the first of a sign in a part of a text; -1 without one. No part is searched twice."""
-    start, end = part
-    place, searched = found.closings.get(sign, (-1, 0))
-    if place < start and searched < end:
-        place = text.find(sign, max(start, searched), end)
-        searched = end - len(sign) if place < 0 else place + 1
-        found.closings[sign] = place, searched
-    return place if start <= place < end else -1
+    end = formula_end(lines, line, found.formulas)
+    if end >= 0:
+        found.whole(lines.starts.item(line), end)
 
 
 def html(lines: Lines, line: int, found: Found) -> None:

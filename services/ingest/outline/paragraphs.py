@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from services.ingest.outline.lines import Lines
-from services.ingest.outline.lists import HR, Lists
+import numpy as np
+
+from services.ingest.outline.lines import Lines, Numbers
+from services.ingest.outline.lists import HR, Lists, is_gap
 
 INTERRUPTING_ITEM = re.compile(r"(?:[-*+]|1[.)])[ \t]+[^ \t\n]")
 ANY_ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?:[ \t\n]|\Z)")
@@ -13,10 +15,22 @@ TITLE = re.compile(r"#{1,6}(?:[ \t\n]|\Z)")
 QUOTED_TITLE = re.compile(r">[ \t]{0,4}(?:#{1,6}(?:[ \t\n]|\Z)|\n|\Z)")
 DEFINITION = re.compile(r"\[[^\[\]\n]+\]:[ \t]*\S")
 CODE_COLUMNS = 4
+NUMBER_SIGN = ord("#")
+DEEPEST_HEADING = 6
 LAZY = -2
 """From here on lines may belong to a list or a quotation."""
 LONGEST = 32
 """A paragraph of more lines is not looked at as a title."""
+
+
+def numbered_levels(lines: Lines, numbered: Numbers) -> Numbers:
+    """The level of each of some lines that start with `#`; 0 if it is no heading."""
+    levels = np.zeros(len(numbered), np.intp)
+    running = np.ones(len(numbered), bool)
+    for distance, codes in enumerate(lines.behind(numbered, DEEPEST_HEADING + 1).T[1:], 1):
+        levels[running & is_gap(codes)] = distance
+        running &= codes == NUMBER_SIGN
+    return levels
 
 
 def paragraph_before(lines: Lines, lists: Lists, line: int, free: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from services.ingest.outline import Layout, layout_of
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.jobs import Failure
 
@@ -116,6 +118,11 @@ class Reading:
     syntax: str = "markdown"
     images: Sequence[Image] = ()
     members: Sequence[Member] = ()
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What a text that is no source code is made of, and where it may be cut."""
+        return layout_of(self.text, self.syntax)
 
     def page_at(self, place: int) -> int:
         """Number of the page that holds a character, from 1; 0 without pages."""

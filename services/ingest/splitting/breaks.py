@@ -57,6 +57,8 @@ ABBREVIATIONS = frozenset(
 LONGEST_ABBREVIATION = 8
 ENDINGS = frozenset(word[-3:] for word in ABBREVIATIONS)
 """A word of three letters or more that ends otherwise is no abbreviation."""
+LETTER_ENDINGS = "".join(sorted(ending for ending in ENDINGS if len(ending) == 3 and ending.isalpha()))
+"""Those of three letters, one behind the other."""
 AROUND = 8
 """Characters before and behind a place that make its rank."""
 BRACKETS = "([{“„‘\"'*_"

@@ -21,7 +21,7 @@ from services.ingest.splitting.breaks import (
     ranks,
     splits_character,
 )
-from services.ingest.splitting.inline import inline_spans
+from services.ingest.splitting.inline import OPENING_SIGNS, inline_spans
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES, Ruler
 from services.ingest.splitting.sentences import best_sentence
 
@@ -47,7 +47,6 @@ class Inner:
         edges: offsets at which blocks start.
         special: for each edge, whether more than a paragraph starts there.
         glued: the edges before which no cut is wanted.
-        openings: the signs in the text that may open things inside of paragraphs that are not to be cut.
         spans: the things in the paragraphs that were looked at last, by number of edge.
         giants: the numbers and addresses that are too large to stay whole, as far as they were found.
     """
@@ -57,7 +56,6 @@ class Inner:
     edges: Sequence[int]
     special: Sequence[int]
     glued: Sequence[int]
-    openings: Sequence[str]
     spans: dict[int, Spans] = field(default_factory=dict)
     giants: Spans = field(default_factory=Spans)
 
@@ -118,7 +116,7 @@ def sentence_cut(inner: Inner, least: int, middle: int, most: int) -> int:
     first = edges[following - 1]
     if place - first > LONGEST_WHOLE:
         first = place - LONGEST_WHOLE
-    for sign in inner.openings:
+    for sign in OPENING_SIGNS:
         if text.find(sign, first, place) >= 0:
             return place if paragraph_spans(inner, following - 1).at(place) is None else 0
     return place

@@ -10,20 +10,25 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.formats import LANGUAGES
 from services.ingest.outline import Layout, Span, layout_of
-from services.ingest.outline.layout import between, lines_at
+from services.ingest.outline.layout import between, lines_at, offsets_of
 from services.ingest.outline.lines import Codes, Flags, Ints, Lines, Numbers, sequence, windows
+from services.ingest.outline.native import scan
 from services.ingest.readers.reading import Reading
+from services.ingest.splitting.breaks import LETTER_ENDINGS
 from services.ingest.splitting.inline import OPENING_SIGNS
-from services.ingest.splitting.inner import Inner, early_cut, inner_cut, sentence_cut
-from services.ingest.splitting.measure import Ruler, ruler_of
+from services.ingest.splitting.inner import Inner, early_cut, inner_cut, paragraph_spans, sentence_cut
+from services.ingest.splitting.measure import LONGEST_WHOLE, Ruler, ruler_of
 from services.ingest.splitting.options import SplitOptions
+from services.ingest.splitting.sentences import sentence_start
 
 AROUND = 8
 """Characters before and behind a place that make its hash."""
@@ -35,15 +40,42 @@ HASHED_AT_ONCE = 1 << 13
 
 @dataclass(frozen=True)
 class Places:
-    """Places of one kind where a text may be cut: offsets, ascending, and the hash of each."""
+    """Places of one kind where a text may be cut.
 
-    offsets: Sequence[int]
-    ranks: Sequence[int]
+    Args:
+        lines: the lines of the text.
+        starts: the places, ascending.
+        levels: of headings, the level of each.
+    """
+
+    lines: Lines
+    starts: Ints
+    levels: Ints
+
+    @cached_property
+    def offsets(self) -> Sequence[int]:
+        """The places once more: in rare cases they are looked at one by one."""
+        return sequence(self.starts)
+
+    @cached_property
+    def ranks(self) -> Sequence[int]:
+        """The hash of each; of a lower level it is lower."""
+        found = hashes(self.lines.codes, self.starts)
+        if len(self.levels):
+            level = np.minimum(self.levels, 7).astype(np.uint32) << np.uint32(32 - LEVEL_BITS)
+            found = (found >> np.uint32(LEVEL_BITS)) | level
+        return sequence(found)
 
     def least(self, first: int, last: int) -> int:
         """The offset with the least hash of some places."""
         if last - first == 1:
             return self.offsets[first]
+        if scan is None:
+            return self.least_by_python(first, last)
+        return self.offsets[scan.least_place(self.lines.text, self.starts, self.levels, first, last)]
+
+    def least_by_python(self, first: int, last: int) -> int:
+        """The same where nothing is compiled."""
         ranks = self.ranks[first:last]
         return self.offsets[first + ranks.index(min(ranks))]
 
@@ -88,14 +120,14 @@ def cut_larger(
 
 def plan_for(reading: Reading, options: SplitOptions) -> Plan:
     """Where a document's text may be cut."""
-    syntax = "plain" if reading.syntax in LANGUAGES else reading.syntax
-    return plan_of(layout_of(reading.text, syntax), ruler_of(reading.text, options))
+    layout = layout_of(reading.text, "plain") if reading.syntax in LANGUAGES else reading.layout
+    return plan_of(layout, ruler_of(reading.text, options))
 
 
 def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     """Where a text of a layout may be cut."""
     lines, starting = layout.lines, layout.starting
-    broken = [(start, end) for start, end in layout.wholes if not ruler.whole(start, end)]
+    broken = broken_wholes(layout, ruler)
     rows = row_lines(layout, broken)
     blocks = starting.copy()
     blocks[layout.glued] = False
@@ -113,6 +145,13 @@ def plan_of(layout: Layout, ruler: Ruler) -> Plan:
     )
 
 
+def broken_wholes(layout: Layout, ruler: Ruler) -> list[Span]:
+    """The things that are too large to stay whole."""
+    starts, ends = layout.wholes.starts, layout.wholes.ends
+    large = np.flatnonzero(offsets_of(ends) - offsets_of(starts) > LONGEST_WHOLE).tolist()
+    return [(starts[index], ends[index]) for index in large if not ruler.whole(starts[index], ends[index])]
+
+
 def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
     """What is needed to cut inside of blocks."""
     lines = layout.lines
@@ -122,19 +161,13 @@ def inner_of(layout: Layout, ruler: Ruler, rows: Flags) -> Inner:
     for blocks in (layout.wholes, layout.tables.spans):
         special[lines_at(lines, blocks.starts)] = True
     glued: list[int] = lines.starts[layout.glued].tolist()
-    openings = [sign for sign in OPENING_SIGNS if sign in lines.text]
-    return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued, openings)
+    return Inner(ruler, layout, sequence(lines.starts[edges]), special[edges].tobytes(), glued)
 
 
 def places_at(lines: Lines, chosen: Numbers, levels: Numbers | None = None) -> Places:
-    """The places before some lines; those of a lower level have a lower hash."""
-    starts = lines.starts[chosen]
-    ranks = hashes(lines.codes, starts)
-    if levels is not None:
-        ranks = (ranks >> np.uint32(LEVEL_BITS)) | (
-            np.minimum(levels, 7).astype(np.uint32) << np.uint32(32 - LEVEL_BITS)
-        )
-    return Places(sequence(starts), sequence(ranks))
+    """The places before some lines; headings of a lower level are taken first."""
+    depths = np.zeros(0, np.int32) if levels is None else levels.astype(np.int32)
+    return Places(lines, lines.starts[chosen], depths)
 
 
 def row_lines(layout: Layout, broken: Sequence[Span]) -> Flags:
@@ -163,13 +196,46 @@ def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
     """Cut a part of a text."""
     if plan.ruler.marks is not None:
         return cut_tokens(plan, start, end)
+    return cut_by_python(plan, start, end) if scan is None else cut_by_scan(plan, start, end)
+
+
+def cut_by_scan(plan: Plan, start: int, end: int) -> list[Span]:
+    """Cut by characters as `scan` does, which asks for what is rare."""
+    ruler, inner, text = plan.ruler, plan.inner, plan.ruler.text
+    low, high, middle = ruler.low, ruler.high, max(ruler.low, ruler.high // 2)
+    cuts = scan.cuts(
+        text,
+        plan.titles.starts,
+        plan.titles.levels,
+        plan.blocks.starts,
+        plan.rows.starts,
+        inner.edges,
+        inner.special,
+        inner.layout.wholes.starts,
+        inner.layout.wholes.ends,
+        OPENING_SIGNS,
+        LETTER_ENDINGS,
+        (low, middle, high),
+        LONGEST_WHOLE,
+        start,
+        end,
+        sentence_start,
+        lambda edge, place: paragraph_spans(inner, edge).at(place) is not None,
+        lambda first, last: cut_inside(plan, first, (first + low, first + middle, first + high), last),
+    )
+    places = np.frombuffer(cuts, np.int32).tolist()
+    return list(pairwise([start, *places]))
+
+
+def cut_by_python(plan: Plan, start: int, end: int) -> list[Span]:
+    """The same where nothing is compiled."""
     spans: list[Span] = []
     low, high, middle = plan.ruler.low, plan.ruler.high, max(plan.ruler.low, plan.ruler.high // 2)
     titles, blocks, ranks = plan.titles.offsets, plan.blocks.offsets, plan.blocks.ranks
     title = bisect_left(titles, start)
     block = bisect_left(blocks, start)
     some_titles, some_blocks = len(titles), len(blocks)
-    append, inner = spans.append, plan.inner
+    append = spans.append
     # The usual cases are written out: this loop is what splitting costs.
     while end - start > high:
         most = start + high
@@ -188,9 +254,7 @@ def cut_span(plan: Plan, start: int, end: int) -> list[Span]:
             elif block and blocks[block - 1] >= start + low:
                 cut = blocks[block - 1]
             else:
-                cut = sentence_cut(inner, start + low, start + middle, most) or cut_block(
-                    plan, start, (start + low, start + middle, most), end
-                )
+                cut = cut_inside(plan, start, (start + low, start + middle, most), end)
         elif title + 1 == some_titles or titles[title + 1] > most:
             cut = titles[title]
         else:
@@ -231,6 +295,11 @@ def cut_between(plan: Plan, start: int, least: int, most: int, end: int) -> int:
     if last > first:
         return late(plan.blocks, first, last, middle)
     return cut_block(plan, start, (least, middle, most), end)
+
+
+def cut_inside(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:
+    """Where a chunk ends if no block starts in its window: mostly between two sentences."""
+    return sentence_cut(plan.inner, *bounds) or cut_block(plan, start, bounds, end)
 
 
 def cut_block(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -12,14 +14,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.ingest.outline.html import LITERAL, NAMES
+from services.ingest.outline.layout import Layout
 from services.ingest.outline.lines import code_points, lines_by_numpy, lines_of
 from services.ingest.outline.lists import is_item, is_item_by_numpy
-from services.ingest.outline.markdown import candidates, candidates_by_numpy
+from services.ingest.outline.markdown import layout_by_python, layout_by_scan
 from services.ingest.outline.native import scan
+from services.ingest.splitting import SplitOptions
+from services.ingest.splitting.measure import ruler_of
 from services.ingest.splitting.sentences import behind_least, behind_least_by_python
+from services.ingest.splitting.structure import cut_by_python, cut_by_scan, plan_of
 
 pytestmark = pytest.mark.skipif(
-    scan is None, reason="scan.c is not compiled; run `make setup` with a C compiler"
+    scan is None, reason="the C of `outline/c` is not compiled; run `make setup` with a C compiler"
 )
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +46,160 @@ SIGNS = st.sampled_from(
     ]
 )
 MARKUP = st.lists(SIGNS, max_size=60).map("".join)
+BLOCKS = st.lists(
+    st.sampled_from(
+        [
+            *[
+                "",
+                "",
+                "",
+                "Some words.",
+                "A sentence. Another one. 字。",
+                "=====",
+                "---",
+                "- - -",
+                "***",
+                "___  ",
+                "$$",
+            ],
+            *[
+                "# Top",
+                "## Two #",
+                "#",
+                "####### no",
+                "#\ttab",
+                "  # in",
+                "    # code",
+                "\t# tab",
+                "#x",
+                "# a | b",
+            ],
+            *[
+                "```",
+                "``` py",
+                "````",
+                "  ```",
+                "   ~~~",
+                "~~~~ `x`",
+                "``` a`b",
+                "```  ",
+                "\t```",
+                "~~~",
+                "    ```",
+            ],
+            *[
+                "- x",
+                "* y",
+                "+",
+                "-",
+                "1. z",
+                "12) w",
+                "123456789. v",
+                "\u0661. x",
+                "-    five",
+                "-     code",
+                "-\tt",
+            ],
+            *[
+                "- ```",
+                "1. ~~~ x",
+                "> ```",
+                ">~~~",
+                "> text",
+                ">",
+                "> # t",
+                ">     x",
+                "> ```  ",
+                "  - nested",
+                "10. ```",
+            ],
+            *[
+                "a | b",
+                "|a|b|",
+                "| a \\| b | c |",
+                "|---|---|",
+                "--|--",
+                ":-:|-:",
+                "| - |",
+                "|",
+                "-|",
+                "|-|",
+                "| x",
+                "- | -",
+            ],
+            *[
+                "<div>",
+                "</div>",
+                "<DIV class=x>",
+                "<br/>",
+                "<pre>",
+                "</pre>",
+                "<script/>",
+                "<script>",
+                "</script> x",
+            ],
+            *[
+                "<a href='x'>",
+                "<a b=c d>",
+                '<img src="a\nb" />',
+                "<a b=c\u3000d=e>",
+                "<a\u00a0b>",
+                "<x-y>",
+                "<h1 a=>",
+            ],
+            *[
+                "<!--",
+                "-->",
+                "<!-- x -->",
+                "<?php",
+                "?>",
+                "<!X>",
+                "<!x>",
+                "<![CDATA[",
+                "]]>",
+                "<p/>",
+                "<p",
+                "<ſummary>",
+            ],
+            *[
+                "$$ x $$",
+                "$$",
+                "\\[",
+                "\\]",
+                "\\begin{a}",
+                "\\end{a}",
+                "[a]: b",
+                "[a]:",
+                "[a]: <x> y",
+                "`code` $x$",
+            ],
+            *[
+                "é",
+                "👍 x",
+                "\x1f",
+                "\x85",
+                "x\x1c",
+                "word " * 60,
+                "x" * 90,
+                "A b. C d. " * 20,
+                "第一句。第二句。" * 20,
+            ],
+            *[
+                "Dr. No. Fig. A. ",
+                "![a](b) [c](d). E f. " * 12,
+                "```\n" + "code\n" * 40 + "```",
+                "|a|\n|-|" + "\n|b|" * 60,
+            ],
+        ]
+    ),
+    max_size=40,
+)
+DOCUMENTS = st.tuples(BLOCKS, st.sampled_from(["", "\n", "é\n", "字", "👍"])).map(
+    lambda parts: "\n".join(parts[0]) + parts[1]
+)
+SIZES = st.tuples(st.integers(1, 300), st.integers(0, 300)).map(
+    lambda sizes: SplitOptions(min_size=sizes[0], max_size=sizes[0] + sizes[1])
+)
 WORDS = st.lists(
     st.sampled_from(["A", "b", "the end", " ", "\n", ".", ". ", "。", "e.g. ", "3.14", "字", "é", "👍"]),
     max_size=80,
@@ -50,7 +211,6 @@ def check_lines(text: str) -> None:
     for name in ("starts", "firsts", "indents", "heads", "signs", "opens"):
         assert np.array_equal(getattr(ours, name), getattr(twins, name)), name
     assert np.array_equal(is_item(ours), is_item_by_numpy(twins))
-    assert np.array_equal(candidates(ours), candidates_by_numpy(twins))
     assert code_points(text).tolist() == [ord(sign) for sign in text]
 
 
@@ -80,6 +240,99 @@ def test_the_sentence_found_natively_is_the_one_that_python_finds(words: str, le
     for mark in ".。":
         found = behind_least_by_python(text, mark, least - 1, most)
         assert behind_least(text, mark, least - 1, most) == found
+
+
+def as_told(layout: Layout) -> dict[str, object]:
+    told: dict[str, object] = {
+        "starting": layout.starting.tolist(),
+        "glued": layout.glued.tolist(),
+        "wholes": list(layout.wholes),
+        "tables": list(layout.tables),
+    }
+    return told | {one.name: getattr(layout.titles, one.name).tolist() for one in fields(layout.titles)}
+
+
+def check_layout(text: str, *sizes: SplitOptions) -> None:
+    lines = lines_of(text)
+    layout = layout_by_scan(lines)
+    assert as_told(layout) == as_told(layout_by_python(lines))
+    for size in sizes:
+        plan = plan_of(layout, ruler_of(text, size))
+        assert cut_by_scan(plan, 0, len(text)) == cut_by_python(plan, 0, len(text))
+        for kind in (plan.titles, plan.blocks, plan.rows):
+            for first in range(0, len(kind.offsets) - 3, 4):
+                assert kind.least(first, first + 3) == kind.least_by_python(first, first + 3)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.one_of(DOCUMENTS, MARKUP), SIZES)
+@example("a\n-", SplitOptions())
+@example("# a | b\n---|---\n1|2", SplitOptions(min_size=1, max_size=1))
+@example("---\na: 1\n# b\n---\n# c\n", SplitOptions())
+@example("  x\n  ===\n", SplitOptions())
+@example("|\n|-|\n", SplitOptions())
+def test_blocks_and_cuts_found_natively_are_those_that_python_finds(text: str, size: SplitOptions) -> None:
+    check_layout(text, size)
+
+
+@pytest.mark.parametrize("more", ["", "é", "字", "👍"])
+def test_blocks_and_cuts_of_documents_are_the_same_too(more: str) -> None:
+    sizes = [SplitOptions(min_size=low, max_size=high) for low, high in ((800, 1500), (100, 300), (20, 40))]
+    for text in TEXTS:
+        check_layout(text + more, *sizes)
+        check_layout(text.replace("\n\n", "\n").replace("\n", "\n ") + more, *sizes)
+
+
+NUMBERS = st.integers(-(1 << 31), (1 << 31) - 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(DOCUMENTS, st.randoms(use_true_random=False), NUMBERS)
+def test_numbers_that_belong_to_no_text_do_no_harm(text: str, dice: random.Random, front: int) -> None:
+    lines, count = lines_of(text), len(lines_of(text))
+    near = [-1, 0, 1, len(text) - 1, len(text), len(text) + 1]
+
+    def numbers(many: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+        some = [dice.choice([*near, dice.randint(-(1 << 31), (1 << 31) - 1)]) for _ in range(many)]
+        return np.array(some, np.int32)
+
+    def flags(many: int) -> bytes:
+        return dice.randbytes(many)
+
+    columns = [numbers(count), numbers(count), numbers(count), lines.signs, flags(count), flags(count)]
+    answer = lambda *_: dice.choice(near)  # noqa: E731
+    found = scan.blocks(text, *columns, front, NAMES, LITERAL, answer, answer, answer)
+    assert len(found[0]) == count
+    places = [numbers(9), numbers(9), numbers(9), numbers(9), numbers(9), flags(9), numbers(9), numbers(9)]
+    try:
+        scan.cuts(text, *places, "`", "abb", (3, 4, 5), 9, 0, len(text), answer, answer, answer)
+    except ValueError as error:
+        assert "is none" in str(error)  # most end so, and some are cut to the end
+
+
+def test_columns_that_do_not_belong_together_are_refused() -> None:
+    one, asked = np.zeros(1, np.int32), lambda *_: -1
+    with pytest.raises(ValueError, match="same length"):
+        scan.blocks("a", one, one, one, b"aa", b"\0", b"\0", 0, NAMES, LITERAL, asked, asked, asked)
+    with pytest.raises(ValueError, match="belong"):
+        scan.cuts(
+            "a", one, b"", b"", b"", b"", b"", b"", b"", "", "", (1, 1, 1), 1, 0, 1, asked, asked, asked
+        )
+    with pytest.raises(ValueError, match="no such"):
+        scan.least_place("a", one, b"", 0, 2)
+
+
+def test_what_is_asked_may_fail() -> None:
+    def fails(*_: object) -> int:
+        raise KeyError("asked")
+
+    lines = lines_of("$$\nx\n$$\n")
+    columns = (lines.starts, lines.firsts, lines.indents, lines.signs, lines.opens, is_item(lines))
+    with pytest.raises(KeyError, match="asked"):
+        scan.blocks(lines.text, *columns, 0, NAMES, LITERAL, fails, fails, fails)
+    empty = (b"",) * 8
+    with pytest.raises(KeyError, match="asked"):
+        scan.cuts("a b", *empty, "", "", (1, 1, 2), 1, 0, 3, fails, fails, fails)
 
 
 PROGRAM = """
