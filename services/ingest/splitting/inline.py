@@ -11,15 +11,20 @@ from services.ingest.splitting.measure import LONGEST_WHOLE
 
 OPENING = re.compile(r"\\begin\{([^{}\n]{1,40})\}|\\[(\[]|\\.|`+|\$\$?|!?\[", re.DOTALL)
 OPENING_SIGNS = "$[`\\"
+UNLIKE_BRACKETS = "$`\\"
 DOLLAR_END = re.compile(r"(?<![\s\\$])\$(?![\d$])")
 TICKS = re.compile("`+")
 INNER = r"[^\[\]\n]*+(?:\n[^\[\]\n]++)*+"
-LINK = re.compile(
-    rf"!?\[{INNER}(?:!?\[{INNER}\](?:\([^()\s]*+\))?{INNER})*+\]"
+BEHIND_BRACKET = (
+    rf"{INNER}(?:!?\[{INNER}\](?:\([^()\s]*+\))?{INNER})*+\]"
     r"(?:\([^()\s]*+(?:\([^()\s]*+\)[^()\s]*+)*+"
     r"(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'))?[ \t]*+\)|\[[^\[\]\n]*+\])"
 )
-FOOTNOTE = re.compile(r"\[\^[^\[\]\s]{1,100}+\]:?")
+LINK = re.compile(rf"!?\[{BEHIND_BRACKET}")
+BEHIND_CARET = r"[^\[\]\s]{1,100}+\]:?"
+FOOTNOTE = re.compile(rf"\[\^{BEHIND_CARET}")
+IN_BRACKETS = re.compile(rf"\[(?:(?<!!\[)\^{BEHIND_CARET}|{BEHIND_BRACKET})")
+"""A footnote mark or link; of an image what is behind its `!`."""
 CLOSING = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 
 
@@ -66,14 +71,31 @@ class Closings:
 
 def inline_spans(text: str, start: int, end: int) -> Spans:
     """The things in a paragraph that are not to be cut, none longer than `LONGEST_WHOLE`."""
+    if all(text.find(sign, start, end) < 0 for sign in UNLIKE_BRACKETS):
+        if text.find("[", start, end) < 0:
+            return Spans()
+        if end - start <= LONGEST_WHOLE:
+            return spans_in_brackets(text, start, end)
+    return all_spans(text, start, end)
+
+
+def all_spans(text: str, start: int, end: int) -> Spans:
+    """The things in a paragraph with signs of several kinds, or in a long one."""
     found = Spans()
-    if all(text.find(sign, start, end) < 0 for sign in OPENING_SIGNS):
-        return found
     at = start
     while at < end:
         # What opens in the first half closes in one of both; so the closings of few are kept at once.
         half, last = at + LONGEST_WHOLE, at + 2 * LONGEST_WHOLE
         at = find_spans(Closings(text, min(last, end)), at, half if last < end else end, found)
+    return found
+
+
+def spans_in_brackets(text: str, start: int, end: int) -> Spans:
+    """The same for a short one with signs of no other kind than brackets."""
+    found = Spans()
+    for match in IN_BRACKETS.finditer(text, start, end):
+        first, behind = match.span()
+        found.append(first - (first > start and text[first - 1] == "!"), behind)
     return found
 
 

@@ -15,6 +15,7 @@ from services.ingest.outline.lines import code_points
 from services.ingest.splitting.atoms import atoms_in
 from services.ingest.splitting.breaks import (
     LINE,
+    MAYBE_SENTENCE,
     SENTENCE,
     WORD,
     is_sentence_end,
@@ -196,7 +197,10 @@ def best_end(search: Search, kind: Kind, window: tuple[int, int, int]) -> int:
     pattern, accepts = kind
     text, (least, middle, most) = search.inner.ruler.text, window
     # An end is known by the white space behind it, and the window may start or end inside of that.
-    matches = list(pattern.finditer(text, max(search.start, least - 2), min(len(text), most + 2)))
+    first, last = max(search.start, least - 2), min(len(text), most + 2)
+    if pattern is SENTENCE and not MAYBE_SENTENCE.search(text, first, last):
+        return 0
+    matches = list(pattern.finditer(text, first, last))
     places = [match.end() for match in matches]
     first, behind = bisect_left(places, middle), bisect_right(places, most)
     late = ranks(text, places[first:behind])

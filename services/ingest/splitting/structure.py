@@ -254,7 +254,7 @@ def cut_by_python(plan: Plan, start: int, end: int) -> list[Span]:
             elif block and blocks[block - 1] >= start + low:
                 cut = blocks[block - 1]
             else:
-                cut = cut_inside(plan, start, (start + low, start + middle, most), end)
+                cut = cut_block(plan, start, (start + low, start + middle, most), end)
         elif title + 1 == some_titles or titles[title + 1] > most:
             cut = titles[title]
         else:
@@ -297,13 +297,13 @@ def cut_between(plan: Plan, start: int, least: int, most: int, end: int) -> int:
     return cut_block(plan, start, (least, middle, most), end)
 
 
-def cut_inside(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:
-    """Where a chunk ends if no block starts in its window: mostly between two sentences."""
-    return sentence_cut(plan.inner, *bounds) or cut_block(plan, start, bounds, end)
-
-
 def cut_block(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:
-    """Where a chunk ends if no block starts in its window.
+    """Where a chunk ends if no block starts in its window: mostly between two sentences."""
+    return sentence_cut(plan.inner, *bounds) or cut_inside(plan, start, bounds, end)
+
+
+def cut_inside(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) -> int:
+    """Where a chunk ends if no block and, in the usual case, no sentence starts in its window.
 
     Args:
         plan: where the text may be cut.
@@ -316,7 +316,7 @@ def cut_block(plan: Plan, start: int, bounds: tuple[int, int, int], end: int) ->
         first, last = window(plan.rows, least, most)
         if last > first:
             return late(plan.rows, first, last, middle)
-    place = sentence_cut(plan.inner, *bounds) or inner_cut(plan.inner, start, bounds)
+    place = inner_cut(plan.inner, start, bounds)
     if place:
         return min(end, place)
     before = max(last_before(kind, least) for kind in (plan.titles, plan.blocks, plan.rows))

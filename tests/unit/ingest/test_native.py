@@ -14,11 +14,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.ingest.outline import headings_in
 from services.ingest.outline.html import LITERAL, NAMES
 from services.ingest.outline.layout import Layout
 from services.ingest.outline.lines import code_points, lines_by_numpy, lines_of
 from services.ingest.outline.lists import is_item, is_item_by_numpy
-from services.ingest.outline.markdown import layout_by_python, layout_by_scan
+from services.ingest.outline.markdown import layout_by_python, layout_by_scan, title_at
 from services.ingest.outline.native import scan
 from services.ingest.splitting import SplitOptions
 from services.ingest.splitting.measure import ruler_of
@@ -65,6 +66,9 @@ BLOCKS = st.lists(
             *[
                 "# Top",
                 "## Two #",
+                "# end # \u3000",
+                "## a##",
+                "# ##",
                 "#",
                 "####### no",
                 "#\ttab",
@@ -256,6 +260,8 @@ def check_layout(text: str, *sizes: SplitOptions) -> None:
     lines = lines_of(text)
     layout = layout_by_scan(lines)
     assert as_told(layout) == as_told(layout_by_python(lines))
+    for heading in headings_in(layout, "markdown"):
+        assert heading.title == title_at(text[heading.start : heading.end])
     for size in sizes:
         plan = plan_of(layout, ruler_of(text, size))
         assert cut_by_scan(plan, 0, len(text)) == cut_by_python(plan, 0, len(text))

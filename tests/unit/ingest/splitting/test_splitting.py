@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 from services.ingest.outline import headings_of, layout_of
 from services.ingest.readers.reading import Reading, normalised
 from services.ingest.splitting import SplitOptions, split, split_reading
-from services.ingest.splitting.breaks import ATOM, sentence_ends, splits_character
-from services.ingest.splitting.inline import inline_spans
+from services.ingest.splitting.breaks import ATOM, MAYBE_SENTENCE, sentence_ends, splits_character
+from services.ingest.splitting.inline import all_spans, inline_spans, spans_in_brackets
 from services.ingest.splitting.measure import LONGEST_WHOLE, SIGN_SIZES
 from services.ingest.splitting.sentences import best_sentence
 from services.ingest.tokens import count_tokens
@@ -126,6 +126,21 @@ def test_pages_rows_and_cut_points_together_are_the_text(
     spans = split(text, SplitOptions("custom", cut_points=tuple(inside)))
     check_law(text, spans)
     assert [start for start, _ in spans[1:]] == inside
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.sampled_from([*"[[]]()!^: \n\"'a", "![", "](b)", "[^1]", "[c]: d"]), max_size=30).map("".join)
+)
+@example("![^a] [^b]: [c](d)![e](f) ![g] [h][i]")
+def test_links_and_footnote_marks_are_found_alike_in_both_ways(text: str) -> None:
+    assert spans_in_brackets(text, 0, len(text)) == all_spans(text, 0, len(text))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from([*".!?…。；\n \t\u3000)”]_a1字", "。」"]), max_size=12).map("".join))
+def test_where_a_sentence_ends_it_may_end(text: str) -> None:
+    assert MAYBE_SENTENCE.search(text) or not list(sentence_ends(text, 0, len(text)))
 
 
 def texts(text: str, min_size: int, max_size: int) -> list[str]:
