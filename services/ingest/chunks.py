@@ -230,16 +230,13 @@ def outline_of(reading: Reading, document_id: str, headings: Sequence[Heading]) 
     ends = section_ends(headings, len(reading.text))
     seen: Counter[tuple[str, ...]] = Counter()
     sections: list[Section] = []
-    paths: list[tuple[str, ...]] = [()]
-    above: list[int] = []
-    for index, heading in enumerate(headings):
-        while above and headings[above[-1]].level >= heading.level:
-            above.pop()
-        path = (*(paths[above[-1] + 1] if above else ()), heading.title)
+    parents = parents_of(headings)
+    paths = paths_of(headings, parents)
+    for index, (heading, parent, path) in enumerate(zip(headings, parents, paths[1:], strict=True)):
         sections.append(
             Section(
                 id=derived_id(document_id, "section", *path, str(seen[path])),
-                parent_id=sections[above[-1]].id if above else "",
+                parent_id=sections[parent].id if parent >= 0 else "",
                 index=index,
                 level=heading.level,
                 title=heading.title,
@@ -249,9 +246,27 @@ def outline_of(reading: Reading, document_id: str, headings: Sequence[Heading]) 
             )
         )
         seen[path] += 1
-        paths.append(path)
-        above.append(index)
     return Outline(sections, [heading.start for heading in headings], paths)
+
+
+def parents_of(headings: Sequence[Heading]) -> list[int]:
+    """For each heading the number of the one above it; -1 at the top."""
+    parents: list[int] = []
+    above: list[tuple[int, int]] = [(-1, -1)]
+    for index, (_, _, level, _) in enumerate(headings):
+        while above[-1][0] >= level:
+            above.pop()
+        parents.append(above[-1][1])
+        above.append((level, index))
+    return parents
+
+
+def paths_of(headings: Sequence[Heading], parents: Sequence[int]) -> list[tuple[str, ...]]:
+    """The titles from the top down to each heading; the first path is that of the text before them."""
+    paths: list[tuple[str, ...]] = [()]
+    for (_, _, _, title), parent in zip(headings, parents, strict=True):
+        paths.append((*paths[parent + 1], title))
+    return paths
 
 
 def section_ends(headings: Sequence[Heading], end: int) -> list[int]:

@@ -1,10 +1,11 @@
 """MB/s of splitting beside the libraries that people use, on the same texts in the same run.
 
-`python -m tests.bench.ingest_splitting` prints one JSON object: `split_mb_s` of `split` on English of short
-paragraphs, `split_CASE_mb_s` and the MB/s of each peer on the other texts (`texts`), for each text by how many
-times `split` is as fast as the fastest peer, `split_vs_fastest_peer`, the least of these (the bar: at least 1),
-`cut_mb_s` with sections, token counts, hashes and ids, and `split_peak_mb` for the longest text that is taken.
-`split_compiled` is 1 if the C of `scan.c` was compiled, which not every machine can, else 0.
+`python -m tests.bench.ingest_splitting` prints one JSON object: `split_mb_s` of chunks with their texts and offsets,
+which is what the peers give, on English of short paragraphs, `split_CASE_mb_s` and the MB/s of each peer on the other
+texts (`texts`), for each text by how many times ours is as fast as the fastest peer, `split_vs_fastest_peer`, the
+least of these (the bar: at least 1), `paths_mb_s` with heading paths, `cut_mb_s` with sections, token counts, hashes
+and ids, too, and `split_peak_mb` for the longest text that is taken.
+`split_compiled` is 1 if the C of `services/ingest/outline/c` was compiled, which not every machine can, else 0.
 MB are millions of bytes of UTF-8.
 """
 
@@ -15,6 +16,7 @@ import random
 import textwrap
 import time
 import tracemalloc
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 
@@ -22,10 +24,10 @@ from chonkie import FastChunker, RecursiveChunker, SentenceChunker
 from langchain_text_splitters import MarkdownTextSplitter, RecursiveCharacterTextSplitter
 from semchunk.semchunk import chunkerify
 
-from services.ingest.chunks import cut
+from services.ingest.chunks import cut, headings_and_tables, parents_of, paths_of
 from services.ingest.outline.native import scan
 from services.ingest.readers.reading import Reading
-from services.ingest.splitting import SplitOptions, split
+from services.ingest.splitting import SplitOptions, split, split_reading
 from tests.integration.stores import ROOT
 
 CHARS = 4_000_000
@@ -196,10 +198,26 @@ def peak_mb(text: str) -> float:
 def measured(text: str, mark: str) -> Iterator[tuple[str, float]]:
     """All figures of one text, whose name ends theirs."""
     others = peers(mark in {"_chinese", "_long_chinese", "_reports"})
-    found = speeds({"split": split, "cut": cut_all, **others}, text)
+    found = speeds({"split": pieces, "paths": pieces_with_paths, "cut": cut_all, **others}, text)
     for name, speed in found.items():
         yield f"{name}{mark}_mb_s", speed
     yield f"split{mark or '_english'}{VERSUS}", found["split"] / max(found[name] for name in others)
+
+
+def pieces(text: str) -> object:
+    """Chunks as the peers give them: texts, from where and up to where."""
+    return [(text[start:end], start, end) for start, end in split(text)]
+
+
+def pieces_with_paths(text: str) -> object:
+    """The same with the titles of the headings above each."""
+    reading = Reading(text)
+    headings, _ = headings_and_tables(reading)
+    starts, paths = [heading.start for heading in headings], paths_of(headings, parents_of(headings))
+    return [
+        (text[start:end], start, end, paths[bisect_right(starts, start)])
+        for start, end in split_reading(reading, SplitOptions())
+    ]
 
 
 def cut_all(text: str) -> object:

@@ -38,17 +38,17 @@ def headings_in(layout: Layout, syntax: str) -> Sequence[Heading]:
     lines, titles = layout.lines, fewer(layout.titles)
     starts = lines.starts[titles.lines]
     if scan is not None and syntax == "markdown":
-        found = scan.titles(lines.text, starts)
+        behind, names = scan.titles(lines.text, starts)
+        ends = np.frombuffer(behind, np.int32).tolist()
         others = np.flatnonzero(titles.behind - titles.lines > 1).tolist()
     else:
-        found = [(0, "")] * len(starts)
-        others = range(len(starts))
+        ends, names = [0] * len(starts), [""] * len(starts)
+        others = list(range(len(starts)))
     title_at = markdown.title_at if syntax == "markdown" else str.strip
     for index in others:
         start, end = starts.item(index), lines.after(titles.behind.item(index) - 1)
-        found[index] = end, title_at(lines.text[start:end])
-    columns = zip(starts.tolist(), titles.levels.tolist(), found, strict=True)
-    return [Heading(start, end, level, title) for start, level, (end, title) in columns]
+        ends[index], names[index] = end, title_at(lines.text[start:end])
+    return list(map(Heading, starts.tolist(), ends, titles.levels.tolist(), names))
 
 
 def fewer(titles: Titles) -> Titles:

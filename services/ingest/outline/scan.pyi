@@ -54,7 +54,7 @@ def blocks(
         ends_table: whether HTML at a place is no row of a table.
     """
 
-def titles(text: str, starts: object, /) -> list[tuple[int, str]]:
+def titles(text: str, starts: object, /) -> tuple[bytes, list[str]]:
     """For lines that are headings, by where they start: where each ends, and `markdown.title_at` of it."""
 
 def least_sign(text: str, sign: str, start: int, end: int, before: int, /) -> int:

@@ -305,11 +305,15 @@ def test_numbers_that_belong_to_no_text_do_no_harm(text: str, dice: random.Rando
     def flags(many: int) -> bytes:
         return dice.randbytes(many)
 
-    columns = [numbers(count), numbers(count), numbers(count), lines.signs, flags(count), flags(count)]
-    answer = lambda *_: dice.choice(near)  # noqa: E731
+    def answer(*_: object) -> int:
+        return dice.choice(near)
+
+    columns = (numbers(count), numbers(count), numbers(count), lines.signs, flags(count), flags(count))
     found = scan.blocks(text, *columns, front, NAMES, LITERAL, answer, answer, answer)
     assert len(found[0]) == count
-    places = [numbers(9), numbers(9), numbers(9), numbers(9), numbers(9), flags(9), numbers(9), numbers(9)]
+    assert len(scan.items(text, numbers(9))) == len(scan.titles(text, numbers(9))[1]) == 9
+    assert scan.least_place(text, numbers(9), numbers(9), 0, 9) in range(9)
+    places = (numbers(9), numbers(9), numbers(9), numbers(9), numbers(9), flags(9), numbers(9), numbers(9))
     try:
         scan.cuts(text, *places, "`", "abb", (3, 4, 5), 9, 0, len(text), answer, answer, answer)
     except ValueError as error:

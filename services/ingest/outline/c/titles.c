@@ -32,25 +32,37 @@ static PyObject *title_of(PyObject *string, const Text *text, Py_ssize_t start, 
     return stripped(string, text, start, bare == start || is_blank(code_at(text, bare - 1)) ? bare : end);
 }
 
+/* Fill in where each heading ends, and its title. */
+static int find_titles(PyObject *string, Sorted starts, int *ends, PyObject *titles) {
+    Text text = text_of(string);
+    for (Py_ssize_t index = 0; index < starts.count; index++) {
+        Py_ssize_t start = starts.values[index], end = behind_line(&text, start);
+        start = start < 0 ? 0 : (start < end ? start : end);
+        PyObject *title = title_of(string, &text, start, end);
+        if (title == NULL) {
+            return FAILED;
+        }
+        ends[index] = (int)end;
+        PyList_SET_ITEM(titles, index, title);
+    }
+    return 0;
+}
+
 PyObject *scan_titles(PyObject *Py_UNUSED(module), PyObject *arguments) {
-    PyObject *string;
+    PyObject *string, *found = NULL;
     Py_buffer buffer;
     if (!PyArg_ParseTuple(arguments, "Uy*:titles", &string, &buffer)) {
         return NULL;
     }
-    Text text = text_of(string);
     Sorted starts = sorted_in(&buffer);
-    PyObject *found = PyList_New(starts.count);
-    for (Py_ssize_t index = 0; found != NULL && index < starts.count; index++) {
-        Py_ssize_t start = starts.values[index], end = behind_line(&text, start);
-        PyObject *title = start < 0 || start > end ? PyUnicode_New(0, 0) : title_of(string, &text, start, end);
-        PyObject *pair = title == NULL ? NULL : Py_BuildValue("nN", end, title);
-        if (pair == NULL) {
-            Py_CLEAR(found);
-        } else {
-            PyList_SET_ITEM(found, index, pair);
-        }
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, starts.count * (Py_ssize_t)sizeof(int));
+    PyObject *titles = PyList_New(starts.count);
+    if (ends != NULL && titles != NULL
+        && find_titles(string, starts, (int *)PyBytes_AS_STRING(ends), titles) == 0) {
+        found = PyTuple_Pack(2, ends, titles);
     }
+    Py_XDECREF(ends);
+    Py_XDECREF(titles);
     PyBuffer_Release(&buffer);
     return found;
 }
