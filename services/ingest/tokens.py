@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.outline.lines import Codes, code_points
+from services.ingest.outline.lines import Codes, Ints, code_points
+from services.ingest.outline.native import scan
 from services.runtime.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def count_tokens(text: str, tokenizer: str = "") -> int:
     """
     if tokenizer:
         return tokens_by(load_tokenizer(tokenizer), text)
-    return max(1, (estimate_marks(text).sums[-1] + 5) // 10)
+    return max(1, (tenths_before(text, np.array([len(text)], np.int32)).item(0) + 5) // 10)
 
 
 def tokens_by(tokenizer: Tokenizer, text: str) -> int:
@@ -75,12 +76,24 @@ def token_counts(text: str, spans: Sequence[tuple[int, int]], tokenizer: str = "
             encodings = loaded.encode_batch_fast(texts, add_special_tokens=False)
             found.extend(max(1, len(encoding.ids)) for encoding in encodings)
         return found
-    marks = estimate_marks(text)
-    places, sums = np.frombuffer(marks.places, np.int32), np.frombuffer(marks.sums, np.int32)
-    bounds = np.array(spans, np.int64).reshape(-1, 2)
-    before, behind = (sums[np.searchsorted(places, bounds[:, side])] for side in (0, 1))
-    counts: list[int] = np.maximum(1, (behind - before + 5) // 10).tolist()
+    places, numbers = np.unique(np.array(spans, np.int32).reshape(-1), return_inverse=True)
+    tenths = tenths_before(text, places)[numbers].reshape(-1, 2)
+    counts: list[int] = np.maximum(1, (tenths[:, 1] - tenths[:, 0] + 5) // 10).tolist()
     return counts
+
+
+def tenths_before(text: str, places: Ints) -> NDArray[np.int64]:
+    """Tenths of tokens that start before each of some ascending places, by estimate."""
+    if scan is None:
+        return tenths_by_numpy(text, places)
+    return np.frombuffer(scan.tenths(text, kind_table(), places), np.int64)
+
+
+def tenths_by_numpy(text: str, places: Ints) -> NDArray[np.int64]:
+    """The same where nothing is compiled."""
+    marks = estimate_marks(text)
+    starts, sums = np.frombuffer(marks.places, np.int32), np.frombuffer(marks.sums, np.int32)
+    return sums[np.searchsorted(starts, places)].astype(np.int64)
 
 
 def marks_of(text: str, tokenizer: str = "") -> Marks:

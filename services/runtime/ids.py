@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from hashlib import sha1
 
 import uuid6
+
+DERIVED = sha1(uuid.NAMESPACE_URL.bytes + b"sishu:", usedforsecurity=False)
+"""What all derived ids start from; `uuid.uuid5` gives the same, and takes five times as long."""
 
 
 def new_id() -> str:
@@ -19,4 +23,8 @@ def id_at(seconds: float) -> str:
 
 def derived_id(*parts: str) -> str:
     """The same UUIDv5 for the same parts, in this order."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "sishu:" + "\x1f".join(parts)))
+    found = DERIVED.copy()
+    found.update("\x1f".join(parts).encode())
+    digits = found.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

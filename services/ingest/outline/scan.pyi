@@ -57,6 +57,15 @@ def blocks(
 def titles(text: str, starts: object, /) -> tuple[bytes, list[str]]:
     """For lines that are headings, by where they start: where each ends, and `markdown.title_at` of it."""
 
+def tenths(text: str, kinds: object, places: object, /) -> bytes:
+    """Tenths of tokens that start before each of some ascending places, as C's `int64_t`.
+
+    Args:
+        text: the text.
+        kinds: `tokens.kind_table`.
+        places: the places.
+    """
+
 def least_sign(text: str, sign: str, start: int, end: int, before: int, /) -> int:
     """Of a sign between two places the one with the least rank, as `breaks.ranks` says; -1 without any.
 

@@ -25,6 +25,7 @@ from services.ingest.splitting import SplitOptions
 from services.ingest.splitting.measure import ruler_of
 from services.ingest.splitting.sentences import behind_least, behind_least_by_python
 from services.ingest.splitting.structure import cut_by_python, cut_by_scan, plan_of
+from services.ingest.tokens import kind_table, tenths_before, tenths_by_numpy
 
 pytestmark = pytest.mark.skipif(
     scan is None, reason="the C of `outline/c` is not compiled; run `make setup` with a C compiler"
@@ -328,6 +329,11 @@ def test_columns_that_do_not_belong_together_are_refused() -> None:
         scan.cuts(
             "a", one, b"", b"", b"", b"", b"", b"", b"", "", "", (1, 1, 1), 1, 0, 1, asked, asked, asked
         )
+    for places in (np.array([2], np.int32), np.array([1, 0], np.int32), np.array([-1], np.int32)):
+        with pytest.raises(ValueError, match="ascending"):
+            scan.tenths("a", kind_table(), places)
+    with pytest.raises(ValueError, match="65,536"):
+        scan.tenths("a", b"", one)
     with pytest.raises(ValueError, match="no such"):
         scan.least_place("a", one, b"", 0, 2)
 
@@ -343,6 +349,14 @@ def test_what_is_asked_may_fail() -> None:
     empty = (b"",) * 8
     with pytest.raises(KeyError, match="asked"):
         scan.cuts("a b", *empty, "", "", (1, 1, 2), 1, 0, 3, fails, fails, fails)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(DOCUMENTS, st.text(), WORDS), st.lists(st.integers(0, 2000), max_size=9))
+@example("a" * 40 + " " + "1" * 25 + "a字!b_c" * 9 + "\U00020000\U00010000é", [12, 13, 24, 25, 60])
+def test_tokens_counted_natively_are_those_that_numpy_counts(text: str, places: list[int]) -> None:
+    some = np.array(sorted(min(place, len(text)) for place in [*places, 0, len(text)]), np.int32)
+    assert tenths_before(text, some).tolist() == tenths_by_numpy(text, some).tolist()
 
 
 PROGRAM = """

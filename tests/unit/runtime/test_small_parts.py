@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 from google.protobuf.field_mask_pb2 import FieldMask
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.runtime.convert import job_state_name, timestamp
 from services.runtime.errors import InvalidArgument
@@ -27,6 +29,11 @@ def test_ids_made_later_sort_later() -> None:
     assert ids == sorted(ids)
     assert new_id() > ids[-1]
     assert {uuid.UUID(one).version for one in ids} == {7}
+
+
+@given(st.lists(st.text(), max_size=4))
+def test_a_derived_id_is_a_uuid_of_version_5(parts: list[str]) -> None:
+    assert derived_id(*parts) == str(uuid.uuid5(uuid.NAMESPACE_URL, "sishu:" + "\x1f".join(parts)))
 
 
 def test_a_derived_id_depends_on_every_part_and_on_their_order() -> None:

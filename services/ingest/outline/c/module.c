@@ -45,6 +45,7 @@ static PyMethodDef METHODS[] = {
     {"items", scan_items, METH_VARARGS, "Which lines start an item of a list, as bytes."},
     {"blocks", scan_blocks, METH_VARARGS, "The layout of a Markdown text, as columns of bytes."},
     {"titles", scan_titles, METH_VARARGS, "For lines that are headings, where each ends and its title."},
+    {"tenths", scan_tenths, METH_VARARGS, "Tenths of tokens that start before places, as bytes."},
     {"cuts", scan_cuts, METH_VARARGS, "Where the chunks of a part of a text end, as bytes."},
     {"least_place", scan_least_place, METH_VARARGS, "Number of the place with the least hash."},
     {"least_sign", (PyCFunction)(void (*)(void))scan_least_sign, METH_FASTCALL, "The one of least rank."},

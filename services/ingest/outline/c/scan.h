@@ -186,6 +186,7 @@ PyObject *scan_lines(PyObject *module, PyObject *text);
 PyObject *scan_items(PyObject *module, PyObject *arguments);
 PyObject *scan_blocks(PyObject *module, PyObject *arguments);
 PyObject *scan_titles(PyObject *module, PyObject *arguments);
+PyObject *scan_tenths(PyObject *module, PyObject *arguments);
 PyObject *scan_least_sign(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *scan_least_place(PyObject *module, PyObject *arguments);
 PyObject *scan_cuts(PyObject *module, PyObject *arguments);
