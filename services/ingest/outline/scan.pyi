@@ -5,6 +5,9 @@ Where Python has objects with a buffer, these hold C's `int` or single bytes.
 
 from collections.abc import Callable
 
+VERSION: int
+"""Of what is called from Python."""
+
 Asked = Callable[[int, int], int]
 """What is asked for in rare cases."""
 

@@ -1,6 +1,9 @@
 /* The module `scan`. */
 #include "scan.h"
 
+/* Of what is called from Python; `native.py` wants the same. */
+#define VERSION 2
+
 /* The code points of a text where they lie, as a buffer. */
 typedef struct {
     PyObject_HEAD
@@ -64,5 +67,9 @@ static struct PyModuleDef MODULE = {
 
 PyMODINIT_FUNC PyInit_scan(void) {
     make_tables();
-    return PyType_Ready(&CodesType) < 0 ? NULL : PyModule_Create(&MODULE);
+    PyObject *module = PyType_Ready(&CodesType) < 0 ? NULL : PyModule_Create(&MODULE);
+    if (module != NULL && PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
+        Py_CLEAR(module);
+    }
+    return module;
 }
