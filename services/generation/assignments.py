@@ -85,4 +85,13 @@ def new_candidate(
 ) -> NewCandidate:
     """A candidate that was written from a chunk."""
     fact_ids = [quote_of(chunk, fact).place_id for fact in facts]
-    return NewCandidate(new_id(), content, [chunk.id], [chunk.document_id], fact_ids, quotes, rejection)
+    return NewCandidate(
+        new_id(),
+        content,
+        [chunk.id],
+        [chunk.document_id],
+        fact_ids,
+        quotes,
+        rejection,
+        heading_path=chunk.heading_path,
+    )

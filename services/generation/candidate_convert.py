@@ -34,6 +34,7 @@ def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:
         rejection=failure_to_pb(candidate.rejection),
         reasoning=candidate.reasoning,
         origin=origin_to_pb(candidate.call),
+        tag_ids=candidate.tag_ids,
         create_time=timestamp(candidate.create_time),
         **content_to_pb(candidate.content),
     )

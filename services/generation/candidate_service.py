@@ -32,6 +32,7 @@ class CandidateServicer(CandidateServiceServicer):
             request.chunk_id or None,
             enum_name(candidate_pb2.CandidateKind, request.kind),
             enum_name(candidate_pb2.CandidateState, request.state),
+            request.tag_id or None,
         )
         page = await self._store.list_page(
             page_request(request.page_size, request.page_token, *filters), *filters

@@ -61,11 +61,12 @@ class CandidateStore:
         chunk_id: str | None,
         kind: str | None,
         state: str | None,
+        tag_id: str | None,
     ) -> Page[Candidate]:
         """Candidates, oldest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(
-            SQL.list_candidates, project_id, generation_id, chunk_id, kind, state, after, page.limit
+            SQL.list_candidates, project_id, generation_id, chunk_id, kind, state, tag_id, after, page.limit
         )
         found = [candidate_of(row) for row in rows]
         return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
@@ -115,6 +116,7 @@ async def insert_row(
         new.rejection and new.rejection.as_json(),
         asked.reasoning,
         asked.call.id,
+        new.heading_path,
     )
     return inserted is not None
 

@@ -100,6 +100,7 @@ class NewCandidate:
     Args:
         fact_ids: the facts that it is about, as `Question.fact_id`.
         quotes: where the chunks say so, verbatim.
+        heading_path: titles from the top of the first chunk's document to its section.
     """
 
     id: str
@@ -110,6 +111,7 @@ class NewCandidate:
     quotes: Sequence[Quote]
     rejection: Failure | None
     question_id: str | None = None
+    heading_path: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Candidate:
     reasoning: str
     call: CallRecord
     create_time: datetime
+    tag_ids: Sequence[str] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -73,6 +73,7 @@ def assignment(
             answer.quotes,
             rejection,
             question.id,
+            question.heading_path,
         )
 
     return Assignment(

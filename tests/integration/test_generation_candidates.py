@@ -17,9 +17,10 @@ from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
-from sishu.generation.v1 import candidate_pb2, generation_pb2, prompt_service_pb2, question_pb2
+from sishu.generation.v1 import candidate_pb2, generation_pb2, prompt_service_pb2, question_pb2, tag_pb2
 from sishu.generation.v1 import candidate_service_pb2 as pb
 from sishu.generation.v1.generation_service_pb2 import DeleteGenerationRequest
+from sishu.generation.v1.tag_service_pb2 import CreateTagRequest
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
     chunks_of,
@@ -115,6 +116,21 @@ async def check_paging(rooms: Rooms, project: str, answered: list[str]) -> None:
         assert await store.answered(project, new_id(), "", 3) == []
 
 
+async def check_tags(client: Client, project: str, document: str, everything: list[str]) -> None:
+    """Candidates are found under the tag whose place holds their chunk, and under those above it."""
+    above = tag_pb2.Tag(project_id=project, title="All")
+    above = (await client.tags.CreateTag(CreateTagRequest(tag=above))).tag
+    place = tag_pb2.TagPlace(document_id=document)
+    wanted = tag_pb2.Tag(project_id=project, parent_id=above.id, title="Kestrel", places=[place])
+    tag = (await client.tags.CreateTag(CreateTagRequest(tag=wanted))).tag
+    other = tag_pb2.Tag(project_id=project, title="Other")
+    other = (await client.tags.CreateTag(CreateTagRequest(tag=other))).tag
+    for tag_id, found in ((above.id, everything), (tag.id, everything), (other.id, [])):
+        listed = await candidates_of(client, project, tag_id=tag_id)
+        assert [one.id for one in listed] == found
+        assert {tuple(one.tag_ids) for one in listed} <= {(tag.id,)}
+
+
 def name_of(candidate: candidate_pb2.Candidate) -> str:
     """The type of an exam item, as the prompts name it."""
     return candidate_pb2.ExamItemType.Name(candidate.exam_item.type).removeprefix("EXAM_ITEM_TYPE_").lower()
@@ -174,6 +190,7 @@ async def test_all_kinds_are_written_stored_listed_and_deleted(
     assert [one.id for one in everything] == sorted(one.id for one in everything)
     assert len(everything) == sum(COUNTS.values())
     assert not await candidates_of(client, project, state=candidate_pb2.CANDIDATE_STATE_REJECTED)
+    await check_tags(client, project, chunk.document_id, [one.id for one in everything])
     paid = (await mock.stats())["paid"]
     again = await written(client, project, provider, "PASSAGES")
     assert (again.stats.cached, again.stats.usage.calls) == (8, 0)

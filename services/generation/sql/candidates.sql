@@ -1,7 +1,7 @@
 -- name: insert_candidate
 INSERT INTO candidates (id, project_id, generation_id, kind, state, content, content_key, chunk_ids, document_ids,
-                        fact_ids, question_id, quotes, rejection, reasoning, call_id)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15
+                        fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15, $16
 ON CONFLICT (generation_id, content_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 
@@ -15,9 +15,15 @@ WHERE project_id = $1
   AND ($3::uuid IS NULL OR chunk_ids @> ARRAY[$3::uuid])
   AND ($4::candidate_kind IS NULL OR kind = $4)
   AND ($5::candidate_state IS NULL OR state = $5)
-  AND ($6::uuid IS NULL OR id > $6)
+  AND ($6::uuid IS NULL OR tag_ids && ARRAY(
+      WITH RECURSIVE under AS (
+          SELECT id FROM tags WHERE id = $6
+          UNION ALL
+          SELECT tags.id FROM tags JOIN under ON tags.parent_id = under.id)
+      SELECT id FROM under))
+  AND ($7::uuid IS NULL OR id > $7)
 ORDER BY id
-LIMIT $7
+LIMIT $8
 
 -- name: delete_candidate
 DELETE FROM candidates WHERE id = $1
