@@ -18,7 +18,6 @@ QUESTION_PATTERNS = {
     "zh": '^[^?？"\\\\\\n]{4,60}？$',
 }
 """What a question looks like; a server that constrains its output cannot miss it."""
-LONGEST_ANSWER = 1000
 MOST_QUOTES = 100
 """Most sentences that a schema offers as quotes; servers limit the length of an enum."""
 
@@ -91,13 +90,13 @@ def questions_parser(facts: int, forms: int) -> Callable[[Any], list[list[str]]]
     return parse
 
 
-def answer_schema(seen: Passage) -> dict[str, Any]:
+def answer_schema(seen: Passage, longest: int) -> dict[str, Any]:
     """`{"quote": ..., "answer": ...}`; the quote is one of the passage's sentences unless they are many."""
     offered = list(dict.fromkeys(one_line(sentence.text) for sentence in seen.sentences))
     quote: dict[str, Any] = {"type": "string"}
     if 0 < len(offered) <= MOST_QUOTES:
         quote["enum"] = offered
-    answer = {"type": "string", "minLength": 1, "maxLength": LONGEST_ANSWER}
+    answer = {"type": "string", "minLength": 1, "maxLength": longest}
     return strict_object({"quote": quote, "answer": answer})
 
 

@@ -51,7 +51,7 @@ def body_of(number: int) -> dict[str, Any]:
     """The parameters of a call."""
     text = f"The part number {number} of the Kestrel weighs {number} grams."
     prompt = render("answer", "en", passage=text, question=f"How heavy is the part number {number}?")
-    schema = answer_schema(Passage(text, [Fact(0, len(text), text)]))
+    schema = answer_schema(Passage(text, [Fact(0, len(text), text)]), 1000)
     form = response_format("json_schema", schema)
     return {"model": "mock-model", "messages": prompt.messages(), **form}
 

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from services.generation import gates as gates_module
 from services.generation.facts import Fact
-from services.generation.gates import check_answer, check_question
+from services.generation.gate_list import GATES
+from services.generation.gates import check_answer, check_gates, check_question
+from services.generation.kinds import Gates
 from services.generation.quotes import find_quote
+from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
+from tests.support.reasons import reasons_of
 
 SOURCE = "The Kestrel 400 runs for 9 hours. It weighs 4.5 kg. 北辰公司成立于2015年。"
 QUESTION = "How long does the Kestrel 400 run?"
@@ -28,7 +35,11 @@ def reason(failure: Failure | None) -> str:
         ("What does this passage say about the Kestrel?", "en", "LEAK_PHRASE"),
         ("According to the text, how long does it run?", "en", "LEAK_PHRASE"),
         ("根据上述材料，公司成立于哪一年？", "zh", "LEAK_PHRASE"),
-        ("What is 北辰 about?", "en", "LANGUAGE"),
+        ("What is 北辰 about?", "en", ""),
+        ("What is 南星 about?", "en", "LANGUAGE"),
+        ("北辰公司 (Beichen) 成立于哪一年？", "zh", ""),
+        ("How heavy is it?", "en", "NOT_SELF_CONTAINED"),
+        ("该公司成立于哪一年？", "zh", "NOT_SELF_CONTAINED"),
         ("How long does it run?", "zh", "LANGUAGE"),
         ("How long does the Merlin 400 run?", "en", "NAME_NOT_IN_SOURCE"),
     ],
@@ -57,6 +68,72 @@ def test_a_question_passes_or_says_why_not(question: str, language: str, why: st
 def test_an_answer_passes_or_says_why_not(answer: str, quote: str, why: str) -> None:
     assert FACT is not None
     assert reason(check_answer(QUESTION, answer, find_quote(SOURCE, quote), FACT, SOURCE)) == why
+
+
+@pytest.mark.parametrize(
+    ("answer", "language", "why"),
+    [
+        ("4.5 kg", "zh", ""),
+        ("Kestrel 400", "zh", ""),
+        ("The Kestrel 400 runs for 9 hours.", "zh", ""),
+        ("可运行 9 小时。", "zh", ""),
+        ("It keeps on running for 9 hours.", "zh", "LANGUAGE"),
+        ("答案： it keeps on running all the time.", "zh", "LANGUAGE"),
+        ("北辰公司。", "en", ""),
+        ("可运行 9 小时。", "en", "LANGUAGE"),
+        ("可运行 9 小时。", "", ""),
+    ],
+)
+def test_an_answer_is_in_the_language_of_its_source_but_for_names(
+    answer: str, language: str, why: str
+) -> None:
+    fact = Fact(0, len(SOURCE), SOURCE)
+    assert reason(check_answer("Which one?", answer, fact, fact, SOURCE, language=language)) == why
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"), [("9 hours", "ANSWER_LENGTH"), ("About 9 hours.", ""), ("9 " * 30, "ANSWER_LENGTH")]
+)
+def test_an_answer_is_as_long_as_is_wanted(answer: str, why: str) -> None:
+    assert FACT is not None
+    gates = Gates(min_answer_chars=8, max_answer_chars=40)
+    assert reason(check_answer(QUESTION, answer, FACT, FACT, SOURCE, gates)) == why
+
+
+def test_an_answer_that_only_repeats_its_question_is_rejected_in_chinese_too() -> None:
+    fact = Fact(0, len(SOURCE), SOURCE)
+    assert (
+        reason(check_answer("北辰公司成立于哪一年？", "北辰公司", fact, fact, SOURCE)) == "ANSWER_IN_QUESTION"
+    )
+
+
+def test_a_gate_that_is_off_lets_pass_and_the_next_one_does_not() -> None:
+    assert FACT is not None
+    asked = "According to the text, how long does the Merlin run?"
+    assert reason(check_question(asked, "en", SOURCE, Gates(off=["LEAK_PHRASE"]))) == "NAME_NOT_IN_SOURCE"
+    both = Gates(off=["LEAK_PHRASE", "NAME_NOT_IN_SOURCE"])
+    assert check_question(asked, "en", SOURCE, both) is None
+    off = Gates(off=["QUOTE_NOT_FOUND"])
+    assert check_answer(QUESTION, "It runs for 9 hours.", None, FACT, SOURCE, off) is None
+    assert reason(check_answer(QUESTION, "I cannot answer.", None, FACT, SOURCE, off)) == "REFUSAL"
+
+
+def test_a_gate_that_is_not_there_cannot_be_off() -> None:
+    check_gates(Gates(off=list(GATES)))
+    with pytest.raises(
+        InvalidArgument, match="there is no gate LEAKS; there are QUESTION_LENGTH, "
+    ) as raised:
+        check_gates(Gates(off=["LEAKS"]))
+    assert (raised.value.reason, raised.value.field) == ("GATE_UNKNOWN", "generation.options.gates.off")
+    with pytest.raises(InvalidArgument, match="no answer could be kept"):
+        check_gates(Gates(min_answer_chars=50, max_answer_chars=49))
+
+
+def test_every_reason_with_which_texts_are_rejected_is_a_gate() -> None:
+    folder = Path(gates_module.__file__).parent
+    made = {one for name in ("gates.py", "judging.py") for one in reasons_of(folder / name, {"rejected": 0})}
+    assert made | {"DUPLICATE_QUESTION", "NEAR_COPY", "MEANING_COPY"} == GATES.keys()
+    assert all(gate.en and gate.zh and gate.of for gate in GATES.values())
 
 
 def test_the_invented_number_is_named() -> None:

@@ -99,13 +99,13 @@ def sentences_of(*texts: str) -> Passage:
 
 
 def test_the_quote_is_one_of_the_sentences_seen() -> None:
-    schema = answer_schema(sentences_of("One\nsentence.", "Two.", "Two."))
+    schema = answer_schema(sentences_of("One\nsentence.", "Two.", "Two."), 1000)
     assert schema["properties"]["quote"]["enum"] == ["One sentence.", "Two."]
 
 
 @pytest.mark.parametrize("count", [0, MOST_QUOTES + 1])
 def test_without_sentences_or_with_too_many_the_quote_is_free(count: int) -> None:
-    schema = answer_schema(sentences_of(*(f"Sentence {number}." for number in range(count))))
+    schema = answer_schema(sentences_of(*(f"Sentence {number}." for number in range(count))), 1000)
     assert "enum" not in schema["properties"]["quote"]
 
 

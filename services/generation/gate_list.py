@@ -1,0 +1,107 @@
+"""The gates: each by the reason with which it rejects, what it looks at, and what it wants, in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate.
+
+    Args:
+        name: the reason with which it rejects.
+        of: what it looks at: `question`, `answer` or both; `copy`: a question beside others; `judge`: what a
+            judge says.
+        en: what it rejects, in English.
+        zh: the same in Chinese.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    en: str
+    zh: str
+
+
+QUESTION, ANSWER, BOTH, COPY, JUDGE = (
+    ("question",),
+    ("answer",),
+    ("question", "answer"),
+    ("copy",),
+    ("judge",),
+)
+
+ALL = (
+    Gate(
+        "QUESTION_LENGTH",
+        QUESTION,
+        "a question of less than 10 (Chinese: 5) or more than 500 characters",
+        "问题少于 10 个字符（中文 5 个）或多于 500 个",
+    ),
+    Gate("NOT_A_QUESTION", QUESTION, "a question without a question mark at its end", "问题不以问号结尾"),
+    Gate(
+        "LEAK_PHRASE",
+        BOTH,
+        'it speaks of a text that a reader will not have ("according to the text")',
+        "提到读者看不到的原文（“根据上文”）",
+    ),
+    Gate("LANGUAGE", BOTH, "it is in another language than its source", "语言与原文不同"),
+    Gate(
+        "NOT_SELF_CONTAINED",
+        ("question", "judge"),
+        'a question that is not understood without its source: nothing in it says what "it" is, or a judge '
+        "says so",
+        "脱离原文看不懂的问题：没有说明“该”“它”指什么，或评审如此认为",
+    ),
+    Gate(
+        "NAME_NOT_IN_SOURCE",
+        BOTH,
+        "it holds a name that its chunk does not",
+        "含有文本块中没有的名称",
+    ),
+    Gate(
+        "DUPLICATE_QUESTION",
+        COPY,
+        "the wording of another question of the project, but for case, signs and spaces",
+        "与项目中另一问题文字相同（不计大小写、标点和空格）",
+    ),
+    Gate(
+        "NEAR_COPY",
+        COPY,
+        "nearly the wording of another question of the project",
+        "与项目中另一问题的文字几乎相同",
+    ),
+    Gate(
+        "MEANING_COPY",
+        COPY,
+        "the meaning of another question of the project, by a model of embeddings",
+        "与项目中另一问题意思相同（由向量模型判断）",
+    ),
+    Gate(
+        "QUOTE_NOT_FOUND", ANSWER, "the quote of the answer does not stand in its chunk", "引文不在文本块中"
+    ),
+    Gate("ANSWER_EMPTY", ANSWER, "an empty answer", "答案为空"),
+    Gate("ANSWER_LENGTH", ANSWER, "an answer that is too short or too long", "答案过短或过长"),
+    Gate("REPETITIVE", ANSWER, "an answer that says the same again and again", "答案反复重复"),
+    Gate("REFUSAL", ANSWER, "the model says that it cannot answer", "模型拒绝作答"),
+    Gate(
+        "QUOTE_OFF_FACT",
+        ANSWER,
+        "the quote is not about the fact that was asked for",
+        "引文与所问的事实无关",
+    ),
+    Gate("ANSWER_IN_QUESTION", ANSWER, "an answer that says only what was asked", "答案只重复了问题"),
+    Gate(
+        "NUMBER_NOT_IN_SOURCE",
+        ANSWER,
+        "the answer holds a number that its chunk does not",
+        "答案含有文本块中没有的数字",
+    ),
+    Gate("NOT_ANSWERABLE", JUDGE, "its chunk does not answer the question", "文本块不能回答该问题"),
+    Gate("UNFAITHFUL", JUDGE, "the answer says what its chunk does not", "答案说了文本块中没有的内容"),
+    Gate("SCORE_LOW", JUDGE, "a score below the least that is kept", "评分低于下限"),
+)
+
+GATES: Mapping[str, Gate] = {gate.name: gate for gate in ALL}
+"""By name."""
