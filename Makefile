@@ -11,7 +11,7 @@ TESTERS ?= 2
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
-.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench pins clean
+.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench-quality bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-ingest: bench-setup ## Measure reading, splitting, storing and listing of 
 
 bench-generation: bench-setup ## Measure calls to language models: speed, concurrency, durability, cost.
 	@python -m tests.bench.bench_generation
+
+bench-quality: bench-setup ## Measure what the gates of questions and answers keep and catch.
+	@python -m tests.bench.bench_quality
 
 bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done

@@ -37,6 +37,8 @@ from sishu.generation.v1 import question_pb2, question_service_pb2
 
 PAGE = 200
 """Questions asked for at once."""
+ENDED = (question_pb2.QUESTION_STATE_ANSWERED, question_pb2.QUESTION_STATE_REJECTED)
+"""States of questions of which nothing more comes."""
 MEMBERS = 200
 """Examples of a version that are stored at once."""
 
@@ -70,11 +72,7 @@ class ImportWorker:
         log.info("examples_imported", generation_id=item.resource_id, questions=read, examples=added)
 
     async def _import_page(self, item: Item, questions: Sequence[question_pb2.Question]) -> int:
-        examples = [
-            example_from_question(question)
-            for question in questions
-            if question.state != question_pb2.QUESTION_STATE_OPEN
-        ]
+        examples = [example_from_question(question) for question in questions if question.state in ENDED]
         origin = (item.job_id, item.project_id, item.resource_id)
         return await self._store.import_examples(*origin, examples) if examples else 0
 

@@ -10,6 +10,7 @@ from services.generation.candidate_service import CandidateServicer
 from services.generation.candidate_store import CandidateStore
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
+from services.generation.embedding import Embeddings
 from services.generation.forecast_store import ForecastStore
 from services.generation.genre_audience_service import GenreAudienceServicer
 from services.generation.genre_audience_store import GenreAudienceStore
@@ -29,6 +30,7 @@ from services.generation.tag_store import TagStore
 from services.generation.writers import items
 from services.generation.writers.candidates import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
+from services.generation.writers.judging import AnswerJudge
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.tags import TagWriter
 from services.runtime.config import read
@@ -47,14 +49,20 @@ def build(parts: Parts) -> Built:
     calling = callers(parts, config, providers, Keys(secrets, os.environ, config.provider_key_folder))
     outlines, tag_store = OutlineReader(parts.client, chunks), TagStore(parts.pool)
     pairs = GenreAudienceStore(parts.pool)
-    questions = QuestionWriter(parts.jobs, store, forecasts, prompts, chunks, pairs, calling.asker)
+    embeddings = Embeddings(parts.pool, calling.calls, calling.embedder, providers)
+    questions = QuestionWriter(
+        parts.jobs, store, forecasts, prompts, chunks, pairs, calling.asker, embeddings
+    )
+    judge = AnswerJudge(parts.jobs, store, providers, prompts, chunks, calling.asker)
     genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
-            GenerationServicer(store, forecasts, providers, prompts, Sources(chunks, candidates)),
+            GenerationServicer(
+                store, forecasts, providers, prompts, Sources(chunks, candidates), calling.embedder
+            ),
             QuestionServicer(store),
             PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store, pairs)),
             TagServicer(tag_store),
@@ -66,6 +74,7 @@ def build(parts: Parts) -> Built:
             "plan_pilot": questions.plan_pilot,
             "write_questions": questions.write_questions,
             "write_answer": questions.write_answer,
+            "judge_answer": judge.judge_answer,
             "plan_tags": tags.plan_tags,
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,

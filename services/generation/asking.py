@@ -57,6 +57,7 @@ class Task(Generic[T]):
         prompt: what is asked.
         schema: JSON schema of the answer.
         parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
+        own_sampling: sampling of this call in place of the generation's; nothing for that one.
     """
 
     item: Item
@@ -66,10 +67,13 @@ class Task(Generic[T]):
     prompt: Prompt
     schema: Mapping[str, Any]
     parse: Callable[[Any], T]
+    own_sampling: Mapping[str, Any] | None = None
 
     @property
     def sampling(self) -> Mapping[str, Any]:
         """What is sent of it."""
+        if self.own_sampling is not None:
+            return {**self.provider.sampling, **self.own_sampling}
         return sampling_of(self.generation, self.provider)
 
 

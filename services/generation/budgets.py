@@ -93,21 +93,20 @@ def worst_cost(usage: Usage, endpoints: Sequence[Endpoint]) -> float:
     return max((price.of(usage.prompt_tokens, usage.completion_tokens) for price in prices), default=0.0)
 
 
-def check_prices(max_cost: float, prices: Sequence[Price | None]) -> None:
+def check_prices(max_cost: float, prices: Sequence[Price | None], *, one_currency: bool = False) -> None:
     """Refuse a limit of money where nobody knows what calls cost.
 
     Args:
         max_cost: the limit; 0 is none.
         prices: those of all that may be asked.
+        one_currency: whether they must be in one also without a limit, as costs are told in one sum.
 
     Raises:
         FailedPrecondition: one of them has no price.
         InvalidArgument: they are in several currencies.
     """
-    if not max_cost:
-        return
     known = [price for price in prices if price]
-    if len(known) < len(prices) or not known:
+    if max_cost and (len(known) < len(prices) or not known):
         raise FailedPrecondition(
             "PRICE_MISSING",
             "max_cost needs the price of the provider, of a pool that of each of its members; give it with "
@@ -115,11 +114,12 @@ def check_prices(max_cost: float, prices: Sequence[Price | None]) -> None:
             "generation.options.max_cost",
         )
     currencies = sorted({price.currency for price in known})
-    if len(currencies) > 1:
+    if (max_cost or one_currency) and len(currencies) > 1:
         raise InvalidArgument(
             "CURRENCIES_DIFFER",
-            f"max_cost is in one currency, the members of the pool have prices in {', '.join(currencies)}",
-            "generation.options.max_cost",
+            "the costs of a generation are in one currency, those that it asks have prices in "
+            f"{', '.join(currencies)}",
+            "generation.options.max_cost" if max_cost else "generation.options.gates",
         )
 
 

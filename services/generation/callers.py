@@ -10,6 +10,7 @@ from services.generation.call_store import CallStore
 from services.generation.calls.batch_api import BatchApi
 from services.generation.calls.batch_store import BatchStore
 from services.generation.calls.batches import Batches
+from services.generation.calls.embeddings import Embedder
 from services.generation.calls.endpoint_store import EndpointStore
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.gate import Gate
@@ -30,6 +31,8 @@ class Callers:
     """Who calls: for items, for a trial, in batches."""
 
     asker: Asker
+    calls: CallStore
+    embedder: Embedder
     trial: Trial
     batches: Batches
     endpoints: Endpoints
@@ -51,6 +54,8 @@ def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, ke
 
     return Callers(
         Asker(calls, Reserver(calls, parts.jobs), llm, Batcher(waiting, llm), endpoints, parts.jobs),
+        calls,
+        Embedder(transport, gate, endpoints),
         Trial(transport, gate, endpoints, providers.get_many, known),
         Batches(waiting, BatchApi(transport), place_of, keys, metrics, config.batch_seconds),
         endpoints,

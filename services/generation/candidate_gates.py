@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from services.generation.facts import CJK, Fact, language_of
-from services.generation.gates import LEAK, NUMBER, REFUSAL, rejected, words
+from services.generation.facts import CJK, language_of
+from services.generation.gates import NUMBER, rejected, words
 from services.generation.kinds import Gates
+from services.generation.phrases import leak, refusal
 from services.generation.questions import text_key
-from services.generation.quotes import overlap
 from services.runtime.jobs import Failure
 
 TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
@@ -39,11 +39,6 @@ LONGEST_NAME = 20
 """A Chinese text that is shorter may be a name or a number, which is in no language."""
 BEGINNING = 120
 """Characters at the start of a long text where a refusal stands, if it is one."""
-
-
-def first_failure(failures: Iterable[Failure], gates: Gates) -> Failure | None:
-    """The first rejection of a gate that is on."""
-    return next((one for one in failures if one.reason not in gates.off), None)
 
 
 def tokens(text: str) -> list[str]:
@@ -92,18 +87,18 @@ def check_text(text: str, language: str, what: str) -> Iterator[Failure]:
         language: that which is wanted: `en` or `zh`.
         what: what the text is, in words.
     """
-    if LEAK.search(text):
-        yield rejected("LEAK_PHRASE", f"the {what} speaks of the text that a reader will not have")
+    if phrase := leak(text):
+        yield rejected("LEAK_PHRASE", f"the {what} speaks of a text that a reader will not have: {phrase!r}")
     if language_of(text) != language and (language == "en" or len(text) >= LONGEST_NAME):
         yield rejected("LANGUAGE", f"the {what} is not in the language that is wanted ({language})")
     if repeats(text):
         yield rejected("REPETITIVE", f"the {what} repeats itself")
 
 
-def check_refusal(text: str, what: str) -> Iterator[Failure]:
+def check_refusal(text: str, source: str, what: str) -> Iterator[Failure]:
     """Why a text is rejected in which the model says that it does not write one."""
-    if REFUSAL.search(text[:BEGINNING]):
-        yield rejected("REFUSAL", f"the model refused to write the {what}")
+    if phrase := refusal(text[:BEGINNING], source):
+        yield rejected("REFUSAL", f"the model refused to write the {what}: {phrase!r}")
 
 
 def check_numbers(text: str, source: str, what: str) -> Iterator[Failure]:
@@ -118,19 +113,6 @@ def check_names(text: str, source: str, what: str) -> Iterator[Failure]:
     foreign = sorted({name.casefold() for name in PROSE_NAME.findall(text)} - words(source))
     if foreign and language_of(source) == "en":
         yield rejected("NAME_NOT_IN_SOURCE", f"the {what} has the name {foreign[0]!r}, the chunk has not")
-
-
-def check_quote(quote: Fact | None, fact: Fact) -> Iterator[Failure]:
-    """Why what rests on a quote is rejected.
-
-    Args:
-        quote: the quote as found in the chunk; nothing when it was not found.
-        fact: the sentence that it is to be about.
-    """
-    if quote is None:
-        yield rejected("QUOTE_NOT_FOUND", "the quote does not stand in the chunk")
-    elif not overlap(quote, fact):
-        yield rejected("QUOTE_OFF_FACT", "the quote is not the fact that was asked for")
 
 
 def check_length(text: str, gates: Gates, what: str) -> Iterator[Failure]:

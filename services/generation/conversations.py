@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from services.generation.assignments import (
     quote_schema,
 )
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
-from services.generation.candidate_gates import check_length, check_text, first_failure
+from services.generation.candidate_gates import check_text
 from services.generation.candidates import Conversation, Message, NewCandidate
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact
@@ -29,9 +28,11 @@ from services.generation.filling import quote_of
 from services.generation.gates import (
     LONGEST_QUESTION,
     QUESTION_END,
-    check_answer,
-    check_question,
+    answer_faults,
+    first_on,
     names,
+    question_faults,
+    quote_faults,
     rejected,
     words,
 )
@@ -46,11 +47,6 @@ FEWEST = 2
 """Turns of the shortest conversation."""
 FOLLOW_UP_PATTERNS = {"en": '^[A-Z][^?"\\\\\\n]{2,160}\\?$', "zh": '^[^?？"\\\\\\n]{2,60}？$'}
 """What a question looks like that may refer back."""
-REFERS_BACK = re.compile(
-    r"^(?:[\w']+ ){0,3}(?:it|they|he|she|them|him|her|this|these|those|that)(?: |\?|$)"
-    r"|^(?:它|他|她|其|这|那|该|此|前者|后者)|^请问(?:它|他|她|其|这|那|该|此)",
-    re.IGNORECASE,
-)
 
 
 class Turn(BaseModel):
@@ -170,7 +166,7 @@ def kept_turns(
     """The turns that stand: those before the first bad one where they are two or more, else all, rejected."""
     for number, one in enumerate(spoken, 1):
         before = [earlier.turn for earlier in spoken[: number - 1]]
-        failure = first_failure(failures_of(one, before, source, language, options), options.gates)
+        failure = first_on(failures_of(one, before, source, language, options), options.gates)
         if failure and number > FEWEST:
             return spoken[: number - 1], None
         if failure:
@@ -186,21 +182,16 @@ def failures_of(
     """Why a turn is bad."""
     turn = spoken.turn
     yield from check_asked(turn.question, before, source, language)
-    failure = check_answer(turn.question, turn.answer, spoken.quote, spoken.fact, source)
-    if failure:
-        yield failure
-    yield from check_length(turn.answer, options.gates, "answer")
-    yield from check_text(turn.answer, language, "answer")
+    yield from quote_faults(spoken.quote, spoken.fact)
+    yield from answer_faults(turn.question, turn.answer, source, options.gates, language)
 
 
 def check_asked(question: str, before: Sequence[Turn], source: str, language: str) -> Iterator[Failure]:
     """Why the question of a turn is bad: the first is held to be understood alone, others may refer back."""
     if before:
         yield from check_follow_up(question, source + " ".join(said(turn) for turn in before), language)
-    elif failure := check_question(question, language, source):
-        yield failure
-    elif REFERS_BACK.search(question) and not names(question):
-        yield rejected("NOT_SELF_CONTAINED", "the first question cannot be understood alone")
+    else:
+        yield from question_faults(question, language, source)
     if text_key(question) in {text_key(turn.question) for turn in before}:
         yield rejected("REPEATED", "the question was asked before")
 

@@ -14,14 +14,20 @@ from services.generation.generations import GenerationView, NewGeneration
 from services.generation.option_convert import options, options_to_pb, sampling, sampling_to_pb
 from services.generation.presets import Preset, batch_factor_at
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
-from services.generation.questions import Answer, CallRecord, Question
+from services.generation.questions import Answer, CallRecord, Judgement, Question
 from services.generation.quotes import Quote
 from services.generation.trial import TrialReport
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
 from services.runtime.ids import new_id
 from services.runtime.secrets import SecretBox
 from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
-from sishu.generation.v1 import generation_pb2, provider_pb2, provider_service_pb2, question_pb2
+from sishu.generation.v1 import (
+    generation_pb2,
+    judgement_pb2,
+    provider_pb2,
+    provider_service_pb2,
+    question_pb2,
+)
 
 ENDPOINT = frozenset({"base_url", "deployment_id", "pool"})
 CREDENTIAL = frozenset({"api_key", "api_key_variable", "api_key_file"})
@@ -181,6 +187,8 @@ def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> 
             calls_per_second=stats.calls_per_second,
             kept_candidates=stats.kept_candidates,
             rejected_candidates=stats.rejected_candidates,
+            missing=stats.missing,
+            missing_by_reason=dict(stats.missing_by_reason),
         ),
         forecast=forecast_to_pb(forecast) if forecast else None,
         prompt_versions=dict(view.generation.prompt_versions),
@@ -263,6 +271,14 @@ def answer_to_pb(answer: Answer | None) -> question_pb2.Answer | None:
     )
 
 
+def judgement_to_pb(judgement: Judgement | None) -> judgement_pb2.Judgement | None:
+    """What a judge says; nothing for nothing."""
+    if judgement is None:
+        return None
+    said = {name: value for name, value in vars(judgement).items() if name != "call"}
+    return judgement_pb2.Judgement(**said, origin=origin_to_pb(judgement.call))
+
+
 def question_to_pb(question: Question) -> question_pb2.Question:
     """A question with its answer."""
     return question_pb2.Question(
@@ -283,4 +299,5 @@ def question_to_pb(question: Question) -> question_pb2.Question:
         heading_path=question.heading_path,
         tag_ids=question.tag_ids,
         genre_audience_id=question.genre_audience_id or "",
+        judgement=judgement_to_pb(question.judgement),
     )

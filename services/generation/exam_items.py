@@ -24,13 +24,10 @@ from services.generation.assignments import (
 from services.generation.calls.output import OutputInvalid
 from services.generation.candidate_gates import (
     check_distinct,
-    check_length,
     check_names,
     check_numbers,
-    check_quote,
     check_text,
     content_words,
-    first_failure,
     tokens,
 )
 from services.generation.candidates import ExamItem, NewCandidate
@@ -41,8 +38,10 @@ from services.generation.gates import (
     LONGEST_QUESTION,
     NUMBER,
     QUESTION_END,
-    check_answer,
-    check_question,
+    answer_faults,
+    first_on,
+    question_faults,
+    quote_faults,
     rejected,
 )
 from services.generation.generations import GenerationOptions
@@ -176,12 +175,12 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
     def made(written: Written) -> NewCandidate:
         quote = found_quote(chunk, written.quote)
         failures = [
-            *check_quote(quote, fact),
+            *quote_faults(quote, fact),
             *CHECKS[kind](Asked(written, quote, fact, chunk.text, language, is_true, options)),
         ]
         quotes = [quote_of(chunk, quote)] if quote else []
         content = item_of(kind, written, is_true, seed=quote_of(chunk, fact).place_id)
-        return new_candidate(chunk, content, [fact], quotes, first_failure(failures, options.gates))
+        return new_candidate(chunk, content, [fact], quotes, first_on(iter(failures), options.gates))
 
     return Assignment(
         f"exam_item_{kind}", language, values, schema(kind, offered, language, options), parser(kind), made
@@ -322,18 +321,13 @@ def check_open(asked: Asked) -> Iterator[Failure]:
     """Why a question with an answer is rejected."""
     written = asked.written
     yield from check_asked(asked)
-    failure = check_answer(written.text, written.answer, asked.quote, asked.fact, asked.source)
-    if failure:
-        yield failure
-    yield from check_length(written.answer, asked.options.gates, "answer")
-    yield from check_text(written.answer, asked.language, "answer")
+    gates = asked.options.gates
+    yield from answer_faults(written.text, written.answer, asked.source, gates, asked.language)
 
 
 def check_asked(asked: Asked) -> Iterator[Failure]:
     """Why a question is rejected."""
-    failure = check_question(asked.written.text, asked.language, asked.source)
-    if failure:
-        yield failure
+    yield from question_faults(asked.written.text, asked.language, asked.source)
 
 
 CHECKS: Mapping[str, Callable[[Asked], Iterator[Failure]]] = {

@@ -8,6 +8,7 @@ from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, choose, sentences
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audiences import Voice, voice_values
+from services.generation.questions import Answer
 from services.generation.quotes import Quote, one_line, place_in_source
 from services.generation.writing import Passage, passage
 
@@ -40,6 +41,16 @@ def answer_values(
 ) -> dict[str, object]:
     """What the prompt `answer` is filled with."""
     return {"passage": one_line(seen.text), "question": question, **voice_values(voice, language)}
+
+
+def judge_values(seen: Passage, question: str, answer: Answer | None) -> dict[str, object]:
+    """What the prompt `judge` is filled with."""
+    return {
+        "passage": one_line(seen.text),
+        "question": question,
+        "answer": answer.text if answer else "",
+        "quote": " … ".join(one_line(quote.text) for quote in answer.quotes) if answer else "",
+    }
 
 
 def in_source(chunk: SourceChunk, piece: Fact) -> bool:

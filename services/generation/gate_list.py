@@ -12,8 +12,8 @@ class Gate:
 
     Args:
         name: the reason with which it rejects.
-        of: what it looks at: `question`, `answer` or both; `copy`: a question beside others; `judge`: what a
-            judge says.
+        of: what it looks at: `question`, `answer` or both, of candidates too; `copy`: a question among
+            others; `judge`: what a judge says; `candidate`: what is written beside questions.
         en: what it rejects, in English.
         zh: the same in Chinese.
     """
@@ -24,12 +24,13 @@ class Gate:
     zh: str
 
 
-QUESTION, ANSWER, BOTH, COPY, JUDGE = (
+QUESTION, ANSWER, BOTH, COPY, JUDGE, CANDIDATE = (
     ("question",),
     ("answer",),
     ("question", "answer"),
     ("copy",),
     ("judge",),
+    ("candidate",),
 )
 
 ALL = (
@@ -101,6 +102,81 @@ ALL = (
     Gate("NOT_ANSWERABLE", JUDGE, "its chunk does not answer the question", "文本块不能回答该问题"),
     Gate("UNFAITHFUL", JUDGE, "the answer says what its chunk does not", "答案说了文本块中没有的内容"),
     Gate("SCORE_LOW", JUDGE, "a score below the least that is kept", "评分低于下限"),
+    Gate(
+        "REPEATED",
+        CANDIDATE,
+        "a question of a conversation, or a choice, comes twice",
+        "对话中的问题或选项重复",
+    ),
+    Gate("TURNS_MISSING", CANDIDATE, "a conversation of less than two turns", "对话不足两轮"),
+    Gate(
+        "PASSAGE_LENGTH",
+        CANDIDATE,
+        "a passage that is too short or too long for its form and chunk",
+        "就其形式和文本块而言，文章过短或过长",
+    ),
+    Gate(
+        "COPY_OF_SOURCE",
+        CANDIDATE,
+        "a passage that has 80 % of its runs of four words from its chunk",
+        "文章中 80% 的四词片段照抄自文本块",
+    ),
+    Gate("NOT_A_STATEMENT", CANDIDATE, "a statement that is a question", "陈述是一个问句"),
+    Gate(
+        "NOT_FALSE",
+        CANDIDATE,
+        "a statement that is to be false and stands in its chunk",
+        "应为假的陈述出现在文本块中",
+    ),
+    Gate(
+        "CHOICE_LENGTH",
+        CANDIDATE,
+        "a choice that is empty or longer than 200 characters",
+        "选项为空或超过 200 个字符",
+    ),
+    Gate(
+        "CHOICE_OF_CHOICES",
+        CANDIDATE,
+        'a choice that speaks of the others ("all of the above")',
+        "选项提到其他选项（“以上都对”）",
+    ),
+    Gate(
+        "ANSWER_NOT_IN_QUOTE",
+        CANDIDATE,
+        "a short answer in other words or numbers than its quote",
+        "简短答案的词语或数字与引文不同",
+    ),
+    Gate(
+        "ANSWER_NOT_IN_SOURCE",
+        CANDIDATE,
+        "a right choice most words of which are not in its chunk",
+        "正确选项的多数词语不在文本块中",
+    ),
+    Gate(
+        "LENGTHS_DIFFER",
+        CANDIDATE,
+        "a bad answer of less than 0.3 or more than 3 times the length of the good one, and more than 60 "
+        "characters",
+        "差的回答长度不足好回答的 0.3 倍，或超过 3 倍且多于 60 个字符",
+    ),
+    Gate(
+        "NOT_DIFFERENT",
+        CANDIDATE,
+        "a bad answer that says what the good one says",
+        "差的回答与好回答内容相同",
+    ),
+    Gate(
+        "NOT_BAD",
+        CANDIDATE,
+        "a bad answer that stands in the source word for word",
+        "差的回答逐字出现在来源中",
+    ),
+    Gate(
+        "NOT_UNGROUNDED",
+        CANDIDATE,
+        "a bad answer that is to be made up and claims nothing of its own",
+        "应为编造的回答没有编造任何内容",
+    ),
 )
 
 GATES: Mapping[str, Gate] = {gate.name: gate for gate in ALL}

@@ -115,6 +115,8 @@ class GenerationStats:
     calls_per_second: float
     kept_candidates: int
     rejected_candidates: int
+    missing: int
+    missing_by_reason: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,24 @@ def check_topic(options: GenerationOptions) -> None:
             questions=str(own.questions),
             most=str(MOST_DISTILLED),
         )
+
+
+def check_helpers(wanted: NewGeneration, helpers: Sequence[Provider]) -> None:
+    """Refuse providers of another project as judge, or for embeddings.
+
+    Raises:
+        InvalidArgument: so it is.
+    """
+    judge = wanted.options.gates.judge
+    for helper in helpers:
+        if helper.project_id != wanted.project_id:
+            is_judge = judge and judge.provider_id == helper.id
+            raise InvalidArgument(
+                "PROVIDER_OF_OTHER_PROJECT",
+                f"provider {helper.id} belongs to another project",
+                f"generation.options.gates.{'judge.provider_id' if is_judge else 'embedding_provider_id'}",
+                provider_id=helper.id,
+            )
 
 
 def check_kind(options: GenerationOptions) -> None:

@@ -14,14 +14,13 @@ from services.generation.candidate_gates import (
     check_numbers,
     check_refusal,
     check_text,
-    first_failure,
     is_copy,
 )
 from services.generation.candidates import NewCandidate, Passage
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import CJK, Fact, language_of
 from services.generation.filling import in_source, quote_of
-from services.generation.gates import rejected
+from services.generation.gates import first_on, rejected
 from services.generation.generations import GenerationOptions
 from services.generation.kinds import PassageOptions
 from services.generation.writing import strict_object
@@ -59,7 +58,7 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
     source = chunk.text[chunk.overlap :].strip()
 
     def made(text: str) -> NewCandidate:
-        rejection = first_failure(failures_of(form, text, source, language), options.gates)
+        rejection = first_on(failures_of(form, text, source, language), options.gates)
         whole = Fact(chunk.overlap, len(chunk.text), chunk.text[chunk.overlap :])
         quotes = [quote_of(chunk, whole)] if in_source(chunk, whole) else []
         return new_candidate(chunk, Passage(form, text), facts_of(chunk, options), quotes, rejection)
@@ -99,7 +98,7 @@ def failures_of(form: str, text: str, source: str, language: str) -> Iterator[Fa
             f"the passage has {len(text)} characters, the chunk {len(source)}: of this form are wanted "
             f"{least:.0f} to {most:.0f} (a Chinese one counts as {CHINESE_CHARACTER})",
         )
-    yield from check_refusal(text, "passage")
+    yield from check_refusal(text, source, "passage")
     yield from check_text(text, language, "passage")
     yield from check_numbers(text, source, "passage")
     if language_of(source) != language:

@@ -14,11 +14,10 @@ from services.generation.candidate_gates import (
     check_refusal,
     check_text,
     content_words,
-    first_failure,
 )
 from services.generation.candidates import NewCandidate, PreferencePair
 from services.generation.chunk_reader import SourceChunk
-from services.generation.gates import rejected
+from services.generation.gates import first_on, rejected
 from services.generation.generations import GenerationOptions
 from services.generation.kinds import PreferencePairOptions
 from services.generation.questions import Answer, Question, text_key
@@ -63,7 +62,7 @@ def assignment(
     def made(bad: str) -> NewCandidate:
         pair = PreferencePair(question.text, answer.text, bad, flaw)
         quoted = " ".join(quote.text for quote in answer.quotes)
-        rejection = first_failure(failures_of(pair, source, quoted, language, options), options.gates)
+        rejection = first_on(failures_of(pair, source, quoted, language, options), options.gates)
         return NewCandidate(
             new_id(),
             pair,
@@ -73,7 +72,6 @@ def assignment(
             answer.quotes,
             rejection,
             question.id,
-            question.heading_path,
         )
 
     return Assignment(
@@ -134,7 +132,7 @@ def failures_of(
         yield rejected(
             "LENGTHS_DIFFER", f"the bad answer has {len(bad)} characters, the good one {len(good)}"
         )
-    yield from check_refusal(bad, "bad answer")
+    yield from check_refusal(bad, source, "bad answer")
     yield from check_text(bad, language, "bad answer")
     if text_key(good) in text_key(bad) or not content_words(bad) ^ content_words(good):
         yield rejected("NOT_DIFFERENT", "the bad answer says what the good one says")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
-from services.generation.filling import answer_values, planned_facts, questions_values, quote_of
+from services.generation.filling import answer_values, judge_values, planned_facts, questions_values, quote_of
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import BEGINNING_CHARS, Voice, genre_audience_values
@@ -17,13 +17,14 @@ from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
 from services.generation.prompt_versions import PromptName
 from services.generation.prompts import Prompt
+from services.generation.questions import Answer
 from services.generation.quotes import one_line
 from services.generation.store import Store
 from services.generation.tag_calls import places_call, tree_call
 from services.generation.tag_outlines import part
 from services.generation.tag_store import TagStore
 from services.generation.tag_trees import Step, TagTree
-from services.generation.writing import passage
+from services.generation.writing import Passage, passage
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.pages import page_request
 
@@ -44,7 +45,7 @@ class PreviewRequest:
         project_id: UUID of the project.
         source: a version by its name, or a draft.
         chunk_id: the chunk; empty for the first that can be asked about.
-        question: what the prompt `answer` is to answer; empty for one of the chunk.
+        question: what the prompt `answer` is to answer, or `judge` to judge; empty for one of the chunk.
         options: those of a generation.
     """
 
@@ -122,6 +123,8 @@ class Previewer:
             return await self._tag_values(wanted, prompt.name, chunk)
         if prompt.name == "genre_audiences":
             return await self._genre_audience_values(wanted, chunk)
+        if prompt.name == "judge":
+            return judge_values(*await self._judged(wanted, chunk, [one for call in facts for one in call]))
         return await self._chunk_values(wanted, prompt, chunk, facts)
 
     async def _chunk_values(
@@ -203,6 +206,22 @@ class Previewer:
         return (tree_call if step.writes else places_call)(
             step, tree, wanted.options.tags or TagOptions()
         ).values
+
+    async def _judged(
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
+    ) -> tuple[Passage, str, Answer | None]:
+        """What a judge sees: the first question of the chunk that is answered, else one without an answer."""
+        page = await self._store.list_questions(
+            page_request(1000, ""), wanted.project_id, None, chunk.id, None
+        )
+        answered = next((one for one in page.rows if one.answer and wanted.question in ("", one.text)), None)
+        found = await self._question(wanted, chunk, facts)
+        asked, fact = found.text, found.fact
+        if answered:
+            asked = answered.text
+            fact = next((one for one in facts if quote_of(chunk, one) == answered.fact), fact)
+        seen = passage(chunk.text, [fact], wanted.options.context_chars)
+        return seen, asked, answered.answer if answered else None
 
     async def _question(
         self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import asyncpg
 
+from services.generation.generations import GenerationOptions
 from services.generation.providers import (
     Price,
     Provider,
@@ -64,10 +65,22 @@ class ProviderStore:
         rows = await self.pool.fetch(SQL.get_providers, provider_ids)
         return [stored_provider(**row) for row in rows]
 
-    async def prices(self, provider: Provider) -> list[Price | None]:
-        """The price of a provider, or those of a pool's members."""
-        asked = await self.get_many(provider.pool_ids) if provider.pool_ids else [provider]
-        return [one.price for one in asked]
+    async def prices(self, *providers: Provider) -> list[Price | None]:
+        """The prices of some providers, of pools those of their members."""
+        prices = []
+        for provider in providers:
+            asked = await self.get_many(provider.pool_ids) if provider.pool_ids else [provider]
+            prices += [one.price for one in asked]
+        return prices
+
+    async def get_asked(self, provider_id: str, options: GenerationOptions) -> list[Provider]:
+        """All that a generation asks: the provider that writes, then its judge and that of embeddings.
+
+        Raises:
+            NotFound: one of them is not there.
+        """
+        named = dict.fromkeys([provider_id, *options.gates.provider_ids])
+        return [await self.get(one) for one in named]
 
     async def list_page(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
         """Providers of a project, newest first."""

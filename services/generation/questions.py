@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 from services.generation.genre_audiences import Voice
 from services.generation.quotes import Quote
 from services.runtime.jobs import Failure
+
+NO_LETTER = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a judge says, and how it was asked; see `sishu.generation.v1.Judgement`."""
+
+    score: float
+    answerable: bool
+    faithful: bool
+    self_contained: bool
+    reason: str
+    call: CallRecord
+
+
+@dataclass(frozen=True)
 class Question:
     """Something to ask.
 
@@ -77,6 +92,7 @@ class Question:
     heading_path: Sequence[str] = ()
     tag_ids: Sequence[str] = ()
     genre_audience_id: str | None = None
+    judgement: Judgement | None = None
 
     @property
     def fact_id(self) -> str:
@@ -91,6 +107,8 @@ class Question:
         if self.answer:
             quotes += self.answer.quotes
             texts += [self.answer.text, self.answer.reasoning]
+        if self.judgement:
+            texts.append(self.judgement.reason)
         return sum(len(text.encode()) for text in [*texts, *(quote.text for quote in quotes)])
 
 
@@ -122,5 +140,4 @@ class NewQuestion:
 
 def text_key(text: str) -> str:
     """The wording of a question without case, signs and spaces: equal for questions that ask the same way."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in folded if char.isalnum())
+    return NO_LETTER.sub("", unicodedata.normalize("NFKC", text).casefold())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.generation.budgets import check_prices
+from services.generation.calls.embeddings import Embedder
 from services.generation.calls.endpoints import Endpoints
 from services.generation.candidate_service import CandidateServicer
 from services.generation.convert import (
@@ -24,7 +25,8 @@ from services.generation.convert import (
     report_to_pb,
 )
 from services.generation.forecast_store import ForecastStore
-from services.generation.generations import check_generation
+from services.generation.gates import check_gates
+from services.generation.generations import check_generation, check_helpers
 from services.generation.genre_audience_service import GenreAudienceServicer
 from services.generation.presets import PRESETS
 from services.generation.prompt_service import PromptServicer
@@ -148,7 +150,9 @@ class GenerationServicer(GenerationServiceServicer):
         providers: ProviderStore,
         prompts: PromptStore,
         sources: Sources,
+        embedder: Embedder,
     ) -> None:
+        self._embedder = embedder
         self._store = store
         self._forecasts = forecasts
         self._providers = providers
@@ -161,9 +165,15 @@ class GenerationServicer(GenerationServiceServicer):
         made = await self._store.generation_made_by(request.request_id)
         if made is None:
             wanted = generation_from_pb(request.generation)
-            provider = await self._providers.get(wanted.provider_id)
+            provider, *helpers = await self._providers.get_asked(wanted.provider_id, wanted.options)
+            check_gates(wanted.options.gates)
+            check_helpers(wanted, helpers)
+            for helper in (provider, *helpers):
+                if helper.id == wanted.options.gates.embedding_provider_id:
+                    await self._embedder.check(helper)
             check_generation(wanted, provider, has_source=await self._sources.any(wanted))
-            check_prices(wanted.options.max_cost, await self._providers.prices(provider))
+            prices = await self._providers.prices(provider, *helpers)
+            check_prices(wanted.options.max_cost, prices, one_currency=bool(helpers))
             versions = await self._prompts.current_versions(wanted.project_id)
             wanted = replace(wanted, prompt_versions=versions)
             made = await self._store.create_generation(wanted, request.request_id)
@@ -174,8 +184,8 @@ class GenerationServicer(GenerationServiceServicer):
         self, request: generation_pb.GetGenerationRequest, context: Context
     ) -> generation_pb.GetGenerationResponse:
         view = await self._store.view_generation(request.id)
-        provider = await self._providers.get(view.generation.provider_id)
-        forecast = await self._forecasts.tell(view, await self._providers.prices(provider))
+        asked = await self._providers.get_asked(view.generation.provider_id, view.generation.options)
+        forecast = await self._forecasts.tell(view, await self._providers.prices(*asked))
         return generation_pb.GetGenerationResponse(generation=generation_to_pb(view, forecast))
 
     async def ListGenerations(
@@ -195,8 +205,8 @@ class GenerationServicer(GenerationServiceServicer):
         message = merged_generation(view, request.generation, paths)
         # The rules of a new generation hold for a changed one.
         check_message(generation_pb.CreateGenerationRequest(generation=message))
-        provider = await self._providers.get(view.generation.provider_id)
-        check_prices(message.options.max_cost, await self._providers.prices(provider))
+        asked = await self._providers.get_asked(view.generation.provider_id, view.generation.options)
+        check_prices(message.options.max_cost, await self._providers.prices(*asked))
         await self._store.set_options(view.generation.id, changed_options(message, paths))
         return generation_pb.UpdateGenerationResponse(
             generation=generation_to_pb(await self._store.view_generation(view.generation.id))

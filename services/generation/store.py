@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from services.generation.call_store import (
     with_call,
 )
 from services.generation.candidate_store import delete_generation_candidates, delete_project_candidates
-from services.generation.gates import rejected
+from services.generation.copy_store import insert_marks, without_copies
 from services.generation.generations import (
     Generation,
     GenerationStats,
@@ -33,11 +33,14 @@ from services.generation.generations import (
 from services.generation.genre_audience_store import delete_genre_audiences
 from services.generation.genre_audiences import Voice
 from services.generation.kinds import FIRST_ITEMS
+from services.generation.meaning_store import hold_meanings, insert_embeddings, without_same_meaning
+from services.generation.meanings import Meanings
 from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
 from services.generation.questions import (
     Answer,
     CallRecord,
+    Judgement,
     NewQuestion,
     OpenQuestion,
     Question,
@@ -58,7 +61,6 @@ SET_ANSWER = with_call(SQL.set_answer)
 
 RATE_SECONDS = 60.0
 """Of the last of them it is told how many calls end a second."""
-DOUBLE = rejected("DUPLICATE_QUESTION", "the generation has a question of this wording")
 
 
 class Store:
@@ -203,18 +205,35 @@ class Store:
         call: CallRecord,
         questions: Sequence[NewQuestion],
         settlement: Settlement = NOTHING,
+        missing: int = 0,
+        meanings: Meanings | None = None,
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
-        A wording that the generation has already is stored as rejected. All are linked to tags.
+        A question that copies another one of the project is stored as rejected. All are linked to tags.
+
+        Args:
+            connection: the caller's transaction.
+            one: their generation.
+            call: how they were written.
+            questions: those that came.
+            settlement: what is stored with the call.
+            missing: how many more were asked for.
+            meanings: their embeddings; nothing where meaning is not looked at.
         """
         await insert_call(connection, one.id, call, settlement)
-        stored = await self._insert_questions(connection, one, call, questions)
-        doubles = [replace(new, rejection=DOUBLE) for new in questions if new.id not in stored]
-        if doubles:
-            await self._insert_questions(connection, one, call, doubles)
+        if missing:
+            await connection.execute(SQL.insert_missing, call.id, one.id, missing)
+        await hold_meanings(connection, one, meanings)
+        questions = await without_copies(connection, one, questions)
+        questions = await without_same_meaning(connection, one, questions, meanings)
+        await connection.execute(
+            SQL.insert_questions, one.project_id, one.id, call.id, [question_values(new) for new in questions]
+        )
+        await insert_marks(connection, one, questions)
+        await insert_embeddings(connection, one, meanings)
         await link_questions(connection, one.project_id, [new.id for new in questions])
-        return [new.id for new in questions if new.id in stored and not new.rejection]
+        return [new.id for new in questions if not new.rejection]
 
     async def set_answer(
         self,
@@ -223,12 +242,14 @@ class Store:
         answer: Answer,
         rejection: Failure | None,
         settlement: Settlement = NOTHING,
+        *,
+        judged: bool = False,
     ) -> None:
-        """Store the answer of an open question, kept or rejected."""
+        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that."""
         await connection.execute(
             SET_ANSWER,
             *call_values(question.generation_id, answer.call, settlement),
-            "rejected" if rejection else "answered",
+            "rejected" if rejection else "judging" if judged else "answered",
             rejection.as_json() if rejection else None,
             answer.text,
             [vars(quote) for quote in answer.quotes],
@@ -276,8 +297,9 @@ class Store:
     async def _insert_generation(
         self, connection: Connection, generation_id: str, wanted: NewGeneration
     ) -> None:
-        if await connection.fetchval(SQL.share_provider, wanted.provider_id) is None:
-            raise provider_not_found(wanted.provider_id)
+        for provider_id in sorted({wanted.provider_id, *wanted.options.gates.provider_ids}):
+            if await connection.fetchval(SQL.share_provider, provider_id) is None:
+                raise provider_not_found(provider_id)
         await connection.execute(
             SQL.insert_generation,
             generation_id,
@@ -293,19 +315,6 @@ class Store:
             project_id=wanted.project_id,
             resource_id=generation_id,
         )
-
-    async def _insert_questions(
-        self, connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
-    ) -> set[str]:
-        """Insert those whose wording is new; return their ids."""
-        rows = await connection.fetch(
-            SQL.insert_questions,
-            one.project_id,
-            one.id,
-            call.id,
-            [question_values(new) for new in questions],
-        )
-        return {row["id"] for row in rows}
 
 
 def question_values(new: NewQuestion) -> dict[str, Any]:
@@ -373,7 +382,13 @@ def question_of(row: asyncpg.Record) -> Question:
         heading_path=row["heading_path"],
         tag_ids=row["tag_ids"],
         genre_audience_id=row["genre_audience_id"],
+        judgement=judgement_of(row),
     )
+
+
+def judgement_of(row: asyncpg.Record) -> Judgement | None:
+    """What a judge says of a row of `question_view`; nothing before it did."""
+    return row["judgement"] and Judgement(**row["judgement"], call=call_of(row["judge_call"]))
 
 
 def question_not_found(question_id: str) -> NotFound:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.candidate_gates import check_length, check_refusal, check_text
 from services.generation.facts import language_of
-from services.generation.gates import check_question
+from services.generation.gates import question_faults
 from services.generation.generations import GenerationOptions
 from services.generation.kinds import DistillationOptions
 from services.generation.questions import text_key
@@ -128,15 +128,14 @@ def titled(tag: str) -> str:
 
 def topic_question_failures(question: str, language: str) -> Iterator[Failure]:
     """Why a question is rejected that rests on no source."""
-    failure = check_question(question, language, source=question)
-    if failure:
-        yield failure
+    yield from question_faults(question, language, source=question)
+    yield from check_text(question, language, "question")
 
 
 def topic_answer_failures(answer: str, options: GenerationOptions) -> Iterator[Failure]:
     """Why an answer is rejected that rests on no source."""
     yield from check_length(answer, options.gates, "answer")
-    yield from check_refusal(answer, "answer")
+    yield from check_refusal(answer, "", "answer")
     yield from check_text(answer, topic_language(options), "answer")
 
 

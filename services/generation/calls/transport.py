@@ -282,14 +282,16 @@ async def answer_of(response: httpx2.Response) -> Any:
         raise ValueError("the answer is nested too deeply") from None
 
 
-async def posted(sdk: AsyncOpenAI, body: Mapping[str, Any], limits: openai.Timeout) -> httpx2.Response:
-    """Send a request for a completion; the body of the answer is not read.
+async def posted(
+    sdk: AsyncOpenAI, body: Mapping[str, Any], limits: openai.Timeout, path: str = "/chat/completions"
+) -> httpx2.Response:
+    """Send a request, for a completion unless a path says otherwise; the body of the answer is not read.
 
     Not by `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time, and
     makes pydantic objects of the answer.
     """
     response: object = await sdk.post(
-        "/chat/completions",
+        path,
         cast_to=httpx2.Response,
         body=body,
         options={"timeout": limits},

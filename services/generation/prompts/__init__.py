@@ -131,6 +131,15 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("pairs", "how many pairs are wanted, a number", (1, 5), required=True),
         ),
     ),
+    "judge": Builtin(
+        1,
+        (
+            Variable("answer", "the answer to judge", ("20 years.",) * 2, required=True),
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            Variable("question", "the question to judge", ("How old is the ash?",) * 2, required=True),
+            Variable("quote", "where the chunk says so; may be empty", ("", SAMPLE)),
+        ),
+    ),
     "passage": Builtin(
         1,
         (

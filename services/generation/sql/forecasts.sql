@@ -32,7 +32,8 @@ SELECT planned, chunk_count AS chunks, character_count AS characters,
         JOIN endpoints ON (endpoints.base_url, endpoints.model) = (member.base_url, member.model)
         WHERE pool.id = generations.provider_id) AS calls_at_once,
        EXISTS (SELECT FROM jobs JOIN job_items AS item ON item.job_id = jobs.id
-               WHERE jobs.resource_id = generations.id AND item.state = 'pending' AND item.kind <> 'write_answer')
+               WHERE jobs.resource_id = generations.id AND item.state = 'pending'
+                AND item.kind NOT IN ('write_answer', 'judge_answer'))
            AS asks_questions,
        coalesce((options ->> 'batch')::boolean, false)
        AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM batch_limits AS found WHERE found.endpoint_id = endpoints.id
@@ -66,5 +67,5 @@ CROSS JOIN LATERAL (
 ) AS used
 WHERE used.items >= chunk.items
   AND chunk.chunk_id NOT IN (
-      SELECT chunk_ids[1] FROM questions WHERE generation_id = $1 AND state = 'open' AND chunk_ids <> '{}'
+      SELECT chunk_ids[1] FROM questions WHERE generation_id = $1 AND state IN ('open', 'judging') AND chunk_ids <> '{}'
   )

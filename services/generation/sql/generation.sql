@@ -35,7 +35,12 @@ WHERE id = $1
 RETURNING *
 
 -- name: provider_has_generations
-SELECT EXISTS (SELECT 1 FROM generations WHERE provider_id = $1)
+SELECT EXISTS (
+    SELECT FROM generations
+    WHERE provider_id = $1
+       OR project_id = (SELECT project_id FROM providers WHERE id = $1)
+          AND $1::text IN (options #>> '{gates,judge,provider_id}', options #>> '{gates,embedding_provider_id}')
+)
 
 -- name: delete_provider
 DELETE FROM providers WHERE id = $1
@@ -58,7 +63,7 @@ WHERE generations.id = $1
 
 -- name: view_generations
 -- One by its id, or a page of a project; each with its job and what it made.
-SELECT generations.*, job.job, made.*, wrote.*, used.*, latest.*
+SELECT generations.*, job.job, made.*, wrote.*, lacking.*, used.*, latest.*
 FROM (SELECT * FROM generations
       WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR project_id = $2) AND ($3::uuid IS NULL OR id < $3)
       ORDER BY id DESC
@@ -85,6 +90,17 @@ CROSS JOIN LATERAL (
           FROM candidates WHERE generation_id = generations.id
           GROUP BY 1, 2) AS counted
 ) AS wrote
+    SELECT coalesce(sum(count), 0)::bigint AS missing, coalesce(jsonb_object_agg(reason, count), '{}') AS missing_by_reason
+    FROM (SELECT reason, sum(count) AS count
+          FROM (SELECT 'OUTPUT_INCOMPLETE' AS reason, count FROM missing_questions WHERE generation_id = generations.id
+                UNION ALL
+                SELECT item.failure ->> 'reason',
+                       jsonb_array_length(item.payload -> 'facts') * (generations.options ->> 'forms_per_fact')::integer
+                FROM job_items AS item
+                WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed' AND item.kind = 'write_questions'
+               ) AS found
+          GROUP BY reason) AS counted
+) AS lacking
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(prompt_tokens), 0)::bigint AS prompt_tokens,
            coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
@@ -116,13 +132,17 @@ SELECT id, state FROM jobs WHERE resource_id = $1 FOR UPDATE
 DELETE FROM jobs WHERE resource_id = $1
 
 -- name: delete_generation_questions
+WITH unbanded AS (
+    DELETE FROM question_bands AS own USING question_marks AS known, questions
+    WHERE questions.generation_id = $1 AND known.question_id = questions.id
+      AND own.band = ANY (known.bands) AND own.question_id = questions.id
+)
 DELETE FROM questions WHERE generation_id = $1
 
 -- name: delete_generation
 DELETE FROM generations WHERE id = $1
 
 -- name: insert_questions
--- In one order everywhere: transactions that add the same wordings could wait for each other.
 INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, heading_path, text, text_key,
                        fact, form, state, rejection, genre_audience_id)
 SELECT $1, $2, $3, new.id, new.chunk_ids, new.document_ids, new.heading_path, new.text, new.text_key, new.fact, new.form,
@@ -130,9 +150,9 @@ SELECT $1, $2, $3, new.id, new.chunk_ids, new.document_ids, new.heading_path, ne
 FROM jsonb_to_recordset($4)
     AS new (id uuid, chunk_ids uuid[], document_ids uuid[], heading_path text[], text text, text_key text, fact jsonb,
             form integer, state question_state, rejection jsonb, genre_audience_id uuid)
-ORDER BY text_key
-ON CONFLICT (generation_id, text_key) WHERE state <> 'rejected' DO NOTHING
-RETURNING id
+
+-- name: insert_missing
+INSERT INTO missing_questions (call_id, generation_id, count) VALUES ($1, $2, $3)
 
 -- name: set_answer
 -- With the call, as `call` of calls.sql.
@@ -175,9 +195,19 @@ ORDER BY id
 LIMIT $8
 
 -- name: delete_question
+WITH unbanded AS (
+    DELETE FROM question_bands AS own USING question_marks AS known, questions
+    WHERE questions.id = $1 AND known.question_id = questions.id
+      AND own.band = ANY (known.bands) AND own.question_id = questions.id
+)
 DELETE FROM questions WHERE id = $1
 
 -- name: delete_project_questions
+WITH unbanded AS (
+    DELETE FROM question_bands AS own USING question_marks AS known, questions
+    WHERE questions.project_id = $1 AND known.question_id = questions.id
+      AND own.band = ANY (known.bands) AND own.question_id = questions.id
+), said AS (DELETE FROM question_wordings WHERE project_id = $1)
 DELETE FROM questions WHERE project_id = $1
 
 -- name: delete_project_generations

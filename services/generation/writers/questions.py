@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from services.generation.asking import Asked, Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
+from services.generation.embedding import Embeddings
 from services.generation.facts import Fact, language_of
 from services.generation.filling import (
     answer_values,
@@ -19,9 +20,11 @@ from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import GenreAudience
+from services.generation.kinds import Gates
 from services.generation.prompt_store import PromptStore
 from services.generation.questions import Answer, NewQuestion, OpenQuestion
 from services.generation.quotes import find_quote
+from services.generation.refusing import pausing
 from services.generation.store import Store
 from services.generation.writing import (
     WrittenAnswer,
@@ -53,6 +56,7 @@ class QuestionWriter:
         chunks: ChunkReader,
         pairs: GenreAudienceStore,
         asker: Asker,
+        embeddings: Embeddings,
     ) -> None:
         self._jobs = jobs
         self._store = store
@@ -61,6 +65,7 @@ class QuestionWriter:
         self._chunks = chunks
         self._pairs = pairs
         self._asker = asker
+        self._embeddings = embeddings
 
     async def plan_questions(self, item: Item) -> None:
         """Choose facts in a page of chunks; make items for the calls about them and for the next page."""
@@ -111,16 +116,19 @@ class QuestionWriter:
         task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
         async with self._asker.asked(task) as asked:
             written = [
-                (fact, new_question(chunk, fact, form, text, language, pair_id))
+                (fact, new_question(chunk, fact, form, text, language, options.gates, pair_id))
                 for fact, texts in zip(facts, asked.value, strict=True)
                 for form, text in enumerate(texts)
             ]
             places = {question.id: [fact.start, fact.end] for fact, question in written}
             questions = [question for _, question in written]
+            async with pausing(self._jobs, item):
+                meanings = await self._embeddings.of(generation, chunk.id, questions)
+            missing = len(facts) * options.forms_per_fact - len(questions)
 
             async def store(connection: Connection) -> None:
                 waiting = await self._store.insert_questions(
-                    connection, generation, asked.call, questions, asked.settlement
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 # What was begun is ended first, so that answers come early.
                 items = [
@@ -135,17 +143,25 @@ class QuestionWriter:
         generation, provider, question = await self._store.get_open_question(item.resource_id)
         chunk = await self._chunks.get(question.chunk_id)
         fact = fact_of(item, chunk)
+        gates, language = generation.options.gates, self._language(generation, chunk)
         seen = passage(chunk.text, [fact], generation.options.context_chars)
         language = self._language(generation, chunk)
         prompt = await self._prompts.filled(
             generation, "answer", language, answer_values(seen, question.text, language, question.voice)
         )
-        task = Task(item, generation, provider, chunk.id, prompt, answer_schema(seen), parse_answer)
+        schema = answer_schema(seen, gates.max_answer_chars)
+        task = Task(item, generation, provider, chunk.id, prompt, schema, parse_answer)
         async with self._asker.asked(task) as asked:
-            answer, rejection = judged(question, asked, fact, chunk)
+            answer, rejection = checked(question, asked, fact, chunk, language, gates)
+            judged = gates.judge is not None and rejection is None
 
             async def store(connection: Connection) -> None:
-                await self._store.set_answer(connection, question, answer, rejection, asked.settlement)
+                await self._store.set_answer(
+                    connection, question, answer, rejection, asked.settlement, judged=judged
+                )
+                if judged:
+                    following = NewItem("judge_answer", question.id, question.id, item.payload, item.turn)
+                    await self._jobs.add_items(connection, item.job_id, [following])
 
             await self._jobs.finish_held(item, store)
 
@@ -181,7 +197,13 @@ def planned(chunk: SourceChunk, generation: Generation, pairs: Sequence[GenreAud
 
 
 def new_question(
-    chunk: SourceChunk, fact: Fact, form: int, text: str, language: str, pair_id: str | None = None
+    chunk: SourceChunk,
+    fact: Fact,
+    form: int,
+    text: str,
+    language: str,
+    gates: Gates,
+    pair_id: str | None = None,
 ) -> NewQuestion:
     """A question as it is to be stored, held against the gates."""
     return NewQuestion(
@@ -191,20 +213,27 @@ def new_question(
         [chunk.document_id],
         quote_of(chunk, fact),
         form,
-        check_question(text, language, chunk.text),
+        check_question(text, language, chunk.text, gates),
         chunk.heading_path,
         pair_id,
     )
 
 
-def judged(
-    question: OpenQuestion, asked: Asked[WrittenAnswer], fact: Fact, chunk: SourceChunk
+def checked(
+    question: OpenQuestion,
+    asked: Asked[WrittenAnswer],
+    fact: Fact,
+    chunk: SourceChunk,
+    language: str,
+    gates: Gates,
 ) -> tuple[Answer, Failure | None]:
     """An answer with its quote, and why it is rejected; nothing for one that is kept."""
     written = asked.value
     quote = find_quote(chunk.text, written.quote)
     quotes = [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else []
-    rejection = check_answer(question.text, written.answer, quote if quotes else None, fact, chunk.text)
+    rejection = check_answer(
+        question.text, written.answer, quote if quotes else None, fact, chunk.text, gates, language
+    )
     return Answer(written.answer, quotes, asked.reasoning, asked.call), rejection
 
 

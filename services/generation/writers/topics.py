@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from services.generation.asking import Asked, Task
 from services.generation.call_store import insert_call
-from services.generation.candidate_gates import first_failure
+from services.generation.gates import first_on
 from services.generation.generations import Generation
 from services.generation.providers import Provider
 from services.generation.questions import Answer, NewQuestion
@@ -90,7 +90,7 @@ class TopicWriter:
         task = await self._task(item, generation, provider, "topic_answer", values, schema, parse_answer)
         async with desk.asker.asked(task) as asked:
             answer = Answer(asked.value, [], asked.reasoning, asked.call)
-            rejection = first_failure(topic_answer_failures(asked.value, options), options.gates)
+            rejection = first_on(topic_answer_failures(asked.value, options), options.gates)
 
             async def store(connection: Connection) -> None:
                 await desk.store.set_answer(connection, question, answer, rejection, asked.settlement)
@@ -119,7 +119,7 @@ class TopicWriter:
         questions = [
             NewQuestion(new_id(), text, [], [], None, 0, rejection, list(place.path))
             for text in asked.value
-            for rejection in [first_failure(topic_question_failures(text, language), gates)]
+            for rejection in [first_on(topic_question_failures(text, language), gates)]
         ]
         rest = place.after(asked.value)
 

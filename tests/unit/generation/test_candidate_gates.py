@@ -8,11 +8,10 @@ from services.generation.candidate_gates import (
     check_numbers,
     check_text,
     content_words,
-    first_failure,
     is_copy,
     repeats,
 )
-from services.generation.gates import rejected
+from services.generation.gates import first_on, rejected
 from services.generation.kinds import Gates
 from tests.support.chunks import HONGSUN, KESTREL
 
@@ -100,9 +99,9 @@ def test_a_name_of_its_own_is_found(text: str, foreign: bool) -> None:
 
 def test_a_gate_that_is_off_lets_the_next_decide() -> None:
     failures = [rejected("LANGUAGE", "l"), rejected("REPETITIVE", "r")]
-    assert first_failure(failures, Gates()) == failures[0]
-    assert first_failure(failures, Gates(off=["LANGUAGE"])) == failures[1]
-    assert first_failure(failures, Gates(off=["LANGUAGE", "REPETITIVE"])) is None
+    assert first_on(iter(failures), Gates()) == failures[0]
+    assert first_on(iter(failures), Gates(off=["LANGUAGE"])) == failures[1]
+    assert first_on(iter(failures), Gates(off=["LANGUAGE", "REPETITIVE"])) is None
 
 
 def test_texts_that_differ_in_signs_alone_are_the_same() -> None:

@@ -129,9 +129,14 @@ def test_a_gate_that_is_not_there_cannot_be_off() -> None:
         check_gates(Gates(min_answer_chars=50, max_answer_chars=49))
 
 
+REJECTING = (
+    *("gates", "judging", "candidate_gates", "conversations", "exam_items", "passages", "preference_pairs"),
+)
+
+
 def test_every_reason_with_which_texts_are_rejected_is_a_gate() -> None:
     folder = Path(gates_module.__file__).parent
-    made = {one for name in ("gates.py", "judging.py") for one in reasons_of(folder / name, {"rejected": 0})}
+    made = {one for name in REJECTING for one in reasons_of(folder / f"{name}.py", {"rejected": 0})}
     assert made | {"DUPLICATE_QUESTION", "NEAR_COPY", "MEANING_COPY"} == GATES.keys()
     assert all(gate.en and gate.zh and gate.of for gate in GATES.values())
 

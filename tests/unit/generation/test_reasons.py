@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from services.generation.config import GenerationConfig
+from services.generation.gate_list import GATES
 from services.generation.metrics import GenerationMetrics
 from services.generation.presets import PRESETS
 from services.generation.prompt_filters import FILTERS
@@ -36,8 +37,14 @@ def test_every_reason_of_the_room_is_told_of_and_no_other() -> None:
     told = {
         word for row in rows_of("What can go wrong") for word in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
     }
-    assert {"PROVIDER_BUSY", "BUDGET_REACHED", "QUOTE_NOT_FOUND", "BATCH_PENDING"} < told
-    assert told == reasons()
+    assert {"PROVIDER_BUSY", "BUDGET_REACHED", "GATE_UNKNOWN", "BATCH_PENDING"} < told
+    assert told | GATES.keys() == reasons() | GATES.keys()
+    assert not told & GATES.keys()
+
+
+def test_every_gate_is_told_of_as_it_is() -> None:
+    rows = [f"| `{gate.name}` | {', '.join(gate.of)} | {gate.en} |" for gate in GATES.values()]
+    assert rows_of("Gates") == rows
 
 
 def test_every_preset_is_told_of_as_it_is() -> None:

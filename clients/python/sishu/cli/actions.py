@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, generations, providers
+from sishu.cli import documents, gate_options, generations, providers
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
@@ -246,6 +246,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("create", "create", generations.create_generation),
         ("forecast", "generation_forecast", generations.forecast_generation),
         ("update", "generation_update", generations.update_generation),
+        ("gates", "generation_gates", gate_options.list_gates),
     ],
     "example": [("import", "import", import_examples)],
     "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],

@@ -33,6 +33,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "没有名为 {name} 的语言模型；见 `sishu provider list`",
         "没有语言模型 {provider_id}",
     ),
+    "GATE_UNKNOWN": ("没有名为 {gate} 的检查；见 `sishu generation gates`",),
     "PROVIDER_NAME_TAKEN": ("项目中已有名为 {name} 的语言模型；请换一个名字",),
     "GENERATION_NOT_FOUND": ("没有生成任务 {generation_id}",),
     "QUESTION_NOT_FOUND": ("没有问题 {question_id}",),

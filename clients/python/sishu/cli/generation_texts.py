@@ -8,6 +8,36 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "用一次试运行预估生成所需； 试运行不会重复付费。",
     ),
     "generation_update": ("Change what it may cost; 0 is no limit.", "修改费用上限；0 表示不限。"),
+    "generation_gates": (
+        "List the gates, by the reason with which each rejects.",
+        "列出各项质量检查，以其拒绝原因命名。",
+    ),
+    "gate_off": (
+        "Gate that is off, such as REFUSAL; see `sishu generation gates`. May be given more than once.",
+        "关闭的检查，如 REFUSAL；见 `sishu generation gates`。可多次给出。",
+    ),
+    "min_answer_chars": ("Fewest characters of an answer.", "答案的最少字符数。"),
+    "max_answer_chars": ("Most characters of an answer.", "答案的最多字符数。"),
+    "near_copy_similarity": (
+        "From which similarity of their words on a question is a near copy of another one; usually 0.8.",
+        "问题与另一问题的词语相似度达到多少即视为近似重复；默认 0.8。",
+    ),
+    "embedding_provider": (
+        "Model of embeddings: name or id; copies are then found by meaning, too.",
+        "向量模型：名称或 ID；据此还可按意思查重。",
+    ),
+    "meaning_similarity": (
+        "From which similarity of their embeddings on a question is a copy by meaning; usually 0.95.",
+        "两个问题的向量相似度达到多少即视为意思重复；默认 0.95。",
+    ),
+    "judge": (
+        "Model that judges each answer beside its source: name or id; it may be the one that writes.",
+        "对照原文评审每个答案的语言模型：名称或 ID；可与编写的模型相同。",
+    ),
+    "judge_min_score": (
+        "Least score of the judge that is kept, 0 to 5; usually 3.",
+        "评审分数下限，0 到 5；默认 3。",
+    ),
     "provider": ("Language models that write.", "负责编写的语言模型。"),
     "generation": ("Runs that write questions and answers.", "出题与作答的任务。"),
     "generation_language": (

@@ -12,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider
+from sishu.cli.gate_options import GateOptions
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
 from sishu.cli.sampling_options import SamplingOptions
@@ -71,7 +72,7 @@ class CallWishes(SamplingOptions):
 
 
 @dataclass(frozen=True)
-class Wishes(CallWishes):
+class Wishes(CallWishes, GateOptions):
     """What to write, and what it may cost."""
 
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
@@ -85,7 +86,9 @@ class Wishes(CallWishes):
             forms_per_fact=self.forms,
             genre_audiences=self.genre_audiences,
         )
-        return await self.begun(client, project, provider, options)
+        made = await self.begun(client, project, provider, options)
+        made.options.gates.CopyFrom(await self.gates(client, made.project_id))
+        return made
 
 
 @takes(Wishes)

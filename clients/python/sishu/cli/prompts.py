@@ -32,7 +32,7 @@ COLUMNS = ("name", "language", "version", "own", "create_time")
 VERSION_COLUMNS = ("version", "own", "current", "create_time")
 MOST_VERSIONS = 1_000_000
 CHINESE = {
-    "answer": "好的回答",
+    "answer": "好的回答，或要评审的回答",
     "assistant_role": "由谁回答，可为空",
     "audience": "写给谁：受众的名称与说明；没有体裁受众组合时为空",
     "beginning": "文档的开头部分",
@@ -53,7 +53,8 @@ CHINESE = {
     "pairs": "需要几个组合，数字",
     "passage": "模型看到的那部分文本块，单行",
     "path": "从主题到标签的各级标题，列表",
-    "question": "要回答的问题",
+    "question": "要回答或评审的问题",
+    "quote": "文本块中的依据，可为空",
     "scenario": "对话的情境，可为空",
     "siblings": "与路径末尾并列的标签，列表",
     "source": "文本块的内容",

@@ -73,7 +73,8 @@ CREATE TABLE call_sums (
 ) WITH (fillfactor = 50);
 
 CREATE TYPE question_state AS ENUM (
-    'open',     -- -> answered, rejected
+    'open',     -- -> judging, answered, rejected
+    'judging',  -- -> answered, rejected
     'answered', -- end
     'rejected'  -- end
 );

@@ -635,6 +635,26 @@ class GenerationStats(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MissingByReasonEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     QUESTIONS_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
@@ -646,8 +666,10 @@ class GenerationStats(_message.Message):
     CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     KEPT_CANDIDATES_FIELD_NUMBER: _builtins.int
     REJECTED_CANDIDATES_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    MISSING_BY_REASON_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
-    """Questions written."""
+    """Questions written: those that are answered or rejected, and those that wait for an answer or for the judge."""
     answered: _builtins.int
     """Questions with a kept answer."""
     rejected: _builtins.int
@@ -664,6 +686,8 @@ class GenerationStats(_message.Message):
     """Candidates kept."""
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
+    missing: _builtins.int
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms of all calls that have ended."""
     @_builtins.property
     def rejected_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected questions by reason, such as `QUOTE_NOT_FOUND`."""
@@ -671,6 +695,10 @@ class GenerationStats(_message.Message):
     @_builtins.property
     def usage(self) -> _message_pb2.TokenUsage:
         """Tokens and calls that were paid, also those of output that never validated."""
+
+    @_builtins.property
+    def missing_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Missing questions by reason: `OUTPUT_INCOMPLETE` where a call brought fewer, else that of the failed call."""
 
     def __init__(
         self,
@@ -686,10 +714,12 @@ class GenerationStats(_message.Message):
         calls_per_second: _builtins.float = ...,
         kept_candidates: _builtins.int = ...,
         rejected_candidates: _builtins.int = ...,
+        missing: _builtins.int = ...,
+        missing_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "kept_candidates", b"kept_candidates", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "rejected_candidates", b"rejected_candidates", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "kept_candidates", b"kept_candidates", "missing", b"missing", "missing_by_reason", b"missing_by_reason", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "rejected_candidates", b"rejected_candidates", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

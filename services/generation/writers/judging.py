@@ -1,0 +1,70 @@
+"""Have answers judged that passed the gates of the program."""
+
+from __future__ import annotations
+
+from services.generation.asking import Asker, Task
+from services.generation.chunk_reader import ChunkReader
+from services.generation.facts import language_of
+from services.generation.filling import judge_values
+from services.generation.judgement_store import set_judgement
+from services.generation.judging import check_judgement, judgement_of, judgement_schema, parse_verdict
+from services.generation.prompt_store import PromptStore
+from services.generation.provider_store import ProviderStore
+from services.generation.store import Store
+from services.generation.writers.questions import fact_of
+from services.generation.writing import passage
+from services.runtime.db import Connection
+from services.runtime.jobs import Item, Jobs
+
+
+class AnswerJudge:
+    """Does the items `judge_answer`, one for each answer that is to be judged."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        store: Store,
+        providers: ProviderStore,
+        prompts: PromptStore,
+        chunks: ChunkReader,
+        asker: Asker,
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._providers = providers
+        self._prompts = prompts
+        self._chunks = chunks
+        self._asker = asker
+
+    async def judge_answer(self, item: Item) -> None:
+        """Have an answer judged beside its source, and keep or reject it by what the judge says."""
+        generation, writer = await self._store.get_origin(item.job_resource_id)
+        question = await self._store.get_question(item.resource_id)
+        options, gates = generation.options, generation.options.gates
+        judge = gates.judge
+        other = judge.provider_id if judge else ""
+        provider = await self._providers.get(other) if other else writer
+        chunk = await self._chunks.get(question.chunk_ids[0])
+        seen = passage(chunk.text, [fact_of(item, chunk)], options.context_chars)
+        language = options.language or language_of(chunk.text)
+        prompt = await self._prompts.filled(
+            generation, "judge", language, judge_values(seen, question.text, question.answer)
+        )
+        task = Task(
+            item,
+            generation,
+            provider,
+            chunk.id,
+            prompt,
+            judgement_schema(),
+            parse_verdict,
+            own_sampling=judge.sampling if judge else {},
+        )
+        async with self._asker.asked(task) as asked:
+            judgement = judgement_of(asked.value, asked.call)
+            rejection = check_judgement(judgement, gates)
+
+            async def store(connection: Connection) -> None:
+                await set_judgement(connection, question, judgement, rejection, asked.settlement)
+
+            await self._jobs.finish_held(item, store)
