@@ -8,24 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_project, find_provider
-from sishu.cli.generations import (
-    BatchOption,
-    MaxCostOption,
-    MaxTokensOption,
-    NoCacheOption,
-    ProviderOption,
-    waited_for,
-)
+from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
 from sishu.cli.options import ProjectOption, WaitOption, takes
 from sishu.cli.output import show_one
 from sishu.cli.parse_options import chosen
-from sishu.cli.sampling_options import SamplingOptions
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.generation.v1 import generation_pb2 as pb
 from sishu.generation.v1.candidate_pb2 import ExamItemType, PassageForm, PreferenceFlaw
-from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest
 from sishu.learn.generations import viewed
 
 app = typer.Typer(no_args_is_help=True, help=say("generate"))
@@ -34,15 +24,11 @@ FactsOption = Annotated[int, typer.Option("--chars-per-fact", min=0, help=say("l
 
 
 @dataclass(frozen=True)
-class Run(SamplingOptions):
+class Run(CallWishes):
     """About what is written, in which language, and what it may cost."""
 
     document: Annotated[list[str] | None, typer.Option(help=say("generate_document"))] = None
     language: Annotated[str, typer.Option(help=say("generate_language"))] = ""
-    max_cost: MaxCostOption = None
-    max_tokens: MaxTokensOption = None
-    no_cache: NoCacheOption = False
-    batch: BatchOption = False
     wait: WaitOption = False
 
     def start(self, project: str, provider: str, kind: str, **own: Any) -> None:
@@ -51,20 +37,11 @@ class Run(SamplingOptions):
             kind=chosen(pb.GenerationKind, "GENERATION_KIND", kind),
             document_ids=self.document or [],
             language=self.language,
-            max_cost=self.max_cost or 0,
-            max_tokens=self.max_tokens or 0,
-            no_cache=self.no_cache,
-            batch=self.batch,
             **own,
         )
-        self.fill(options.sampling)
 
         async def work(client: Client) -> pb.Generation:
-            project_id = (await find_project(client, project)).id
-            provider_id = await find_provider(client, project_id, provider)
-            wanted = pb.Generation(project_id=project_id, provider_id=provider_id, options=options)
-            request = CreateGenerationRequest(generation=wanted)
-            made = (await client.generations.CreateGeneration(request)).generation
+            made = await started(client, await self.begun(client, project, provider, options))
             if self.wait:
                 await waited_for(client, made, "stage_write")
             return await viewed(client, made.id)
