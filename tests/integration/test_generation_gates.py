@@ -19,7 +19,11 @@ from services.runtime.jobs import Jobs
 from sishu.client import Client
 from sishu.generation.v1 import generation_pb2, provider_pb2
 from sishu.generation.v1.prompt_pb2 import Prompt
-from sishu.generation.v1.prompt_service_pb2 import CreatePromptVersionRequest, GetPromptRequest
+from sishu.generation.v1.prompt_service_pb2 import (
+    CreatePromptVersionRequest,
+    GetPromptRequest,
+    PreviewPromptRequest,
+)
 from sishu.generation.v1.provider_service_pb2 import DeleteProviderRequest
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import failure, new_project, parse, parsed_project, upload
@@ -156,6 +160,11 @@ async def test_a_judge_of_its_own_says_why_and_another_prompt_of_it_asks_nobody_
         assert question.judgement.origin.provider_id == judge
         assert question.judgement.origin.prompt_version == "judge.en@1"
         assert dict(question.judgement.origin.parameters) == {"temperature": 0}
+    request = PreviewPromptRequest(project_id=project, version="judge.en@1", question=questions[0].text)
+    request.chunk_id = questions[0].chunk_ids[0]
+    shown = (await client.prompts.PreviewPrompt(request)).messages[-1].content
+    assert f"Question: {questions[0].text}\n" in shown
+    assert shown.endswith(f"Answer: {questions[0].answer.text}")
     bad = next(one for one in questions if one.rejection.reason == "UNFAITHFUL")
     assert (bad.judgement.score, bad.judgement.faithful, bad.judgement.answerable) == (2, False, True)
     assert "The neighbours stand nowhere." in bad.rejection.message
