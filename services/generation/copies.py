@@ -116,26 +116,33 @@ class Wording:
 
     def marks(self, project_id: str) -> Marks:
         """By what its copies are found, and what it is found by."""
-        hashes = [hash64(word) for word in self.content]
-        whole = sum(hashes)
-        less = [whole - one for one in hashes]
-        pairs = combinations(hashes, 2) if len(hashes) <= MOST_PAIRS else ()
-        content = mixed(project_id, "content", whole)
-        wording = mixed(project_id, "wording", hash_of(self.key.encode("utf-8", "surrogatepass")))
-        rows = signature(self.shingles).reshape(BANDS, ROWS)
-        bands = [mixed(project_id, str(number), hash_of(row.tobytes())) for number, row in enumerate(rows)]
-        return Marks(
+        return marks_of(project_id, self.text)
+
+
+@lru_cache(maxsize=1024)
+def marks_of(project_id: str, text: str) -> Marks:
+    """The marks of a question; asked for before it is stored, and again with it."""
+    one = Wording("", "", text, "")
+    hashes = [hash64(word) for word in one.content]
+    whole = sum(hashes)
+    less = [whole - part for part in hashes]
+    pairs = combinations(hashes, 2) if len(hashes) <= MOST_PAIRS else ()
+    content = mixed(project_id, "content", whole)
+    wording = mixed(project_id, "wording", hash_of(one.key.encode("utf-8", "surrogatepass")))
+    rows = signature(one.shingles).reshape(BANDS, ROWS)
+    bands = [mixed(project_id, str(number), hash_of(row.tobytes())) for number, row in enumerate(rows)]
+    return Marks(
+        content,
+        own=[wording, content, *(mixed(project_id, "more", part) for part in less)],
+        wanted=[
+            wording,
             content,
-            own=[wording, content, *(mixed(project_id, "more", one) for one in less)],
-            wanted=[
-                wording,
-                content,
-                mixed(project_id, "more", whole),
-                *(mixed(project_id, "content", one) for one in less),
-                *(mixed(project_id, "content", whole - one - other) for one, other in pairs),
-            ],
-            bands=bands,
-        )
+            mixed(project_id, "more", whole),
+            *(mixed(project_id, "content", part) for part in less),
+            *(mixed(project_id, "content", whole - part - other) for part, other in pairs),
+        ],
+        bands=bands,
+    )
 
 
 def fact_key(fact: Quote | None) -> str:
