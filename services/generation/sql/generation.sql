@@ -90,6 +90,7 @@ CROSS JOIN LATERAL (
           FROM candidates WHERE generation_id = generations.id
           GROUP BY 1, 2) AS counted
 ) AS wrote
+CROSS JOIN LATERAL (
     SELECT coalesce(sum(count), 0)::bigint AS missing, coalesce(jsonb_object_agg(reason, count), '{}') AS missing_by_reason
     FROM (SELECT reason, sum(count) AS count
           FROM (SELECT 'OUTPUT_INCOMPLETE' AS reason, count FROM missing_questions WHERE generation_id = generations.id
