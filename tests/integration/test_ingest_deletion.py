@@ -247,7 +247,7 @@ async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(
     async with stores.client() as client, stores.storage() as storage, other_rooms(stores):
         project = await new_project(client)
         request_id = new_id()
-        await upload(client, project, "long.pdf", scanned_pdf(*(f"Page {number}" for number in range(3))))
+        await upload(client, project, "long.pdf", scanned_pdf(*(f"Page {number}" for number in range(8))))
         request = pb.ParseDocumentsRequest(project_id=project, request_id=request_id)
         await client.documents.ParseDocuments(request)
 

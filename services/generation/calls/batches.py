@@ -20,7 +20,7 @@ import structlog
 from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
 from services.generation.calls.batch_store import Batch, BatchStore, Found, in_batch
 from services.generation.calls.llm import priced
-from services.generation.calls.provider_errors import TURNED_AWAY
+from services.generation.calls.provider_errors import ACCOUNT_REFUSED
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
 from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
@@ -38,7 +38,7 @@ for where the server does not know it, and waited for when it was cancelled for 
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)
-KEY_TROUBLE = TURNED_AWAY | {"PROVIDER_KEY_MISSING"}
+KEY_TROUBLE = ACCOUNT_REFUSED | {"PROVIDER_KEY_MISSING"}
 MOST_AT_ONCE = 8
 """Batches that are worked on at once."""
 LEAD_SECONDS = 5.0

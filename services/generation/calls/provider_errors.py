@@ -31,7 +31,9 @@ LONG_SECONDS = 60.0
 """Of a pause that is shorter nobody needs to know until when it lasts."""
 MOST_WORDS = 300
 """Characters of a server's words that are shown."""
-TURNED_AWAY = frozenset({"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT", "PROVIDER_MODEL_NOT_FOUND"})
+ACCOUNT_REFUSED = frozenset({"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"})
+"""Reasons for which a server does nothing at all for a caller."""
+TURNED_AWAY = ACCOUNT_REFUSED | {"PROVIDER_MODEL_NOT_FOUND"}
 """Reasons for which a server refuses every call, whatever it asks."""
 MONEY_CODES = re.compile(
     r"insufficient_(?:quota|balance|credit|fund)|exceeded_current_quota|arrear|overdue|billing|freetieronly",

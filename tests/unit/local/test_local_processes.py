@@ -105,6 +105,7 @@ def test_a_sweep_ends_what_bears_the_mark_or_sits_in_the_data_and_nothing_else(t
             # A child of `Popen` has its parent's environment until it has become the program.
             assert until(lambda: psutil.Process(other.pid).environ().get(MARK) is not None)
             assert until(lambda: psutil.Process(marked.pid).environ().get(MARK) is not None)
+            assert until(lambda: psutil.Process(inside.pid).name() == "postgres")
             assert sorted(sweep(tmp_path, data)) == sorted([marked.pid, inside.pid])
             assert marked.wait(5) == -signal.SIGKILL
             assert inside.wait(5) == -signal.SIGQUIT
