@@ -236,14 +236,26 @@ def check_kind(options: GenerationOptions) -> None:
             kind=kind,
         )
     others = [name for name in OF_KIND if getattr(options, name) and OPTIONS_OF.get(kind) != name]
-    if others or (options.pilot_chunks and kind != "questions"):
-        name = others[0] if others else "pilot_chunks"
+    if kind != "questions":
+        others += [name for name, is_set in of_questions(options).items() if is_set]
+    if others:
+        name = others[0]
         raise InvalidArgument(
             "OPTION_OF_OTHER_KIND",
             f"options.{name} says nothing of a generation of {kind}; leave it out",
             f"generation.options.{name}",
             kind=kind,
         )
+
+
+def of_questions(options: GenerationOptions) -> dict[str, bool]:
+    """The options that only questions about chunks go by, by name, and whether each is set."""
+    return {
+        "pilot_chunks": options.pilot_chunks > 0,
+        "genre_audiences": options.genre_audiences,
+        "gates.judge": options.gates.judge is not None,
+        "gates.embedding_provider_id": bool(options.gates.embedding_provider_id),
+    }
 
 
 def check_ended(generation_id: str, job_id: str, state: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from services.generation.generations import GenerationOptions, check_kind, stored_options
-from services.generation.kinds import OF_KIND, OPTIONS_OF
+from services.generation.kinds import OF_KIND, OPTIONS_OF, Gates, Judge
 from services.generation.option_convert import OWN, options, options_to_pb, sampling, sampling_to_pb
 from services.runtime.errors import InvalidArgument
 from sishu.common.v1 import message_pb2
@@ -101,6 +102,27 @@ def test_what_is_not_said_is_as_the_service_chooses() -> None:
     assert asdict(empty.gates) == asdict(GenerationOptions().gates) | {"off": []}
     passages = generation_pb2.GenerationOptions(passages=generation_pb2.PassageOptions())
     assert len(options_to_pb(options(passages)).passages.forms) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("pilot_chunks", {"pilot_chunks": 5}),
+        ("genre_audiences", {"genre_audiences": True}),
+        ("gates.judge", {"gates": Gates(judge=Judge())}),
+        ("gates.embedding_provider_id", {"gates": Gates(embedding_provider_id="e")}),
+    ],
+)
+def test_what_only_questions_go_by_is_refused_elsewhere_and_not_passed_over(
+    name: str, changes: dict[str, Any]
+) -> None:
+    check_kind(GenerationOptions(**changes))
+    with pytest.raises(InvalidArgument) as raised:
+        check_kind(GenerationOptions(kind="passages", **changes))
+    assert (raised.value.reason, raised.value.field) == (
+        "OPTION_OF_OTHER_KIND",
+        f"generation.options.{name}",
+    )
 
 
 def test_options_of_another_kind_are_refused_by_name() -> None:

@@ -252,7 +252,7 @@ class GenerationOptions(_message.Message):
     kind: Global___GenerationKind.ValueType
     """OPTIONAL. What is written; unset means QUESTIONS. A pilot can only be of QUESTIONS."""
     genre_audiences: _builtins.bool
-    """OPTIONAL. Whether questions are written in the voice of each enabled genre-audience pair of their document, as many as without for each; documents without
+    """OPTIONAL. Of QUESTIONS only. Whether questions are written in the voice of each enabled genre-audience pair of their document, as many as without for each; documents without
     such a pair are asked about as without.
     """
     @_builtins.property
@@ -358,7 +358,7 @@ class Gates(_message.Message):
 
     @_builtins.property
     def judge(self) -> Global___Judge:
-        """OPTIONAL. Whether a language model judges what the other gates let pass."""
+        """OPTIONAL. Whether a language model judges what the other gates let pass. Of QUESTIONS only, as is `embedding_provider_id`."""
 
     def __init__(
         self,
