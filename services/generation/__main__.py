@@ -20,8 +20,10 @@ from services.generation.previews import Previewer
 from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
+from services.generation.question_service import QuestionServicer
+from services.generation.question_store import QuestionStore
 from services.generation.refusing import ENDURANCE
-from services.generation.service import GenerationServicer, ProviderServicer, QuestionServicer, servicers
+from services.generation.service import GenerationServicer, ProviderServicer, servicers
 from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_entry_store import TagEntryStore
@@ -43,6 +45,7 @@ def build(parts: Parts) -> Built:
     """Wire the room."""
     config = read(GenerationConfig, os.environ)
     store, forecasts = Store(parts.pool, parts.jobs), ForecastStore(parts.pool)
+    question_store = QuestionStore(parts.pool)
     providers, chunks = ProviderStore(parts.pool), ChunkReader(parts.client)
     prompts, candidates = PromptStore(parts.pool), CandidateStore(parts.pool)
     secrets = SecretBox(config.secret_key_file)
@@ -51,20 +54,21 @@ def build(parts: Parts) -> Built:
     pairs = GenreAudienceStore(parts.pool)
     embeddings = Embeddings(parts.pool, calling.calls, calling.embedder, providers)
     questions = QuestionWriter(
-        parts.jobs, store, forecasts, prompts, chunks, pairs, calling.asker, embeddings
+        parts.jobs, store, question_store, forecasts, prompts, chunks, pairs, calling.asker, embeddings
     )
-    judge = AnswerJudge(parts.jobs, store, providers, prompts, chunks, calling.asker)
+    judge = AnswerJudge(parts.jobs, store, question_store, providers, prompts, chunks, calling.asker)
     genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
+    desk = Desk(parts.jobs, store, question_store, candidates, prompts, chunks, calling.asker)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
             GenerationServicer(
                 store, forecasts, providers, prompts, Sources(chunks, candidates), calling.embedder
             ),
-            QuestionServicer(store),
-            PromptServicer(prompts, Previewer(store, prompts, chunks, outlines, tag_store, pairs)),
+            QuestionServicer(question_store),
+            PromptServicer(prompts, Previewer(question_store, prompts, chunks, outlines, tag_store, pairs)),
             TagServicer(tag_store),
             GenreAudienceServicer(pairs, outlines),
             CandidateServicer(candidates),
@@ -79,7 +83,7 @@ def build(parts: Parts) -> Built:
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,
             "write_genre_audiences": genres.write_genre_audiences,
-            **items.handlers(Desk(parts.jobs, store, candidates, prompts, chunks, calling.asker)),
+            **items.handlers(desk),
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

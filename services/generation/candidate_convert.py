@@ -36,6 +36,8 @@ def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:
         origin=origin_to_pb(candidate.call),
         tag_ids=candidate.tag_ids,
         create_time=timestamp(candidate.create_time),
+        replaces_id=candidate.replaces_id or "",
+        source_gone_time=timestamp(candidate.source_gone_time) if candidate.source_gone_time else None,
         **content_to_pb(candidate.content),
     )
 

@@ -133,6 +133,8 @@ class Candidate:
     call: CallRecord
     create_time: datetime
     tag_ids: Sequence[str] = ()
+    replaces_id: str | None = None
+    source_gone_time: datetime | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -14,7 +14,7 @@ from services.generation.generations import GenerationView, NewGeneration
 from services.generation.option_convert import options, options_to_pb, sampling, sampling_to_pb
 from services.generation.presets import Preset, batch_factor_at
 from services.generation.providers import NO_LIMITS, STREAMING, Limits, Price, Provider
-from services.generation.questions import Answer, CallRecord, Judgement, Question
+from services.generation.questions import CallRecord
 from services.generation.quotes import Quote
 from services.generation.trial import TrialReport
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
@@ -23,10 +23,8 @@ from services.runtime.secrets import SecretBox
 from sishu.common.v1 import message_pb2, origin_pb2, text_span_pb2
 from sishu.generation.v1 import (
     generation_pb2,
-    judgement_pb2,
     provider_pb2,
     provider_service_pb2,
-    question_pb2,
 )
 
 ENDPOINT = frozenset({"base_url", "deployment_id", "pool"})
@@ -228,11 +226,6 @@ def changed_options(message: generation_pb2.Generation, paths: frozenset[str]) -
     return {name: getattr(message.options, name) for name in names}
 
 
-def question_state(state: question_pb2.QuestionState.ValueType) -> str | None:
-    """The stored name of a question state; nothing for unspecified."""
-    return None if state == 0 else question_pb2.QuestionState.Name(state)[len("QUESTION_STATE_") :].lower()
-
-
 def quote_to_pb(quote: Quote) -> text_span_pb2.Quote:
     """A quote."""
     return text_span_pb2.Quote(
@@ -256,48 +249,4 @@ def origin_to_pb(call: CallRecord) -> origin_pb2.Origin:
         usage=message_pb2.TokenUsage(
             prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens, calls=call.calls
         ),
-    )
-
-
-def answer_to_pb(answer: Answer | None) -> question_pb2.Answer | None:
-    """An answer; nothing for nothing."""
-    if answer is None:
-        return None
-    return question_pb2.Answer(
-        text=answer.text,
-        quotes=map(quote_to_pb, answer.quotes),
-        reasoning=answer.reasoning,
-        origin=origin_to_pb(answer.call),
-    )
-
-
-def judgement_to_pb(judgement: Judgement | None) -> judgement_pb2.Judgement | None:
-    """What a judge says; nothing for nothing."""
-    if judgement is None:
-        return None
-    said = {name: value for name, value in vars(judgement).items() if name != "call"}
-    return judgement_pb2.Judgement(**said, origin=origin_to_pb(judgement.call))
-
-
-def question_to_pb(question: Question) -> question_pb2.Question:
-    """A question with its answer."""
-    return question_pb2.Question(
-        id=question.id,
-        project_id=question.project_id,
-        generation_id=question.generation_id,
-        chunk_ids=question.chunk_ids,
-        document_ids=question.document_ids,
-        text=question.text,
-        fact=quote_to_pb(question.fact) if question.fact else None,
-        fact_id=question.fact_id,
-        form=question.form,
-        state=question_pb2.QuestionState.Value(f"QUESTION_STATE_{question.state.upper()}"),
-        rejection=failure_to_pb(question.rejection),
-        answer=answer_to_pb(question.answer),
-        origin=origin_to_pb(question.call),
-        create_time=timestamp(question.create_time),
-        heading_path=question.heading_path,
-        tag_ids=question.tag_ids,
-        genre_audience_id=question.genre_audience_id or "",
-        judgement=judgement_to_pb(question.judgement),
     )

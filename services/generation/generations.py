@@ -10,15 +10,20 @@ from typing import Any
 from services.generation.kinds import (
     FIRST_ITEMS,
     OF_KIND,
+    OF_QUESTIONS,
     OPTIONS_OF,
+    AnswerOptions,
     ConversationOptions,
+    CoverageOptions,
     DistillationOptions,
     ExamItemOptions,
     Gates,
     GenreAudienceOptions,
     Judge,
+    KnowledgeOptions,
     PassageOptions,
     PreferencePairOptions,
+    RegenerationOptions,
     TagOptions,
 )
 from services.generation.providers import Provider
@@ -55,6 +60,14 @@ class GenerationOptions:
     passages: PassageOptions | None = None
     exam_items: ExamItemOptions | None = None
     distillation: DistillationOptions | None = None
+    question_types: Sequence[str] = ()
+    question_template_ids: Sequence[str] = ()
+    templates_only: bool = False
+    answers: AnswerOptions = field(default_factory=AnswerOptions)
+    coverage: CoverageOptions | None = None
+    knowledge: KnowledgeOptions | None = None
+    new_chunks_only: bool = False
+    regeneration: RegenerationOptions | None = None
 
     @property
     def has_budget(self) -> bool:
@@ -64,7 +77,8 @@ class GenerationOptions:
 
 def stored_options(values: Mapping[str, Any]) -> GenerationOptions:
     """Options as they were stored, `dataclasses.asdict` as JSON."""
-    own = {name: OF_KIND[name](**values[name]) for name in OF_KIND if values.get(name) is not None}
+    known = {**OF_KIND, **OF_QUESTIONS, "answers": AnswerOptions}
+    own = {name: read(**values[name]) for name, read in known.items() if values.get(name) is not None}
     gates = dict(values.get("gates", {}))
     judge = gates.get("judge")
     return GenerationOptions(
@@ -146,6 +160,7 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: b
         FailedPrecondition: there is nothing to ask about.
     """
     check_kind(wanted.options)
+    check_supported(wanted.options)
     check_topic(wanted.options)
     if provider.project_id != wanted.project_id:
         raise InvalidArgument(
@@ -248,11 +263,46 @@ def check_kind(options: GenerationOptions) -> None:
         )
 
 
+UNSUPPORTED = (
+    "question_types",
+    "question_template_ids",
+    "templates_only",
+    "answers",
+    "coverage",
+    "knowledge",
+    "new_chunks_only",
+    "regeneration",
+)
+"""Options that the contract has and nothing goes by yet."""
+
+
+def check_supported(options: GenerationOptions) -> None:
+    """Refuse what would be passed over in silence.
+
+    Raises:
+        InvalidArgument: so it is.
+    """
+    usual = GenerationOptions()
+    for name in UNSUPPORTED:
+        if getattr(options, name) not in (getattr(usual, name), []):
+            raise InvalidArgument(
+                "OPTION_UNSUPPORTED",
+                f"options.{name} is not supported yet; leave it out",
+                f"generation.options.{name}",
+            )
+
+
 def of_questions(options: GenerationOptions) -> dict[str, bool]:
     """The options that only questions about chunks go by, by name, and whether each is set."""
     return {
         "pilot_chunks": options.pilot_chunks > 0,
         "genre_audiences": options.genre_audiences,
+        "question_types": bool(options.question_types),
+        "question_template_ids": bool(options.question_template_ids),
+        "templates_only": options.templates_only,
+        "answers": options.answers != AnswerOptions(),
+        "coverage": options.coverage is not None,
+        "knowledge": options.knowledge is not None,
         "gates.judge": options.gates.judge is not None,
         "gates.embedding_provider_id": bool(options.gates.embedding_provider_id),
     }

@@ -16,6 +16,7 @@ PASSAGE_FORMS = (
     "discussion",
     "lesson",
 )
+QUESTION_TYPES = ("fact", "reason", "comparison", "procedure", "definition", "multi_hop", "unanswerable")
 EXAM_ITEM_TYPES = ("true_false", "single_choice", "multiple_choice", "short_answer", "open_ended")
 
 
@@ -45,6 +46,49 @@ class Gates:
         """The providers beside the one that writes, each once."""
         named = [self.judge.provider_id if self.judge else "", self.embedding_provider_id]
         return [one for one in dict.fromkeys(named) if one]
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How answers are written.
+
+    Args:
+        length: `short`, `medium` or `long`.
+        style: in plain words; nothing for no wish.
+        reasoning: what becomes of the way to the answer: `none`, `native` or `asked`.
+    """
+
+    length: str = "short"
+    style: str = ""
+    reasoning: str = "native"
+
+
+@dataclass(frozen=True)
+class CoverageOptions:
+    """When the sections of the documents are covered by questions."""
+
+    facts_per_section: int
+    max_rounds: int = 3
+
+
+@dataclass(frozen=True)
+class KnowledgeOptions:
+    """How the model that is to learn is asked what it knows."""
+
+    provider_id: str
+    forms_per_known_fact: int = 1
+    min_f1: float = 0.6
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegenerationOptions:
+    """What is written anew, in place of what was written before."""
+
+    question_ids: Sequence[str] = ()
+    candidate_ids: Sequence[str] = ()
+    answers_only: bool = False
+    instruction: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +154,13 @@ class DistillationOptions:
         """How many are written."""
         return int(self.tags_per_level**self.levels) * self.questions_per_tag
 
+
+OF_QUESTIONS: Mapping[str, type[Any]] = {
+    "coverage": CoverageOptions,
+    "knowledge": KnowledgeOptions,
+    "regeneration": RegenerationOptions,
+}
+"""Further options of questions, which may be unset, by their names in the contract."""
 
 FIRST_ITEMS: Mapping[str, str] = {
     "questions": "plan_questions",

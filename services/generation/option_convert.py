@@ -8,19 +8,23 @@ from typing import Any
 
 from services.generation.generations import GenerationOptions
 from services.generation.kinds import (
+    AnswerOptions,
     ConversationOptions,
+    CoverageOptions,
     DistillationOptions,
     ExamItemOptions,
     Gates,
     GenreAudienceOptions,
     Judge,
+    KnowledgeOptions,
     PassageOptions,
     PreferencePairOptions,
+    RegenerationOptions,
     TagOptions,
 )
 from services.runtime.extra_body import NAMED, extra_body
 from sishu.common.v1 import message_pb2
-from sishu.generation.v1 import candidate_pb2, generation_pb2
+from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
 PLAIN = (
@@ -32,6 +36,8 @@ PLAIN = (
     "pilot_chunks",
     "batch",
     "genre_audiences",
+    "templates_only",
+    "new_chunks_only",
 )
 SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
 CHOSEN = ("chars_per_fact", "forms_per_fact", "facts_per_call")
@@ -63,6 +69,9 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         document_ids=list(message.document_ids),
         kind=enum_name(generation_pb2.GenerationKind, message.kind) or DEFAULTS.kind,
         gates=gates(message.gates),
+        question_types=[enum_name(question_pb2.QuestionType, one) or "" for one in message.question_types],
+        question_template_ids=list(message.question_template_ids),
+        answers=answers(message.answers),
         **{name: getattr(message, name) for name in PLAIN},
         **{name: getattr(message, name) or getattr(DEFAULTS, name) for name in CHOSEN},
         **{name: read(getattr(own, name)) for name, read in OWN.items() if own.HasField(name)},
@@ -76,12 +85,15 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
         document_ids=values.document_ids,
         kind=enum_value(generation_pb2.GenerationKind, values.kind),
         gates=gates_to_pb(values.gates),
+        question_types=[enum_value(question_pb2.QuestionType, one) for one in values.question_types],
+        question_template_ids=values.question_template_ids,
+        answers=answers_to_pb(values.answers),
         **{name: getattr(values, name) for name in (*PLAIN, *CHOSEN)},
         **own_options_to_pb(values),
     )
 
 
-def gates(message: generation_pb2.Gates) -> Gates:
+def gates(message: gates_pb2.Gates) -> Gates:
     """Gates."""
     usual = Gates()
     return Gates(
@@ -95,14 +107,14 @@ def gates(message: generation_pb2.Gates) -> Gates:
     )
 
 
-def gates_to_pb(values: Gates) -> generation_pb2.Gates:
+def gates_to_pb(values: Gates) -> gates_pb2.Gates:
     """Gates."""
     found = asdict(values)
     found["judge"] = None
-    message = generation_pb2.Gates(**found)
+    message = gates_pb2.Gates(**found)
     if values.judge:
         message.judge.CopyFrom(
-            generation_pb2.Judge(
+            gates_pb2.Judge(
                 provider_id=values.judge.provider_id,
                 min_score=values.judge.min_score,
                 sampling=sampling_to_pb(values.judge.sampling),
@@ -111,7 +123,7 @@ def gates_to_pb(values: Gates) -> generation_pb2.Gates:
     return message
 
 
-def judge(message: generation_pb2.Judge) -> Judge:
+def judge(message: gates_pb2.Judge) -> Judge:
     """A judge."""
     return Judge(message.provider_id, message.min_score or Judge().min_score, sampling(message.sampling))
 
@@ -171,6 +183,47 @@ def distillation(message: generation_pb2.DistillationOptions) -> DistillationOpt
     )
 
 
+def answers(message: question_options_pb2.AnswerOptions) -> AnswerOptions:
+    """How answers are written."""
+    usual = AnswerOptions()
+    return AnswerOptions(
+        enum_name(question_options_pb2.AnswerLength, message.length) or usual.length,
+        message.style,
+        enum_name(question_options_pb2.AnswerReasoning, message.reasoning) or usual.reasoning,
+    )
+
+
+def answers_to_pb(values: AnswerOptions) -> question_options_pb2.AnswerOptions:
+    """How answers are written."""
+    return question_options_pb2.AnswerOptions(
+        length=enum_value(question_options_pb2.AnswerLength, values.length),
+        style=values.style,
+        reasoning=enum_value(question_options_pb2.AnswerReasoning, values.reasoning),
+    )
+
+
+def coverage(message: question_options_pb2.CoverageOptions) -> CoverageOptions:
+    """When the sections are covered."""
+    return CoverageOptions(message.facts_per_section, message.max_rounds or CoverageOptions.max_rounds)
+
+
+def knowledge(message: question_options_pb2.KnowledgeOptions) -> KnowledgeOptions:
+    """How the model that is to learn is asked."""
+    return KnowledgeOptions(
+        message.provider_id,
+        message.forms_per_known_fact or KnowledgeOptions.forms_per_known_fact,
+        message.min_f1 or KnowledgeOptions.min_f1,
+        sampling(message.sampling),
+    )
+
+
+def regeneration(message: question_options_pb2.RegenerationOptions) -> RegenerationOptions:
+    """What is written anew."""
+    return RegenerationOptions(
+        list(message.question_ids), list(message.candidate_ids), message.answers_only, message.instruction
+    )
+
+
 OWN: Mapping[str, Any] = {
     "tags": tags,
     "genre_audience_pairs": genre_audience_pairs,
@@ -179,8 +232,11 @@ OWN: Mapping[str, Any] = {
     "passages": passages,
     "exam_items": exam_items,
     "distillation": distillation,
+    "coverage": coverage,
+    "knowledge": knowledge,
+    "regeneration": regeneration,
 }
-"""Reads the options of one kind alone, by their names."""
+"""Reads the options that may be unset, by their names."""
 
 ENUMS: Mapping[str, Any] = {
     "mode": generation_pb2.TagMode,
@@ -192,7 +248,7 @@ ENUMS: Mapping[str, Any] = {
 
 
 def own_options_to_pb(values: GenerationOptions) -> dict[str, Any]:
-    """The options of one kind alone, where they are set."""
+    """The options that may be unset, where they are set."""
     return {
         name: {key: option_to_pb(key, one) for key, one in asdict(own).items()}
         for name in OWN
@@ -202,6 +258,8 @@ def own_options_to_pb(values: GenerationOptions) -> dict[str, Any]:
 
 def option_to_pb(name: str, value: Any) -> Any:
     """A value of these options."""
+    if name == "sampling":
+        return sampling_to_pb(value)
     if name not in ENUMS:
         return value
     if isinstance(value, str):

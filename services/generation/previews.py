@@ -17,9 +17,9 @@ from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
 from services.generation.prompt_versions import PromptName
 from services.generation.prompts import Prompt
-from services.generation.questions import Answer
+from services.generation.question_store import QuestionStore
+from services.generation.questions import Answer, QuestionFilter
 from services.generation.quotes import one_line
-from services.generation.store import Store
 from services.generation.tag_calls import places_call, tree_call
 from services.generation.tag_outlines import part
 from services.generation.tag_store import TagStore
@@ -83,14 +83,14 @@ class Previewer:
 
     def __init__(
         self,
-        store: Store,
+        questions: QuestionStore,
         prompts: PromptStore,
         chunks: ChunkReader,
         outlines: OutlineReader,
         tags: TagStore,
         pairs: GenreAudienceStore,
     ) -> None:
-        self._store = store
+        self._questions = questions
         self._prompts = prompts
         self._chunks = chunks
         self._outlines = outlines
@@ -211,8 +211,8 @@ class Previewer:
         self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
     ) -> tuple[Passage, str, Answer | None]:
         """What a judge sees: the first question of the chunk that is answered, else one without an answer."""
-        page = await self._store.list_questions(
-            page_request(1000, ""), wanted.project_id, None, chunk.id, None
+        page = await self._questions.list_page(
+            page_request(1000, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id)
         )
         answered = next((one for one in page.rows if one.answer and wanted.question in ("", one.text)), None)
         found = await self._question(wanted, chunk, facts)
@@ -229,7 +229,9 @@ class Previewer:
         """The question to answer: that of the caller, else one that is stored, else a fact."""
         if wanted.question:
             return AskedQuestion(wanted.question, facts[0])
-        page = await self._store.list_questions(page_request(1, ""), wanted.project_id, None, chunk.id, None)
+        page = await self._questions.list_page(
+            page_request(1, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id)
+        )
         if not page.rows:
             return AskedQuestion(facts[0].text, facts[0])
         question = page.rows[0]

@@ -74,6 +74,12 @@ class Question:
         heading_path: titles from the top of the first chunk's document to its section.
         tag_ids: the tags that it is linked to.
         genre_audience_id: the pair in whose voice it is.
+        type: one of `kinds.QUESTION_TYPES`, or `template`.
+        question_template_id: the template whose question it is.
+        linked_facts: the other facts that an answer needs, of the chunks after the first.
+        replaces_id: the question in whose place it was written.
+        source_gone_time: since when one of its chunks is known to be in no current version of its document.
+        known: whether the model that is to learn knew the fact; nothing where it was not asked.
     """
 
     id: str
@@ -93,6 +99,12 @@ class Question:
     tag_ids: Sequence[str] = ()
     genre_audience_id: str | None = None
     judgement: Judgement | None = None
+    type: str = "fact"
+    question_template_id: str | None = None
+    linked_facts: Sequence[Quote] = ()
+    replaces_id: str | None = None
+    source_gone_time: datetime | None = None
+    known: bool | None = None
 
     @property
     def fact_id(self) -> str:
@@ -102,7 +114,7 @@ class Question:
     @property
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
-        quotes = [self.fact] if self.fact else []
+        quotes = [*([self.fact] if self.fact else []), *self.linked_facts]
         texts = [self.text, *self.heading_path, *self.tag_ids]
         if self.answer:
             quotes += self.answer.quotes
@@ -136,6 +148,26 @@ class NewQuestion:
     rejection: Failure | None
     heading_path: Sequence[str] = ()
     genre_audience_id: str | None = None
+    type: str = "fact"
+    question_template_id: str | None = None
+    linked_facts: Sequence[Quote] = ()
+    replaces_id: str | None = None
+
+
+@dataclass(frozen=True)
+class QuestionFilter:
+    """Which questions of a project are listed; nothing means any."""
+
+    project_id: str
+    generation_id: str | None = None
+    chunk_id: str | None = None
+    state: str | None = None
+    tag_id: str | None = None
+    genre_audience_id: str | None = None
+    type: str | None = None
+    question_template_id: str | None = None
+    document_id: str | None = None
+    source_gone: bool = False
 
 
 def text_key(text: str) -> str:

@@ -20,8 +20,6 @@ from services.generation.convert import (
     provider_from_pb,
     provider_to_pb,
     provider_values,
-    question_state,
-    question_to_pb,
     report_to_pb,
 )
 from services.generation.forecast_store import ForecastStore
@@ -33,6 +31,7 @@ from services.generation.prompt_service import PromptServicer
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
+from services.generation.question_service import QuestionServicer
 from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_service import TagServicer
@@ -44,7 +43,6 @@ from services.runtime.secrets import SecretBox
 from services.runtime.server import Servicer
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
-from sishu.generation.v1 import question_service_pb2 as question_pb
 from sishu.generation.v1.candidate_service_pb2_grpc import add_CandidateServiceServicer_to_server
 from sishu.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceServicer,
@@ -59,7 +57,6 @@ from sishu.generation.v1.provider_service_pb2_grpc import (
     add_ProviderServiceServicer_to_server,
 )
 from sishu.generation.v1.question_service_pb2_grpc import (
-    QuestionServiceServicer,
     add_QuestionServiceServicer_to_server,
 )
 from sishu.generation.v1.tag_service_pb2_grpc import add_TagServiceServicer_to_server
@@ -219,44 +216,6 @@ class GenerationServicer(GenerationServiceServicer):
         return generation_pb.DeleteGenerationResponse(
             deleted_questions=questions, deleted_candidates=candidates
         )
-
-
-class QuestionServicer(QuestionServiceServicer):
-    """Questions."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def GetQuestion(
-        self, request: question_pb.GetQuestionRequest, context: Context
-    ) -> question_pb.GetQuestionResponse:
-        return question_pb.GetQuestionResponse(
-            question=question_to_pb(await self._store.get_question(request.id))
-        )
-
-    async def ListQuestions(
-        self, request: question_pb.ListQuestionsRequest, context: Context
-    ) -> question_pb.ListQuestionsResponse:
-        filters = (
-            request.project_id,
-            request.generation_id or None,
-            request.chunk_id or None,
-            question_state(request.state),
-            request.tag_id or None,
-            request.genre_audience_id or None,
-        )
-        page = await self._store.list_questions(
-            page_request(request.page_size, request.page_token, *filters), *filters
-        )
-        return question_pb.ListQuestionsResponse(
-            questions=map(question_to_pb, page.rows), next_page_token=page.next_token
-        )
-
-    async def DeleteQuestion(
-        self, request: question_pb.DeleteQuestionRequest, context: Context
-    ) -> question_pb.DeleteQuestionResponse:
-        await self._store.delete_question(request.id)
-        return question_pb.DeleteQuestionResponse()
 
 
 def servicers(

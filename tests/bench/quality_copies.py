@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from services.generation.copy_store import without_copies
+from services.generation.question_store import QuestionStore
 from services.generation.questions import NewQuestion
 from services.generation.quotes import Quote
 from services.generation.store import Store
@@ -54,7 +55,7 @@ async def main() -> None:
                 new = [question(number) for number in range(at, at + TOGETHER)]
                 started = time.perf_counter()
                 async with transaction(pool) as connection:
-                    kept = await store.insert_questions(connection, one, call_of(provider), new)
+                    kept = await QuestionStore(pool).insert(connection, one, call_of(provider), new)
                 times.append(time.perf_counter() - started)
                 assert len(kept) == TOGETHER
                 if at >= count * 0.9 and at % 160 == 0:

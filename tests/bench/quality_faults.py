@@ -19,7 +19,7 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from sishu.generation.v1 import generation_pb2
+from sishu.generation.v1 import gates_pb2
 from tests.integration.flawed_generations import flawed_project, measured
 from tests.integration.stores import started_rooms, started_servers
 from tests.support.flawed_llm import flawed_llm
@@ -44,7 +44,7 @@ async def main() -> None:
                 said = corpus(language, facts, (*FAULTS, *JUDGED))
                 async with flawed_llm(said) as (base_url, _):
                     project = await flawed_project(rooms.client, said)
-                    gates = generation_pb2.Gates(judge=generation_pb2.Judge())
+                    gates = gates_pb2.Gates(judge=gates_pb2.Judge())
                     found = await measured(rooms.client, project, said, base_url, gates=gates)
                 for fault, counts in found.faults.items():
                     table[fault].update(counts)

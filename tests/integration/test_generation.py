@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
+from services.generation.question_store import QuestionStore
 from services.generation.questions import CallRecord, NewQuestion
 from services.generation.store import Store
 from services.runtime.db import Connection, transaction
@@ -101,7 +102,9 @@ async def test_calls_that_bring_the_same_wordings_at_once_do_not_wait_for_each_o
         shuffled = random.sample(wordings, len(wordings))
         new = [NewQuestion(new_id(), text, [], [], None, 0, None) for text in shuffled]
         call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
-        return len(await store.insert_questions(connection, await store.get_generation(made.id), call, new))
+        return len(
+            await QuestionStore(store.pool).insert(connection, await store.get_generation(made.id), call, new)
+        )
 
     async with rooms.stores.pool("generation", 12) as pool:
         store = Store(pool, Jobs(pool, "generation"))
@@ -506,7 +509,7 @@ async def test_a_project_can_be_deleted_while_an_item_of_it_ends(client: Client,
             deletion = asyncio.ensure_future(client.project_data("generation").DeleteProjectData(request))
             await eventually(lambda: is_waited_for(pool))
             call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
-            await store.insert_questions(connection, made, call, [])
+            await QuestionStore(pool).insert(connection, made, call, [])
         assert (await deletion).deleted_rows["generation.generations"] == 1
         for table in ("jobs", "generations", "llm_calls"):
             column = {"jobs": "resource_id", "generations": "id"}.get(table, "generation_id")

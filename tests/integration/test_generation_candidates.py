@@ -17,7 +17,14 @@ from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
-from sishu.generation.v1 import candidate_pb2, generation_pb2, prompt_service_pb2, question_pb2, tag_pb2
+from sishu.generation.v1 import (
+    candidate_pb2,
+    gates_pb2,
+    generation_pb2,
+    prompt_service_pb2,
+    question_pb2,
+    tag_pb2,
+)
 from sishu.generation.v1 import candidate_service_pb2 as pb
 from sishu.generation.v1.generation_service_pb2 import DeleteGenerationRequest
 from sishu.generation.v1.tag_service_pb2 import CreateTagRequest
@@ -218,7 +225,7 @@ async def test_what_the_gates_reject_is_kept_with_the_reason_and_counted(
     assert dict(done.stats.rejected_by_reason) == {"LEAK_PHRASE": 8}
     rejected = await candidates_of(client, project, state=candidate_pb2.CANDIDATE_STATE_REJECTED)
     assert [one.rejection.reason for one in rejected] == ["LEAK_PHRASE"] * 8
-    gates = generation_pb2.Gates(off=["LEAK_PHRASE"])
+    gates = gates_pb2.Gates(off=["LEAK_PHRASE"])
     done = await written(client, project, provider, "PASSAGES", gates=gates)
     # All forms have the same text: the first is kept.
     assert dict(done.stats.rejected_by_reason) == {"DUPLICATE": 7}

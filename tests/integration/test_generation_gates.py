@@ -10,6 +10,7 @@ import pytest
 
 from services.generation.copies import BANDS
 from services.generation.gate_list import GATES
+from services.generation.question_store import QuestionStore
 from services.generation.questions import NewQuestion
 from services.generation.quotes import Quote
 from services.generation.store import Store
@@ -17,7 +18,7 @@ from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from sishu.client import Client
-from sishu.generation.v1 import generation_pb2, provider_pb2
+from sishu.generation.v1 import gates_pb2, generation_pb2, provider_pb2
 from sishu.generation.v1.prompt_pb2 import Prompt
 from sishu.generation.v1.prompt_service_pb2 import (
     CreatePromptVersionRequest,
@@ -51,7 +52,7 @@ async def test_every_planted_fault_is_caught_and_nothing_clean_is_rejected(
     said = corpus(language, 6 * len(ALL), ALL)
     async with flawed_llm(said) as (base_url, server):
         project = await flawed_project(client, said)
-        gates = generation_pb2.Gates(judge=generation_pb2.Judge())
+        gates = gates_pb2.Gates(judge=gates_pb2.Judge())
         found = await measured(client, project, said, base_url, gates=gates)
         assert server.calls["judge"] == found.generation.stats.answered + sum(
             found.faults[fault]["caught"] for fault in JUDGED
@@ -71,7 +72,7 @@ async def test_a_copy_names_the_question_that_it_copies_and_gates_can_be_off(cli
     async with flawed_llm(said) as (base_url, _):
         project = await flawed_project(client, said)
         found = await measured(client, project, said, base_url)
-        off = generation_pb2.Gates(off=["DUPLICATE_QUESTION", "NEAR_COPY", "LEAK_PHRASE", "QUOTE_NOT_FOUND"])
+        off = gates_pb2.Gates(off=["DUPLICATE_QUESTION", "NEAR_COPY", "LEAK_PHRASE", "QUOTE_NOT_FOUND"])
         second = await measured(client, project, said, base_url, gates=off, no_cache=True)
     copies = [one for one in found.questions if one.rejection.reason in ("DUPLICATE_QUESTION", "NEAR_COPY")]
     texts = {question.id: question.text for question in found.questions}
@@ -91,15 +92,15 @@ async def test_limits_of_answers_and_unknown_gates_are_said_at_the_start(client:
         provider = await new_provider(client, project, base_url)
         stranger = await new_provider(client, await new_project(client), base_url)
         cases = [
-            (generation_pb2.Gates(off=["NO_SUCH_GATE"]), "GATE_UNKNOWN"),
-            (generation_pb2.Gates(min_answer_chars=20, max_answer_chars=10), "ANSWER_LIMITS"),
-            (generation_pb2.Gates(judge=generation_pb2.Judge(provider_id=new_id())), "PROVIDER_NOT_FOUND"),
+            (gates_pb2.Gates(off=["NO_SUCH_GATE"]), "GATE_UNKNOWN"),
+            (gates_pb2.Gates(min_answer_chars=20, max_answer_chars=10), "ANSWER_LIMITS"),
+            (gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=new_id())), "PROVIDER_NOT_FOUND"),
             (
-                generation_pb2.Gates(judge=generation_pb2.Judge(provider_id=stranger)),
+                gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=stranger)),
                 "PROVIDER_OF_OTHER_PROJECT",
             ),
-            (generation_pb2.Gates(embedding_provider_id=stranger), "PROVIDER_OF_OTHER_PROJECT"),
-            (generation_pb2.Gates(embedding_provider_id=provider), "EMBEDDINGS_UNSUPPORTED"),
+            (gates_pb2.Gates(embedding_provider_id=stranger), "PROVIDER_OF_OTHER_PROJECT"),
+            (gates_pb2.Gates(embedding_provider_id=provider), "EMBEDDINGS_UNSUPPORTED"),
         ]
         for gates, reason in cases:
             options = generation_pb2.GenerationOptions(gates=gates)
@@ -111,13 +112,13 @@ async def test_limits_of_answers_and_unknown_gates_are_said_at_the_start(client:
         ]
         writer, judge = [await new_provider(client, project, base_url, price=price) for price in prices]
         options = generation_pb2.GenerationOptions(
-            gates=generation_pb2.Gates(judge=generation_pb2.Judge(provider_id=judge))
+            gates=gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=judge))
         )
         assert (
             await failure(start_generation(client, project, writer, options))
         ).reason == "CURRENCIES_DIFFER"
         short = generation_pb2.GenerationOptions(
-            gates=generation_pb2.Gates(min_answer_chars=9, max_answer_chars=10)
+            gates=gates_pb2.Gates(min_answer_chars=9, max_answer_chars=10)
         )
         done = await generated(client, await start_generation(client, project, provider, short))
         assert done.stats.rejected_by_reason["ANSWER_LENGTH"] > 0
@@ -132,7 +133,7 @@ async def test_a_judge_of_its_own_says_why_and_another_prompt_of_it_asks_nobody_
         provider, judge = [await new_provider(client, project, base_url) for _ in range(2)]
         options = generation_pb2.GenerationOptions(
             chars_per_fact=1,
-            gates=generation_pb2.Gates(judge=generation_pb2.Judge(provider_id=judge, min_score=2)),
+            gates=gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=judge, min_score=2)),
         )
         options.gates.judge.sampling.temperature = 0
         done = await generated(client, await start_generation(client, project, provider, options))
@@ -179,7 +180,7 @@ async def test_a_question_before_its_judge_is_neither_answered_nor_rejected(clie
         project = await flawed_project(client, said)
         provider = await new_provider(client, project, base_url)
         nobody = await new_provider(client, project, "http://127.0.0.1:9/v1")
-        gates = generation_pb2.Gates(judge=generation_pb2.Judge(provider_id=nobody))
+        gates = gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=nobody))
         options = generation_pb2.GenerationOptions(chars_per_fact=1, gates=gates)
         made = await start_generation(client, project, provider, options)
         async with asyncio.timeout(30):
@@ -233,7 +234,7 @@ async def test_of_copies_that_two_workers_store_at_once_one_stays(client: Client
             async with transaction(pool) as connection:
                 one = made[turn % 2]
                 return len(
-                    await store.insert_questions(connection, one, call_of(provider), new[:: (-1) ** turn])
+                    await QuestionStore(pool).insert(connection, one, call_of(provider), new[:: (-1) ** turn])
                 )
 
         counts = await asyncio.gather(*(write(turn) for turn in range(8)))
@@ -270,7 +271,7 @@ async def test_copies_by_meaning_are_found_in_other_words(client: Client) -> Non
         provider = await new_provider(client, project, base_url)
         rejected = []
         for meaning in (0.99, 0.5):
-            gates = generation_pb2.Gates(
+            gates = gates_pb2.Gates(
                 embedding_provider_id=provider, meaning_similarity=meaning, near_copy_similarity=1
             )
             options = generation_pb2.GenerationOptions(chars_per_fact=1, forms_per_fact=1, gates=gates)

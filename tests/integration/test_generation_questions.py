@@ -9,6 +9,7 @@ from collections import defaultdict
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.generation.generations import Generation
+from services.generation.question_store import QuestionStore
 from services.generation.questions import Answer, CallRecord, NewQuestion
 from services.generation.store import Store
 from services.runtime.db import transaction
@@ -83,11 +84,11 @@ async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_ne
         store = Store(pool, Jobs(pool, "generation"))
         made = await empty_generation(store, project, provider)
         async with transaction(pool) as connection:
-            await store.insert_questions(connection, made, call_of(provider), [several, free])
-        asked = await store.get_question(several.id)
+            await QuestionStore(pool).insert(connection, made, call_of(provider), [several, free])
+        asked = await QuestionStore(pool).get(several.id)
         async with transaction(pool) as connection:
             answer = Answer("Nobody says.", [], "", call_of(provider))
-            await store.set_answer(connection, asked, answer, None)
+            await QuestionStore(pool).set_answer(connection, asked, answer, None)
     for chunk_id in chunks:
         (found,) = await about(client, project, chunk_id)
         assert [found.id, *found.chunk_ids, *found.document_ids] == [several.id, *chunks, document]
@@ -107,12 +108,12 @@ async def test_pages_of_long_rows_end_early(client: Client, rooms: Rooms) -> Non
         made = [await empty_generation(store, project, provider, many) for _ in range(4)]
         new = [NewQuestion(new_id(), f"Question {n}?", [], [], None, 0, None) for n in range(7)]
         async with transaction(pool) as connection:
-            await store.insert_questions(connection, made[0], call_of(provider), new)
+            await QuestionStore(pool).insert(connection, made[0], call_of(provider), new)
         for one in new:
-            asked = await store.get_question(one.id)
+            asked = await QuestionStore(pool).get(one.id)
             async with transaction(pool) as connection:
                 answer = Answer("Yes.", [], "想" * 100_000, call_of(provider))
-                await store.set_answer(connection, asked, answer, None)
+                await QuestionStore(pool).set_answer(connection, asked, answer, None)
     request = pb.ListQuestionsRequest(project_id=project, page_size=1000)
     pages: list[list[str]] = []
     while not pages or request.page_token:

@@ -14,6 +14,7 @@ from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.generations import Generation, GenerationOptions
 from services.generation.prompt_store import PromptStore
 from services.generation.providers import Provider
+from services.generation.question_store import QuestionStore
 from services.generation.store import Store
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, Jobs, NewItem
@@ -50,6 +51,7 @@ class Desk:
 
     jobs: Jobs
     store: Store
+    questions: QuestionStore
     candidates: CandidateStore
     prompts: PromptStore
     chunks: ChunkReader

@@ -10,6 +10,7 @@ from services.generation.judgement_store import set_judgement
 from services.generation.judging import check_judgement, judgement_of, judgement_schema, parse_verdict
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
+from services.generation.question_store import QuestionStore
 from services.generation.store import Store
 from services.generation.writers.questions import fact_of
 from services.generation.writing import passage
@@ -24,6 +25,7 @@ class AnswerJudge:
         self,
         jobs: Jobs,
         store: Store,
+        questions: QuestionStore,
         providers: ProviderStore,
         prompts: PromptStore,
         chunks: ChunkReader,
@@ -31,6 +33,7 @@ class AnswerJudge:
     ) -> None:
         self._jobs = jobs
         self._store = store
+        self._questions = questions
         self._providers = providers
         self._prompts = prompts
         self._chunks = chunks
@@ -39,7 +42,7 @@ class AnswerJudge:
     async def judge_answer(self, item: Item) -> None:
         """Have an answer judged beside its source, and keep or reject it by what the judge says."""
         generation, writer = await self._store.get_origin(item.job_resource_id)
-        question = await self._store.get_question(item.resource_id)
+        question = await self._questions.get(item.resource_id)
         options, gates = generation.options, generation.options.gates
         judge = gates.judge
         other = judge.provider_id if judge else ""

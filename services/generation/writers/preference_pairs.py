@@ -53,7 +53,7 @@ class PreferencePairWriter:
     async def _sources(self, question_id: str) -> tuple[Question | None, list[SourceChunk]]:
         """A question and its chunks; nothing of what is not there."""
         try:
-            question = await self._desk.store.get_question(question_id)
+            question = await self._desk.questions.get(question_id)
             return question, [await self._desk.chunks.get(one) for one in question.chunk_ids]
         except NotFound:
             return None, []

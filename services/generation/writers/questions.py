@@ -22,6 +22,7 @@ from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import GenreAudience
 from services.generation.kinds import Gates
 from services.generation.prompt_store import PromptStore
+from services.generation.question_store import QuestionStore
 from services.generation.questions import Answer, NewQuestion, OpenQuestion
 from services.generation.quotes import find_quote
 from services.generation.refusing import pausing
@@ -51,6 +52,7 @@ class QuestionWriter:
         self,
         jobs: Jobs,
         store: Store,
+        questions: QuestionStore,
         forecasts: ForecastStore,
         prompts: PromptStore,
         chunks: ChunkReader,
@@ -60,6 +62,7 @@ class QuestionWriter:
     ) -> None:
         self._jobs = jobs
         self._store = store
+        self._questions = questions
         self._forecasts = forecasts
         self._prompts = prompts
         self._chunks = chunks
@@ -127,7 +130,7 @@ class QuestionWriter:
             missing = len(facts) * options.forms_per_fact - len(questions)
 
             async def store(connection: Connection) -> None:
-                waiting = await self._store.insert_questions(
+                waiting = await self._questions.insert(
                     connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 # What was begun is ended first, so that answers come early.
@@ -140,7 +143,7 @@ class QuestionWriter:
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
-        generation, provider, question = await self._store.get_open_question(item.resource_id)
+        generation, provider, question = await self._questions.get_open(item.resource_id)
         chunk = await self._chunks.get(question.chunk_id)
         fact = fact_of(item, chunk)
         gates, language = generation.options.gates, self._language(generation, chunk)
@@ -156,7 +159,7 @@ class QuestionWriter:
             judged = gates.judge is not None and rejection is None
 
             async def store(connection: Connection) -> None:
-                await self._store.set_answer(
+                await self._questions.set_answer(
                     connection, question, answer, rejection, asked.settlement, judged=judged
                 )
                 if judged:

@@ -83,7 +83,7 @@ class TopicWriter:
     async def write_topic_answer(self, item: Item) -> None:
         """Have a question answered, and keep or reject the answer."""
         desk = self._desk
-        generation, provider, question = await desk.store.get_open_question(item.resource_id)
+        generation, provider, question = await desk.questions.get_open(item.resource_id)
         options = generation.options
         values = {"path": item.payload["path"], "question": question.text}
         schema = answer_schema(options)
@@ -93,7 +93,7 @@ class TopicWriter:
             rejection = first_on(topic_answer_failures(asked.value, options), options.gates)
 
             async def store(connection: Connection) -> None:
-                await desk.store.set_answer(connection, question, answer, rejection, asked.settlement)
+                await desk.questions.set_answer(connection, question, answer, rejection, asked.settlement)
 
             await desk.jobs.finish_held(item, store)
 
@@ -124,7 +124,7 @@ class TopicWriter:
         rest = place.after(asked.value)
 
         async def store(connection: Connection) -> None:
-            waiting = await desk.store.insert_questions(
+            waiting = await desk.questions.insert(
                 connection, generation, asked.call, questions, asked.settlement
             )
             payload = {"path": list(place.path)}

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from services.generation.generations import GenerationOptions, check_kind, stored_options
-from services.generation.kinds import OF_KIND, OPTIONS_OF, Gates, Judge
+from services.generation.kinds import OF_KIND, OF_QUESTIONS, OPTIONS_OF, Gates, Judge
 from services.generation.option_convert import OWN, options, options_to_pb, sampling, sampling_to_pb
 from services.runtime.errors import InvalidArgument
 from sishu.common.v1 import message_pb2
-from sishu.generation.v1 import candidate_pb2, generation_pb2
+from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 KINDS = [
     generation_pb2.GenerationKind.Name(value)
@@ -32,16 +32,31 @@ def full(kind: str) -> generation_pb2.GenerationOptions:
         context_chars=500,
         language="zh",
         genre_audiences=True,
-        gates=generation_pb2.Gates(
+        question_types=[question_pb2.QUESTION_TYPE_MULTI_HOP, question_pb2.QUESTION_TYPE_FACT],
+        question_template_ids=["t"],
+        templates_only=True,
+        answers=question_options_pb2.AnswerOptions(
+            length=question_options_pb2.ANSWER_LENGTH_LONG,
+            style="dry",
+            reasoning=question_options_pb2.ANSWER_REASONING_ASKED,
+        ),
+        coverage=question_options_pb2.CoverageOptions(facts_per_section=4, max_rounds=2),
+        knowledge=question_options_pb2.KnowledgeOptions(provider_id="k", forms_per_known_fact=2, min_f1=0.5),
+        new_chunks_only=True,
+        regeneration=question_options_pb2.RegenerationOptions(
+            question_ids=["q"], candidate_ids=["c"], answers_only=True, instruction="shorter"
+        ),
+        gates=gates_pb2.Gates(
             off=["LEAK_PHRASE"],
             min_answer_chars=2,
             max_answer_chars=3000,
             near_copy_similarity=0.5,
             embedding_provider_id="e",
             meaning_similarity=0.25,
-            judge=generation_pb2.Judge(provider_id="j", min_score=4),
+            judge=gates_pb2.Judge(provider_id="j", min_score=4),
         ),
     )
+    message.knowledge.sampling.temperature = 0
     message.sampling.temperature = message.gates.judge.sampling.temperature = 0
     return message
 
@@ -75,7 +90,8 @@ def test_options_of_each_kind_come_back_as_they_were(kind: str) -> None:
 
 
 def test_every_option_of_one_kind_alone_is_known_everywhere() -> None:
-    assert set(OWN) == set(OF_KIND) == set(OPTIONS_OF.values()) == set(OWN_OPTIONS)
+    assert set(OF_KIND) == set(OPTIONS_OF.values()) == set(OWN_OPTIONS)
+    assert set(OWN) == {*OF_KIND, *OF_QUESTIONS}
 
 
 def test_other_parameters_of_a_server_are_sent_as_they_stand() -> None:
@@ -98,7 +114,8 @@ def test_parameters_that_are_said_elsewhere_are_refused(name: str) -> None:
 
 def test_what_is_not_said_is_as_the_service_chooses() -> None:
     empty = options(generation_pb2.GenerationOptions())
-    assert empty == GenerationOptions(sampling={}, document_ids=[], gates=empty.gates)
+    nothing: dict[str, Any] = {"document_ids": [], "question_types": [], "question_template_ids": []}
+    assert empty == GenerationOptions(sampling={}, gates=empty.gates, **nothing)
     assert asdict(empty.gates) == asdict(GenerationOptions().gates) | {"off": []}
     passages = generation_pb2.GenerationOptions(passages=generation_pb2.PassageOptions())
     assert len(options_to_pb(options(passages)).passages.forms) == 8

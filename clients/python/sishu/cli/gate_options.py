@@ -15,7 +15,7 @@ from sishu.cli.output import show_fields
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
 from sishu.errors import ApiError
-from sishu.generation.v1.generation_pb2 import Gates
+from sishu.generation.v1.gates_pb2 import Gates
 
 
 @dataclass(frozen=True)

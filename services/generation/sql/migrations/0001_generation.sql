@@ -79,6 +79,10 @@ CREATE TYPE question_state AS ENUM (
     'rejected'  -- end
 );
 
+CREATE TYPE question_type AS ENUM (
+    'fact', 'reason', 'comparison', 'procedure', 'definition', 'multi_hop', 'unanswerable', 'template'
+);
+
 CREATE TABLE questions (
     id               uuid           PRIMARY KEY,
     project_id       uuid           NOT NULL,
@@ -91,6 +95,12 @@ CREATE TABLE questions (
     text_key         text           NOT NULL,
     fact             jsonb,
     form             integer        NOT NULL,
+    type             question_type  NOT NULL DEFAULT 'fact',
+    question_template_id uuid,
+    linked_facts     jsonb          NOT NULL DEFAULT '[]', -- of the second chunk and those after it
+    replaces_id      uuid           REFERENCES questions ON DELETE SET NULL,
+    source_gone_time timestamptz,                          -- since when a chunk is in no current version
+    known            boolean,                              -- whether the model that is to learn knew it
     state            question_state NOT NULL,
     rejection        jsonb,
     call_id          uuid           NOT NULL REFERENCES llm_calls ON DELETE CASCADE,
@@ -109,6 +119,7 @@ CREATE INDEX questions_by_project ON questions (project_id, id);
 CREATE INDEX questions_by_generation ON questions (generation_id, id);
 CREATE INDEX questions_by_call ON questions (call_id);
 CREATE INDEX questions_by_answer_call ON questions (answer_call_id) WHERE answer_call_id IS NOT NULL;
+CREATE INDEX questions_by_replaced ON questions (replaces_id) WHERE replaces_id IS NOT NULL;
 CREATE INDEX questions_by_chunk ON questions USING gin (chunk_ids);
 -- One kept question of a wording in a generation; `text_key` is the wording without case, signs and spaces.
 CREATE UNIQUE INDEX questions_once ON questions (generation_id, text_key) WHERE state <> 'rejected';

@@ -24,6 +24,8 @@ CREATE TABLE candidates (
     rejection     jsonb,
     reasoning     text            NOT NULL DEFAULT '',
     call_id       uuid            NOT NULL REFERENCES llm_calls ON DELETE CASCADE,
+    replaces_id   uuid            REFERENCES candidates ON DELETE SET NULL,
+    source_gone_time timestamptz,                        -- since when a chunk is in no current version
     create_time   timestamptz     NOT NULL DEFAULT now(),
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
@@ -31,6 +33,7 @@ CREATE INDEX candidates_by_project ON candidates (project_id, id);
 CREATE INDEX candidates_by_generation ON candidates (generation_id, id);
 CREATE INDEX candidates_by_call ON candidates (call_id);
 CREATE INDEX candidates_by_question ON candidates (question_id) WHERE question_id IS NOT NULL;
+CREATE INDEX candidates_by_replaced ON candidates (replaces_id) WHERE replaces_id IS NOT NULL;
 CREATE INDEX candidates_by_chunk ON candidates USING gin (chunk_ids);
 -- One kept candidate of a wording in a generation.
 CREATE UNIQUE INDEX candidates_once ON candidates (generation_id, content_key) WHERE state <> 'rejected';

@@ -218,6 +218,8 @@ class Candidate(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     TAG_IDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    REPLACES_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the candidate. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -230,6 +232,8 @@ class Candidate(_message.Message):
     """Where the candidate stands. OUTPUT_ONLY."""
     reasoning: _builtins.str
     """What the model thought before it wrote, where it says so; empty otherwise. OUTPUT_ONLY."""
+    replaces_id: _builtins.str
+    """UUID of the candidate in whose place it was written; empty for none, and where that was deleted. OUTPUT_ONLY."""
     @_builtins.property
     def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the chunks that it was written from. OUTPUT_ONLY."""
@@ -282,6 +286,10 @@ class Candidate(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the candidate was stored. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def source_gone_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when a chunk that it was written from is known to be in no current version of its document; unset while all are. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -304,10 +312,12 @@ class Candidate(_message.Message):
         origin: _origin_pb2.Origin | None = ...,
         tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        replaces_id: _builtins.str = ...,
+        source_gone_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "conversation", b"conversation", "create_time", b"create_time", "exam_item", b"exam_item", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "rejection", b"rejection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "conversation", b"conversation", "create_time", b"create_time", "exam_item", b"exam_item", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "rejection", b"rejection", "source_gone_time", b"source_gone_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["conversation", "preference_pair", "passage", "exam_item"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015

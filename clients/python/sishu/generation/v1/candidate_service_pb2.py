@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.generation.v1 import candidate_pb2 as sishu_dot_generation_dot_v1_dot_candidate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/generation/v1/candidate_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/generation/v1/candidate.proto\"+\n\x13GetCandidateRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x14GetCandidateResponse\x12\x31\n\tcandidate\x18\x01 \x01(\x0b\x32\x1e.sishu.generation.v1.Candidate\"\xc9\x02\n\x15ListCandidatesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\rgeneration_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08\x63hunk_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12:\n\x04kind\x18\x04 \x01(\x0e\x32\".sishu.generation.v1.CandidateKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x05state\x18\x05 \x01(\x0e\x32#.sishu.generation.v1.CandidateStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\x06tag_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"e\n\x16ListCandidatesResponse\x12\x32\n\ncandidates\x18\x01 \x03(\x0b\x32\x1e.sishu.generation.v1.Candidate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16\x44\x65leteCandidateRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x19\n\x17\x44\x65leteCandidateResponse2\xdf\x02\n\x10\x43\x61ndidateService\x12h\n\x0cGetCandidate\x12(.sishu.generation.v1.GetCandidateRequest\x1a).sishu.generation.v1.GetCandidateResponse\"\x03\x90\x02\x01\x12n\n\x0eListCandidates\x12*.sishu.generation.v1.ListCandidatesRequest\x1a+.sishu.generation.v1.ListCandidatesResponse\"\x03\x90\x02\x01\x12q\n\x0f\x44\x65leteCandidate\x12+.sishu.generation.v1.DeleteCandidateRequest\x1a,.sishu.generation.v1.DeleteCandidateResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/generation/v1/candidate_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/generation/v1/candidate.proto\"+\n\x13GetCandidateRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x14GetCandidateResponse\x12\x31\n\tcandidate\x18\x01 \x01(\x0b\x32\x1e.sishu.generation.v1.Candidate\"\xde\x02\n\x15ListCandidatesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\rgeneration_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08\x63hunk_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12:\n\x04kind\x18\x04 \x01(\x0e\x32\".sishu.generation.v1.CandidateKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x05state\x18\x05 \x01(\x0e\x32#.sishu.generation.v1.CandidateStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\x06tag_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0bsource_gone\x18\t \x01(\x08\"e\n\x16ListCandidatesResponse\x12\x32\n\ncandidates\x18\x01 \x03(\x0b\x32\x1e.sishu.generation.v1.Candidate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x16\x44\x65leteCandidateRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x19\n\x17\x44\x65leteCandidateResponse2\xdf\x02\n\x10\x43\x61ndidateService\x12h\n\x0cGetCandidate\x12(.sishu.generation.v1.GetCandidateRequest\x1a).sishu.generation.v1.GetCandidateResponse\"\x03\x90\x02\x01\x12n\n\x0eListCandidates\x12*.sishu.generation.v1.ListCandidatesRequest\x1a+.sishu.generation.v1.ListCandidatesResponse\"\x03\x90\x02\x01\x12q\n\x0f\x44\x65leteCandidate\x12+.sishu.generation.v1.DeleteCandidateRequest\x1a,.sishu.generation.v1.DeleteCandidateResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,13 +65,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCANDIDATERESPONSE']._serialized_start=179
   _globals['_GETCANDIDATERESPONSE']._serialized_end=252
   _globals['_LISTCANDIDATESREQUEST']._serialized_start=255
-  _globals['_LISTCANDIDATESREQUEST']._serialized_end=584
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=586
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=687
-  _globals['_DELETECANDIDATEREQUEST']._serialized_start=689
-  _globals['_DELETECANDIDATEREQUEST']._serialized_end=735
-  _globals['_DELETECANDIDATERESPONSE']._serialized_start=737
-  _globals['_DELETECANDIDATERESPONSE']._serialized_end=762
-  _globals['_CANDIDATESERVICE']._serialized_start=765
-  _globals['_CANDIDATESERVICE']._serialized_end=1116
+  _globals['_LISTCANDIDATESREQUEST']._serialized_end=605
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=607
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=708
+  _globals['_DELETECANDIDATEREQUEST']._serialized_start=710
+  _globals['_DELETECANDIDATEREQUEST']._serialized_end=756
+  _globals['_DELETECANDIDATERESPONSE']._serialized_start=758
+  _globals['_DELETECANDIDATERESPONSE']._serialized_end=783
+  _globals['_CANDIDATESERVICE']._serialized_start=786
+  _globals['_CANDIDATESERVICE']._serialized_end=1137
 # @@protoc_insertion_point(module_scope)

@@ -79,6 +79,7 @@ class ListCandidatesRequest(_message.Message):
     TAG_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     generation_id: _builtins.str
@@ -95,6 +96,8 @@ class ListCandidatesRequest(_message.Message):
     """OPTIONAL. Largest number of candidates to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    source_gone: _builtins.bool
+    """OPTIONAL. Only candidates one of whose chunks is gone."""
     def __init__(
         self,
         *,
@@ -106,10 +109,11 @@ class ListCandidatesRequest(_message.Message):
         tag_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        source_gone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state", "tag_id", b"tag_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "source_gone", b"source_gone", "state", b"state", "tag_id", b"tag_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,9 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.generation.v1 import candidate_pb2 as _candidate_pb2
+from sishu.generation.v1 import gates_pb2 as _gates_pb2
+from sishu.generation.v1 import question_options_pb2 as _question_options_pb2
+from sishu.generation.v1 import question_pb2 as _question_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -217,6 +220,14 @@ class GenerationOptions(_message.Message):
     EXAM_ITEMS_FIELD_NUMBER: _builtins.int
     DISTILLATION_FIELD_NUMBER: _builtins.int
     GENRE_AUDIENCE_PAIRS_FIELD_NUMBER: _builtins.int
+    QUESTION_TYPES_FIELD_NUMBER: _builtins.int
+    QUESTION_TEMPLATE_IDS_FIELD_NUMBER: _builtins.int
+    TEMPLATES_ONLY_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    KNOWLEDGE_FIELD_NUMBER: _builtins.int
+    NEW_CHUNKS_ONLY_FIELD_NUMBER: _builtins.int
+    REGENERATION_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
     """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds a sentence. 0 lets the service
     choose (at present 240); the stored resource shows what was taken.
@@ -255,6 +266,10 @@ class GenerationOptions(_message.Message):
     """OPTIONAL. Of QUESTIONS only. Whether questions are written in the voice of each enabled genre-audience pair of their document, as many as without for each; documents without
     such a pair are asked about as without.
     """
+    templates_only: _builtins.bool
+    """OPTIONAL. Of QUESTIONS only. Whether only the questions of the templates are asked."""
+    new_chunks_only: _builtins.bool
+    """OPTIONAL. Only chunks about which the project has nothing of this kind yet, such as those of a changed document that are new."""
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of every call; unset fields fall back to the provider's."""
@@ -264,7 +279,7 @@ class GenerationOptions(_message.Message):
         """OPTIONAL. Only chunks of these documents; empty means all."""
 
     @_builtins.property
-    def gates(self) -> Global___Gates:
+    def gates(self) -> _gates_pb2.Gates:
         """OPTIONAL. What must be passed to be kept. What is not set is as the service chooses."""
 
     @_builtins.property
@@ -295,6 +310,30 @@ class GenerationOptions(_message.Message):
     def genre_audience_pairs(self) -> Global___GenreAudienceOptions:
         """OPTIONAL. Of GENRE_AUDIENCES only."""
 
+    @_builtins.property
+    def question_types(self) -> _containers.RepeatedScalarFieldContainer[_question_pb2.QuestionType.ValueType]:
+        """OPTIONAL. Of QUESTIONS only. Types of questions, one after another for the facts of a chunk; one that stands here twice comes twice as often. Empty means FACT."""
+
+    @_builtins.property
+    def question_template_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Of QUESTIONS only. UUIDs of question templates: the question of each is asked once about each chunk, beside the facts or in their place (`templates_only`)."""
+
+    @_builtins.property
+    def answers(self) -> _question_options_pb2.AnswerOptions:
+        """OPTIONAL. Of QUESTIONS only. How answers are written."""
+
+    @_builtins.property
+    def coverage(self) -> _question_options_pb2.CoverageOptions:
+        """OPTIONAL. Of QUESTIONS only. Go on until the sections are covered, in place of a fixed density."""
+
+    @_builtins.property
+    def knowledge(self) -> _question_options_pb2.KnowledgeOptions:
+        """OPTIONAL. Of QUESTIONS only. Ask the model that is to learn first, and write few forms about what it knows."""
+
+    @_builtins.property
+    def regeneration(self) -> _question_options_pb2.RegenerationOptions:
+        """OPTIONAL. Of QUESTIONS, and of the kinds that write candidates. Write these anew, in place of others; what is about them alone is said here, all else as usual."""
+
     def __init__(
         self,
         *,
@@ -311,7 +350,7 @@ class GenerationOptions(_message.Message):
         batch: _builtins.bool = ...,
         pilot_chunks: _builtins.int = ...,
         kind: Global___GenerationKind.ValueType = ...,
-        gates: Global___Gates | None = ...,
+        gates: _gates_pb2.Gates | None = ...,
         genre_audiences: _builtins.bool = ...,
         tags: Global___TagOptions | None = ...,
         conversations: Global___ConversationOptions | None = ...,
@@ -320,96 +359,22 @@ class GenerationOptions(_message.Message):
         exam_items: Global___ExamItemOptions | None = ...,
         distillation: Global___DistillationOptions | None = ...,
         genre_audience_pairs: Global___GenreAudienceOptions | None = ...,
+        question_types: _abc.Iterable[_question_pb2.QuestionType.ValueType] | None = ...,
+        question_template_ids: _abc.Iterable[_builtins.str] | None = ...,
+        templates_only: _builtins.bool = ...,
+        answers: _question_options_pb2.AnswerOptions | None = ...,
+        coverage: _question_options_pb2.CoverageOptions | None = ...,
+        knowledge: _question_options_pb2.KnowledgeOptions | None = ...,
+        new_chunks_only: _builtins.bool = ...,
+        regeneration: _question_options_pb2.RegenerationOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "distillation", b"distillation", "exam_items", b"exam_items", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "passages", b"passages", "preference_pairs", b"preference_pairs", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "exam_items", b"exam_items", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "knowledge", b"knowledge", "passages", b"passages", "preference_pairs", b"preference_pairs", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "conversations", b"conversations", "distillation", b"distillation", "document_ids", b"document_ids", "exam_items", b"exam_items", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "genre_audiences", b"genre_audiences", "kind", b"kind", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "no_cache", b"no_cache", "passages", b"passages", "pilot_chunks", b"pilot_chunks", "preference_pairs", b"preference_pairs", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "document_ids", b"document_ids", "exam_items", b"exam_items", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "genre_audiences", b"genre_audiences", "kind", b"kind", "knowledge", b"knowledge", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "new_chunks_only", b"new_chunks_only", "no_cache", b"no_cache", "passages", b"passages", "pilot_chunks", b"pilot_chunks", "preference_pairs", b"preference_pairs", "question_template_ids", b"question_template_ids", "question_types", b"question_types", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags", "templates_only", b"templates_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationOptions: _TypeAlias = GenerationOptions  # noqa: Y015
-
-@_typing.final
-class Gates(_message.Message):
-    """Gates says what must be passed to be kept. Each gate has the name of its reason, such as `LEAK_PHRASE`; docs/generation.md lists them."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OFF_FIELD_NUMBER: _builtins.int
-    MIN_ANSWER_CHARS_FIELD_NUMBER: _builtins.int
-    MAX_ANSWER_CHARS_FIELD_NUMBER: _builtins.int
-    NEAR_COPY_SIMILARITY_FIELD_NUMBER: _builtins.int
-    EMBEDDING_PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
-    JUDGE_FIELD_NUMBER: _builtins.int
-    min_answer_chars: _builtins.int
-    """OPTIONAL. Fewest characters of an answer; 0 lets the service choose (at present 1)."""
-    max_answer_chars: _builtins.int
-    """OPTIONAL. Most characters of an answer; 0 lets the service choose (at present 1000)."""
-    near_copy_similarity: _builtins.float
-    """OPTIONAL. Jaccard similarity of the words of two questions of a project from which on the later one is a near copy; 0 lets the service choose (at present 0.8)."""
-    embedding_provider_id: _builtins.str
-    """OPTIONAL. UUID of a provider of embeddings; near copies are then found by meaning, too."""
-    meaning_similarity: _builtins.float
-    """OPTIONAL. Cosine similarity of the embeddings of two questions from which on the later one is a copy by meaning; 0 lets the service choose (at present 0.95)."""
-    @_builtins.property
-    def off(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """OPTIONAL. Gates that are off: what they would have rejected is kept."""
-
-    @_builtins.property
-    def judge(self) -> Global___Judge:
-        """OPTIONAL. Whether a language model judges what the other gates let pass. Of QUESTIONS only, as is `embedding_provider_id`."""
-
-    def __init__(
-        self,
-        *,
-        off: _abc.Iterable[_builtins.str] | None = ...,
-        min_answer_chars: _builtins.int = ...,
-        max_answer_chars: _builtins.int = ...,
-        near_copy_similarity: _builtins.float = ...,
-        embedding_provider_id: _builtins.str = ...,
-        meaning_similarity: _builtins.float = ...,
-        judge: Global___Judge | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_provider_id", b"embedding_provider_id", "judge", b"judge", "max_answer_chars", b"max_answer_chars", "meaning_similarity", b"meaning_similarity", "min_answer_chars", b"min_answer_chars", "near_copy_similarity", b"near_copy_similarity", "off", b"off"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Gates: _TypeAlias = Gates  # noqa: Y015
-
-@_typing.final
-class Judge(_message.Message):
-    """Judge is a language model that judges."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    MIN_SCORE_FIELD_NUMBER: _builtins.int
-    SAMPLING_FIELD_NUMBER: _builtins.int
-    provider_id: _builtins.str
-    """OPTIONAL. UUID of the provider that judges; empty means the one that writes."""
-    min_score: _builtins.float
-    """OPTIONAL. Least score that is kept, 0 to 5; 0 lets the service choose (at present 3)."""
-    @_builtins.property
-    def sampling(self) -> _message_pb2.Sampling:
-        """OPTIONAL. Sampling of the judge; unset fields fall back to its provider's."""
-
-    def __init__(
-        self,
-        *,
-        provider_id: _builtins.str = ...,
-        min_score: _builtins.float = ...,
-        sampling: _message_pb2.Sampling | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_score", b"min_score", "provider_id", b"provider_id", "sampling", b"sampling"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Judge: _TypeAlias = Judge  # noqa: Y015
 
 @_typing.final
 class TagOptions(_message.Message):

@@ -24,6 +24,54 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _QuestionType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuestionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuestionType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUESTION_TYPE_UNSPECIFIED: _QuestionType.ValueType  # 0
+    """Never returned; in a filter: any type."""
+    QUESTION_TYPE_FACT: _QuestionType.ValueType  # 1
+    """What the fact says."""
+    QUESTION_TYPE_REASON: _QuestionType.ValueType  # 2
+    """Why something is so."""
+    QUESTION_TYPE_COMPARISON: _QuestionType.ValueType  # 3
+    """How things differ, or what they have in common."""
+    QUESTION_TYPE_PROCEDURE: _QuestionType.ValueType  # 4
+    """How something is done, step by step."""
+    QUESTION_TYPE_DEFINITION: _QuestionType.ValueType  # 5
+    """What something is."""
+    QUESTION_TYPE_MULTI_HOP: _QuestionType.ValueType  # 6
+    """What follows only from facts of two linked chunks together."""
+    QUESTION_TYPE_UNANSWERABLE: _QuestionType.ValueType  # 7
+    """What one would look for in the documents, and they do not say: its answer says so."""
+    QUESTION_TYPE_TEMPLATE: _QuestionType.ValueType  # 8
+    """The question of a template."""
+
+class QuestionType(_QuestionType, metaclass=_QuestionTypeEnumTypeWrapper):
+    """QuestionType is what a question asks for."""
+
+QUESTION_TYPE_UNSPECIFIED: QuestionType.ValueType  # 0
+"""Never returned; in a filter: any type."""
+QUESTION_TYPE_FACT: QuestionType.ValueType  # 1
+"""What the fact says."""
+QUESTION_TYPE_REASON: QuestionType.ValueType  # 2
+"""Why something is so."""
+QUESTION_TYPE_COMPARISON: QuestionType.ValueType  # 3
+"""How things differ, or what they have in common."""
+QUESTION_TYPE_PROCEDURE: QuestionType.ValueType  # 4
+"""How something is done, step by step."""
+QUESTION_TYPE_DEFINITION: QuestionType.ValueType  # 5
+"""What something is."""
+QUESTION_TYPE_MULTI_HOP: QuestionType.ValueType  # 6
+"""What follows only from facts of two linked chunks together."""
+QUESTION_TYPE_UNANSWERABLE: QuestionType.ValueType  # 7
+"""What one would look for in the documents, and they do not say: its answer says so."""
+QUESTION_TYPE_TEMPLATE: QuestionType.ValueType  # 8
+"""The question of a template."""
+Global___QuestionType: _TypeAlias = QuestionType  # noqa: Y015
+
 class _QuestionState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -80,6 +128,12 @@ class Question(_message.Message):
     TAG_IDS_FIELD_NUMBER: _builtins.int
     GENRE_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
     HEADING_PATH_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    QUESTION_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    LINKED_FACTS_FIELD_NUMBER: _builtins.int
+    REPLACES_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the question. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -98,6 +152,14 @@ class Question(_message.Message):
     """Where the question stands. OUTPUT_ONLY."""
     genre_audience_id: _builtins.str
     """UUID of the genre-audience pair in whose voice it is; empty for none, and where that was deleted. OUTPUT_ONLY."""
+    type: Global___QuestionType.ValueType
+    """What it asks for. OUTPUT_ONLY."""
+    question_template_id: _builtins.str
+    """UUID of the question template whose question it is; empty for none, and where that was deleted. OUTPUT_ONLY."""
+    replaces_id: _builtins.str
+    """UUID of the question in whose place it was written; empty for none, and where that was deleted. OUTPUT_ONLY."""
+    known: _builtins.bool
+    """Whether the model that is to learn knew the fact; unset where it was not asked. OUTPUT_ONLY."""
     @_builtins.property
     def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the chunks that it was written from, the fact's first; empty without documents. OUTPUT_ONLY."""
@@ -138,6 +200,14 @@ class Question(_message.Message):
     def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Titles from the top of the first chunk's document to its section; empty without. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def linked_facts(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:
+        """The other facts that an answer needs, of MULTI_HOP, in the order of `chunk_ids` after the first; empty otherwise. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def source_gone_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when a chunk that it was written from is known to be in no current version of its document; unset while all are. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -159,12 +229,20 @@ class Question(_message.Message):
         tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         genre_audience_id: _builtins.str = ...,
         heading_path: _abc.Iterable[_builtins.str] | None = ...,
+        type: Global___QuestionType.ValueType = ...,
+        question_template_id: _builtins.str = ...,
+        linked_facts: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
+        replaces_id: _builtins.str = ...,
+        source_gone_time: _timestamp_pb2.Timestamp | None = ...,
+        known: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "fact", b"fact", "judgement", b"judgement", "origin", b"origin", "rejection", b"rejection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_known", b"_known", "answer", b"answer", "create_time", b"create_time", "fact", b"fact", "judgement", b"judgement", "known", b"known", "origin", b"origin", "rejection", b"rejection", "source_gone_time", b"source_gone_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chunk_ids", b"chunk_ids", "create_time", b"create_time", "document_ids", b"document_ids", "fact", b"fact", "fact_id", b"fact_id", "form", b"form", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "heading_path", b"heading_path", "id", b"id", "judgement", b"judgement", "origin", b"origin", "project_id", b"project_id", "rejection", b"rejection", "state", b"state", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_known", b"_known", "answer", b"answer", "chunk_ids", b"chunk_ids", "create_time", b"create_time", "document_ids", b"document_ids", "fact", b"fact", "fact_id", b"fact_id", "form", b"form", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "heading_path", b"heading_path", "id", b"id", "judgement", b"judgement", "known", b"known", "linked_facts", b"linked_facts", "origin", b"origin", "project_id", b"project_id", "question_template_id", b"question_template_id", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "text", b"text", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__known: _TypeAlias = _typing.Literal["known"]  # noqa: Y015
+    _WhichOneofArgType__known: _TypeAlias = _typing.Literal["_known", b"_known"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__known) -> _WhichOneofReturnType__known | None: ...
 
 Global___Question: _TypeAlias = Question  # noqa: Y015
 

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.generation.v1 import question_pb2 as sishu_dot_generation_dot_v1_dot_question__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/question_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\"sishu/generation/v1/question.proto\"*\n\x12GetQuestionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetQuestionResponse\x12/\n\x08question\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Question\"\xb3\x02\n\x14ListQuestionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\rgeneration_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08\x63hunk_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12;\n\x05state\x18\x04 \x01(\x0e\x32\".sishu.generation.v1.QuestionStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\x06tag_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12&\n\x11genre_audience_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"b\n\x15ListQuestionsResponse\x12\x30\n\tquestions\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Question\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x44\x65leteQuestionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteQuestionResponse2\xd5\x02\n\x0fQuestionService\x12\x65\n\x0bGetQuestion\x12\'.sishu.generation.v1.GetQuestionRequest\x1a(.sishu.generation.v1.GetQuestionResponse\"\x03\x90\x02\x01\x12k\n\rListQuestions\x12).sishu.generation.v1.ListQuestionsRequest\x1a*.sishu.generation.v1.ListQuestionsResponse\"\x03\x90\x02\x01\x12n\n\x0e\x44\x65leteQuestion\x12*.sishu.generation.v1.DeleteQuestionRequest\x1a+.sishu.generation.v1.DeleteQuestionResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/question_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\"sishu/generation/v1/question.proto\"*\n\x12GetQuestionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x13GetQuestionResponse\x12/\n\x08question\x18\x01 \x01(\x0b\x32\x1d.sishu.generation.v1.Question\"\xd0\x03\n\x14ListQuestionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\rgeneration_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1d\n\x08\x63hunk_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12;\n\x05state\x18\x04 \x01(\x0e\x32\".sishu.generation.v1.QuestionStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\x06tag_id\x18\x07 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12&\n\x11genre_audience_id\x18\x08 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x39\n\x04type\x18\t \x01(\x0e\x32!.sishu.generation.v1.QuestionTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12)\n\x14question_template_id\x18\n \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x13\n\x0bsource_gone\x18\x0b \x01(\x08\x12 \n\x0b\x64ocument_id\x18\x0c \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"b\n\x15ListQuestionsResponse\x12\x30\n\tquestions\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Question\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x44\x65leteQuestionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x18\n\x16\x44\x65leteQuestionResponse2\xd5\x02\n\x0fQuestionService\x12\x65\n\x0bGetQuestion\x12\'.sishu.generation.v1.GetQuestionRequest\x1a(.sishu.generation.v1.GetQuestionResponse\"\x03\x90\x02\x01\x12k\n\rListQuestions\x12).sishu.generation.v1.ListQuestionsRequest\x1a*.sishu.generation.v1.ListQuestionsResponse\"\x03\x90\x02\x01\x12n\n\x0e\x44\x65leteQuestion\x12*.sishu.generation.v1.DeleteQuestionRequest\x1a+.sishu.generation.v1.DeleteQuestionResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTQUESTIONSREQUEST'].fields_by_name['tag_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTQUESTIONSREQUEST'].fields_by_name['genre_audience_id']._loaded_options = None
   _globals['_LISTQUESTIONSREQUEST'].fields_by_name['genre_audience_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['type']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['question_template_id']._loaded_options = None
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['question_template_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['document_id']._loaded_options = None
+  _globals['_LISTQUESTIONSREQUEST'].fields_by_name['document_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_DELETEQUESTIONREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEQUESTIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_QUESTIONSERVICE'].methods_by_name['GetQuestion']._loaded_options = None
@@ -65,13 +71,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETQUESTIONRESPONSE']._serialized_start=176
   _globals['_GETQUESTIONRESPONSE']._serialized_end=246
   _globals['_LISTQUESTIONSREQUEST']._serialized_start=249
-  _globals['_LISTQUESTIONSREQUEST']._serialized_end=556
-  _globals['_LISTQUESTIONSRESPONSE']._serialized_start=558
-  _globals['_LISTQUESTIONSRESPONSE']._serialized_end=656
-  _globals['_DELETEQUESTIONREQUEST']._serialized_start=658
-  _globals['_DELETEQUESTIONREQUEST']._serialized_end=703
-  _globals['_DELETEQUESTIONRESPONSE']._serialized_start=705
-  _globals['_DELETEQUESTIONRESPONSE']._serialized_end=729
-  _globals['_QUESTIONSERVICE']._serialized_start=732
-  _globals['_QUESTIONSERVICE']._serialized_end=1073
+  _globals['_LISTQUESTIONSREQUEST']._serialized_end=713
+  _globals['_LISTQUESTIONSRESPONSE']._serialized_start=715
+  _globals['_LISTQUESTIONSRESPONSE']._serialized_end=813
+  _globals['_DELETEQUESTIONREQUEST']._serialized_start=815
+  _globals['_DELETEQUESTIONREQUEST']._serialized_end=860
+  _globals['_DELETEQUESTIONRESPONSE']._serialized_start=862
+  _globals['_DELETEQUESTIONRESPONSE']._serialized_end=886
+  _globals['_QUESTIONSERVICE']._serialized_start=889
+  _globals['_QUESTIONSERVICE']._serialized_end=1230
 # @@protoc_insertion_point(module_scope)

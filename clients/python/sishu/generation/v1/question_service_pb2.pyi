@@ -79,6 +79,10 @@ class ListQuestionsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TAG_ID_FIELD_NUMBER: _builtins.int
     GENRE_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    QUESTION_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     generation_id: _builtins.str
@@ -95,6 +99,14 @@ class ListQuestionsRequest(_message.Message):
     """OPTIONAL. Only questions linked to this tag, or to one under it."""
     genre_audience_id: _builtins.str
     """OPTIONAL. Only questions in the voice of this genre-audience pair."""
+    type: _question_pb2.QuestionType.ValueType
+    """OPTIONAL. Only questions of this type."""
+    question_template_id: _builtins.str
+    """OPTIONAL. Only questions of this template."""
+    source_gone: _builtins.bool
+    """OPTIONAL. Only questions one of whose chunks is gone."""
+    document_id: _builtins.str
+    """OPTIONAL. Only questions about this document, alone or among others."""
     def __init__(
         self,
         *,
@@ -106,10 +118,14 @@ class ListQuestionsRequest(_message.Message):
         page_token: _builtins.str = ...,
         tag_id: _builtins.str = ...,
         genre_audience_id: _builtins.str = ...,
+        type: _question_pb2.QuestionType.ValueType = ...,
+        question_template_id: _builtins.str = ...,
+        source_gone: _builtins.bool = ...,
+        document_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state", "tag_id", b"tag_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "document_id", b"document_id", "generation_id", b"generation_id", "genre_audience_id", b"genre_audience_id", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "question_template_id", b"question_template_id", "source_gone", b"source_gone", "state", b"state", "tag_id", b"tag_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
