@@ -10,7 +10,7 @@ call AS (
     ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, create_time = now()
 ), summed AS (
     INSERT INTO call_sums AS own (generation_id, shard, prompt_tokens, completion_tokens, calls, seconds, cost, currency, cached)
-    VALUES ($2, pg_backend_pid() % 16, $7, $8, $9, $10, $11, $12, ($15 IS NOT NULL)::int)
+    VALUES ($2, pg_backend_pid() % 64, $7, $8, $9, $10, $11, $12, ($15 IS NOT NULL)::int)
     ON CONFLICT (generation_id, shard) DO UPDATE
     SET prompt_tokens     = own.prompt_tokens + EXCLUDED.prompt_tokens,
         completion_tokens = own.completion_tokens + EXCLUDED.completion_tokens,
@@ -62,7 +62,7 @@ WITH old AS (
     DELETE FROM reservations USING fitting WHERE item_id = $2 AND NOT fits AND EXISTS (SELECT FROM lost)
 ), noted AS (
     INSERT INTO call_sums AS own (generation_id, shard, lost_tokens, lost_cost)
-    SELECT $1, pg_backend_pid() % 16, tokens, cost FROM lost
+    SELECT $1, pg_backend_pid() % 64, tokens, cost FROM lost
     ON CONFLICT (generation_id, shard) DO UPDATE
     SET lost_tokens = own.lost_tokens + EXCLUDED.lost_tokens, lost_cost = own.lost_cost + EXCLUDED.lost_cost
 )

@@ -7,20 +7,30 @@ ON CONFLICT (project_id, key) DO UPDATE SET key = EXCLUDED.key
 
 -- name: find_copies
 -- Of each new question those that are kept, or may be, and bear a mark that it looks for; of each band, which very many may
--- share, the last ones.
+-- share, the last ones. `OFFSET 0` keeps the order in which the tables are read: new tables are thought so small that the
+-- questions of the project would be read first, each time.
 SELECT new.id AS new_id, known.*
 FROM jsonb_to_recordset($2) AS new (id uuid, wanted bigint[], bands bigint[])
 CROSS JOIN LATERAL (
-    (SELECT id, generation_id, text, fact
-     FROM question_marks JOIN questions ON id = question_id
-     WHERE marks && new.wanted AND project_id = $1 AND state <> 'rejected'
+    (SELECT known.*
+     FROM (SELECT question_id FROM question_marks WHERE marks && new.wanted OFFSET 0) AS found
+     CROSS JOIN LATERAL (
+         SELECT id, generation_id, text, fact FROM questions
+         WHERE id = found.question_id AND project_id = $1 AND state <> 'rejected'
+         OFFSET 0
+     ) AS known
      LIMIT 50)
     UNION
-    SELECT id, generation_id, text, fact
+    SELECT known.*
     FROM unnest(new.bands) AS own
-    CROSS JOIN LATERAL (SELECT question_id FROM question_bands WHERE band = own ORDER BY question_id DESC LIMIT 2) AS near
-    JOIN questions ON id = question_id
-    WHERE project_id = $1 AND state <> 'rejected'
+    CROSS JOIN LATERAL (
+        SELECT question_id FROM question_bands WHERE band = own ORDER BY question_id DESC LIMIT 2
+    ) AS found
+    CROSS JOIN LATERAL (
+        SELECT id, generation_id, text, fact FROM questions
+        WHERE id = found.question_id AND project_id = $1 AND state <> 'rejected'
+        OFFSET 0
+    ) AS known
 ) AS known
 
 -- name: insert_marks

@@ -112,7 +112,7 @@ WITH ended AS (
     UPDATE job_items SET state = $3, failure = $4, attempts = $5, update_time = now() WHERE id = $2
 ), counted AS (
     INSERT INTO job_counts (job_id, shard, done, failed, skipped)
-    VALUES ($1, pg_backend_pid() % 16, ($3 = 'done')::int, ($3 = 'failed')::int, ($3 = 'skipped')::int)
+    VALUES ($1, pg_backend_pid() % 64, ($3 = 'done')::int, ($3 = 'failed')::int, ($3 = 'skipped')::int)
     ON CONFLICT (job_id, shard) DO UPDATE
     SET done    = job_counts.done + EXCLUDED.done,
         failed  = job_counts.failed + EXCLUDED.failed,
@@ -129,7 +129,7 @@ WITH given AS (
     FROM given WHERE job_items.id = given.item_id
 ), counted AS (
     INSERT INTO job_counts (job_id, shard, done)
-    SELECT job_id, pg_backend_pid() % 16, count(*) FROM given GROUP BY job_id ORDER BY job_id
+    SELECT job_id, pg_backend_pid() % 64, count(*) FROM given GROUP BY job_id ORDER BY job_id
     ON CONFLICT (job_id, shard) DO UPDATE SET done = job_counts.done + EXCLUDED.done
 )
 SELECT job_id, sum(total - done - failed - skipped)::bigint AS open_items
@@ -138,7 +138,7 @@ FROM job_counts WHERE job_id = ANY ($1::uuid[]) GROUP BY job_id
 -- name: add_counts
 -- A connection keeps to one shard: transactions that counted in two could wait for each other.
 INSERT INTO job_counts (job_id, shard, total, failed, skipped)
-VALUES ($1, pg_backend_pid() % 16, $2, $3, $4)
+VALUES ($1, pg_backend_pid() % 64, $2, $3, $4)
 ON CONFLICT (job_id, shard) DO UPDATE
 SET total   = job_counts.total + EXCLUDED.total,
     failed  = job_counts.failed + EXCLUDED.failed,
