@@ -20,7 +20,7 @@ All helpers behind the fixtures are async contexts in `stores.py`: use them to m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -41,6 +41,21 @@ from tests.integration.stores import (
 from tests.support.mock_llm import MockServer, mock_llm
 
 StartRoom = Callable[..., Awaitable[Room]]
+LOG_CHARS = 4000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a test that fails what its rooms said last: they are other processes."""
+    report = yield
+    rooms = getattr(item, "funcargs", {}).get("rooms")
+    if report.failed and isinstance(rooms, Rooms):
+        report.sections += [
+            (f"log of the room {name}", room.log()[-LOG_CHARS:]) for name, room in rooms.processes.items()
+        ]
+    return report
 
 
 @pytest_asyncio.fixture(scope="session")
