@@ -339,6 +339,7 @@ async def test_a_batch_that_is_too_large_is_handed_in_by_halves_until_they_fit(
     assert ended.stats.usage.calls == CALLS
 
 
+@pytest.mark.full
 async def test_a_batch_that_is_too_large_beside_another_waits_for_that_one(
     client: Client, mock: MockServer
 ) -> None:
@@ -472,8 +473,17 @@ async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice
     assert ended.stats.usage.calls == CALLS
 
 
-@pytest.mark.parametrize("stop", ["delete", "cancel"])
-@pytest.mark.parametrize("step", ["upload", "create", "cancel"])
+@pytest.mark.parametrize(
+    ("step", "stop"),
+    [
+        ("upload", "delete"),
+        ("create", "cancel"),
+        ("cancel", "delete"),
+        pytest.param("upload", "cancel", marks=pytest.mark.full),
+        pytest.param("create", "delete", marks=pytest.mark.full),
+        pytest.param("cancel", "cancel", marks=pytest.mark.full),
+    ],
+)
 async def test_a_batch_ends_at_the_server_with_its_project_or_job_also_where_the_room_is_killed(
     client: Client, mock: MockServer, rooms: Rooms, stop: str, step: str
 ) -> None:
