@@ -32,3 +32,11 @@ CROSS JOIN LATERAL (
         OFFSET 0
     ) AS known
 ) AS known
+
+-- name: insert_marks
+WITH new AS (
+    SELECT id, marks, bands FROM jsonb_to_recordset($1) AS new (id uuid, marks bigint[], bands bigint[])
+), banded AS (
+    INSERT INTO question_bands (band, question_id) SELECT DISTINCT unnest(bands), id FROM new
+)
+INSERT INTO question_marks (question_id, marks, bands) SELECT id, marks, bands FROM new
