@@ -11,7 +11,7 @@ import argparse
 
 from tests.bench.parts import print_figures
 
-PARTS = ("quality_examples", "quality_faults", "quality_copies")
+PARTS = ("quality_examples", "quality_faults", "quality_copies", "quality_finance")
 PROMISED = (
     "kept_share",
     "quotes_found_share",

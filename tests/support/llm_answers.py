@@ -43,6 +43,11 @@ _LONGEST_FREE_LIST = 3
 _DEFAULT_NUMBER = 100
 
 
+def has_chinese(text: str) -> bool:
+    """Whether a text has a Chinese character."""
+    return bool(_CJK.search(text))
+
+
 class UnsupportedSchemaError(ValueError):
     """The schema uses a keyword that the mock cannot satisfy."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.llm_answers import Prompt, answer, encode
+from tests.support.llm_answers import Prompt, answer, encode, has_chinese
 from tests.support.llm_batches import MockBatches
 from tests.support.llm_broken import BROKEN, FINISH_REASONS
 from tests.support.llm_faults import Draw, QueueFullError, SettingError, Settings, Slots
@@ -28,7 +28,7 @@ class Stats:
 
     def __init__(self, prompt_cap: int) -> None:
         self.prompt_cap = prompt_cap
-        self.calls = self.paid = self.in_flight = self.max_in_flight = self.untracked = 0
+        self.calls = self.paid = self.in_flight = self.max_in_flight = self.untracked = self.chinese = 0
         self.statuses: Counter[str] = Counter()
         self.prompt_calls: dict[int, int] = {}
         self.prompt_paid: dict[int, int] = {}
@@ -60,6 +60,7 @@ class Stats:
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "statuses": dict(self.statuses),
+            "chinese_prompts": self.chinese,
             "distinct_prompts": len(self.prompt_calls),
             "prompts_paid_twice": sum(count > 1 for count in self.prompt_paid.values()),
             "prompts_untracked": self.untracked,
@@ -185,6 +186,7 @@ class MockLlm:
         prompt = Prompt.of(body["messages"])
         self._check_text(prompt)
         self.stats.ask(prompt.digest)
+        self.stats.chinese += has_chinese(str(body["messages"][0].get("content")))
         fault = self.draw.fault()
         if fault == "429":
             raise self._too_many()
