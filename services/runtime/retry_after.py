@@ -12,14 +12,18 @@ MOST_SECONDS = 366 * 86400.0
 """A pause that is longer has no end that is worth telling."""
 
 
-def retry_after(header: str) -> dict[str, str]:
+def retry_after(header: str, milliseconds: str = "") -> dict[str, str]:
     """The header `Retry-After` as metadata of an error: `retry_after_seconds`, or nothing.
 
     It holds seconds or a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
+
+    Args:
+        header: what it holds.
+        milliseconds: what `retry-after-ms` holds, which OpenAI and Azure send beside it, and is the more exact.
     """
-    for read in (float, seconds_until):
+    for said, read in ((milliseconds, from_milliseconds), (header, float), (header, seconds_until)):
         with suppress(ValueError):
-            seconds = read(header)
+            seconds = read(said)
             if math.isfinite(seconds):
                 return {"retry_after_seconds": str(max(0.0, seconds))}
     return {}
@@ -29,6 +33,15 @@ def time_in(seconds: float) -> str:
     """The time that it will be after some seconds, for people, to the minute."""
     then = datetime.now(UTC) + timedelta(seconds=min(seconds, MOST_SECONDS))
     return f"{then:%Y-%m-%d %H:%M} UTC"
+
+
+def from_milliseconds(said: str) -> float:
+    """Seconds of a number of milliseconds.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    return float(said) / 1000
 
 
 def seconds_until(date: str) -> float:

@@ -189,7 +189,8 @@ def is_filter(message: str) -> bool:
 
 def asked_delay(error: openai.APIStatusError) -> dict[str, str]:
     """How long the server asks to be left alone, as metadata; nothing where it does not say."""
-    return retry_after(error.response.headers.get("retry-after", ""))
+    headers = error.response.headers
+    return retry_after(headers.get("retry-after", ""), headers.get("retry-after-ms", ""))
 
 
 def is_unreachable(error: BaseException) -> bool:
