@@ -19,7 +19,7 @@ def retry_after(header: str, milliseconds: str = "") -> dict[str, str]:
 
     Args:
         header: what it holds.
-        milliseconds: what `retry-after-ms` holds, which OpenAI and Azure send beside it, and is the more exact.
+        milliseconds: what `retry-after-ms` holds, which OpenAI and Azure send beside it; it is more exact.
     """
     for said, read in ((milliseconds, from_milliseconds), (header, float), (header, seconds_until)):
         with suppress(ValueError):
