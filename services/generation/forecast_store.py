@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from services.generation.forecasts import Extent, Forecast, Paid, SeenChunk, forecast
 from services.generation.generations import GenerationView
@@ -49,6 +50,17 @@ class ForecastStore:
         """Chunks for a pilot: so many, spread evenly by length over all of a generation."""
         rows = await self.pool.fetch(SQL.choose_chunks, generation_id, count)
         return [row["chunk_id"] for row in rows]
+
+    async def set_links(
+        self, connection: Connection, generation_id: str, links: Mapping[str, Sequence[Sequence[Any]]]
+    ) -> None:
+        """Note the links of chunks, so that a pilot asks for the same ones as a run over all."""
+        await connection.execute(SQL.set_links, generation_id, links)
+
+    async def links(self, generation_id: str, chunk_ids: Sequence[str]) -> dict[str, Any]:
+        """The links of chunks, by their ids."""
+        rows = await self.pool.fetch(SQL.list_links, generation_id, chunk_ids)
+        return {row["chunk_id"]: row["links"] for row in rows}
 
     async def ask(self, connection: Connection, generation_id: str, chunk_ids: Sequence[str]) -> None:
         """Note that chunks are asked about."""

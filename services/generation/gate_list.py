@@ -82,6 +82,12 @@ ALL = (
     Gate(
         "QUOTE_NOT_FOUND", ANSWER, "the quote of the answer does not stand in its chunk", "引文不在文本块中"
     ),
+    Gate(
+        "QUOTES_NOT_OF_BOTH",
+        ANSWER,
+        "of MULTI_HOP: the quotes of an answer do not come from both chunks",
+        "“多跳”类问题的引文没有分别来自两个文本块",
+    ),
     Gate("ANSWER_EMPTY", ANSWER, "an empty answer", "答案为空"),
     Gate("ANSWER_LENGTH", ANSWER, "an answer that is too short or too long", "答案过短或过长"),
     Gate("REPETITIVE", ANSWER, "an answer that says the same again and again", "答案反复重复"),
@@ -98,6 +104,18 @@ ALL = (
         ANSWER,
         "the answer holds a number that its chunk does not",
         "答案含有文本块中没有的数字",
+    ),
+    Gate(
+        "NOT_REFUSED",
+        ANSWER,
+        "of UNANSWERABLE: an answer that does not say that it is not known, or guesses",
+        "“无法回答”类问题的答案没有承认不知道，或在猜测",
+    ),
+    Gate(
+        "ANSWERABLE",
+        ("answer", "judge"),
+        "of UNANSWERABLE: its chunk answers the question after all",
+        "“无法回答”类问题其实可由文本块回答",
     ),
     Gate("NOT_ANSWERABLE", JUDGE, "its chunk does not answer the question", "文本块不能回答该问题"),
     Gate("UNFAITHFUL", JUDGE, "the answer says what its chunk does not", "答案说了文本块中没有的内容"),

@@ -31,14 +31,26 @@ SHORTEST_QUESTION_CJK = 5
 LONGEST_QUESTION = 500
 FOREIGN_WORDS = 4
 """So many Latin words of its own make a Chinese answer one of another language; fewer are names and units."""
+LONG_TEXT = 120
+"""Words, of Chinese characters, from which on a text is long."""
+KEPT_RUNS = 0.6
+"""So many of the runs of four words of a long text are different at least."""
 
 ALL_ON = Gates()
 
 
 def repetitive(text: str) -> bool:
-    """Whether a text of some length says the same again and again, as small models do."""
+    """Whether a text of some length says the same again and again, as small models do.
+
+    The longer a text, the more of its words come again; of a long one each part is looked at, and whether
+    runs of four words come again.
+    """
     found = list(text) if CJK.search(text) else WORD.findall(text)
-    return len(found) > 24 and len(set(found)) * 2 < len(found)
+    if len(found) <= LONG_TEXT:
+        return len(found) > 24 and len(set(found)) * 2 < len(found)
+    runs = list(zip(found, found[1:], found[2:], found[3:], strict=False))
+    parts = (found[at : at + LONG_TEXT] for at in range(0, len(found) - LONG_TEXT + 1, LONG_TEXT))
+    return len(set(runs)) < KEPT_RUNS * len(runs) or any(len(set(part)) * 2 < len(part) for part in parts)
 
 
 @lru_cache(maxsize=1024)

@@ -264,10 +264,8 @@ def check_kind(options: GenerationOptions) -> None:
 
 
 UNSUPPORTED = (
-    "question_types",
     "question_template_ids",
     "templates_only",
-    "answers",
     "coverage",
     "knowledge",
     "new_chunks_only",

@@ -59,15 +59,23 @@ def judgement_of(verdict: Verdict, call: CallRecord) -> Judgement:
     return Judgement(**verdict.model_dump(), call=call)
 
 
-def check_judgement(judgement: Judgement, gates: Gates) -> Failure | None:
-    """Why what was judged is rejected; nothing when it passes."""
-    return first_on(judgement_faults(judgement, gates), gates)
+def check_judgement(judgement: Judgement, gates: Gates, *, answerable: bool = True) -> Failure | None:
+    """Why what was judged is rejected; nothing when it passes.
+
+    Args:
+        judgement: what the judge says.
+        gates: which are on.
+        answerable: whether the source is to answer the question.
+    """
+    return first_on(judgement_faults(judgement, gates, answerable=answerable), gates)
 
 
-def judgement_faults(judgement: Judgement, gates: Gates) -> Iterator[Failure]:
+def judgement_faults(judgement: Judgement, gates: Gates, *, answerable: bool) -> Iterator[Failure]:
     """What a judge finds wrong."""
     least = gates.judge.min_score if gates.judge else 0.0
-    if not judgement.answerable:
+    if judgement.answerable and not answerable:
+        yield rejected("ANSWERABLE", f"the source answers the question: {judgement.reason}")
+    if answerable and not judgement.answerable:
         yield rejected("NOT_ANSWERABLE", f"the source does not answer the question: {judgement.reason}")
     if not judgement.faithful:
         yield rejected("UNFAITHFUL", f"the answer says what its source does not: {judgement.reason}")

@@ -63,6 +63,10 @@ class AnswerOptions:
     reasoning: str = "native"
 
 
+LONGEST_ANSWERS: Mapping[str, int] = {"short": 1000, "medium": 2000, "long": 6000}
+"""Most characters of an answer by its length, where nothing else is said."""
+
+
 @dataclass(frozen=True)
 class CoverageOptions:
     """When the sections of the documents are covered by questions."""

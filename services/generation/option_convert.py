@@ -8,6 +8,7 @@ from typing import Any
 
 from services.generation.generations import GenerationOptions
 from services.generation.kinds import (
+    LONGEST_ANSWERS,
     AnswerOptions,
     ConversationOptions,
     CoverageOptions,
@@ -68,7 +69,7 @@ def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
         sampling=sampling(message.sampling),
         document_ids=list(message.document_ids),
         kind=enum_name(generation_pb2.GenerationKind, message.kind) or DEFAULTS.kind,
-        gates=gates(message.gates),
+        gates=gates(message.gates, answers(message.answers).length),
         question_types=[enum_name(question_pb2.QuestionType, one) or "" for one in message.question_types],
         question_template_ids=list(message.question_template_ids),
         answers=answers(message.answers),
@@ -93,13 +94,13 @@ def options_to_pb(values: GenerationOptions) -> generation_pb2.GenerationOptions
     )
 
 
-def gates(message: gates_pb2.Gates) -> Gates:
-    """Gates."""
+def gates(message: gates_pb2.Gates, length: str = AnswerOptions.length) -> Gates:
+    """Gates, with what is usual of answers of a length where nothing was said."""
     usual = Gates()
     return Gates(
         off=list(message.off),
         min_answer_chars=message.min_answer_chars or usual.min_answer_chars,
-        max_answer_chars=message.max_answer_chars or usual.max_answer_chars,
+        max_answer_chars=message.max_answer_chars or LONGEST_ANSWERS[length],
         near_copy_similarity=message.near_copy_similarity or usual.near_copy_similarity,
         embedding_provider_id=message.embedding_provider_id,
         meaning_similarity=message.meaning_similarity or usual.meaning_similarity,

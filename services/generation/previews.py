@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from services.generation.answers import manner_values
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
 from services.generation.filling import answer_values, judge_values, planned_facts, questions_values, quote_of
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import BEGINNING_CHARS, Voice, genre_audience_values
-from services.generation.kinds import ConversationOptions, GenreAudienceOptions, TagOptions
+from services.generation.kinds import QUESTION_TYPES, ConversationOptions, GenreAudienceOptions, TagOptions
+from services.generation.links import linked_fact, linker
 from services.generation.outline_reader import OutlineReader
 from services.generation.prompt_store import PromptStore
 from services.generation.prompt_templates import checked, normalised
 from services.generation.prompt_versions import PromptName
 from services.generation.prompts import Prompt
 from services.generation.question_store import QuestionStore
+from services.generation.question_types import MULTI_HOP, UNANSWERABLE, seen_by
 from services.generation.questions import Answer, QuestionFilter
 from services.generation.quotes import one_line
 from services.generation.tag_calls import places_call, tree_call
@@ -123,17 +126,19 @@ class Previewer:
             return await self._tag_values(wanted, prompt.name, chunk)
         if prompt.name == "genre_audiences":
             return await self._genre_audience_values(wanted, chunk)
-        if prompt.name == "judge":
-            return judge_values(*await self._judged(wanted, chunk, [one for call in facts for one in call]))
+        if prompt.name.startswith("judge"):
+            every = [one for call in facts for one in call]
+            return judge_values(*await self._judged(wanted, chunk, every, kind_of(prompt.name)))
         return await self._chunk_values(wanted, prompt, chunk, facts)
 
     async def _chunk_values(
         self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
     ) -> Mapping[str, object]:
         """What prompts about a chunk are filled with; several facts have one passage, one its own."""
-        options, language, voice = wanted.options, prompt.language, await self._voice(wanted, chunk)
+        kind, language, voice = kind_of(prompt.name), prompt.language, await self._voice(wanted, chunk)
+        options = seen_by(kind, wanted.options)
         several = questions_values(chunk, facts[0], options, language, voice)
-        asked = await self._question(wanted, chunk, [one for call in facts for one in call])
+        asked = await self._question(wanted, chunk, [one for call in facts for one in call], kind)
         seen = passage(chunk.text, [asked.fact], options.context_chars)
         one = answer_values(seen, asked.text, language, voice)
         is_of_several = any(variable.name == "facts" for variable in prompt.variables)
@@ -142,10 +147,24 @@ class Previewer:
             "fact": one_line(asked.fact.text),
             **({"answer": asked.answer} if asked.answer else {}),
             **vars(options.conversations or ConversationOptions()),
+            **manner_values(options.answers),
+            **(await self._linked_values(wanted, chunk, asked.fact) if kind == MULTI_HOP else {}),
             **one,
             **several,
             "passage": several["passage"] if is_of_several else one["passage"],
         }
+
+    async def _linked_values(
+        self, wanted: PreviewRequest, chunk: SourceChunk, fact: Fact
+    ) -> Mapping[str, object]:
+        """The fact that is linked to one, and the passage around it; nothing where there is none."""
+        chunks, _ = await self._chunks.page(wanted.project_id, wanted.options.document_ids, "")
+        link = linker(chunks)(chunk, fact)
+        linked = await linked_fact({"link": link.payload}, self._chunks) if link else None
+        if linked is None:
+            return {}
+        seen = passage(linked.chunk.text, [linked.fact], wanted.options.context_chars)
+        return {"linked_fact": one_line(linked.fact.text), "linked_passage": one_line(seen.text)}
 
     async def _draft(self, wanted: PreviewRequest) -> PromptDraft:
         if isinstance(wanted.source, PromptDraft):
@@ -208,29 +227,32 @@ class Previewer:
         ).values
 
     async def _judged(
-        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], kind: str
     ) -> tuple[Passage, str, Answer | None]:
         """What a judge sees: the first question of the chunk that is answered, else one without an answer."""
+        is_open = kind == UNANSWERABLE
         page = await self._questions.list_page(
             page_request(1000, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id)
         )
-        answered = next((one for one in page.rows if one.answer and wanted.question in ("", one.text)), None)
-        found = await self._question(wanted, chunk, facts)
+        judged = (one for one in page.rows if one.answer and (one.type == UNANSWERABLE) == is_open)
+        answered = next((one for one in judged if wanted.question in ("", one.text)), None)
+        found = await self._question(wanted, chunk, facts, kind)
         asked, fact = found.text, found.fact
         if answered:
             asked = answered.text
             fact = next((one for one in facts if quote_of(chunk, one) == answered.fact), fact)
-        seen = passage(chunk.text, [fact], wanted.options.context_chars)
+        seen = passage(chunk.text, [fact], seen_by(kind, wanted.options).context_chars)
         return seen, asked, answered.answer if answered else None
 
     async def _question(
-        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact]
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], kind: str
     ) -> AskedQuestion:
         """The question to answer: that of the caller, else one that is stored, else a fact."""
         if wanted.question:
             return AskedQuestion(wanted.question, facts[0])
+        of_type = kind if kind in QUESTION_TYPES else None
         page = await self._questions.list_page(
-            page_request(1, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id)
+            page_request(1, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id, type=of_type)
         )
         if not page.rows:
             return AskedQuestion(facts[0].text, facts[0])
@@ -238,6 +260,11 @@ class Previewer:
         asked = (fact for fact in facts if quote_of(chunk, fact) == question.fact)
         answer = question.answer.text if question.answer else ""
         return AskedQuestion(question.text, next(asked, facts[0]), answer)
+
+
+def kind_of(name: str) -> str:
+    """The type of questions that a prompt is about; empty where it is about any."""
+    return next((kind for kind in QUESTION_TYPES if name.endswith(f"_{kind}")), "")
 
 
 def sample_values(prompt: PromptName) -> dict[str, object]:

@@ -76,6 +76,7 @@ class QuestionStore:
         settlement: Settlement = NOTHING,
         missing: int = 0,
         meanings: Meanings | None = None,
+        unfit: int = 0,
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
@@ -89,10 +90,12 @@ class QuestionStore:
             settlement: what is stored with the call.
             missing: how many more were asked for.
             meanings: their embeddings; nothing where meaning is not looked at.
+            unfit: how many of the missing lack because their facts give none of their type.
         """
         await insert_call(connection, one.id, call, settlement)
-        if missing:
-            await connection.execute(SQL.insert_missing, call.id, one.id, missing)
+        for reason, count in (("OUTPUT_INCOMPLETE", missing - unfit), ("TYPE_NOT_IN_TEXT", unfit)):
+            if count:
+                await connection.execute(SQL.insert_missing, call.id, one.id, reason, count)
         await hold_meanings(connection, one, meanings)
         questions = await without_copies(connection, one, questions)
         questions = await without_same_meaning(connection, one, questions, meanings)

@@ -68,6 +68,18 @@ def refusal(answer: str, source: str) -> str:
     return next((phrase for phrase in spoken if phrase.casefold() not in source.casefold()), "")
 
 
+def admission(answer: str) -> str:
+    """The phrase by which an answer admits that something is not known; empty for none."""
+    found = phrases("refusal").search(answer) or phrases("admission").search(answer)
+    return found.group().strip() if found else ""
+
+
+def guess(answer: str, source: str) -> str:
+    """The phrase by which an answer guesses; empty for none, and for one that stands in the source."""
+    spoken = (found.group().strip() for found in phrases("guess").finditer(answer))
+    return next((phrase for phrase in spoken if phrase.casefold() not in source.casefold()), "")
+
+
 def pointing(question: str) -> str:
     """What a question points at without saying what it is, as far as that is sure; empty for nothing.
 

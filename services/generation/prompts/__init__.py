@@ -7,7 +7,7 @@ number here. A new prompt is a new line here and a file a language.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -75,6 +75,37 @@ FACT = (
     Variable("fact", "the sentence that is asked for, on one line", (SAMPLE, SAMPLE), required=True),
     Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
 )
+FORMS = Variable("forms", "how many questions are wanted about each fact, a number", (1, 3))
+FACTS = Variable(
+    "facts",
+    "the sentences to ask about, a list: the answer names them fact_1, fact_2 and so on",
+    ([SAMPLE], [SAMPLE, "The birch is 30 years old."]),
+    required=True,
+)
+QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE)
+MANNER = (
+    Variable("length", "how long an answer is wanted: short, medium or long", ("short", "long")),
+    Variable("style", "in which style, in the words of the user; empty for no wish", ("", "formal")),
+    Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True)),
+)
+FULL_ANSWER = (
+    Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+    QUESTION,
+    GENRE,
+    AUDIENCE,
+    *MANNER,
+)
+LINKED_PASSAGE = Variable(
+    "linked_passage",
+    "the part of the other chunk that the model sees, on one line",
+    (SAMPLE, SAMPLE * 2),
+    required=True,
+)
+JUDGE = (
+    Variable("answer", "the answer to judge", ("20 years.",) * 2, required=True),
+    Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+    Variable("question", "the question to judge", ("How old is the ash?",) * 2, required=True),
+)
 PATH = Variable("path", "titles from the topic down to the tag, a list", (["Trees"], ["Trees", "Ashes"]))
 TOPICS = (
     Variable("count", "how many are wanted, a number", (1, 3), required=True),
@@ -92,6 +123,9 @@ BUILTIN: Mapping[str, Builtin] = {
             AUDIENCE,
         ),
     ),
+    "answer_full": Builtin(1, FULL_ANSWER),
+    "answer_multi_hop": Builtin(1, (*FULL_ANSWER, LINKED_PASSAGE)),
+    "answer_unanswerable": Builtin(1, FULL_ANSWER),
     "conversation": Builtin(
         1,
         (
@@ -134,12 +168,11 @@ BUILTIN: Mapping[str, Builtin] = {
     "judge": Builtin(
         1,
         (
-            Variable("answer", "the answer to judge", ("20 years.",) * 2, required=True),
-            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
-            Variable("question", "the question to judge", ("How old is the ash?",) * 2, required=True),
+            *JUDGE,
             Variable("quote", "where the chunk says so; may be empty", ("", SAMPLE)),
         ),
     ),
+    "judge_unanswerable": Builtin(1, JUDGE),
     "passage": Builtin(
         1,
         (
@@ -164,21 +197,28 @@ BUILTIN: Mapping[str, Builtin] = {
             QUESTION,
         ),
     ),
-    "questions": Builtin(
+    "questions": Builtin(1, QUESTIONS),
+    "questions_comparison": Builtin(1, QUESTIONS),
+    "questions_definition": Builtin(1, QUESTIONS),
+    "questions_multi_hop": Builtin(
         1,
         (
+            *FACT,
             Variable(
-                "facts",
-                "the sentences to ask about, a list: the answer names them fact_1, fact_2 and so on",
-                ([SAMPLE], [SAMPLE, "The birch is 30 years old."]),
+                "linked_fact",
+                "the sentence of the other chunk that is asked for as well, on one line",
+                (SAMPLE, SAMPLE),
                 required=True,
             ),
-            Variable("forms", "how many questions are wanted about each fact, a number", (1, 3)),
-            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+            replace(LINKED_PASSAGE, required=False),
+            FORMS,
             GENRE,
             AUDIENCE,
         ),
     ),
+    "questions_procedure": Builtin(1, QUESTIONS),
+    "questions_reason": Builtin(1, QUESTIONS),
+    "questions_unanswerable": Builtin(1, QUESTIONS),
     "tag_places": Builtin(
         1,
         (

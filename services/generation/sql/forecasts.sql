@@ -21,6 +21,14 @@ FROM (SELECT chunk_id, row_number() OVER (ORDER BY characters, chunk_id) AS plac
 WHERE (2 * place * $2 + total) / (2 * total) > (2 * (place - 1) * $2 + total) / (2 * total)
 ORDER BY place
 
+-- name: set_links
+UPDATE generation_chunks SET links = found.value
+FROM jsonb_each($2) AS found
+WHERE generation_id = $1 AND chunk_id = found.key::uuid
+
+-- name: list_links
+SELECT chunk_id, links FROM generation_chunks WHERE generation_id = $1 AND chunk_id = ANY ($2::uuid[]) AND links IS NOT NULL
+
 -- name: ask_chunks
 UPDATE generation_chunks SET asked = true WHERE generation_id = $1 AND chunk_id = ANY ($2::uuid[])
 
@@ -52,7 +60,7 @@ FROM (SELECT chunk_id, characters, items FROM generation_chunks
       WHERE generation_id = $1 AND asked
       ORDER BY draw LIMIT $2) AS chunk
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE failure = '' AND prompt_version LIKE 'questions.%') AS items,
+    SELECT count(*) FILTER (WHERE failure = '' AND prompt_version LIKE 'questions%') AS items,
            count(*) AS chains,
            coalesce(sum(calls + coalesce((old.cached ->> 'calls')::bigint, 0)), 0)::bigint AS calls,
            coalesce(sum(prompt_tokens + coalesce((old.cached ->> 'prompt_tokens')::bigint, 0)), 0)::bigint

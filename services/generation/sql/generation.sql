@@ -93,7 +93,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(count), 0)::bigint AS missing, coalesce(jsonb_object_agg(reason, count), '{}') AS missing_by_reason
     FROM (SELECT reason, sum(count) AS count
-          FROM (SELECT 'OUTPUT_INCOMPLETE' AS reason, count FROM missing_questions WHERE generation_id = generations.id
+          FROM (SELECT reason, count FROM missing_questions WHERE generation_id = generations.id
                 UNION ALL
                 SELECT item.failure ->> 'reason',
                        jsonb_array_length(item.payload -> 'facts') * (generations.options ->> 'forms_per_fact')::integer

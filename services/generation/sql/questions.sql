@@ -10,7 +10,7 @@ FROM jsonb_to_recordset($4)
             replaces_id uuid, genre_audience_id uuid)
 
 -- name: insert_missing
-INSERT INTO missing_questions (call_id, generation_id, count) VALUES ($1, $2, $3)
+INSERT INTO missing_questions (call_id, generation_id, reason, count) VALUES ($1, $2, $3, $4)
 
 -- name: set_answer
 -- With the call, as `call` of calls.sql.

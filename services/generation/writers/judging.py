@@ -11,9 +11,10 @@ from services.generation.judging import check_judgement, judgement_of, judgement
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.question_store import QuestionStore
+from services.generation.question_types import UNANSWERABLE
 from services.generation.store import Store
-from services.generation.writers.questions import fact_of
-from services.generation.writing import passage
+from services.generation.subjects import seen_of
+from services.generation.writers.questions import subject_of
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, Jobs
 
@@ -48,11 +49,12 @@ class AnswerJudge:
         other = judge.provider_id if judge else ""
         provider = await self._providers.get(other) if other else writer
         chunk = await self._chunks.get(question.chunk_ids[0])
-        seen = passage(chunk.text, [fact_of(item, chunk)], options.context_chars)
+        subject = await subject_of(item, chunk, self._chunks)
         language = options.language or language_of(chunk.text)
-        prompt = await self._prompts.filled(
-            generation, "judge", language, judge_values(seen, question.text, question.answer)
-        )
+        answerable = subject.kind != UNANSWERABLE
+        name = "judge" if answerable else "judge_unanswerable"
+        values = judge_values(seen_of(subject, options), question.text, question.answer)
+        prompt = await self._prompts.filled(generation, name, language, values)
         task = Task(
             item,
             generation,
@@ -65,7 +67,7 @@ class AnswerJudge:
         )
         async with self._asker.asked(task) as asked:
             judgement = judgement_of(asked.value, asked.call)
-            rejection = check_judgement(judgement, gates)
+            rejection = check_judgement(judgement, gates, answerable=answerable)
 
             async def store(connection: Connection) -> None:
                 await set_judgement(connection, question, judgement, rejection, asked.settlement)

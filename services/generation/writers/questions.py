@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from services.generation.asking import Asked, Asker, Task
+from services.generation.asking import Asker, Task
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.embedding import Embeddings
 from services.generation.facts import Fact, language_of
-from services.generation.filling import (
-    answer_values,
-    in_source,
-    planned_facts,
-    questions_values,
-    quote_of,
-)
 from services.generation.forecast_store import ForecastStore
-from services.generation.gates import check_answer, check_question
 from services.generation.generations import Generation
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import GenreAudience
-from services.generation.kinds import Gates
+from services.generation.links import Linker, known_links, linked_fact, linker, unlinked
+from services.generation.multi_hop import hop_questions_call
 from services.generation.prompt_store import PromptStore
 from services.generation.question_store import QuestionStore
-from services.generation.questions import Answer, NewQuestion, OpenQuestion
-from services.generation.quotes import find_quote
+from services.generation.question_types import FACT, MULTI_HOP, batches, questions_call
 from services.generation.refusing import pausing
 from services.generation.store import Store
-from services.generation.writing import (
-    WrittenAnswer,
-    answer_schema,
-    parse_answer,
-    passage,
-    questions_parser,
-    questions_schema,
-)
+from services.generation.subjects import Subject, answer_call_of, checked, new_question
 from services.runtime.db import Connection
-from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Item, Jobs, NewItem
+from services.runtime.jobs import Item, Jobs, NewItem
 
 
 class QuestionWriter:
@@ -79,7 +64,8 @@ class QuestionWriter:
         # The next page comes first, so that the job's total is known soon.
         payload = {"page_token": token}
         following = NewItem("plan_questions", str(int(item.key) + 1), payload=payload, turn=item.turn)
-        plans = await self._plans(generation, chunks)
+        hops = MULTI_HOP in generation.options.question_types
+        plans = await self._plans(generation, chunks, linker(chunks) if hops else unlinked)
         pilot = generation.options.pilot_chunks > 0
         rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)
@@ -87,6 +73,8 @@ class QuestionWriter:
         items += (new for _, plan in plans for new in plan if not pilot)
         async with self._jobs.finish(item) as connection:
             await self._forecasts.add_chunks(connection, generation.id, rows, asked=not pilot, last=not token)
+            if pilot and hops:
+                await self._forecasts.set_links(connection, generation.id, links_of(plans))
             await self._jobs.add_items(connection, item.job_id, items)
 
     async def plan_pilot(self, item: Item) -> None:
@@ -94,7 +82,9 @@ class QuestionWriter:
         generation = await self._store.get_generation(item.job_resource_id)
         chunk_ids = await self._forecasts.choose(generation.id, generation.options.pilot_chunks)
         chunks = [await self._chunks.get(chunk_id) for chunk_id in chunk_ids]
-        items = [new for _, plan in await self._plans(generation, chunks) for new in plan]
+        hops = MULTI_HOP in generation.options.question_types
+        find = known_links(await self._forecasts.links(generation.id, chunk_ids)) if hops else unlinked
+        items = [new for _, plan in await self._plans(generation, chunks, find) for new in plan]
         async with self._jobs.finish(item) as connection:
             await self._forecasts.ask(connection, generation.id, chunk_ids)
             await self._jobs.add_items(connection, item.job_id, items)
@@ -111,31 +101,36 @@ class QuestionWriter:
             # The pair was deleted since: there is nobody to write for.
             async with self._jobs.finish(item, skipped=True):
                 return
-        prompt = await self._prompts.filled(
-            generation, "questions", language, questions_values(chunk, facts, options, language, voice)
-        )
-        schema = questions_schema(len(facts), options.forms_per_fact, language)
-        parse = questions_parser(len(facts), options.forms_per_fact)
-        task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
+        kind, linked = item.payload.get("type", FACT), await linked_fact(item.payload, self._chunks)
+        if linked:
+            call = hop_questions_call(chunk, facts[0], linked, options, language, voice)
+        else:
+            call = questions_call(kind, chunk, facts, options, language, voice)
+        prompt = await self._prompts.filled(generation, call.prompt, language, call.values)
+        task = Task(item, generation, provider, chunk.id, prompt, call.schema, call.parse)
         async with self._asker.asked(task) as asked:
             written = [
-                (fact, new_question(chunk, fact, form, text, language, options.gates, pair_id))
+                (fact, new_question(subject, form, text, language, options, pair_id))
                 for fact, texts in zip(facts, asked.value, strict=True)
-                for form, text in enumerate(texts)
+                for subject in [Subject(kind, chunk, fact, linked)]
+                for form, text in enumerate(texts or ())
             ]
             places = {question.id: [fact.start, fact.end] for fact, question in written}
             questions = [question for _, question in written]
             async with pausing(self._jobs, item):
                 meanings = await self._embeddings.of(generation, chunk.id, questions)
             missing = len(facts) * options.forms_per_fact - len(questions)
+            unfit = sum(texts is None for texts in asked.value) * options.forms_per_fact
+            told = {name: item.payload[name] for name in ("type", "link") if name in item.payload}
 
             async def store(connection: Connection) -> None:
                 waiting = await self._questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
                 )
                 # What was begun is ended first, so that answers come early.
                 items = [
-                    NewItem("write_answer", one, one, {"fact": places[one]}, item.turn) for one in waiting
+                    NewItem("write_answer", one, one, {"fact": places[one], **told}, item.turn)
+                    for one in waiting
                 ]
                 await self._jobs.add_items(connection, item.job_id, items)
 
@@ -145,18 +140,14 @@ class QuestionWriter:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
         generation, provider, question = await self._questions.get_open(item.resource_id)
         chunk = await self._chunks.get(question.chunk_id)
-        fact = fact_of(item, chunk)
-        gates, language = generation.options.gates, self._language(generation, chunk)
-        seen = passage(chunk.text, [fact], generation.options.context_chars)
-        language = self._language(generation, chunk)
-        prompt = await self._prompts.filled(
-            generation, "answer", language, answer_values(seen, question.text, language, question.voice)
-        )
-        schema = answer_schema(seen, gates.max_answer_chars)
-        task = Task(item, generation, provider, chunk.id, prompt, schema, parse_answer)
+        options, language = generation.options, self._language(generation, chunk)
+        subject = await subject_of(item, chunk, self._chunks)
+        call = answer_call_of(subject, question, options, language)
+        prompt = await self._prompts.filled(generation, call.prompt, language, call.values)
+        task = Task(item, generation, provider, chunk.id, prompt, call.schema, call.parse)
         async with self._asker.asked(task) as asked:
-            answer, rejection = checked(question, asked, fact, chunk, language, gates)
-            judged = gates.judge is not None and rejection is None
+            answer, rejection = checked(subject, question.text, asked, options, language)
+            judged = options.gates.judge is not None and rejection is None
 
             async def store(connection: Connection) -> None:
                 await self._questions.set_answer(
@@ -169,20 +160,27 @@ class QuestionWriter:
             await self._jobs.finish_held(item, store)
 
     async def _plans(
-        self, generation: Generation, chunks: Sequence[SourceChunk]
+        self, generation: Generation, chunks: Sequence[SourceChunk], find: Linker
     ) -> list[tuple[SourceChunk, list[NewItem]]]:
         """Chunks with their items: once for each enabled pair of the document where these are wanted."""
         pairs: Mapping[str, Sequence[GenreAudience]] = {}
         if generation.options.genre_audiences:
             documents = list({chunk.document_id for chunk in chunks})
             pairs = await self._pairs.of_documents(generation.project_id, documents, enabled=True)
-        return [(chunk, planned(chunk, generation, pairs.get(chunk.document_id, ()))) for chunk in chunks]
+        return [
+            (chunk, planned(chunk, generation, pairs.get(chunk.document_id, ()), find)) for chunk in chunks
+        ]
 
     def _language(self, generation: Generation, chunk: SourceChunk) -> str:
         return generation.options.language or language_of(chunk.text)
 
 
-def planned(chunk: SourceChunk, generation: Generation, pairs: Sequence[GenreAudience] = ()) -> list[NewItem]:
+def planned(
+    chunk: SourceChunk,
+    generation: Generation,
+    pairs: Sequence[GenreAudience] = (),
+    find: Linker = unlinked,
+) -> list[NewItem]:
     """The `write_questions` items of a chunk: its chosen facts, a few at a time, for each of these pairs."""
     voices: list[tuple[str, dict[str, str]]] = [
         (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
@@ -190,57 +188,32 @@ def planned(chunk: SourceChunk, generation: Generation, pairs: Sequence[GenreAud
     return [
         NewItem(
             "write_questions",
-            f"{chunk.id}:{batch[0].start}{voice}",
+            f"{chunk.id}:{batch.facts[0].start}{voice}",
             chunk.id,
-            {"facts": [[fact.start, fact.end] for fact in batch], **payload},
+            {**batch.payload, **payload},
         )
-        for batch in planned_facts(chunk, generation.options)
+        for batch in batches(chunk, generation.options, find)
         for voice, payload in voices or [("", {})]
     ]
 
 
-def new_question(
-    chunk: SourceChunk,
-    fact: Fact,
-    form: int,
-    text: str,
-    language: str,
-    gates: Gates,
-    pair_id: str | None = None,
-) -> NewQuestion:
-    """A question as it is to be stored, held against the gates."""
-    return NewQuestion(
-        new_id(),
-        text,
-        [chunk.id],
-        [chunk.document_id],
-        quote_of(chunk, fact),
-        form,
-        check_question(text, language, chunk.text, gates),
-        chunk.heading_path,
-        pair_id,
-    )
-
-
-def checked(
-    question: OpenQuestion,
-    asked: Asked[WrittenAnswer],
-    fact: Fact,
-    chunk: SourceChunk,
-    language: str,
-    gates: Gates,
-) -> tuple[Answer, Failure | None]:
-    """An answer with its quote, and why it is rejected; nothing for one that is kept."""
-    written = asked.value
-    quote = find_quote(chunk.text, written.quote)
-    quotes = [quote_of(chunk, quote)] if quote and in_source(chunk, quote) else []
-    rejection = check_answer(
-        question.text, written.answer, quote if quotes else None, fact, chunk.text, gates, language
-    )
-    return Answer(written.answer, quotes, asked.reasoning, asked.call), rejection
+def links_of(plans: Sequence[tuple[SourceChunk, Sequence[NewItem]]]) -> dict[str, list[list[Any]]]:
+    """The links of planned items, as `known_links` takes them."""
+    return {
+        chunk.id: [
+            [new.payload["facts"][0][0], *new.payload["link"]] for new in plan if "link" in new.payload
+        ]
+        for chunk, plan in plans
+    }
 
 
 def fact_of(item: Item, chunk: SourceChunk) -> Fact:
     """The fact of a question with its place in the chunk, whose text never changes, as its place may."""
     start, end = item.payload["fact"]
     return Fact(start, end, chunk.text[start:end])
+
+
+async def subject_of(item: Item, chunk: SourceChunk, chunks: ChunkReader) -> Subject:
+    """What the question of an item is about."""
+    linked = await linked_fact(item.payload, chunks)
+    return Subject(item.payload.get("type", FACT), chunk, fact_of(item, chunk), linked)

@@ -90,6 +90,29 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Ask once for each enabled genre-audience pair of a document, in its voice.",
         "按文档的每个已启用的体裁受众组合各出一遍题。",
     ),
+    "question_types": (
+        "Types of questions, in turn: fact, reason, comparison, procedure, definition, multi-hop, "
+        "unanswerable; parted by commas.",
+        "问题类型，依次使用： fact（事实）, reason（原因）, comparison（比较）, procedure（步骤）, "
+        "definition（定义）, multi-hop（多跳）, unanswerable（无法回答）；以逗号分隔。",
+    ),
+    "question_type": (
+        "Only questions of this type, such as multi-hop.",
+        "只列出该类型的问题，如 multi-hop。",
+    ),
+    "answer_length": (
+        "How long answers are: short, medium or long; by default short.",
+        "答案的长度： short（短）, medium（中） 或 long（长）；默认 short。",
+    ),
+    "answer_style": (
+        "Style of answers, in plain words, such as 'formal, for customers'.",
+        "答案的文风，用自己的话说明，如“正式，面向客户”。",
+    ),
+    "answer_reasoning": (
+        "The way to the answer: none, native (what the model thinks by itself is kept) or asked; by default "
+        "native.",
+        "得到答案的思路： none（不保留）, native（保留模型自己的思考） 或 asked（要求写出）；默认 native。",
+    ),
     "genre_create": ("Add a pair to a document.", "为文档添加一个组合。"),
     "genre_update": ("Change a pair; what is not said stays.", "修改一个组合；未给出的保持不变。"),
     "genre_enable": ("Have questions written for pairs.", "启用组合：为其出题。"),

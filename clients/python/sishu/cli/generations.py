@@ -15,6 +15,7 @@ from sishu.cli.find import find_project, find_provider
 from sishu.cli.gate_options import GateOptions
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
+from sishu.cli.question_options import QuestionOptions
 from sishu.cli.sampling_options import SamplingOptions
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -72,7 +73,7 @@ class CallWishes(SamplingOptions):
 
 
 @dataclass(frozen=True)
-class Wishes(CallWishes, GateOptions):
+class Wishes(CallWishes, GateOptions, QuestionOptions):
     """What to write, and what it may cost."""
 
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
@@ -86,6 +87,7 @@ class Wishes(CallWishes, GateOptions):
             forms_per_fact=self.forms,
             genre_audiences=self.genre_audiences,
         )
+        self.fill_questions(options)
         made = await self.begun(client, project, provider, options)
         made.options.gates.CopyFrom(await self.gates(client, made.project_id))
         return made

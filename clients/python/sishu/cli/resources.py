@@ -13,6 +13,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find import find_project, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
+from sishu.cli.parse_options import chosen
 from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -22,6 +23,7 @@ from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
 from sishu.generation.v1 import provider_service_pb2 as provider
 from sishu.generation.v1 import question_service_pb2 as question
+from sishu.generation.v1.question_pb2 import QuestionType
 from sishu.inference.v1 import deployment_service_pb2 as deployment
 from sishu.inference.v1 import exam_service_pb2 as exam
 from sishu.ingest.v1 import chunk_service_pb2 as chunk
@@ -121,7 +123,7 @@ RESOURCES = (
         "Question",
         lambda client: client.questions,
         question,
-        ("id", "state", "text", "answer.text", "rejection.reason"),
+        ("id", "type", "state", "text", "answer.text", "rejection.reason"),
     ),
     Resource(
         "example",
@@ -243,6 +245,16 @@ def add_list(app: typer.Typer, resource: Resource) -> None:
         ) -> None:
             shown = {"show_excluded": True} if excluded and resource.name == "chunk" else {}
             show(limit, project_name, document_id=document_id, **shown)
+    elif resource.name == "question":
+
+        @app.command("list", help=say("list"))
+        def list_of_type(
+            project_name: ProjectOption,
+            type_: Annotated[str, typer.Option("--type", help=say("question_type"))] = "",
+            limit: LimitOption = 100,
+        ) -> None:
+            wanted = {"type": chosen(QuestionType, "QUESTION_TYPE", type_)} if type_ else {}
+            show(limit, project_name, **wanted)
     else:
 
         @app.command("list", help=say("list"))

@@ -45,9 +45,11 @@ LEFT JOIN llm_calls AS judge_call ON judge_call.id = questions.judge_call_id;
 
 -- Questions that were asked for and never came, of calls that brought fewer than they were to.
 CREATE TABLE missing_questions (
-    call_id       uuid    PRIMARY KEY REFERENCES llm_calls ON DELETE CASCADE,
+    call_id       uuid    NOT NULL REFERENCES llm_calls ON DELETE CASCADE,
+    reason        text    NOT NULL,
     generation_id uuid    NOT NULL REFERENCES generations ON DELETE CASCADE,
-    count         integer NOT NULL CHECK (count > 0)
+    count         integer NOT NULL CHECK (count > 0),
+    PRIMARY KEY (call_id, reason)
 );
 CREATE INDEX missing_questions_by_generation ON missing_questions (generation_id);
 

@@ -35,7 +35,7 @@ class Gates(_message.Message):
     min_answer_chars: _builtins.int
     """OPTIONAL. Fewest characters of an answer; 0 lets the service choose (at present 1)."""
     max_answer_chars: _builtins.int
-    """OPTIONAL. Most characters of an answer; 0 lets the service choose (at present 1000)."""
+    """OPTIONAL. Most characters of an answer; 0 lets the service choose (at present 1000; of answers of QUESTIONS that are to be MEDIUM 2000, LONG 6000)."""
     near_copy_similarity: _builtins.float
     """OPTIONAL. Jaccard similarity of the words of two questions of a project from which on the later one is a near copy; 0 lets the service choose (at present 0.8)."""
     embedding_provider_id: _builtins.str
