@@ -40,6 +40,7 @@ FORMS_SIMILARITY = 0.95
 BANDS, ROWS = 10, 5
 MOST_PAIRS = 16
 """Of content with more words no pairs are left out: they are many."""
+OPEN = "open\x1f"
 WORD_64, ODD_64 = 2**64 - 1, 0x9E3779B97F4A7C15
 
 WORD = re.compile(r"[^\W_]+")
@@ -86,14 +87,19 @@ class Wording:
     """A question, as far as copies are told by it.
 
     Args:
-        fact_key: names the fact that it asks for, in whatever version of the document; empty where it asks
-            for none.
+        fact_key: names the fact that it asks for, in whatever version of the document, or of one that has no
+            answer its chunk; empty where it asks for none.
     """
 
     id: str
     generation_id: str
     text: str
     fact_key: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no answer."""
+        return self.fact_key.startswith(OPEN)
 
     @cached_property
     def key(self) -> str:
@@ -145,14 +151,20 @@ def marks_of(project_id: str, text: str) -> Marks:
     )
 
 
-def fact_key(fact: Quote | None) -> str:
-    """What names a fact: its document and its words, which a new version may have elsewhere."""
+def fact_key(fact: Quote | None, open_chunk: str | None = None) -> str:
+    """What names a fact: its document and its words, which a new version may have elsewhere.
+
+    Questions of a chunk that have no answer are named by it: they are the same again in another generation.
+    """
+    if open_chunk:
+        return f"{OPEN}{open_chunk}"
     return f"{fact.document_id}\x1f{one_line(fact.text)}" if fact else ""
 
 
 def wording_of(new: NewQuestion, generation_id: str) -> Wording:
     """The wording of a question that is to be stored."""
-    return Wording(new.id, generation_id, new.text, fact_key(new.fact))
+    open_chunk = new.chunk_ids[0] if new.type == "unanswerable" else None
+    return Wording(new.id, generation_id, new.text, fact_key(new.fact, open_chunk))
 
 
 def singular(word: str) -> str:
@@ -177,6 +189,11 @@ def is_same_fact(one: Wording, other: Wording) -> bool:
     return bool(one.fact_key) and one.fact_key == other.fact_key
 
 
+def is_wanted(new: Wording, known: Wording) -> bool:
+    """Whether a question may mean what another one does: as a form of it, or that of another generation."""
+    return is_same_fact(new, known) and (new.generation_id != known.generation_id or not new.is_open)
+
+
 def before(new: Wording, known: Sequence[Wording]) -> list[Wording]:
     """Those that were there before a question: of one that another generation has asked, before that.
 
@@ -196,7 +213,7 @@ def copy_reason(new: Wording, known: Wording, gates: Gates) -> str:
     if new.key == known.key:
         return "DUPLICATE_QUESTION" if "DUPLICATE_QUESTION" not in gates.off else ""
     least = gates.near_copy_similarity
-    if same_fact:
+    if same_fact and not new.is_open:
         least = max(least, FORMS_SIMILARITY)
     near = similarity(new, known) >= least and not is_exchanged(new, known)
     return "NEAR_COPY" if near and "NEAR_COPY" not in gates.off else ""

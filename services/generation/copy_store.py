@@ -46,7 +46,9 @@ async def without_copies(
     known: defaultdict[str, list[Wording]] = defaultdict(list)
     for row in await connection.fetch(SQL.find_copies, one.project_id, looked):
         fact = Quote(**row["fact"]) if row["fact"] else None
-        known[row["new_id"]].append(Wording(row["id"], row["generation_id"], row["text"], fact_key(fact)))
+        known[row["new_id"]].append(
+            Wording(row["id"], row["generation_id"], row["text"], fact_key(fact, row["open_chunk"]))
+        )
     found = copies(wordings, marks, known, one.options.gates)
     return [replace(new, rejection=new.rejection or found.get(new.id)) for new in questions]
 

@@ -53,7 +53,7 @@ async def without_same_meaning(
     known: defaultdict[str, list[Known]] = defaultdict(list)
     for row in await connection.fetch(SQL.find_meanings, one.project_id, meanings.space, wanted, most):
         fact = Quote(**row["fact"]) if row["fact"] else None
-        wording = Wording(row["id"], row["generation_id"], row["text"], fact_key(fact))
+        wording = Wording(row["id"], row["generation_id"], row["text"], fact_key(fact, row["open_chunk"]))
         known[row["new_id"]].append(Known(wording, vector_of(row["vector"])))
     found = same_meaning(wordings, meanings, known, gates)
     return [replace(new, rejection=new.rejection or found.get(new.id)) for new in questions]

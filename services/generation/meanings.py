@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.calls.embeddings import Vectors
-from services.generation.copies import NUMBER_OR_NAME, Wording, before, copy_of, is_same_fact
+from services.generation.copies import NUMBER_OR_NAME, Wording, before, copy_of, is_wanted
 from services.generation.kinds import Gates
 from services.runtime.jobs import Failure
 
@@ -107,8 +107,8 @@ def nearest(new: Wording, vector: npt.NDArray[np.float32], known: Iterable[Known
 
 
 def may_be_copy(new: Wording, known: Wording) -> bool:
-    """Whether two questions are about different facts, and name the same numbers and names."""
-    return not is_same_fact(new, known) and named(new.text) == named(known.text)
+    """Whether a question is not wanted if it means another one, and both name the same numbers and names."""
+    return not is_wanted(new, known) and named(new.text) == named(known.text)
 
 
 def named(text: str) -> frozenset[str]:

@@ -201,8 +201,7 @@ async def test_answers_are_written_by_wish_at_the_command_line(
     options = generation_pb2.GenerationOptions(answers=AnswerOptions(style="as {{ a }} list"))
     shown = prompt_pb.PreviewPromptRequest(project_id=project, version="answer_full.en@1", options=options)
     assert "Style: as {{ a }} list" in (await client.prompts.PreviewPrompt(shown)).messages[-1].content
-    code, printed = await cli.run(
-        "generation", "create", "--question-types", "fact,odd", "--provider", provider
-    )
+    wanted = ("--project", project, "--provider", provider)
+    code, printed = await cli.run("generation", "create", *wanted, "--question-types", "fact,odd")
     assert code != 0
     assert "odd" in printed

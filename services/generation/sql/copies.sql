@@ -15,7 +15,7 @@ CROSS JOIN LATERAL (
     (SELECT known.*
      FROM (SELECT question_id FROM question_marks WHERE marks && new.wanted OFFSET 0) AS found
      CROSS JOIN LATERAL (
-         SELECT id, generation_id, text, fact FROM questions
+         SELECT id, generation_id, text, fact, CASE WHEN type = 'unanswerable' THEN chunk_ids[1] END AS open_chunk FROM questions
          WHERE id = found.question_id AND project_id = $1 AND state <> 'rejected'
          OFFSET 0
      ) AS known
@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
         SELECT question_id FROM question_bands WHERE band = own ORDER BY question_id DESC LIMIT 2
     ) AS found
     CROSS JOIN LATERAL (
-        SELECT id, generation_id, text, fact FROM questions
+        SELECT id, generation_id, text, fact, CASE WHEN type = 'unanswerable' THEN chunk_ids[1] END AS open_chunk FROM questions
         WHERE id = found.question_id AND project_id = $1 AND state <> 'rejected'
         OFFSET 0
     ) AS known

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from services.generation.copies import Wording, copies, copy_reason, similarity
+from services.generation.copies import Wording, copies, copy_reason, fact_key, is_wanted, similarity
 from services.generation.kinds import Gates
 from services.runtime.jobs import Failure
 
@@ -163,4 +163,22 @@ def test_marks_are_those_of_a_project_and_never_change() -> None:
         7156042483181760335,
         -6049261475605417664,
         8989267646725382495,
+    )
+
+
+def test_questions_without_an_answer_are_the_same_again_in_another_generation_and_else_copies() -> None:
+    def left_open(number: str, generation: str, text: str, chunk: str) -> Wording:
+        return Wording(number, generation, text, fact_key(None, chunk))
+
+    known = left_open("1", "g", "Who designed the Harlow Bridge?", "c")
+    again = left_open("2", "h", "Who designed the Harlow Bridge?", "c")
+    twice = left_open("3", "g", "Who designed the Harlow Bridge, then?", "c")
+    elsewhere = left_open("4", "h", "Who designed the Harlow Bridge?", "d")
+    assert copy_reason(again, known, Gates()) == ""
+    assert copy_reason(elsewhere, known, Gates()) == "DUPLICATE_QUESTION"
+    assert copy_reason(twice, known, Gates()) == "NEAR_COPY"
+    assert (is_wanted(again, known), is_wanted(twice, known), is_wanted(elsewhere, known)) == (
+        True,
+        False,
+        False,
     )
