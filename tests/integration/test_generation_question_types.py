@@ -134,9 +134,9 @@ async def test_a_question_over_two_chunks_is_answered_with_a_quote_of_each(
 
     await mock.control(fixed={"fits": True, "quote_2": questions[0].fact.text})
     bad = await made(client, project, provider, [MULTI_HOP], no_cache=True)
-    assert bad.stats.answered == 0
-    assert "QUOTES_NOT_OF_BOTH" in bad.stats.rejected_by_reason
-    assert "QUOTE_NOT_FOUND" in bad.stats.rejected_by_reason
+    # Right for the one that is linked to this fact, of the same chunk twice for this one, and unknown to the others.
+    assert bad.stats.answered == 1
+    assert dict(bad.stats.rejected_by_reason) == {"QUOTES_NOT_OF_BOTH": 1, "QUOTE_NOT_FOUND": 8}
 
     shown = prompt_pb.PreviewPromptRequest(project_id=project, version="questions_multi_hop.en@1")
     content = (await client.prompts.PreviewPrompt(shown)).messages[-1].content
