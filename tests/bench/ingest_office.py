@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import tempfile
 import time
@@ -99,4 +100,4 @@ def measure() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(measure())
+    print(json.dumps(measure()))
