@@ -141,9 +141,13 @@ def seen_by(kind: str, options: GenerationOptions) -> GenerationOptions:
 
 
 def typed_schema(facts: int, forms: int, language: str) -> dict[str, Any]:
-    """`{"fact_1": {"fits": true, "questions": [...]}, ...}`: whether a fact fits is said first."""
+    """`{"fact_1": {"fits": true, "questions": [...]}, ...}`: whether a fact fits is said first.
+
+    The questions are `forms` or none: small models, left to choose, stop after the first.
+    """
     question = {"type": "string", "pattern": QUESTION_PATTERNS[language]}
-    questions = {"type": "array", "items": question, "maxItems": forms}
+    counts = [{"minItems": count, "maxItems": count} for count in (forms, 0)]
+    questions = {"anyOf": [{"type": "array", "items": question, **count} for count in counts]}
     member = strict_object({"fits": {"type": "boolean"}, "questions": questions})
     return strict_object({fact_key(index): member for index in range(facts)})
 

@@ -163,6 +163,8 @@ def test_only_what_lacks_is_asked_for_again_and_what_was_declined_is_not() -> No
     assert caught.value.value == [None, ["A?"], ["B?", "C?"]]
     schema = typed_schema(1, 2, "en")["properties"]["fact_1"]
     assert list(schema["properties"]) == ["fits", "questions"] == schema["required"]
+    counts = [(one["minItems"], one["maxItems"]) for one in schema["properties"]["questions"]["anyOf"]]
+    assert counts == [(2, 2), (0, 0)]
 
 
 def test_a_reason_may_stand_beside_its_fact_and_a_definition_may_not() -> None:
