@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,9 @@ class QuestionWriter:
         payload = {"page_token": token}
         following = NewItem("plan_questions", str(int(item.key) + 1), payload=payload, turn=item.turn)
         hops = MULTI_HOP in generation.options.question_types
-        plans = await self._plans(generation, chunks, linker(chunks) if hops else unlinked)
+        # Of long chunks it takes a while, in which others go on.
+        find = await asyncio.to_thread(linker, chunks) if hops else unlinked
+        plans = await self._plans(generation, chunks, find)
         pilot = generation.options.pilot_chunks > 0
         rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)

@@ -24,6 +24,11 @@ from services.generation.question_types import (
     typed_schema,
 )
 from services.generation.writers.questions import planned
+from services.runtime.errors import InvalidArgument
+from services.runtime.ids import new_id
+from services.runtime.interceptors import check_message
+from sishu.generation.v1 import generation_pb2, question_pb2
+from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest
 from tests.support.prompts import render
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -175,3 +180,14 @@ def test_a_reason_may_stand_beside_its_fact_and_a_definition_may_not() -> None:
     assert asked_place("definition", chunk, facts[2]) == facts[2]
     first = asked_place("procedure", chunk, facts[0])
     assert (first.start, first.end) == (facts[0].start, facts[1].end)
+
+
+def test_the_type_of_templates_is_none_that_facts_can_have() -> None:
+    def request(kind: question_pb2.QuestionType) -> CreateGenerationRequest:
+        ids = {"project_id": new_id(), "provider_id": new_id()}
+        options = generation_pb2.GenerationOptions(question_types=[kind])
+        return CreateGenerationRequest(generation=generation_pb2.Generation(options=options, **ids))
+
+    check_message(request(question_pb2.QUESTION_TYPE_MULTI_HOP))
+    with pytest.raises(InvalidArgument, match="question_types"):
+        check_message(request(question_pb2.QUESTION_TYPE_TEMPLATE))

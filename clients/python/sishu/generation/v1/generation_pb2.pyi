@@ -312,7 +312,7 @@ class GenerationOptions(_message.Message):
 
     @_builtins.property
     def question_types(self) -> _containers.RepeatedScalarFieldContainer[_question_pb2.QuestionType.ValueType]:
-        """OPTIONAL. Of QUESTIONS only. Types of questions, one after another for the facts of a chunk; one that stands here twice comes twice as often. Empty means FACT."""
+        """OPTIONAL. Of QUESTIONS only. Types of questions, one after another for the facts of a chunk; one that stands here twice comes twice as often. Empty means FACT. Never TEMPLATE: `question_template_ids` says these."""
 
     @_builtins.property
     def question_template_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
