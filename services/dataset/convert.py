@@ -12,7 +12,7 @@ from services.dataset.examples import Example, Lineage, Message, Origin, Quote, 
 from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
 from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Failure
 from services.runtime.storage import Link
@@ -131,10 +131,23 @@ def example_from_pb(message: example_pb2.Example) -> Example:
     )
 
 
-def example_from_question(question: question_pb2.Question) -> Example:
-    """The example that a question and its answer make, with a new id; not through the gate yet."""
-    rejected = question.state == question_pb2.QUESTION_STATE_REJECTED
-    messages = [Message("user", question.text)]
+def needs_passage(question: question_pb2.Question) -> bool:
+    """Whether a question is not understood without the chunk that it is about, as those of templates are."""
+    return question.type == question_pb2.QUESTION_TYPE_TEMPLATE
+
+
+def example_from_question(question: question_pb2.Question, passage: str | None = None) -> Example:
+    """The example that a question and its answer make, with a new id; not through the gate yet.
+
+    Args:
+        question: the question.
+        passage: what its chunk says, where it is not understood without it; nothing where that is gone.
+    """
+    rejection = failure_from_pb(question.rejection) if question.HasField("rejection") else None
+    if needs_passage(question) and passage is None:
+        rejection = rejection or passage_gone(question)
+    asked = question.text if passage is None else f"{passage}\n\n{question.text}"
+    messages = [Message("user", asked)]
     if question.answer.text:
         messages.append(Message("assistant", question.answer.text, question.answer.reasoning))
     return Example(
@@ -142,11 +155,18 @@ def example_from_question(question: question_pb2.Question) -> Example:
         project_id=question.project_id,
         kind="sft",
         messages=messages,
-        state="rejected" if rejected else "kept",
-        rejection=failure_from_pb(question.rejection) if rejected else None,
+        state="rejected" if rejection else "kept",
+        rejection=rejection,
         quotes=quotes_of(question),
         lineage=lineage_of(question),
     )
+
+
+def passage_gone(question: question_pb2.Question) -> Failure:
+    """Why the question of a template whose chunk is not there any more makes no good example."""
+    chunk_id = next(iter(question.chunk_ids), "")
+    message = f"the chunk {chunk_id} is not there any more, and the question is not understood without it"
+    return Failure(FailedPrecondition.code, "PASSAGE_GONE", message, {"chunk_id": chunk_id})
 
 
 def quotes_of(question: question_pb2.Question) -> list[Quote]:
@@ -162,7 +182,7 @@ def lineage_of(question: question_pb2.Question) -> Lineage:
         question_ids=[question.id],
         chunk_ids=list(question.chunk_ids),
         document_id=next(iter(question.document_ids), ""),
-        document_version=question.fact.document_version,
+        document_version=next((quote.document_version for quote in quotes_of(question)), 0),
         fact_id=question.fact_id,
         question_origin=origin_from_pb(question.origin) if question.HasField("origin") else None,
         answer_origin=origin_from_pb(question.answer.origin) if question.answer.HasField("origin") else None,

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from services.dataset import manifest
-from services.dataset.convert import example_from_question
+from services.dataset.convert import example_from_question, needs_passage
 from services.dataset.exam_split import Split
 from services.dataset.formats import (
     BATCH,
@@ -33,7 +33,9 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
 from sishu.client import Client
+from sishu.errors import ApiError
 from sishu.generation.v1 import question_pb2, question_service_pb2
+from sishu.ingest.v1 import chunk_service_pb2
 
 PAGE = 200
 """Questions asked for at once."""
@@ -72,9 +74,27 @@ class ImportWorker:
         log.info("examples_imported", generation_id=item.resource_id, questions=read, examples=added)
 
     async def _import_page(self, item: Item, questions: Sequence[question_pb2.Question]) -> int:
-        examples = [example_from_question(question) for question in questions if question.state in ENDED]
+        ended = [question for question in questions if question.state in ENDED]
+        passages = await self._passages({one.chunk_ids[0] for one in ended if needs_passage(one)})
+        examples = [
+            example_from_question(one, passages.get(one.chunk_ids[0]) if needs_passage(one) else None)
+            for one in ended
+        ]
         origin = (item.job_id, item.project_id, item.resource_id)
         return await self._store.import_examples(*origin, examples) if examples else 0
+
+    async def _passages(self, chunk_ids: Iterable[str]) -> dict[str, str]:
+        """What chunks say, by their ids; those that are gone are left out."""
+        found = {}
+        for chunk_id in chunk_ids:
+            try:
+                answer = await self._client.chunks.GetChunk(chunk_service_pb2.GetChunkRequest(id=chunk_id))
+            except ApiError as error:
+                if error.reason != "CHUNK_NOT_FOUND":
+                    raise
+            else:
+                found[chunk_id] = answer.chunk.text.strip()
+        return found
 
 
 class VersionWorker:

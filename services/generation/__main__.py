@@ -22,6 +22,8 @@ from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.question_service import QuestionServicer
 from services.generation.question_store import QuestionStore
+from services.generation.question_template_service import QuestionTemplateServicer
+from services.generation.question_template_store import QuestionTemplateStore
 from services.generation.refusing import ENDURANCE
 from services.generation.service import GenerationServicer, ProviderServicer, servicers
 from services.generation.sources import Sources
@@ -33,6 +35,7 @@ from services.generation.writers import items
 from services.generation.writers.candidates import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.judging import AnswerJudge
+from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.tags import TagWriter
 from services.runtime.config import read
@@ -57,6 +60,8 @@ def build(parts: Parts) -> Built:
         parts.jobs, store, question_store, forecasts, prompts, chunks, pairs, calling.asker, embeddings
     )
     judge = AnswerJudge(parts.jobs, store, question_store, providers, prompts, chunks, calling.asker)
+    template_store = QuestionTemplateStore(parts.pool)
+    templates = TemplateWriter(parts.jobs, store, template_store, prompts, chunks, calling.asker)
     genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
@@ -72,6 +77,7 @@ def build(parts: Parts) -> Built:
             TagServicer(tag_store),
             GenreAudienceServicer(pairs, outlines),
             CandidateServicer(candidates),
+            QuestionTemplateServicer(template_store),
         ),
         handlers={
             "plan_questions": questions.plan_questions,
@@ -79,6 +85,7 @@ def build(parts: Parts) -> Built:
             "write_questions": questions.write_questions,
             "write_answer": questions.write_answer,
             "judge_answer": judge.judge_answer,
+            "answer_template": templates.answer_template,
             "plan_tags": tags.plan_tags,
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,

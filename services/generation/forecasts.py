@@ -68,6 +68,7 @@ class Extent:
         characters: their length.
         calls_at_once: calls that the endpoints were found to bear; nothing where that is not known.
         asks_questions: whether questions are still to be written, which calls for answers follow.
+        templates_only: whether all questions are those of templates, which nobody writes.
         in_batches: whether calls are handed in as batches.
         ended: whether no more of its chunks will be seen.
     """
@@ -77,6 +78,7 @@ class Extent:
     characters: int
     calls_at_once: float | None
     asks_questions: bool = True
+    templates_only: bool = False
     in_batches: bool = False
     ended: bool = False
 
@@ -147,7 +149,7 @@ def forecast(extent: Extent, seen: Sequence[SeenChunk], currency: str, paid: Pai
 
 def seconds_promised(extent: Extent, paid: Paid | None) -> float:
     """Seconds in which servers promise to answer what is in batches: first questions, then answers."""
-    rounds = 2 if paid is None or extent.asks_questions else 1
+    rounds = 2 if (paid is None or extent.asks_questions) and not extent.templates_only else 1
     return rounds * WINDOW_SECONDS if extent.in_batches else 0.0
 
 

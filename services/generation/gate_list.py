@@ -117,6 +117,12 @@ ALL = (
         "of UNANSWERABLE: its chunk answers the question after all",
         "“无法回答”类问题其实可由文本块回答",
     ),
+    Gate(
+        "LABEL_UNKNOWN",
+        ANSWER,
+        "an answer to the question of a template that is none of its labels",
+        "对模板问题的回答不是其标签之一",
+    ),
     Gate("NOT_ANSWERABLE", JUDGE, "its chunk does not answer the question", "文本块不能回答该问题"),
     Gate("UNFAITHFUL", JUDGE, "the answer says what its chunk does not", "答案说了文本块中没有的内容"),
     Gate("SCORE_LOW", JUDGE, "a score below the least that is kept", "评分低于下限"),

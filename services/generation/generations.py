@@ -264,8 +264,6 @@ def check_kind(options: GenerationOptions) -> None:
 
 
 UNSUPPORTED = (
-    "question_template_ids",
-    "templates_only",
     "coverage",
     "knowledge",
     "new_chunks_only",

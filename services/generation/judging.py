@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -10,6 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 from services.generation.calls.output import OutputInvalid
 from services.generation.gates import first_on, rejected
 from services.generation.kinds import Gates
+from services.generation.question_templates import TEMPLATE
+from services.generation.question_types import UNANSWERABLE
 from services.generation.questions import CallRecord, Judgement
 from services.generation.writing import strict_object
 from services.runtime.jobs import Failure
@@ -57,6 +60,16 @@ def parse_verdict(value: Any) -> Verdict:
 def judgement_of(verdict: Verdict, call: CallRecord) -> Judgement:
     """A verdict with its call."""
     return Judgement(**verdict.model_dump(), call=call)
+
+
+def judge_prompt(question_type: str) -> str:
+    """The name of the prompt that asks for a judgement of a question."""
+    return f"judge_{question_type}" if question_type in {TEMPLATE, UNANSWERABLE} else "judge"
+
+
+def gates_of(question_type: str, gates: Gates) -> Gates:
+    """The gates of a question: one of a template is read beside its chunk, and may point at it."""
+    return replace(gates, off=[*gates.off, "NOT_SELF_CONTAINED"]) if question_type == TEMPLATE else gates
 
 
 def check_judgement(judgement: Judgement, gates: Gates, *, answerable: bool = True) -> Failure | None:

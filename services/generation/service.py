@@ -32,6 +32,8 @@ from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.providers import Provider, changed, check_provider
 from services.generation.question_service import QuestionServicer
+from services.generation.question_template_service import QuestionTemplateServicer
+from services.generation.question_templates import check_wanted_templates
 from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_service import TagServicer
@@ -58,6 +60,9 @@ from sishu.generation.v1.provider_service_pb2_grpc import (
 )
 from sishu.generation.v1.question_service_pb2_grpc import (
     add_QuestionServiceServicer_to_server,
+)
+from sishu.generation.v1.question_template_service_pb2_grpc import (
+    add_QuestionTemplateServiceServicer_to_server,
 )
 from sishu.generation.v1.tag_service_pb2_grpc import add_TagServiceServicer_to_server
 
@@ -164,6 +169,7 @@ class GenerationServicer(GenerationServiceServicer):
             wanted = generation_from_pb(request.generation)
             provider, *helpers = await self._providers.get_asked(wanted.provider_id, wanted.options)
             check_gates(wanted.options.gates)
+            check_wanted_templates(wanted.options)
             check_helpers(wanted, helpers)
             for helper in (provider, *helpers):
                 if helper.id == wanted.options.gates.embedding_provider_id:
@@ -226,6 +232,7 @@ def servicers(
     tags: TagServicer,
     genre_audiences: GenreAudienceServicer,
     candidates: CandidateServicer,
+    question_templates: QuestionTemplateServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -239,4 +246,9 @@ def servicers(
             f"{package}.GenreAudienceService", add_GenreAudienceServiceServicer_to_server, genre_audiences
         ),
         Servicer(f"{package}.CandidateService", add_CandidateServiceServicer_to_server, candidates),
+        Servicer(
+            f"{package}.QuestionTemplateService",
+            add_QuestionTemplateServiceServicer_to_server,
+            question_templates,
+        ),
     ]

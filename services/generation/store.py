@@ -27,6 +27,7 @@ from services.generation.genre_audience_store import delete_genre_audiences
 from services.generation.kinds import FIRST_ITEMS
 from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
+from services.generation.question_template_store import delete_question_templates, keep_templates
 from services.generation.tag_store import delete_tags
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.ids import id_at, new_id
@@ -143,6 +144,7 @@ class Store:
             prompt_versions = await delete_prompts(connection, project_id)
             tags = await delete_tags(connection, project_id)
             genre_audiences = await delete_genre_audiences(connection, project_id)
+            question_templates = await delete_question_templates(connection, project_id)
             await forget_requests(connection, *(row["id"] for row in [*generations, *providers]))
         return {
             "candidates": candidates,
@@ -152,6 +154,7 @@ class Store:
             "prompt_versions": prompt_versions,
             "tags": tags,
             "genre_audiences": genre_audiences,
+            "question_templates": question_templates,
         }
 
     async def _insert_generation(
@@ -167,6 +170,9 @@ class Store:
             wanted.provider_id,
             asdict(wanted.options),
             dict(wanted.prompt_versions),
+        )
+        await keep_templates(
+            connection, generation_id, wanted.project_id, wanted.options.question_template_ids
         )
         await self.jobs.create(
             connection,

@@ -30,6 +30,7 @@ from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceSer
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
 from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
 from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
+from sishu.generation.v1.question_template_service_pb2_grpc import QuestionTemplateServiceStub
 from sishu.generation.v1.tag_service_pb2_grpc import TagServiceStub
 from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceStub
 from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceStub
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
     from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
     from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceAsyncStub
+    from sishu.generation.v1.question_template_service_pb2_grpc import QuestionTemplateServiceAsyncStub
     from sishu.generation.v1.tag_service_pb2_grpc import TagServiceAsyncStub
     from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceAsyncStub
     from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceAsyncStub
@@ -179,6 +181,11 @@ class Client:
     def questions(self) -> QuestionServiceAsyncStub:
         """Questions, in the generation room."""
         return QuestionServiceStub(self.channel("generation"))
+
+    @cached_property
+    def question_templates(self) -> QuestionTemplateServiceAsyncStub:
+        """Question templates, in the generation room."""
+        return QuestionTemplateServiceStub(self.channel("generation"))
 
     @cached_property
     def tags(self) -> TagServiceAsyncStub:

@@ -113,6 +113,15 @@ TOPICS = (
     PATH,
     Variable("siblings", "the tags beside the last of the path, a list", ([], ["Birches"])),
 )
+TEMPLATE = (
+    Variable("source", "what the chunk says", (SAMPLE, SAMPLE * 2), required=True),
+    QUESTION,
+    Variable("description", "what the answer is to be like, or nothing", ("", "in one sentence")),
+)
+JUDGED = (
+    *JUDGE,
+    Variable("quote", "where the chunk says so; may be empty", ("", SAMPLE)),
+)
 BUILTIN: Mapping[str, Builtin] = {
     "answer": Builtin(
         1,
@@ -165,13 +174,8 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("pairs", "how many pairs are wanted, a number", (1, 5), required=True),
         ),
     ),
-    "judge": Builtin(
-        1,
-        (
-            *JUDGE,
-            Variable("quote", "where the chunk says so; may be empty", ("", SAMPLE)),
-        ),
-    ),
+    "judge": Builtin(1, JUDGED),
+    "judge_template": Builtin(1, JUDGED),
     "judge_unanswerable": Builtin(1, JUDGE),
     "passage": Builtin(
         1,
@@ -238,6 +242,29 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("tags", TAGS, ("", "- Trees\n  - Ash")),
         ),
     ),
+    "template_json": Builtin(
+        1,
+        (
+            *TEMPLATE,
+            Variable(
+                "json_schema",
+                "the JSON schema of the answer",
+                ('{"type":"object"}', '{"type":"object","properties":{"age":{"type":"integer"}}}'),
+                required=True,
+            ),
+        ),
+    ),
+    "template_label": Builtin(
+        1,
+        (
+            *TEMPLATE,
+            Variable("labels", "what can be answered, each on a line", ("- yes\n- no",) * 2, required=True),
+            Variable(
+                "several_labels", "whether several labels can be answered, true or false", (False, True)
+            ),
+        ),
+    ),
+    "template_text": Builtin(1, TEMPLATE),
     "topic_answer": Builtin(1, (PATH, QUESTION)),
     "topic_questions": Builtin(1, TOPICS),
     "topics": Builtin(1, TOPICS),

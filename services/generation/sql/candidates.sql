@@ -35,11 +35,11 @@ DELETE FROM candidates WHERE generation_id = $1
 DELETE FROM candidates WHERE project_id = $1
 
 -- name: list_answered
--- Questions with a good answer from the documents, oldest first.
+-- Questions with a good answer from the documents, oldest first; those of templates are not understood without them.
 SELECT id FROM questions
 WHERE project_id = $1
   AND ($2::uuid IS NULL OR generation_id = $2)
-  AND state = 'answered' AND chunk_ids <> '{}'
+  AND state = 'answered' AND chunk_ids <> '{}' AND type <> 'template'
   AND ($3::uuid IS NULL OR id > $3)
 ORDER BY id
 LIMIT $4

@@ -41,8 +41,9 @@ SELECT planned, chunk_count AS chunks, character_count AS characters,
         WHERE pool.id = generations.provider_id) AS calls_at_once,
        EXISTS (SELECT FROM jobs JOIN job_items AS item ON item.job_id = jobs.id
                WHERE jobs.resource_id = generations.id AND item.state = 'pending'
-                AND item.kind NOT IN ('write_answer', 'judge_answer'))
+                AND item.kind NOT IN ('write_answer', 'answer_template', 'judge_answer'))
            AS asks_questions,
+       coalesce((options ->> 'templates_only')::boolean, false) AS templates_only,
        coalesce((options ->> 'batch')::boolean, false)
        AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM batch_limits AS found WHERE found.endpoint_id = endpoints.id
                                                  AND most_requests = 0 AND end_time > now()))
@@ -60,7 +61,7 @@ FROM (SELECT chunk_id, characters, items FROM generation_chunks
       WHERE generation_id = $1 AND asked
       ORDER BY draw LIMIT $2) AS chunk
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE failure = '' AND prompt_version LIKE 'questions%') AS items,
+    SELECT count(*) FILTER (WHERE failure = '' AND (prompt_version LIKE 'questions%' OR prompt_version LIKE 'template\_%')) AS items,
            count(*) AS chains,
            coalesce(sum(calls + coalesce((old.cached ->> 'calls')::bigint, 0)), 0)::bigint AS calls,
            coalesce(sum(prompt_tokens + coalesce((old.cached ->> 'prompt_tokens')::bigint, 0)), 0)::bigint

@@ -96,9 +96,11 @@ CROSS JOIN LATERAL (
           FROM (SELECT reason, count FROM missing_questions WHERE generation_id = generations.id
                 UNION ALL
                 SELECT item.failure ->> 'reason',
-                       jsonb_array_length(item.payload -> 'facts') * (generations.options ->> 'forms_per_fact')::integer
+                       CASE item.kind WHEN 'answer_template' THEN 1 ELSE
+                           jsonb_array_length(item.payload -> 'facts') * (generations.options ->> 'forms_per_fact')::integer END
                 FROM job_items AS item
-                WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed' AND item.kind = 'write_questions'
+                WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed'
+                  AND item.kind IN ('write_questions', 'answer_template')
                ) AS found
           GROUP BY reason) AS counted
 ) AS lacking

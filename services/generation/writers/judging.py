@@ -7,10 +7,18 @@ from services.generation.chunk_reader import ChunkReader
 from services.generation.facts import language_of
 from services.generation.filling import judge_values
 from services.generation.judgement_store import set_judgement
-from services.generation.judging import check_judgement, judgement_of, judgement_schema, parse_verdict
+from services.generation.judging import (
+    check_judgement,
+    gates_of,
+    judge_prompt,
+    judgement_of,
+    judgement_schema,
+    parse_verdict,
+)
 from services.generation.prompt_store import PromptStore
 from services.generation.provider_store import ProviderStore
 from services.generation.question_store import QuestionStore
+from services.generation.question_templates import TEMPLATE
 from services.generation.question_types import UNANSWERABLE
 from services.generation.store import Store
 from services.generation.subjects import seen_of
@@ -52,9 +60,10 @@ class AnswerJudge:
         subject = await subject_of(item, chunk, self._chunks)
         language = options.language or language_of(chunk.text)
         answerable = subject.kind != UNANSWERABLE
-        name = "judge" if answerable else "judge_unanswerable"
         values = judge_values(seen_of(subject, options), question.text, question.answer)
-        prompt = await self._prompts.filled(generation, name, language, values)
+        if subject.kind == TEMPLATE and values["quote"] == values["passage"]:
+            values["quote"] = ""
+        prompt = await self._prompts.filled(generation, judge_prompt(subject.kind), language, values)
         task = Task(
             item,
             generation,
@@ -67,7 +76,7 @@ class AnswerJudge:
         )
         async with self._asker.asked(task) as asked:
             judgement = judgement_of(asked.value, asked.call)
-            rejection = check_judgement(judgement, gates, answerable=answerable)
+            rejection = check_judgement(judgement, gates_of(subject.kind, gates), answerable=answerable)
 
             async def store(connection: Connection) -> None:
                 await set_judgement(connection, question, judgement, rejection, asked.settlement)

@@ -18,6 +18,7 @@ from services.generation.links import Linker, known_links, linked_fact, linker, 
 from services.generation.multi_hop import hop_questions_call
 from services.generation.prompt_store import PromptStore
 from services.generation.question_store import QuestionStore
+from services.generation.question_templates import template_items
 from services.generation.question_types import FACT, MULTI_HOP, batches, questions_call
 from services.generation.refusing import pausing
 from services.generation.store import Store
@@ -31,7 +32,7 @@ class QuestionWriter:
 
     The kinds follow one another: `plan_questions` (one a page of chunks) makes the `write_questions` items
     (one for each few facts of a chunk), and each of these makes the `write_answer` items (one a question). Of
-    a pilot, `plan_pilot` chooses the chunks when all are known.
+    a pilot, `plan_pilot` chooses the chunks when all are known. Templates have an item each, for each chunk.
     """
 
     def __init__(
@@ -184,7 +185,10 @@ def planned(
     pairs: Sequence[GenreAudience] = (),
     find: Linker = unlinked,
 ) -> list[NewItem]:
-    """The `write_questions` items of a chunk: its chosen facts, a few at a time, for each of these pairs."""
+    """The items of a chunk: its facts, a few at a time, for each of these pairs; then its templates."""
+    templates = template_items(chunk, generation.options)
+    if generation.options.templates_only:
+        return templates
     voices: list[tuple[str, dict[str, str]]] = [
         (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
     ]
@@ -197,7 +201,7 @@ def planned(
         )
         for batch in batches(chunk, generation.options, find)
         for voice, payload in voices or [("", {})]
-    ]
+    ] + templates
 
 
 def links_of(plans: Sequence[tuple[SourceChunk, Sequence[NewItem]]]) -> dict[str, list[list[Any]]]:

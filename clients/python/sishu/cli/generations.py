@@ -16,6 +16,7 @@ from sishu.cli.gate_options import GateOptions
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
 from sishu.cli.question_options import QuestionOptions
+from sishu.cli.question_templates import template_ids
 from sishu.cli.sampling_options import SamplingOptions
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -79,6 +80,10 @@ class Wishes(CallWishes, GateOptions, QuestionOptions):
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
     forms: Annotated[int, typer.Option(min=0, max=20, help=say("learn_forms"))] = 0
     genre_audiences: Annotated[bool, typer.Option("--genre-audiences", help=say("genre_audiences"))] = False
+    question_template: Annotated[
+        list[str] | None, typer.Option(metavar="TEMPLATE", help=say("question_templates"))
+    ] = None
+    templates_only: Annotated[bool, typer.Option("--templates-only", help=say("templates_only"))] = False
 
     async def generation(self, client: Client, project: str, provider: str) -> Generation:
         """The generation that is wanted, of a project and a provider by their names."""
@@ -86,10 +91,13 @@ class Wishes(CallWishes, GateOptions, QuestionOptions):
             chars_per_fact=self.chars_per_fact,
             forms_per_fact=self.forms,
             genre_audiences=self.genre_audiences,
+            templates_only=self.templates_only,
         )
         self.fill_questions(options)
         made = await self.begun(client, project, provider, options)
         made.options.gates.CopyFrom(await self.gates(client, made.project_id))
+        names = self.question_template or []
+        made.options.question_template_ids.extend(await template_ids(client, made.project_id, names))
         return made
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.runtime.errors import SishuError
-from sishu.cli import candidates, generate, genres, jobs, prompts, stack, tags
+from sishu.cli import candidates, generate, genres, jobs, prompts, question_templates, stack, tags
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
@@ -57,6 +57,7 @@ def assemble() -> None:
     app.add_typer(generate.app, name="generate")
     app.add_typer(candidates.app, name="candidate")
     app.add_typer(prompts.app, name="prompt")
+    app.add_typer(question_templates.app, name="question-template")
     app.add_typer(tags.app, name="tag")
     app.add_typer(genres.app, name="genre")
     app.add_typer(jobs.app, name="job")

@@ -652,7 +652,7 @@ class GenerationStats(_message.Message):
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
-    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms of all calls that have ended."""
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms, and chunks times templates, of all calls that have ended."""
     @_builtins.property
     def rejected_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected questions by reason, such as `QUOTE_NOT_FOUND`."""

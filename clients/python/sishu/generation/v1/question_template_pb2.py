@@ -23,11 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/generation/v1/question_template.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x03\n\x10QuestionTemplate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12=\n\x06\x61nswer\x18\x06 \x01(\x0e\x32#.sishu.generation.v1.TemplateAnswerB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x06labels\x18\x07 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x10\xf4\x03\x18\x01\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x16\n\x0eseveral_labels\x18\x08 \x01(\x08\x12,\n\x0bjson_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0eTemplateAnswer\x12\x1f\n\x1bTEMPLATE_ANSWER_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_ANSWER_TEXT\x10\x01\x12\x19\n\x15TEMPLATE_ANSWER_LABEL\x10\x02\x12\x18\n\x14TEMPLATE_ANSWER_JSON\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/generation/v1/question_template.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n\x10QuestionTemplate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1d\n\x0b\x64\x65scription\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12=\n\x06\x61nswer\x18\x06 \x01(\x0e\x32#.sishu.generation.v1.TemplateAnswerB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12$\n\x06labels\x18\x07 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\x10\xf4\x03\x18\x01\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x16\n\x0eseveral_labels\x18\x08 \x01(\x08\x12\x1e\n\x0bjson_schema\x18\t \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0eTemplateAnswer\x12\x1f\n\x1bTEMPLATE_ANSWER_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_ANSWER_TEXT\x10\x01\x12\x19\n\x15TEMPLATE_ANSWER_LABEL\x10\x02\x12\x18\n\x14TEMPLATE_ANSWER_JSON\x10\x03\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +46,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUESTIONTEMPLATE'].fields_by_name['answer']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_QUESTIONTEMPLATE'].fields_by_name['labels']._loaded_options = None
   _globals['_QUESTIONTEMPLATE'].fields_by_name['labels']._serialized_options = b'\272H\021\222\001\016\020\364\003\030\001\"\007r\005\020\001\030\310\001'
-  _globals['_TEMPLATEANSWER']._serialized_start=576
-  _globals['_TEMPLATEANSWER']._serialized_end=704
-  _globals['_QUESTIONTEMPLATE']._serialized_start=161
-  _globals['_QUESTIONTEMPLATE']._serialized_end=573
+  _globals['_QUESTIONTEMPLATE'].fields_by_name['json_schema']._loaded_options = None
+  _globals['_QUESTIONTEMPLATE'].fields_by_name['json_schema']._serialized_options = b'\272H\006r\004\030\240\234\001'
+  _globals['_TEMPLATEANSWER']._serialized_start=532
+  _globals['_TEMPLATEANSWER']._serialized_end=660
+  _globals['_QUESTIONTEMPLATE']._serialized_start=131
+  _globals['_QUESTIONTEMPLATE']._serialized_end=529
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,6 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -80,13 +79,14 @@ class QuestionTemplate(_message.Message):
     """How it is answered; unset means TEXT."""
     several_labels: _builtins.bool
     """OPTIONAL. LABEL only. Whether several labels can be answered, none of them twice; the answer is then a JSON array of them."""
+    json_schema: _builtins.str
+    """JSON schema of the answer, an object, as JSON; JSON only, and then REQUIRED. A text, as the keys of answers stand in its order. It can have `type`, `properties`,
+    `required`, `additionalProperties`, `items`, `enum`, `const`, `anyOf`, `minLength`, `maxLength`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`,
+    `minItems`, `maxItems`, `uniqueItems`, and what says nothing of answers: `title`, `description`, `default`, `examples`, `$schema`, `$comment`.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What can be answered; LABEL only, and then REQUIRED: 2 or more, each once."""
-
-    @_builtins.property
-    def json_schema(self) -> _struct_pb2.Struct:
-        """JSON schema of the answer, an object; JSON only, and then REQUIRED."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -107,11 +107,11 @@ class QuestionTemplate(_message.Message):
         answer: Global___TemplateAnswer.ValueType = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
         several_labels: _builtins.bool = ...,
-        json_schema: _struct_pb2.Struct | None = ...,
+        json_schema: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "json_schema", b"json_schema", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "create_time", b"create_time", "description", b"description", "id", b"id", "json_schema", b"json_schema", "labels", b"labels", "name", b"name", "project_id", b"project_id", "several_labels", b"several_labels", "text", b"text", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

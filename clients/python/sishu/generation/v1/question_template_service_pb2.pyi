@@ -186,11 +186,11 @@ class UpdateQuestionTemplateRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def question_template(self) -> _question_template_pb2.QuestionTemplate:
-        """REQUIRED. The template with its id and the new values."""
+        """REQUIRED. The template with its id and the new values; the changed template is held to the rules of a new one."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """OPTIONAL. What changes: `name`, `text`, `description`, `answer`, `labels`, `several_labels`, `json_schema`; empty means all of them."""
+        """REQUIRED. Fields to change: `name`, `text`, `description`, `answer`, `labels`, `several_labels`, `json_schema`."""
 
     def __init__(
         self,

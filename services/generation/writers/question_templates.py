@@ -1,0 +1,88 @@
+"""The questions of templates about the chunks of a project, with their answers."""
+
+from __future__ import annotations
+
+from services.generation.asking import Asker, Task
+from services.generation.assignments import chunk_language
+from services.generation.chunk_reader import ChunkReader, SourceChunk
+from services.generation.prompt_store import PromptStore
+from services.generation.question_template_store import QuestionTemplateStore
+from services.generation.question_templates import TEMPLATE, TemplateContent
+from services.generation.questions import Answer, NewQuestion
+from services.generation.store import Store
+from services.generation.template_answers import (
+    checked_template_answer,
+    prompt_of,
+    template_parser,
+    template_schema,
+    template_values,
+)
+from services.runtime.db import Connection
+from services.runtime.ids import new_id
+from services.runtime.jobs import Failure, Item, Jobs, NewItem
+
+
+class TemplateWriter:
+    """Does the items `answer_template`, one for each template and chunk."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        store: Store,
+        templates: QuestionTemplateStore,
+        prompts: PromptStore,
+        chunks: ChunkReader,
+        asker: Asker,
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._templates = templates
+        self._prompts = prompts
+        self._chunks = chunks
+        self._asker = asker
+
+    async def answer_template(self, item: Item) -> None:
+        """Have the question of a template answered about a chunk, and keep or reject the answer."""
+        generation, provider = await self._store.get_origin(item.job_resource_id)
+        template_id = item.payload["question_template_id"]
+        content = await self._templates.of_generation(generation.id, template_id)
+        chunk = await self._chunks.get(item.resource_id)
+        gates, language = generation.options.gates, chunk_language(chunk, generation.options)
+        values = template_values(content, chunk)
+        prompt = await self._prompts.filled(generation, prompt_of(content), language, values)
+        schema = template_schema(content, chunk, gates.max_answer_chars)
+        task = Task(item, generation, provider, chunk.id, prompt, schema, template_parser(content))
+        async with self._asker.asked(task) as asked:
+            quotes, rejection = checked_template_answer(content, asked.value, chunk, gates, language)
+            answer = Answer(asked.value.answer, quotes, asked.reasoning, asked.call)
+            question = template_question(content, template_id, chunk, rejection)
+            judged = gates.judge is not None and rejection is None
+
+            async def store(connection: Connection) -> None:
+                await self._templates.insert_answered(
+                    connection, generation, question, answer, asked.settlement, judged=judged
+                )
+                if judged:
+                    whole = {"type": TEMPLATE, "fact": [0, len(chunk.text)]}
+                    following = NewItem("judge_answer", question.id, question.id, whole, item.turn)
+                    await self._jobs.add_items(connection, item.job_id, [following])
+
+            await self._jobs.finish_held(item, store)
+
+
+def template_question(
+    content: TemplateContent, template_id: str, chunk: SourceChunk, rejection: Failure | None
+) -> NewQuestion:
+    """The question of a template about a chunk, as it is to be stored."""
+    return NewQuestion(
+        new_id(),
+        content.text,
+        [chunk.id],
+        [chunk.document_id],
+        None,
+        0,
+        rejection,
+        chunk.heading_path,
+        type=TEMPLATE,
+        question_template_id=template_id,
+    )
