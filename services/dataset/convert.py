@@ -143,7 +143,8 @@ def example_from_question(question: question_pb2.Question, passage: str | None =
         question: the question.
         passage: what its chunk says, where it is not understood without it; nothing where that is gone.
     """
-    rejection = failure_from_pb(question.rejection) if question.HasField("rejection") else None
+    rejected = question.state == question_pb2.QUESTION_STATE_REJECTED
+    rejection = failure_from_pb(question.rejection) if rejected else None
     if needs_passage(question) and passage is None:
         rejection = rejection or passage_gone(question)
     asked = question.text if passage is None else f"{passage}\n\n{question.text}"

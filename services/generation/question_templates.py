@@ -131,7 +131,7 @@ def check_wanted_templates(options: GenerationOptions) -> None:
 
 def template_items(chunk: SourceChunk, options: GenerationOptions) -> list[NewItem]:
     """The `answer_template` items of a chunk: one for each template."""
-    if not chunk.text.strip():
+    if not options.question_template_ids or not chunk.text.strip():
         return []
     return [
         NewItem(

@@ -132,6 +132,7 @@ def test_a_gate_that_is_not_there_cannot_be_off() -> None:
 REJECTING = (
     *("gates", "judging", "candidate_gates", "conversations", "exam_items", "passages", "preference_pairs"),
     *("answers", "multi_hop"),
+    "template_answers",
 )
 
 
