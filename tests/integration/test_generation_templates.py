@@ -15,8 +15,10 @@ from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+from sishu.dataset.v1 import dataset_service_pb2 as dataset_pb
 from sishu.dataset.v1 import example_pb2
 from sishu.dataset.v1 import example_service_pb2 as example_pb
+from sishu.dataset.v1.dataset_version_pb2 import DatasetOptions, DatasetVersion
 from sishu.generation.v1 import gates_pb2, generation_pb2, question_pb2
 from sishu.generation.v1 import question_template_pb2 as template_pb
 from sishu.generation.v1 import question_template_service_pb2 as pb
@@ -266,6 +268,14 @@ async def test_examples_of_templates_hold_the_chunk_and_are_no_duplicates(
             asked = f"{chunks[question.chunk_ids[0]]}\n\n{question.text}"
             assert [message.content for message in one.messages] == [asked, question.answer.text]
             assert (one.lineage.document_version, len(one.quotes)) == (1, 1)
+    made = dataset_pb.CreateDatasetVersionRequest(
+        dataset_version=DatasetVersion(project_id=project, options=DatasetOptions(exam_share=0))
+    )
+    version = (await client.datasets.CreateDatasetVersion(made)).dataset_version
+    await end_of(client, "dataset", version.job.id)
+    found = dataset_pb.GetDatasetVersionRequest(id=version.id)
+    version = (await client.datasets.GetDatasetVersion(found)).dataset_version
+    assert (version.split_counts["train"], sum(version.dropped_counts.values())) == (8, 0)
 
 
 async def test_templates_are_kept_by_hand_and_what_cannot_be_is_refused(
