@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from services.generation.answers import (
+    kept_reasoning,
+    manner_values,
+    reasoned,
+    reasoning_faults,
+    with_reasoning,
+)
 from services.generation.assignments import found_quote, quote_schema
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, language_of, sentences
 from services.generation.filling import in_source, quote_of
-from services.generation.gates import check_answer, first_on, rejected
+from services.generation.gates import answer_faults, first_on, quote_faults, rejected
+from services.generation.generations import GenerationOptions
 from services.generation.json_schemas import encode, faults, ordered
-from services.generation.kinds import Gates
+from services.generation.kinds import AnswerOptions, Gates
 from services.generation.question_templates import TemplateContent
 from services.generation.questions import text_key
 from services.generation.quotes import Quote, one_line
-from services.generation.writing import Passage, answer_schema, parse_answer, strict_object
+from services.generation.writing import Passage, answer_schema, parse_answer
 from services.runtime.jobs import Failure
 
 
@@ -31,12 +40,14 @@ class TemplateAnswer:
     Args:
         quote: as the model wrote it; may be empty where the answer is no text.
         answer: a text, a label, a JSON array of labels, or a JSON object.
+        reasoning: the way to it, where it was asked for.
         unknown_label: what stands there as a label and is none; usually nothing.
     """
 
     quote: str
     answer: str
     unknown_label: str = ""
+    reasoning: str = ""
 
 
 class Labelled(BaseModel):
@@ -51,15 +62,17 @@ def prompt_of(content: TemplateContent) -> str:
     return f"template_{content.answer}"
 
 
-def template_values(content: TemplateContent, chunk: SourceChunk) -> dict[str, object]:
+def template_values(content: TemplateContent, chunk: SourceChunk, manner: AnswerOptions) -> dict[str, object]:
     """What it is filled with."""
+    reasoning = {"reasoning": manner.reasoning == "asked"}
     own: dict[str, dict[str, object]] = {
-        "text": {},
+        "text": manner_values(manner),
         "label": {
+            **reasoning,
             "labels": "\n".join(f"- {one_line(label)}" for label in content.labels),
             "several_labels": content.several_labels,
         },
-        "json": {"json_schema": content.json_schema and encode(json.loads(content.json_schema))},
+        "json": {**reasoning, "json_schema": content.json_schema and encode(json.loads(content.json_schema))},
     }
     return {
         "source": chunk.text.strip(),
@@ -69,21 +82,18 @@ def template_values(content: TemplateContent, chunk: SourceChunk) -> dict[str, o
     }
 
 
-def template_schema(content: TemplateContent, chunk: SourceChunk, longest: int) -> dict[str, Any]:
-    """`{"quote": ..., "answer": ...}`; beside a label or JSON the quote may be empty.
-
-    Args:
-        content: what is asked.
-        chunk: about what.
-        longest: characters of an answer that is a text.
-    """
+def template_schema(
+    content: TemplateContent, chunk: SourceChunk, options: GenerationOptions
+) -> dict[str, Any]:
+    """`{"quote": ..., "answer": ...}`; beside a label or JSON the quote may be empty."""
     offered = sentences(chunk.text)
     if content.answer == "text":
-        return answer_schema(Passage(chunk.text, offered), longest)
+        plain = answer_schema(Passage(chunk.text, offered), options.gates.max_answer_chars)
+        return with_reasoning(options.answers, plain["properties"])
     quote = quote_schema([one_line(sentence.text) for sentence in offered])
     if "enum" in quote:
         quote = {**quote, "enum": [*quote["enum"], ""]}
-    return strict_object({"quote": quote, "answer": wanted_answer(content)})
+    return with_reasoning(options.answers, {"quote": quote, "answer": wanted_answer(content)})
 
 
 def wanted_answer(content: TemplateContent) -> dict[str, Any]:
@@ -97,7 +107,7 @@ def wanted_answer(content: TemplateContent) -> dict[str, Any]:
     return {"type": "array", "items": label, "minItems": 1, "maxItems": len(content.labels)}
 
 
-def template_parser(content: TemplateContent) -> Callable[[Any], TemplateAnswer]:
+def template_parser(content: TemplateContent, manner: AnswerOptions) -> Callable[[Any], TemplateAnswer]:
     """Reads what `template_schema` asked for."""
     readers: Mapping[str, Callable[[TemplateContent, Any], TemplateAnswer]] = {
         "text": read_text,
@@ -105,7 +115,17 @@ def template_parser(content: TemplateContent) -> Callable[[Any], TemplateAnswer]
         "json": read_json,
     }
     read = readers[content.answer]
-    return lambda value: read(content, value)
+
+    def parse(value: Any) -> TemplateAnswer:
+        told = value.get("reasoning") if isinstance(value, dict) else ""
+        reasoning = reasoned(manner, told if isinstance(told, str) else "", '"quote": text, "answer": ...')
+        try:
+            return replace(read(content, value), reasoning=reasoning)
+        except OutputIncomplete as error:
+            part = replace(error.value, reasoning=reasoning)
+            raise OutputIncomplete(str(error), error.parts, part) from None
+
+    return parse
 
 
 def read_text(content: TemplateContent, value: Any) -> TemplateAnswer:  # noqa: ARG001  # as the others
@@ -184,25 +204,50 @@ def quotes_of(content: TemplateContent, quote: Fact | None, chunk: SourceChunk) 
 
 
 def checked_template_answer(
-    content: TemplateContent, written: TemplateAnswer, chunk: SourceChunk, gates: Gates, language: str
-) -> tuple[list[Quote], Failure | None]:
-    """The quotes of an answer, and why it is rejected; nothing for one that is kept.
+    content: TemplateContent,
+    written: TemplateAnswer,
+    native: str,
+    chunk: SourceChunk,
+    options: GenerationOptions,
+    language: str,
+) -> tuple[list[Quote], str, Failure | None]:
+    """The quotes of an answer, the way to it, and why it is rejected; nothing for one that is kept.
 
     Args:
         content: what was asked.
         written: what came.
+        native: what the model thought by itself.
         chunk: about what.
-        gates: which are on.
+        options: how answers are written, and which gates are on.
         language: that of the chunk, `en` or `zh`, in which a question in the same language is answered.
     """
     quote = found_quote(chunk, written.quote)
-    quotes = quotes_of(content, quote, chunk)
-    if content.answer != "text":
-        unknown = written.unknown_label
-        failures = [rejected("LABEL_UNKNOWN", f"{unknown!r} is none of the labels")] if unknown else []
-        return quotes, first_on(iter(failures), gates)
+    reasoning = kept_reasoning(native, written.reasoning, options)
+    if content.answer == "text":
+        wanted = language if language_of(content.text) == language else ""
+        faults = text_faults(content, written, quote, chunk, options.gates, wanted)
+        faults = chain(faults, reasoning_faults(reasoning, chunk.text, options, wanted))
+    else:
+        faults = label_faults(written)
+    return quotes_of(content, quote, chunk), reasoning, first_on(faults, options.gates)
+
+
+def text_faults(
+    content: TemplateContent,
+    written: TemplateAnswer,
+    quote: Fact | None,
+    chunk: SourceChunk,
+    gates: Gates,
+    language: str,
+) -> Iterator[Failure]:
+    """What is wrong with an answer that is a text."""
+    yield from quote_faults(quote, Fact(0, len(chunk.text), chunk.text))
     # What the template itself says is no invention.
     source = "\n".join([chunk.text, content.text, content.description])
-    wanted = language if language_of(content.text) == language else ""
-    whole = Fact(0, len(chunk.text), chunk.text)
-    return quotes, check_answer(content.text, written.answer, quote, whole, source, gates, wanted)
+    yield from answer_faults(content.text, written.answer, source, gates, language)
+
+
+def label_faults(written: TemplateAnswer) -> Iterator[Failure]:
+    """What is wrong with an answer by labels, or as JSON, which has none."""
+    if written.unknown_label:
+        yield rejected("LABEL_UNKNOWN", f"{written.unknown_label!r} is none of the labels")

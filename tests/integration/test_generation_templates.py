@@ -22,6 +22,7 @@ from sishu.dataset.v1.dataset_version_pb2 import DatasetOptions, DatasetVersion
 from sishu.generation.v1 import gates_pb2, generation_pb2, question_pb2
 from sishu.generation.v1 import question_template_pb2 as template_pb
 from sishu.generation.v1 import question_template_service_pb2 as pb
+from sishu.generation.v1.question_options_pb2 import ANSWER_REASONING_ASKED, AnswerOptions
 from sishu.ingest.v1 import chunk_pb2
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
 from tests.integration.command_line import CommandLine
@@ -199,8 +200,10 @@ async def test_a_generation_goes_by_templates_as_they_were(client: Client, mock:
     done = await generated(client, started)
     found = Counter((one.text, one.question_template_id) for one in await questions_of(client, done))
     assert found == {(WANTED["gist"]["text"], gist): 2, (WANTED["kind"]["text"], ""): 2}
-    later = await run(client, project, provider, [gist], templates_only=True)
+    asked = AnswerOptions(reasoning=ANSWER_REASONING_ASKED)
+    later = await run(client, project, provider, [gist], templates_only=True, answers=asked)
     assert {one.text for one in await questions_of(client, later)} == {"Something else?"}
+    assert all(one.answer.reasoning for one in await questions_of(client, later))
 
 
 async def test_what_is_no_answer_is_rejected_or_missing_and_a_judge_does_not_mind_that_it_points(

@@ -83,10 +83,11 @@ FACTS = Variable(
     required=True,
 )
 QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE)
+REASONING = Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True))
 MANNER = (
     Variable("length", "how long an answer is wanted: short, medium or long", ("short", "long")),
     Variable("style", "in which style, in the words of the user; empty for no wish", ("", "formal")),
-    Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True)),
+    REASONING,
 )
 FULL_ANSWER = (
     Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
@@ -246,6 +247,7 @@ BUILTIN: Mapping[str, Builtin] = {
         1,
         (
             *TEMPLATE,
+            REASONING,
             Variable(
                 "json_schema",
                 "the JSON schema of the answer",
@@ -258,13 +260,14 @@ BUILTIN: Mapping[str, Builtin] = {
         1,
         (
             *TEMPLATE,
+            REASONING,
             Variable("labels", "what can be answered, each on a line", ("- yes\n- no",) * 2, required=True),
             Variable(
                 "several_labels", "whether several labels can be answered, true or false", (False, True)
             ),
         ),
     ),
-    "template_text": Builtin(1, TEMPLATE),
+    "template_text": Builtin(1, (*TEMPLATE, *MANNER)),
     "topic_answer": Builtin(1, (PATH, QUESTION)),
     "topic_questions": Builtin(1, TOPICS),
     "topics": Builtin(1, TOPICS),

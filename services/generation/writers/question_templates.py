@@ -47,16 +47,18 @@ class TemplateWriter:
         template_id = item.payload["question_template_id"]
         content = await self._templates.of_generation(generation.id, template_id)
         chunk = await self._chunks.get(item.resource_id)
-        gates, language = generation.options.gates, chunk_language(chunk, generation.options)
-        values = template_values(content, chunk)
+        options, language = generation.options, chunk_language(chunk, generation.options)
+        values = template_values(content, chunk, options.answers)
         prompt = await self._prompts.filled(generation, prompt_of(content), language, values)
-        schema = template_schema(content, chunk, gates.max_answer_chars)
-        task = Task(item, generation, provider, chunk.id, prompt, schema, template_parser(content))
+        schema, parse = template_schema(content, chunk, options), template_parser(content, options.answers)
+        task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
         async with self._asker.asked(task) as asked:
-            quotes, rejection = checked_template_answer(content, asked.value, chunk, gates, language)
-            answer = Answer(asked.value.answer, quotes, asked.reasoning, asked.call)
+            quotes, reasoning, rejection = checked_template_answer(
+                content, asked.value, asked.reasoning, chunk, options, language
+            )
+            answer = Answer(asked.value.answer, quotes, reasoning, asked.call)
             question = template_question(content, template_id, chunk, rejection)
-            judged = gates.judge is not None and rejection is None
+            judged = options.gates.judge is not None and rejection is None
 
             async def store(connection: Connection) -> None:
                 await self._templates.insert_answered(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.chunk_reader import SourceChunk
 from services.generation.generations import GenerationOptions
-from services.generation.kinds import Gates
+from services.generation.kinds import AnswerOptions, Gates
 from services.generation.question_templates import (
     NewQuestionTemplate,
     TemplateContent,
@@ -46,7 +47,7 @@ def chunk(text: str = SOURCE) -> SourceChunk:
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("content", [GIST, MOOD, MOODS, DATA], ids=["text", "label", "labels", "json"])
 def test_source_question_and_labels_are_shown_as_they_are(content: TemplateContent, language: str) -> None:
-    prompt = render(prompt_of(content), language, **template_values(content, chunk()))
+    prompt = render(prompt_of(content), language, **template_values(content, chunk(), AnswerOptions()))
     shown = prompt.texts[-1]
     assert SOURCE.strip() in shown
     assert content.text in shown
@@ -59,14 +60,48 @@ def test_source_question_and_labels_are_shown_as_they_are(content: TemplateConte
         assert isinstance(json.loads(prompt.texts[2])["answer"], list) == content.several_labels
 
 
+SHORT = GenerationOptions(gates=Gates(max_answer_chars=80))
+ASKED = AnswerOptions(length="long", style="as a {{ list }}", reasoning="asked")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("content", [GIST, MOODS, DATA], ids=["text", "labels", "json"])
+def test_the_way_to_an_answer_is_asked_for_and_kept(content: TemplateContent, language: str) -> None:
+    prompt = render(prompt_of(content), language, **template_values(content, chunk(), ASKED))
+    assert (ASKED.style in prompt.texts[-1]) == (content is GIST)
+    options = GenerationOptions(answers=ASKED)
+    wanted = template_schema(content, chunk(), options)["required"]
+    assert wanted == ["reasoning", "quote", "answer"]
+    assert all(list(json.loads(example)) == wanted for example in prompt.texts[2:-1:2])
+    answer = {GIST.answer: "The price.", "label": ["bad", "??"], "json": {"z": "x"}}[content.answer]
+    given = {"reasoning": "Twelve is little.", "quote": "", "answer": answer}
+    try:
+        written = template_parser(content, ASKED)(given)
+    except OutputIncomplete as incomplete:
+        written = incomplete.value
+    for own, kept in (("asked", "Twelve is little."), ("native", "thought"), ("none", "")):
+        answers = AnswerOptions(reasoning=own)
+        found = checked_template_answer(
+            content,
+            written,
+            "thought" if own != "asked" else "",
+            chunk(),
+            replace(options, answers=answers),
+            "en",
+        )
+        assert found[1] == kept
+    with pytest.raises(OutputInvalid, match='"reasoning": text, "quote": text'):
+        template_parser(content, ASKED)({**given, "reasoning": " "})
+
+
 def test_a_text_must_have_a_quote_and_others_may_have_one() -> None:
-    text = template_schema(GIST, chunk(), 80)
+    text = template_schema(GIST, chunk(), SHORT)
     assert text["properties"]["answer"]["maxLength"] == 80
     assert "" not in text["properties"]["quote"]["enum"]
-    label = template_schema(MOODS, chunk(), 80)
+    label = template_schema(MOODS, chunk(), SHORT)
     assert label["properties"]["quote"]["enum"][-1] == ""
     assert label["properties"]["answer"]["items"]["enum"] == MOODS.labels
-    assert template_schema(DATA, chunk(), 80)["properties"]["answer"] == json.loads(SCHEMA)
+    assert template_schema(DATA, chunk(), SHORT)["properties"]["answer"] == json.loads(SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +118,7 @@ def test_a_text_must_have_a_quote_and_others_may_have_one() -> None:
     ],
 )
 def test_a_label_is_found_however_it_is_written(content: TemplateContent, answer: Any, stored: str) -> None:
-    assert template_parser(content)({"answer": answer}).answer == stored
+    assert template_parser(content, AnswerOptions())({"answer": answer}).answer == stored
 
 
 @pytest.mark.parametrize(
@@ -92,7 +127,7 @@ def test_a_label_is_found_however_it_is_written(content: TemplateContent, answer
 )
 def test_what_is_no_answer_by_labels_is_asked_for_again(content: TemplateContent, answer: Any) -> None:
     with pytest.raises(OutputInvalid) as raised:
-        template_parser(content)({"quote": "", "answer": answer})
+        template_parser(content, AnswerOptions())({"quote": "", "answer": answer})
     assert not isinstance(raised.value, OutputIncomplete)
 
 
@@ -110,13 +145,14 @@ def test_an_unknown_label_is_asked_for_again_and_then_rejected(
     content: TemplateContent, answer: Any, stored: str
 ) -> None:
     with pytest.raises(OutputIncomplete) as raised:
-        template_parser(content)({"quote": "", "answer": answer})
+        template_parser(content, AnswerOptions())({"quote": "", "answer": answer})
     written = raised.value.value
     assert written.answer == stored
-    _, rejection = checked_template_answer(content, written, chunk(), Gates(), "en")
+    rejection = checked_template_answer(content, written, "", chunk(), GenerationOptions(), "en")[-1]
     assert rejection is not None
     assert rejection.reason == "LABEL_UNKNOWN"
-    assert checked_template_answer(content, written, chunk(), Gates(off=["LABEL_UNKNOWN"]), "en")[1] is None
+    off = GenerationOptions(gates=Gates(off=["LABEL_UNKNOWN"]))
+    assert checked_template_answer(content, written, "", chunk(), off, "en")[-1] is None
 
 
 @pytest.mark.parametrize(
@@ -127,19 +163,20 @@ def test_an_unknown_label_is_asked_for_again_and_then_rejected(
     ],
 )
 def test_json_is_stored_compactly_in_the_order_of_its_schema(value: Any, stored: str) -> None:
-    assert template_parser(DATA)(value).answer == stored
+    assert template_parser(DATA, AnswerOptions())(value).answer == stored
 
 
 def test_json_that_does_not_fit_is_asked_for_again_with_what_is_wrong() -> None:
     with pytest.raises(OutputInvalid, match=r'"answer"\.a must be of the type integer'):
-        template_parser(DATA)({"answer": {"z": "x", "a": "one"}})
+        template_parser(DATA, AnswerOptions())({"answer": {"z": "x", "a": "one"}})
     with pytest.raises(OutputInvalid, match='it lacks "answer"'):
-        template_parser(DATA)({"a": 1})
+        template_parser(DATA, AnswerOptions())({"a": 1})
 
 
 def checked(content: TemplateContent, language: str = "en", gates: Gates = Gates(), **value: Any) -> Any:  # noqa: B008
-    written = template_parser(content)(value)
-    quotes, rejection = checked_template_answer(content, written, chunk(), gates, language)
+    written = template_parser(content, AnswerOptions())(value)
+    options = GenerationOptions(gates=gates)
+    quotes, _, rejection = checked_template_answer(content, written, "", chunk(), options, language)
     return [quote.text for quote in quotes], rejection and rejection.reason
 
 
