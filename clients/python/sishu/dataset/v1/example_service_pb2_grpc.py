@@ -73,7 +73,8 @@ class ExampleServiceServicer:
 
     def ImportExamples(self, request, context):
         """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-        repeated at any time. The items of a generation are its answered and its rejected questions.
+        repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
+        understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class ExampleServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExampleServiceAsyncStub: ...
     ImportExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]
     """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-    repeated at any time. The items of a generation are its answered and its rejected questions.
+    repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
+    understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
     """
     CreateExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]
     """CreateExample stores an example written by hand."""
@@ -57,7 +58,8 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]  # type: ignore[assignment]
     """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-    repeated at any time. The items of a generation are its answered and its rejected questions.
+    repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
+    understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
     """
     CreateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]  # type: ignore[assignment]
     """CreateExample stores an example written by hand."""
@@ -82,7 +84,8 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.ImportExamplesResponse, _abc.Awaitable[_example_service_pb2.ImportExamplesResponse]]:
         """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-        repeated at any time. The items of a generation are its answered and its rejected questions.
+        repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
+        understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
         """
 
     @_abc_1.abstractmethod
