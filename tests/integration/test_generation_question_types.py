@@ -61,7 +61,7 @@ async def made(
 
 
 async def listed(
-    client: Client, project: str, kind: question_pb2.QuestionType
+    client: Client, project: str, kind: question_pb2.QuestionType.ValueType
 ) -> list[question_pb2.Question]:
     request = pb.ListQuestionsRequest(project_id=project, type=kind, page_size=1000)
     return list((await client.questions.ListQuestions(request)).questions)

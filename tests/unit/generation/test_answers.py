@@ -86,7 +86,9 @@ def test_reasoning_stands_first_in_the_schema_and_must_come() -> None:
     assert list(call.schema["properties"]) == ["reasoning", "quote", "answer"] == call.schema["required"]
     given = {"reasoning": " Its frame had cracked. ", "quote": FACTS[0].text, "answer": " Because. "}
     assert call.parse(given) == Written("Because.", (FACTS[0].text,), "Its frame had cracked.")
-    for broken in ({**given, "reasoning": " "}, {"quote": "q", "answer": "a"}, [], {**given, "answer": None}):
+    blank, free = {**given, "reasoning": " "}, {"quote": "q", "answer": "a"}
+    wrong: list[Any] = [blank, free, [], {**given, "answer": None}]
+    for broken in wrong:
         with pytest.raises(OutputInvalid, match='"reasoning": text, "quote": text'):
             call.parse(broken)
 

@@ -183,10 +183,10 @@ def test_a_reason_may_stand_beside_its_fact_and_a_definition_may_not() -> None:
 
 
 def test_the_type_of_templates_is_none_that_facts_can_have() -> None:
-    def request(kind: question_pb2.QuestionType) -> CreateGenerationRequest:
-        ids = {"project_id": new_id(), "provider_id": new_id()}
+    def request(kind: question_pb2.QuestionType.ValueType) -> CreateGenerationRequest:
         options = generation_pb2.GenerationOptions(question_types=[kind])
-        return CreateGenerationRequest(generation=generation_pb2.Generation(options=options, **ids))
+        wanted = generation_pb2.Generation(project_id=new_id(), provider_id=new_id(), options=options)
+        return CreateGenerationRequest(generation=wanted)
 
     check_message(request(question_pb2.QUESTION_TYPE_MULTI_HOP))
     with pytest.raises(InvalidArgument, match="question_types"):
