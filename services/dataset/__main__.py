@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.dataset.service import DatasetServicer, ExampleServicer
+from services.dataset.source_mark_store import SourceMarkStore
+from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Store
 from services.dataset.worker import ImportWorker, VersionWorker
 from services.runtime.project_data import ProjectData
@@ -16,12 +18,13 @@ from sishu.dataset.v1 import dataset_service_pb2_grpc, example_service_pb2_grpc
 def build(parts: Parts) -> Built:
     """Wire the room."""
     store = Store(parts.pool, parts.jobs)
+    marks = SourceMarks(parts.client, SourceMarkStore(parts.pool))
     return Built(
         servicers=[
             Servicer(
                 "sishu.dataset.v1.ExampleService",
                 example_service_pb2_grpc.add_ExampleServiceServicer_to_server,
-                ExampleServicer(store, parts.jobs, parts.client),
+                ExampleServicer(store, parts.jobs, parts.client, marks),
             ),
             Servicer(
                 "sishu.dataset.v1.DatasetService",
@@ -31,7 +34,7 @@ def build(parts: Parts) -> Built:
         ],
         project_data=ProjectData(store.delete_project, ("datasets",)),
         handlers={
-            "import_examples": ImportWorker(parts.jobs, store, parts.client).import_examples,
+            "import_examples": ImportWorker(parts.jobs, store, parts.client, marks).import_examples,
             "make_dataset_version": VersionWorker(parts.jobs, store, parts.storage).make_version,
         },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Container, Iterable, Sequence
+from datetime import UTC, datetime
 
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -40,6 +41,7 @@ def example_to_pb(example: Example) -> example_pb2.Example:
         lineage=lineage_to_pb(example.lineage),
         create_time=timestamp(example.create_time),
         update_time=timestamp(example.update_time),
+        source_gone_time=timestamp(example.source_gone_time) if example.source_gone_time else None,
     )
 
 
@@ -160,6 +162,7 @@ def example_from_question(question: question_pb2.Question, passage: str | None =
         rejection=rejection,
         quotes=quotes_of(question),
         lineage=lineage_of(question),
+        source_gone_time=gone_time(question),
     )
 
 
@@ -168,6 +171,13 @@ def passage_gone(question: question_pb2.Question) -> Failure:
     chunk_id = next(iter(question.chunk_ids), "")
     message = f"the chunk {chunk_id} is not there any more, and the question is not understood without it"
     return Failure(FailedPrecondition.code, "PASSAGE_GONE", message, {"chunk_id": chunk_id})
+
+
+def gone_time(question: question_pb2.Question) -> datetime | None:
+    """Since when a chunk of a question is gone; nothing while all are there."""
+    if not question.HasField("source_gone_time"):
+        return None
+    return question.source_gone_time.ToDatetime(UTC)
 
 
 def quotes_of(question: question_pb2.Question) -> list[Quote]:

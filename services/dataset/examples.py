@@ -82,6 +82,7 @@ class Example:
     lineage: Lineage = field(default_factory=Lineage)
     create_time: datetime | None = None
     update_time: datetime | None = None
+    source_gone_time: datetime | None = None
 
     @property
     def question(self) -> str:

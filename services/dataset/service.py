@@ -17,6 +17,7 @@ from services.dataset.convert import (
     version_to_pb,
 )
 from services.dataset.examples import Example, check_messages, revised
+from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Store
 from services.dataset.versions import VersionFile
 from services.runtime.convert import job_to_pb
@@ -40,10 +41,11 @@ from sishu.ingest.v1 import project_service_pb2
 class ExampleServicer(ExampleServiceServicer):
     """Examples."""
 
-    def __init__(self, store: Store, jobs: Jobs, client: Client) -> None:
+    def __init__(self, store: Store, jobs: Jobs, client: Client, marks: SourceMarks) -> None:
         self._store = store
         self._jobs = jobs
         self._client = client
+        self._marks = marks
 
     async def ImportExamples(
         self, request: example_pb.ImportExamplesRequest, context: Context
@@ -83,6 +85,7 @@ class ExampleServicer(ExampleServiceServicer):
             example_state(request.state),
             example_kind(request.kind),
             request.generation_id or None,
+            request.source_gone,
         )
         wanted = page_request(request.page_size, request.page_token, *filters)
         page = await self._store.list_examples(wanted, *filters)
@@ -105,6 +108,12 @@ class ExampleServicer(ExampleServiceServicer):
 
         example = await self._store.update_example(request.example.id, change)
         return example_pb.UpdateExampleResponse(example=example_to_pb(example))
+
+    async def MarkSources(
+        self, request: example_pb.MarkSourcesRequest, context: Context
+    ) -> example_pb.MarkSourcesResponse:
+        marked, unmarked = await self._marks.mark(request.project_id)
+        return example_pb.MarkSourcesResponse(marked=marked, unmarked=unmarked)
 
     async def DeleteExample(
         self, request: example_pb.DeleteExampleRequest, context: Context

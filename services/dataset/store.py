@@ -135,11 +135,12 @@ class Store:
         state: str | None,
         kind: str | None,
         generation_id: str | None,
+        source_gone: bool,
     ) -> Page[Example]:
         """Examples, oldest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(
-            SQL.list_examples, project_id, state, kind, generation_id, after, page.limit
+            SQL.list_examples, project_id, state, kind, generation_id, source_gone, after, page.limit
         )
         return page_of(
             [example_of(row) for row in rows],
@@ -328,6 +329,7 @@ def example_row(example: Example) -> tuple[Any, ...]:
         lineage.generation_id or None,
         next(iter(lineage.question_ids), None),
         example.question_sha256,
+        example.source_gone_time,
     )
 
 
@@ -344,6 +346,7 @@ def example_of(row: asyncpg.Record) -> Example:
         lineage=lineage_of(row["lineage"]),
         create_time=row["create_time"],
         update_time=row["update_time"],
+        source_gone_time=row["source_gone_time"],
     )
 
 

@@ -25,6 +25,7 @@ from services.dataset.formats import (
     read_parquet,
     write_dataset_info,
 )
+from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Snapshot, Store
 from services.dataset.versions import DatasetVersion, VersionFile, entry_of, plan
 from services.runtime.db import Connection
@@ -50,10 +51,11 @@ log = structlog.get_logger()
 class ImportWorker:
     """Does the items of `import_examples` jobs."""
 
-    def __init__(self, jobs: Jobs, store: Store, client: Client) -> None:
+    def __init__(self, jobs: Jobs, store: Store, client: Client, marks: SourceMarks) -> None:
         self._jobs = jobs
         self._store = store
         self._client = client
+        self._marks = marks
 
     async def import_examples(self, item: Item) -> None:
         """Make an example of every answered or rejected question of a generation that has none yet."""
@@ -64,6 +66,7 @@ class ImportWorker:
         while True:
             page = await self._client.questions.ListQuestions(request)
             added += await self._import_page(item, page.questions)
+            await self._marks.take_over(item.project_id, page.questions)
             read += len(page.questions)
             await self._jobs.set_progress(item.job_id, f"{read} questions read, {added} examples made")
             if not page.next_page_token:

@@ -10,6 +10,9 @@ from services.generation.candidate_service import CandidateServicer
 from services.generation.candidate_store import CandidateStore
 from services.generation.chunk_reader import ChunkReader
 from services.generation.config import GenerationConfig
+from services.generation.coverage_ledger import CoverageLedger
+from services.generation.coverage_service import CoverageServicer
+from services.generation.coverage_store import CoverageStore
 from services.generation.embedding import Embeddings
 from services.generation.forecast_store import ForecastStore
 from services.generation.genre_audience_service import GenreAudienceServicer
@@ -25,7 +28,10 @@ from services.generation.question_store import QuestionStore
 from services.generation.question_template_service import QuestionTemplateServicer
 from services.generation.question_template_store import QuestionTemplateStore
 from services.generation.refusing import ENDURANCE
+from services.generation.section_reader import SectionReader
 from services.generation.service import GenerationServicer, ProviderServicer, servicers
+from services.generation.source_change_store import SourceChangeStore
+from services.generation.source_changes import SourceChanges
 from services.generation.sources import Sources
 from services.generation.store import Store
 from services.generation.tag_entry_store import TagEntryStore
@@ -33,6 +39,7 @@ from services.generation.tag_service import TagServicer
 from services.generation.tag_store import TagStore
 from services.generation.writers import items
 from services.generation.writers.candidates import Desk
+from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.judging import AnswerJudge
 from services.generation.writers.question_templates import TemplateWriter
@@ -56,16 +63,28 @@ def build(parts: Parts) -> Built:
     outlines, tag_store = OutlineReader(parts.client, chunks), TagStore(parts.pool)
     pairs = GenreAudienceStore(parts.pool)
     embeddings = Embeddings(parts.pool, calling.calls, calling.embedder, providers)
+    changes = SourceChanges(parts.client, SourceChangeStore(parts.pool))
     questions = QuestionWriter(
-        parts.jobs, store, question_store, forecasts, prompts, chunks, pairs, calling.asker, embeddings
+        parts.jobs,
+        store,
+        question_store,
+        forecasts,
+        prompts,
+        chunks,
+        pairs,
+        calling.asker,
+        embeddings,
+        changes,
     )
+    sections, coverage_store = SectionReader(chunks), CoverageStore(parts.pool)
+    coverage = CoverageWriter(parts.jobs, store, coverage_store, sections, pairs, changes)
     judge = AnswerJudge(parts.jobs, store, question_store, providers, prompts, chunks, calling.asker)
     template_store = QuestionTemplateStore(parts.pool)
     templates = TemplateWriter(parts.jobs, store, template_store, prompts, chunks, calling.asker)
     genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
-    desk = Desk(parts.jobs, store, question_store, candidates, prompts, chunks, calling.asker)
+    desk = Desk(parts.jobs, store, question_store, candidates, prompts, chunks, calling.asker, changes)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
@@ -78,10 +97,12 @@ def build(parts: Parts) -> Built:
             GenreAudienceServicer(pairs, outlines),
             CandidateServicer(candidates),
             QuestionTemplateServicer(template_store),
+            CoverageServicer(CoverageLedger(sections, coverage_store), changes),
         ),
         handlers={
             "plan_questions": questions.plan_questions,
             "plan_pilot": questions.plan_pilot,
+            "plan_coverage": coverage.plan_coverage,
             "write_questions": questions.write_questions,
             "write_answer": questions.write_answer,
             "judge_answer": judge.judge_answer,

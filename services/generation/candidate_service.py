@@ -33,6 +33,7 @@ class CandidateServicer(CandidateServiceServicer):
             enum_name(candidate_pb2.CandidateKind, request.kind),
             enum_name(candidate_pb2.CandidateState, request.state),
             request.tag_id or None,
+            request.source_gone,
         )
         page = await self._store.list_page(
             page_request(request.page_size, request.page_token, *filters), *filters

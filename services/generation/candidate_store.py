@@ -62,11 +62,21 @@ class CandidateStore:
         kind: str | None,
         state: str | None,
         tag_id: str | None,
+        source_gone: bool,
     ) -> Page[Candidate]:
         """Candidates, oldest first."""
         after = page.after[0] if page.after else None
         rows = await self.pool.fetch(
-            SQL.list_candidates, project_id, generation_id, chunk_id, kind, state, tag_id, after, page.limit
+            SQL.list_candidates,
+            project_id,
+            generation_id,
+            chunk_id,
+            kind,
+            state,
+            tag_id,
+            source_gone,
+            after,
+            page.limit,
         )
         found = [candidate_of(row) for row in rows]
         return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)

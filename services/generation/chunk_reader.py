@@ -29,6 +29,7 @@ class SourceChunk:
         overlap: characters at its start that the chunk before says too.
         source: the document's own text at this place, where the chunk was edited; else the text.
         heading_path: titles of the headings above it, outermost first.
+        section_id: the innermost section in which it begins; empty before the first heading.
     """
 
     id: str
@@ -40,6 +41,7 @@ class SourceChunk:
     overlap: int
     source: str
     heading_path: Sequence[str] = ()
+    section_id: str = ""
 
 
 class ChunkReader:
@@ -108,6 +110,7 @@ class ChunkReader:
             chunk.overlap,
             source,
             list(chunk.heading_path),
+            chunk.section_id,
         )
         self._keep(found)
         return found

@@ -187,6 +187,8 @@ def generation_to_pb(view: GenerationView, forecast: Forecast | None = None) -> 
             rejected_candidates=stats.rejected_candidates,
             missing=stats.missing,
             missing_by_reason=dict(stats.missing_by_reason),
+            sections=stats.sections,
+            lacking_sections=stats.lacking_sections,
         ),
         forecast=forecast_to_pb(forecast) if forecast else None,
         prompt_versions=dict(view.generation.prompt_versions),

@@ -15,9 +15,19 @@ from services.generation.writing import Passage, passage
 
 def planned_facts(chunk: SourceChunk, options: GenerationOptions) -> list[list[Fact]]:
     """The facts of a chunk that are asked for, those of one call together."""
-    own = [fact for fact in sentences(chunk.text) if fact.start >= chunk.overlap and in_source(chunk, fact)]
-    facts = choose(own, len(chunk.text) - chunk.overlap, options.chars_per_fact)
-    return [facts[at : at + options.facts_per_call] for at in range(0, len(facts), options.facts_per_call)]
+    facts = choose(own_facts(chunk), len(chunk.text) - chunk.overlap, options.chars_per_fact)
+    return in_calls(facts, options)
+
+
+def in_calls(facts: Sequence[Fact], options: GenerationOptions) -> list[list[Fact]]:
+    """Facts, those of one call together."""
+    size = options.facts_per_call
+    return [list(facts[at : at + size]) for at in range(0, len(facts), size)]
+
+
+def own_facts(chunk: SourceChunk) -> list[Fact]:
+    """The sentences of a chunk that can be asked about: its own, and such as stand in the document."""
+    return [fact for fact in sentences(chunk.text) if fact.start >= chunk.overlap and in_source(chunk, fact)]
 
 
 def questions_values(

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.generation.kinds import (
     FIRST_ITEMS,
+    OF_CHUNKS,
     OF_KIND,
     OF_QUESTIONS,
     OPTIONS_OF,
@@ -131,6 +132,8 @@ class GenerationStats:
     rejected_candidates: int
     missing: int
     missing_by_reason: Mapping[str, int]
+    sections: int
+    lacking_sections: int
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,11 @@ class GenerationView:
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
         return sum(map(len, self.generation.options.document_ids))
+
+
+def first_item(options: GenerationOptions) -> str:
+    """The item with which a generation begins."""
+    return "plan_coverage" if options.coverage else FIRST_ITEMS[options.kind]
 
 
 def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: bool) -> None:
@@ -253,6 +261,8 @@ def check_kind(options: GenerationOptions) -> None:
     others = [name for name in OF_KIND if getattr(options, name) and OPTIONS_OF.get(kind) != name]
     if kind != "questions":
         others += [name for name, is_set in of_questions(options).items() if is_set]
+    if options.new_chunks_only and kind not in OF_CHUNKS:
+        others.append("new_chunks_only")
     if others:
         name = others[0]
         raise InvalidArgument(
@@ -264,9 +274,7 @@ def check_kind(options: GenerationOptions) -> None:
 
 
 UNSUPPORTED = (
-    "coverage",
     "knowledge",
-    "new_chunks_only",
     "regeneration",
 )
 """Options that the contract has and nothing goes by yet."""

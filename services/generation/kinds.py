@@ -178,6 +178,9 @@ FIRST_ITEMS: Mapping[str, str] = {
 }
 """The item with which a generation of a kind begins."""
 
+OF_CHUNKS = ("questions", "conversations", "passages", "exam_items")
+"""Kinds that are written about one chunk after another."""
+
 OF_KIND: Mapping[str, type[Any]] = {
     "tags": TagOptions,
     "genre_audience_pairs": GenreAudienceOptions,

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, sentences
-from services.generation.filling import planned_facts, questions_values
+from services.generation.filling import in_calls, planned_facts, questions_values
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audiences import Voice
 from services.generation.links import Link, Linker, unlinked
@@ -76,12 +76,18 @@ class TypedQuestions(BaseModel):
     questions: list[str] = []
 
 
-def batches(chunk: SourceChunk, options: GenerationOptions, find: Linker = unlinked) -> list[Batch]:
+def batches(
+    chunk: SourceChunk,
+    options: GenerationOptions,
+    find: Linker = unlinked,
+    chosen: Sequence[Fact] | None = None,
+) -> list[Batch]:
     """The facts of a chunk that are asked for, by type, those of one call together.
 
-    A fact of MULTI_HOP has a call of its own; one to which none is linked becomes FACT.
+    These are as many as the options say, unless they are chosen. A fact of MULTI_HOP has a call of its own;
+    one to which none is linked becomes FACT.
     """
-    calls = planned_facts(chunk, options)
+    calls = planned_facts(chunk, options) if chosen is None else in_calls(chosen, options)
     if not set(options.question_types) - {FACT}:
         return [Batch(FACT, facts) for facts in calls]
     found, hops = dict[str, list[Fact]](), list[Batch]()

@@ -22,6 +22,8 @@ from services.generation.convert import (
     provider_values,
     report_to_pb,
 )
+from services.generation.coverage import check_coverage
+from services.generation.coverage_service import CoverageServicer
 from services.generation.forecast_store import ForecastStore
 from services.generation.gates import check_gates
 from services.generation.generations import check_generation, check_helpers
@@ -46,6 +48,7 @@ from services.runtime.server import Servicer
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
 from sishu.generation.v1.candidate_service_pb2_grpc import add_CandidateServiceServicer_to_server
+from sishu.generation.v1.coverage_service_pb2_grpc import add_CoverageServiceServicer_to_server
 from sishu.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceServicer,
     add_GenerationServiceServicer_to_server,
@@ -170,6 +173,7 @@ class GenerationServicer(GenerationServiceServicer):
             provider, *helpers = await self._providers.get_asked(wanted.provider_id, wanted.options)
             check_gates(wanted.options.gates)
             check_wanted_templates(wanted.options)
+            check_coverage(wanted.options)
             check_helpers(wanted, helpers)
             for helper in (provider, *helpers):
                 if helper.id == wanted.options.gates.embedding_provider_id:
@@ -233,6 +237,7 @@ def servicers(
     genre_audiences: GenreAudienceServicer,
     candidates: CandidateServicer,
     question_templates: QuestionTemplateServicer,
+    coverage: CoverageServicer,
 ) -> list[Servicer]:
     """The services of the room."""
     package = "sishu.generation.v1"
@@ -251,4 +256,5 @@ def servicers(
             add_QuestionTemplateServiceServicer_to_server,
             question_templates,
         ),
+        Servicer(f"{package}.CoverageService", add_CoverageServiceServicer_to_server, coverage),
     ]

@@ -20,11 +20,11 @@ from services.generation.generations import (
     GenerationView,
     NewGeneration,
     check_ended,
+    first_item,
     generation_not_found,
     stored_options,
 )
 from services.generation.genre_audience_store import delete_genre_audiences
-from services.generation.kinds import FIRST_ITEMS
 from services.generation.prompt_store import delete_prompts
 from services.generation.providers import Provider, provider_not_found, stored_provider
 from services.generation.question_template_store import delete_question_templates, keep_templates
@@ -177,7 +177,7 @@ class Store:
         await self.jobs.create(
             connection,
             "generate",
-            [NewItem(FIRST_ITEMS[wanted.options.kind], "0")],
+            [NewItem(first_item(wanted.options), "0")],
             project_id=wanted.project_id,
             resource_id=generation_id,
         )

@@ -28,7 +28,14 @@ RETRYABLE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_
 """Codes after which the same work may succeed later."""
 
 WAITED_FOR = frozenset(
-    {"BATCH_PENDING", "BUDGET_RESERVED", "DEPLOYMENT_LOADING", "DEVICES_BUSY", "PROVIDER_BUSY"}
+    {
+        "BATCH_PENDING",
+        "BUDGET_RESERVED",
+        "DEPLOYMENT_LOADING",
+        "DEVICES_BUSY",
+        "PROVIDER_BUSY",
+        "ROUND_RUNNING",
+    }
 )
 """Reasons that are no trouble: what the work needs is on its way, however long that takes."""
 

@@ -76,9 +76,14 @@ def page_of(
     shown = list(rows[: fitting(rows[: request.size], size_bytes)])
     if len(shown) == len(rows):
         return Page(shown, "")
-    after = [str(part) for part in key(shown[-1])]
+    return Page(shown, next_token(request, *key(shown[-1])))
+
+
+def next_token(request: PageRequest, *key: object) -> str:
+    """The token of the page that goes on after the row with this sort key."""
+    after = [str(part) for part in key]
     text = json.dumps([digest_of(request.filter_digest, *after), *after])
-    return Page(shown, base64.urlsafe_b64encode(text.encode()).decode())
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def fitting(rows: Sequence[T], size_bytes: Callable[[T], int]) -> int:

@@ -25,6 +25,7 @@ from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
+from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceStub
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceStub
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
+    from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceAsyncStub
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
@@ -226,6 +228,11 @@ class Client:
     def candidates(self) -> CandidateServiceAsyncStub:
         """Candidates, in the generation room."""
         return CandidateServiceStub(self.channel("generation"))
+
+    @cached_property
+    def coverage(self) -> CoverageServiceAsyncStub:
+        """Coverage, in the generation room."""
+        return CoverageServiceStub(self.channel("generation"))
 
     @cached_property
     def chat(self) -> ChatServiceAsyncStub:

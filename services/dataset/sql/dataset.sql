@@ -18,8 +18,8 @@ ORDER BY question_sha256, id
 
 -- name: insert_example
 INSERT INTO examples (id, project_id, kind, messages, state, rejection, quotes, lineage, generation_id,
-                      question_id, question_sha256)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                      question_id, question_sha256, source_gone_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: get_example
 SELECT * FROM examples WHERE id = $1
@@ -42,9 +42,29 @@ WHERE project_id = $1
   AND ($2::example_state IS NULL OR state = $2)
   AND ($3::example_kind IS NULL OR kind = $3)
   AND ($4::uuid IS NULL OR generation_id = $4)
-  AND ($5::uuid IS NULL OR id > $5)
+  AND (NOT $5 OR source_gone_time IS NOT NULL)
+  AND ($6::uuid IS NULL OR id > $6)
 ORDER BY id
-LIMIT $6
+LIMIT $7
+
+-- name: set_gone
+-- Takes over since when the chunks of questions are gone; says of how many examples that is news, and of what kind.
+WITH changed AS (
+    UPDATE examples SET source_gone_time = question.gone_time
+    FROM unnest($2::uuid[], $3::timestamptz[]) AS question (id, gone_time)
+    WHERE examples.project_id = $1 AND examples.question_id = question.id
+      AND (examples.source_gone_time IS NULL) <> (question.gone_time IS NULL)
+    RETURNING examples.source_gone_time
+)
+SELECT count(source_gone_time) AS marked, count(*) - count(source_gone_time) AS unmarked FROM changed
+
+-- name: marked_questions
+-- The next questions of marked examples between two, but for some.
+SELECT question_id FROM examples
+WHERE project_id = $1 AND source_gone_time IS NOT NULL AND question_id > $2
+  AND ($3::uuid IS NULL OR question_id <= $3) AND question_id <> ALL ($4::uuid[])
+ORDER BY question_id
+LIMIT $5
 
 -- name: any_kept_example
 SELECT EXISTS (

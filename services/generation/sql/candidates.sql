@@ -21,9 +21,10 @@ WHERE project_id = $1
           UNION ALL
           SELECT tags.id FROM tags JOIN under ON tags.parent_id = under.id)
       SELECT id FROM under))
-  AND ($7::uuid IS NULL OR id > $7)
+  AND (NOT $7 OR source_gone_time IS NOT NULL)
+  AND ($8::uuid IS NULL OR id > $8)
 ORDER BY id
-LIMIT $8
+LIMIT $9
 
 -- name: delete_candidate
 DELETE FROM candidates WHERE id = $1

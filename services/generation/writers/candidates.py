@@ -15,6 +15,7 @@ from services.generation.generations import Generation, GenerationOptions
 from services.generation.prompt_store import PromptStore
 from services.generation.providers import Provider
 from services.generation.question_store import QuestionStore
+from services.generation.source_changes import SourceChanges
 from services.generation.store import Store
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, Jobs, NewItem
@@ -56,6 +57,7 @@ class Desk:
     prompts: PromptStore
     chunks: ChunkReader
     asker: Asker
+    changes: SourceChanges
 
     async def write(
         self,
@@ -96,11 +98,14 @@ class CandidateWriter:
         chunks, token = await desk.chunks.page(
             generation.project_id, generation.options.document_ids, payload.get("page_token", "")
         )
+        chunks = await desk.changes.wanted(generation, chunks)
         items, count = planned(chunks, generation, payload.get("count", 0))
         if token:
             # The next page comes first, so that the job's total is known soon.
             following = {"page_token": token, "count": count}
             items = [NewItem(item.kind, str(int(item.key) + 1), None, following, item.turn), *items]
+        else:
+            await desk.changes.mark_after(generation)
         async with desk.jobs.finish(item) as connection:
             await desk.jobs.add_items(connection, item.job_id, items)
 

@@ -21,6 +21,7 @@ from services.generation.question_store import QuestionStore
 from services.generation.question_templates import template_items
 from services.generation.question_types import FACT, MULTI_HOP, batches, questions_call
 from services.generation.refusing import pausing
+from services.generation.source_changes import SourceChanges
 from services.generation.store import Store
 from services.generation.subjects import Subject, answer_call_of, checked, new_question
 from services.runtime.db import Connection
@@ -46,6 +47,7 @@ class QuestionWriter:
         pairs: GenreAudienceStore,
         asker: Asker,
         embeddings: Embeddings,
+        changes: SourceChanges,
     ) -> None:
         self._jobs = jobs
         self._store = store
@@ -56,6 +58,7 @@ class QuestionWriter:
         self._pairs = pairs
         self._asker = asker
         self._embeddings = embeddings
+        self._changes = changes
 
     async def plan_questions(self, item: Item) -> None:
         """Choose facts in a page of chunks; make items for the calls about them and for the next page."""
@@ -69,12 +72,14 @@ class QuestionWriter:
         hops = MULTI_HOP in generation.options.question_types
         # Of long chunks it takes a while, in which others go on.
         find = await asyncio.to_thread(linker, chunks) if hops else unlinked
-        plans = await self._plans(generation, chunks, find)
+        plans = await self._plans(generation, await self._changes.wanted(generation, chunks), find)
         pilot = generation.options.pilot_chunks > 0
         rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)
         items = [following] if token else [last] if pilot else []
         items += (new for _, plan in plans for new in plan if not pilot)
+        if not token and not pilot:
+            await self._changes.mark_after(generation)
         async with self._jobs.finish(item) as connection:
             await self._forecasts.add_chunks(connection, generation.id, rows, asked=not pilot, last=not token)
             if pilot and hops:
@@ -184,9 +189,18 @@ def planned(
     generation: Generation,
     pairs: Sequence[GenreAudience] = (),
     find: Linker = unlinked,
+    facts: Sequence[Fact] | None = None,
 ) -> list[NewItem]:
-    """The items of a chunk: its facts, a few at a time, for each of these pairs; then its templates."""
-    templates = template_items(chunk, generation.options)
+    """The items of a chunk: facts, a few at a time, for each of these pairs; then its templates.
+
+    Args:
+        chunk: the chunk.
+        generation: what is wanted.
+        pairs: in whose voices.
+        find: finds facts that belong to others.
+        facts: what alone is asked about; nothing for as many as the generation wants, and templates.
+    """
+    templates = template_items(chunk, generation.options) if facts is None else []
     if generation.options.templates_only:
         return templates
     voices: list[tuple[str, dict[str, str]]] = [
@@ -199,7 +213,7 @@ def planned(
             chunk.id,
             {**batch.payload, **payload},
         )
-        for batch in batches(chunk, generation.options, find)
+        for batch in batches(chunk, generation.options, find, facts)
         for voice, payload in voices or [("", {})]
     ] + templates
 

@@ -35,6 +35,7 @@ def list_candidates(
     state: Annotated[str, typer.Option(help=say("candidate_state"))] = "",
     generation: Annotated[str, typer.Option(help=say("candidate_generation"))] = "",
     chunk: Annotated[str, typer.Option(help=say("candidate_chunk"))] = "",
+    source_gone: Annotated[bool, typer.Option("--source-gone", help=say("candidate_source_gone"))] = False,
     limit: LimitOption = 100,
 ) -> None:
     """`sishu candidate list`."""
@@ -43,6 +44,7 @@ def list_candidates(
         state=chosen(CandidateState, "CANDIDATE_STATE", state or "unspecified"),
         generation_id=generation,
         chunk_id=chunk,
+        source_gone=source_gone,
     )
 
     async def work(client: Client) -> list[Candidate]:

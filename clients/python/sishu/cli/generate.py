@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sishu.cli.context import with_client
-from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
+from sishu.cli.generations import CallWishes, NewChunksOption, ProviderOption, started, waited_for
 from sishu.cli.options import ProjectOption, WaitOption, takes
 from sishu.cli.output import show_one
 from sishu.cli.parse_options import chosen
@@ -59,6 +59,7 @@ def conversations(
     user_role: Annotated[str, typer.Option(help=say("user_role"))] = "",
     assistant_role: Annotated[str, typer.Option(help=say("assistant_role"))] = "",
     chars_per_fact: FactsOption = 0,
+    new_chunks_only: NewChunksOption = False,
     *,
     options: Run,
 ) -> None:
@@ -66,7 +67,8 @@ def conversations(
     own = pb.ConversationOptions(
         turns=turns, scenario=scenario, user_role=user_role, assistant_role=assistant_role
     )
-    options.start(project, provider, "conversations", conversations=own, chars_per_fact=chars_per_fact)
+    about = {"chars_per_fact": chars_per_fact, "new_chunks_only": new_chunks_only}
+    options.start(project, provider, "conversations", conversations=own, **about)
 
 
 @app.command("passages", help=say("generate_passages"))
@@ -75,12 +77,14 @@ def passages(
     project: ProjectOption,
     provider: ProviderOption,
     form: Annotated[list[str] | None, typer.Option(help=say("passage_form"))] = None,
+    new_chunks_only: NewChunksOption = False,
     *,
     options: Run,
 ) -> None:
     """`sishu generate passages`."""
     forms = [chosen(PassageForm, "PASSAGE_FORM", one) for one in form or []]
-    options.start(project, provider, "passages", passages=pb.PassageOptions(forms=forms))
+    own = pb.PassageOptions(forms=forms)
+    options.start(project, provider, "passages", passages=own, new_chunks_only=new_chunks_only)
 
 
 @app.command("exam-items", help=say("generate_exam_items"))
@@ -90,13 +94,15 @@ def exam_items(
     provider: ProviderOption,
     type_: Annotated[list[str] | None, typer.Option("--type", help=say("exam_item_type"))] = None,
     chars_per_fact: FactsOption = 0,
+    new_chunks_only: NewChunksOption = False,
     *,
     options: Run,
 ) -> None:
     """`sishu generate exam-items`."""
     types = [chosen(ExamItemType, "EXAM_ITEM_TYPE", one) for one in type_ or []]
     own = pb.ExamItemOptions(types=types)
-    options.start(project, provider, "exam_items", exam_items=own, chars_per_fact=chars_per_fact)
+    about = {"chars_per_fact": chars_per_fact, "new_chunks_only": new_chunks_only}
+    options.start(project, provider, "exam_items", exam_items=own, **about)
 
 
 @app.command("preference-pairs", help=say("generate_preference_pairs"))

@@ -24,6 +24,7 @@ from sishu.errors import ApiError
 from sishu.generation.v1.generation_pb2 import Generation, GenerationOptions
 from sishu.generation.v1.generation_service_pb2 import CreateGenerationRequest, UpdateGenerationRequest
 from sishu.generation.v1.provider_service_pb2 import GetProviderRequest
+from sishu.generation.v1.question_options_pb2 import CoverageOptions
 from sishu.learn.generations import (
     LEAST_PILOT,
     PILOT,
@@ -43,6 +44,7 @@ MaxCostOption = Annotated[float | None, typer.Option(min=0, help=say("max_cost")
 MaxTokensOption = Annotated[int | None, typer.Option(min=0, help=say("max_tokens"))]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help=say("no_cache"))]
 BatchOption = Annotated[bool, typer.Option("--batch", help=say("batch"))]
+NewChunksOption = Annotated[bool, typer.Option("--new-chunks-only", help=say("new_chunks_only"))]
 ForecastOption = Annotated[bool | None, typer.Option("--forecast/--no-forecast", help=say("forecast_first"))]
 
 
@@ -84,6 +86,9 @@ class Wishes(CallWishes, GateOptions, QuestionOptions):
         list[str] | None, typer.Option(metavar="TEMPLATE", help=say("question_templates"))
     ] = None
     templates_only: Annotated[bool, typer.Option("--templates-only", help=say("templates_only"))] = False
+    coverage: Annotated[int, typer.Option(min=0, max=10_000, help=say("coverage_facts"))] = 0
+    coverage_rounds: Annotated[int, typer.Option(min=0, max=20, help=say("coverage_rounds"))] = 0
+    new_chunks_only: NewChunksOption = False
 
     async def generation(self, client: Client, project: str, provider: str) -> Generation:
         """The generation that is wanted, of a project and a provider by their names."""
@@ -92,8 +97,12 @@ class Wishes(CallWishes, GateOptions, QuestionOptions):
             forms_per_fact=self.forms,
             genre_audiences=self.genre_audiences,
             templates_only=self.templates_only,
+            new_chunks_only=self.new_chunks_only,
         )
         self.fill_questions(options)
+        if self.coverage:
+            wanted = CoverageOptions(facts_per_section=self.coverage, max_rounds=self.coverage_rounds)
+            options.coverage.CopyFrom(wanted)
         made = await self.begun(client, project, provider, options)
         made.options.gates.CopyFrom(await self.gates(client, made.project_id))
         names = self.question_template or []
@@ -170,7 +179,8 @@ def update_generation(
 async def is_costly(client: Client, wanted: Generation) -> bool:
     """Whether somebody minds what a generation costs, and a pilot would not be paid again."""
     options = wanted.options
-    if options.no_cache:
+    # Nobody knows before how many rounds there will be.
+    if options.no_cache or options.HasField("coverage"):
         return False
     provider = (await client.providers.GetProvider(GetProviderRequest(id=wanted.provider_id))).provider
     return bool(options.max_cost or options.max_tokens or provider.HasField("price"))

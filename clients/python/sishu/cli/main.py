@@ -14,6 +14,7 @@ from sishu.cli import candidates, generate, genres, jobs, prompts, question_temp
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
+from sishu.cli.coverage import coverage
 from sishu.cli.failures import in_words
 from sishu.cli.help import use_whole_tables
 from sishu.cli.learn import learn
@@ -49,6 +50,7 @@ def assemble() -> None:
     app.add_typer(stack.app)
     app.command("learn", help=say("learn"))(learn)
     app.command("chat", help=say("chat"))(chat)
+    app.command("coverage", help=say("coverage"))(coverage)
     for resource in RESOURCES:
         group = commands(resource)
         for name, text, function in ACTIONS.get(resource.name, []):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from sishu.cli.candidate_texts import CANDIDATE_TEXTS
+from sishu.cli.coverage_texts import COVERAGE_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 
@@ -16,6 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **GENERATION_TEXTS,
     **CANDIDATE_TEXTS,
     **QUESTION_TEMPLATE_TEXTS,
+    **COVERAGE_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",

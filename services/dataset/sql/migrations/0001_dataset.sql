@@ -18,12 +18,14 @@ CREATE TABLE examples (
     -- The question that it was imported from. One example a question, however often and from wherever it is imported.
     question_id     uuid          UNIQUE,
     question_sha256 text          NOT NULL,
+    source_gone_time timestamptz,                       -- as that of the question, when it was last asked for
     create_time     timestamptz   NOT NULL DEFAULT now(),
     update_time     timestamptz   NOT NULL DEFAULT now(),
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
 CREATE INDEX examples_by_project ON examples (project_id, id);
 CREATE INDEX examples_by_generation ON examples (generation_id, id);
+CREATE INDEX examples_gone ON examples (project_id, question_id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX examples_by_question ON examples (project_id, question_sha256) WHERE state = 'kept';
 
 -- The number of the newest version of a project; a number is never given twice.

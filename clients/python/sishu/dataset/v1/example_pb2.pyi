@@ -100,6 +100,7 @@ class Example(_message.Message):
     LINEAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the example. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -137,6 +138,10 @@ class Example(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the example was last changed. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def source_gone_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when a chunk of its question is known to be in no current version of its document, when that was last asked for; unset while all are. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -150,10 +155,11 @@ class Example(_message.Message):
         lineage: Global___Lineage | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        source_gone_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "rejection", b"rejection", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "rejection", b"rejection", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "id", b"id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "id", b"id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "source_gone_time", b"source_gone_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\x8a\x01\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\x81\x02\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\rgeneration_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x02\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x93\x01\xbaH\x8f\x01\x1a\x8c\x01\n\x11update_example.id\x12&example.id: value must be a valid UUID\x1aOthis.example.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xe7\x04\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\x8a\x01\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\x96\x02\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\rgeneration_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0bsource_gone\x18\x07 \x01(\x08\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x02\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x93\x01\xbaH\x8f\x01\x1a\x8c\x01\n\x11update_example.id\x12&example.id: value must be a valid UUID\x1aOthis.example.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"2\n\x12MarkSourcesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x13MarkSourcesResponse\x12\x0e\n\x06marked\x18\x01 \x01(\x03\x12\x10\n\x08unmarked\x18\x02 \x01(\x03\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xc8\x05\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12_\n\x0bMarkSources\x12$.sishu.dataset.v1.MarkSourcesRequest\x1a%.sishu.dataset.v1.MarkSourcesResponse\"\x03\x90\x02\x02\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,6 +68,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEEXAMPLEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATEEXAMPLEREQUEST']._loaded_options = None
   _globals['_UPDATEEXAMPLEREQUEST']._serialized_options = b'\272H\217\001\032\214\001\n\021update_example.id\022&example.id: value must be a valid UUID\032Othis.example.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')'
+  _globals['_MARKSOURCESREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_MARKSOURCESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DELETEEXAMPLEREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETEEXAMPLEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_EXAMPLESERVICE'].methods_by_name['GetExample']._loaded_options = None
@@ -76,6 +78,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMPLESERVICE'].methods_by_name['ListExamples']._serialized_options = b'\220\002\001'
   _globals['_EXAMPLESERVICE'].methods_by_name['UpdateExample']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['UpdateExample']._serialized_options = b'\220\002\002'
+  _globals['_EXAMPLESERVICE'].methods_by_name['MarkSources']._loaded_options = None
+  _globals['_EXAMPLESERVICE'].methods_by_name['MarkSources']._serialized_options = b'\220\002\002'
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._serialized_options = b'\220\002\002'
   _globals['_IMPORTEXAMPLESREQUEST']._serialized_start=183
@@ -91,17 +95,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEXAMPLERESPONSE']._serialized_start=605
   _globals['_GETEXAMPLERESPONSE']._serialized_end=669
   _globals['_LISTEXAMPLESREQUEST']._serialized_start=672
-  _globals['_LISTEXAMPLESREQUEST']._serialized_end=929
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=931
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1023
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1026
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1307
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1309
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1376
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1378
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1422
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1424
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1447
-  _globals['_EXAMPLESERVICE']._serialized_start=1450
-  _globals['_EXAMPLESERVICE']._serialized_end=2065
+  _globals['_LISTEXAMPLESREQUEST']._serialized_end=950
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=952
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1044
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1047
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1328
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1330
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1397
+  _globals['_MARKSOURCESREQUEST']._serialized_start=1399
+  _globals['_MARKSOURCESREQUEST']._serialized_end=1449
+  _globals['_MARKSOURCESRESPONSE']._serialized_start=1451
+  _globals['_MARKSOURCESRESPONSE']._serialized_end=1506
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1508
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1552
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1554
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1577
+  _globals['_EXAMPLESERVICE']._serialized_start=1580
+  _globals['_EXAMPLESERVICE']._serialized_end=2292
 # @@protoc_insertion_point(module_scope)

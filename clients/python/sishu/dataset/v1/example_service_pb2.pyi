@@ -187,6 +187,7 @@ class ListExamplesRequest(_message.Message):
     GENERATION_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SOURCE_GONE_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     state: _example_pb2.ExampleState.ValueType
@@ -199,6 +200,8 @@ class ListExamplesRequest(_message.Message):
     """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    source_gone: _builtins.bool
+    """OPTIONAL. Only examples one of whose chunks is gone."""
     def __init__(
         self,
         *,
@@ -208,10 +211,11 @@ class ListExamplesRequest(_message.Message):
         generation_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        source_gone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "source_gone", b"source_gone", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,6 +304,54 @@ class UpdateExampleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateExampleResponse: _TypeAlias = UpdateExampleResponse  # noqa: Y015
+
+@_typing.final
+class MarkSourcesRequest(_message.Message):
+    """MarkSourcesRequest names a project."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """REQUIRED. UUID of the project."""
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkSourcesRequest: _TypeAlias = MarkSourcesRequest  # noqa: Y015
+
+@_typing.final
+class MarkSourcesResponse(_message.Message):
+    """MarkSourcesResponse says what was marked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKED_FIELD_NUMBER: _builtins.int
+    UNMARKED_FIELD_NUMBER: _builtins.int
+    marked: _builtins.int
+    """Examples that are newly marked."""
+    unmarked: _builtins.int
+    """Those that are no longer marked."""
+    def __init__(
+        self,
+        *,
+        marked: _builtins.int = ...,
+        unmarked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["marked", b"marked", "unmarked", b"unmarked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkSourcesResponse: _TypeAlias = MarkSourcesResponse  # noqa: Y015
 
 @_typing.final
 class DeleteExampleRequest(_message.Message):

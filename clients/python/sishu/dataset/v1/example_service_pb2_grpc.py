@@ -60,6 +60,11 @@ class ExampleServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleResponse.FromString,
                 _registered_method=True)
+        self.MarkSources = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleService/MarkSources',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesResponse.FromString,
+                _registered_method=True)
         self.DeleteExample = channel.unary_unary(
                 '/sishu.dataset.v1.ExampleService/DeleteExample',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleRequest.SerializeToString,
@@ -109,6 +114,14 @@ class ExampleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkSources(self, request, context):
+        """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+        was deleted, its example stays as it is. An import does so for the questions that it reads.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteExample(self, request, context):
         """DeleteExample deletes an example. Dataset versions that hold a copy of it keep the copy.
         """
@@ -143,6 +156,11 @@ def add_ExampleServiceServicer_to_server(servicer, server):
                     servicer.UpdateExample,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleResponse.SerializeToString,
+            ),
+            'MarkSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkSources,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesResponse.SerializeToString,
             ),
             'DeleteExample': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteExample,
@@ -286,6 +304,33 @@ class ExampleService:
             '/sishu.dataset.v1.ExampleService/UpdateExample',
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleService/MarkSources',
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.MarkSourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

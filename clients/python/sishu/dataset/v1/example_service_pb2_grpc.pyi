@@ -48,6 +48,10 @@ class ExampleServiceStub:
     """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
     without a `rejection` gets one whose reason is REVIEW.
     """
+    MarkSources: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]
+    """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+    was deleted, its example stays as it is. An import does so for the questions that it reads.
+    """
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]
     """DeleteExample deletes an example. Dataset versions that hold a copy of it keep the copy."""
 
@@ -70,6 +74,10 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     UpdateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExampleRequest, _example_service_pb2.UpdateExampleResponse]  # type: ignore[assignment]
     """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
     without a `rejection` gets one whose reason is REVIEW.
+    """
+    MarkSources: _aio.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]  # type: ignore[assignment]
+    """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+    was deleted, its example stays as it is. An import does so for the questions that it reads.
     """
     DeleteExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """DeleteExample deletes an example. Dataset versions that hold a copy of it keep the copy."""
@@ -120,6 +128,16 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_example_service_pb2.UpdateExampleResponse, _abc.Awaitable[_example_service_pb2.UpdateExampleResponse]]:
         """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
         without a `rejection` gets one whose reason is REVIEW.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkSources(
+        self,
+        request: _example_service_pb2.MarkSourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_service_pb2.MarkSourcesResponse, _abc.Awaitable[_example_service_pb2.MarkSourcesResponse]]:
+        """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+        was deleted, its example stays as it is. An import does so for the questions that it reads.
         """
 
     @_abc_1.abstractmethod

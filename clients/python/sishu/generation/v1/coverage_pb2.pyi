@@ -20,7 +20,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Coverage(_message.Message):
-    """Coverage says how far a section of a document is covered by questions. What belongs to the sections under it is not counted in."""
+    """Coverage says how far a section of a document is covered by questions. What belongs to the sections under it is not counted in, nor what is about chunks that the current
+    version does not hold. A question belongs to the section of its first chunk. A chunk belongs to the section in which it begins; a section in which none begins has no coverage.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,9 +71,9 @@ class Coverage(_message.Message):
     chars: _builtins.int
     """Their characters, without overlap."""
     sentences: _builtins.int
-    """Sentences in them that can be asked about."""
+    """Sentences in them that can be asked about; what a chunk says twice is one."""
     facts: _builtins.int
-    """Facts, each once, that questions were written about, whatever became of them."""
+    """Facts, each once, that questions were written about, whatever became of them. A fact is a sentence of a chunk, also where its place in the document changed."""
     answered_facts: _builtins.int
     """Facts, each once, with an answered question."""
     questions: _builtins.int
@@ -81,7 +83,7 @@ class Coverage(_message.Message):
     rejected: _builtins.int
     """Rejected questions."""
     forms_per_fact: _builtins.float
-    """Answered questions for each answered fact; 0 without any."""
+    """Answered questions about facts for each answered fact; 0 without any."""
     @_builtins.property
     def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Titles from the top of the document to the section; empty for what stands before the first heading."""

@@ -60,7 +60,9 @@ class CoverageServiceServicer:
 
     def MarkSources(self, request, context):
         """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
-        chunks are back are no longer marked. A generation that plans all chunks of documents does so for these by itself.
+        chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
+        yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
+        these documents alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,9 @@ class CoverageServiceStub:
     """ListCoverage returns a project's ledger of coverage, by document and place."""
     MarkSources: _grpc.UnaryUnaryMultiCallable[_coverage_service_pb2.MarkSourcesRequest, _coverage_service_pb2.MarkSourcesResponse]
     """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
-    chunks are back are no longer marked. A generation that plans all chunks of documents does so for these by itself.
+    chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
+    yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
+    these documents alone.
     """
 
 @_typing.type_check_only
@@ -49,7 +51,9 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     """ListCoverage returns a project's ledger of coverage, by document and place."""
     MarkSources: _aio.UnaryUnaryMultiCallable[_coverage_service_pb2.MarkSourcesRequest, _coverage_service_pb2.MarkSourcesResponse]  # type: ignore[assignment]
     """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
-    chunks are back are no longer marked. A generation that plans all chunks of documents does so for these by itself.
+    chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
+    yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
+    these documents alone.
     """
 
 class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +74,9 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_coverage_service_pb2.MarkSourcesResponse, _abc.Awaitable[_coverage_service_pb2.MarkSourcesResponse]]:
         """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
-        chunks are back are no longer marked. A generation that plans all chunks of documents does so for these by itself.
+        chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
+        yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
+        these documents alone.
         """
 
 def add_CoverageServiceServicer_to_server(servicer: CoverageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

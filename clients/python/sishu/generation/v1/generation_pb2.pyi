@@ -269,7 +269,9 @@ class GenerationOptions(_message.Message):
     templates_only: _builtins.bool
     """OPTIONAL. Of QUESTIONS only. Whether only the questions of the templates are asked."""
     new_chunks_only: _builtins.bool
-    """OPTIONAL. Only chunks about which the project has nothing of this kind yet, such as those of a changed document that are new."""
+    """OPTIONAL. Of QUESTIONS, CONVERSATIONS, PASSAGES and EXAM_ITEMS. Only chunks about which the project has nothing of this kind yet, not even what was rejected, such as those of
+    a changed document that are new.
+    """
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of every call; unset fields fall back to the provider's."""
@@ -633,6 +635,8 @@ class GenerationStats(_message.Message):
     REJECTED_CANDIDATES_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
     MISSING_BY_REASON_FIELD_NUMBER: _builtins.int
+    SECTIONS_FIELD_NUMBER: _builtins.int
+    LACKING_SECTIONS_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
     """Questions written: those that are answered or rejected, and those that wait for an answer or for the judge."""
     answered: _builtins.int
@@ -653,6 +657,10 @@ class GenerationStats(_message.Message):
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
     """Questions that were asked for and did not come; with `questions` they are as many as facts times forms, and chunks times templates, of all calls that have ended."""
+    sections: _builtins.int
+    """Sections of the documents when it last looked, of a generation with `coverage`; 0 otherwise."""
+    lacking_sections: _builtins.int
+    """Those of them that then lacked answered facts."""
     @_builtins.property
     def rejected_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rejected questions by reason, such as `QUOTE_NOT_FOUND`."""
@@ -681,10 +689,12 @@ class GenerationStats(_message.Message):
         rejected_candidates: _builtins.int = ...,
         missing: _builtins.int = ...,
         missing_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        sections: _builtins.int = ...,
+        lacking_sections: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "kept_candidates", b"kept_candidates", "missing", b"missing", "missing_by_reason", b"missing_by_reason", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "rejected_candidates", b"rejected_candidates", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cached", b"cached", "calls_per_second", b"calls_per_second", "cost", b"cost", "currency", b"currency", "kept_candidates", b"kept_candidates", "lacking_sections", b"lacking_sections", "missing", b"missing", "missing_by_reason", b"missing_by_reason", "questions", b"questions", "rejected", b"rejected", "rejected_by_reason", b"rejected_by_reason", "rejected_candidates", b"rejected_candidates", "sections", b"sections", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,24 @@
+-- What a generation with `coverage` has found when it last looked.
+ALTER TABLE generations
+    ADD COLUMN sections         bigint NOT NULL DEFAULT 0,
+    ADD COLUMN lacking_sections bigint NOT NULL DEFAULT 0; -- answered facts are what they lack
+
+-- Facts about which a generation with `coverage` has asked, whatever came of that: none is asked about again.
+CREATE TABLE planned_facts (
+    generation_id uuid    NOT NULL REFERENCES generations ON DELETE CASCADE,
+    chunk_id      uuid    NOT NULL,
+    start         integer NOT NULL, -- where it begins in the chunk, whose text never changes
+    PRIMARY KEY (generation_id, chunk_id, start)
+);
+
+-- What a look at the current versions of documents has found so far; gone when it has ended. Of a killed one it stays for a day.
+CREATE TABLE source_looks (
+    look_id     uuid NOT NULL,
+    id          uuid NOT NULL, -- a chunk that is there; where `document_id` is null a document of which nothing can be told
+    document_id uuid,
+    PRIMARY KEY (look_id, id)
+);
+CREATE INDEX source_looks_by_document ON source_looks (look_id, document_id);
+
+CREATE INDEX questions_gone ON questions (project_id, id) WHERE source_gone_time IS NOT NULL;
+CREATE INDEX candidates_gone ON candidates (project_id, id) WHERE source_gone_time IS NOT NULL;

@@ -1,0 +1,82 @@
+-- name: questioned_chunks
+-- Of some chunks those with a question, by the first of each, whatever became of it.
+SELECT DISTINCT chunk_ids[1] AS chunk_id FROM questions
+WHERE project_id = $1 AND chunk_ids && $2::uuid[] AND chunk_ids[1] = ANY ($2)
+
+-- name: written_chunks
+-- The same of candidates of a kind.
+SELECT DISTINCT chunk_ids[1] AS chunk_id FROM candidates
+WHERE project_id = $1 AND chunk_ids && $2::uuid[] AND chunk_ids[1] = ANY ($2) AND kind = $3
+
+-- name: has_older
+-- Whether a project has something that was made before an id.
+SELECT EXISTS (SELECT FROM questions WHERE project_id = $1 AND id < $2)
+    OR EXISTS (SELECT FROM candidates WHERE project_id = $1 AND id < $2)
+
+-- name: note_chunks
+INSERT INTO source_looks (look_id, id, document_id)
+SELECT $1, chunk.id, chunk.document_id FROM unnest($2::uuid[], $3::uuid[]) AS chunk (id, document_id)
+ON CONFLICT DO NOTHING
+
+-- name: note_untold
+-- Documents that have another number of chunks than were seen: they change, or are not parsed, which -1 says.
+INSERT INTO source_looks (look_id, id)
+SELECT $1, document.id FROM unnest($2::uuid[], $3::integer[]) AS document (id, chunks)
+WHERE document.chunks <> (SELECT count(*) FROM source_looks AS seen
+                          WHERE seen.look_id = $1 AND seen.document_id = document.id)
+ON CONFLICT DO NOTHING
+
+-- name: mark_questions
+-- The next page of a project's questions: the last one's id, and how many are newly marked and are marked no more.
+WITH page AS (
+    SELECT id, chunk_ids, document_ids FROM questions
+    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3)
+    ORDER BY id
+    LIMIT $4
+), told AS (
+    SELECT page.id, EXISTS (SELECT FROM unnest(page.chunk_ids) AS chunk (id)
+                            WHERE NOT EXISTS (SELECT FROM source_looks AS seen
+                                              WHERE seen.look_id = $1 AND seen.id = chunk.id)) AS gone
+    FROM page
+    WHERE ($5::uuid[] = '{}' OR page.document_ids <@ $5)
+      AND NOT EXISTS (SELECT FROM unnest(page.document_ids) AS document (id)
+                      JOIN source_looks AS seen ON seen.look_id = $1 AND seen.id = document.id)
+), changed AS (
+    UPDATE questions SET source_gone_time = CASE WHEN told.gone THEN now() END
+    FROM told
+    WHERE questions.id = told.id AND told.gone <> (questions.source_gone_time IS NOT NULL)
+    RETURNING told.gone
+)
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id,
+       count(*) FILTER (WHERE gone) AS marked, count(*) FILTER (WHERE NOT gone) AS unmarked
+FROM changed
+
+-- name: mark_candidates
+-- As `mark_questions`.
+WITH page AS (
+    SELECT id, chunk_ids, document_ids FROM candidates
+    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3)
+    ORDER BY id
+    LIMIT $4
+), told AS (
+    SELECT page.id, EXISTS (SELECT FROM unnest(page.chunk_ids) AS chunk (id)
+                            WHERE NOT EXISTS (SELECT FROM source_looks AS seen
+                                              WHERE seen.look_id = $1 AND seen.id = chunk.id)) AS gone
+    FROM page
+    WHERE ($5::uuid[] = '{}' OR page.document_ids <@ $5)
+      AND NOT EXISTS (SELECT FROM unnest(page.document_ids) AS document (id)
+                      JOIN source_looks AS seen ON seen.look_id = $1 AND seen.id = document.id)
+), changed AS (
+    UPDATE candidates SET source_gone_time = CASE WHEN told.gone THEN now() END
+    FROM told
+    WHERE candidates.id = told.id AND told.gone <> (candidates.source_gone_time IS NOT NULL)
+    RETURNING told.gone
+)
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id,
+       count(*) FILTER (WHERE gone) AS marked, count(*) FILTER (WHERE NOT gone) AS unmarked
+FROM changed
+
+-- name: forget_look
+-- A part of what looks have found up to $1: of one that has ended, and of killed ones before $2.
+DELETE FROM source_looks WHERE (look_id, id) IN (
+    SELECT look_id, id FROM source_looks WHERE look_id = $1 OR look_id < $2 LIMIT $3)
