@@ -246,8 +246,10 @@ class Jobs:
             await connection.execute(SQL.set_progress, job_id, progress)
 
     @asynccontextmanager
-    async def finish(self, item: Item, *, skipped: bool = False) -> AsyncIterator[Connection]:
+    async def finish(self, item: Item, *, skipped: bool | Failure = False) -> AsyncIterator[Connection]:
         """Store an item's result: what is done on the connection commits with its end, or not at all.
+
+        Of one that is skipped may be said why.
 
         Raises:
             ItemClosed: another worker was faster, or the job was cancelled; nothing is stored.
@@ -256,7 +258,8 @@ class Jobs:
             if not await self._lock(connection, item):
                 raise ItemClosed
             yield connection
-            open_items = await self._end(connection, item, "skipped" if skipped else "done")
+            why = skipped if isinstance(skipped, Failure) else None
+            open_items = await self._end(connection, item, "skipped" if skipped else "done", why)
         await self._settle_if_near(item.job_id, open_items)
 
     async def finish_held(self, item: Item, store: StoreResult) -> None:

@@ -73,7 +73,8 @@ CREATE TABLE job_items (
     noted_time  timestamptz, -- when that was last noted
     update_time timestamptz    NOT NULL DEFAULT now(),
     UNIQUE (job_id, kind, key),
-    CHECK ((failure IS NOT NULL) = (state = 'failed'))
+    CHECK (state <> 'failed' OR failure IS NOT NULL),
+    CHECK (failure IS NULL OR state IN ('failed', 'skipped'))  -- of a skipped one: why nothing could come of it
 );
 CREATE INDEX job_items_pending ON job_items (job_id, id) WHERE state = 'pending';
 CREATE INDEX job_items_failed ON job_items (job_id, id) WHERE state = 'failed';
