@@ -18,6 +18,7 @@ from services.generation.forecast_store import ForecastStore
 from services.generation.genre_audience_service import GenreAudienceServicer
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.keys import Keys
+from services.generation.original_store import OriginalStore
 from services.generation.outline_reader import OutlineReader
 from services.generation.previews import Previewer
 from services.generation.prompt_service import PromptServicer
@@ -44,6 +45,7 @@ from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.judging import AnswerJudge
 from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
+from services.generation.writers.regeneration import QuestionRewriter
 from services.generation.writers.tags import TagWriter
 from services.runtime.config import read
 from services.runtime.project_data import ProjectData
@@ -85,11 +87,13 @@ def build(parts: Parts) -> Built:
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
     desk = Desk(parts.jobs, store, question_store, candidates, prompts, chunks, calling.asker, changes)
+    originals = OriginalStore(parts.pool)
+    rewriter = QuestionRewriter(desk, originals, pairs, embeddings)
     return Built(
         servicers=servicers(
             ProviderServicer(providers, secrets, calling.trial, calling.endpoints),
             GenerationServicer(
-                store, forecasts, providers, prompts, Sources(chunks, candidates), calling.embedder
+                store, forecasts, providers, prompts, Sources(chunks, candidates, originals), calling.embedder
             ),
             QuestionServicer(question_store),
             PromptServicer(prompts, Previewer(question_store, prompts, chunks, outlines, tag_store, pairs)),
@@ -111,6 +115,9 @@ def build(parts: Parts) -> Built:
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,
             "write_genre_audiences": genres.write_genre_audiences,
+            "plan_regeneration": rewriter.plan_regeneration,
+            "rewrite_questions": rewriter.rewrite_questions,
+            "rewrite_answer": rewriter.rewrite_answer,
             **items.handlers(desk),
         },
         project_data=ProjectData(store.delete_project),

@@ -89,12 +89,14 @@ class Wording:
     Args:
         fact_key: names the fact that it asks for, in whatever version of the document, or of one that has no
             answer its chunk; empty where it asks for none.
+        replaces_id: what it is to take the place of, and may be alike; empty for most.
     """
 
     id: str
     generation_id: str
     text: str
     fact_key: str
+    replaces_id: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -164,7 +166,8 @@ def fact_key(fact: Quote | None, open_chunk: str | None = None) -> str:
 def wording_of(new: NewQuestion, generation_id: str) -> Wording:
     """The wording of a question that is to be stored."""
     open_chunk = new.chunk_ids[0] if new.type == "unanswerable" else None
-    return Wording(new.id, generation_id, new.text, fact_key(new.fact, open_chunk))
+    key = fact_key(new.fact, open_chunk)
+    return Wording(new.id, generation_id, new.text, key, new.replaces_id or "")
 
 
 def singular(word: str) -> str:
@@ -198,17 +201,22 @@ def before(new: Wording, known: Sequence[Wording]) -> list[Wording]:
     """Those that were there before a question: of one that another generation has asked, before that.
 
     Else two that are alike, and both kept by a generation with looser gates, would reject each other in the
-    next one.
+    next one. Of one that takes the place of another that is all but this one.
     """
+    if new.replaces_id:
+        return [one for one in known if one.id != new.replaces_id]
     again = [one.id for one in known if is_same_fact(new, one) and one.key == new.key]
     first = min(again, default="")
     return [one for one in known if not first or one.id < first or one.generation_id == new.generation_id]
 
 
 def copy_reason(new: Wording, known: Wording, gates: Gates) -> str:
-    """As what a question copies another one; empty where it does not, or the gate is off."""
+    """As what a question copies another one; empty where it does not, or the gate is off.
+
+    One that takes the place of another has that one's siblings, of whatever generation.
+    """
     same_fact = is_same_fact(new, known)
-    if same_fact and new.generation_id != known.generation_id:
+    if same_fact and new.generation_id != known.generation_id and not new.replaces_id:
         return ""
     if new.key == known.key:
         return "DUPLICATE_QUESTION" if "DUPLICATE_QUESTION" not in gates.off else ""

@@ -75,6 +75,16 @@ class GenerationOptions:
         """Whether money or tokens are limited."""
         return self.max_cost > 0 or self.max_tokens > 0
 
+    @property
+    def asks_anew(self) -> bool:
+        """Whether answers of earlier calls are passed over."""
+        return self.no_cache or self.regeneration is not None
+
+    @property
+    def instruction(self) -> str:
+        """What is to be different of what is written anew; empty for no wish."""
+        return self.regeneration.instruction.strip() if self.regeneration else ""
+
 
 def stored_options(values: Mapping[str, Any]) -> GenerationOptions:
     """Options as they were stored, `dataclasses.asdict` as JSON."""
@@ -147,11 +157,16 @@ class GenerationView:
     @property
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
-        return sum(map(len, self.generation.options.document_ids))
+        options = self.generation.options
+        anew = options.regeneration or RegenerationOptions()
+        ids = (*options.document_ids, *anew.question_ids, *anew.candidate_ids)
+        return sum(map(len, ids)) + len(anew.instruction.encode())
 
 
 def first_item(options: GenerationOptions) -> str:
     """The item with which a generation begins."""
+    if options.regeneration:
+        return "plan_regeneration"
     return "plan_coverage" if options.coverage else FIRST_ITEMS[options.kind]
 
 
@@ -273,10 +288,7 @@ def check_kind(options: GenerationOptions) -> None:
         )
 
 
-UNSUPPORTED = (
-    "knowledge",
-    "regeneration",
-)
+UNSUPPORTED = ("knowledge",)
 """Options that the contract has and nothing goes by yet."""
 
 

@@ -145,6 +145,7 @@ class Previewer:
         return {
             "source": chunk.text[chunk.overlap :].strip(),
             "fact": one_line(asked.fact.text),
+            "instruction": options.instruction,
             **({"answer": asked.answer} if asked.answer else {}),
             **vars(options.conversations or ConversationOptions()),
             **manner_values(options.answers),

@@ -146,7 +146,7 @@ class PromptStore:
         prompt = PromptName(name, language)
         version = generation.prompt_versions.get(str(prompt)) or prompt.builtin
         template = await self._template(generation.project_id, version)
-        return Prompt(version, template.fill(values))
+        return Prompt(version, template.fill({"instruction": generation.options.instruction, **values}))
 
     async def _template(self, project_id: str, version: str) -> PromptTemplate:
         """A version, ready to be filled; as it never changes, it is read once."""

@@ -27,6 +27,7 @@ from services.generation.questions import (
     text_key,
 )
 from services.generation.quotes import Quote
+from services.generation.replacing import replacing_question
 from services.generation.store import count_of, origin_of
 from services.generation.tag_store import link_questions
 from services.runtime.db import Connection, Pool
@@ -57,10 +58,11 @@ class QuestionStore:
         if row is None:
             raise question_not_found(question_id)
         values = dict(row)
-        found, text, chunk_id = (values.pop(f"question_{name}") for name in ("id", "text", "chunk_id"))
+        names = ("id", "text", "chunk_id", "replaces_id")
+        found, text, chunk_id, replaces_id = (values.pop(f"question_{name}") for name in names)
         pair = values.pop("question_genre_audience")
         voice = Voice(**pair) if pair else None
-        question = OpenQuestion(found, values["generation_id"], text, chunk_id, voice)
+        question = OpenQuestion(found, values["generation_id"], text, chunk_id, voice, replaces_id)
         return *origin_of(values), question
 
     async def _get_open(self, question_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
@@ -99,9 +101,7 @@ class QuestionStore:
         await hold_meanings(connection, one, meanings)
         questions = await without_copies(connection, one, questions)
         questions = await without_same_meaning(connection, one, questions, meanings)
-        await connection.execute(
-            SQL.insert_questions, one.project_id, one.id, call.id, [question_values(new) for new in questions]
-        )
+        await insert_rows(connection, one, call, questions)
         await insert_marks(connection, one, questions)
         await insert_embeddings(connection, one, meanings)
         await link_questions(connection, one.project_id, [new.id for new in questions])
@@ -118,16 +118,18 @@ class QuestionStore:
         judged: bool = False,
     ) -> None:
         """Store the answer of an open question, kept or rejected; one that is to be judged waits for that."""
-        await connection.execute(
-            SET_ANSWER,
-            *call_values(question.generation_id, answer.call, settlement),
-            "rejected" if rejection else "judging" if judged else "answered",
-            rejection.as_json() if rejection else None,
-            answer.text,
-            [vars(quote) for quote in answer.quotes],
-            answer.reasoning,
-            question.id,
-        )
+        kept = not rejection and not judged
+        async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
+            await connection.execute(
+                SET_ANSWER,
+                *call_values(question.generation_id, answer.call, settlement),
+                "rejected" if rejection else "judging" if judged else "answered",
+                rejection.as_json() if rejection else None,
+                answer.text,
+                [vars(quote) for quote in answer.quotes],
+                answer.reasoning,
+                question.id,
+            )
 
     async def get(self, question_id: str) -> Question:
         """One question.
@@ -155,6 +157,15 @@ class QuestionStore:
         """
         if not count_of(await self.pool.execute(SQL.delete_question, question_id)):
             raise question_not_found(question_id)
+
+
+async def insert_rows(
+    connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+) -> None:
+    """Insert questions of a generation as they are."""
+    await connection.execute(
+        SQL.insert_questions, one.project_id, one.id, call.id, [question_values(new) for new in questions]
+    )
 
 
 def question_values(new: NewQuestion) -> dict[str, Any]:

@@ -133,6 +133,7 @@ class OpenQuestion:
     text: str
     chunk_id: str
     voice: Voice | None = None
+    replaces_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,7 @@ class GenerationServicer(GenerationServiceServicer):
                 if helper.id == wanted.options.gates.embedding_provider_id:
                     await self._embedder.check(helper)
             check_generation(wanted, provider, has_source=await self._sources.any(wanted))
+            await self._sources.check_originals(wanted)
             prices = await self._providers.prices(provider, *helpers)
             check_prices(wanted.options.max_cost, prices, one_currency=bool(helpers))
             versions = await self._prompts.current_versions(wanted.project_id)

@@ -6,19 +6,29 @@ from services.generation.candidate_store import CandidateStore
 from services.generation.chunk_reader import ChunkReader
 from services.generation.generations import NewGeneration
 from services.generation.kinds import PreferencePairOptions
+from services.generation.original_store import OriginalStore
 
 
 class Sources:
     """What generations write about, by their kind."""
 
-    def __init__(self, chunks: ChunkReader, candidates: CandidateStore) -> None:
+    def __init__(self, chunks: ChunkReader, candidates: CandidateStore, originals: OriginalStore) -> None:
         self._chunks = chunks
         self._candidates = candidates
+        self._originals = originals
+
+    async def check_originals(self, wanted: NewGeneration) -> None:
+        """Refuse what cannot be written anew, where that is wanted.
+
+        Raises:
+            NotFound, InvalidArgument, FailedPrecondition: as `OriginalStore.check`.
+        """
+        await self._originals.check(wanted)
 
     async def any(self, wanted: NewGeneration) -> bool:
         """Whether a generation has something to write about."""
         options = wanted.options
-        if options.kind == "distillation":
+        if options.kind == "distillation" or options.regeneration:
             return True
         if options.kind == "preference_pairs":
             own = options.preference_pairs or PreferencePairOptions()

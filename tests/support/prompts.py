@@ -11,7 +11,7 @@ from services.generation.prompts import BUILTIN, Prompt, builtin_text, builtin_v
 def render(name: str, language: str, **values: object) -> Prompt:
     """A built-in prompt with values in it, without a genre-audience pair unless one is given."""
     version = builtin_version(name, language)
-    return Prompt(version, template(version).fill({"genre": "", "audience": "", **values}))
+    return Prompt(version, template(version).fill({"genre": "", "audience": "", "instruction": "", **values}))
 
 
 @cache

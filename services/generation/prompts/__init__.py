@@ -70,10 +70,16 @@ AUDIENCE = Variable(
     "for whom it is written: name and description of the audience; empty without a genre-audience pair",
     ("", "apprentices (who know no routine yet)"),
 )
+INSTRUCTION = Variable(
+    "instruction",
+    "what is to be different of what is written anew, in the user's words; empty otherwise",
+    ("", "Ask about the year, in a formal voice."),
+)
 QUESTION = Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True)
 FACT = (
     Variable("fact", "the sentence that is asked for, on one line", (SAMPLE, SAMPLE), required=True),
     Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
+    INSTRUCTION,
 )
 FORMS = Variable("forms", "how many questions are wanted about each fact, a number", (1, 3))
 FACTS = Variable(
@@ -131,6 +137,7 @@ BUILTIN: Mapping[str, Builtin] = {
             QUESTION,
             GENRE,
             AUDIENCE,
+            INSTRUCTION,
         ),
     ),
     "answer_full": Builtin(1, FULL_ANSWER),
@@ -149,6 +156,7 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)),
             Variable("scenario", "in which situation they talk, or nothing", ("", "A walk in the woods.")),
             Variable("user_role", "who asks, or nothing", ("", "a child")),
+            INSTRUCTION,
         ),
     ),
     "exam_item_multiple_choice": Builtin(1, FACT),
@@ -189,6 +197,7 @@ BUILTIN: Mapping[str, Builtin] = {
                 required=True,
             ),
             Variable("source", "what the chunk says", (SAMPLE, SAMPLE * 2), required=True),
+            INSTRUCTION,
         ),
     ),
     "preference_pair": Builtin(
@@ -200,6 +209,7 @@ BUILTIN: Mapping[str, Builtin] = {
             ),
             Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
             QUESTION,
+            INSTRUCTION,
         ),
     ),
     "questions": Builtin(1, QUESTIONS),
@@ -219,6 +229,7 @@ BUILTIN: Mapping[str, Builtin] = {
             FORMS,
             GENRE,
             AUDIENCE,
+            INSTRUCTION,
         ),
     ),
     "questions_procedure": Builtin(1, QUESTIONS),

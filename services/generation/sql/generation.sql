@@ -101,6 +101,12 @@ CROSS JOIN LATERAL (
                 FROM job_items AS item
                 WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed'
                   AND item.kind IN ('write_questions', 'answer_template')
+                UNION ALL
+                -- What was to be written anew and could not be.
+                SELECT item.failure ->> 'reason', coalesce(jsonb_array_length(item.payload -> 'question_ids'), 1)
+                FROM job_items AS item
+                WHERE generations.options -> 'regeneration' <> 'null' AND item.job_id = (job.job ->> 'id')::uuid
+                  AND item.failure IS NOT NULL AND item.kind IN ('rewrite_questions', 'rewrite_answer', 'rewrite_candidate')
                ) AS found
           GROUP BY reason) AS counted
 ) AS lacking

@@ -22,7 +22,7 @@ WHERE id = $25 AND state = 'open'
 SELECT generations.id AS generation_id, generations.options AS generation_options,
        generations.prompt_versions AS generation_prompt_versions,
        generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
-       questions.chunk_ids[1] AS question_chunk_id,
+       questions.chunk_ids[1] AS question_chunk_id, questions.replaces_id AS question_replaces_id,
        to_jsonb(genre_audiences) AS question_genre_audience, providers.*
 FROM questions
 LEFT JOIN genre_audiences ON genre_audiences.id = questions.genre_audience_id

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, gate_options, generations, providers
+from sishu.cli import documents, gate_options, generations, providers, regenerate
 from sishu.cli.context import with_client
 from sishu.cli.find import find_model, find_model_of, find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
@@ -248,6 +248,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("update", "generation_update", generations.update_generation),
         ("gates", "generation_gates", gate_options.list_gates),
     ],
+    "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
     "example": [("import", "import", import_examples)],
     "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],

@@ -74,4 +74,23 @@ CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
     "candidate_generation": ("Only of this generation: id.", "只看此生成任务的： ID。"),
     "candidate_chunk": ("Only about this chunk: id.", "只看此文本块的： ID。"),
     "stage_write": ("writing", "编写"),
+    "stage_rewrite": ("writing anew", "重新编写"),
+    "regenerate": (
+        "Have some written anew. What is kept of the new takes the place of the old.",
+        "重新编写指定的内容；新的若被保留，则取代旧的。",
+    ),
+    "regenerate_ids": ("Their ids.", "它们的 ID。"),
+    "regenerate_answers_only": ("Keep the questions; only their answers are new.", "问题不变，只重写答案。"),
+    "regenerate_provider": (
+        "Who writes: name or id; by default who wrote the first of them. All else is as it was then.",
+        "由谁编写：名称或 ID；默认由编写其中第一个的语言模型编写。其余设置与当时相同。",
+    ),
+    "regenerate_instruction": ("What is to be different, in plain words.", "希望有何不同，用自然语言说明。"),
+    "regenerate_old": ("old", "旧"),
+    "regenerate_new": ("new", "新"),
+    "regenerate_question": ("question", "问题"),
+    "regenerate_answer": ("answer", "答案"),
+    "regenerate_content": ("content", "内容"),
+    "regenerate_state": ("state", "状态"),
+    "regenerate_missing": ("not written", "未能编写"),
 }

@@ -656,7 +656,9 @@ class GenerationStats(_message.Message):
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
-    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms, and chunks times templates, of all calls that have ended."""
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms, and chunks times templates, of all calls that have ended. Also what was to be written
+    anew and could not be.
+    """
     sections: _builtins.int
     """Sections of the documents when it last looked, of a generation with `coverage`; 0 otherwise."""
     lacking_sections: _builtins.int
@@ -671,7 +673,7 @@ class GenerationStats(_message.Message):
 
     @_builtins.property
     def missing_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Missing questions by reason: `OUTPUT_INCOMPLETE` where a call brought fewer, else that of the failed call."""
+        """Missing ones by reason: `OUTPUT_INCOMPLETE` where a call brought fewer, `CHUNK_GONE` and the like where something is not there any more, else that of the failed call."""
 
     def __init__(
         self,
