@@ -118,7 +118,7 @@ def build(parts: Parts) -> Built:
             "plan_regeneration": rewriter.plan_regeneration,
             "rewrite_questions": rewriter.rewrite_questions,
             "rewrite_answer": rewriter.rewrite_answer,
-            **items.handlers(desk),
+            **items.handlers(desk, providers),
         },
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],

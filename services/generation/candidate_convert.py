@@ -14,6 +14,7 @@ from services.generation.candidates import (
 )
 from services.generation.convert import origin_to_pb, quote_to_pb
 from services.generation.option_convert import enum_value
+from services.generation.question_convert import judgement_to_pb
 from services.runtime.convert import failure_to_pb, timestamp
 from sishu.common.v1 import message_pb2
 from sishu.generation.v1 import candidate_pb2
@@ -38,6 +39,7 @@ def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:
         create_time=timestamp(candidate.create_time),
         replaces_id=candidate.replaces_id or "",
         source_gone_time=timestamp(candidate.source_gone_time) if candidate.source_gone_time else None,
+        judgement=judgement_to_pb(candidate.judgement),
         **content_to_pb(candidate.content),
     )
 

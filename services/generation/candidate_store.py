@@ -19,7 +19,9 @@ from services.generation.candidates import (
     stored_content,
 )
 from services.generation.generations import Generation
+from services.generation.judgement_store import judgement_of
 from services.generation.quotes import Quote
+from services.generation.replacing import replacing_candidate
 from services.runtime.db import Connection, Pool
 from services.runtime.jobs import Failure
 from services.runtime.pages import Page, PageRequest, page_of
@@ -36,11 +38,18 @@ class CandidateStore:
 
     async def insert(
         self, connection: Connection, generation: Generation, asked: Asked[Any], new: NewCandidate
-    ) -> None:
-        """Store a candidate and its call; one whose wording the generation has already is rejected."""
+    ) -> bool:
+        """Store a candidate and its call; one whose wording the generation has already is rejected.
+
+        Returns whether it waits for the judge.
+        """
         await insert_call(connection, generation.id, asked.call, asked.settlement)
-        if not await insert_row(connection, generation, asked, new):
-            await insert_row(connection, generation, asked, replace(new, rejection=DOUBLE))
+        state = "rejected" if new.rejection else state_of(generation)
+        async with replacing_candidate(connection, new.id, new.replaces_id, kept=state == "kept"):
+            inserted = await insert_row(connection, generation, asked, new)
+            if not inserted:
+                await insert_row(connection, generation, asked, replace(new, rejection=DOUBLE))
+        return inserted and state == "judging"
 
     async def get(self, candidate_id: str) -> Candidate:
         """One candidate.
@@ -115,7 +124,7 @@ async def insert_row(
         generation.project_id,
         generation.id,
         new.content.kind,
-        "rejected" if new.rejection else "kept",
+        "rejected" if new.rejection else state_of(generation),
         asdict(new.content),
         content_key(new.content),
         new.chunk_ids,
@@ -127,8 +136,14 @@ async def insert_row(
         asked.reasoning,
         asked.call.id,
         new.heading_path,
+        new.replaces_id,
     )
     return inserted is not None
+
+
+def state_of(generation: Generation) -> str:
+    """Where a candidate stands that passed the gates of the program."""
+    return "judging" if generation.options.gates.judge else "kept"
 
 
 async def delete_generation_candidates(connection: Connection, generation_id: str) -> int:
@@ -153,5 +168,6 @@ def candidate_of(row: asyncpg.Record) -> Candidate:
             "quotes": [Quote(**quote) for quote in row["quotes"]],
             "rejection": Failure(**row["rejection"]) if row["rejection"] else None,
             "call": call_of(row["call"]),
+            "judgement": judgement_of(row),
         }
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.generation.gates import rejected
-from services.generation.questions import CallRecord, text_key
+from services.generation.questions import CallRecord, Judgement, text_key
 from services.generation.quotes import Quote
 from services.runtime.errors import NotFound
 from services.runtime.jobs import Failure
@@ -101,6 +101,7 @@ class NewCandidate:
         fact_ids: the facts that it is about, as `Question.fact_id`.
         quotes: where the chunks say so, verbatim.
         heading_path: titles from the top of the first chunk's document to its section.
+        replaces_id: what it is to take the place of.
     """
 
     id: str
@@ -112,6 +113,7 @@ class NewCandidate:
     rejection: Failure | None
     question_id: str | None = None
     heading_path: Sequence[str] = ()
+    replaces_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,13 @@ class Candidate:
     tag_ids: Sequence[str] = ()
     replaces_id: str | None = None
     source_gone_time: datetime | None = None
+    judgement: Judgement | None = None
 
     @property
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
         texts = [str(asdict(self.content)), self.reasoning, *(quote.text for quote in self.quotes)]
+        texts += [self.judgement.reason] if self.judgement else []
         return sum(len(text.encode()) for text in texts)
 
 

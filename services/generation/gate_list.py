@@ -191,9 +191,9 @@ ALL = (
     ),
     Gate(
         "NOT_BAD",
-        CANDIDATE,
-        "a bad answer that stands in the source word for word",
-        "差的回答逐字出现在来源中",
+        ("candidate", "judge"),
+        "a bad answer that stands in the source word for word, or is none, as a judge says",
+        "差的回答逐字出现在来源中，或评审认为它并不差",
     ),
     Gate(
         "NOT_UNGROUNDED",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.generation.kinds import (
+    CANDIDATES_OF,
     FIRST_ITEMS,
     OF_CHUNKS,
     OF_KIND,
@@ -319,7 +320,7 @@ def of_questions(options: GenerationOptions) -> dict[str, bool]:
         "answers": options.answers != AnswerOptions(),
         "coverage": options.coverage is not None,
         "knowledge": options.knowledge is not None,
-        "gates.judge": options.gates.judge is not None,
+        "gates.judge": options.gates.judge is not None and options.kind not in CANDIDATES_OF,
         "gates.embedding_provider_id": bool(options.gates.embedding_provider_id),
     }
 

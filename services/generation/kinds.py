@@ -181,6 +181,14 @@ FIRST_ITEMS: Mapping[str, str] = {
 OF_CHUNKS = ("questions", "conversations", "passages", "exam_items")
 """Kinds that are written about one chunk after another."""
 
+CANDIDATES_OF: Mapping[str, str] = {
+    "conversations": "conversation",
+    "preference_pairs": "preference_pair",
+    "passages": "passage",
+    "exam_items": "exam_item",
+}
+"""By kind of a generation that writes candidates, their kind."""
+
 OF_KIND: Mapping[str, type[Any]] = {
     "tags": TagOptions,
     "genre_audience_pairs": GenreAudienceOptions,

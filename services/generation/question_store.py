@@ -13,13 +13,13 @@ from services.generation.call_store import NOTHING, Settlement, call_of, call_va
 from services.generation.copy_store import insert_marks, without_copies
 from services.generation.generations import Generation
 from services.generation.genre_audiences import Voice
+from services.generation.judgement_store import judgement_of
 from services.generation.meaning_store import hold_meanings, insert_embeddings, without_same_meaning
 from services.generation.meanings import Meanings
 from services.generation.providers import Provider
 from services.generation.questions import (
     Answer,
     CallRecord,
-    Judgement,
     NewQuestion,
     OpenQuestion,
     Question,
@@ -212,11 +212,6 @@ def question_of(row: asyncpg.Record) -> Question:
         source_gone_time=row["source_gone_time"],
         known=row["known"],
     )
-
-
-def judgement_of(row: asyncpg.Record) -> Judgement | None:
-    """What a judge says of a row of `question_view`; nothing before it did."""
-    return row["judgement"] and Judgement(**row["judgement"], call=call_of(row["judge_call"]))
 
 
 def question_not_found(question_id: str) -> NotFound:

@@ -6,23 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from services.generation.assignments import Payload, place
+from services.generation.candidates import Candidate, ExamItem, Passage
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, sentences
 from services.generation.filling import in_source, quote_of
 from services.generation.generations import GenerationOptions
-from services.generation.kinds import RegenerationOptions
+from services.generation.kinds import CANDIDATES_OF, RegenerationOptions
 from services.generation.quotes import Quote, find_quote, overlap
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.jobs import Failure
 
 FIELD = "generation.options.regeneration"
-CANDIDATES_OF: Mapping[str, str] = {
-    "conversations": "conversation",
-    "preference_pairs": "preference_pair",
-    "passages": "passage",
-    "exam_items": "exam_item",
-}
-"""By kind of a generation that writes candidates, their kind."""
 PASSED_OVER = (
     "document_ids",
     "pilot_chunks",
@@ -41,6 +36,7 @@ PASSED_OVER = (
 
 ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be written anew was deleted")
 CHUNK_GONE = Failure("NOT_FOUND", "CHUNK_GONE", "the chunk that it was written from was deleted")
+QUESTION_GONE = Failure("NOT_FOUND", "QUESTION_GONE", "the question that it was made from was deleted")
 FACT_GONE = Failure("NOT_FOUND", "FACT_GONE", "the chunk does not hold the fact that it is about")
 
 
@@ -264,6 +260,23 @@ def facts_in(chunk: SourceChunk, fact_ids: Sequence[str], quotes: Sequence[Quote
     places = [place for quote in quotes if (place := find_quote(chunk.text, quote.text))]
     touched = (one for place in places for one in facts if overlap(one, place))
     return list(dict.fromkeys(touched))[: len(fact_ids)]
+
+
+def candidate_payload(candidate: Candidate, chunk: SourceChunk) -> Payload:
+    """What the item that writes a candidate of a chunk is told, out of one that was written.
+
+    Raises:
+        Gone: the chunk holds none of its facts.
+    """
+    content = candidate.content
+    if isinstance(content, Passage):
+        return {"form": content.form}
+    facts = facts_in(chunk, candidate.fact_ids, candidate.quotes)
+    if not facts:
+        raise Gone(FACT_GONE)
+    if isinstance(content, ExamItem):
+        return {"fact": place(facts[0]), "type": content.type, "is_true": content.is_true}
+    return {"facts": [place(fact) for fact in facts]}
 
 
 def placed_facts(chunk: SourceChunk) -> list[Fact]:

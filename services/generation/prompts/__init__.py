@@ -186,6 +186,43 @@ BUILTIN: Mapping[str, Builtin] = {
     "judge": Builtin(1, JUDGED),
     "judge_template": Builtin(1, JUDGED),
     "judge_unanswerable": Builtin(1, JUDGE),
+    "judge_conversation": Builtin(
+        1,
+        (
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            Variable(
+                "turns",
+                "what both say in turn, a list",
+                (["User: How old is the ash?"], ["User: How old is the ash?", "Assistant: 20 years."]),
+                required=True,
+            ),
+        ),
+    ),
+    "judge_exam_item": Builtin(
+        1,
+        (
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            Variable("task", "what is asked or claimed", ("How old is the ash?",) * 2, required=True),
+            Variable("choices", "what can be chosen, a list; empty without", ([], ["20 years", "30 years"])),
+            Variable("key", "what is right", ("20 years",) * 2, required=True),
+        ),
+    ),
+    "judge_passage": Builtin(
+        1,
+        (
+            Variable("passage", "what the chunk says", (SAMPLE, SAMPLE * 2), required=True),
+            Variable("text", "the text to judge", ("An ash of 20 years.",) * 2, required=True),
+        ),
+    ),
+    "judge_preference_pair": Builtin(
+        1,
+        (
+            Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2), required=True),
+            QUESTION,
+            Variable("answer", "the good answer", ("20 years.", "The ash is 20 years old."), required=True),
+            Variable("bad_answer", "the bad answer", ("30 years.",) * 2, required=True),
+        ),
+    ),
     "passage": Builtin(
         1,
         (

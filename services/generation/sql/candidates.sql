@@ -1,7 +1,8 @@
 -- name: insert_candidate
 INSERT INTO candidates (id, project_id, generation_id, kind, state, content, content_key, chunk_ids, document_ids,
-                        fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15, $16
+                        fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path, replaces_id)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15, $16,
+       (SELECT id FROM candidates WHERE id = $17 FOR KEY SHARE)
 ON CONFLICT (generation_id, content_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 

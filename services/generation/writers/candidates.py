@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from services.generation import conversations, exam_items, passages
@@ -66,17 +66,23 @@ class Desk:
         provider: Provider,
         chunk_id: str,
         assignment: Assignment[T],
+        replaces_id: str | None = None,
     ) -> None:
-        """Do an assignment: ask, hold the answer against the gates, and store it as the item's result."""
+        """Do an assignment: ask, hold the answer against the gates, and store it as the item's result.
+
+        What is to be judged gets an item for that; `replaces_id` is what it is to take the place of.
+        """
         prompt = await self.prompts.filled(
             generation, assignment.prompt, assignment.language, assignment.values
         )
         task = Task(item, generation, provider, chunk_id, prompt, assignment.schema, assignment.parse)
         async with self.asker.asked(task) as asked:
-            new = assignment.made(asked.value)
+            new = replace(assignment.made(asked.value), replaces_id=replaces_id)
 
             async def store(connection: Connection) -> None:
-                await self.candidates.insert(connection, generation, asked, new)
+                if await self.candidates.insert(connection, generation, asked, new):
+                    following = NewItem("judge_candidate", new.id, new.id, turn=item.turn)
+                    await self.jobs.add_items(connection, item.job_id, [following])
 
             await self.jobs.finish_held(item, store)
 

@@ -43,21 +43,24 @@ class PreferencePairWriter:
         """Have a bad answer written; a question that is gone meanwhile, or whose chunk is, is skipped."""
         desk = self._desk
         generation, provider = await desk.store.get_origin(item.job_resource_id)
-        question, chunks = await self._sources(item.resource_id)
+        question, chunks = await pair_sources(desk, item.resource_id)
         if question is None or question.answer is None or not chunks:
             async with desk.jobs.finish(item, skipped=True):
                 return
         wanted = assignment(question, question.answer, chunks, item.payload["flaw"], generation.options)
         await desk.write(item, generation, provider, chunks[0].id, wanted)
 
-    async def _sources(self, question_id: str) -> tuple[Question | None, list[SourceChunk]]:
-        """A question and its chunks; nothing of what is not there."""
-        try:
-            question = await self._desk.questions.get(question_id)
-            return question, [await self._desk.chunks.get(one) for one in question.chunk_ids]
-        except NotFound:
-            return None, []
-        except ApiError as error:
-            if error.code != "NOT_FOUND":
-                raise
-            return None, []
+
+async def pair_sources(desk: Desk, question_id: str | None) -> tuple[Question | None, list[SourceChunk]]:
+    """A question and its chunks; nothing of what is not there."""
+    if not question_id:
+        return None, []
+    try:
+        question = await desk.questions.get(question_id)
+        return question, [await desk.chunks.get(one) for one in question.chunk_ids]
+    except NotFound:
+        return None, []
+    except ApiError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        return None, []

@@ -32,6 +32,14 @@ CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
         "Only about this document: id; may be given again.",
         "只针对此文档： ID；可重复给出。",
     ),
+    "generate_judge": (
+        "Model that judges what the gates let pass: name or id of a provider; it may be the one that writes.",
+        "评审通过检查之内容的语言模型：名称或 ID，可与编写者相同。",
+    ),
+    "generate_judge_score": (
+        "Least score of the judge that is kept, 0 to 5; usually 3.",
+        "保留所需的最低评审分，0 到 5；默认 3。",
+    ),
     "turns": ("Questions of a conversation, 2 to 8.", "每段对话的问题数，2 到 8。"),
     "scenario": (
         "In which situation they talk; becomes part of the system message.",
@@ -70,7 +78,10 @@ CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
         "Only this kind: conversation, preference-pair, passage or exam-item.",
         "只看此类： conversation、preference-pair、passage 或 exam-item。",
     ),
-    "candidate_state": ("Only in this state: kept or rejected.", "只看此状态： kept 或 rejected。"),
+    "candidate_state": (
+        "Only in this state: kept, rejected or judging.",
+        "只看此状态： kept、rejected 或 judging。",
+    ),
     "candidate_generation": ("Only of this generation: id.", "只看此生成任务的： ID。"),
     "candidate_chunk": ("Only about this chunk: id.", "只看此文本块的： ID。"),
     "stage_write": ("writing", "编写"),

@@ -1,4 +1,4 @@
-"""`sishu candidate list|get|delete`: what was written beside questions."""
+"""`sishu candidate list|get|delete|regenerate`: what was written beside questions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sishu.cli.find import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, LONGEST_CELL, as_json, show_one, value_at
 from sishu.cli.parse_options import chosen
+from sishu.cli.regenerate import regenerate_candidates
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.message_pb2 import ROLE_SYSTEM
@@ -19,6 +20,7 @@ from sishu.generation.v1 import candidate_service_pb2 as pb
 from sishu.generation.v1.candidate_pb2 import Candidate, CandidateKind, CandidateState
 
 app = typer.Typer(no_args_is_help=True, help=say("candidate"))
+app.command("regenerate", help=say("regenerate"))(regenerate_candidates)
 
 WORDS: Mapping[str, str] = {
     "preference_pair": "preference_pair.prompt",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sishu.cli.context import with_client
+from sishu.cli.find import find_provider
 from sishu.cli.generations import CallWishes, NewChunksOption, ProviderOption, started, waited_for
 from sishu.cli.options import ProjectOption, WaitOption, takes
 from sishu.cli.output import show_one
@@ -29,6 +30,8 @@ class Run(CallWishes):
 
     document: Annotated[list[str] | None, typer.Option(help=say("generate_document"))] = None
     language: Annotated[str, typer.Option(help=say("generate_language"))] = ""
+    judge: Annotated[str, typer.Option(metavar="PROVIDER", help=say("generate_judge"))] = ""
+    judge_min_score: Annotated[float, typer.Option(min=0, max=5, help=say("generate_judge_score"))] = 0
     wait: WaitOption = False
 
     def start(self, project: str, provider: str, kind: str, **own: Any) -> None:
@@ -41,7 +44,12 @@ class Run(CallWishes):
         )
 
         async def work(client: Client) -> pb.Generation:
-            made = await started(client, await self.begun(client, project, provider, options))
+            wanted = await self.begun(client, project, provider, options)
+            if self.judge:
+                judge = wanted.options.gates.judge
+                judge.provider_id = await find_provider(client, wanted.project_id, self.judge)
+                judge.min_score = self.judge_min_score
+            made = await started(client, wanted)
             if self.wait:
                 await waited_for(client, made, "stage_write")
             return await viewed(client, made.id)

@@ -35,7 +35,9 @@ CHINESE = {
     "answer": "好的回答，或要评审的回答",
     "assistant_role": "由谁回答，可为空",
     "audience": "写给谁：受众的名称与说明；没有体裁受众组合时为空",
+    "bad_answer": "差的回答",
     "beginning": "文档的开头部分",
+    "choices": "选项，列表；没有时为空",
     "count": "需要的数量，数字",
     "description": "对答案的要求，可为空",
     "document": "文档的名称",
@@ -48,6 +50,7 @@ CHINESE = {
     "instruction": "重新编写时用户希望有何不同；不是重新编写时为空",
     "is_true": "陈述是否应为真",
     "json_schema": "答案须符合的 JSON Schema",
+    "key": "标准答案",
     "known": "已有的内容；没有时为空",
     "labels": "可选的标签，每行一个",
     "length": "答案的长度： short、medium 或 long",
@@ -69,6 +72,9 @@ CHINESE = {
     "source": "文本块的内容",
     "style": "用户想要的文风；没有要求时为空",
     "tags": "已有的标签，每行一个，按层级缩进；在 tag_places 中带编号",
+    "task": "所问或所陈述的内容",
+    "text": "要评审的文章",
+    "turns": "双方依次说的话，列表",
     "user_role": "由谁提问，可为空",
 }
 """What variables hold."""

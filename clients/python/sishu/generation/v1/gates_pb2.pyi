@@ -48,7 +48,7 @@ class Gates(_message.Message):
 
     @_builtins.property
     def judge(self) -> Global___Judge:
-        """OPTIONAL. Whether a language model judges what the other gates let pass. Of QUESTIONS only, as is `embedding_provider_id`."""
+        """OPTIONAL. Whether a language model judges what the other gates let pass. Of QUESTIONS and of the kinds that write candidates; `embedding_provider_id` is of QUESTIONS only."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Judgement(_message.Message):
-    """Judgement is what a language model says of what another, or itself, has written. It sees the source."""
+    """Judgement is what a language model says of what another, or itself, has written. It sees the source. A point about which it was not asked is true: of passages `answerable`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -32,9 +32,9 @@ class Judgement(_message.Message):
     score: _builtins.float
     """How good it is, from 0 to 5 in steps of 0.5."""
     answerable: _builtins.bool
-    """Whether the source answers the question."""
+    """Whether the source answers the question; of exam items, whether it decides what is right."""
     faithful: _builtins.bool
-    """Whether all that is said stands in the source."""
+    """Whether all that is said stands in the source; of exam items, whether the key is right by it; of preference pairs, what the good answer says."""
     self_contained: _builtins.bool
     """Whether the question is understood without the source."""
     reason: _builtins.str

@@ -1,0 +1,56 @@
+"""Candidates that are written anew, in place of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.generation.assignments import Assignment
+from services.generation.candidates import Candidate, PreferencePair
+from services.generation.generations import GenerationOptions
+from services.generation.preference_pairs import assignment
+from services.generation.regeneration import ORIGINAL_GONE, QUESTION_GONE, Gone, candidate_payload
+from services.generation.writers.candidates import KINDS, Desk
+from services.generation.writers.preference_pairs import pair_sources
+from services.generation.writers.regeneration import chunk_of
+from services.runtime.errors import NotFound
+from services.runtime.jobs import Item
+
+
+class CandidateRewriter:
+    """Does the items `rewrite_candidate`, one for each candidate that is to be written anew."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def rewrite_candidate(self, item: Item) -> None:
+        """Have a candidate written about the same as another one; where something of it is gone, skip it."""
+        desk = self._desk
+        generation, provider = await desk.store.get_origin(item.job_resource_id)
+        try:
+            original = await self._original(item.resource_id)
+            wanted = await self._wanted(original, generation.options)
+        except Gone as gone:
+            async with desk.jobs.finish(item, skipped=gone.failure):
+                return
+        await desk.write(item, generation, provider, original.chunk_ids[0], wanted, original.id)
+
+    async def _original(self, candidate_id: str) -> Candidate:
+        try:
+            return await self._desk.candidates.get(candidate_id)
+        except NotFound as error:
+            raise Gone(ORIGINAL_GONE) from error
+
+    async def _wanted(self, original: Candidate, options: GenerationOptions) -> Assignment[Any]:
+        """What a model is asked.
+
+        Raises:
+            Gone: the chunk, the question or the facts are not there any more.
+        """
+        chunk = await chunk_of(self._desk.chunks, original.chunk_ids[0])
+        if not isinstance(original.content, PreferencePair):
+            payload = candidate_payload(original, chunk)
+            return KINDS[options.kind].assignment(chunk, payload, options)
+        question, chunks = await pair_sources(self._desk, original.question_id)
+        if question is None or question.answer is None or not chunks:
+            raise Gone(QUESTION_GONE)
+        return assignment(question, question.answer, chunks, original.content.flaw, options)
