@@ -24,7 +24,7 @@ from sishu.generation.v1.question_options_pb2 import RegenerationOptions
 from sishu.generation.v1.question_pb2 import Question
 from sishu.learn.generations import viewed
 
-TAKEN_OVER = ("language", "context_chars", "sampling", "gates", "conversations")
+TAKEN_OVER = ("language", "context_chars", "sampling", "gates", "answers", "conversations")
 """Options of the generation that wrote the first of the originals."""
 PAGE = 1000
 
@@ -122,11 +122,13 @@ def show_replaced(old: Sequence[Any], new: Sequence[Any], made: Generation, rows
         table = Table(box=None, pad_edge=False, expand=True)
         table.add_column("", no_wrap=True)
         found = by_original.get(one.id)
-        for title, shown in ((say("regenerate_old"), one), (say("regenerate_new"), found)):
-            table.add_column(f"{title}\n{shown.id if shown else '–'}", ratio=1, overflow="fold")
+        for title in (say("regenerate_old"), say("regenerate_new")):
+            table.add_column(title, ratio=1, overflow="fold")
         before, after = rows(one), rows(found) if found else {}
         for name in dict.fromkeys([*before, *after]):
             table.add_row(name, Text(before.get(name, "")), Text(after.get(name, "")))
+        # Two ids side by side leave no room for a third column.
+        CONSOLE.print(f"{one.id} → {found.id if found else '–'}", style="bold", highlight=False)
         CONSOLE.print(table)
         CONSOLE.print()
     for reason, count in made.stats.missing_by_reason.items():
