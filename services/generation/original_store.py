@@ -54,7 +54,14 @@ class OriginalStore:
         """What those of the questions are about that are there."""
         rows = await self.pool.fetch(SQL.question_places, question_ids)
         return [
-            QuestionPlace(**{**row, "fact": Quote(**row["fact"]) if row["fact"] else None}) for row in rows
+            QuestionPlace(
+                **{
+                    **row,
+                    "fact": Quote(**row["fact"]) if row["fact"] else None,
+                    "linked_facts": tuple(Quote(**fact) for fact in row["linked_facts"]),
+                }
+            )
+            for row in rows
         ]
 
     async def questions(self, question_ids: Sequence[str]) -> list[Question]:

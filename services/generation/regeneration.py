@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.generation.assignments import Payload, place
+from services.generation.candidate_gates import content_words
 from services.generation.candidates import Candidate, ExamItem, Passage
 from services.generation.chunk_reader import SourceChunk
 from services.generation.facts import Fact, sentences
@@ -55,7 +56,7 @@ class Original:
 
     Args:
         kind: `question`, or the kind of a candidate.
-        has_fact: whether it is about a fact of a document.
+        has_fact: whether it is about a fact of a document, or what a document leaves open.
         rejection: why it was rejected, be it because it was replaced; nothing where it was not.
         has_answer: whether it has got as far as an answer.
     """
@@ -75,6 +76,7 @@ class QuestionPlace:
     id: str
     chunk_id: str
     fact: Quote | None
+    linked_facts: Sequence[Quote]
     form: int
     type: str
     genre_audience_id: str | None
@@ -218,7 +220,7 @@ def grouped(question_ids: Sequence[str], places: Iterable[QuestionPlace]) -> lis
     """Questions that one call writes anew: the forms of a question about one fact, in one voice.
 
     Args:
-        question_ids: the questions; one that is not there any more stands alone.
+        question_ids: the questions; one that is not there any more, or has no fact, stands alone.
         places: of those that are there.
     """
     known = {place.id: place for place in places}
@@ -226,10 +228,10 @@ def grouped(question_ids: Sequence[str], places: Iterable[QuestionPlace]) -> lis
     seen = Counter[tuple[object, ...]]()
     for one in question_ids:
         place = known.get(one)
-        if place is None:
+        if place is None or place.fact is None:
             groups[(one,)] = [one]
             continue
-        about = (place.chunk_id, place.fact, place.type, place.genre_audience_id)
+        about = (place.chunk_id, place.fact, *place.linked_facts, place.type, place.genre_audience_id)
         # Another generation may have asked in the same form.
         times = seen[(*about, place.form)]
         seen[(*about, place.form)] += 1
@@ -245,6 +247,12 @@ def fact_in(chunk: SourceChunk, quote: Quote) -> Fact | None:
     placed = [(quote_of(chunk, one), one) for one in placed_facts(chunk)]
     same = [(place.place_id == quote.place_id, one) for place, one in placed if place.text == quote.text]
     return next((one for exact, one in same if exact), same[0][1] if same else None)
+
+
+def nearest_fact(chunk: SourceChunk, text: str) -> Fact | None:
+    """The fact of a chunk that shares most words with a text; of equal ones the first."""
+    wanted = content_words(text)
+    return max(placed_facts(chunk), key=lambda one: len(wanted & content_words(one.text)), default=None)
 
 
 def facts_in(chunk: SourceChunk, fact_ids: Sequence[str], quotes: Sequence[Quote]) -> list[Fact]:

@@ -23,6 +23,14 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.stores import Rooms
+from tests.integration.test_generation_question_types import (
+    MULTI_HOP,
+    REASON,
+    SMALL,
+    UNANSWERABLE,
+    made,
+    pumps,
+)
 from tests.support.mock_llm import MockServer
 
 ENGLISH = (
@@ -133,6 +141,44 @@ async def test_the_judge_decides_what_takes_the_place_and_what_is_gone_is_told_o
         assert (made.job.counts.skipped, made.stats.missing, len(new_ones)) == (2, 2, 1)
         fourth = new_ones[0]
         assert fourth.state == ANSWERED
+
+
+async def test_questions_of_types_are_written_anew_as_they_are_over_the_same_chunks(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": pumps(1)}, **SMALL)
+    provider = await new_provider(client, project, mock.base_url)
+    await mock.control(fixed={"fits": True, "answered": False})
+    off = gates_pb2.Gates(off=["NOT_REFUSED", "QUOTE_OFF_FACT"])
+    for kind in (REASON, MULTI_HOP, UNANSWERABLE):
+        done = await made(client, project, provider, [kind], gates=off)
+        old = (await questions_of(client, done))[0]
+        assert (old.type, old.state) == (kind, ANSWERED), old
+        for answers_only in (False, True):
+            wanted = anew(old.id, instruction="Else.", answers_only=answers_only, gates=off)
+            _, (new,) = await regenerated(client, project, provider, wanted)
+            assert (new.type, new.state, new.replaces_id) == (kind, ANSWERED, old.id), new
+            assert (new.chunk_ids, new.fact, new.linked_facts) == (old.chunk_ids, old.fact, old.linked_facts)
+            assert (new.text == old.text) == answers_only
+            old = new
+
+
+async def test_of_two_written_at_once_in_place_of_one_the_last_that_is_kept_stays(
+    client: Client, mock: MockServer
+) -> None:
+    project, provider, _, (first, *_) = await asked(client, mock)
+    await mock.control(latency_ms=500)
+    made_at_once = [
+        await start_generation(client, project, provider, anew(first.id, instruction=wish))
+        for wish in ("One.", "Two.")
+    ]
+    new = [(await questions_of(client, await generated(client, one)))[0] for one in made_at_once]
+    assert [one.replaces_id for one in new] == [first.id] * 2
+    new = [await question(client, one.id) for one in new]
+    assert sorted(one.state for one in new) == [ANSWERED, REJECTED]
+    (stays,) = [one for one in new if one.state == ANSWERED]
+    (goes,) = [one for one in new if one.state == REJECTED]
+    assert (goes.rejection.reason, goes.rejection.metadata["id"]) == ("REPLACED", stays.id)
 
 
 async def test_what_cannot_be_written_anew_is_refused_with_what_to_do(

@@ -88,7 +88,7 @@ FACTS = Variable(
     ([SAMPLE], [SAMPLE, "The birch is 30 years old."]),
     required=True,
 )
-QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE)
+QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE, INSTRUCTION)
 REASONING = Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True))
 MANNER = (
     Variable("length", "how long an answer is wanted: short, medium or long", ("short", "long")),
@@ -100,6 +100,7 @@ FULL_ANSWER = (
     QUESTION,
     GENRE,
     AUDIENCE,
+    INSTRUCTION,
     *MANNER,
 )
 LINKED_PASSAGE = Variable(
@@ -266,7 +267,6 @@ BUILTIN: Mapping[str, Builtin] = {
             FORMS,
             GENRE,
             AUDIENCE,
-            INSTRUCTION,
         ),
     ),
     "questions_procedure": Builtin(1, QUESTIONS),

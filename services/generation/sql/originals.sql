@@ -1,11 +1,12 @@
 -- name: find_originals
-SELECT id, project_id, 'question' AS kind, fact IS NOT NULL AND type <> 'template' AS has_fact, rejection, answer IS NOT NULL AS has_answer
+SELECT id, project_id, 'question' AS kind, 
+       type = 'unanswerable' OR fact IS NOT NULL AND type <> 'template' AS has_fact, rejection, answer IS NOT NULL AS has_answer
 FROM questions WHERE id = ANY ($1::uuid[])
 UNION ALL
 SELECT id, project_id, kind::text, true, rejection, true FROM candidates WHERE id = ANY ($1::uuid[])
 
 -- name: question_places
-SELECT id, chunk_ids[1] AS chunk_id, fact, form, type, genre_audience_id FROM questions WHERE id = ANY ($1::uuid[])
+SELECT id, chunk_ids[1] AS chunk_id, fact, linked_facts, form, type, genre_audience_id FROM questions WHERE id = ANY ($1::uuid[])
 
 -- name: get_questions
 SELECT *, ARRAY(SELECT tag_id FROM question_tags WHERE question_id = question_view.id ORDER BY tag_id) AS tag_ids

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.generation.asking import Task
-from services.generation.assignments import chunk_language
+from services.generation.assignments import chunk_language, place
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.embedding import Embeddings
-from services.generation.facts import Fact
-from services.generation.filling import questions_values
 from services.generation.generations import GenerationOptions
 from services.generation.genre_audience_store import GenreAudienceStore
+from services.generation.genre_audiences import Voice
 from services.generation.kinds import RegenerationOptions
+from services.generation.links import Link, LinkedFact
+from services.generation.multi_hop import hop_questions_call
 from services.generation.original_store import OriginalStore, insert_again
+from services.generation.question_types import Batch, QuestionsCall, questions_call
 from services.generation.questions import NewQuestion, Question
 from services.generation.refusing import pausing
 from services.generation.regeneration import (
@@ -25,10 +27,10 @@ from services.generation.regeneration import (
     fact_in,
     grouped,
     named_ids,
+    nearest_fact,
 )
+from services.generation.subjects import Subject, new_question
 from services.generation.writers.candidates import Desk
-from services.generation.writers.questions import new_question
-from services.generation.writing import questions_parser, questions_schema
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
@@ -63,36 +65,29 @@ class QuestionRewriter:
         generation, provider = await desk.store.get_origin(item.job_resource_id)
         originals = await self._originals.questions(ids)
         try:
-            chunk, fact = await source_of(desk.chunks, originals)
+            subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
                 return
-        options, language = generation.options, chunk_language(chunk, generation.options)
+        options, language = generation.options, chunk_language(subject.chunk, generation.options)
         options = replace(options, forms_per_fact=1 + max(one.form for one in originals))
         pair_id = originals[0].genre_audience_id
         voice = await self._pairs.find_voice(pair_id) if pair_id else None
-        prompt = await desk.prompts.filled(
-            generation, "questions", language, questions_values(chunk, [fact], options, language, voice)
-        )
-        schema = questions_schema(1, options.forms_per_fact, language)
-        parse = questions_parser(1, options.forms_per_fact)
-        task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
+        call = call_of(subject, options, language, voice)
+        prompt = await desk.prompts.filled(generation, call.prompt, language, call.values)
+        task = Task(item, generation, provider, subject.chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
-            questions = rewritten(originals, asked.value[0], chunk, fact, language, options)
+            questions = rewritten(originals, asked.value[0] or (), subject, language, options)
             async with pausing(desk.jobs, item):
-                meanings = await self._embeddings.of(generation, chunk.id, questions)
+                meanings = await self._embeddings.of(generation, subject.chunk.id, questions)
+            missing = len(ids) - len(questions)
+            unfit = missing if asked.value[0] is None else 0
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
-                    connection,
-                    generation,
-                    asked.call,
-                    questions,
-                    asked.settlement,
-                    len(ids) - len(questions),
-                    meanings,
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
                 )
-                items = [answer_item(one, fact, item) for one in waiting]
+                items = [answer_item(one, subject, item) for one in waiting]
                 await desk.jobs.add_items(connection, item.job_id, items)
 
             await desk.jobs.finish_held(item, store)
@@ -103,13 +98,13 @@ class QuestionRewriter:
         generation = await desk.store.get_generation(item.job_resource_id)
         originals = await self._originals.questions([item.resource_id])
         try:
-            _, fact = await source_of(desk.chunks, originals)
+            subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
                 return
         async with desk.jobs.finish(item) as connection:
             new = await insert_again(connection, generation, originals[0])
-            await desk.jobs.add_items(connection, item.job_id, [answer_item(new, fact, item)])
+            await desk.jobs.add_items(connection, item.job_id, [answer_item(new, subject, item)])
 
     async def _planned(self, options: GenerationOptions) -> list[NewItem]:
         own, ids = options.regeneration or RegenerationOptions(), named_ids(options)
@@ -120,20 +115,26 @@ class QuestionRewriter:
         return [NewItem("rewrite_questions", one[0], one[0], {"question_ids": one}) for one in groups]
 
 
-async def source_of(chunks: ChunkReader, originals: Sequence[Question]) -> tuple[SourceChunk, Fact]:
-    """The chunk of questions about one fact, and the fact with its place in it.
+async def subject_of(chunks: ChunkReader, originals: Sequence[Question]) -> Subject:
+    """What questions are about, forms of one, with its place in the chunks.
 
     Raises:
-        Gone: one of them is not there any more.
+        Gone: something of it is not there any more.
     """
     if not originals:
         raise Gone(ORIGINAL_GONE)
-    chunk = await chunk_of(chunks, originals[0].chunk_ids[0])
-    quote = originals[0].fact
-    fact = fact_in(chunk, quote) if quote else None
+    one = originals[0]
+    chunk = await chunk_of(chunks, one.chunk_ids[0])
+    fact = fact_in(chunk, one.fact) if one.fact else nearest_fact(chunk, one.text)
     if fact is None:
         raise Gone(FACT_GONE)
-    return chunk, fact
+    if not one.linked_facts:
+        return Subject(one.type, chunk, fact)
+    other = await chunk_of(chunks, one.chunk_ids[1])
+    linked = fact_in(other, one.linked_facts[0])
+    if linked is None:
+        raise Gone(FACT_GONE)
+    return Subject(one.type, chunk, fact, LinkedFact(other, linked))
 
 
 async def chunk_of(chunks: ChunkReader, chunk_id: str) -> SourceChunk:
@@ -150,21 +151,26 @@ async def chunk_of(chunks: ChunkReader, chunk_id: str) -> SourceChunk:
         raise Gone(CHUNK_GONE) from error
 
 
+def call_of(
+    subject: Subject, options: GenerationOptions, language: str, voice: Voice | None
+) -> QuestionsCall:
+    """What is asked for questions about a subject."""
+    if subject.linked:
+        return hop_questions_call(subject.chunk, subject.fact, subject.linked, options, language, voice)
+    return questions_call(subject.kind, subject.chunk, [subject.fact], options, language, voice)
+
+
 def rewritten(
     originals: Sequence[Question],
     texts: Sequence[str],
-    chunk: SourceChunk,
-    fact: Fact,
+    subject: Subject,
     language: str,
     options: GenerationOptions,
 ) -> list[NewQuestion]:
     """What was written in place of some forms of a question: to each the text of its number, if it came."""
     return [
         replace(
-            new_question(
-                chunk, fact, one.form, texts[one.form], language, options.gates, one.genre_audience_id
-            ),
-            type=one.type,
+            new_question(subject, one.form, texts[one.form], language, options, one.genre_audience_id),
             replaces_id=one.id,
         )
         for one in originals
@@ -172,7 +178,15 @@ def rewritten(
     ]
 
 
-def answer_item(question_id: str, fact: Fact, item: Item) -> NewItem:
+def answer_item(question_id: str, subject: Subject, item: Item) -> NewItem:
     """The item that answers a question."""
-    payload = {"fact": [fact.start, fact.end]}
+    batch = Batch(subject.kind, [subject.fact], link_of(subject))
+    told = {name: value for name, value in batch.payload.items() if name != "facts"}
+    payload = {"fact": place(subject.fact), **told}
     return NewItem("write_answer", question_id, question_id, payload, item.turn)
+
+
+def link_of(subject: Subject) -> Link | None:
+    """The link of a subject, as items are told of it."""
+    linked = subject.linked
+    return Link(linked.chunk.id, *place(linked.fact)) if linked else None

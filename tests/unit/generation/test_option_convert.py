@@ -126,7 +126,6 @@ def test_what_is_not_said_is_as_the_service_chooses() -> None:
     [
         ("pilot_chunks", {"pilot_chunks": 5}),
         ("genre_audiences", {"genre_audiences": True}),
-        ("gates.judge", {"gates": Gates(judge=Judge())}),
         ("gates.embedding_provider_id", {"gates": Gates(embedding_provider_id="e")}),
     ],
 )
@@ -140,6 +139,16 @@ def test_what_only_questions_go_by_is_refused_elsewhere_and_not_passed_over(
         "OPTION_OF_OTHER_KIND",
         f"generation.options.{name}",
     )
+
+
+def test_candidates_are_judged_as_questions_are_and_nothing_else_is() -> None:
+    gates = Gates(judge=Judge())
+    for kind in ("questions", "conversations", "preference_pairs", "passages", "exam_items"):
+        check_kind(GenerationOptions(kind=kind, gates=gates))
+    for kind in ("tags", "genre_audiences", "distillation"):
+        with pytest.raises(InvalidArgument) as raised:
+            check_kind(GenerationOptions(kind=kind, gates=gates))
+        assert raised.value.field == "generation.options.gates.judge"
 
 
 def test_options_of_another_kind_are_refused_by_name() -> None:

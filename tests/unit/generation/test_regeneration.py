@@ -23,9 +23,11 @@ from services.generation.regeneration import (
     fact_in,
     facts_in,
     grouped,
+    nearest_fact,
     placed_facts,
     replaced_by,
 )
+from services.generation.subjects import Subject
 from services.generation.writers.regeneration import rewritten
 from services.runtime.errors import SishuError
 from services.runtime.jobs import Failure
@@ -115,7 +117,7 @@ def test_a_rejected_original_can_be_written_anew_and_a_rejected_answer_alone() -
 
 def test_forms_about_one_fact_are_written_in_one_call_and_the_same_form_twice_in_two() -> None:
     quote = Quote("a", "c", "d", 1, 0, 1)
-    first = QuestionPlace("q1", "c", quote, 0, "fact", None)
+    first = QuestionPlace("q1", "c", quote, (), 0, "fact", None)
     places = [
         first,
         replace(first, id="q2", form=1),
@@ -123,9 +125,20 @@ def test_forms_about_one_fact_are_written_in_one_call_and_the_same_form_twice_in
         replace(first, id="q4", genre_audience_id="g"),
         replace(first, id="q5", fact=replace(quote, end=2)),
         replace(first, id="q6", type="reason"),
+        replace(first, id="q7", type="multi_hop", linked_facts=(quote,)),
+        replace(first, id="q8", type="unanswerable", fact=None),
+        replace(first, id="q9", type="unanswerable", fact=None, form=1),
     ]
     ids = ["q1", "gone", *(place.id for place in places[1:])]
-    assert grouped(ids, places) == [["q1", "q2"], ["gone"], ["q3"], ["q4"], ["q5"], ["q6"]]
+    alone = [[f"q{number}"] for number in range(3, 10)]
+    assert grouped(ids, places) == [["q1", "q2"], ["gone"], *alone]
+
+
+def test_what_a_question_without_an_answer_is_near_to_is_told_by_its_words() -> None:
+    first, birch, _ = placed_facts(CHUNK)
+    assert nearest_fact(CHUNK, "Who planted the birch beside the house?") == birch
+    assert nearest_fact(CHUNK, "Who?") == first
+    assert nearest_fact(replace(CHUNK, text="", source=""), "Who?") is None
 
 
 def test_a_fact_is_found_at_its_place_also_where_the_chunk_says_it_twice_or_has_moved() -> None:
@@ -154,7 +167,7 @@ def test_each_original_gets_the_text_of_its_form_and_one_whose_text_never_came_n
     made = Question("", "", "", [], [], "", None, 0, "answered", None, None, None, None)  # type: ignore[arg-type]
     originals = [replace(made, id="a", form=2), replace(made, id="b", form=0, genre_audience_id="g")]
     texts = ["How old is the ash of Penwick?", "What age has the ash of Penwick?"]
-    new = rewritten(originals, texts, CHUNK, fact, "en", options())
+    new = rewritten(originals, texts, Subject("fact", CHUNK, fact), "en", options())
     assert [(one.text, one.form, one.replaces_id, one.genre_audience_id) for one in new] == [
         (texts[0], 0, "b", "g")
     ]
