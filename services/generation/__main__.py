@@ -96,7 +96,9 @@ def build(parts: Parts) -> Built:
                 store, forecasts, providers, prompts, Sources(chunks, candidates, originals), calling.embedder
             ),
             QuestionServicer(question_store),
-            PromptServicer(prompts, Previewer(question_store, prompts, chunks, outlines, tag_store, pairs)),
+            PromptServicer(
+                prompts, Previewer(question_store, prompts, chunks, outlines, tag_store, pairs, candidates)
+            ),
             TagServicer(tag_store),
             GenreAudienceServicer(pairs, outlines),
             CandidateServicer(candidates),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from services.generation.quotes import Quote
 from services.generation.replacing import replacing_candidate
 from services.runtime.db import Connection, Pool
 from services.runtime.jobs import Failure
-from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.pages import Page, PageRequest, page_of, page_request
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "candidates.sql")
@@ -89,6 +90,11 @@ class CandidateStore:
         )
         found = [candidate_of(row) for row in rows]
         return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
+
+    async def list_of_chunk(self, project_id: str, chunk_id: str, kind: str) -> Sequence[Candidate]:
+        """The first candidates of a kind that were written from a chunk."""
+        page = page_request(1, "")
+        return (await self.list_page(page, project_id, None, chunk_id, kind, None, None)).rows
 
     async def delete(self, candidate_id: str) -> None:
         """Delete a candidate.

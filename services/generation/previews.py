@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.generation.answers import manner_values
+from services.generation.candidate_judging import judging_of
+from services.generation.candidate_store import CandidateStore
+from services.generation.candidates import CONTENTS
 from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.facts import Fact
 from services.generation.filling import answer_values, judge_values, planned_facts, questions_values, quote_of
@@ -79,6 +82,8 @@ class AskedQuestion:
 
 FROM_CHUNKS = frozenset({"passage", "facts", "fact", "source", "outline", "beginning"})
 """A prompt with one of these variables is about a chunk."""
+JUDGED = {f"judge_{kind}": kind for kind in CONTENTS}
+"""The prompts by which candidates are judged, with their kinds."""
 
 
 class Previewer:
@@ -92,7 +97,9 @@ class Previewer:
         outlines: OutlineReader,
         tags: TagStore,
         pairs: GenreAudienceStore,
+        candidates: CandidateStore,
     ) -> None:
+        self._candidates = candidates
         self._questions = questions
         self._prompts = prompts
         self._chunks = chunks
@@ -126,10 +133,23 @@ class Previewer:
             return await self._tag_values(wanted, prompt.name, chunk)
         if prompt.name == "genre_audiences":
             return await self._genre_audience_values(wanted, chunk)
+        if prompt.name in JUDGED:
+            return await self._candidate_values(wanted, prompt, chunk)
         if prompt.name.startswith("judge"):
             every = [one for call in facts for one in call]
             return judge_values(*await self._judged(wanted, chunk, every, kind_of(prompt.name)))
         return await self._chunk_values(wanted, prompt, chunk, facts)
+
+    async def _candidate_values(
+        self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk
+    ) -> Mapping[str, object]:
+        """What a judge sees of the first candidate of the chunk; without one, the chunk alone."""
+        kind = JUDGED[prompt.name]
+        page = await self._candidates.list_of_chunk(wanted.project_id, chunk.id, kind)
+        if not page:
+            return {"passage": one_line(chunk.text)}
+        chunks = [await self._chunks.get(one) for one in page[0].chunk_ids]
+        return judging_of(page[0], chunks, prompt.language, wanted.options).values
 
     async def _chunk_values(
         self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]

@@ -11,7 +11,11 @@ from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, questi
 from sishu.generation.v1.candidate_service_pb2 import DeleteCandidateRequest, GetCandidateRequest
 from sishu.generation.v1.generation_service_pb2 import DeleteGenerationRequest
 from sishu.generation.v1.prompt_pb2 import Prompt
-from sishu.generation.v1.prompt_service_pb2 import CreatePromptVersionRequest, GetPromptRequest
+from sishu.generation.v1.prompt_service_pb2 import (
+    CreatePromptVersionRequest,
+    GetPromptRequest,
+    PreviewPromptRequest,
+)
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import failure, parsed_project
 from tests.integration.generations import (
@@ -62,6 +66,17 @@ async def asked(client: Client, mock: MockServer, text: str) -> tuple[str, str]:
     return project, provider
 
 
+async def check_preview(client: Client, project: str, version: str, first: candidate_pb2.Candidate) -> None:
+    """A preview shows what the judge saw of the first candidate of the chunk."""
+    request = PreviewPromptRequest(project_id=project, version=version, chunk_id=first.chunk_ids[0])
+    shown = (await client.prompts.PreviewPrompt(request)).messages[-1].content
+    content = getattr(first, first.WhichOneof("content") or "")
+    said = content.messages[0].content if hasattr(content, "messages") else ""
+    said = said or getattr(content, "text", "") or content.rejected
+    assert said in shown
+    assert "{{x}}" in shown
+
+
 async def candidate(client: Client, candidate_id: str) -> candidate_pb2.Candidate:
     return (await client.candidates.GetCandidate(GetCandidateRequest(id=candidate_id))).candidate
 
@@ -84,6 +99,7 @@ async def test_a_judge_keeps_or_rejects_all_kinds_and_another_prompt_of_it_asks_
             assert said.origin.prompt_version == f"{PROMPTS[kind]}.zh@1"
             assert said.origin.provider_id == judge
             assert await candidate(client, one.id) == one
+        await check_preview(client, project, f"{PROMPTS[kind]}.zh@1", found[0])
     changed = {"worse": False, "faithful": True}
     await mock.control(fixed={**SAID, **changed, "reason": "一样好。"})
     version = "judge_preference_pair.zh@1"
