@@ -6,6 +6,7 @@ from typing import Any
 
 from services.generation.candidates import (
     Candidate,
+    CandidateFilter,
     Content,
     Conversation,
     ExamItem,
@@ -13,11 +14,25 @@ from services.generation.candidates import (
     PreferencePair,
 )
 from services.generation.convert import origin_to_pb, quote_to_pb
-from services.generation.option_convert import enum_value
+from services.generation.option_convert import enum_name, enum_value
 from services.generation.question_convert import judgement_to_pb
 from services.runtime.convert import failure_to_pb, timestamp
 from sishu.common.v1 import message_pb2
 from sishu.generation.v1 import candidate_pb2
+from sishu.generation.v1 import candidate_service_pb2 as pb
+
+
+def candidate_filter(request: pb.ListCandidatesRequest) -> CandidateFilter:
+    """Which candidates are listed."""
+    return CandidateFilter(
+        project_id=request.project_id,
+        generation_id=request.generation_id or None,
+        chunk_id=request.chunk_id or None,
+        kind=enum_name(candidate_pb2.CandidateKind, request.kind),
+        state=enum_name(candidate_pb2.CandidateState, request.state),
+        tag_id=request.tag_id or None,
+        source_gone=request.source_gone,
+    )
 
 
 def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:

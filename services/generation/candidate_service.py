@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.generation.candidate_convert import candidate_to_pb
+from dataclasses import astuple
+
+from services.generation.candidate_convert import candidate_filter, candidate_to_pb
 from services.generation.candidate_store import CandidateStore
-from services.generation.option_convert import enum_name
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
-from sishu.generation.v1 import candidate_pb2
 from sishu.generation.v1 import candidate_service_pb2 as pb
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceServicer
 
@@ -26,17 +26,9 @@ class CandidateServicer(CandidateServiceServicer):
     async def ListCandidates(
         self, request: pb.ListCandidatesRequest, context: Context
     ) -> pb.ListCandidatesResponse:
-        filters = (
-            request.project_id,
-            request.generation_id or None,
-            request.chunk_id or None,
-            enum_name(candidate_pb2.CandidateKind, request.kind),
-            enum_name(candidate_pb2.CandidateState, request.state),
-            request.tag_id or None,
-            request.source_gone,
-        )
+        wanted = candidate_filter(request)
         page = await self._store.list_page(
-            page_request(request.page_size, request.page_token, *filters), *filters
+            page_request(request.page_size, request.page_token, *astuple(wanted)), wanted
         )
         return pb.ListCandidatesResponse(
             candidates=map(candidate_to_pb, page.rows), next_page_token=page.next_token

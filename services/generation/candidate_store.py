@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from services.generation.call_store import call_of, insert_call
 from services.generation.candidates import (
     DOUBLE,
     Candidate,
+    CandidateFilter,
     NewCandidate,
     candidate_not_found,
     content_key,
@@ -63,38 +64,17 @@ class CandidateStore:
             raise candidate_not_found(candidate_id)
         return candidate_of(row)
 
-    async def list_page(
-        self,
-        page: PageRequest,
-        project_id: str,
-        generation_id: str | None,
-        chunk_id: str | None,
-        kind: str | None,
-        state: str | None,
-        tag_id: str | None,
-        source_gone: bool,
-    ) -> Page[Candidate]:
+    async def list_page(self, page: PageRequest, wanted: CandidateFilter) -> Page[Candidate]:
         """Candidates, oldest first."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(
-            SQL.list_candidates,
-            project_id,
-            generation_id,
-            chunk_id,
-            kind,
-            state,
-            tag_id,
-            source_gone,
-            after,
-            page.limit,
-        )
+        rows = await self.pool.fetch(SQL.list_candidates, *astuple(wanted), after, page.limit)
         found = [candidate_of(row) for row in rows]
         return page_of(found, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
 
     async def list_of_chunk(self, project_id: str, chunk_id: str, kind: str) -> Sequence[Candidate]:
         """The first candidates of a kind that were written from a chunk."""
         page = page_request(1, "")
-        return (await self.list_page(page, project_id, None, chunk_id, kind, None, None)).rows
+        return (await self.list_page(page, CandidateFilter(project_id, chunk_id=chunk_id, kind=kind))).rows
 
     async def delete(self, candidate_id: str) -> None:
         """Delete a candidate.

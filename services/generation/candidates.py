@@ -147,6 +147,19 @@ class Candidate:
         return sum(len(text.encode()) for text in texts)
 
 
+@dataclass(frozen=True)
+class CandidateFilter:
+    """Which candidates of a project are listed; nothing means any."""
+
+    project_id: str
+    generation_id: str | None = None
+    chunk_id: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    tag_id: str | None = None
+    source_gone: bool = False
+
+
 def stored_content(kind: str, values: Mapping[str, Any]) -> Content:
     """A content as it was stored, `dataclasses.asdict` as JSON."""
     if kind == Conversation.kind:
