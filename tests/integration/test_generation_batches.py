@@ -42,6 +42,7 @@ IN_BATCHES = provider_pb2.ProviderPrice(
     prompt_per_million=2, completion_per_million=8, currency="EUR", batch_factor=0.6
 )
 FACTS = 4
+FULL = pytest.mark.full
 CALLS = 3 * FACTS
 """One for the two questions of a fact, one for each answer."""
 
@@ -102,7 +103,9 @@ async def test_batches_bring_what_single_calls_bring_at_their_own_price(
     assert (await mock.stats())["batch_lines"] == CALLS
 
 
-@pytest.mark.parametrize("fault", ["error", "lost", "garbage", "double"])
+@pytest.mark.parametrize(
+    "fault", ["error", "garbage", pytest.param("lost", marks=FULL), pytest.param("double", marks=FULL)]
+)
 async def test_what_a_batch_does_not_answer_well_is_called_singly(
     client: Client, mock: MockServer, fault: str
 ) -> None:
@@ -115,7 +118,9 @@ async def test_what_a_batch_does_not_answer_well_is_called_singly(
     assert ended.stats.usage.calls == CALLS + (2 if fault == "garbage" else 0)
 
 
-@pytest.mark.parametrize(("fate", "lines"), [("failed", 0), ("expired", 6), ("unknown", 0)])
+@pytest.mark.parametrize(
+    ("fate", "lines"), [("expired", 6), ("unknown", 0), pytest.param("failed", 0, marks=FULL)]
+)
 async def test_the_calls_of_a_batch_that_does_not_come_about_are_made_singly(
     client: Client, mock: MockServer, fate: str, lines: int
 ) -> None:
@@ -256,7 +261,10 @@ async def test_a_batch_that_the_server_never_finds_again_is_cancelled_and_called
     assert (told["calls"], told["batch_lines"]) == (FACTS, CALLS - FACTS)
 
 
-@pytest.mark.parametrize(("fate", "brought"), [("ok", 0), ("odd", 0), ("stuck", FACTS // 2)])
+@pytest.mark.parametrize(
+    ("fate", "brought"),
+    [("stuck", FACTS // 2), pytest.param("ok", 0, marks=FULL), pytest.param("odd", 0, marks=FULL)],
+)
 async def test_a_batch_that_does_not_end_in_two_days_is_cancelled_and_what_it_brought_is_taken(
     client: Client, mock: MockServer, rooms: Rooms, fate: str, brought: int
 ) -> None:
@@ -325,7 +333,9 @@ async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
     assert (told["calls"], told["batch_lines"]) == (0, CALLS)
 
 
-@pytest.mark.parametrize("limit", ["file", "calls", "tokens"])
+@pytest.mark.parametrize(
+    "limit", ["calls", pytest.param("file", marks=FULL), pytest.param("tokens", marks=FULL)]
+)
 async def test_a_batch_that_is_too_large_is_handed_in_by_halves_until_they_fit(
     client: Client, mock: MockServer, limit: str
 ) -> None:
@@ -479,9 +489,9 @@ async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice
         ("upload", "delete"),
         ("create", "cancel"),
         ("cancel", "delete"),
-        pytest.param("upload", "cancel", marks=pytest.mark.full),
-        pytest.param("create", "delete", marks=pytest.mark.full),
-        pytest.param("cancel", "cancel", marks=pytest.mark.full),
+        pytest.param("upload", "cancel", marks=FULL),
+        pytest.param("create", "delete", marks=FULL),
+        pytest.param("cancel", "cancel", marks=FULL),
     ],
 )
 async def test_a_batch_ends_at_the_server_with_its_project_or_job_also_where_the_room_is_killed(
