@@ -9,9 +9,9 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from services.inference.scoring import tokens
 from services.inference.statistics import Estimate, mean_interval, paired_interval
 from services.runtime.errors import FailedPrecondition, InvalidArgument
+from services.runtime.scoring import tokens
 
 ANSWER_SPARE_TOKENS = 32
 ANSWER_TOKENS_PER_TOKEN = 3

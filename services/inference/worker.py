@@ -7,11 +7,11 @@ import asyncio
 from services.inference.deployments import Deployment, not_ready
 from services.inference.exams import ExamItem, longest_answer
 from services.inference.metrics import InferenceMetrics
-from services.inference.scoring import token_f1
 from services.inference.store import Store
 from services.inference.upstream import Sampling, Upstream
 from services.runtime.errors import Unavailable
 from services.runtime.jobs import Item, Jobs
+from services.runtime.scoring import token_f1
 
 POLL_SECONDS = 0.5
 WAIT_SECONDS = 2.0

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from services.inference.scoring import token_f1
 from services.inference.store import ExamStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
+from services.runtime.scoring import token_f1
 from sishu.common.v1 import job_pb2
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersionExample
 from sishu.errors import ApiError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.scoring import normalise, token_f1, tokens
+from services.runtime.scoring import normalise, token_f1, tokens
 
 # The machine may be busy, so the clock says nothing about these.
 unhurried = settings(deadline=None)
