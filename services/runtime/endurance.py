@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure
+from services.runtime.jobs import Failure, Item
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,12 @@ class Endurance:
     Args:
         longer: how many times longer than any other, by reason.
         pause: gives the failure with which a job is paused when that is over; nothing where its item fails.
+        without: by kind, ends an item in place of failing, where the job can go on without its result.
     """
 
     longer: Mapping[str, float] = field(default_factory=dict)
     pause: Callable[[SishuError, str], Failure | None] | None = None
+    without: Mapping[str, Callable[[Item], Awaitable[None]]] = field(default_factory=dict)
 
     def failure(self, error: SishuError, job_id: str) -> Failure | None:
         """The failure with which a job is paused; nothing where its item fails."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import string
-import sys
 import unicodedata
 from collections import Counter
 
@@ -23,12 +22,22 @@ PUNCTUATION = re.compile(rf"(?!(?<=\d)\.(?=\d))[{re.escape(string.punctuation)}]
 """Every ASCII sign, but not the decimal point of a number."""
 
 APOSTROPHES = {ord(sign): "'" for sign in "‘’ʼ＇"}
-SIGNS_TO_SPACE = {
-    code: " "
-    for code in range(128, sys.maxunicode + 1)
-    if unicodedata.category(chr(code)).startswith("P") and code not in APOSTROPHES
-}
-"""A sign such as `，` or `—` parts two words; an ASCII one is dropped, as SQuAD does (`U.S.` is `us`)."""
+
+
+class Signs(dict[int, str]):
+    """A table for `str.translate`, filled as characters come: to look at all of Unicode takes half a second.
+
+    A sign such as `，` or `—` parts two words; an ASCII one is dropped, as SQuAD does (`U.S.` is `us`).
+    """
+
+    def __missing__(self, code: int) -> str:
+        """The character, or a space in place of a sign."""
+        is_sign = code > 127 and unicodedata.category(chr(code)).startswith("P") and code not in APOSTROPHES
+        self[code] = " " if is_sign else chr(code)
+        return self[code]
+
+
+SIGNS_TO_SPACE = Signs()
 
 
 def token_f1(answer: str, reference: str) -> float:

@@ -208,8 +208,11 @@ class Worker:
 
     async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> None:
         log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
+        without = self._endurance.without.get(item.kind)
         try:
-            await self._jobs.fail(item, error)
+            await (without(item) if without else self._jobs.fail(item, error))
+        except ItemClosed:
+            return
         except Exception as raised:
             raise await self._again(as_sishu_error(raised), delivery) from None
 
