@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from services.generation.calls.modes import PLAIN_TEXT
 from services.generation.calls.output import (
+    BLANKS,
     Decoded,
     OutputIncomplete,
     OutputInvalid,
@@ -50,6 +52,7 @@ class Chain(Generic[T]):
         self.usage, self.salvaged = Usage(), False
         self.asked: Endpoint | None = None
         self._opening, self._whole_schema, self._parse = self.messages, schema, parse
+        self._plain = schema == PLAIN_TEXT
         self._asks = self._cuts = 0
         self._parts: Mapping[str, Any] = {}
         self._partial: OutputIncomplete | None = None
@@ -70,7 +73,7 @@ class Chain(Generic[T]):
         self.usage += reply.usage
         cut = reply.finish_reason == "length"
         try:
-            decoded = decode(reply.text)
+            decoded = Decoded(reply.text.strip(BLANKS)) if self._plain else decode(reply.text)
             self.salvaged, cut = decoded.salvaged, cut or decoded.cut
             return self._parse(self._with_parts(decoded))
         except OutputInvalid as invalid:
@@ -88,7 +91,8 @@ class Chain(Generic[T]):
         if self._cuts < MOST_CUTS:
             return FailedPrecondition(
                 "LLM_OUTPUT_INVALID",
-                f"the model {model} gave no valid JSON in {self._asks} tries: {error}; "
+                f"the model {model} gave no valid {'answer' if self._plain else 'JSON'} in {self._asks} "
+                f"tries: {error}; "
                 "use a stronger model or ask for less in one call",
                 model=model,
             )
@@ -115,7 +119,8 @@ class Chain(Generic[T]):
         if self._parts:
             self.schema = without(self._whole_schema, self._parts)
             wanted = ", ".join(f'"{key}"' for key in self.schema["properties"])
-        self.messages = [*self._opening, *correction(text, self._error, cut=cut, wanted=wanted)]
+        form = "words" if self._plain else "JSON"
+        self.messages = [*self._opening, *correction(text, self._error, cut=cut, wanted=wanted, form=form)]
 
 
 def stopped(reply: Reply, endpoint: Endpoint) -> FailedPrecondition | None:

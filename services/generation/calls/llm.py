@@ -19,7 +19,7 @@ import structlog
 from services.generation.calls.chain import Chain, stopped
 from services.generation.calls.gate import Gate
 from services.generation.calls.left_out import LeftOut
-from services.generation.calls.modes import MODES, Habits, Server, is_about_json, response_format
+from services.generation.calls.modes import MODES, PLAIN_TEXT, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.provider_errors import TURNED_AWAY, provider_error, words_of
 from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
@@ -218,7 +218,7 @@ class Llm:
         chain: Chain[Any],
         sampling: Mapping[str, Any],
     ) -> Reply:
-        mode = server.mode
+        mode = MODES.index("text") if chain.schema == PLAIN_TEXT else server.mode
         while True:
             form = response_format(MODES[mode], chain.schema)
             try:

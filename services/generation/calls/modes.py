@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODES = ("json_schema", "json_object", "text")
+PLAIN_TEXT: Mapping[str, Any] = {"type": "string"}
+"""The schema of an answer that is no JSON but words: it is never asked for as JSON, and read as it comes."""
 MOST_REFUSALS = 3
 SLOW_SECONDS = 60.0
 """A server that takes longer for one answer is asked to stream the next ones."""
@@ -96,7 +98,9 @@ def is_about_json(message: str) -> bool:
 
 
 def response_format(mode: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The request field that asks for JSON, by what the server takes."""
+    """The request field that asks for JSON, by what the server takes; none where words are wanted."""
+    if schema == PLAIN_TEXT:
+        return {}
     if mode == "json_schema":
         named = {"name": "answer", "schema": schema, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -177,7 +177,9 @@ def without(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, An
     return {**schema, "properties": properties, "required": list(properties)}
 
 
-def correction(text: str, error: str, *, cut: bool = False, wanted: str = "") -> list[dict[str, str]]:
+def correction(
+    text: str, error: str, *, cut: bool = False, wanted: str = "", form: str = "JSON"
+) -> list[dict[str, str]]:
     """The turns that ask again.
 
     Args:
@@ -185,6 +187,7 @@ def correction(text: str, error: str, *, cut: bool = False, wanted: str = "") ->
         error: what is wrong with it.
         cut: it was cut off, so that the same again would be, too.
         wanted: the keys that lack, where others are there.
+        form: what an answer is made of.
     """
     if cut:
         error = f"it was cut off because it was too long ({error}). Write less"
@@ -192,5 +195,5 @@ def correction(text: str, error: str, *, cut: bool = False, wanted: str = "") ->
     return [
         # Some servers refuse a message without text.
         {"role": "assistant", "content": text[:2000] or "(nothing)"},
-        {"role": "user", "content": f"That is not valid: {error}. Answer again, with JSON only{only}."},
+        {"role": "user", "content": f"That is not valid: {error}. Answer again, with {form} only{only}."},
     ]
