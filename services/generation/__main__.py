@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from services.generation.callers import callers
@@ -43,6 +44,7 @@ from services.generation.writers.candidates import Desk
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.judging import AnswerJudge
+from services.generation.writers.knowledge import KnowledgeProbe
 from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.regeneration import QuestionRewriter
@@ -83,6 +85,7 @@ def build(parts: Parts) -> Built:
     judge = AnswerJudge(parts.jobs, store, question_store, providers, prompts, chunks, calling.asker)
     template_store = QuestionTemplateStore(parts.pool)
     templates = TemplateWriter(parts.jobs, store, template_store, prompts, chunks, calling.asker)
+    probe = KnowledgeProbe(parts.jobs, store, question_store, providers, prompts, chunks, calling.asker)
     genres = GenreAudienceWriter(parts.jobs, store, pairs, prompts, outlines, calling.asker)
     entries = TagEntryStore(parts.pool)
     tags = TagWriter(parts.jobs, store, tag_store, entries, prompts, outlines, calling.asker)
@@ -113,6 +116,7 @@ def build(parts: Parts) -> Built:
             "write_answer": questions.write_answer,
             "judge_answer": judge.judge_answer,
             "answer_template": templates.answer_template,
+            "probe_fact": probe.probe_fact,
             "plan_tags": tags.plan_tags,
             "write_tags": tags.write_tags,
             "plan_genre_audiences": genres.plan_genre_audiences,
@@ -125,7 +129,7 @@ def build(parts: Parts) -> Built:
         project_data=ProjectData(store.delete_project),
         background=[calling.batches.run],
         closing=[calling.gate.close, calling.transport.close],
-        endurance=ENDURANCE,
+        endurance=replace(ENDURANCE, without={"probe_fact": probe.pass_over}),
     )
 
 

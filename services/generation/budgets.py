@@ -119,7 +119,7 @@ def check_prices(max_cost: float, prices: Sequence[Price | None], *, one_currenc
             "CURRENCIES_DIFFER",
             "the costs of a generation are in one currency, those that it asks have prices in "
             f"{', '.join(currencies)}",
-            "generation.options.max_cost" if max_cost else "generation.options.gates",
+            "generation.options.max_cost" if max_cost else "generation.options",
         )
 
 

@@ -82,7 +82,9 @@ class ForecastStore:
         if row is None or not row["planned"]:
             return None
         extent = Extent(**row, ended=view.job.ended)
-        rows = await self.pool.fetch(SQL.seen_chunks, view.generation.id, MOST_SEEN, is_pilot)
+        rows = await self.pool.fetch(
+            SQL.seen_chunks, view.generation.id, MOST_SEEN, is_pilot, extent.asks_knowledge
+        )
         stats = view.stats
         paid = Paid(
             stats.calls, stats.prompt_tokens, stats.completion_tokens, stats.cost, stats.calls_per_second

@@ -71,6 +71,7 @@ class Extent:
         templates_only: whether all questions are those of templates, which nobody writes.
         in_batches: whether calls are handed in as batches.
         ended: whether no more of its chunks will be seen.
+        asks_knowledge: whether a model is asked what it knows before further questions are written.
     """
 
     planned: bool
@@ -81,6 +82,7 @@ class Extent:
     templates_only: bool = False
     in_batches: bool = False
     ended: bool = False
+    asks_knowledge: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,12 @@ def forecast(extent: Extent, seen: Sequence[SeenChunk], currency: str, paid: Pai
 
 
 def seconds_promised(extent: Extent, paid: Paid | None) -> float:
-    """Seconds in which servers promise to answer what is in batches: first questions, then answers."""
-    rounds = 2 if (paid is None or extent.asks_questions) and not extent.templates_only else 1
+    """Seconds in which servers promise to answer what is in batches: first questions, then answers.
+
+    Where a model is asked what it knows, that comes then, and after it further questions and their answers.
+    """
+    whole = 5 if extent.asks_knowledge else 2
+    rounds = whole if (paid is None or extent.asks_questions) and not extent.templates_only else 1
     return rounds * WINDOW_SECONDS if extent.in_batches else 0.0
 
 

@@ -86,6 +86,16 @@ class GenerationOptions:
         """What is to be different of what is written anew; empty for no wish."""
         return self.regeneration.instruction.strip() if self.regeneration else ""
 
+    @property
+    def helper_ids(self) -> dict[str, str]:
+        """The providers beside the one that writes, each with an option that names it."""
+        named = {
+            "gates.judge.provider_id": self.gates.judge.provider_id if self.gates.judge else "",
+            "gates.embedding_provider_id": self.gates.embedding_provider_id,
+            "knowledge.provider_id": self.knowledge.provider_id if self.knowledge else "",
+        }
+        return {one: name for name, one in named.items() if one}
+
 
 def stored_options(values: Mapping[str, Any]) -> GenerationOptions:
     """Options as they were stored, `dataclasses.asdict` as JSON."""
@@ -184,7 +194,6 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: b
         FailedPrecondition: there is nothing to ask about.
     """
     check_kind(wanted.options)
-    check_supported(wanted.options)
     check_topic(wanted.options)
     if provider.project_id != wanted.project_id:
         raise InvalidArgument(
@@ -243,19 +252,18 @@ def check_topic(options: GenerationOptions) -> None:
 
 
 def check_helpers(wanted: NewGeneration, helpers: Sequence[Provider]) -> None:
-    """Refuse providers of another project as judge, or for embeddings.
+    """Refuse providers of another project as judge, for embeddings, or as the model that is to learn.
 
     Raises:
         InvalidArgument: so it is.
     """
-    judge = wanted.options.gates.judge
+    named = wanted.options.helper_ids
     for helper in helpers:
         if helper.project_id != wanted.project_id:
-            is_judge = judge and judge.provider_id == helper.id
             raise InvalidArgument(
                 "PROVIDER_OF_OTHER_PROJECT",
                 f"provider {helper.id} belongs to another project",
-                f"generation.options.gates.{'judge.provider_id' if is_judge else 'embedding_provider_id'}",
+                f"generation.options.{named[helper.id]}",
                 provider_id=helper.id,
             )
 
@@ -287,26 +295,6 @@ def check_kind(options: GenerationOptions) -> None:
             f"generation.options.{name}",
             kind=kind,
         )
-
-
-UNSUPPORTED = ("knowledge",)
-"""Options that the contract has and nothing goes by yet."""
-
-
-def check_supported(options: GenerationOptions) -> None:
-    """Refuse what would be passed over in silence.
-
-    Raises:
-        InvalidArgument: so it is.
-    """
-    usual = GenerationOptions()
-    for name in UNSUPPORTED:
-        if getattr(options, name) not in (getattr(usual, name), []):
-            raise InvalidArgument(
-                "OPTION_UNSUPPORTED",
-                f"options.{name} is not supported yet; leave it out",
-                f"generation.options.{name}",
-            )
 
 
 def of_questions(options: GenerationOptions) -> dict[str, bool]:

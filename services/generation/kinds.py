@@ -41,12 +41,6 @@ class Gates:
     meaning_similarity: float = 0.95
     judge: Judge | None = None
 
-    @property
-    def provider_ids(self) -> list[str]:
-        """The providers beside the one that writes, each once."""
-        named = [self.judge.provider_id if self.judge else "", self.embedding_provider_id]
-        return [one for one in dict.fromkeys(named) if one]
-
 
 @dataclass(frozen=True)
 class AnswerOptions:

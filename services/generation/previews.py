@@ -118,7 +118,7 @@ class Previewer:
         source = await self._draft(wanted)
         template = checked(source.template, source.prompt.variables, "draft.template")
         chunk_id, values = "", sample_values(source.prompt)
-        if FROM_CHUNKS & values.keys():
+        if FROM_CHUNKS & values.keys() or source.prompt.name == "probe":
             chunk, facts = await self._facts(wanted)
             own = await self._values(wanted, source.prompt, chunk, facts)
             chunk_id, values = chunk.id, {name: own.get(name, sample) for name, sample in values.items()}

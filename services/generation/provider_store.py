@@ -51,14 +51,17 @@ class ProviderStore:
                 raise name_taken(provider.name)
         return stored_provider(**row)
 
-    async def get(self, provider_id: str) -> Provider:
+    async def get(self, provider_id: str, field: str = "") -> Provider:
         """One provider.
+
+        Args:
+            provider_id: which.
+            field: path of the request field that names it.
 
         Raises:
             NotFound: there is none.
         """
-        async with self.pool.acquire() as connection:
-            return await self._get(connection, provider_id)
+        return provider_of(await self.pool.fetchrow(SQL.get_provider, provider_id), provider_id, field)
 
     async def get_many(self, provider_ids: Sequence[str]) -> list[Provider]:
         """Those of the providers that are there, in the order of the ids."""
@@ -74,13 +77,14 @@ class ProviderStore:
         return prices
 
     async def get_asked(self, provider_id: str, options: GenerationOptions) -> list[Provider]:
-        """All that a generation asks: the provider that writes, then its judge and that of embeddings.
+        """All that a generation asks: the provider that writes, then those that its options name.
 
         Raises:
             NotFound: one of them is not there.
         """
-        named = dict.fromkeys([provider_id, *options.gates.provider_ids])
-        return [await self.get(one) for one in named]
+        helpers = {one: f"options.{name}" for one, name in options.helper_ids.items()}
+        named = {provider_id: "provider_id", **helpers}
+        return [await self.get(one, f"generation.{name}") for one, name in named.items()]
 
     async def list_page(self, page: PageRequest, project_id: str, name: str) -> Page[Provider]:
         """Providers of a project, newest first."""
@@ -171,14 +175,14 @@ def columns(provider: Provider) -> tuple[object, ...]:
     )
 
 
-def provider_of(row: asyncpg.Record | None, provider_id: str) -> Provider:
+def provider_of(row: asyncpg.Record | None, provider_id: str, field: str = "") -> Provider:
     """A row of `providers`.
 
     Raises:
         NotFound: there is no row.
     """
     if row is None:
-        raise provider_not_found(provider_id)
+        raise provider_not_found(provider_id, field)
     return stored_provider(**row)
 
 

@@ -289,6 +289,8 @@ def base_url_invalid(message: str) -> InvalidArgument:
     return InvalidArgument("BASE_URL_INVALID", message, "provider.base_url")
 
 
-def provider_not_found(provider_id: str) -> NotFound:
-    """The error for a provider that is not there."""
-    return NotFound("PROVIDER_NOT_FOUND", f"there is no provider {provider_id}", provider_id=provider_id)
+def provider_not_found(provider_id: str, field: str = "") -> NotFound:
+    """The error for a provider that is not there, and that a request field names."""
+    return NotFound(
+        "PROVIDER_NOT_FOUND", f"there is no provider {provider_id}", field, provider_id=provider_id
+    )

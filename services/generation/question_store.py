@@ -137,10 +137,15 @@ class QuestionStore:
         Raises:
             NotFound: there is none.
         """
-        row = await self.pool.fetchrow(SQL.get_question, question_id)
-        if row is None:
+        found = await self.find(question_id)
+        if found is None:
             raise question_not_found(question_id)
-        return question_of(row)
+        return found
+
+    async def find(self, question_id: str) -> Question | None:
+        """One question, if it is there."""
+        row = await self.pool.fetchrow(SQL.get_question, question_id)
+        return question_of(row) if row else None
 
     async def list_page(self, page: PageRequest, wanted: QuestionFilter) -> Page[Question]:
         """Questions, oldest first."""

@@ -153,6 +153,7 @@ class NewQuestion:
     question_template_id: str | None = None
     linked_facts: Sequence[Quote] = ()
     replaces_id: str | None = None
+    known: bool | None = None
 
 
 @dataclass(frozen=True)

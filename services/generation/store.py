@@ -160,7 +160,7 @@ class Store:
     async def _insert_generation(
         self, connection: Connection, generation_id: str, wanted: NewGeneration
     ) -> None:
-        for provider_id in sorted({wanted.provider_id, *wanted.options.gates.provider_ids}):
+        for provider_id in sorted({wanted.provider_id, *wanted.options.helper_ids}):
             if await connection.fetchval(SQL.share_provider, provider_id) is None:
                 raise provider_not_found(provider_id)
         await connection.execute(

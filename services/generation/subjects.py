@@ -70,6 +70,7 @@ def new_question(
     language: str,
     options: GenerationOptions,
     pair_id: str | None = None,
+    known: bool | None = None,
 ) -> NewQuestion:
     """A question as it is to be stored, held against the gates; one that has no answer asks for no fact."""
     asks = subject.kind != UNANSWERABLE
@@ -86,6 +87,7 @@ def new_question(
         pair_id,
         subject.kind,
         linked_facts=linked,
+        known=known,
     )
 
 

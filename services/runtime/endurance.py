@@ -21,7 +21,7 @@ class Endurance:
 
     longer: Mapping[str, float] = field(default_factory=dict)
     pause: Callable[[SishuError, str], Failure | None] | None = None
-    without: Mapping[str, Callable[[Item], Awaitable[None]]] = field(default_factory=dict)
+    without: Mapping[str, Callable[[Item, SishuError], Awaitable[None]]] = field(default_factory=dict)
 
     def failure(self, error: SishuError, job_id: str) -> Failure | None:
         """The failure with which a job is paused; nothing where its item fails."""

@@ -210,7 +210,7 @@ class Worker:
         log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
         without = self._endurance.without.get(item.kind)
         try:
-            await (without(item) if without else self._jobs.fail(item, error))
+            await (without(item, error) if without else self._jobs.fail(item, error))
         except ItemClosed:
             return
         except Exception as raised:

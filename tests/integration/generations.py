@@ -49,13 +49,14 @@ async def new_provider(
     key: str = "",
     price: provider_pb2.ProviderPrice | None = None,
     limits: provider_pb2.ProviderLimits | None = None,
+    model: str = "mock-model",
 ) -> str:
     """A provider of the project; its id."""
     wanted = provider_pb2.Provider(
         project_id=project_id,
         name=f"provider {secrets.token_hex(4)}",
         base_url=base_url,
-        model="mock-model",
+        model=model,
         api_key=key,
         price=price,
         limits=limits,

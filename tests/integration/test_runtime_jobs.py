@@ -326,6 +326,26 @@ async def test_a_job_is_paused_where_trouble_that_is_not_its_items_lasts_too_lon
     assert (ended.state, ended.done, ended.failed) == ("succeeded", 5, 0)
 
 
+async def test_an_item_without_whose_result_a_job_goes_on_is_ended_in_place_of_failing(desk: Desk) -> None:
+    async def fails(item: Item) -> None:
+        raise FailedPrecondition("REFUSED", f"{item.kind} {item.key} is refused")
+
+    async def ended_without(item: Item, error: SishuError) -> None:
+        async with desk.jobs.finish(item, skipped=True) as connection:
+            await desk.jobs.add_items(connection, item.job_id, [NewItem("work", error.message)])
+
+    job = await desk.job([*some(2, "guess"), *some(1)])
+    endurance = Endurance(without={"guess": ended_without})
+
+    async def works(item: Item) -> None:
+        await (desk.store(item) if "guess" in item.key else fails(item))
+
+    async with working(desk, endurance=endurance, guess=fails, work=works):
+        ended = await desk.end_of(job)
+    assert (ended.state, ended.done, ended.skipped, ended.failed) == ("failed", 2, 2, 1)
+    assert ended.failure and ended.failure.message == "work 0000 is refused"
+
+
 async def test_what_items_wait_for_stands_in_their_job_while_those_of_other_kinds_end_well(
     desk: Desk,
 ) -> None:

@@ -9,9 +9,10 @@ from services.generation.prompts import BUILTIN, Prompt, builtin_text, builtin_v
 
 
 def render(name: str, language: str, **values: object) -> Prompt:
-    """A built-in prompt with values in it, without a genre-audience pair unless one is given."""
+    """A built-in prompt with values in it, without a genre-audience pair and what is there already unless given."""
     version = builtin_version(name, language)
-    return Prompt(version, template(version).fill({"genre": "", "audience": "", "instruction": "", **values}))
+    usual = {"genre": "", "audience": "", "instruction": "", "known": []}
+    return Prompt(version, template(version).fill({**usual, **values}))
 
 
 @cache

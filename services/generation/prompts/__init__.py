@@ -88,6 +88,9 @@ FACTS = Variable(
     ([SAMPLE], [SAMPLE, "The birch is 30 years old."]),
     required=True,
 )
+KNOWN = Variable(
+    "known", "questions about the fact that are there already, a list", ([], ["How old is the ash?"])
+)
 QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE, INSTRUCTION)
 REASONING = Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True))
 MANNER = (
@@ -250,9 +253,10 @@ BUILTIN: Mapping[str, Builtin] = {
             INSTRUCTION,
         ),
     ),
-    "questions": Builtin(1, QUESTIONS),
-    "questions_comparison": Builtin(1, QUESTIONS),
-    "questions_definition": Builtin(1, QUESTIONS),
+    "probe": Builtin(1, (QUESTION,)),
+    "questions": Builtin(1, (*QUESTIONS, KNOWN)),
+    "questions_comparison": Builtin(1, (*QUESTIONS, KNOWN)),
+    "questions_definition": Builtin(1, (*QUESTIONS, KNOWN)),
     "questions_multi_hop": Builtin(
         1,
         (
@@ -267,10 +271,11 @@ BUILTIN: Mapping[str, Builtin] = {
             FORMS,
             GENRE,
             AUDIENCE,
+            KNOWN,
         ),
     ),
-    "questions_procedure": Builtin(1, QUESTIONS),
-    "questions_reason": Builtin(1, QUESTIONS),
+    "questions_procedure": Builtin(1, (*QUESTIONS, KNOWN)),
+    "questions_reason": Builtin(1, (*QUESTIONS, KNOWN)),
     "questions_unanswerable": Builtin(1, QUESTIONS),
     "tag_places": Builtin(
         1,

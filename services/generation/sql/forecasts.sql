@@ -44,6 +44,7 @@ SELECT planned, chunk_count AS chunks, character_count AS characters,
                 AND item.kind NOT IN ('write_answer', 'answer_template', 'judge_answer'))
            AS asks_questions,
        coalesce((options ->> 'templates_only')::boolean, false) AS templates_only,
+       options ->> 'knowledge' IS NOT NULL AS asks_knowledge,
        coalesce((options ->> 'batch')::boolean, false)
        AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM batch_limits AS found WHERE found.endpoint_id = endpoints.id
                                                  AND most_requests = 0 AND end_time > now()))
@@ -54,7 +55,8 @@ SELECT planned, chunk_count AS chunks, character_count AS characters,
 FROM generations WHERE id = $1
 
 -- name: seen_chunks
--- What chunks took that are done, at most $2 of those drawn; with $3 as if nothing had been cached.
+-- What chunks took that are done, at most $2 of those drawn; with $3 as if nothing had been cached. With $4 calls about a
+-- chunk may follow that nothing else tells of.
 SELECT chunk.characters, used.calls, used.prompt_tokens, used.completion_tokens, used.cost, used.seconds,
        used.chains
 FROM (SELECT chunk_id, characters, items FROM generation_chunks
@@ -78,3 +80,7 @@ WHERE used.items >= chunk.items
   AND chunk.chunk_id NOT IN (
       SELECT chunk_ids[1] FROM questions WHERE generation_id = $1 AND state IN ('open', 'judging') AND chunk_ids <> '{}'
   )
+  AND (NOT $4 OR chunk.chunk_id NOT IN (
+      SELECT item.resource_id FROM job_items AS item JOIN jobs ON jobs.id = item.job_id
+      WHERE jobs.resource_id = $1 AND item.state = 'pending' AND item.kind IN ('write_questions', 'probe_fact')
+  ))

@@ -39,7 +39,8 @@ SELECT EXISTS (
     SELECT FROM generations
     WHERE provider_id = $1
        OR project_id = (SELECT project_id FROM providers WHERE id = $1)
-          AND $1::text IN (options #>> '{gates,judge,provider_id}', options #>> '{gates,embedding_provider_id}')
+          AND $1::text IN (options #>> '{gates,judge,provider_id}', options #>> '{gates,embedding_provider_id}',
+                           options #>> '{knowledge,provider_id}')
 )
 
 -- name: delete_provider
@@ -95,12 +96,16 @@ CROSS JOIN LATERAL (
     FROM (SELECT reason, sum(count) AS count
           FROM (SELECT reason, count FROM missing_questions WHERE generation_id = generations.id
                 UNION ALL
+                -- Of a first call or answer all forms in all voices that would have followed; see further_forms.py.
                 SELECT item.failure ->> 'reason',
                        CASE item.kind WHEN 'answer_template' THEN 1 ELSE
-                           jsonb_array_length(item.payload -> 'facts') * (generations.options ->> 'forms_per_fact')::integer END
+                           coalesce((item.payload #>> '{forms,count}')::integer, (generations.options ->> 'forms_per_fact')::integer)
+                           * coalesce(jsonb_array_length(item.payload -> 'voices'), 1)
+                           * coalesce(jsonb_array_length(item.payload -> 'facts'), 1) - (item.kind = 'write_answer')::integer END
                 FROM job_items AS item
                 WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed'
-                  AND item.kind IN ('write_questions', 'answer_template')
+                  AND (item.kind IN ('write_questions', 'answer_template')
+                       OR (item.kind = 'write_answer' AND item.payload ? 'voices'))
                 UNION ALL
                 -- What was to be written anew and could not be.
                 SELECT item.failure ->> 'reason', coalesce(jsonb_array_length(item.payload -> 'question_ids'), 1)

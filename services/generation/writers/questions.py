@@ -11,6 +11,7 @@ from services.generation.chunk_reader import ChunkReader, SourceChunk
 from services.generation.embedding import Embeddings
 from services.generation.facts import Fact, language_of
 from services.generation.forecast_store import ForecastStore
+from services.generation.further_forms import after_answer, asks_first, forms_of, next_voice, unprobed
 from services.generation.generations import Generation
 from services.generation.genre_audience_store import GenreAudienceStore
 from services.generation.genre_audiences import GenreAudience
@@ -108,29 +109,34 @@ class QuestionWriter:
         voice = await self._pairs.find_voice(pair_id) if pair_id else None
         if pair_id and voice is None:
             # The pair was deleted since: there is nobody to write for.
-            async with self._jobs.finish(item, skipped=True):
+            async with self._jobs.finish(item, skipped=True) as connection:
+                await self._jobs.add_items(connection, item.job_id, next_voice(item))
                 return
         kind, linked = item.payload.get("type", FACT), await linked_fact(item.payload, self._chunks)
+        forms = forms_of(item.payload, options)
         if linked:
-            call = hop_questions_call(chunk, facts[0], linked, options, language, voice)
+            call = hop_questions_call(chunk, facts[0], linked, forms.wanted(options), language, voice)
         else:
-            call = questions_call(kind, chunk, facts, options, language, voice)
-        prompt = await self._prompts.filled(generation, call.prompt, language, call.values)
+            call = questions_call(kind, chunk, facts, forms.wanted(options), language, voice)
+        values = {**call.values, "known": forms.asked}
+        prompt = await self._prompts.filled(generation, call.prompt, language, values)
         task = Task(item, generation, provider, chunk.id, prompt, call.schema, call.parse)
         async with self._asker.asked(task) as asked:
             written = [
-                (fact, new_question(subject, form, text, language, options, pair_id))
+                (fact, new_question(subject, form, text, language, options, pair_id, forms.known))
                 for fact, texts in zip(facts, asked.value, strict=True)
                 for subject in [Subject(kind, chunk, fact, linked)]
-                for form, text in enumerate(texts or ())
+                for form, text in enumerate(texts or (), forms.first)
             ]
             places = {question.id: [fact.start, fact.end] for fact, question in written}
             questions = [question for _, question in written]
             async with pausing(self._jobs, item):
                 meanings = await self._embeddings.of(generation, chunk.id, questions)
-            missing = len(facts) * options.forms_per_fact - len(questions)
-            unfit = sum(texts is None for texts in asked.value) * options.forms_per_fact
+            misfits = sum(texts is None for texts in asked.value)
+            unfit = misfits * forms.lost(options)
+            missing = (len(facts) - misfits) * forms.count + unfit - len(questions)
             told = {name: item.payload[name] for name in ("type", "link") if name in item.payload}
+            told |= {"voices": forms.voices} if forms.voices else {}
 
             async def store(connection: Connection) -> None:
                 waiting = await self._questions.insert(
@@ -141,6 +147,9 @@ class QuestionWriter:
                     NewItem("write_answer", one, one, {"fact": places[one], **told}, item.turn)
                     for one in waiting
                 ]
+                if forms.voices:
+                    begun = [places[one] for one in waiting]
+                    items += unprobed(item, told, options, zip(facts, asked.value, strict=True), begun)
                 await self._jobs.add_items(connection, item.job_id, items)
 
             await self._jobs.finish_held(item, store)
@@ -162,9 +171,8 @@ class QuestionWriter:
                 await self._questions.set_answer(
                     connection, question, answer, rejection, asked.settlement, judged=judged
                 )
-                if judged:
-                    following = NewItem("judge_answer", question.id, question.id, item.payload, item.turn)
-                    await self._jobs.add_items(connection, item.job_id, [following])
+                following = after_answer(item, options, question, kept=rejection is None)
+                await self._jobs.add_items(connection, item.job_id, following)
 
             await self._jobs.finish_held(item, store)
 
@@ -203,9 +211,11 @@ def planned(
     templates = template_items(chunk, generation.options) if facts is None else []
     if generation.options.templates_only:
         return templates
-    voices: list[tuple[str, dict[str, str]]] = [
+    voices: list[tuple[str, dict[str, Any]]] = [
         (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
     ]
+    # What is known is asked in the first one, and the others follow.
+    first = [(key, {**own, "voices": [pair.id for pair in pairs]}) for key, own in voices[:1]]
     return [
         NewItem(
             "write_questions",
@@ -214,7 +224,7 @@ def planned(
             {**batch.payload, **payload},
         )
         for batch in batches(chunk, generation.options, find, facts)
-        for voice, payload in voices or [("", {})]
+        for voice, payload in (first if asks_first(batch.type, generation.options) else voices) or [("", {})]
     ] + templates
 
 

@@ -38,6 +38,18 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Least score of the judge that is kept, 0 to 5; usually 3.",
         "评审分数下限，0 到 5；默认 3。",
     ),
+    "knowledge": (
+        "Model that is to learn: name or id; it is asked first, and what it knows gets fewer forms.",
+        "将要训练的模型：名称或 ID；先问它已知道什么，已知的知识点少出题。",
+    ),
+    "known_forms": (
+        "Questions about a fact that it knows; 0: 1.",
+        "模型已知的知识点各出几个问题；0 即 1。",
+    ),
+    "min_f1": (
+        "From which F1 with the answer of the source on it knows a fact; 0: 0.6.",
+        "它的回答与原文答案的 F1 达到多少即视为已知；0 即 0.6。",
+    ),
     "provider": ("Language models that write.", "负责编写的语言模型。"),
     "generation": ("Runs that write questions and answers.", "出题与作答的任务。"),
     "generation_language": (

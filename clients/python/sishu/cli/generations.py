@@ -13,6 +13,7 @@ from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.find import find_project, find_provider
 from sishu.cli.gate_options import GateOptions
+from sishu.cli.knowledge_options import KnowledgeWishes
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_fields, show_one
 from sishu.cli.question_options import QuestionOptions
@@ -76,7 +77,7 @@ class CallWishes(SamplingOptions):
 
 
 @dataclass(frozen=True)
-class Wishes(CallWishes, GateOptions, QuestionOptions):
+class Wishes(CallWishes, GateOptions, QuestionOptions, KnowledgeWishes):
     """What to write, and what it may cost."""
 
     chars_per_fact: Annotated[int, typer.Option(min=0, help=say("learn_facts"))] = 0
@@ -107,6 +108,8 @@ class Wishes(CallWishes, GateOptions, QuestionOptions):
         made.options.gates.CopyFrom(await self.gates(client, made.project_id))
         names = self.question_template or []
         made.options.question_template_ids.extend(await template_ids(client, made.project_id, names))
+        if knowledge := await self.wanted_knowledge(client, made.project_id):
+            made.options.knowledge.CopyFrom(knowledge)
         return made
 
 

@@ -98,8 +98,10 @@ def value_at(message: Message, path: str) -> str:
 
 
 def shown(owner: Message, name: str, value: Any) -> str:
-    """A value as people read it: enum names without prefix, times in seconds."""
+    """A value as people read it: enum names without prefix, times in seconds, nothing for what is unset."""
     field = owner.DESCRIPTOR.fields_by_name[name]
+    if field.has_presence and not owner.HasField(name):
+        return ""
     if field.enum_type is not None:
         number = field.enum_type.values_by_number[value].name
         prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")

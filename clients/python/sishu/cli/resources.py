@@ -123,7 +123,7 @@ RESOURCES = (
         "Question",
         lambda client: client.questions,
         question,
-        ("id", "type", "state", "text", "answer.text", "rejection.reason"),
+        ("id", "type", "state", "known", "text", "answer.text", "rejection.reason"),
     ),
     Resource(
         "example",

@@ -656,7 +656,7 @@ class GenerationStats(_message.Message):
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
-    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms, and chunks times templates, of all calls that have ended. Also what was to be written
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be written
     anew and could not be.
     """
     sections: _builtins.int

@@ -147,7 +147,9 @@ class KnowledgeOptions(_message.Message):
     forms_per_known_fact: _builtins.int
     """OPTIONAL. Forms about a fact that it knows, as replay; 0 lets the service choose (at present 1). About others as many as `forms_per_fact`."""
     min_f1: _builtins.float
-    """OPTIONAL. Least share of the words of the answer that must be in what it says, and the other way round (F1), from which on it knows the fact; 0 lets the service choose (at present 0.6)."""
+    """OPTIONAL. Least share of the words of the answer that must be in what it says, and the other way round (F1), from which on it knows the fact, where all numbers of the answer are
+    there, too; 0 lets the service choose (at present 0.6).
+    """
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
         """OPTIONAL. Sampling of these calls; unset fields fall back to the provider's."""

@@ -1,0 +1,3 @@
+-- name: set_known
+-- With the call, as `call` of calls.sql.
+UPDATE questions SET known = $20 WHERE id = $21
