@@ -39,6 +39,7 @@ from tests.support.learner_llm import learner_llm
 from tests.support.mock_llm import MockServer
 
 SMALL = {"min_size": 1, "max_size": 100}
+REJECTED = question_pb2.QUESTION_STATE_REJECTED
 FACTS, MANY = 12, 24
 ANSWER = "The Kestrel."
 """What the writer answers always, so that the learner can know it."""
@@ -142,6 +143,31 @@ async def test_what_nobody_can_be_asked_counts_as_unknown_and_fails_no_job(
         rejected = await run(client, project, provider, learner, gates=short)
         assert dict(rejected.stats.rejected_by_reason) == {"ANSWER_LENGTH": 3 * FACTS}
         assert (rejected.stats.missing, len(server.bodies)) == (0, asked_before)
+
+
+async def test_facts_of_types_have_all_their_forms_or_are_missed_and_what_has_no_answer_is_not_asked(
+    client: Client, writer: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    provider = await new_provider(client, project, writer.base_url)
+    await writer.control(fixed={"answer": ANSWER, "fits": True})
+    types = [question_pb2.QUESTION_TYPE_FACT, question_pb2.QUESTION_TYPE_REASON]
+    judge = gates_pb2.Gates(judge=gates_pb2.Judge(), off=["QUOTE_OFF_FACT", "NOT_REFUSED", "ANSWERABLE"])
+    async with learner_llm(ANSWER) as (base_url, server):
+        learner = await new_provider(client, project, base_url)
+        unanswerable = question_pb2.QUESTION_TYPE_UNANSWERABLE
+        done = await run(
+            client, project, provider, learner, question_types=[*types, unanswerable], gates=judge
+        )
+    questions = await questions_of(client, done)
+    known = {one.fact_id for one in questions if one.known}
+    assert 0 < len(known) <= len(server.bodies) < FACTS
+    assert done.stats.questions + done.stats.missing == 3 * FACTS - 2 * len(known)
+    assert set(done.stats.missing_by_reason) <= {"TYPE_NOT_IN_TEXT", "OUTPUT_INCOMPLETE"}
+    assert {one.type for one in questions} == {*types, unanswerable}
+    open_ended = [one for one in questions if one.type == unanswerable]
+    assert [one.HasField("known") for one in open_ended] == [False] * len(open_ended)
+    assert all(one.HasField("judgement") for one in questions if one.state != REJECTED)
 
 
 async def test_what_would_have_followed_a_failed_answer_is_missing_until_it_is_tried_again(
