@@ -34,21 +34,30 @@ PART = {
         ('{"type": "array"}', 'its type must be "object"'),
         ('{"properties": {}}', 'its type must be "object"'),
         ('{"type": ["object", "null"]}', 'its type must be "object"'),
-        ('{"type": "objekt"}', "'type' of the schema must be one or several of object"),
+        ('{"type": "objekt"}', "'type' of the schema: 'objekt' is not valid"),
         ('{"type": "object", "$ref": "#/x"}', "the schema has '$ref'; there are type"),
         ('{"type": "object", "properties": {"a": {"pattern": "(a+)+"}}}', "property 'a' has 'pattern'"),
         ('{"type": "object", "properties": {"a": true}}', "property 'a' is not an object"),
-        ('{"type": "object", "properties": {"a": {"minLength": -1}}}', "'minLength' of property 'a' must be"),
-        ('{"type": "object", "properties": {"a": {"maximum": true}}}', "'maximum' of property 'a' must be"),
+        (
+            '{"type": "object", "properties": {"a": {"minLength": -1}}}',
+            "'minLength' of property 'a': -1 is less than",
+        ),
+        (
+            '{"type": "object", "properties": {"a": {"maximum": true}}}',
+            "'maximum' of property 'a': True is not of type",
+        ),
         ('{"type": "object", "required": ["b"]}', "the schema requires 'b', which is none of its"),
         (
             '{"type": "object", "properties": {"a": {"items": [1]}}}',
-            "'items' of property 'a' must be a schema",
+            "'items' of property 'a': [1] is not of type",
         ),
-        ('{"type": "object", "additionalProperties": {"type": 3}}', "'type' of additionalProperties of the"),
+        (
+            '{"type": "object", "additionalProperties": {"type": 3}}',
+            "'type' of additionalProperties of the schema: 3 is not valid",
+        ),
         (
             '{"type": "object", "properties": {"a": {"anyOf": [{"type": "x"}]}}}',
-            "'type' of anyOf of property",
+            "'type' of anyOf of property 'a': 'x' is not valid",
         ),
         ('{"type": "object", "additionalProperties":' * 21 + "{}" + "}" * 21, "more than 20 schemas within"),
     ],
@@ -71,28 +80,31 @@ def test_a_schema_keeps_its_order() -> None:
         ({"name": "Ash"}, ""),
         ({"name": "Ash", "grams": None, "kinds": ["a", 1], "share": 0.5, "fixed": True}, ""),
         ({"name": "Ash", "grams": 2.0}, ""),
-        ([], "the answer must be of the type object"),
-        ({}, "the answer lacks 'name'"),
-        ({"name": "Ash", "more": 1}, "the answer has 'more', which is none of its properties"),
-        ({"name": 3}, "the answer.name must be of the type string"),
-        ({"name": ""}, "the answer.name has 0 characters, of 1 at least"),
-        ({"name": "Beeches"}, "the answer.name has 7 characters, of 5 at most"),
-        ({"name": "Ash", "grams": 0}, "the answer.grams fits none of the schemas of anyOf"),
-        ({"name": "Ash", "grams": True}, "the answer.grams fits none of the schemas of anyOf"),
-        ({"name": "Ash", "grams": float("inf")}, "the answer.grams must be of the type object or array"),
-        ({"name": "Ash", "kinds": ["c"]}, 'the answer.kinds[0] must be one of ["a","b",1]'),
-        ({"name": "Ash", "kinds": [True]}, 'the answer.kinds[0] must be one of ["a","b",1]'),
-        ({"name": "Ash", "kinds": ["a", "a"]}, "the answer.kinds has the same item twice"),
-        ({"name": "Ash", "kinds": ["a", "b", 1]}, "the answer.kinds has 3 items, of 2 at most"),
-        ({"name": "Ash", "share": 0}, "the answer.share must be more than 0"),
-        ({"name": "Ash", "share": 1}, "the answer.share must be less than 1"),
-        ({"name": "Ash", "share": 7}, "the answer.share must be 5 at most"),
-        ({"name": "Ash", "fixed": 1}, "the answer.fixed must be true"),
+        ([], "the answer: [] is not of type 'object'"),
+        ({}, "the answer: 'name' is a required property"),
+        (
+            {"name": "Ash", "more": 1},
+            "the answer: Additional properties are not allowed ('more' was unexpected)",
+        ),
+        ({"name": 3}, "the answer.name: 3 is not of type 'string'"),
+        ({"name": ""}, "the answer.name: '' should be non-empty"),
+        ({"name": "Beeches"}, "the answer.name: 'Beeches' is too long"),
+        ({"name": "Ash", "grams": 0}, "the answer.grams: 0 is not valid under any"),
+        ({"name": "Ash", "grams": True}, "the answer.grams: True is not valid under any"),
+        ({"name": "Ash", "grams": float("inf")}, "the answer.grams: inf is not valid under any"),
+        ({"name": "Ash", "kinds": ["c"]}, "the answer.kinds[0]: 'c' is not one of ['a', 'b', 1]"),
+        ({"name": "Ash", "kinds": [True]}, "the answer.kinds[0]: True is not one of ['a', 'b', 1]"),
+        ({"name": "Ash", "kinds": ["a", "a"]}, "the answer.kinds: ['a', 'a'] has non-unique elements"),
+        ({"name": "Ash", "kinds": ["a", "b", 1]}, "the answer.kinds: ['a', 'b', 1] is too long"),
+        ({"name": "Ash", "share": 0}, "the answer.share: 0 is less than or equal to"),
+        ({"name": "Ash", "share": 1}, "the answer.share: 1 is greater than or equal to"),
+        ({"name": "Ash", "share": 7}, "the answer.share: 7 is greater than"),
+        ({"name": "Ash", "fixed": 1}, "the answer.fixed: True was expected"),
     ],
 )
 def test_a_value_is_held_against_its_schema(value: Any, fault: str) -> None:
-    found = next(faults(value, PART), "")
-    assert found.startswith(fault) if fault else not found
+    found = list(faults(value, PART))
+    assert any(one.startswith(fault) for one in found) if fault else not found
 
 
 def test_keys_come_in_the_order_of_the_schema_and_others_behind_by_name() -> None:

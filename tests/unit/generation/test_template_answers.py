@@ -167,7 +167,7 @@ def test_json_is_stored_compactly_in_the_order_of_its_schema(value: Any, stored:
 
 
 def test_json_that_does_not_fit_is_asked_for_again_with_what_is_wrong() -> None:
-    with pytest.raises(OutputInvalid, match=r'"answer"\.a must be of the type integer'):
+    with pytest.raises(OutputInvalid, match=r'"answer"\.a: .one. is not of type .integer'):
         template_parser(DATA, AnswerOptions())({"answer": {"z": "x", "a": "one"}})
     with pytest.raises(OutputInvalid, match='it lacks "answer"'):
         template_parser(DATA, AnswerOptions())({"a": 1})
