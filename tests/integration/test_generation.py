@@ -485,6 +485,7 @@ async def test_deleting_a_projects_data_deletes_everything_and_says_what(
         "generation.prompt_versions": 0,
         "generation.tags": 0,
         "generation.genre_audiences": 0,
+        "generation.question_templates": 0,
     }
     again = await client.project_data("generation").DeleteProjectData(request)
     assert set(again.deleted_rows.values()) == {0}

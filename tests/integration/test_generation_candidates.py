@@ -313,9 +313,9 @@ async def test_every_prompt_can_be_previewed(client: Client, mock: MockServer) -
             project_id=project, version=prompt.builtin, options=options
         )
         shown = await client.prompts.PreviewPrompt(request)
-        about_chunk = bool(
-            {"passage", "facts", "source", "outline", "beginning"} & {one.name for one in prompt.variables}
-        )
+        of_chunks = {"passage", "facts", "source", "outline", "beginning"}
+        # The question that a learner is asked is about a chunk, too.
+        about_chunk = prompt.name == "probe" or bool(of_chunks & {one.name for one in prompt.variables})
         assert bool(shown.chunk_id) == about_chunk
         assert ("$$5 and its code is {{x}} {% raw %}" in shown.messages[-1].content) == about_chunk
         if prompt.name == "conversation":
