@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TYPED := services clients/python/sishu tests scripts
 # Processes that run tests, each with stores of its own; most of a test's time is waiting.
 TESTERS ?= 2
-PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --durations 20
+PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
 .PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench-quality bench pins clean

@@ -200,6 +200,7 @@ async def test_what_is_handed_in_is_not_called_singly_where_the_server_takes_no_
     assert ended.stats.usage.calls == CALLS
 
 
+@FULL
 async def test_a_new_process_measures_no_answers_by_a_call_that_is_handed_in(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:
@@ -313,7 +314,7 @@ async def test_two_generations_share_the_calls_of_a_batch(client: Client, mock: 
     assert sum(one.stats.usage.calls for one in both) == CALLS
 
 
-@pytest.mark.parametrize("stop", ["PauseJob", "CancelJob"])
+@pytest.mark.parametrize("stop", ["PauseJob", pytest.param("CancelJob", marks=FULL)])
 async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
     client: Client, mock: MockServer, stop: str
 ) -> None:
