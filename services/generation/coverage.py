@@ -231,6 +231,14 @@ def check_coverage(options: GenerationOptions) -> None:
     Raises:
         InvalidArgument: so it is.
     """
+    if options.coverage and "unanswerable" in options.question_types:
+        raise InvalidArgument(
+            "OPTIONS_CONFLICT",
+            "options.coverage and the question type unanswerable do not go together: what the documents do "
+            "not say covers no fact; have these questions written by a generation of their own",
+            "generation.options.question_types",
+            option="question_types",
+        )
     for name, why in EXCLUDED_BY_COVERAGE.items():
         if options.coverage and getattr(options, name):
             raise InvalidArgument(

@@ -58,8 +58,16 @@ def is_number(_: Any, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != math.inf
 
 
+def unique_items(_: Any, wanted: Any, value: Any, __: Any) -> Iterator[ValidationError]:
+    """Whether no item of a list is there twice; jsonschema compares each with each."""
+    if wanted and isinstance(value, list) and len({encode(one) for one in value}) < len(value):
+        yield ValidationError("an item is there twice")
+
+
 Validator = extend(  # type: ignore[no-untyped-call]  # its stubs say nothing of it
-    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", is_number)
+    Draft202012Validator,
+    {"uniqueItems": unique_items},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", is_number),
 )
 
 

@@ -221,7 +221,10 @@ def knowledge(message: question_options_pb2.KnowledgeOptions) -> KnowledgeOption
 def regeneration(message: question_options_pb2.RegenerationOptions) -> RegenerationOptions:
     """What is written anew."""
     return RegenerationOptions(
-        list(message.question_ids), list(message.candidate_ids), message.answers_only, message.instruction
+        [one.lower() for one in message.question_ids],
+        [one.lower() for one in message.candidate_ids],
+        message.answers_only,
+        message.instruction,
     )
 
 

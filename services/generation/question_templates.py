@@ -15,6 +15,8 @@ from services.runtime.jobs import NewItem
 TEMPLATE = "template"
 """The type of their questions."""
 FEWEST_LABELS = 2
+OF_FACTS = ("question_types", "knowledge", "coverage")
+"""Options that say something of questions about facts alone."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,20 @@ def check_labels(own: TemplateContent) -> None:
 
 
 def check_wanted_templates(options: GenerationOptions) -> None:
-    """Refuse to ask the questions of templates only where none is named.
+    """Refuse to ask the questions of templates only where none is named, or something is said of others.
 
     Raises:
         InvalidArgument: so it is.
     """
+    for name in OF_FACTS:
+        if options.templates_only and getattr(options, name):
+            raise InvalidArgument(
+                "OPTIONS_CONFLICT",
+                f"options.templates_only and options.{name} do not go together: templates ask about no "
+                "facts; leave one out",
+                f"generation.options.{name}",
+                option=name,
+            )
     if options.templates_only and not options.question_template_ids:
         raise InvalidArgument(
             "QUESTION_TEMPLATES_MISSING",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import structlog
+
 from services.generation.chunk_reader import SourceChunk
 from services.generation.generations import Generation
 from services.generation.source_change_store import Marks, SourceChangeStore
+from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -17,6 +20,8 @@ CANDIDATE_KINDS = {"conversations": "conversation", "passages": "passage", "exam
 PAGE = 1000
 UNPARSED = -1
 """In place of the number of chunks of a document that has none yet."""
+
+log = structlog.get_logger()
 
 
 class SourceChanges:
@@ -37,11 +42,13 @@ class SourceChanges:
     async def mark_after(self, generation: Generation) -> None:
         """Mark what older generations wrote, where a generation has planned all chunks of documents.
 
-        Raises:
-            ApiError: the ingest room is away.
+        What cannot be marked now is marked by the next one, or by `MarkSources`: no plan fails for it.
         """
-        if await self._store.has_older(generation.project_id, generation.id):
-            await self.mark(generation.project_id, generation.options.document_ids)
+        try:
+            if await self._store.has_older(generation.project_id, generation.id):
+                await self.mark(generation.project_id, generation.options.document_ids)
+        except Exception as error:  # the rooms and the database may be away
+            log.warning("sources_not_marked", error=as_sishu_error(error).message)
 
     async def mark(self, project_id: str, document_ids: Sequence[str] = ()) -> Marks:
         """Mark what is written about chunks that are gone, and what is about chunks that are back no more.

@@ -1,8 +1,9 @@
 -- name: insert_candidate
 INSERT INTO candidates (id, project_id, generation_id, kind, state, content, content_key, chunk_ids, document_ids,
-                        fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path, replaces_id)
+                        fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path, replaces_id,
+                        source_gone_time)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15, $16,
-       (SELECT id FROM candidates WHERE id = $17 FOR KEY SHARE)
+       (SELECT id FROM candidates WHERE id = $17 FOR KEY SHARE), (SELECT source_gone_time FROM candidates WHERE id = $17)
 ON CONFLICT (generation_id, content_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 
@@ -37,11 +38,13 @@ DELETE FROM candidates WHERE generation_id = $1
 DELETE FROM candidates WHERE project_id = $1
 
 -- name: list_answered
--- Questions with a good answer from the documents, oldest first; those of templates are not understood without them.
+-- Questions with a good answer from the documents as they are, oldest first; those of templates are not understood without
+-- them, and to those that the documents do not answer a refusal is the good answer.
 SELECT id FROM questions
 WHERE project_id = $1
   AND ($2::uuid IS NULL OR generation_id = $2)
-  AND state = 'answered' AND chunk_ids <> '{}' AND type <> 'template'
+  AND state = 'answered' AND chunk_ids <> '{}' AND type NOT IN ('template', 'unanswerable')
+  AND source_gone_time IS NULL
   AND ($3::uuid IS NULL OR id > $3)
 ORDER BY id
 LIMIT $4

@@ -27,20 +27,29 @@ WHERE document.chunks <> (SELECT count(*) FROM source_looks AS seen
 ON CONFLICT DO NOTHING
 
 -- name: mark_questions
--- The next page of a project's questions: the last one's id, and how many are newly marked and are marked no more.
-WITH page AS (
+-- The next page of a project's questions: the last one's id, and how many are newly marked and are marked no more. What was
+-- written since the look began may be about what it has not seen. `OFFSET 0` has the chunks of the page looked up one by one:
+-- of a look that is new nobody knows how much it has seen.
+WITH page AS MATERIALIZED (
     SELECT id, chunk_ids, document_ids FROM questions
-    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3)
+    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3) AND id < $1
     ORDER BY id
     LIMIT $4
+), seen AS MATERIALIZED (
+    SELECT found.id
+    FROM (SELECT DISTINCT unnest(chunk_ids || document_ids) AS id FROM page) AS wanted
+    CROSS JOIN LATERAL (SELECT id FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
+), lost AS MATERIALIZED (
+    SELECT DISTINCT page.id
+    FROM page CROSS JOIN unnest(page.chunk_ids) AS chunk (id) LEFT JOIN seen ON seen.id = chunk.id
+    WHERE seen.id IS NULL
+), untold AS MATERIALIZED (
+    SELECT DISTINCT page.id
+    FROM page CROSS JOIN unnest(page.document_ids) AS document (id) JOIN seen ON seen.id = document.id
 ), told AS (
-    SELECT page.id, EXISTS (SELECT FROM unnest(page.chunk_ids) AS chunk (id)
-                            WHERE NOT EXISTS (SELECT FROM source_looks AS seen
-                                              WHERE seen.look_id = $1 AND seen.id = chunk.id)) AS gone
+    SELECT id, id IN (SELECT id FROM lost) AS gone
     FROM page
-    WHERE ($5::uuid[] = '{}' OR page.document_ids <@ $5)
-      AND NOT EXISTS (SELECT FROM unnest(page.document_ids) AS document (id)
-                      JOIN source_looks AS seen ON seen.look_id = $1 AND seen.id = document.id)
+    WHERE ($5::uuid[] = '{}' OR document_ids <@ $5) AND id NOT IN (SELECT id FROM untold)
 ), changed AS (
     UPDATE questions SET source_gone_time = CASE WHEN told.gone THEN now() END
     FROM told
@@ -53,19 +62,26 @@ FROM changed
 
 -- name: mark_candidates
 -- As `mark_questions`.
-WITH page AS (
+WITH page AS MATERIALIZED (
     SELECT id, chunk_ids, document_ids FROM candidates
-    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3)
+    WHERE project_id = $2 AND ($3::uuid IS NULL OR id > $3) AND id < $1
     ORDER BY id
     LIMIT $4
+), seen AS MATERIALIZED (
+    SELECT found.id
+    FROM (SELECT DISTINCT unnest(chunk_ids || document_ids) AS id FROM page) AS wanted
+    CROSS JOIN LATERAL (SELECT id FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
+), lost AS MATERIALIZED (
+    SELECT DISTINCT page.id
+    FROM page CROSS JOIN unnest(page.chunk_ids) AS chunk (id) LEFT JOIN seen ON seen.id = chunk.id
+    WHERE seen.id IS NULL
+), untold AS MATERIALIZED (
+    SELECT DISTINCT page.id
+    FROM page CROSS JOIN unnest(page.document_ids) AS document (id) JOIN seen ON seen.id = document.id
 ), told AS (
-    SELECT page.id, EXISTS (SELECT FROM unnest(page.chunk_ids) AS chunk (id)
-                            WHERE NOT EXISTS (SELECT FROM source_looks AS seen
-                                              WHERE seen.look_id = $1 AND seen.id = chunk.id)) AS gone
+    SELECT id, id IN (SELECT id FROM lost) AS gone
     FROM page
-    WHERE ($5::uuid[] = '{}' OR page.document_ids <@ $5)
-      AND NOT EXISTS (SELECT FROM unnest(page.document_ids) AS document (id)
-                      JOIN source_looks AS seen ON seen.look_id = $1 AND seen.id = document.id)
+    WHERE ($5::uuid[] = '{}' OR document_ids <@ $5) AND id NOT IN (SELECT id FROM untold)
 ), changed AS (
     UPDATE candidates SET source_gone_time = CASE WHEN told.gone THEN now() END
     FROM told

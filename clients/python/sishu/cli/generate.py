@@ -15,6 +15,7 @@ from sishu.cli.output import show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.client import Client
+from sishu.errors import ApiError
 from sishu.generation.v1 import generation_pb2 as pb
 from sishu.generation.v1.candidate_pb2 import ExamItemType, PassageForm, PreferenceFlaw
 from sishu.learn.generations import viewed
@@ -45,6 +46,10 @@ class Run(CallWishes):
 
         async def work(client: Client) -> pb.Generation:
             wanted = await self.begun(client, project, provider, options)
+            if self.judge_min_score and not self.judge:
+                raise ApiError(
+                    "INVALID_ARGUMENT", "OPTION_MISSING", "--judge-min-score needs --judge PROVIDER"
+                )
             if self.judge:
                 judge = wanted.options.gates.judge
                 judge.provider_id = await find_provider(client, wanted.project_id, self.judge)

@@ -101,6 +101,8 @@ class Wishes(CallWishes, GateOptions, QuestionOptions, KnowledgeWishes):
             new_chunks_only=self.new_chunks_only,
         )
         self.fill_questions(options)
+        if self.coverage_rounds and not self.coverage:
+            raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", "--coverage-rounds needs --coverage N")
         if self.coverage:
             wanted = CoverageOptions(facts_per_section=self.coverage, max_rounds=self.coverage_rounds)
             options.coverage.CopyFrom(wanted)

@@ -18,7 +18,7 @@ CREATE TABLE source_looks (
     document_id uuid,
     PRIMARY KEY (look_id, id)
 );
-CREATE INDEX source_looks_by_document ON source_looks (look_id, document_id);
+CREATE INDEX source_looks_by_document ON source_looks (document_id, look_id);
 
 CREATE INDEX questions_gone ON questions (project_id, id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX candidates_gone ON candidates (project_id, id) WHERE source_gone_time IS NOT NULL;
