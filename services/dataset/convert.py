@@ -166,6 +166,17 @@ def example_from_question(question: question_pb2.Question, passage: str | None =
     )
 
 
+def replaced_by(questions: Iterable[question_pb2.Question]) -> list[str]:
+    """Ids of questions in whose place others are, by what some questions say of themselves and of others."""
+    own = [one.id for one in questions if one.rejection.reason == "REPLACED"]
+    others = [
+        one.replaces_id
+        for one in questions
+        if one.replaces_id and one.state == question_pb2.QUESTION_STATE_ANSWERED
+    ]
+    return own + others
+
+
 def passage_gone(question: question_pb2.Question) -> Failure:
     """Why the question of a template whose chunk is not there any more makes no good example."""
     chunk_id = next(iter(question.chunk_ids), "")

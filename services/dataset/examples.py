@@ -189,6 +189,11 @@ def revised(example: Example, review: Review) -> Example:
     return replace(example, messages=messages, state="rejected", rejection=reason)
 
 
+REPLACED = Failure(
+    FailedPrecondition.code, "REPLACED", "its question was written anew, and the new one took its place"
+)
+
+
 def rejection_by_hand(reason: str, message: str, metadata: Mapping[str, str] | None = None) -> Failure:
     """Why a person rejects an example; an empty reason is REVIEW.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from services.dataset.examples import REPLACED
 from services.runtime.db import Pool, had_again
 from services.runtime.sql import Statements
 
@@ -17,6 +18,11 @@ class SourceMarkStore:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+
+    async def reject_replaced(self, project_id: str, question_ids: Sequence[str]) -> None:
+        """Reject the kept examples of questions that others took the place of, but those changed by hand."""
+        if question_ids:
+            await self.pool.execute(SQL.reject_replaced, project_id, question_ids, REPLACED.as_json())
 
     async def take_over(self, project_id: str, gone: Mapping[str, datetime | None]) -> tuple[int, int]:
         """Mark the examples of questions as these are; say how many are newly marked, and are no longer.

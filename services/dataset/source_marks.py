@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 
-from services.dataset.convert import gone_time
+from services.dataset.convert import gone_time, replaced_by
 from services.dataset.source_mark_store import SourceMarkStore
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -26,7 +26,9 @@ class SourceMarks:
         self._store = store
 
     async def take_over(self, project_id: str, questions: Iterable[question_pb2.Question]) -> tuple[int, int]:
-        """Mark the examples of some questions as these are; see `mark`."""
+        """Mark the examples of some questions as these are (see `mark`); reject those of replaced ones."""
+        questions = list(questions)
+        await self._store.reject_replaced(project_id, replaced_by(questions))
         return await self._store.take_over(project_id, {one.id: gone_time(one) for one in questions})
 
     async def mark(self, project_id: str) -> tuple[int, int]:

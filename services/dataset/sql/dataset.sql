@@ -33,6 +33,11 @@ SET messages = $2, state = $3, rejection = $4, question_sha256 = $5, update_time
 WHERE id = $1
 RETURNING *
 
+-- name: reject_replaced
+-- Those that nobody has changed by hand.
+UPDATE examples SET state = 'rejected', rejection = $3, update_time = now()
+WHERE project_id = $1 AND question_id = ANY ($2::uuid[]) AND state = 'kept' AND update_time = create_time
+
 -- name: delete_example
 DELETE FROM examples WHERE id = $1
 

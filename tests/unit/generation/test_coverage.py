@@ -122,3 +122,14 @@ def test_coverage_is_refused_beside_what_contradicts_it() -> None:
             check_coverage(replace(covered, **{name: value}))  # type: ignore[arg-type]  # one of them
         assert (raised.value.reason, raised.value.field) == ("OPTIONS_CONFLICT", f"generation.options.{name}")
         check_coverage(replace(covered, coverage=None, **{name: value}))  # type: ignore[arg-type]  # as above
+
+
+def test_what_the_documents_do_not_say_covers_nothing() -> None:
+    wanted = GenerationOptions(coverage=CoverageOptions(1), question_types=["fact", "unanswerable"])
+    with pytest.raises(InvalidArgument) as raised:
+        check_coverage(wanted)
+    assert (raised.value.reason, raised.value.field) == (
+        "OPTIONS_CONFLICT",
+        "generation.options.question_types",
+    )
+    check_coverage(replace(wanted, question_types=["fact"]))

@@ -9,7 +9,7 @@ import pytest
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.chunk_reader import SourceChunk
 from services.generation.generations import GenerationOptions
-from services.generation.kinds import AnswerOptions, Gates
+from services.generation.kinds import AnswerOptions, CoverageOptions, Gates, KnowledgeOptions
 from services.generation.question_templates import (
     NewQuestionTemplate,
     TemplateContent,
@@ -226,3 +226,13 @@ def test_each_template_is_asked_once_about_a_chunk_that_says_something() -> None
     options = GenerationOptions(question_template_ids=["AB", "ab", "cd"])
     assert [item.key for item in template_items(chunk(), options)] == ["c:ab", "c:cd"]
     assert template_items(chunk(" \n"), options) == []
+
+
+@pytest.mark.parametrize("name", ["question_types", "knowledge", "coverage"])
+def test_what_is_said_of_questions_about_facts_is_refused_where_only_templates_ask(name: str) -> None:
+    said = {"question_types": ["fact"], "knowledge": KnowledgeOptions("k"), "coverage": CoverageOptions(1)}
+    options = GenerationOptions(templates_only=True, question_template_ids=["t"])
+    check_wanted_templates(options)
+    with pytest.raises(InvalidArgument) as raised:
+        check_wanted_templates(replace(options, **{name: said[name]}))  # type: ignore[arg-type]  # one of them
+    assert (raised.value.reason, raised.value.field) == ("OPTIONS_CONFLICT", f"generation.options.{name}")
