@@ -80,7 +80,8 @@ def test_grouping_finds_nearly_all_groups() -> None:
 
 def test_groups_do_not_depend_on_the_order_of_the_texts() -> None:
     draw = random.Random(3)  # noqa: S311  # no secret
-    texts = list({" ".join(draw.choices(WORDS, k=7)) for _ in range(200)})
+    # The same ones in the same order in each run: a pair at the threshold may be missed.
+    texts = list(dict.fromkeys(" ".join(draw.choices(WORDS, k=7)) for _ in range(200)))
     first = {frozenset(texts[at] for at in group) for group in partition(group_near_copies(texts, 0.7))}
     draw.shuffle(texts)
     again = {frozenset(texts[at] for at in group) for group in partition(group_near_copies(texts, 0.7))}
