@@ -88,20 +88,26 @@ def update_template(
     text: Annotated[str | None, typer.Option(help=say("question_template_text"))] = None,
     description: DescriptionOption = None,
     label: LabelOption = None,
-    several_labels: SeveralOption = False,
+    several_labels: Annotated[
+        bool | None,
+        typer.Option("--several-labels/--one-label", help=say("question_template_several")),
+    ] = None,
     json_schema: SchemaOption = "",
     as_text: Annotated[bool, typer.Option("--as-text", help=say("question_template_as_text"))] = False,
 ) -> None:
     """Change a template."""
     given = {"name": name, "text": text, "description": description}
     wanted: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    if as_text or label or several_labels or json_schema:
-        wanted |= wanted_answer(label, json_schema, several_labels=several_labels)
-    if not wanted:
+    answers = bool(as_text or label or json_schema) or several_labels is not None
+    if not wanted and not answers:
         raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", say("wrong_nothing"))
 
     async def work(client: Client) -> QuestionTemplate:
         known = await found(client, project, template)
+        if as_text or json_schema:
+            wanted.update(wanted_answer(label, json_schema, several_labels=bool(several_labels)))
+        elif answers:
+            wanted.update(changed_labels(known, label, several_labels))
         request = pb.UpdateQuestionTemplateRequest(
             question_template=QuestionTemplate(id=known.id, **wanted), update_mask=FieldMask(paths=wanted)
         )
@@ -137,6 +143,14 @@ def wanted_answer(labels: list[str] | None, schema_file: str, *, several_labels:
         "several_labels": several_labels,
         "json_schema": schema,
     }
+
+
+def changed_labels(
+    known: QuestionTemplate, labels: list[str] | None, several_labels: bool | None
+) -> dict[str, Any]:
+    """The fields of a template that is answered by labels; what is not said stays."""
+    several = known.several_labels if several_labels is None else several_labels
+    return wanted_answer(labels or list(known.labels), "", several_labels=several)
 
 
 async def templates_of(client: Client, project_id: str, limit: int = MOST) -> list[QuestionTemplate]:
