@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -241,6 +242,7 @@ async def test_voices_share_what_is_asked_once_and_each_gets_its_forms(
     assert (await writer.stats())["batch_lines"] > 0
 
 
+@pytest.mark.full
 async def test_a_pilot_tells_what_the_whole_takes_and_a_killed_worker_loses_nothing(
     client: Client, rooms: Rooms, writer: MockServer
 ) -> None:

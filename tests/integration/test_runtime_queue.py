@@ -89,6 +89,7 @@ async def test_a_worker_whose_connections_were_lost_goes_on_while_an_item_is_sti
         may_end.set()
 
 
+@pytest.mark.full
 async def test_a_worker_that_is_idle_after_such_a_loss_hears_of_new_items_again(
     desk: Desk, ours: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,7 +317,6 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
-@pytest.mark.gate
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:
     start_trainer = functools.partial(start_trainer, env={**ROOM, "SISHU_PATIENCE_SECONDS": "0.1"})
     room = await start_trainer()

@@ -124,6 +124,7 @@ def test_a_killed_run_goes_on_from_its_newest_checkpoint_to_the_same_result(make
     assert events_of(spec, "finished")[0]["tokens"] == events_of(unbroken, "finished")[0]["tokens"]
 
 
+@pytest.mark.full
 def test_sigterm_saves_the_work_and_a_second_start_goes_on(make_spec: MakeSpec) -> None:
     spec = make_spec(max_steps=100_000, checkpoint_steps=100_000)
     with started(spec) as process:
