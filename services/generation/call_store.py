@@ -99,6 +99,10 @@ class CallStore:
         )
         return Standing(row["fits"], most, spent)
 
+    async def is_budget(self, connection: Connection, generation_id: str, most: Amount) -> bool:
+        """Whether the budget of a generation is still so much."""
+        return bool(await connection.fetchval(SQL.is_budget, generation_id, most.tokens, most.cost))
+
     async def set_in_batch(self, item_id: str) -> None:
         """Note that what was reserved for an item is for a call in a batch."""
         await self.pool.execute(SQL.set_in_batch, item_id)

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict, deque
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -65,8 +66,12 @@ class Reserver:
                 failure = budget_reached(
                     item.job_resource_id, item.job_id, replace(standing, currency=currency)
                 )
-                await self._jobs.pause(item.job_id, failure)
-                raise ItemClosed
+                holds = partial(self._store.is_budget, generation_id=item.job_resource_id, most=standing.most)
+                job = await self._jobs.pause(item.job_id, failure, holds)
+                if job.state not in {"pending", "running"}:
+                    raise ItemClosed
+                # The budget was raised since the look.
+                continue
             await self._wait(item.job_resource_id, stops=stops)
         raise Unavailable("BUDGET_RESERVED", "other calls hold what is left of the budget")
 

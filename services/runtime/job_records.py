@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
+from services.runtime.db import Connection
 from services.runtime.errors import SishuError
 
 TIMES = ("create_time", "update_time", "end_time")
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+Holds = Callable[[Connection], Awaitable[bool]]
+"""Says in a transaction whether the reason for something is there still."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from services.runtime.job_records import (
     ENDED,
     FailedItem,
     Failure,
+    Holds,
     Item,
     ItemClosed,
     Job,
@@ -161,7 +162,7 @@ class Jobs:
 
         return await had_again(stop)
 
-    async def pause(self, job_id: str, failure: Failure | None = None) -> Job:
+    async def pause(self, job_id: str, failure: Failure | None = None, holds: Holds | None = None) -> Job:
         """Let no item of a job begin until it is resumed; those in work end and are stored.
 
         Not to be called inside `finish`, which holds the job.
@@ -169,6 +170,7 @@ class Jobs:
         Args:
             job_id: the job; in another state than pending or running it is left as it is.
             failure: why the service does so of itself.
+            holds: says whether that is so still, before anybody can resume the job.
 
         Raises:
             NotFound: the room has no such job.
@@ -177,7 +179,9 @@ class Jobs:
         async def stop() -> Job:
             async with transaction(self.pool) as connection:
                 await connection.execute(SQL.close_job, job_id)
-                if await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
+                await connection.execute(SQL.keep_job, job_id)
+                still = holds is None or await holds(connection)
+                if still and await connection.fetchval(SQL.pause_job, job_id, failure and failure.as_json()):
                     await connection.execute(SQL.drop_deliveries, job_id)
                 return await self._get(connection, job_id)
 
@@ -336,12 +340,10 @@ class Jobs:
         await connection.execute(SQL.enter_jobs, [item.job_id])
         return bool(await connection.fetchval(SQL.lock_item, item.id))
 
-    async def _end(
-        self, connection: Connection, item: Item, state: str, failure: Failure | None = None
-    ) -> int:
+    async def _end(self, connection: Connection, item: Item, state: str, why: Failure | None = None) -> int:
         """End an item; return how many were open before, those that end at the same time included."""
         open_items: int = await connection.fetchval(
-            SQL.end_item, item.job_id, item.id, state, failure and failure.as_json(), item.attempt
+            SQL.end_item, item.job_id, item.id, state, why and why.as_json(), item.attempt
         )
         return open_items
 

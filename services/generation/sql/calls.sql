@@ -28,6 +28,11 @@ SELECT answer FROM llm_answers WHERE project_id = $1 AND key = $2
 -- One reservation after another, so that each sees those before it.
 SELECT id FROM generations WHERE id = $1 FOR NO KEY UPDATE
 
+-- name: is_budget
+-- Whether the budget is still what it was.
+SELECT coalesce((options ->> 'max_tokens')::bigint, 0) = $2::bigint AND coalesce((options ->> 'max_cost')::float8, 0) = $3::float8
+FROM generations WHERE id = $1
+
 -- name: reserve
 -- Reserves what fits, in place of what the item had, and says how the budget stands. What another delivery had reserved
 -- counts as spent, if no batch has its call: the worker was killed.

@@ -167,6 +167,9 @@ UPDATE jobs SET state = 'cancelled', progress = '', pause = NULL, update_time = 
 WHERE id = $1 AND state IN ('pending', 'running', 'paused')
 RETURNING id
 
+-- name: keep_job
+SELECT FROM jobs WHERE id = $1 FOR NO KEY UPDATE
+
 -- name: pause_job
 UPDATE jobs SET state = 'paused', progress = '', pause = $2, update_time = now()
 WHERE id = $1 AND state IN ('pending', 'running')
