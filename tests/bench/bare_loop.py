@@ -18,8 +18,8 @@ from openai import AsyncOpenAI, DefaultAioHttpClient, RateLimitError, Timeout
 
 from services.generation.calls.modes import response_format
 from services.generation.calls.transport import answer_of, posted
-from services.generation.facts import Fact
-from services.generation.writing import Passage, answer_schema
+from services.generation.questions.facts import Fact
+from services.generation.questions.writing import Passage, answer_schema
 from tests.support.prompts import render
 
 TIMEOUT = Timeout(60)

@@ -15,8 +15,8 @@ from collections import Counter
 
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.transport import Transport
-from services.generation.providers import Endpoint
-from services.generation.writing import questions_parser, questions_schema
+from services.generation.providers.providers import Endpoint
+from services.generation.questions.writing import questions_parser, questions_schema
 from services.runtime.errors import SishuError
 from tests.support.alone import llm_alone
 from tests.support.llm_broken import BROKEN

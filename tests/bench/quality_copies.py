@@ -17,11 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from services.generation.copy_store import without_copies
-from services.generation.question_store import QuestionStore
-from services.generation.questions import NewQuestion
-from services.generation.quotes import Quote
-from services.generation.store import Store
+from services.generation.gates.copy_store import without_copies
+from services.generation.generations.store import Store
+from services.generation.questions.questions import NewQuestion
+from services.generation.questions.quotes import Quote
+from services.generation.questions.store import QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs

@@ -25,10 +25,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.filling import planned_facts
-from services.generation.option_convert import options as options_of
-from services.generation.questions import text_key
+from services.generation.generations.option_convert import options as options_of
+from services.generation.questions.filling import planned_facts
+from services.generation.questions.questions import text_key
+from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 from services.local import stack
 from sishu.cli.context import SETTINGS, connected
 from sishu.client import Client

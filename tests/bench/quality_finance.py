@@ -20,9 +20,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from services.generation.chunk_reader import ChunkReader
-from services.generation.filling import planned_facts
-from services.generation.option_convert import options as options_of
+from services.generation.generations.option_convert import options as options_of
+from services.generation.questions.filling import planned_facts
+from services.generation.sources.chunk_reader import ChunkReader
 from sishu.client import Client
 from sishu.common.v1 import job_pb2
 from sishu.generation.v1 import generation_pb2, tag_pb2

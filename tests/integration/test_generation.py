@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from services.generation.question_store import QuestionStore
-from services.generation.questions import CallRecord, NewQuestion
-from services.generation.store import Store
+from services.generation.generations.store import Store
+from services.generation.questions.questions import CallRecord, NewQuestion
+from services.generation.questions.store import QuestionStore
 from services.runtime.db import Connection, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs

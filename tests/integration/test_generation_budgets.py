@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import pytest_asyncio
 
-from services.generation.budgets import Amount
-from services.generation.call_store import CallStore
+from services.generation.asking.budgets import Amount
+from services.generation.asking.call_store import CallStore
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from services.generation.candidate_store import CandidateStore
-from services.generation.kinds import EXAM_ITEM_TYPES, PASSAGE_FORMS
-from services.generation.prompt_versions import ALL
+from services.generation.candidates.store import CandidateStore
+from services.generation.generations.kinds import EXAM_ITEM_TYPES, PASSAGE_FORMS
+from services.generation.prompts.prompt_versions import ALL
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.generation import chunk_reader
-from services.generation.chunk_reader import ChunkReader, size
+from services.generation.sources import chunk_reader
+from services.generation.sources.chunk_reader import ChunkReader, size
 from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.ingest.v1 import document_service_pb2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.generation.call_store import CallStore
-from services.generation.questions import CallRecord
+from services.generation.asking.call_store import CallStore
+from services.generation.questions.questions import CallRecord
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2

@@ -19,9 +19,9 @@ from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint, Limits
-from services.generation.writing import strict_object
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.providers import Endpoint, Limits
+from services.generation.questions.writing import strict_object
 from services.runtime.db import Pool
 from services.runtime.ids import new_id
 from tests.integration.processes import eventually

@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from services.generation.copies import BANDS
-from services.generation.gate_list import GATES
-from services.generation.question_store import QuestionStore
-from services.generation.questions import NewQuestion
-from services.generation.quotes import Quote
-from services.generation.store import Store
+from services.generation.gates.copies import BANDS
+from services.generation.gates.gate_list import GATES
+from services.generation.generations.store import Store
+from services.generation.questions.questions import NewQuestion
+from services.generation.questions.quotes import Quote
+from services.generation.questions.store import QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs

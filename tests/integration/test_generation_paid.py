@@ -10,19 +10,19 @@ from typing import Any, cast
 
 import pytest
 
-from services.generation.asking import Asker, Task, record
-from services.generation.batching import Batcher
-from services.generation.call_store import CallStore, Settlement
+from services.generation.asking.asking import Asker, Task, record
+from services.generation.asking.batching import Batcher
+from services.generation.asking.call_store import CallStore, Settlement
+from services.generation.asking.reserving import Reserver
 from services.generation.calls.batch_store import BatchStore
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.replies import Usage
 from services.generation.calls.transport import Transport
-from services.generation.keys import Keys
-from services.generation.prompts import Prompt
-from services.generation.provider_store import ProviderStore
-from services.generation.reserving import Reserver
-from services.generation.store import Store
-from services.generation.writing import WrittenAnswer, parse_answer, strict_object
+from services.generation.generations.store import Store
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.keys import Keys
+from services.generation.providers.store import ProviderStore
+from services.generation.questions.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.db import Pool
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from services.generation.prompt_versions import ALL
-from services.generation.prompts import BUILTIN, builtin_text
+from services.generation.prompts.built_in import BUILTIN, builtin_text
+from services.generation.prompts.prompt_versions import ALL
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, message_pb2

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from services.generation.calls.modes import MODES
-from services.generation.presets import PRESETS
+from services.generation.providers.presets import PRESETS
 from services.runtime.db import transaction
 from services.runtime.errors import NotFound
 from services.runtime.ids import new_id

@@ -8,10 +8,10 @@ from collections import defaultdict
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.generation.generations import Generation
-from services.generation.question_store import QuestionStore
-from services.generation.questions import Answer, CallRecord, NewQuestion
-from services.generation.store import Store
+from services.generation.generations.generations import Generation
+from services.generation.generations.store import Store
+from services.generation.questions.questions import Answer, CallRecord, NewQuestion
+from services.generation.questions.store import QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs

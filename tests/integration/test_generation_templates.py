@@ -10,7 +10,7 @@ from typing import Any
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.generation.json_schemas import faults
+from services.generation.question_templates.json_schemas import faults
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2

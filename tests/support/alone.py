@@ -13,7 +13,7 @@ from services.generation.calls.modes import Habits
 from services.generation.calls.sharing import Report, Share
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 
 
 class Alone:

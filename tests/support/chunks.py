@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.generation.chunk_reader import SourceChunk
-from services.generation.facts import Fact
-from services.generation.quotes import find_quote
+from services.generation.questions.facts import Fact
+from services.generation.questions.quotes import find_quote
+from services.generation.sources.chunk_reader import SourceChunk
 
 KESTREL = (
     "The Kestrel 400 runs for 9 hours on one battery. Its battery weighs 4.5 kg and is charged in 2 hours. "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from services.generation.prompt_templates import PromptTemplate, parsed
-from services.generation.prompts import BUILTIN, Prompt, builtin_text, builtin_version
+from services.generation.prompts.built_in import BUILTIN, Prompt, builtin_text, builtin_version
+from services.generation.prompts.prompt_templates import PromptTemplate, parsed
 
 
 def render(name: str, language: str, **values: object) -> Prompt:

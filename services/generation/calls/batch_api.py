@@ -21,7 +21,7 @@ from openai import AsyncOpenAI
 from services.generation.calls.provider_errors import provider_error, without_key, words_of
 from services.generation.calls.replies import string
 from services.generation.calls.transport import Transport
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import FailedPrecondition, SishuError
 
 TALK_SECONDS = 60.0

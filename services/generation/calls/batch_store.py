@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.generation.calls.replies import Reply, Usage
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs

@@ -22,9 +22,9 @@ from services.generation.calls.batch_store import Batch, BatchStore, Found, in_b
 from services.generation.calls.llm import priced
 from services.generation.calls.provider_errors import ACCOUNT_REFUSED
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
-from services.generation.keys import Keys
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint
+from services.generation.providers.keys import Keys
+from services.generation.providers.providers import Endpoint
 from services.runtime.db import Connection
 from services.runtime.errors import FailedPrecondition, SishuError
 from services.runtime.faults import RETRYABLE, as_sishu_error

@@ -17,8 +17,8 @@ from services.generation.calls.output import (
     without,
 )
 from services.generation.calls.replies import Reply, Usage
-from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import FailedPrecondition
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from services.generation.calls.llm import priced
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import ErrorTold, Reply, Usage, count, error_told, mapping
 from services.generation.calls.transport import Transport, answer_of, posted
-from services.generation.providers import Endpoint, Provider
+from services.generation.providers.providers import Endpoint, Provider
 from services.runtime.errors import FailedPrecondition, SishuError
 
 Vectors = npt.NDArray[np.float32]

@@ -14,7 +14,7 @@ import asyncpg
 from services.generation.calls.concurrency import Concurrency, Tick, advance
 from services.generation.calls.modes import Habits
 from services.generation.calls.sharing import Demand, Report, Share, free_of, share_of
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.ids import new_id
 from services.runtime.sql import Statements

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from services.generation.keys import Keys
-from services.generation.providers import Endpoint, Provider
+from services.generation.providers.keys import Keys
+from services.generation.providers.providers import Endpoint, Provider
 from services.runtime.errors import FailedPrecondition, InvalidArgument, SishuError, Unavailable
 from services.runtime.faults import RETRYABLE, as_sishu_error
 from sishu.client import Client

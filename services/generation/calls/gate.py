@@ -24,7 +24,7 @@ from services.generation.calls.rate_headers import calls_left, tokens_left
 from services.generation.calls.replies import Reply
 from services.generation.calls.sharing import Report, Share
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import SishuError, Unavailable
 from services.runtime.faults import as_sishu_error
 from services.runtime.in_work import item_waiting, turn_in_work, waiting_for

@@ -14,7 +14,7 @@ from services.generation.calls.pacing import Pace
 from services.generation.calls.rate_headers import Left
 from services.generation.calls.replies import Usage
 from services.generation.calls.sharing import Report, Share
-from services.generation.providers import Endpoint, Limits
+from services.generation.providers.providers import Endpoint, Limits
 
 LEAST_RATE = 1e-3
 USUAL_TOKENS = 1000.0

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import SishuError
 
 FIRST_SECONDS = 60.0

@@ -25,8 +25,8 @@ from services.generation.calls.provider_errors import TURNED_AWAY, provider_erro
 from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import SishuError
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import openai
 from services.generation.calls.chain import filtered
 from services.generation.calls.replies import ErrorTold, error_told, mapping
 from services.generation.calls.streams import StreamFailed
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import (
     DeadlineExceeded,
     FailedPrecondition,

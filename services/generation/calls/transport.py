@@ -20,7 +20,7 @@ from openai import AsyncOpenAI, DefaultAioHttpClient
 from services.generation.calls.provider_errors import provider_error, words_of
 from services.generation.calls.replies import ErrorTold, Reply, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 
 CONNECT_SECONDS = 10.0
 LIST_SECONDS = 5.0

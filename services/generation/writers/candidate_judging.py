@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from services.generation.asking import Task
-from services.generation.assignments import chunk_language
-from services.generation.candidate_judging import check_verdict, judging_of, said_of
-from services.generation.judgement_store import set_candidate_judgement
-from services.generation.kinds import Judge
-from services.generation.provider_store import ProviderStore
-from services.generation.writers.candidates import Desk
+from services.generation.asking.asking import Task
+from services.generation.candidates.candidate_judging import check_verdict, judging_of, said_of
+from services.generation.gates.judgement_store import set_candidate_judgement
+from services.generation.generations.kinds import Judge
+from services.generation.questions.filling import chunk_language
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.errors import NotFound
 from services.runtime.jobs import Item
@@ -17,9 +16,8 @@ from services.runtime.jobs import Item
 class CandidateJudge:
     """Does the items `judge_candidate`, one for each candidate that is to be judged."""
 
-    def __init__(self, desk: Desk, providers: ProviderStore) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._providers = providers
 
     async def judge_candidate(self, item: Item) -> None:
         """Have a candidate judged beside its source, and keep or reject it; one that is gone is skipped."""
@@ -31,7 +29,7 @@ class CandidateJudge:
             async with desk.jobs.finish(item, skipped=True):
                 return
         options, judge = generation.options, generation.options.gates.judge or Judge()
-        provider = await self._providers.get(judge.provider_id) if judge.provider_id else writer
+        provider = await self._desk.providers.get(judge.provider_id) if judge.provider_id else writer
         chunks = [await desk.chunks.get(one) for one in candidate.chunk_ids]
         language = chunk_language(chunks[0], options)
         wanted = judging_of(candidate, chunks, language, options)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.generation.assignments import Assignment
-from services.generation.candidates import Candidate, PreferencePair
-from services.generation.generations import GenerationOptions
-from services.generation.preference_pairs import assignment
-from services.generation.regeneration import ORIGINAL_GONE, QUESTION_GONE, Gone, candidate_payload
-from services.generation.writers.candidates import KINDS, Desk
+from services.generation.candidates.assignments import Assignment
+from services.generation.candidates.candidates import Candidate, PreferencePair
+from services.generation.candidates.preference_pairs import assignment
+from services.generation.generations.generations import GenerationOptions
+from services.generation.regeneration.regeneration import (
+    ORIGINAL_GONE,
+    QUESTION_GONE,
+    Gone,
+    candidate_payload,
+)
+from services.generation.writers.candidates import KINDS, write_assignment
+from services.generation.writers.desk import Desk
 from services.generation.writers.preference_pairs import pair_sources
 from services.generation.writers.regeneration import chunk_of
 from services.runtime.errors import NotFound
@@ -32,7 +38,7 @@ class CandidateRewriter:
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
                 return
-        await desk.write(item, generation, provider, original.chunk_ids[0], wanted, original.id)
+        await write_assignment(desk, item, generation, provider, original.chunk_ids[0], wanted, original.id)
 
     async def _original(self, candidate_id: str) -> Candidate:
         try:

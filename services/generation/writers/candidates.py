@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from services.generation import conversations, exam_items, passages
-from services.generation.asking import Asker, Task
-from services.generation.assignments import Assignment, Payload
-from services.generation.candidate_store import CandidateStore
-from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.generations import Generation, GenerationOptions
-from services.generation.prompt_store import PromptStore
-from services.generation.providers import Provider
-from services.generation.question_store import QuestionStore
-from services.generation.source_changes import SourceChanges
-from services.generation.store import Store
+from services.generation.asking.asking import Task
+from services.generation.candidates import conversations, exam_items, passages
+from services.generation.candidates.assignments import Assignment, Payload
+from services.generation.generations.generations import Generation, GenerationOptions
+from services.generation.providers.providers import Provider
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
-from services.runtime.jobs import Item, Jobs, NewItem
+from services.runtime.jobs import Item, NewItem
 
 T = TypeVar("T")
 
@@ -46,45 +42,30 @@ KINDS: Mapping[str, Kind] = {
 """By kind of the generation."""
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What writers of candidates work with."""
+async def write_assignment(
+    desk: Desk,
+    item: Item,
+    generation: Generation,
+    provider: Provider,
+    chunk_id: str,
+    assignment: Assignment[T],
+    replaces_id: str | None = None,
+) -> None:
+    """Do an assignment: ask, hold the answer against the gates, and store it as the item's result.
 
-    jobs: Jobs
-    store: Store
-    questions: QuestionStore
-    candidates: CandidateStore
-    prompts: PromptStore
-    chunks: ChunkReader
-    asker: Asker
-    changes: SourceChanges
+    What is to be judged gets an item for that; `replaces_id` is what it is to take the place of.
+    """
+    prompt = await desk.prompts.filled(generation, assignment.prompt, assignment.language, assignment.values)
+    task = Task(item, generation, provider, chunk_id, prompt, assignment.schema, assignment.parse)
+    async with desk.asker.asked(task) as asked:
+        new = replace(assignment.made(asked.value), replaces_id=replaces_id)
 
-    async def write(
-        self,
-        item: Item,
-        generation: Generation,
-        provider: Provider,
-        chunk_id: str,
-        assignment: Assignment[T],
-        replaces_id: str | None = None,
-    ) -> None:
-        """Do an assignment: ask, hold the answer against the gates, and store it as the item's result.
+        async def store(connection: Connection) -> None:
+            if await desk.candidates.insert(connection, generation, asked, new):
+                following = NewItem("judge_candidate", new.id, new.id, turn=item.turn)
+                await desk.jobs.add_items(connection, item.job_id, [following])
 
-        What is to be judged gets an item for that; `replaces_id` is what it is to take the place of.
-        """
-        prompt = await self.prompts.filled(
-            generation, assignment.prompt, assignment.language, assignment.values
-        )
-        task = Task(item, generation, provider, chunk_id, prompt, assignment.schema, assignment.parse)
-        async with self.asker.asked(task) as asked:
-            new = replace(assignment.made(asked.value), replaces_id=replaces_id)
-
-            async def store(connection: Connection) -> None:
-                if await self.candidates.insert(connection, generation, asked, new):
-                    following = NewItem("judge_candidate", new.id, new.id, turn=item.turn)
-                    await self.jobs.add_items(connection, item.job_id, [following])
-
-            await self.jobs.finish_held(item, store)
+        await desk.jobs.finish_held(item, store)
 
 
 class CandidateWriter:
@@ -126,7 +107,7 @@ class CandidateWriter:
         chunk = await self._desk.chunks.get(item.resource_id)
         kind = KINDS[generation.options.kind]
         assignment = kind.assignment(chunk, item.payload, generation.options)
-        await self._desk.write(item, generation, provider, chunk.id, assignment)
+        await write_assignment(self._desk, item, generation, provider, chunk.id, assignment)
 
 
 def planned(chunks: Sequence[SourceChunk], generation: Generation, count: int) -> tuple[list[NewItem], int]:

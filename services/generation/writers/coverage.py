@@ -8,23 +8,20 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
 
-from services.generation.chunk_reader import SourceChunk
-from services.generation.coverage import ChunkFacts, Round, chosen, facts_of, lacking
-from services.generation.coverage_store import CoverageStore
-from services.generation.facts import Fact
-from services.generation.generations import Generation
-from services.generation.genre_audience_store import GenreAudienceStore
-from services.generation.kinds import CoverageOptions
-from services.generation.links import linker, unlinked
-from services.generation.question_templates import template_items
-from services.generation.question_types import MULTI_HOP
-from services.generation.section_reader import Place, SectionReader
-from services.generation.source_changes import SourceChanges
-from services.generation.store import Store
+from services.generation.coverage.coverage import ChunkFacts, Round, chosen, facts_of, lacking
+from services.generation.generations.generations import Generation
+from services.generation.generations.kinds import CoverageOptions
+from services.generation.question_templates.question_templates import template_items
+from services.generation.questions.facts import Fact
+from services.generation.questions.links import linker, unlinked
+from services.generation.questions.question_types import MULTI_HOP
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.section_reader import Place
+from services.generation.writers.desk import Desk
 from services.generation.writers.questions import planned
 from services.runtime.errors import Unavailable
 from services.runtime.in_work import item_waiting, waiting_for
-from services.runtime.jobs import Item, Jobs, NewItem
+from services.runtime.jobs import Item, NewItem
 
 PAGE_CHUNKS = 400
 """Chunks about which one item plans; all of a section together."""
@@ -46,25 +43,12 @@ class CoverageWriter:
     more, so that the generation says how many lack something.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        store: Store,
-        coverage: CoverageStore,
-        sections: SectionReader,
-        pairs: GenreAudienceStore,
-        changes: SourceChanges,
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._coverage = coverage
-        self._sections = sections
-        self._pairs = pairs
-        self._changes = changes
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def plan_coverage(self, item: Item) -> None:
         """Choose facts in a page of sections; make items for the calls about them, and the next page."""
-        generation = await self._store.get_generation(item.job_resource_id)
+        generation = await self._desk.store.get_generation(item.job_resource_id)
         options = options_of(generation)
         seen = Round(**item.payload.get("round", {}))
         if seen.page == 0 and seen.number > 1:
@@ -82,14 +66,14 @@ class CoverageWriter:
         else:
             after = None
         if not following and seen.number == 1:
-            await self._changes.mark_after(generation)
-        async with self._jobs.finish(item) as connection:
-            await self._coverage.add_planned(connection, generation.id, facts)
+            await self._desk.changes.mark_after(generation)
+        async with self._desk.jobs.finish(item) as connection:
+            await self._desk.coverage.add_planned(connection, generation.id, facts)
             if not following:
-                await self._coverage.set_sections(connection, generation.id, seen)
+                await self._desk.coverage.set_sections(connection, generation.id, seen)
             # The next page comes first, so that the job's total is known soon.
             more = [NewItem(item.kind, key_in(after), payload=after, turn=item.turn)] if after else []
-            await self._jobs.add_items(connection, item.job_id, [*more, *items])
+            await self._desk.jobs.add_items(connection, item.job_id, [*more, *items])
 
     async def _look(
         self, generation: Generation, seen: Round, place: Place
@@ -100,11 +84,13 @@ class CoverageWriter:
 
         async def look(page: Sequence[SourceChunk]) -> dict[str, ChunkFacts]:
             ids = [chunk.id for chunk in page]
-            asked = await self._coverage.asked(generation.project_id, ids)
-            own = await self._coverage.planned(generation.id, ids)
+            asked = await self._desk.coverage.asked(generation.project_id, ids)
+            own = await self._desk.coverage.planned(generation.id, ids)
             return await asyncio.to_thread(sorted_facts, page, asked, own)
 
-        walk = self._sections.sections(generation.project_id, generation.options.document_ids, place, look)
+        walk = self._desk.sections.sections(
+            generation.project_id, generation.options.document_ids, place, look
+        )
         async with aclosing(walk) as sections:
             async for section in sections:
                 wanted = lacking(section, options)
@@ -128,7 +114,7 @@ class CoverageWriter:
         hops = MULTI_HOP in generation.options.question_types
         find = await asyncio.to_thread(linker, chunks) if hops else unlinked
         pairs = (
-            await self._pairs.of_documents(generation.project_id, documents, enabled=True)
+            await self._desk.pairs.of_documents(generation.project_id, documents, enabled=True)
             if generation.options.genre_audiences
             else {}
         )
@@ -147,7 +133,7 @@ class CoverageWriter:
         told = before.told(rounds)
         with waiting_for(lambda: told):
             for _ in range(LOOKS):
-                if not await self._coverage.is_working(item):
+                if not await self._desk.coverage.is_working(item):
                     return
                 async with item_waiting():
                     await asyncio.sleep(LOOK_SECONDS)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from services.generation.asking import Asker, Task
-from services.generation.chunk_reader import ChunkReader
-from services.generation.facts import language_of
-from services.generation.filling import judge_values
-from services.generation.judgement_store import set_judgement
-from services.generation.judging import (
+from services.generation.asking.asking import Task
+from services.generation.gates.judgement_store import set_judgement
+from services.generation.gates.judging import (
     check_judgement,
     gates_of,
     judge_prompt,
@@ -15,55 +12,39 @@ from services.generation.judging import (
     judgement_schema,
     parse_verdict,
 )
-from services.generation.prompt_store import PromptStore
-from services.generation.provider_store import ProviderStore
-from services.generation.question_store import QuestionStore
-from services.generation.question_templates import TEMPLATE
-from services.generation.question_types import UNANSWERABLE
-from services.generation.store import Store
-from services.generation.subjects import seen_of
+from services.generation.question_templates.question_templates import TEMPLATE
+from services.generation.questions.facts import language_of
+from services.generation.questions.filling import judge_values
+from services.generation.questions.question_types import UNANSWERABLE
+from services.generation.questions.subjects import seen_of
+from services.generation.writers.desk import Desk
 from services.generation.writers.questions import subject_of
 from services.runtime.db import Connection
-from services.runtime.jobs import Item, Jobs
+from services.runtime.jobs import Item
 
 
 class AnswerJudge:
     """Does the items `judge_answer`, one for each answer that is to be judged."""
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        store: Store,
-        questions: QuestionStore,
-        providers: ProviderStore,
-        prompts: PromptStore,
-        chunks: ChunkReader,
-        asker: Asker,
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._questions = questions
-        self._providers = providers
-        self._prompts = prompts
-        self._chunks = chunks
-        self._asker = asker
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def judge_answer(self, item: Item) -> None:
         """Have an answer judged beside its source, and keep or reject it by what the judge says."""
-        generation, writer = await self._store.get_origin(item.job_resource_id)
-        question = await self._questions.get(item.resource_id)
+        generation, writer = await self._desk.store.get_origin(item.job_resource_id)
+        question = await self._desk.questions.get(item.resource_id)
         options, gates = generation.options, generation.options.gates
         judge = gates.judge
         other = judge.provider_id if judge else ""
-        provider = await self._providers.get(other) if other else writer
-        chunk = await self._chunks.get(question.chunk_ids[0])
-        subject = await subject_of(item, chunk, self._chunks)
+        provider = await self._desk.providers.get(other) if other else writer
+        chunk = await self._desk.chunks.get(question.chunk_ids[0])
+        subject = await subject_of(item, chunk, self._desk.chunks)
         language = options.language or language_of(chunk.text)
         answerable = subject.kind != UNANSWERABLE
         values = judge_values(seen_of(subject, options), question.text, question.answer)
         if subject.kind == TEMPLATE and values["quote"] == values["passage"]:
             values["quote"] = ""
-        prompt = await self._prompts.filled(generation, judge_prompt(subject.kind), language, values)
+        prompt = await self._desk.prompts.filled(generation, judge_prompt(subject.kind), language, values)
         task = Task(
             item,
             generation,
@@ -74,11 +55,11 @@ class AnswerJudge:
             parse_verdict,
             own_sampling=judge.sampling if judge else {},
         )
-        async with self._asker.asked(task) as asked:
+        async with self._desk.asker.asked(task) as asked:
             judgement = judgement_of(asked.value, asked.call)
             rejection = check_judgement(judgement, gates_of(subject.kind, gates), answerable=answerable)
 
             async def store(connection: Connection) -> None:
                 await set_judgement(connection, question, judgement, rejection, asked.settlement)
 
-            await self._jobs.finish_held(item, store)
+            await self._desk.jobs.finish_held(item, store)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from services.generation.asking import Asker, Task
-from services.generation.assignments import chunk_language
+from services.generation.asking.asking import Task
+from services.generation.asking.refusing import refused
 from services.generation.calls.modes import PLAIN_TEXT
-from services.generation.chunk_reader import ChunkReader
-from services.generation.further_forms import rest
-from services.generation.generations import Generation
-from services.generation.kinds import KnowledgeOptions
-from services.generation.knowledge import knows, parse_said, probe_values
-from services.generation.knowledge_store import set_known
-from services.generation.prompt_store import PromptStore
-from services.generation.provider_store import ProviderStore
-from services.generation.question_store import QuestionStore
-from services.generation.questions import Question
-from services.generation.refusing import refused
-from services.generation.store import Store
+from services.generation.generations.generations import Generation
+from services.generation.generations.kinds import KnowledgeOptions
+from services.generation.questions.filling import chunk_language
+from services.generation.questions.further_forms import rest
+from services.generation.questions.knowledge import knows, parse_said, probe_values
+from services.generation.questions.knowledge_store import set_known
+from services.generation.questions.questions import Question
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item, Jobs, NewItem
+from services.runtime.jobs import Failure, Item, NewItem
 
 NOBODY_THERE = {"DEPLOYMENT_FAILED", "DEPLOYMENT_NOT_FOUND", "POOL_EMPTY"}
 """Reasons that hold for every fact, so that all of them would count as unknown."""
@@ -31,33 +27,18 @@ class KnowledgeProbe:
     A model that judges is asked after it, so that no two items store something about one question at a time.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        store: Store,
-        questions: QuestionStore,
-        providers: ProviderStore,
-        prompts: PromptStore,
-        chunks: ChunkReader,
-        asker: Asker,
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._questions = questions
-        self._providers = providers
-        self._prompts = prompts
-        self._chunks = chunks
-        self._asker = asker
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def probe_fact(self, item: Item) -> None:
         """Ask the model that is to learn a question, without any document, and go on by what it says."""
-        generation = await self._store.get_generation(item.job_resource_id)
-        question = await self._questions.get(item.key)
+        generation = await self._desk.store.get_generation(item.job_resource_id)
+        question = await self._desk.questions.get(item.key)
         knowledge = generation.options.knowledge or KnowledgeOptions(generation.provider_id)
-        provider = await self._providers.get(knowledge.provider_id)
-        chunk = await self._chunks.get(item.resource_id)
+        provider = await self._desk.providers.get(knowledge.provider_id)
+        chunk = await self._desk.chunks.get(item.resource_id)
         language = chunk_language(chunk, generation.options)
-        prompt = await self._prompts.filled(generation, "probe", language, probe_values(question))
+        prompt = await self._desk.prompts.filled(generation, "probe", language, probe_values(question))
         task = Task(
             item,
             generation,
@@ -68,17 +49,17 @@ class KnowledgeProbe:
             parse_said,
             own_sampling=knowledge.sampling,
         )
-        async with self._asker.asked(task) as asked:
+        async with self._desk.asker.asked(task) as asked:
             answer = question.answer.text if question.answer else ""
             known = knows(asked.value, answer, knowledge.min_f1)
 
             async def store(connection: Connection) -> None:
                 await set_known(connection, question, known, asked.call, asked.settlement)
-                await self._jobs.add_items(
+                await self._desk.jobs.add_items(
                     connection, item.job_id, following(item, generation, question, known)
                 )
 
-            await self._jobs.finish_held(item, store)
+            await self._desk.jobs.finish_held(item, store)
 
     async def pass_over(self, item: Item, error: SishuError) -> None:
         """Go on as with an unknown fact where the model cannot be asked this; the item counts as skipped.
@@ -86,12 +67,14 @@ class KnowledgeProbe:
         Where it cannot be asked anything, the job is paused.
         """
         if error.reason in NOBODY_THERE:
-            await self._jobs.pause(item.job_id, refused(error, item.job_id))
+            await self._desk.jobs.pause(item.job_id, refused(error, item.job_id))
             return
-        generation = await self._store.get_generation(item.job_resource_id)
-        question = await self._questions.find(item.key)
-        async with self._jobs.finish(item, skipped=Failure.of(error)) as connection:
-            await self._jobs.add_items(connection, item.job_id, following(item, generation, question, None))
+        generation = await self._desk.store.get_generation(item.job_resource_id)
+        question = await self._desk.questions.find(item.key)
+        async with self._desk.jobs.finish(item, skipped=Failure.of(error)) as connection:
+            await self._desk.jobs.add_items(
+                connection, item.job_id, following(item, generation, question, None)
+            )
 
 
 def following(

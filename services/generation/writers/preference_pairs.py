@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from services.generation.chunk_reader import SourceChunk
-from services.generation.kinds import PreferencePairOptions
-from services.generation.preference_pairs import assignment, flaw_of
-from services.generation.questions import Question
-from services.generation.writers.candidates import Desk
+from services.generation.candidates.preference_pairs import assignment, flaw_of
+from services.generation.generations.kinds import PreferencePairOptions
+from services.generation.questions.questions import Question
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.writers.candidates import write_assignment
+from services.generation.writers.desk import Desk
 from services.runtime.errors import NotFound
 from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
@@ -48,7 +49,7 @@ class PreferencePairWriter:
             async with desk.jobs.finish(item, skipped=True):
                 return
         wanted = assignment(question, question.answer, chunks, item.payload["flaw"], generation.options)
-        await desk.write(item, generation, provider, chunks[0].id, wanted)
+        await write_assignment(desk, item, generation, provider, chunks[0].id, wanted)
 
 
 async def pair_sources(desk: Desk, question_id: str | None) -> tuple[Question | None, list[SourceChunk]]:

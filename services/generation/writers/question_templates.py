@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-from services.generation.asking import Asker, Task
-from services.generation.assignments import chunk_language
-from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.prompt_store import PromptStore
-from services.generation.question_template_store import QuestionTemplateStore
-from services.generation.question_templates import TEMPLATE, TemplateContent
-from services.generation.questions import Answer, NewQuestion
-from services.generation.store import Store
-from services.generation.template_answers import (
+from services.generation.asking.asking import Task
+from services.generation.question_templates.question_templates import TEMPLATE, TemplateContent
+from services.generation.question_templates.template_answers import (
     checked_template_answer,
     prompt_of,
     template_parser,
     template_schema,
     template_values,
 )
+from services.generation.questions.filling import chunk_language
+from services.generation.questions.questions import Answer, NewQuestion
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Item, Jobs, NewItem
+from services.runtime.jobs import Failure, Item, NewItem
 
 
 class TemplateWriter:
     """Does the items `answer_template`, one for each template and chunk."""
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        store: Store,
-        templates: QuestionTemplateStore,
-        prompts: PromptStore,
-        chunks: ChunkReader,
-        asker: Asker,
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._templates = templates
-        self._prompts = prompts
-        self._chunks = chunks
-        self._asker = asker
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def answer_template(self, item: Item) -> None:
         """Have the question of a template answered about a chunk, and keep or reject the answer."""
-        generation, provider = await self._store.get_origin(item.job_resource_id)
+        generation, provider = await self._desk.store.get_origin(item.job_resource_id)
         template_id = item.payload["question_template_id"]
-        content = await self._templates.of_generation(generation.id, template_id)
-        chunk = await self._chunks.get(item.resource_id)
+        content = await self._desk.templates.of_generation(generation.id, template_id)
+        chunk = await self._desk.chunks.get(item.resource_id)
         options, language = generation.options, chunk_language(chunk, generation.options)
         values = template_values(content, chunk, options.answers)
-        prompt = await self._prompts.filled(generation, prompt_of(content), language, values)
+        prompt = await self._desk.prompts.filled(generation, prompt_of(content), language, values)
         schema, parse = template_schema(content, chunk, options), template_parser(content, options.answers)
         task = Task(item, generation, provider, chunk.id, prompt, schema, parse)
-        async with self._asker.asked(task) as asked:
+        async with self._desk.asker.asked(task) as asked:
             quotes, reasoning, rejection = checked_template_answer(
                 content, asked.value, asked.reasoning, chunk, options, language
             )
@@ -61,15 +46,15 @@ class TemplateWriter:
             judged = options.gates.judge is not None and rejection is None
 
             async def store(connection: Connection) -> None:
-                await self._templates.insert_answered(
+                await self._desk.templates.insert_answered(
                     connection, generation, question, answer, asked.settlement, judged=judged
                 )
                 if judged:
                     whole = {"type": TEMPLATE, "fact": [0, len(chunk.text)]}
                     following = NewItem("judge_answer", question.id, question.id, whole, item.turn)
-                    await self._jobs.add_items(connection, item.job_id, [following])
+                    await self._desk.jobs.add_items(connection, item.job_id, [following])
 
-            await self._jobs.finish_held(item, store)
+            await self._desk.jobs.finish_held(item, store)
 
 
 def template_question(

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.generation.asking import Task
-from services.generation.assignments import chunk_language, place
-from services.generation.chunk_reader import ChunkReader, SourceChunk
-from services.generation.embedding import Embeddings
-from services.generation.generations import GenerationOptions
-from services.generation.genre_audience_store import GenreAudienceStore
-from services.generation.genre_audiences import Voice
-from services.generation.kinds import RegenerationOptions
-from services.generation.links import Link, LinkedFact
-from services.generation.multi_hop import hop_questions_call
-from services.generation.original_store import OriginalStore, insert_again
-from services.generation.question_types import Batch, QuestionsCall, questions_call
-from services.generation.questions import NewQuestion, Question
-from services.generation.refusing import pausing
-from services.generation.regeneration import (
+from services.generation.asking.asking import Task
+from services.generation.asking.refusing import pausing
+from services.generation.generations.generations import GenerationOptions
+from services.generation.generations.kinds import RegenerationOptions
+from services.generation.genre_audiences.genre_audiences import Voice
+from services.generation.questions.filling import chunk_language, place
+from services.generation.questions.links import Link, LinkedFact
+from services.generation.questions.multi_hop import hop_questions_call
+from services.generation.questions.question_types import Batch, QuestionsCall, questions_call
+from services.generation.questions.questions import NewQuestion, Question
+from services.generation.questions.subjects import Subject, new_question
+from services.generation.regeneration.original_store import insert_again
+from services.generation.regeneration.regeneration import (
     CHUNK_GONE,
     FACT_GONE,
     ORIGINAL_GONE,
@@ -29,8 +27,8 @@ from services.generation.regeneration import (
     named_ids,
     nearest_fact,
 )
-from services.generation.subjects import Subject, new_question
-from services.generation.writers.candidates import Desk
+from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
@@ -44,13 +42,8 @@ class QuestionRewriter:
     Of candidates it makes the `rewrite_candidate` items.
     """
 
-    def __init__(
-        self, desk: Desk, originals: OriginalStore, pairs: GenreAudienceStore, embeddings: Embeddings
-    ) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._originals = originals
-        self._pairs = pairs
-        self._embeddings = embeddings
 
     async def plan_regeneration(self, item: Item) -> None:
         """Make an item for each call that writes something anew."""
@@ -63,7 +56,7 @@ class QuestionRewriter:
         """Have the forms of a question about a fact written anew, and an item made for the answer of each."""
         desk, ids = self._desk, item.payload["question_ids"]
         generation, provider = await desk.store.get_origin(item.job_resource_id)
-        originals = await self._originals.questions(ids)
+        originals = await self._desk.originals.questions(ids)
         try:
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
@@ -72,14 +65,14 @@ class QuestionRewriter:
         options, language = generation.options, chunk_language(subject.chunk, generation.options)
         options = replace(options, forms_per_fact=1 + max(one.form for one in originals))
         pair_id = originals[0].genre_audience_id
-        voice = await self._pairs.find_voice(pair_id) if pair_id else None
+        voice = await self._desk.pairs.find_voice(pair_id) if pair_id else None
         call = call_of(subject, options, language, voice)
         prompt = await desk.prompts.filled(generation, call.prompt, language, call.values)
         task = Task(item, generation, provider, subject.chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
             questions = rewritten(originals, asked.value[0] or (), subject, language, options)
             async with pausing(desk.jobs, item):
-                meanings = await self._embeddings.of(generation, subject.chunk.id, questions)
+                meanings = await self._desk.embeddings.of(generation, subject.chunk.id, questions)
             missing = len(ids) - len(questions)
             unfit = missing if asked.value[0] is None else 0
 
@@ -96,7 +89,7 @@ class QuestionRewriter:
         """Take the words of a question over, and have an item made for its answer."""
         desk = self._desk
         generation = await desk.store.get_generation(item.job_resource_id)
-        originals = await self._originals.questions([item.resource_id])
+        originals = await self._desk.originals.questions([item.resource_id])
         try:
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
@@ -111,7 +104,7 @@ class QuestionRewriter:
         if options.kind != "questions" or own.answers_only:
             kind = "rewrite_answer" if own.answers_only else "rewrite_candidate"
             return [NewItem(kind, one, one) for one in ids]
-        groups = grouped(ids, await self._originals.places(ids))
+        groups = grouped(ids, await self._desk.originals.places(ids))
         return [NewItem("rewrite_questions", one[0], one[0], {"question_ids": one}) for one in groups]
 
 

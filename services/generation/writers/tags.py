@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.generation.asking import Asker, Task
-from services.generation.call_store import insert_call
-from services.generation.facts import language_of
-from services.generation.generations import Generation
-from services.generation.kinds import TagOptions
-from services.generation.outline_reader import OutlineReader
-from services.generation.prompt_store import PromptStore
-from services.generation.providers import Provider
-from services.generation.store import Store
-from services.generation.tag_calls import places_call, tree_call
-from services.generation.tag_entry_store import TagEntryStore
-from services.generation.tag_outlines import Entry
-from services.generation.tag_store import TagStore
-from services.generation.tag_trees import Step, TagTree, nearest, next_step, whole_documents
-from services.generation.tags import TagPlace
+from services.generation.asking.asking import Task
+from services.generation.asking.call_store import insert_call
+from services.generation.generations.generations import Generation
+from services.generation.generations.kinds import TagOptions
+from services.generation.providers.providers import Provider
+from services.generation.questions.facts import language_of
+from services.generation.tags.tag_calls import places_call, tree_call
+from services.generation.tags.tag_outlines import Entry
+from services.generation.tags.tag_trees import Step, TagTree, nearest, next_step, whole_documents
+from services.generation.tags.tags import TagPlace
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.errors import FailedPrecondition
-from services.runtime.jobs import Item, Jobs, NewItem
+from services.runtime.jobs import Item, NewItem
 
 
 class TagWriter:
@@ -32,31 +28,16 @@ class TagWriter:
     which) and the next `write_tags`; the last one puts the tree in its place, all at once.
     """
 
-    def __init__(
-        self,
-        jobs: Jobs,
-        store: Store,
-        tags: TagStore,
-        entries: TagEntryStore,
-        prompts: PromptStore,
-        outlines: OutlineReader,
-        asker: Asker,
-    ) -> None:
-        self._jobs = jobs
-        self._store = store
-        self._tags = tags
-        self._entries = entries
-        self._prompts = prompts
-        self._outlines = outlines
-        self._asker = asker
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def plan_tags(self, item: Item) -> None:
         """Note the outlines of a page of documents; make an item for the next page, or for the first call."""
-        generation = await self._store.get_generation(item.job_resource_id)
-        documents, token = await self._outlines.documents(
+        generation = await self._desk.store.get_generation(item.job_resource_id)
+        documents, token = await self._desk.outlines.documents(
             generation.project_id, generation.options.document_ids, item.payload.get("page_token", "")
         )
-        found = [entry for document in documents for entry in await self._outlines.entries(document)]
+        found = [entry for document in documents for entry in await self._desk.outlines.entries(document)]
         entries = [replace(entry, number=number) for number, entry in enumerate(found, 1)]
         following = (
             NewItem("plan_tags", str(int(item.key) + 1), payload={"page_token": token}, turn=item.turn)
@@ -64,16 +45,16 @@ class TagWriter:
             else NewItem("write_tags", "0", turn=item.turn)
         )
         anew = options_of(generation).mode == "rebuild"
-        async with self._jobs.finish(item) as connection:
-            await self._entries.add(connection, generation, entries, all_of_them=anew)
-            await self._jobs.add_items(connection, item.job_id, [following])
+        async with self._desk.jobs.finish(item) as connection:
+            await self._desk.entries.add(connection, generation, entries, all_of_them=anew)
+            await self._desk.jobs.add_items(connection, item.job_id, [following])
 
     async def write_tags(self, item: Item) -> None:
         """Have tags written, or entries put under them; when all was asked, put the tree in its place."""
-        generation, provider = await self._store.get_origin(item.job_resource_id)
+        generation, provider = await self._desk.store.get_origin(item.job_resource_id)
         options = options_of(generation)
-        entries = await self._entries.list(generation.id)
-        known = [] if options.mode == "rebuild" else await self._tags.list_titles(generation.project_id)
+        entries = await self._desk.entries.list(generation.id)
+        known = [] if options.mode == "rebuild" else await self._desk.tags.list_titles(generation.project_id)
         tree = TagTree([*known, *(tuple(titles) for titles in item.payload.get("tags", ()))])
         check_begin(options, entries, tree)
         step = next_step(entries, tree, options)
@@ -87,32 +68,32 @@ class TagWriter:
     ) -> None:
         call = (tree_call if step.writes else places_call)(step, tree, options_of(generation))
         language = generation.options.language or language_of(str(call.values["outline"]))
-        prompt = await self._prompts.filled(generation, call.prompt, language, call.values)
+        prompt = await self._desk.prompts.filled(generation, call.prompt, language, call.values)
         task = Task(item, generation, provider, None, prompt, call.schema, call.parse)
-        async with self._asker.asked(task) as asked:
+        async with self._desk.asker.asked(task) as asked:
             tags = call.tags_of(asked.value)
 
             async def store(connection: Connection) -> None:
                 await insert_call(connection, generation.id, asked.call, asked.settlement)
-                await self._entries.update(connection, generation.id, tags, written=step.writes)
-                await self._jobs.add_items(connection, item.job_id, [following(item, tree)])
+                await self._desk.entries.update(connection, generation.id, tags, written=step.writes)
+                await self._desk.jobs.add_items(connection, item.job_id, [following(item, tree)])
 
-            await self._jobs.finish_held(item, store)
+            await self._desk.jobs.finish_held(item, store)
 
     async def _settle(
         self, item: Item, generation: Generation, entries: Sequence[Entry], tree: TagTree
     ) -> None:
         mode = options_of(generation).mode
         documents = list({entry.document_id for entry in entries})
-        held = {} if mode == "rebuild" else await self._entries.held(generation.project_id, documents)
+        held = {} if mode == "rebuild" else await self._desk.entries.held(generation.project_id, documents)
         tags = nearest(entries, tree, held)
         places = [
             (tags[one.number], TagPlace(one.document_id, one.heading_path, one.chunk_id)) for one in entries
         ]
         whole = whole_documents(entries, tags, held)
         places += [(titles, TagPlace(document_id)) for document_id, titles in whole.items()]
-        async with self._jobs.finish(item) as connection:
-            await self._entries.settle(connection, generation, list(tree), places, mode)
+        async with self._desk.jobs.finish(item) as connection:
+            await self._desk.entries.settle(connection, generation, list(tree), places, mode)
 
 
 def options_of(generation: Generation) -> TagOptions:

@@ -6,13 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from services.generation.asking import Asked, Task
-from services.generation.call_store import insert_call
-from services.generation.gates import first_on
-from services.generation.generations import Generation
-from services.generation.providers import Provider
-from services.generation.questions import Answer, NewQuestion
-from services.generation.topics import (
+from services.generation.asking.asking import Asked, Task
+from services.generation.asking.call_store import insert_call
+from services.generation.candidates.topics import (
     QUESTIONS_PER_CALL,
     Place,
     answer_schema,
@@ -27,7 +23,11 @@ from services.generation.topics import (
     topic_language,
     topic_question_failures,
 )
-from services.generation.writers.candidates import Desk
+from services.generation.gates.gates import first_on
+from services.generation.generations.generations import Generation
+from services.generation.providers.providers import Provider
+from services.generation.questions.questions import Answer, NewQuestion
+from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.ids import derived_id, new_id
 from services.runtime.jobs import Item, NewItem

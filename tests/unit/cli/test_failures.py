@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from services.generation.asking.refusing import refused
 from services.generation.calls.endpoints import no_members
 from services.generation.calls.gate import busy
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import ErrorTold
-from services.generation.prompt_templates import checked
-from services.generation.prompts import BUILTIN
-from services.generation.providers import Endpoint, provider_not_found
-from services.generation.refusing import refused
+from services.generation.prompts.built_in import BUILTIN
+from services.generation.prompts.prompt_templates import checked
+from services.generation.providers.providers import Endpoint, provider_not_found
 from services.runtime.errors import SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
 from sishu.cli.learn import then_again
@@ -26,7 +26,7 @@ from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED, Job, JobCounts, JobFailure
 from sishu.errors import ApiError
 from sishu.learn.jobs import check_not_paused, job_error
 from tests.contract.test_tree import SPANS, VARIABLES, variables, words, wrong_in
-from tests.unit.generation.test_trial import PROVIDER
+from tests.unit.generation.providers.test_trial import PROVIDER
 
 ROOT = Path(__file__).parents[3]
 ENDPOINT = Endpoint("http://h/v1", "m")

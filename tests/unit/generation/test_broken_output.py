@@ -12,7 +12,7 @@ from services.generation.calls.llm import Llm
 from services.generation.calls.output import OutputInvalid, decode, unwrapped
 from services.generation.calls.replies import Reply, reply_of, usage_of
 from services.generation.calls.transport import Transport
-from services.generation.writing import parse_answer, questions_parser
+from services.generation.questions.writing import parse_answer, questions_parser
 from services.runtime.errors import SishuError
 from tests.bench.generation_outputs import FACTS, FORMS, ask_questions, outcomes
 from tests.support.alone import llm_alone

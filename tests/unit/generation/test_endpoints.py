@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from services.generation.calls.endpoints import Endpoints
-from services.generation.keys import Keys
-from services.generation.providers import Endpoint, Limits, Price, Provider
+from services.generation.providers.keys import Keys
+from services.generation.providers.providers import Endpoint, Limits, Price, Provider
 from services.runtime.errors import FailedPrecondition, SishuError
 from services.runtime.secrets import SecretBox
 from sishu.client import Client

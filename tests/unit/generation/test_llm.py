@@ -22,9 +22,9 @@ from services.generation.calls.output import OutputInvalid
 from services.generation.calls.replies import usage_of
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint, Limits
-from services.generation.writing import (
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.providers import Endpoint, Limits
+from services.generation.questions.writing import (
     WrittenAnswer,
     parse_answer,
     questions_parser,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from services.generation.prompt_templates import checked, normalised
-from services.generation.prompt_versions import ALL, NAMED
-from services.generation.prompts import BUILTIN, FOLDER, builtin_text, builtin_version
+from services.generation.prompts.built_in import BUILTIN, FOLDER, builtin_text, builtin_version
+from services.generation.prompts.prompt_templates import checked, normalised
+from services.generation.prompts.prompt_versions import ALL, NAMED
 from services.runtime.errors import InvalidArgument
 from tests.support.prompts import render
 

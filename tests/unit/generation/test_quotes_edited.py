@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.generation.quotes import place_in_source
+from services.generation.questions.quotes import place_in_source
 
 SOURCE = "The pump was built in 1983. It holds 40 litres. The va1ve is red."
 EDITED = "The pump was built in 1983. It holds 40 litres of oil. The valve is red. Sold in 2020."

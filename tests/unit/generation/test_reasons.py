@@ -9,11 +9,11 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from services.generation.config import GenerationConfig
-from services.generation.gate_list import GATES
+from services.generation.gates.gate_list import GATES
 from services.generation.metrics import GenerationMetrics
-from services.generation.presets import PRESETS
-from services.generation.prompt_filters import FILTERS
-from services.generation.prompts import BUILTIN
+from services.generation.prompts.built_in import BUILTIN
+from services.generation.prompts.prompt_filters import FILTERS
+from services.generation.providers.presets import PRESETS
 from sishu.cli.prompts import CHINESE
 from tests.support.reasons import ERRORS, reasons_of
 

@@ -18,9 +18,9 @@ from services.generation.calls.modes import Habits
 from services.generation.calls.replies import Reply, Usage, usage_of
 from services.generation.calls.streams import MOST_CHARACTERS, Events
 from services.generation.calls.transport import Transport
-from services.generation.prompts import Prompt
-from services.generation.providers import Endpoint
-from services.generation.writing import WrittenAnswer, parse_answer, strict_object
+from services.generation.prompts.built_in import Prompt
+from services.generation.providers.providers import Endpoint
+from services.generation.questions.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.errors import SishuError
 from tests.support.alone import Alone, llm_alone
 from tests.support.mock_llm import mock_llm

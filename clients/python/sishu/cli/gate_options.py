@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.generation.gate_list import GATES
+from services.generation.gates.gate_list import GATES
 from sishu.cli.context import SETTINGS
 from sishu.cli.find import find_provider
 from sishu.cli.output import show_fields

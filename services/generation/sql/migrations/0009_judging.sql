@@ -1,4 +1,4 @@
--- By what copies of kept questions are found; see services/generation/copies.py.
+-- By what copies of kept questions are found; see services/generation/gates/copies.py.
 CREATE TABLE question_marks (
     question_id uuid     PRIMARY KEY REFERENCES questions ON DELETE CASCADE,
     marks       bigint[] NOT NULL,
@@ -58,8 +58,8 @@ CREATE TABLE question_embeddings (
     question_id uuid     PRIMARY KEY REFERENCES questions ON DELETE CASCADE,
     project_id  uuid     NOT NULL,
     space       text     NOT NULL, -- the model and its dimensions
-    key         bytea    NOT NULL, -- services/generation/embedding.py
-    signs       bit(256) NOT NULL, -- services/generation/meanings.py
+    key         bytea    NOT NULL, -- services/generation/gates/embedding.py
+    signs       bit(256) NOT NULL, -- services/generation/gates/meanings.py
     vector      bytea    NOT NULL
 );
 CREATE INDEX question_embeddings_by_key ON question_embeddings (project_id, key);

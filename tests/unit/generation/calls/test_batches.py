@@ -10,7 +10,7 @@ from aiohttp import web
 from services.generation.calls.batch_api import BatchApi, is_crowded, is_too_large
 from services.generation.calls.batches import found_in, unique
 from services.generation.calls.transport import Transport
-from services.generation.providers import Endpoint, Price
+from services.generation.providers.providers import Endpoint, Price
 from services.runtime.ids import new_id
 from tests.support.web_server import served
 

@@ -10,7 +10,7 @@ import pytest
 from services.generation.calls.chain import Chain
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.replies import Reply
-from services.generation.writing import questions_parser, questions_schema
+from services.generation.questions.writing import questions_parser, questions_schema
 from tests.support.prompts import render
 
 FIRST, SECOND = ["What is A of it?", "Which A is it?"], ["What is B of it?", "Which B is it?"]

@@ -18,7 +18,7 @@ from services.generation.calls.gate import TICK_SECONDS, Gate
 from services.generation.calls.replies import Reply
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint, Limits, Price
+from services.generation.providers.providers import Endpoint, Limits, Price
 from services.runtime.errors import SishuError
 from services.runtime.in_work import InWork, turn_in_work
 from services.runtime.jobs import Item

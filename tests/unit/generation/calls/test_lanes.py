@@ -9,7 +9,7 @@ import pytest
 from services.generation.calls.lanes import MOST_PAUSE_SECONDS, Lane
 from services.generation.calls.replies import Usage
 from services.generation.calls.sharing import Share
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 
 
 @pytest.fixture

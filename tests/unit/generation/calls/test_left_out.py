@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.generation.calls.left_out import ECHO_SECONDS, LeftOut
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import FailedPrecondition, SishuError
 
 BAD, GOOD = Endpoint("http://bad/v1", "m", "sk"), Endpoint("http://good/v1", "m", "sk")

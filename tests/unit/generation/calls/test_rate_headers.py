@@ -11,7 +11,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.rate_headers import Left, calls_left, tokens_left
 from services.generation.calls.transport import Transport
 from services.generation.metrics import GenerationMetrics
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from tests.support.alone import Alone
 from tests.support.web_server import served
 from tests.unit.generation.calls.test_gate import call_all

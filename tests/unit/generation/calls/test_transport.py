@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services.generation.calls import transport as transports
 from services.generation.calls.transport import Transport
-from services.generation.providers import Endpoint
+from services.generation.providers.providers import Endpoint
 from services.runtime.errors import SishuError
 from tests.support.web_server import served
 

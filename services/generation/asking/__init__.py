@@ -1,0 +1,1 @@
+"""How items ask models: paid once, within a budget."""

@@ -1,0 +1,1 @@
+"""What generations write beside questions."""

@@ -1,0 +1,1 @@
+"""What keeps or rejects what models wrote."""

@@ -1,0 +1,70 @@
+"""What judges say of questions and candidates: the statements of `judgements.sql`, behind functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.generation.asking.call_store import NOTHING, Settlement, call_of, call_values, with_call
+from services.generation.candidates.candidates import Candidate
+from services.generation.questions.questions import Judgement, Question
+from services.generation.regeneration.replacing import replacing_candidate, replacing_question
+from services.runtime.db import Connection
+from services.runtime.jobs import Failure
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "judgements.sql")
+SET_JUDGEMENT = with_call(SQL.set_judgement)
+SET_CANDIDATE_JUDGEMENT = with_call(SQL.set_candidate_judgement)
+
+
+async def set_judgement(
+    connection: Connection,
+    question: Question,
+    judgement: Judgement,
+    rejection: Failure | None,
+    settlement: Settlement = NOTHING,
+) -> None:
+    """Store what a judge says of a question that waits for it, which is kept or rejected by that."""
+    kept = rejection is None
+    async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
+        await connection.execute(
+            SET_JUDGEMENT,
+            *call_values(question.generation_id, judgement.call, settlement),
+            "answered" if kept else "rejected",
+            rejection.as_json() if rejection else None,
+            said_in(judgement),
+            question.id,
+        )
+
+
+async def set_candidate_judgement(
+    connection: Connection,
+    candidate: Candidate,
+    judgement: Judgement,
+    rejection: Failure | None,
+    settlement: Settlement = NOTHING,
+) -> None:
+    """As `set_judgement`, of a candidate."""
+    kept = rejection is None
+    async with replacing_candidate(connection, candidate.id, candidate.replaces_id, kept=kept):
+        await connection.execute(
+            SET_CANDIDATE_JUDGEMENT,
+            *call_values(candidate.generation_id, judgement.call, settlement),
+            "kept" if kept else "rejected",
+            rejection.as_json() if rejection else None,
+            said_in(judgement),
+            candidate.id,
+        )
+
+
+def said_in(judgement: Judgement) -> dict[str, Any]:
+    """A judgement without its call, as it is stored."""
+    return {name: value for name, value in vars(judgement).items() if name != "call"}
+
+
+def judgement_of(row: asyncpg.Record) -> Judgement | None:
+    """What a judge says of a row of `question_view` or `candidate_view`; nothing before it did."""
+    return row["judgement"] and Judgement(**row["judgement"], call=call_of(row["judge_call"]))

@@ -1,0 +1,1 @@
+"""Generations: what is written, with which options."""

@@ -1,0 +1,1 @@
+"""In whose voice is asked."""

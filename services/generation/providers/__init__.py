@@ -1,0 +1,1 @@
+"""Servers of models, their keys and trials."""

@@ -1,0 +1,231 @@
+"""Questions and their answers: the statements of `questions.sql`, behind functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.generation.asking.call_store import (
+    NOTHING,
+    Settlement,
+    call_of,
+    call_values,
+    insert_call,
+    with_call,
+)
+from services.generation.gates.copy_store import insert_marks, without_copies
+from services.generation.gates.judgement_store import judgement_of
+from services.generation.gates.meaning_store import hold_meanings, insert_embeddings, without_same_meaning
+from services.generation.gates.meanings import Meanings
+from services.generation.generations.generations import Generation
+from services.generation.generations.store import count_of, origin_of
+from services.generation.genre_audiences.genre_audiences import Voice
+from services.generation.providers.providers import Provider
+from services.generation.questions.questions import (
+    Answer,
+    CallRecord,
+    NewQuestion,
+    OpenQuestion,
+    Question,
+    QuestionFilter,
+    text_key,
+)
+from services.generation.questions.quotes import Quote
+from services.generation.regeneration.replacing import replacing_question
+from services.generation.tags.store import link_questions
+from services.runtime.db import Connection, Pool
+from services.runtime.errors import NotFound
+from services.runtime.gathering import Gathering
+from services.runtime.jobs import Failure
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "questions.sql")
+SET_ANSWER = with_call(SQL.set_answer)
+
+
+class QuestionStore:
+    """The tables `questions` and `missing_questions`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._open = Gathering(self._get_open)
+
+    async def get_open(self, question_id: str) -> tuple[Generation, Provider, OpenQuestion]:
+        """A question to answer, its generation and its provider.
+
+        Raises:
+            NotFound: there is no such question.
+        """
+        row = await self._open.get(question_id)
+        if row is None:
+            raise question_not_found(question_id)
+        values = dict(row)
+        names = ("id", "text", "chunk_id", "replaces_id")
+        found, text, chunk_id, replaces_id = (values.pop(f"question_{name}") for name in names)
+        pair = values.pop("question_genre_audience")
+        voice = Voice(**pair) if pair else None
+        question = OpenQuestion(found, values["generation_id"], text, chunk_id, voice, replaces_id)
+        return *origin_of(values), question
+
+    async def _get_open(self, question_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+        rows = await self.pool.fetch(SQL.get_open_questions, question_ids)
+        return {row["question_id"]: row for row in rows}
+
+    async def insert(
+        self,
+        connection: Connection,
+        one: Generation,
+        call: CallRecord,
+        questions: Sequence[NewQuestion],
+        settlement: Settlement = NOTHING,
+        missing: int = 0,
+        meanings: Meanings | None = None,
+        unfit: int = 0,
+    ) -> list[str]:
+        """Store questions and their call; return the ids of those that wait for an answer.
+
+        A question that copies another one of the project is stored as rejected. All are linked to tags.
+
+        Args:
+            connection: the caller's transaction.
+            one: their generation.
+            call: how they were written.
+            questions: those that came.
+            settlement: what is stored with the call.
+            missing: how many more were asked for.
+            meanings: their embeddings; nothing where meaning is not looked at.
+            unfit: how many of the missing lack because their facts give none of their type.
+        """
+        await insert_call(connection, one.id, call, settlement)
+        for reason, count in (("OUTPUT_INCOMPLETE", missing - unfit), ("TYPE_NOT_IN_TEXT", unfit)):
+            if count:
+                await connection.execute(SQL.insert_missing, call.id, one.id, reason, count)
+        await hold_meanings(connection, one, meanings)
+        questions = await without_copies(connection, one, questions)
+        questions = await without_same_meaning(connection, one, questions, meanings)
+        await insert_rows(connection, one, call, questions)
+        await insert_marks(connection, one, questions)
+        await insert_embeddings(connection, one, meanings)
+        await link_questions(connection, one.project_id, [new.id for new in questions])
+        return [new.id for new in questions if not new.rejection]
+
+    async def set_answer(
+        self,
+        connection: Connection,
+        question: Question | OpenQuestion,
+        answer: Answer,
+        rejection: Failure | None,
+        settlement: Settlement = NOTHING,
+        *,
+        judged: bool = False,
+    ) -> None:
+        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that."""
+        kept = not rejection and not judged
+        async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
+            await connection.execute(
+                SET_ANSWER,
+                *call_values(question.generation_id, answer.call, settlement),
+                "rejected" if rejection else "judging" if judged else "answered",
+                rejection.as_json() if rejection else None,
+                answer.text,
+                [vars(quote) for quote in answer.quotes],
+                answer.reasoning,
+                question.id,
+            )
+
+    async def get(self, question_id: str) -> Question:
+        """One question.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self.find(question_id)
+        if found is None:
+            raise question_not_found(question_id)
+        return found
+
+    async def find(self, question_id: str) -> Question | None:
+        """One question, if it is there."""
+        row = await self.pool.fetchrow(SQL.get_question, question_id)
+        return question_of(row) if row else None
+
+    async def list_page(self, page: PageRequest, wanted: QuestionFilter) -> Page[Question]:
+        """Questions, oldest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_questions, *astuple(wanted), after, page.limit)
+        questions = [question_of(row) for row in rows]
+        return page_of(questions, page, lambda one: (one.id,), size_bytes=lambda one: one.size_bytes)
+
+    async def delete(self, question_id: str) -> None:
+        """Delete a question with its answer.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if not count_of(await self.pool.execute(SQL.delete_question, question_id)):
+            raise question_not_found(question_id)
+
+
+async def insert_rows(
+    connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+) -> None:
+    """Insert questions of a generation as they are."""
+    await connection.execute(
+        SQL.insert_questions, one.project_id, one.id, call.id, [question_values(new) for new in questions]
+    )
+
+
+def question_values(new: NewQuestion) -> dict[str, Any]:
+    """The columns of a new row of `questions`, by name."""
+    return {
+        **vars(new),
+        "fact": new.fact and vars(new.fact),
+        "linked_facts": [vars(fact) for fact in new.linked_facts],
+        "text_key": text_key(new.text),
+        "state": "rejected" if new.rejection else "open",
+        "rejection": new.rejection and new.rejection.as_json(),
+    }
+
+
+def question_of(row: asyncpg.Record) -> Question:
+    """A row of `question_view`."""
+    answer = None
+    if row["answer"] is not None:
+        quotes = [Quote(**quote) for quote in row["answer_quotes"]]
+        answer = Answer(row["answer"], quotes, row["answer_reasoning"], call_of(row["answer_call"]))
+    rejection = row["rejection"]
+    return Question(
+        id=row["id"],
+        project_id=row["project_id"],
+        generation_id=row["generation_id"],
+        chunk_ids=row["chunk_ids"],
+        document_ids=row["document_ids"],
+        text=row["text"],
+        fact=Quote(**row["fact"]) if row["fact"] else None,
+        form=row["form"],
+        state=row["state"],
+        rejection=Failure(**rejection) if rejection else None,
+        answer=answer,
+        call=call_of(row["call"]),
+        create_time=row["create_time"],
+        heading_path=row["heading_path"],
+        tag_ids=row["tag_ids"],
+        genre_audience_id=row["genre_audience_id"],
+        judgement=judgement_of(row),
+        type=row["type"],
+        question_template_id=row["question_template_id"],
+        linked_facts=[Quote(**fact) for fact in row["linked_facts"]],
+        replaces_id=row["replaces_id"],
+        source_gone_time=row["source_gone_time"],
+        known=row["known"],
+    )
+
+
+def question_not_found(question_id: str) -> NotFound:
+    """The error for a question that is not there."""
+    return NotFound("QUESTION_NOT_FOUND", f"there is no question {question_id}", question_id=question_id)

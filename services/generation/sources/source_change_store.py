@@ -1,0 +1,93 @@
+"""What is written about chunks that are gone: the statements of `source_changes.sql`, behind functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.db import Pool, had_again
+from services.runtime.ids import id_at
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "source_changes.sql")
+
+ROWS = 1000
+"""Questions or candidates that one statement looks at."""
+FORGOTTEN_ROWS = 5000
+DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How many questions and candidates are newly marked, and how many are marked no more."""
+
+    marked: int = 0
+    unmarked: int = 0
+
+    def __add__(self, other: Marks) -> Marks:
+        return Marks(self.marked + other.marked, self.unmarked + other.unmarked)
+
+
+class SourceChangeStore:
+    """The table `source_looks`, and the marks of questions and candidates."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def written(self, project_id: str, kind: str, chunk_ids: Sequence[str]) -> set[str]:
+        """Of some chunks those about which a project has something.
+
+        Args:
+            project_id: the project.
+            kind: `questions`, or a kind of candidates.
+            chunk_ids: the chunks.
+        """
+        if kind == "questions":
+            rows = await self.pool.fetch(SQL.questioned_chunks, project_id, chunk_ids)
+        else:
+            rows = await self.pool.fetch(SQL.written_chunks, project_id, chunk_ids, kind)
+        return {row["chunk_id"] for row in rows}
+
+    async def has_older(self, project_id: str, than_id: str) -> bool:
+        """Whether a project has questions or candidates that were made before something of this id."""
+        return bool(await self.pool.fetchval(SQL.has_older, project_id, than_id))
+
+    async def note_chunks(self, look_id: str, chunks: Sequence[tuple[str, str]]) -> None:
+        """Note chunks that are there, with their documents."""
+        if chunks:
+            ids, documents = map(list, zip(*chunks, strict=True))
+            await self.pool.execute(SQL.note_chunks, look_id, ids, documents)
+
+    async def note_untold(self, look_id: str, documents: Sequence[tuple[str, int]]) -> None:
+        """Note of which documents nothing can be told: with another number of chunks than was noted."""
+        if documents:
+            ids, counts = map(list, zip(*documents, strict=True))
+            await self.pool.execute(SQL.note_untold, look_id, ids, counts)
+
+    async def mark(self, look_id: str, project_id: str, document_ids: Sequence[str]) -> Marks:
+        """Mark what is written about chunks that a look has not found; those that are back no more.
+
+        Args:
+            look_id: the look.
+            project_id: the project.
+            document_ids: only what is about these documents alone; empty means all.
+        """
+        marks = Marks()
+        for statement in (SQL.mark_questions, SQL.mark_candidates):
+            after: str | None = None
+            while True:
+                values = (look_id, project_id, after, ROWS, document_ids)
+                row = await had_again(lambda: self.pool.fetchrow(statement, *values))  # noqa: B023  # runs now
+                if row is None or row["last_id"] is None:
+                    break
+                after = row["last_id"]
+                marks += Marks(row["marked"], row["unmarked"])
+        return marks
+
+    async def forget(self, look_id: str) -> None:
+        """Forget what a look has found, and what those have left that were killed more than a day ago."""
+        values = (look_id, id_at(time.time() - DAY_SECONDS), FORGOTTEN_ROWS)
+        while not (await self.pool.execute(SQL.forget_look, *values)).endswith(" 0"):
+            pass

@@ -1,0 +1,119 @@
+"""What became of documents since something was written about them: chunks that are new, and that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+
+from services.generation.generations.generations import Generation
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.source_change_store import Marks, SourceChangeStore
+from services.runtime.faults import as_sishu_error
+from services.runtime.ids import new_id
+from sishu.client import Client
+from sishu.errors import ApiError
+from sishu.ingest.v1 import chunk_service_pb2, document_pb2, document_service_pb2
+
+CANDIDATE_KINDS = {"conversations": "conversation", "passages": "passage", "exam_items": "exam_item"}
+"""By kind of a generation."""
+PAGE = 1000
+UNPARSED = -1
+"""In place of the number of chunks of a document that has none yet."""
+
+log = structlog.get_logger()
+
+
+class SourceChanges:
+    """Compares what the generation room has with the documents as they are."""
+
+    def __init__(self, client: Client, store: SourceChangeStore) -> None:
+        self._client = client
+        self._store = store
+
+    async def wanted(self, generation: Generation, chunks: Sequence[SourceChunk]) -> list[SourceChunk]:
+        """Those of a page of chunks that a generation writes about: where it wants new ones only, these."""
+        if not generation.options.new_chunks_only or not chunks:
+            return list(chunks)
+        kind = CANDIDATE_KINDS.get(generation.options.kind, generation.options.kind)
+        written = await self._store.written(generation.project_id, kind, [chunk.id for chunk in chunks])
+        return [chunk for chunk in chunks if chunk.id not in written]
+
+    async def mark_after(self, generation: Generation) -> None:
+        """Mark what older generations wrote, where a generation has planned all chunks of documents.
+
+        What cannot be marked now is marked by the next one, or by `MarkSources`: no plan fails for it.
+        """
+        try:
+            if await self._store.has_older(generation.project_id, generation.id):
+                await self.mark(generation.project_id, generation.options.document_ids)
+        except Exception as error:  # the rooms and the database may be away
+            log.warning("sources_not_marked", error=as_sishu_error(error).message)
+
+    async def mark(self, project_id: str, document_ids: Sequence[str] = ()) -> Marks:
+        """Mark what is written about chunks that are gone, and what is about chunks that are back no more.
+
+        Each look has rows of its own, so that any number may go on at once.
+
+        Args:
+            project_id: the project.
+            document_ids: only what is about these documents alone; empty means all.
+
+        Raises:
+            ApiError: the ingest room is away.
+        """
+        look_id, documents = new_id(), sorted({one.lower() for one in document_ids})
+        try:
+            async for chunks in self._chunks(project_id, documents):
+                await self._store.note_chunks(look_id, chunks)
+            # Only then: of a document that changed meanwhile the numbers differ.
+            async for counts in self._documents(project_id, documents):
+                await self._store.note_untold(look_id, counts)
+            return await self._store.mark(look_id, project_id, documents)
+        finally:
+            await self._store.forget(look_id)
+
+    async def _chunks(
+        self, project_id: str, document_ids: Sequence[str]
+    ) -> AsyncIterator[list[tuple[str, str]]]:
+        """The chunks that are there, page by page: ids, and those of their documents."""
+        for document_id in document_ids or [""]:
+            request = chunk_service_pb2.ListChunksRequest(
+                project_id=project_id, document_id=document_id, page_size=PAGE, show_excluded=True
+            )
+            while True:
+                page = await self._client.chunks.ListChunks(request)
+                yield [(chunk.id, chunk.document_id) for chunk in page.chunks]
+                request.page_token = page.next_page_token
+                if not request.page_token:
+                    break
+
+    async def _documents(
+        self, project_id: str, document_ids: Sequence[str]
+    ) -> AsyncIterator[list[tuple[str, int]]]:
+        """Documents that are there, page by page: ids, and how many chunks each has."""
+        for document_id in document_ids:
+            yield [counted(one) for one in await self._document(document_id)]
+        request = document_service_pb2.ListDocumentsRequest(project_id=project_id, page_size=PAGE)
+        while not document_ids:
+            page = await self._client.documents.ListDocuments(request)
+            yield [counted(one) for one in page.documents]
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+
+    async def _document(self, document_id: str) -> list[document_pb2.Document]:
+        """A document; nothing where it is deleted."""
+        request = document_service_pb2.GetDocumentRequest(id=document_id)
+        try:
+            return [(await self._client.documents.GetDocument(request)).document]
+        except ApiError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            return []
+
+
+def counted(document: document_pb2.Document) -> tuple[str, int]:
+    """A document's id, and how many chunks it has."""
+    parsed = document.state == document_pb2.DOCUMENT_STATE_PARSED
+    return document.id, document.chunk_count if parsed else UNPARSED
