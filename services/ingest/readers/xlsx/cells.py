@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html import unescape
 
-from lxml import etree
+from services.ingest.readers.xlsx.number_formats import NumberFormat
 
 CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"")
 FAR_CELL = re.compile(rb" r=\"([A-Z]{2,3})\d{1,7}\"[^>]*[^/]>")
@@ -30,32 +30,7 @@ FORMULA = re.compile(
 )
 """A formula whose value was not stored."""
 ERROR_MARK = b' t="e"'
-QUOTED = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].')
-HIDDEN = "\x00"
-DIGITS = re.compile(r"[0#?][0#?.,]*")
-DATE_LETTERS = re.compile("[dmyhse]", re.IGNORECASE)
-PERCENT_FORMATS = {9: "0%", 10: "0.00%"}
-"""The built-in formats that show percent (ECMA-376-1, 18.8.30)."""
 LETTERS = 26
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How a number format shows a number, beyond its digits.
-
-    Args:
-        before: text before it, such as a currency.
-        after: text after it, such as a unit.
-        percent: whether it is shown times 100; then `after` holds the sign.
-        decimals: digits after the point.
-        digits: the least number of digits before the point; zeros fill them up.
-    """
-
-    before: str
-    after: str
-    percent: bool
-    decimals: int
-    digits: int = 0
 
 
 @dataclass
@@ -72,54 +47,12 @@ class Marks:
 
     rows: int = 0
     columns: int = 0
-    cells: dict[int, dict[int, str | Shown]] = field(default_factory=dict)
+    cells: dict[int, dict[int, str | NumberFormat]] = field(default_factory=dict)
     long_numbers: dict[int, dict[int, str]] = field(default_factory=dict)
     links: dict[int, dict[int, str]] = field(default_factory=dict)
 
 
-def shown_styles(styles: etree._Element) -> Mapping[int, Shown]:
-    """The styles of cells whose numbers are shown with a text or leading zeros, by their index."""
-    codes = dict(PERCENT_FORMATS)
-    for one in styles.iter("{*}numFmt"):
-        if one.get("numFmtId", "").isdigit():
-            codes[int(one.get("numFmtId"))] = one.get("formatCode", "")
-    found = {}
-    formats = styles.find("{*}cellXfs")
-    for index, one in enumerate(formats if formats is not None else ()):
-        number = one.get("numFmtId", "")
-        shown = shown_by(codes.get(int(number), "")) if number.isdigit() else None
-        if shown:
-            found[index] = shown
-    return found
-
-
-def shown_by(code: str) -> Shown | None:
-    """How a number format shows a number (ECMA-376-1, 18.8.31); nothing if by its digits only.
-
-    Of the sections for positive, negative, zero and text the first counts.
-    """
-    texts: list[str] = []
-
-    def hide(match: re.Match[str]) -> str:
-        texts.append("".join(filter(None, match.groups())))
-        return HIDDEN
-
-    plain = QUOTED.sub(hide, code).partition(";")[0]
-    digits = list(DIGITS.finditer(plain))
-    if not digits or DATE_LETTERS.search(plain):
-        return None
-    head, tail = plain[: digits[0].start()], plain[digits[-1].end() :]
-    before = "".join(texts[: head.count(HIDDEN)]) + head.replace(HIDDEN, "")
-    count = plain.count(HIDDEN)
-    after = tail.replace(HIDDEN, "") + "".join(texts[count - tail.count(HIDDEN) : count])
-    whole, _, fraction = digits[-1][0].partition(".")
-    zeros = len(whole) if len(digits) == 1 and len(whole) > 1 and not whole.strip("0") else 0
-    if not (before.strip() or after.strip() or zeros):
-        return None
-    return Shown(before.strip(), after.rstrip(), "%" in tail, len(fraction), zeros)
-
-
-def look_through(pieces: Iterable[bytes], styles: Mapping[int, Shown]) -> Marks:
+def look_through(pieces: Iterable[bytes], styles: Mapping[int, NumberFormat]) -> Marks:
     """Find what calamine does not tell, in the XML of a sheet."""
     by_number = {b"%d" % index: shown for index, shown in styles.items()}
     marks = Marks(columns=LETTERS)
@@ -149,7 +82,7 @@ def find_links(block: bytes, marks: Marks) -> None:
             row[column_of(cell[1]) - 1] = relation[1].decode(errors="replace")
 
 
-def find_styled(block: bytes, styles: Mapping[bytes, Shown], marks: Marks) -> None:
+def find_styled(block: bytes, styles: Mapping[bytes, NumberFormat], marks: Marks) -> None:
     """Mark the cells whose style shows a text with the number."""
     for match in STYLE.finditer(block):
         shown = styles.get(match[1])
@@ -183,7 +116,7 @@ def find_long_numbers(block: bytes, marks: Marks) -> None:
             row[column_of(cell[1]) - 1] = f"{value:f}".partition(".")[0]
 
 
-def mark_cell(block: bytes, place: int, mark: str | Shown, marks: Marks) -> None:
+def mark_cell(block: bytes, place: int, mark: str | NumberFormat, marks: Marks) -> None:
     """Mark the cell that has an attribute at a place; rows have the same attributes."""
     match = cell_at(block, place)
     if match:

@@ -14,7 +14,8 @@ from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.text_builder import TextBuilder
-from services.ingest.readers.xlsx.cells import Marks, Shown, look_through, reach, shown_styles
+from services.ingest.readers.xlsx.cells import Marks, look_through, reach
+from services.ingest.readers.xlsx.number_formats import NumberFormat, formats_of, scaled
 from services.ingest.readers.xlsx.objects import Placed, attribute, objects_of
 from services.runtime.errors import InvalidArgument
 
@@ -143,19 +144,26 @@ def rows_of(sheet: CalamineSheet, marks: Marks) -> Iterator[Row]:
             yield below, [texts.get(column, "") for column in range(first_column, max(texts) + 1)]
 
 
-def marked(value: object, text: str, mark: str | Shown) -> str:
-    """A cell as the sheet shows it: an error by its name, a number with its sign and unit."""
+def marked(value: object, text: str, mark: str | NumberFormat) -> str:
+    """A cell as the sheet shows it: an error by its name, a number with its sign and in its unit."""
     if isinstance(mark, str):
         return text or mark
     if not isinstance(value, int | float) or isinstance(value, bool):
         return text
-    if mark.percent:
-        decimals = max(mark.decimals, LEAST_PERCENT_DECIMALS)
+    shown, signed = mark.shown(value)
+    if shown is None:
+        return text
+    if shown.hides:
+        return shown.before
+    if shown.percent:
+        decimals = max(shown.decimals, LEAST_PERCENT_DECIMALS)
         text = text_of(round(value * 100, decimals))
-    sign = "-" if text.startswith("-") else ""
+    if shown.scale:
+        text = scaled(text, shown.scale)
+    sign = "-" if signed and text.startswith("-") else ""
     whole, point, fraction = text.removeprefix("-").partition(".")
-    filled = whole.zfill(mark.digits) if whole.isdigit() else whole
-    return f"{sign}{mark.before}{filled}{point}{fraction}{mark.after}"
+    filled = whole.zfill(shown.digits) if whole.isdigit() else whole
+    return f"{sign}{shown.before}{filled}{point}{fraction}{shown.after}"
 
 
 def text_of(value: object) -> str:
@@ -206,16 +214,16 @@ def sheet_parts(archive: zipfile.ZipFile, source: Source) -> Mapping[str, str]:
     return found
 
 
-def styles_of(archive: zipfile.ZipFile, source: Source) -> Mapping[int, Shown]:
+def styles_of(archive: zipfile.ZipFile, source: Source) -> Mapping[int, NumberFormat]:
     """The styles whose numbers are shown with a text."""
     part = "xl/styles.xml"
     if part not in archive.NameToInfo:
         return {}
-    return shown_styles(archives.xml(archives.read(archive, part, source), source))
+    return formats_of(archives.xml(archives.read(archive, part, source), source))
 
 
 def marks_of(
-    archive: zipfile.ZipFile, part: str, source: Source, styles: Mapping[int, Shown], name: str
+    archive: zipfile.ZipFile, part: str, source: Source, styles: Mapping[int, NumberFormat], name: str
 ) -> Marks:
     """What the library does not tell of a sheet.
 

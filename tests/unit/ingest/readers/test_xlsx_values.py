@@ -10,7 +10,7 @@ import pytest
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 
-from services.ingest.readers.xlsx.cells import Shown, shown_by
+from services.ingest.readers.xlsx.number_formats import Shown, shown_by
 from services.ingest.readers.xlsx.reader import text_of
 from tests.support.read_files import read_bytes, repacked
 from tests.unit.ingest.readers.workbooks import saved, sheet, text_of_sheet
@@ -97,6 +97,51 @@ def test_percents_currencies_and_units_are_shown(tmp_path: Path) -> None:
     for cell, code in (("A2", "0.0%"), ("B2", "0%"), ("C2", "¥#,##0.00"), ("D2", '0"台"'), ("E2", "0.00")):
         page[cell].number_format = code
     assert text_of_sheet(tmp_path, page).splitlines()[-1] == "| 12.5% | 33.33% | -¥99.5 | 3台 | 7 |"
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "text"),
+    [
+        ('#,##0.0,,"M"', 243_235_962_000, "243235.962M"),
+        ('#,##0,"K"', 1_234_567, "1234.567K"),
+        ("0.0,", 1_234_567, "1234.567"),
+        ("0,.0", 1_234_567, "1234.567"),
+        ('0.00,,,"bn"', 243_236_000_000, "243.236bn"),
+        ('0!.0,"万"', 123_456, "12.3456万"),
+        ('0\\.0,"万"', -123_456, "-12.3456万"),
+        ('0"."00"元"', 1999, "19.99元"),
+        ('¥#,##0,,"百万"', 5_000_000, "¥5百万"),
+        ('#,##0,"K";(#,##0,"K")', -1500, "-1.5K"),
+        ('"profit "0;"loss "0', 3, "profit 3"),
+        ('"profit "0;"loss "0', -3, "loss 3"),
+        ('"profit "0;"loss "0', 0, "profit 0"),
+        ('0;-0;"nil"', 0, "nil"),
+        ('0;-0;"nil"', -7, "-7"),
+        ('"Yes";;"No"', 1, "Yes"),
+        ('"Yes";;"No"', 0, "No"),
+        ('"Yes";;"No"', -1, "-1"),
+        ('_ "¥"* #,##0_ ;_ "¥"* -#,##0_ ;_ "¥"* "-"??_ ;_ @_ ', -5, "¥-5"),
+        ('_ "¥"* #,##0_ ;_ "¥"* -#,##0_ ;_ "¥"* "-"??_ ;_ @_ ', 0, "0"),
+        (";;;", 5, "5"),
+        ('[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', 2_500_000, "2.5M"),
+        ('[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', 2500, "2.5K"),
+        ('[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', 25, "25"),
+        ('[>=1000000]0.0,,"M";[>=1000]0.0,"K";0', -25, "-25"),
+        ('[<0]"loss "0;"profit "0', -3, "loss 3"),
+        ('[<0]"loss "0;"profit "0', 3, "profit 3"),
+        ('0.0%" of sales"', 0.25, "25% of sales"),
+        ('General"台"', 3, "3台"),
+        ('0"万"0000"元"', 123_456, "123456"),
+        ('000-000" x"', 123_456, "123456"),
+        ('# ?/?" in"', 0.125, "0.125 in"),
+    ],
+)
+def test_a_number_stands_in_the_unit_that_its_format_names(
+    tmp_path: Path, code: str, value: float, text: str
+) -> None:
+    page = sheet(["a", "b"], ["n", value])
+    page["B2"].number_format = code
+    assert text_of_sheet(tmp_path, page).splitlines()[-1] == f"| n | {text} |"
 
 
 def test_leading_zeros_of_a_number_format_are_shown(tmp_path: Path) -> None:
