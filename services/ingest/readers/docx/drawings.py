@@ -46,11 +46,20 @@ class Drawings:
             text = chart_text(root) if is_chart else diagram_text(root)
             if text:
                 short = chart_text(root, with_data=False) if is_chart else " ".join(text.split())
-                paragraph, run = etree.Element(f"{W}p"), etree.Element(f"{W}r")
-                run.append(text_element(f"{MARK}{len(self._texts)}{MARK}"))
-                paragraph.append(run)
-                anchor.addnext(paragraph)
-                self._texts.append((text, short))
+                anchor.addnext(self.keep(text, short))
+
+    def keep(self, text: str, short: str) -> Element:
+        """Keep a text until the rest is Markdown; return the paragraph that stands for it.
+
+        Args:
+            text: its Markdown, which may have many lines.
+            short: what stands for it in a cell of a table: one line.
+        """
+        paragraph, run = etree.Element(f"{W}p"), etree.Element(f"{W}r")
+        run.append(text_element(f"{MARK}{len(self._texts)}{MARK}"))
+        paragraph.append(run)
+        self._texts.append((text, short))
+        return paragraph
 
     def put(self, text: str) -> str:
         """The text with its drawings; in a cell of a table only what they are called."""

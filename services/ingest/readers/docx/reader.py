@@ -5,12 +5,14 @@ from __future__ import annotations
 import posixpath
 import zipfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from lxml import etree
 
 from services.ingest.readers.docx.body import SPACE, mend
 from services.ingest.readers.docx.comments import comments_of
 from services.ingest.readers.docx.drawings import Drawings
+from services.ingest.readers.docx.inserted import Inserted
 from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.packing import NOTES, Package, Packer
 from services.ingest.readers.docx.paragraphs import Lists
@@ -24,9 +26,11 @@ from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import PACKAGE, W
 from services.ingest.readers.shared.pandoc import html_of
+from services.runtime.errors import InvalidArgument
 
 PART_BYTES = 1 << 20
 """How much XML Pandoc reads at a time; it takes about 170 bytes of memory for each."""
+MOST_DEPTH = 3
 
 
 def read(source: Source) -> Reading:
@@ -35,11 +39,30 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: the file is damaged or encrypted, or holds no text.
     """
+    return reading_of(source, 0)
+
+
+def reading_of(source: Source, depth: int) -> Reading:
+    """Read a document that is inserted so many deep in others.
+
+    Raises:
+        InvalidArgument: it cannot be read, or lies too deep.
+    """
+    if depth > MOST_DEPTH:
+        raise InvalidArgument(
+            "ARCHIVE_TOO_DEEP",
+            f"{source.name}: documents inserted in documents are read {MOST_DEPTH} deep; put it beside them",
+            name=source.name,
+        )
     images = Images(source.folder)
     with archives.opened(source) as archive:
         package = opened_package(archive, source)
         drawings = Drawings(archive, package.links["document"], source)
         drawings.mark(package.parts["document"])
+        inserted = Inserted(
+            archive, package.links["document"], source, images, partial(reading_of, depth=depth + 1)
+        )
+        inserted.mark(package.parts["document"], drawings)
         pictures = name_pictures(package, set(archive.namelist()))
 
         def fetch(name: str) -> Fetched | None:

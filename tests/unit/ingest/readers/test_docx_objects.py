@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
 from docx.document import Document
+from docx.oxml import parse_xml
 
 from tests.unit.ingest.readers import word
 from tests.unit.ingest.readers.docx_readings import NAME, text_of
@@ -117,3 +119,82 @@ def test_the_paragraph_of_a_text_box_and_the_box_are_both_there_once(tmp_path: P
         word.add(paragraph, word.run("goes on"))
 
     assert text_of(tmp_path, write) == "anchor goes on\n\nIn the box\n\nand below\n"
+
+
+def inserted(document: Document, name: str, data: bytes | str, kind: str = "text/html") -> None:
+    """Insert a file into the body as it is."""
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+
+    whole = data.encode() if isinstance(data, str) else data
+    part = Part(PackURI(f"/word/{name}"), kind, whole, document.part.package)
+    identity = document.part.relate_to(part, f"{word.RELATIONSHIPS}/aFChunk")
+    chunk = f'<w:altChunk {word.SPACES} r:id="{identity}"/>'
+    document.element.body.insert(len(document.element.body) - 1, parse_xml(chunk))
+
+
+def test_inserted_pages_documents_and_saved_mails_are_read_in_place(tmp_path: Path) -> None:
+    def inner(document: Document) -> None:
+        document.add_heading("Annex", 2)
+        word.with_notes(document, "inner note")
+        word.add(document.add_paragraph("of the inner document"), word.note(1))
+        document.add_picture(io.BytesIO(png()))
+
+    mail = (
+        "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=Q\r\n\r\n--Q\r\n"
+        "Content-Type: text/html; charset=utf-8\r\nContent-Location: file:///C:/1/a.htm\r\n\r\n"
+        "<p>CLAUSE FIVE 第五条 <img src='a_files/b.png'></p>\r\n--Q\r\nContent-Type: image/png\r\n"
+        "Content-Transfer-Encoding: base64\r\nContent-Location: file:///C:/1/a_files/b.png\r\n\r\n"
+        f"{base64.b64encode(png(3)).decode()}\r\n--Q--"
+    )
+
+    def write(document: Document) -> None:
+        document.add_paragraph("before")
+        word.with_notes(document, "outer note")
+        inserted(document, "a.mht", mail, "message/rfc822")
+        word.add(document.add_paragraph("between"), word.note(1))
+        inserted(document, "b.htm", "<html><body><h2>Terms</h2><ul><li>one</li></ul></body></html>")
+        inserted(document, "c.docx", word.made(inner), "application/x")
+        inserted(document, "d.rtf", r"{\rtf1 rich {\b text}\par}", "application/rtf")
+        document.add_paragraph("after")
+
+    reading = read(tmp_path, word.made(write), NAME)
+    of_mail, of_inner = reading.images
+    assert reading.text == (
+        f"before\n\nCLAUSE FIVE 第五条 ![](images/{of_mail.name})\n\nbetween[^1]\n\n## Terms\n\n- one\n\n"
+        f"## Annex\n\nof the inner document[^inserted-3-1]\n\n![](images/{of_inner.name})\n\n"
+        "[^inserted-3-1]: inner note\n\nrich **text**\n\nafter\n\n[^1]: outer note\n"
+    )
+    assert [child.name for child in tmp_path.iterdir() if child.is_dir()] == ["images"]
+
+
+def test_an_inserted_file_that_cannot_be_read_says_so_in_its_place(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        document.add_paragraph("before")
+        inserted(document, "a.docx", b"PK\x03\x04 no archive", "application/x")
+        inserted(document, "b.bin", b"\x00\x01\x02", "application/x")
+        chunk = parse_xml(f'<w:altChunk {word.SPACES} r:id="none"/>')
+        document.element.body.insert(len(document.element.body) - 1, chunk)
+        document.add_paragraph("after")
+
+    before, damaged, unknown, absent, after = text_of(tmp_path, write).strip().split("\n\n")
+    assert (before, after) == ("before", "after")
+    assert damaged.startswith("[Not read: a.docx: the DOCX file cannot be read (")
+    assert unknown == "[Not read: b.bin: an inserted file of this kind is not read]"
+    assert absent == "[Not read: a file without a name: the file that belongs here is not in the document]"
+
+
+def test_documents_inserted_in_documents_are_read_three_deep(tmp_path: Path) -> None:
+    def around(data: bytes, depth: int) -> bytes:
+        def write(document: Document) -> None:
+            document.add_paragraph(f"depth {depth}")
+            inserted(document, "a.docx", data, "application/x")
+
+        return word.made(write)
+
+    data = word.made(lambda document: document.add_paragraph("deepest"))
+    for depth in (3, 2, 1, 0):
+        data = around(data, depth)
+    text = read(tmp_path, data, NAME).text
+    assert text.startswith("depth 0\n\ndepth 1\n\ndepth 2\n\ndepth 3\n\n[Not read: a.docx: ")
+    assert "deepest" not in text
