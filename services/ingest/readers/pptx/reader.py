@@ -13,7 +13,7 @@ from pptx.shapes.graphfrm import GraphicFrame
 from pptx.shapes.group import GroupShape
 from pptx.slide import Slide
 
-from services.ingest.readers.pptx.text import frame_text, list_styles, paragraphs_of
+from services.ingest.readers.pptx.text import frame_text, list_styles, paragraph_text, paragraphs_of
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives, markdown
 from services.ingest.readers.shared.charts import chart_text
@@ -55,7 +55,7 @@ def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
     choose_alternatives(slide.shapes._spTree)
     title = slide.shapes.title
     if title is not None:
-        yield markdown.heading(2, title.text_frame.text)
+        yield markdown.heading(2, title_text(title))
     others = (shape for shape in slide.shapes if title is None or shape.shape_id != title.shape_id)
     for shape in in_reading_order(others):
         yield from shape_blocks(shape, images, source)
@@ -65,6 +65,12 @@ def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
     for comment in related(slide.part, "comments"):
         for words in archives.xml(comment.blob, source).iter("{*}text", "{*}txBody"):
             yield markdown.paragraph(f"Comment: {''.join(words.itertext()).strip()}")
+
+
+def title_text(title: BaseShape) -> str:
+    """The words of a title, with its links and formulas."""
+    links = links_of(title.part)
+    return " ".join(paragraph_text(one, links) for one in title._element.iterfind("{*}txBody/{*}p"))
 
 
 def choose_alternatives(tree: etree._Element) -> None:

@@ -13,6 +13,7 @@ from tests.support.read_files import read_bytes
 from tests.unit.ingest.readers.decks import (
     BLANK,
     DRAWING,
+    MATH,
     PML,
     TITLE,
     TITLE_AND_CONTENT,
@@ -46,6 +47,20 @@ def test_a_title_of_two_lines_is_one_heading(tmp_path: Path) -> None:
     deck = pptx.Presentation()
     slide_of(deck, TITLE_ONLY, "one\vtwo")
     assert text_of(tmp_path, deck) == "## one two\n"
+
+
+def test_a_title_keeps_its_formulas_and_links(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    title = slide_of(deck, TITLE_ONLY, "Energy ").shapes.title.text_frame.paragraphs[0]
+    title._p.append(
+        etree.fromstring(
+            f'<a14:m xmlns:a14="http://schemas.microsoft.com/office/drawing/2010/main" xmlns:m="{MATH}"><m:oMath>'
+            "<m:sSup><m:e><m:r><m:t>c</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:oMath></a14:m>"
+        )
+    )
+    run = title.add_run()
+    run.text, run.hyperlink.address = " explained", "https://example.org/energy"
+    assert text_of(tmp_path, deck) == "## Energy $c^{2}$[ explained](https://example.org/energy)\n"
 
 
 def test_bullets_keep_their_levels(tmp_path: Path) -> None:
