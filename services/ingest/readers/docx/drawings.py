@@ -13,7 +13,7 @@ from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.elements import Element
-from services.ingest.readers.shared.namespaces import R, W
+from services.ingest.readers.shared.namespaces import MC, R, W
 
 MARK = "\ufdd3"
 """Stands around the number of a drawing in the text until the rest is Markdown."""
@@ -47,6 +47,7 @@ class Drawings:
             if text:
                 short = chart_text(root, with_data=False) if is_chart else " ".join(text.split())
                 anchor.addnext(self.keep(text, short))
+                drop_alternatives(part)
 
     def keep(self, text: str, short: str) -> Element:
         """Keep a text until the rest is Markdown; return the paragraph that stands for it.
@@ -82,3 +83,10 @@ class Drawings:
         if path not in self._archive.NameToInfo:
             return None
         return archives.xml(archives.read(self._archive, path, self._source), self._source)
+
+
+def drop_alternatives(part: Element) -> None:
+    """Drop what would stand for a drawing where nobody can read it."""
+    for choice in part.iterancestors(f"{MC}Choice"):
+        for other in list(choice.itersiblings(f"{MC}Fallback")):
+            other.getparent().remove(other)

@@ -52,7 +52,7 @@ def read(source: Source) -> Reading:
 
 def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
     """The Markdown of a slide: its title, its shapes, its notes, and comments on it."""
-    choose_alternatives(slide.shapes._spTree)
+    choose_alternatives(slide.shapes._spTree, slide.part)
     title = slide.shapes.title
     if title is not None:
         yield markdown.heading(2, title_text(title))
@@ -73,15 +73,24 @@ def title_text(title: BaseShape) -> str:
     return " ".join(paragraph_text(one, links) for one in title._element.iterfind("{*}txBody/{*}p"))
 
 
-def choose_alternatives(tree: etree._Element) -> None:
-    """Put the first of alternative shapes in the place of them all, as the library skips alternatives."""
+def choose_alternatives(tree: etree._Element, part: Part) -> None:
+    """Put the first of alternative shapes that can be read in the place of all; the library skips them."""
     for alternatives in list(tree.iter(f"{MC}AlternateContent")):
         parent = alternatives.getparent()
-        choice = next(iter(alternatives), None)
+        sides = list(alternatives)
+        choice = next((side for side in sides if can_be_read(side, part)), sides[0] if sides else None)
         if choice is not None and etree.QName(parent).localname in {"spTree", "grpSp"}:
             for shape in choice:
                 alternatives.addprevious(shape)
             parent.remove(alternatives)
+
+
+def can_be_read(side: etree._Element, part: Part) -> bool:
+    """Whether an alternative holds text, a table, a picture, or an object that is in the file."""
+    objects = [one.get(f"{R}id") or one.get(f"{R}dm") for one in side.iter("{*}chart", "{*}relIds")]
+    if any(one in part.rels for one in objects):
+        return True
+    return next(side.iter("{*}t", "{*}blip"), None) is not None
 
 
 def in_reading_order(shapes: Iterable[BaseShape]) -> list[BaseShape]:
@@ -107,6 +116,8 @@ def shape_blocks(shape: BaseShape, images: Images, source: Source) -> Iterator[s
         yield table_of(shape)
     elif isinstance(shape, GraphicFrame) and shape.has_chart:
         yield chart_text(shape.chart._chartSpace)
+    elif chart := related_by(shape, "{*}chart", "id"):
+        yield chart_text(archives.xml(chart.blob, source))
     elif diagram := related_by(shape, "{*}relIds", "dm"):
         yield diagram_text(archives.xml(diagram.blob, source))
     elif shape.has_text_frame and not is_slide_number(shape):

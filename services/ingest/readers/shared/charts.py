@@ -1,12 +1,29 @@
-"""Charts of Office files (DrawingML, ECMA-376-1, 21.2): their title and data as a table."""
+"""Charts of Office files (DrawingML, ECMA-376-1, 21.2; [MS-ODRAWXML]): their title and data as a table."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from lxml import etree
 
 from services.ingest.readers.shared import markdown
 
 NUMBER_DIGITS = ".15g"
+EXTENDED = "http://schemas.microsoft.com/office/drawing/2014/chartex"
+"""Namespace of the newer kinds: waterfall, treemap, sunburst, funnel, histogram ([MS-ODRAWXML] 2.24.3)."""
+
+Points = dict[int, str]
+"""Texts of points by their index."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a chart draws in one colour: its name, the label of each point, its value."""
+
+    name: str
+    labels: Points
+    values: Points
 
 
 def chart_text(root: etree._Element, with_data: bool = True) -> str:
@@ -16,23 +33,46 @@ def chart_text(root: etree._Element, with_data: bool = True) -> str:
         root: the chart's XML.
         with_data: whether the data is wanted; otherwise the names of the series stand behind the title.
     """
-    title = title_of(root)
-    series = list(root.iter("{*}ser"))
-    names = [" ".join(point_texts(one.find("{*}tx")).values()) for one in series]
+    title, series = title_of(root), series_of(root)
     if not with_data:
-        words = [title, ", ".join(filter(None, names))]
+        words = [title, ", ".join(one.name for one in series if one.name)]
         return "Chart: " + ": ".join(filter(None, words)) if any(words) else ""
-    columns = [point_texts(first(one, "val", "yVal")) for one in series]
-    labels: dict[int, str] = {}
+    labels: Points = {}
     for one in series:
-        labels |= point_texts(first(one, "cat", "xVal"))
-    places = sorted(set(labels).union(*columns))
+        labels |= one.labels
+    places = sorted(set(labels).union(*(one.values for one in series)))
     rows = [
-        ["", *names],
-        *([labels.get(at, ""), *(column.get(at, "") for column in columns)] for at in places),
+        ["", *(one.name for one in series)],
+        *([labels.get(at, ""), *(one.values.get(at, "") for one in series)] for at in places),
     ]
     head = markdown.paragraph(f"Chart: {title}" if title else "Chart:")
     return f"{head}\n\n{markdown.table(rows)}".rstrip("\n") if places else (head if title else "")
+
+
+def series_of(root: etree._Element) -> list[Series]:
+    """The series of a chart."""
+    if etree.QName(root).namespace == EXTENDED:
+        data = {one.get("id", ""): one for one in root.iter("{*}data")}
+        return [extended_series(one, data) for one in root.iter("{*}series")]
+    return [
+        Series(
+            " ".join(point_texts(one.find("{*}tx")).values()),
+            point_texts(first(one, "cat", "xVal")),
+            point_texts(first(one, "val", "yVal")),
+        )
+        for one in root.iter("{*}ser")
+    ]
+
+
+def extended_series(series: etree._Element, data: Mapping[str, etree._Element]) -> Series:
+    """A series of a newer kind of chart, whose data stands apart."""
+    name = series.findtext("{*}tx/{*}txData/{*}v") or "".join(series.itertext("{*}t"))
+    place = series.find("{*}dataId")
+    found = data.get(place.get("val", "")) if place is not None else None
+    dimensions = list(found) if found is not None else []
+    labels = next((one for one in dimensions if one.tag.endswith("}strDim")), None)
+    values = next((one for one in dimensions if one.tag.endswith("}numDim")), None)
+    return Series(" ".join(name.split()), point_texts(labels), point_texts(values))
 
 
 def title_of(root: etree._Element) -> str:
@@ -46,19 +86,40 @@ def first(series: etree._Element, *names: str) -> etree._Element | None:
     return next((found for name in names if (found := series.find("{*}" + name)) is not None), None)
 
 
-def point_texts(part: etree._Element | None) -> dict[int, str]:
-    """The points of a part of a series by their index; levels of categories are joined."""
-    found: dict[int, str] = {}
+def point_texts(part: etree._Element | None) -> Points:
+    """The points of a part of a series by their index; levels of categories are joined, the widest first."""
+    found: Points = {}
     if part is None:
         return found
-    for point in part.iter("{*}pt"):
-        index = point.get("idx", "")
-        text = " ".join("".join(point.itertext("{*}v")).split())
-        if index.isdigit() and text:
-            place = int(index)
-            found[place] = f"{tidy(text)} {found[place]}" if place in found else tidy(text)
+    levels = list(part.iter("{*}lvl")) or [part]
+    for inner, level in enumerate(levels):
+        texts = dict(indexed(level))
+        if inner:
+            # The name of a group stands at its first point only.
+            texts = carried(texts, found)
+        found |= {at: f"{text} {found[at]}" if at in found else text for at, text in texts.items()}
     if not found and (literal := part.findtext("{*}v")):
         found[0] = literal.strip()
+    return found
+
+
+def indexed(level: etree._Element) -> Iterator[tuple[int, str]]:
+    """The points below an element that say something, with their index."""
+    for point in level.iter("{*}pt"):
+        index = point.get("idx", "")
+        text = " ".join((point.text or "".join(point.itertext("{*}v"))).split())
+        if index.isdigit() and text:
+            yield int(index), tidy(text)
+
+
+def carried(texts: Points, places: Iterable[int]) -> Points:
+    """Texts at their places and all that follow, until the next text."""
+    found: Points = {}
+    last = ""
+    for at in sorted({*texts, *places}):
+        last = texts.get(at, last)
+        if last:
+            found[at] = last
     return found
 
 

@@ -11,7 +11,9 @@ from lxml import etree
 from services.ingest.readers.reading import Source
 from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.charts import chart_text
+from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.images import Images
+from services.ingest.readers.shared.namespaces import MC
 
 Placed = tuple[int, str]
 """A row from 0, and the Markdown that belongs there."""
@@ -35,21 +37,35 @@ def objects_of(archive: zipfile.ZipFile, part: str, source: Source, images: Imag
 def drawn(archive: zipfile.ZipFile, part: str, source: Source, images: Images) -> Iterator[Placed]:
     """The objects of a drawing (ECMA-376-1, 20.5)."""
     relations = opc.relations(archive, part, source)
+    said: set[etree._Element] = set()
     for anchor in archives.xml(archives.read(archive, part, source), source):
-        row_text = anchor.findtext("{*}from/{*}row") or "0"
+        row_text = anchor.findtext(".//{*}from/{*}row") or "0"
         row = int(row_text) if row_text.strip().isdigit() else 0
-        for element in anchor.iter("{*}pic", "{*}sp", "{*}chart"):
-            text = ""
+        for element in anchor.iter("{*}pic", "{*}sp", "{*}chart", "{*}relIds"):
+            fallback = next(element.iterancestors(f"{MC}Fallback"), None)
+            if fallback is not None and fallback.getparent() in said:
+                continue
             if element.tag.endswith("}pic"):
                 text = picture(archive, element, relations, source, images)
             elif element.tag.endswith("}sp"):
                 text = markdown.paragraph(paragraphs(element))
-            elif (relation := relations.get(attribute(element, "id"))) and not relation.is_outside:
-                text = chart_text(
-                    archives.xml(archives.read(archive, relation.target, source), source), False
-                )
+            else:
+                text = referred(archive, element, relations, source)
             if text:
+                said.update(element.iterancestors(f"{MC}AlternateContent"))
                 yield row, text
+
+
+def referred(
+    archive: zipfile.ZipFile, element: etree._Element, relations: opc.Relations, source: Source
+) -> str:
+    """The words of a chart, whose data is in the cells, or of a diagram."""
+    is_chart = element.tag.endswith("}chart")
+    relation = relations.get(attribute(element, "id" if is_chart else "dm"))
+    if relation is None or relation.is_outside:
+        return ""
+    root = archives.xml(archives.read(archive, relation.target, source), source)
+    return chart_text(root, False) if is_chart else diagram_text(root)
 
 
 def picture(

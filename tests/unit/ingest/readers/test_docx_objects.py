@@ -7,7 +7,7 @@ from pathlib import Path
 from docx.document import Document
 from docx.oxml import parse_xml
 
-from tests.unit.ingest.readers import word
+from tests.unit.ingest.readers import drawn, word
 from tests.unit.ingest.readers.docx_readings import NAME, text_of
 from tests.unit.ingest.readers.readings import png, read
 
@@ -198,3 +198,25 @@ def test_documents_inserted_in_documents_are_read_three_deep(tmp_path: Path) -> 
     text = read(tmp_path, data, NAME).text
     assert text.startswith("depth 0\n\ndepth 1\n\ndepth 2\n\ndepth 3\n\n[Not read: a.docx: ")
     assert "deepest" not in text
+
+
+def related(document: Document, name: str, xml: str) -> str:
+    """Give a document a part; return the id by which it refers to it."""
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+
+    part = Part(PackURI(f"/word/{name}.xml"), "application/xml", xml.encode(), document.part.package)
+    return document.part.relate_to(part, f"{word.RELATIONSHIPS}/{name}")
+
+
+def test_a_chart_of_a_newer_kind_is_its_data_or_else_what_stands_for_it(tmp_path: Path) -> None:
+    def drawing(identity: str) -> str:
+        return f"<w:drawing><wp:inline>{drawn.chart_element(identity)}</wp:inline></w:drawing>"
+
+    def write(document: Document) -> None:
+        identity = related(document, "chartEx", drawn.WATERFALL)
+        for each, old in ((identity, "not available"), ("none", "see the file")):
+            fallback = f"<w:t>{old}</w:t>"
+            word.add(document.add_paragraph("so "), f"<w:r>{drawn.either(drawing(each), fallback)}</w:r>")
+
+    assert text_of(tmp_path, write) == f"so\n\n{drawn.WATERFALL_TEXT}\nso see the file\n"

@@ -8,12 +8,17 @@ import pytest
 from lxml import etree
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
 from pptx.util import Inches
 
 from tests.support.read_files import PNG, read_bytes
+from tests.unit.ingest.readers import drawn
 from tests.unit.ingest.readers.decks import (
     BLANK,
+    DRAWING,
     MATH,
+    PML,
     TITLE_ONLY,
     box,
     saved,
@@ -110,3 +115,31 @@ def test_a_diagram_is_a_list_of_lists(tmp_path: Path) -> None:
     deck = pptx.Presentation()
     with_diagram(deck, slide_of(deck, BLANK))
     assert text_of(tmp_path, deck) == "- plan\n  - draft\n- build\n"
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_chart_of_a_newer_kind_is_its_data_or_else_what_stands_for_it(
+    tmp_path: Path, present: bool
+) -> None:
+    deck = pptx.Presentation()
+    slide = slide_of(deck, BLANK)
+    identity = "none"
+    if present:
+        part = Part(
+            PackURI("/ppt/charts/chartEx1.xml"),
+            "application/vnd.ms-office.chartex+xml",
+            deck.part.package,
+            drawn.WATERFALL.encode(),
+        )
+        identity = slide.part.relate_to(part, drawn.CHARTEX_RELATION)
+    frame = (
+        f'<p:graphicFrame xmlns:p="{PML}" xmlns:a="{DRAWING}"><p:nvGraphicFramePr><p:cNvPr id="9" name="c"/>'
+        '<p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr><p:xfrm><a:off x="0" y="0"/><a:ext cx="1" cy="1"/></p:xfrm>'
+        f"{drawn.chart_element(identity)}</p:graphicFrame>"
+    )
+    old = box(slide, "This chart is not available", 1, 1)._element
+    both = etree.fromstring(drawn.either(frame, ""))
+    old.addprevious(both)
+    both[1].append(old)
+    text = text_of(tmp_path, deck)
+    assert text == (drawn.WATERFALL_TEXT if present else "This chart is not available\n")

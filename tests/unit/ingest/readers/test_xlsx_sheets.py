@@ -7,7 +7,8 @@ from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 from openpyxl.drawing.image import Image
 
-from tests.support.read_files import PNG, read_bytes, rows_at
+from tests.support.read_files import PNG, read_bytes, repacked, rows_at
+from tests.unit.ingest.readers import drawn
 from tests.unit.ingest.readers.workbooks import saved, sheet, text_of_sheet
 
 
@@ -103,3 +104,43 @@ def test_one_picture_on_two_sheets_is_kept_once_and_placed_twice(tmp_path: Path)
     images = read_bytes(tmp_path, saved(page.parent), "a.xlsx").images
     assert len(images) == 2
     assert len({image.name for image in images}) == 1
+
+
+def test_charts_of_newer_kinds_and_diagrams_stand_at_their_row(tmp_path: Path) -> None:
+    def anchor(row: int, content: str) -> str:
+        return (
+            f"<x:twoCellAnchor><x:from><x:col>1</x:col><x:row>{row}</x:row></x:from>"
+            f"<x:to><x:col>2</x:col><x:row>{row}</x:row></x:to>{content}<x:clientData/></x:twoCellAnchor>"
+        )
+
+    def frame(graphic: str) -> str:
+        return f"<x:graphicFrame>{graphic}</x:graphicFrame>"
+
+    def old(text: str) -> str:
+        return f"<x:sp><x:txBody><a:p><a:r><a:t>{text}</a:t></a:r></a:p></x:txBody></x:sp>"
+
+    drawing = (
+        f'<x:wsDr xmlns:x="http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing" xmlns:a="{drawn.A}">'
+        + anchor(3, drawn.either(frame(drawn.chart_element("r1")), old("not available")))
+        + anchor(5, drawn.either(frame(drawn.chart_element("none")), old("see the file")))
+        + anchor(7, frame(drawn.diagram_element("r2")))
+        + "</x:wsDr>"
+    )
+    page = sheet(["a"])
+    page.add_image(Image(io.BytesIO(PNG)), "B9")
+    data = repacked(
+        saved(page.parent),
+        xl__drawings__drawing1_xml=drawing.encode(),
+        **{
+            "xl__drawings___rels__drawing1_xml.rels": (
+                f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" '
+                f'Type="{drawn.CHARTEX_RELATION}" Target="../charts/chartEx1.xml"/><Relationship Id="r2" '
+                f'Type="{drawn.RELATIONS}/diagramData" Target="../diagrams/data1.xml"/></Relationships>'
+            ).encode()
+        },
+        xl__charts__chartEx1_xml=drawn.WATERFALL.encode(),
+        xl__diagrams__data1_xml=drawn.DIAGRAM_MODEL.encode(),
+    )
+    assert read_bytes(tmp_path, data, "a.xlsx").text == (
+        "## Sheet\n\na\n\nChart: Cash: EUR m\n\nsee the file\n\n- Boss\n  - Clerk\n"
+    )
