@@ -9,8 +9,8 @@ from lxml import etree
 
 from services.ingest.readers.docx.paragraphs import text_element
 from services.ingest.readers.reading import Source
-from services.ingest.readers.shared import archives
-from services.ingest.readers.shared.charts import chart_text
+from services.ingest.readers.shared import archives, markdown
+from services.ingest.readers.shared.charts import chart_line, chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.elements import Element
 from services.ingest.readers.shared.namespaces import MC, R, W
@@ -45,8 +45,8 @@ class Drawings:
             is_chart = etree.QName(part).localname == "chart"
             text = chart_text(root) if is_chart else diagram_text(root)
             if text:
-                short = chart_text(root, with_data=False) if is_chart else " ".join(text.split())
-                anchor.addnext(self.keep(text, short))
+                short = chart_line(root) if is_chart else " ".join(text.split())
+                anchor.addnext(self.keep(text, markdown.cell(short)))
                 drop_alternatives(part)
 
     def keep(self, text: str, short: str) -> Element:
@@ -63,7 +63,7 @@ class Drawings:
         return paragraph
 
     def put(self, text: str) -> str:
-        """The text with its drawings; in a cell of a table only what they are called."""
+        """The text with its drawings; in a cell of a table each in one line."""
         if not self._texts:
             return text
         return "\n".join(self._put(line) for line in text.split("\n"))

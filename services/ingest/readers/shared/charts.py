@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 
 from lxml import etree
 
@@ -12,6 +14,12 @@ from services.ingest.readers.shared import markdown
 NUMBER_DIGITS = ".15g"
 EXTENDED = "http://schemas.microsoft.com/office/drawing/2014/chartex"
 """Namespace of the newer kinds: waterfall, treemap, sunburst, funnel, histogram ([MS-ODRAWXML] 2.24.3)."""
+
+NOT_CODE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|[_*].')
+"""What a number format shows as it is."""
+START, LATE_START = datetime(1899, 12, 30), datetime(1904, 1, 1)
+"""Day 0 of workbooks (ISO/IEC 29500-1, 18.17.4.1)."""
+AXES = ("{*}catAx", "{*}dateAx", "{*}valAx", "{*}serAx", "{*}axis")
 
 Points = dict[int, str]
 """Texts of points by their index."""
@@ -33,20 +41,65 @@ def chart_text(root: etree._Element, with_data: bool = True) -> str:
         root: the chart's XML.
         with_data: whether the data is wanted; otherwise the names of the series stand behind the title.
     """
-    title, series = title_of(root), series_of(root)
+    series = series_of(root)
+    title, corner = titles_of(root)
     if not with_data:
         words = [title, ", ".join(one.name for one in series if one.name)]
         return "Chart: " + ": ".join(filter(None, words)) if any(words) else ""
-    labels: Points = {}
-    for one in series:
-        labels |= one.labels
-    places = sorted(set(labels).union(*(one.values for one in series)))
+    labels, places = labels_of(series)
     rows = [
-        ["", *(one.name for one in series)],
+        [corner, *(one.name for one in series)],
         *([labels.get(at, ""), *(one.values.get(at, "") for one in series)] for at in places),
     ]
     head = markdown.paragraph(f"Chart: {title}" if title else "Chart:")
     return f"{head}\n\n{markdown.table(rows)}".rstrip("\n") if places else (head if title else "")
+
+
+def chart_line(root: etree._Element) -> str:
+    """A chart with its data in one line, to stand in a cell: `Chart: title: series: category value, ...`."""
+    series = series_of(root)
+    labels, places = labels_of(series)
+    said = []
+    for one in series:
+        points = [" ".join([labels.get(at, ""), one.values[at]]).strip() for at in places if at in one.values]
+        said.append(": ".join(filter(None, [one.name, ", ".join(points)])))
+    title, _ = titles_of(root)
+    words = ": ".join(filter(None, [title, "; ".join(filter(None, said))]))
+    return f"Chart: {words}" if words else ""
+
+
+def labels_of(series: Sequence[Series]) -> tuple[Points, list[int]]:
+    """The labels of all points, and the places where there are some or values, in order."""
+    labels: Points = {}
+    for one in series:
+        labels |= one.labels
+    return labels, sorted(set(labels).union(*(one.values for one in series)))
+
+
+def titles_of(root: etree._Element) -> tuple[str, str]:
+    """The title of a chart, those of value axes in parentheses; and the title of its categories' axis."""
+    across, others = axis_titles(root)
+    return " ".join(filter(None, [title_of(root), f"({others})" if others else ""])), across
+
+
+def axis_titles(root: etree._Element) -> tuple[str, str]:
+    """The title of the axis of categories, or of x; and those of the others."""
+    titles = {axis: title for axis in root.iter(*AXES) if (title := words_of(axis.find("{*}title")))}
+    named = any(True for _ in root.iter(*AXES[:2]))
+    across: list[str] = []
+    others: list[str] = []
+    for axis, title in titles.items():
+        place = axis.find("{*}axPos")
+        level = place is not None and place.get("val") in {"b", "t"}
+        is_first = axis.tag.endswith(("}catAx", "}dateAx")) if named else level
+        (across if is_first else others).append(title)
+    return "; ".join(dict.fromkeys(across)), "; ".join(dict.fromkeys(others))
+
+
+def words_of(title: etree._Element | None) -> str:
+    """The words of a title, its paragraphs one after the other."""
+    parts = title.iter("{*}p", "{*}v") if title is not None else ()
+    return " ".join(" ".join("".join(part.itertext("{*}t", "{*}v")).split()) for part in parts).strip()
 
 
 def series_of(root: etree._Element) -> list[Series]:
@@ -91,9 +144,12 @@ def point_texts(part: etree._Element | None) -> Points:
     found: Points = {}
     if part is None:
         return found
+    code = part.findtext(".//{*}formatCode") or ""
     levels = list(part.iter("{*}lvl")) or [part]
     for inner, level in enumerate(levels):
         texts = dict(indexed(level))
+        if is_date(level.get("formatCode", code)):
+            texts = {at: date_of(text, part) for at, text in texts.items()}
         if inner:
             # The name of a group stands at its first point only.
             texts = carried(texts, found)
@@ -130,3 +186,20 @@ def tidy(text: str) -> str:
     except ValueError:
         return text
     return format(number, NUMBER_DIGITS) if "." in text else text
+
+
+def is_date(code: str) -> bool:
+    """Whether a number format shows numbers as dates."""
+    return re.search("[dmy]", NOT_CODE.sub("", code), re.IGNORECASE) is not None
+
+
+def date_of(text: str, part: etree._Element) -> str:
+    """A day's number as a date, with its time if it has one; other texts as they are."""
+    first_day = part.getroottree().getroot().find("{*}date1904")
+    late = first_day is not None and first_day.get("val", "1") in {"1", "true"}
+    try:
+        day = (LATE_START if late else START) + timedelta(days=float(text))
+    except (ValueError, OverflowError):
+        return text
+    rounded = (day + timedelta(milliseconds=500)).replace(microsecond=0)
+    return rounded.strftime("%Y-%m-%d" if rounded.time() == time.min else "%Y-%m-%d %H:%M:%S")

@@ -220,3 +220,26 @@ def test_a_chart_of_a_newer_kind_is_its_data_or_else_what_stands_for_it(tmp_path
             word.add(document.add_paragraph("so "), f"<w:r>{drawn.either(drawing(each), fallback)}</w:r>")
 
     assert text_of(tmp_path, write) == f"so\n\n{drawn.WATERFALL_TEXT}\nso see the file\n"
+
+
+def test_a_chart_in_a_cell_keeps_its_data_in_one_line(tmp_path: Path) -> None:
+    chart = (
+        f'<c:chartSpace xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" xmlns:a="{drawn.A}"><c:chart>'
+        "<c:title><a:p><a:r><a:t>Sales</a:t></a:r></a:p></c:title><c:ser><c:tx><c:v>a|b</c:v></c:tx>"
+        '<c:cat><c:pt idx="0"><c:v>North</c:v></c:pt><c:pt idx="1"><c:v>South</c:v></c:pt></c:cat>'
+        '<c:val><c:pt idx="0"><c:v>1.5</c:v></c:pt><c:pt idx="1"><c:v>2</c:v></c:pt></c:val></c:ser><c:ser>'
+        '<c:val><c:pt idx="1"><c:v>7</c:v></c:pt></c:val></c:ser></c:chart></c:chartSpace>'
+    )
+
+    def write(document: Document) -> None:
+        identity = related(document, "chart", chart)
+        table = document.add_table(1, 2)
+        table.cell(0, 1).text = "beside"
+        element = (
+            f'<c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" r:id="{identity}"/>'
+        )
+        word.add(table.cell(0, 0).paragraphs[0], f"<w:r><w:drawing>{element}</w:drawing></w:r>")
+
+    assert text_of(tmp_path, write) == (
+        "| Chart: Sales: a\\|b: North 1.5, South 2; South 7 | beside |\n| --- | --- |\n"
+    )

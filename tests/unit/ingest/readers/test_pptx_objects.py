@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import io
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pptx.opc.package import Part
 from pptx.opc.packuri import PackURI
 from pptx.util import Inches
 
+from services.ingest.readers.shared.charts import chart_text
 from tests.support.read_files import PNG, read_bytes
 from tests.unit.ingest.readers import drawn
 from tests.unit.ingest.readers.decks import (
@@ -65,6 +67,35 @@ def test_a_scatter_chart_is_its_points(tmp_path: Path) -> None:
     series.add_data_point(2, 3)
     slide_of(deck, BLANK).shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, 0, 0, Inches(3), Inches(3), data)
     assert "| 1 | 2.5 |\n| 2 | 3 |\n" in text_of(tmp_path, deck)
+
+
+def test_a_chart_names_its_axes_and_shows_days_as_dates(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    data = CategoryChartData()
+    data.categories = [dt.date(2024, 1, 31), dt.date(2024, 2, 29)]
+    data.add_series("south", (1, 2.5))
+    frame = slide_of(deck, BLANK).shapes.add_chart(XL_CHART_TYPE.LINE, 0, 0, Inches(3), Inches(3), data)
+    frame.chart.category_axis.axis_title.text_frame.text = "month"
+    frame.chart.value_axis.axis_title.text_frame.text = "in millions"
+    assert text_of(tmp_path, deck) == (
+        "Chart: (in millions)\n\n| month | south |\n| --- | --- |\n| 2024-01-31 | 1 |\n| 2024-02-29 | 2.5 |\n"
+    )
+
+
+def test_days_of_a_chart_are_counted_from_1904_where_it_says_so() -> None:
+    space = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+    points = "".join(
+        f'<c:pt idx="{at}"><c:v>{day}</c:v></c:pt>' for at, day in enumerate(("1", "1.5", "soon"))
+    )
+    root = etree.fromstring(
+        f"<c:chartSpace {space}><c:date1904/><c:chart><c:scatterChart><c:ser><c:xVal><c:formatCode>d/m/yy"
+        f"</c:formatCode>{points}</c:xVal></c:ser></c:scatterChart><c:valAx><c:axPos val='l'/><c:title><c:v>up</c:v>"
+        "</c:title></c:valAx><c:valAx><c:axPos val='b'/><c:title><c:v>along</c:v></c:title></c:valAx></c:chart>"
+        "</c:chartSpace>"
+    )
+    assert chart_text(root) == (
+        "Chart: (up)\n\n| along |  |\n| --- | --- |\n| 1904-01-02 |  |\n| 1904-01-02 12:00:00 |  |\n| soon |  |"
+    )
 
 
 def test_pictures_keep_their_place_and_their_words(tmp_path: Path) -> None:
