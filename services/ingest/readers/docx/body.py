@@ -142,12 +142,14 @@ def write_readings(body: Element) -> None:
 
 
 def write_symbols(body: Element) -> None:
-    """Write hyphens and tabs as people type them."""
+    """Write hyphens, tabs and line ends as people type them."""
     for hyphen in list(body.iter(f"{W}noBreakHyphen")):
         hyphen.addprevious(text_element("-"))
         hyphen.getparent().remove(hyphen)
     for tab in body.iter(f"{W}ptab"):
         tab.tag = f"{W}tab"
+    for line_end in body.iter(f"{W}cr"):
+        line_end.tag = f"{W}br"
 
 
 def draw_plainly(body: Element) -> None:

@@ -198,3 +198,12 @@ def test_no_word_is_ever_lost(tmp_path: Path, blocks: list[tuple[str, str, str]]
             f"after{number}",
         ):
             assert text.count(word_) == 1, text
+
+
+def test_a_carriage_return_is_a_line_end(tmp_path: Path) -> None:
+    def write(document: Document) -> None:
+        broken = "<w:r><w:t>line</w:t><w:cr/><w:t>feed</w:t></w:r>"
+        word.add(document.add_paragraph(), broken)
+        word.add(document.add_table(1, 2).cell(0, 0).paragraphs[0], broken)
+
+    assert text_of(tmp_path, write) == "line\nfeed\n\n| line<br>feed |  |\n| --- | --- |\n"
