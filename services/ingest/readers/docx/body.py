@@ -7,11 +7,12 @@ of styles. Each function here mends one of these, in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from lxml import etree
 
 from services.ingest.readers.docx.comments import write_comments
+from services.ingest.readers.docx.fields import free_fields
 from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.paragraphs import Lists, mend_paragraph, text_element
 from services.ingest.readers.docx.styles import Styles
@@ -86,46 +87,10 @@ def choose_alternatives(body: Element) -> None:
 
 def says_something(side: Element) -> bool:
     """Whether an alternative holds text or a picture."""
-    return next(side.iter(f"{W}t", f"{A}t", f"{A}blip", f"{V}imagedata", f"{M}t"), None) is not None
-
-
-def free_fields(body: Element) -> None:
-    """Leave of fields only their results, and of links also the target; a formula field gives its source."""
-    for paragraph in body.iter(f"{W}p"):
-        marks = list(paragraph.iter(f"{W}fldChar", f"{W}instrText"))
-        if not marks:
-            continue
-        open_fields: list[list[Element]] = []
-        for mark in marks:
-            kind = mark.get(f"{W}fldCharType")
-            if kind == "begin":
-                open_fields.append([mark])
-            elif open_fields:
-                open_fields[-1].append(mark)
-                if kind == "end":
-                    settle(open_fields.pop())
-            else:
-                mark.getparent().remove(mark)
-        for unclosed in open_fields:
-            remove_all(unclosed)
-
-
-def settle(field: list[Element]) -> None:
-    """Take a field's own parts away, unless it is a link, which Pandoc understands."""
-    words = "".join(mark.text or "" for mark in field if mark.tag == f"{W}instrText").strip()
-    kind = words.split(" ", 1)[0].upper()
-    if kind == "HYPERLINK" and '"' in words:
-        return
-    if kind == "EQ":
-        shown = next(mark for mark in field if mark.tag == f"{W}instrText")
-        shown.addprevious(text_element(words[2:].strip()))
-    remove_all(field)
-
-
-def remove_all(elements: Iterable[Element]) -> None:
-    """Take elements away."""
-    for element in elements:
-        element.getparent().remove(element)
+    return (
+        next(side.iter(f"{W}t", f"{A}t", f"{A}blip", f"{V}imagedata", f"{V}textpath", f"{M}t"), None)
+        is not None
+    )
 
 
 def write_readings(body: Element) -> None:
@@ -166,6 +131,9 @@ def draw_plainly(body: Element) -> None:
         plain = [text.text or "" for text in drawing.iter(f"{A}t")]
         if any(plain):
             drawing.addprevious(text_element(" ".join(plain)))
+        for art in drawing.iter(f"{V}textpath"):
+            if art.get("string"):
+                drawing.addprevious(text_element(art.get("string", "")))
         if not boxes:
             drawing.getparent().remove(drawing)
 

@@ -207,3 +207,64 @@ def test_a_carriage_return_is_a_line_end(tmp_path: Path) -> None:
         word.add(document.add_table(1, 2).cell(0, 0).paragraphs[0], broken)
 
     assert text_of(tmp_path, write) == "line\nfeed\n\n| line<br>feed |  |\n| --- | --- |\n"
+
+
+def field(instruction: str, result: str | None = None, form: str = "") -> str:
+    """A field; its result, its instruction or both may hold runs."""
+    inner = (
+        instruction if instruction.startswith("<") else f"<w:r><w:instrText>{instruction}</w:instrText></w:r>"
+    )
+    shown = "" if result is None else f'<w:r><w:fldChar w:fldCharType="separate"/></w:r>{result}'
+    begin = f'<w:r><w:fldChar w:fldCharType="begin">{form}</w:fldChar></w:r>'
+    return f'{begin}{inner}{shown}<w:r><w:fldChar w:fldCharType="end"/></w:r>'
+
+
+def form(choice: str) -> str:
+    return f"<w:ffData>{choice}</w:ffData>"
+
+
+ENTRIES = '<w:listEntry w:val="red"/><w:listEntry w:val="green"/>'
+
+
+@pytest.mark.parametrize(
+    ("xml", "text"),
+    [
+        (field(" FORMDROPDOWN ", form=form(f'<w:ddList><w:result w:val="1"/>{ENTRIES}</w:ddList>')), "green"),
+        (field(" FORMDROPDOWN ", form=form(f"<w:ddList>{ENTRIES}</w:ddList>")), "red"),
+        (field(" FORMCHECKBOX ", form=form("<w:checkBox><w:checked/></w:checkBox>")), "☒"),
+        (field(" FORMCHECKBOX ", form=form('<w:checkBox><w:default w:val="1"/></w:checkBox>')), "☒"),
+        (
+            field(
+                " FORMCHECKBOX ",
+                form=form('<w:checkBox><w:default w:val="1"/><w:checked w:val="0"/></w:checkBox>'),
+            ),
+            "☐",
+        ),
+        (field(" FORMCHECKBOX ", form=form("<w:checkBox/>")), "☐"),
+        (
+            field(
+                "<w:r><w:instrText>IF </w:instrText></w:r>"
+                + field("MERGEFIELD x", word.run("compared"))
+                + '<w:r><w:instrText> = 1 "yes" "no"</w:instrText></w:r>',
+                word.run("shown"),
+            ),
+            "shown",
+        ),
+        (field("IF 1 = 1", field("MERGEFIELD x", word.run("inner")) + word.run(" result")), "inner result"),
+        (
+            field("<w:r><w:instrText>IF </w:instrText></w:r>" + field("MERGEFIELD x", word.run("only"))),
+            "only",
+        ),
+        (field(r' SYMBOL 97 \f "Symbol" \s 12 '), "α"),
+        ('<w:r><w:pict><v:shape><v:textpath string="Word Art"/></v:shape></w:pict></w:r>', "Word Art"),
+    ],
+)
+def test_fields_of_forms_nested_fields_and_word_art_show_what_word_shows(
+    tmp_path: Path, xml: str, text: str
+) -> None:
+    def write(document: Document) -> None:
+        paragraph = document.add_paragraph()
+        word.add(paragraph, f"<w:smartTag>{xml}</w:smartTag>")
+        word.add(paragraph, word.run(" end"))
+
+    assert text_of(tmp_path, write) == f"{text} end\n"
