@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,6 +70,27 @@ def repacked(data: bytes, **parts: bytes | None) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()} | changed
     return zipped((name, part) for name, part in files.items() if part is not None)
+
+
+def strict(data: bytes) -> bytes:
+    """An Office file as programs save it that are asked for strict Open XML."""
+    spaces = re.compile(rb"http://schemas\.openxmlformats\.org/(\w+)/2006/(?=\w)")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    return zipped(
+        (
+            name,
+            spaces.sub(
+                lambda found: (
+                    found[0] if found[1] == b"package" else b"http://purl.oclc.org/ooxml/%b/" % found[1]
+                ),
+                part,
+            )
+            if name.endswith((".xml", ".rels"))
+            else part,
+        )
+        for name, part in files.items()
+    )
 
 
 PNG = bytes.fromhex(

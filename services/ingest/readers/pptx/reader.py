@@ -20,6 +20,7 @@ from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import MC, R
+from services.ingest.readers.shared.strict import loosened_copy
 from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
 
@@ -34,18 +35,19 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: the file is damaged or encrypted, or holds no text, or too much.
     """
+    builder, images, pages = TextBuilder(source), Images(source.folder), list[int]()
     with archives.opened(source) as archive:
         archives.check_markup(archive, source)
-    builder, images, pages = TextBuilder(source), Images(source.folder), list[int]()
-    try:
-        for slide in pptx.Presentation(str(source.path)).slides:
-            places = [builder.add_block(block) for block in blocks_of(slide, images, source) if block]
-            pages.append(places[0] if places else builder.length)
-    except (MemoryError, InvalidArgument):
-        raise
-    except Exception as error:
-        # The library follows the file's references, and fails in its own way wherever one is wrong.
-        raise archives.unreadable(source, f"slide {len(pages) + 1}: {error}") from error
+        try:
+            with loosened_copy(archive, str(source.folder)) as copy:
+                for slide in pptx.Presentation(copy or str(source.path)).slides:
+                    places = [builder.add_block(block) for block in blocks_of(slide, images, source) if block]
+                    pages.append(places[0] if places else builder.length)
+        except (MemoryError, InvalidArgument):
+            raise
+        except Exception as error:
+            # The library follows the file's references, and fails in its own way wherever one is wrong.
+            raise archives.unreadable(source, f"slide {len(pages) + 1}: {error}") from error
     text = builder.text()
     return checked(Reading(text, pages, images=images.placed(text)), source.name)
 

@@ -12,6 +12,7 @@ from lxml import etree
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.readers.reading import Source
 from services.ingest.readers.shared import ole
+from services.ingest.readers.shared.strict import loosened
 from services.runtime.errors import InvalidArgument
 
 MOST_BYTES = 1 << 30
@@ -141,6 +142,8 @@ def check_markup(archive: zipfile.ZipFile, source: Source) -> None:
 def xml(data: bytes, source: Source) -> etree._Element:
     """Parse XML: no entities, no network; comments and processing instructions are left out.
 
+    Parts of strict Office files get the namespaces of all others.
+
     Raises:
         InvalidArgument: it is no XML, or made to swell.
     """
@@ -153,7 +156,7 @@ def xml(data: bytes, source: Source) -> etree._Element:
         remove_pis=True,
     )
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(loosened(data), parser)
     except etree.XMLSyntaxError as error:
         if error.code in {etree.ErrorTypes.ERR_ENTITY_LOOP, ERR_RESOURCE_LIMIT}:
             raise xml_bomb(source, str(error)) from error
