@@ -28,25 +28,29 @@ class Paragraph:
         text: its Markdown.
         level: of its list, from 0.
         mark: `-` with a bullet, `1` with a number, empty without.
+        start: the number at which its list begins.
     """
 
     text: str
     level: int
     mark: str
+    start: int = 1
 
 
 def frame_text(paragraphs: Iterator[Paragraph]) -> str:
     """The paragraphs of a shape as lists and paragraphs, without line end."""
     lines: list[str] = []
-    numbers: dict[int, int] = {}
+    numbers: dict[int, tuple[int, int]] = {}
     before = ""
     for one in paragraphs:
         if lines and not (before and one.mark):
             lines.append("")
         numbers = {level: number for level, number in numbers.items() if level <= one.level and one.mark}
         if one.mark == "1":
-            numbers[one.level] = numbers.get(one.level, 0) + 1
-            lines.append(markdown.item(one.level, one.text, f"{numbers[one.level]}."))
+            start, last = numbers.get(one.level, (one.start, one.start - 1))
+            number = last + 1 if start == one.start else one.start
+            numbers[one.level] = (one.start, number)
+            lines.append(markdown.item(one.level, one.text, f"{number}."))
         elif one.mark:
             numbers.pop(one.level, None)
             lines.append(markdown.item(one.level, one.text))
@@ -72,19 +76,20 @@ def paragraphs_of(
             properties = element.find("{*}pPr")
             level_text = properties.get("lvl", "0") if properties is not None else "0"
             level = int(level_text) if level_text.isdigit() else 0
-            yield Paragraph(text, level, bullet_of(properties, level, styles))
+            yield Paragraph(text, level, *bullet_of(properties, level, styles))
 
 
-def bullet_of(properties: etree._Element | None, level: int, styles: list[etree._Element]) -> str:
-    """The mark of a paragraph: what it says, or else the first style that says something."""
+def bullet_of(properties: etree._Element | None, level: int, styles: list[etree._Element]) -> tuple[str, int]:
+    """The mark of a paragraph and its first number: what it says, or the first style that says something."""
     at_level = (style.find(f"{{*}}lvl{level + 1}pPr") for style in styles)
     for one in [properties, *at_level]:
         if one is not None:
             for child in one:
                 name = etree.QName(child).localname
                 if name in BULLETS:
-                    return BULLETS[name]
-    return ""
+                    start = child.get("startAt", "")
+                    return BULLETS[name], int(start) if start.isascii() and start.isdigit() else 1
+    return "", 1
 
 
 def list_styles(shape: BaseShape) -> list[etree._Element]:

@@ -84,6 +84,20 @@ def test_numbers_count_and_paragraphs_without_bullet_are_none(tmp_path: Path) ->
     assert text_of(tmp_path, deck) == "intro\n\n1. first\n2. second\n"
 
 
+def test_a_list_counts_from_the_number_that_it_names(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    frame = slide_of(deck, TITLE_AND_CONTENT, "Steps").placeholders[1].text_frame
+    for at, (text, start) in enumerate((("five", 5), ("six", 5), ("nine", 9), ("one", 0))):
+        paragraph = frame.paragraphs[0] if at == 0 else frame.add_paragraph()
+        paragraph.text = text
+        number = etree.SubElement(
+            paragraph._p.get_or_add_pPr(), f"{{{DRAWING}}}buAutoNum", type="arabicPeriod"
+        )
+        if start:
+            number.set("startAt", str(start))
+    assert text_of(tmp_path, deck) == "## Steps\n\n5. five\n6. six\n9. nine\n1. one\n"
+
+
 def test_text_boxes_have_no_bullets_and_no_markdown_by_accident(tmp_path: Path) -> None:
     deck = pptx.Presentation()
     box(slide_of(deck, BLANK), "# not a heading\n---", 1, 1)
