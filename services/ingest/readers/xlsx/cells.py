@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html import unescape
 
+from services.ingest.readers.xlsx.formulas import Shared
 from services.ingest.readers.xlsx.number_formats import NumberFormat
 
 CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})(\d{1,7})\"")
@@ -29,6 +30,12 @@ FORMULA = re.compile(
     rb"<(?:\w+:)?f(?:\s[^>]*)?>([^<]+)</(?:\w+:)?f>\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 """A formula whose value was not stored."""
+SHARED = re.compile(
+    rb"<(?:\w+:)?f\s([^<>]*?t=\"shared\"[^<>]*?)(?:/>|>([^<]*)</(?:\w+:)?f>)"
+    rb"(\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?\s*</(?:\w+:)?c>)?"
+)
+"""A formula that cells share: its attributes, its text in the first cell, the end of one without value."""
+SHARED_INDEX = re.compile(rb"\bsi=\"(\d+)\"")
 ERROR_MARK = b' t="e"'
 LETTERS = 26
 
@@ -56,11 +63,13 @@ def look_through(pieces: Iterable[bytes], styles: Mapping[int, NumberFormat]) ->
     """Find what calamine does not tell, in the XML of a sheet."""
     by_number = {b"%d" % index: shown for index, shown in styles.items()}
     marks = Marks(columns=LETTERS)
+    shared: dict[bytes, Shared] = {}
     for block in blocks(pieces):
         if by_number:
             find_styled(block, by_number, marks)
         find_errors(block, marks)
         find_formulas(block, marks)
+        find_shared(block, shared, marks)
         find_long_numbers(block, marks)
         if b"hyperlink " in block:
             find_links(block, marks)
@@ -104,6 +113,24 @@ def find_formulas(block: bytes, marks: Marks) -> None:
     if b"f>" in block:
         for match in FORMULA.finditer(block):
             mark_cell(block, match.start(), "=" + unescape(match[1].decode(errors="replace")), marks)
+
+
+def find_shared(block: bytes, shared: dict[bytes, Shared], marks: Marks) -> None:
+    """Mark the cells without a value whose formula stands in a cell before; remember those formulas."""
+    if b'"shared"' not in block:
+        return
+    for match in SHARED.finditer(block):
+        index = SHARED_INDEX.search(match[1])
+        if not index or not (match[2] or match[3]):
+            continue
+        cell = cell_at(block, match.start())
+        if not cell:
+            continue
+        row, column = int(cell[2]), column_of(cell[1])
+        if match[2]:
+            shared[index[1]] = Shared(unescape(match[2].decode(errors="replace")), row, column)
+        elif index[1] in shared:
+            mark_cell(block, match.start(), "=" + shared[index[1]].at(row, column), marks)
 
 
 def find_long_numbers(block: bytes, marks: Marks) -> None:

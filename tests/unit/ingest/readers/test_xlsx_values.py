@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import zipfile
 from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
+from openpyxl.formula.translate import Translator
+from openpyxl.utils import get_column_letter
 
+from services.ingest.readers.xlsx.formulas import Shared
 from services.ingest.readers.xlsx.number_formats import Shown, shown_by
 from services.ingest.readers.xlsx.reader import text_of
 from tests.support.read_files import read_bytes, repacked
@@ -209,3 +215,60 @@ def test_a_formula_whose_value_was_not_stored_is_shown_itself(tmp_path: Path) ->
     assert "| bolt | 3 | =B2*1.2 |" in text
     assert "| nut | 5 | =B3*1.2 |" in text
     assert '=SUM(B2:B3)&" <in all>"' in text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("formula", "moved"),
+    [
+        ("A1*2+$A$1+A$1+$A1", "=B3*2+$A$1+B$1+$A3"),
+        ("SUM(A1:C3)/LOG10(Z1)", "=SUM(B3:D5)/LOG10(AA3)"),
+        ("SUM(A:A)+SUM($B:C)+SUM(1:$2)", "=SUM(B:B)+SUM($B:D)+SUM(3:$2)"),
+        ("\"A1 of \"&A1&'Sheet A1'!B2&Sheet2!B2", "=\"A1 of \"&B3&'Sheet A1'!C4&Sheet2!C4"),
+        ("RATE_A1+Table1[Q1]+A1.5x+TRUE", "=RATE_A1+Table1[Q1]+A1.5x+TRUE"),
+        ("XFD1+A1", "=#REF!+B3"),
+    ],
+)
+def test_a_shared_formula_moves_with_its_cell(formula: str, moved: str) -> None:
+    assert "=" + Shared(formula, 2, 2).at(4, 3) == moved
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "$"]), st.integers(5, 700), st.sampled_from(["", "$"]), st.integers(5, 99999)
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_shared_formulas_move_as_another_program_moves_them(
+    cells: list[tuple[str, int, str, int]], row: int, column: int
+) -> None:
+    names = [f"{held}{get_column_letter(at)}{fixed}{line}" for held, at, fixed, line in cells]
+    formula = f'IF({"+".join(names)}>1,"{names[0]}",SUM({names[0]}:{names[-1]}))'
+    expected = Translator(f"={formula}", "E5").translate_formula(f"{get_column_letter(column)}{row}")
+    assert "=" + Shared(formula, 5, 5).at(row, column) == expected
+
+
+def test_a_shared_formula_without_a_value_is_shown_as_its_cell_has_it(tmp_path: Path) -> None:
+    page = sheet(["n", "twice"], [1, "B2"], [2, "B3"], [3, "B4"], [4, "B5"])
+    data = saved(page.parent)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").decode()
+    contents = (
+        '<f t="shared" ref="B2:B5" si="0">A2*2&amp;"&lt;"</f><v></v>',
+        '<f t="shared" si="0"/>',
+        '<f t="shared" si="0"></f><v/>',
+        '<f t="shared" si="0"/><v>8</v>',
+    )
+    for row, content in enumerate(contents, 2):
+        xml = re.sub(f'<c r="B{row}"[^>]*>.*?</c>', f'<c r="B{row}">{content}</c>', xml)
+    text = read_bytes(tmp_path, repacked(data, xl__worksheets__sheet1_xml=xml.encode()), "a.xlsx").text
+    assert text.splitlines()[4:] == [
+        '| 1 | =A2*2&"<" |',
+        '| 2 | =A3*2&"<" |',
+        '| 3 | =A4*2&"<" |',
+        "| 4 | 8 |",
+    ]
