@@ -10,6 +10,8 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 
+from services.ingest.readers.rtf.symbols import symbol_of, symbols
+from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.style_names import TITLE_NAMES
 
 CHARSETS = {
@@ -20,11 +22,14 @@ CHARSETS = {
 """Encodings by the number of a font's character set; 1 means the document's own."""
 SYMBOL = 2
 """Character set of fonts whose letters are pictures: bullets, arrows."""
+PICTURES, GREEK = "pictures", "greek"
+"""Stand for the encodings of such fonts, and of the one that has Greek letters and signs of mathematics."""
 PAGES = {936: "gb18030", 10000: "mac_roman", 65001: "utf-8", 1361: "johab"}
 TOKEN = re.compile(
     rb"\\bin(\d+) ?|\\([a-zA-Z]+)(-?\d+)? ?|\\'([0-9a-fA-F]{2})|\\[^a-zA-Z']|[{}]|[^\\{}]+|\\", re.DOTALL
 )
 MARKUP = re.compile(r"[\\{}]")
+SYMBOL_NAME = re.compile(r"\s*symbol\b", re.IGNORECASE)
 SYMBOLS = {b"~": b" ", b"_": b"-", b"-": b""}
 """A space and a hyphen that hold words together, and a place where a word may be cut."""
 LABEL, LABEL_END = "\ufdd1", "\ufdd2"
@@ -40,7 +45,8 @@ class Group:
     Args:
         encoding: of bytes beyond ASCII.
         fallback: how many characters stand in for a Unicode one.
-        place: what the text is for: empty for the document, else `fonts`, `styles`, `label` or `dropped`.
+        place: what the text is for: empty for the document, else `fonts`, `styles`, `label`, `author`,
+            `comment` or `dropped`.
         deleted: whether its text was deleted.
     """
 
@@ -68,7 +74,7 @@ class Rewriter:
         self._document = "cp1252"
         self._letters = bytearray()
         self._words = ""
-        self._label = ""
+        self._label = self._author = self._comment = ""
 
     def written(self) -> bytes:
         """The whole, rewritten."""
@@ -107,6 +113,9 @@ class Rewriter:
             self._end(self._groups[-1])
         if self._groups[-1].place not in SILENT:
             self._out.append(token)
+            if self._comment:
+                self._out.append(written(self._comment))
+                self._comment = ""
 
     def _end(self, group: Group) -> None:
         """Leave a group, and take what it said."""
@@ -119,6 +128,11 @@ class Rewriter:
             self._words = ""
         elif group.place == "label" and outer != "label":
             self._label, self._words = self._words.strip() or "-", ""
+        elif group.place == "author" and outer != "author":
+            self._author, self._words = self._words, ""
+        elif group.place == "comment" and outer != "comment":
+            said, self._words = markdown.comment(self._author, self._words), ""
+            self._comment, self._author = f" {said}" if said else "", ""
 
     def _byte(self, byte: int) -> None:
         if self._skip:
@@ -159,6 +173,8 @@ class Rewriter:
             self._set(deleted=number != 0)
         elif word == b"ilvl":
             self._depth = max(0, min(value, 8))
+        if top.place == "comment" and word in SPACES:
+            self._words += " "
         if word in HANDLED or top.place in SILENT or self._groups[-1].place in SILENT:
             return
         self._note(word, value)
@@ -180,7 +196,7 @@ class Rewriter:
             if top.place != "fonts":
                 self._set(encoding=self._fonts.get(value, self._document))
         elif word == b"fcharset" and top.place == "fonts":
-            self._fonts[self._font] = "symbol" if value == SYMBOL else CHARSETS.get(value, self._document)
+            self._fonts[self._font] = PICTURES if value == SYMBOL else CHARSETS.get(value, self._document)
             self._set(encoding=self._fonts[self._font])
         elif word == b"s" and top.place == "styles":
             self._style = value
@@ -199,6 +215,8 @@ class Rewriter:
         if 0xDC00 <= unit < 0xE000:
             unit = 0x10000 + ((self._high - 0xD800) << 10) + (unit - 0xDC00) if self._high else 0xFFFD
         self._high = 0
+        if self._groups[-1].encoding == GREEK:
+            unit = symbol_of(unit)
         if unit:
             self._say(chr(unit), written(chr(unit)))
 
@@ -208,7 +226,7 @@ class Rewriter:
             return
         data, encoding = bytes(self._letters), self._groups[-1].encoding
         self._letters.clear()
-        if data.isascii():
+        if data.isascii() and encoding != GREEK:
             self._say(data.decode(), data)
             return
         text = decoded(data, encoding)
@@ -217,8 +235,10 @@ class Rewriter:
     def _say(self, text: str, rtf: bytes) -> None:
         """Add text to what it is for."""
         top = self._groups[-1]
-        if top.place in {"label", "styles"}:
+        if top.place in HEARD:
             self._words += text
+        if top.place == "fonts" and self._fonts.get(self._font) == PICTURES and SYMBOL_NAME.match(text):
+            self._fonts[self._font] = GREEK
         if top.place in SILENT or top.deleted:
             return
         if self._label and not top.place:
@@ -234,16 +254,29 @@ PLACES = {
     b"pntext": "label",
     b"nesttableprops": "dropped",
     b"nonesttables": "dropped",
+    b"annotation": "comment",
+    b"atnauthor": "author",
+    b"atnid": "dropped",
+    b"atnref": "dropped",
+    b"atndate": "dropped",
+    b"atntime": "dropped",
+    b"atnicn": "dropped",
+    b"atnparent": "dropped",
 }
-SILENT = {"label", "dropped"}
+HEARD = {"label", "styles", "author", "comment"}
+"""Places whose text is kept."""
+SPACES = {b"par", b"line", b"tab"}
+SILENT = {"label", "dropped", "author", "comment"}
 """Places of which Pandoc gets nothing."""
-HANDLED = {b"uc", b"ilvl", b"deleted", b"listtext", b"pntext", b"nesttableprops", b"nonesttables"}
+HANDLED = {b"uc", b"ilvl", b"deleted", *PLACES} - {b"fonttbl", b"stylesheet"}
 
 
 def decoded(data: bytes, encoding: str) -> str:
     """Bytes as text; what an encoding lacks is taken for a letter of the West."""
-    if encoding == "symbol":
+    if encoding == PICTURES:
         return "".join("•" if byte > 127 else chr(byte) for byte in data)
+    if encoding == GREEK:
+        return symbols(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:

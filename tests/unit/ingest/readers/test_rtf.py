@@ -241,3 +241,24 @@ def test_time_grows_with_the_file_and_no_faster(tmp_path: Path) -> None:
 
     seconds(10)
     assert seconds(5000) < 40 * seconds(500) + 1
+
+
+@pytest.mark.parametrize(
+    ("line", "markdown"),
+    [
+        (r"angle {\f3 a} and {\f3\'b3b}, {\f0 a}\par", "angle α and ≥β, a\n"),
+        (r"{\f3\u61537 ?\u-3998?} \u945?\par", "αβ α\n"),
+        (
+            r"x {\field{\*\fldinst SYMBOL 97 \\f \"Symbol\" \\s 12}{\fldrslt{\f3 a}}} y\par",
+            "x α y\n",
+        ),
+        (
+            r"clause{\*\atnid AL}{\*\atnauthor Ann \'e9}\chatn{\*\annotation{\*\atndate 123}{\*\atnref 1}"
+            r"\pard\plain check {\b this}\par now\par} goes on\par",
+            "clause [Comment of Ann é: check this now] goes on\n",
+        ),
+        (r"clause{\*\annotation said}\par next\par", "clause [Comment: said]\n\nnext\n"),
+    ],
+)
+def test_symbols_and_comments_come_through(tmp_path: Path, line: str, markdown: str) -> None:
+    assert read(tmp_path, rtf(r"\pard\plain " + line), NAME).text == markdown
