@@ -117,7 +117,11 @@ def formats_of(styles: Element) -> Mapping[int, NumberFormat]:
 
 def format_of(code: str) -> NumberFormat | None:
     """The sections of a number format; nothing if all show numbers by their digits only."""
-    sections = [section_of(part, place) for place, part in enumerate(parts_of(code)[:3])]
+    parts = parts_of(code)[:3]
+    sections = [section_of(part, place) for place, part in enumerate(parts)]
+    if len(parts) > 2 and not sections[2].shown and "0" not in masked(parts[2])[1]:
+        # Zero is hidden, or shown as a dash: the first section names its unit.
+        del sections[2:]
     if not any(section.shown for section in sections):
         return None
     return NumberFormat(tuple(sections))
