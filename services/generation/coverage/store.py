@@ -9,7 +9,7 @@ from typing import Any
 from services.generation.coverage.coverage import Round
 from services.generation.questions.facts import Fact
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.db import Connection, Pool
+from services.runtime.db import Connection, Pool, fetch_planned
 from services.runtime.jobs import Item
 from services.runtime.sql import Statements
 
@@ -27,7 +27,7 @@ class CoverageStore:
         self, project_id: str, generation_id: str | None, chunk_ids: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
         """What of `ChunkCoverage` is counted, by the ids of chunks that have questions."""
-        rows = await self.pool.fetch(SQL.count_questions, project_id, chunk_ids, generation_id)
+        rows = await fetch_planned(self.pool, SQL.count_questions, project_id, chunk_ids, generation_id)
         found: dict[str, dict[str, Any]] = {
             row["chunk_id"]: {**{name: row[name] for name in COUNTS}, "answered_by_type": {}}
             for row in rows
@@ -41,7 +41,7 @@ class CoverageStore:
     async def asked(self, project_id: str, chunk_ids: Sequence[str]) -> dict[str, dict[str, bool]]:
         """By chunk the facts with questions, by their words, and whether one of these is answered."""
         found: dict[str, dict[str, bool]] = {}
-        for row in await self.pool.fetch(SQL.asked_facts, project_id, chunk_ids):
+        for row in await fetch_planned(self.pool, SQL.asked_facts, project_id, chunk_ids):
             found.setdefault(row["chunk_id"], {})[row["text"]] = row["answered"]
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.db import Pool, had_again
+from services.runtime.db import Pool, fetch_planned, had_again
 from services.runtime.ids import id_at
 from services.runtime.sql import Statements
 
@@ -45,9 +45,9 @@ class SourceChangeStore:
             chunk_ids: the chunks.
         """
         if kind == "questions":
-            rows = await self.pool.fetch(SQL.questioned_chunks, project_id, chunk_ids)
+            rows = await fetch_planned(self.pool, SQL.questioned_chunks, project_id, chunk_ids)
         else:
-            rows = await self.pool.fetch(SQL.written_chunks, project_id, chunk_ids, kind)
+            rows = await fetch_planned(self.pool, SQL.written_chunks, project_id, chunk_ids, kind)
         return {row["chunk_id"] for row in rows}
 
     async def has_older(self, project_id: str, than_id: str) -> bool:

@@ -1,12 +1,15 @@
 -- name: questioned_chunks
--- Of some chunks those with a question, by the first of each, whatever became of it.
-SELECT DISTINCT chunk_ids[1] AS chunk_id FROM questions
-WHERE project_id = $1 AND chunk_ids && $2::uuid[] AND chunk_ids[1] = ANY ($2)
+-- Of some chunks those with a question, by the first of each, whatever became of it; read as by `count_questions` of
+-- coverage.sql.
+SELECT wanted.id AS chunk_id FROM unnest($2::uuid[]) AS wanted (id)
+WHERE EXISTS (SELECT FROM (SELECT project_id FROM questions WHERE chunk_ids[1] = wanted.id OFFSET 0) AS found
+              WHERE project_id = $1)
 
 -- name: written_chunks
 -- The same of candidates of a kind.
-SELECT DISTINCT chunk_ids[1] AS chunk_id FROM candidates
-WHERE project_id = $1 AND chunk_ids && $2::uuid[] AND chunk_ids[1] = ANY ($2) AND kind = $3
+SELECT wanted.id AS chunk_id FROM unnest($2::uuid[]) AS wanted (id)
+WHERE EXISTS (SELECT FROM (SELECT project_id, kind FROM candidates WHERE chunk_ids[1] = wanted.id OFFSET 0) AS found
+              WHERE project_id = $1 AND kind = $3)
 
 -- name: has_older
 -- Whether a project has something that was made before an id.

@@ -22,3 +22,7 @@ CREATE INDEX source_looks_by_document ON source_looks (document_id, look_id);
 
 CREATE INDEX questions_gone ON questions (project_id, id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX candidates_gone ON candidates (project_id, id) WHERE source_gone_time IS NOT NULL;
+
+-- What there is about chunks is looked up by the first of each question and candidate.
+CREATE INDEX questions_by_first_chunk ON questions ((chunk_ids[1]));
+CREATE INDEX candidates_by_first_chunk ON candidates ((chunk_ids[1]));
