@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from services.generation.coverage.store import SQL as COVERAGE
+from services.generation.coverage.store import CoverageStore
+from services.generation.questions.facts import Fact
 from services.generation.sources.source_change_store import SQL as CHANGES
-from services.runtime.db import Connection
+from services.runtime.db import Connection, Pool
 from services.runtime.ids import new_id
 from tests.integration.stores import Stores
+from tests.support.chunks import KESTREL, chunk_of
 
 ROWS, ABOUT_ONE = 20_000, 10
 PROJECT, GENERATION = new_id(), new_id()
@@ -68,3 +72,20 @@ async def test_of_a_large_table_only_what_is_about_the_chunks_is_read(grown: Con
     assert {row["chunk_id"] for row in found} == set(ids)
     told = await grown.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", PROJECT, ids, *more)
     assert 0 < sum(scanned(json.loads(told)[0]["Plan"])) <= 50 * ABOUT_ONE
+
+
+async def test_facts_that_are_noted_again_are_noted_once(stores: Stores) -> None:
+    chunk = replace(chunk_of(KESTREL), id=new_id())
+    facts = [Fact(at, at + 5, chunk.text[at : at + 5]) for at in (0, 7)]
+    async with stores.pool("generation") as pool:
+        await without_generations(pool)
+        store = CoverageStore(pool)
+        for more in ([], facts[:1]):
+            async with pool.acquire() as connection:
+                await store.add_planned(connection, GENERATION, [(chunk, facts), (chunk, more)])
+        assert await store.planned(GENERATION, [chunk.id]) == {chunk.id: [0, 7]}
+
+
+async def without_generations(pool: Pool) -> None:
+    """Let facts be noted of a generation that is not there."""
+    await pool.execute("ALTER TABLE planned_facts DROP CONSTRAINT planned_facts_generation_id_fkey")

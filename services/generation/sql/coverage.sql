@@ -27,8 +27,10 @@ GROUP BY 1, 2
 SELECT chunk_id, start FROM planned_facts WHERE generation_id = $1 AND chunk_id = ANY ($2::uuid[])
 
 -- name: insert_planned_facts
+-- A chunk that moved while a page was read may be named twice.
 INSERT INTO planned_facts (generation_id, chunk_id, start)
 SELECT $1, chunk_id, start FROM unnest($2::uuid[], $3::integer[]) AS fact (chunk_id, start)
+ON CONFLICT DO NOTHING
 
 -- name: set_sections
 UPDATE generations SET sections = $2, lacking_sections = $3 WHERE id = $1
