@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from services.generation.coverage.coverage import Choice
 from services.generation.coverage.store import SQL as COVERAGE
 from services.generation.coverage.store import CoverageStore
 from services.generation.questions.facts import Fact
@@ -82,7 +83,9 @@ async def test_facts_that_are_noted_again_are_noted_once(stores: Stores) -> None
         store = CoverageStore(pool)
         for more in ([], facts[:1]):
             async with pool.acquire() as connection:
-                await store.add_planned(connection, GENERATION, [(chunk, facts), (chunk, more)])
+                await store.add_planned(
+                    connection, GENERATION, [Choice(chunk, facts, 0), Choice(chunk, more, 0)]
+                )
         assert await store.planned(GENERATION, [chunk.id]) == {chunk.id: [0, 7]}
 
 

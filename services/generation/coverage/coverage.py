@@ -132,6 +132,7 @@ class ChunkFacts:
         free: those that nobody has asked about.
         again: those that other generations have asked about without an answer.
         asked: how many this generation has asked about without an answer.
+        before: how many this generation has asked about, or others with an answer.
     """
 
     chunk: SourceChunk
@@ -139,6 +140,7 @@ class ChunkFacts:
     free: Sequence[Fact]
     again: Sequence[Fact]
     asked: int
+    before: int = 0
 
     @property
     def sentences(self) -> int:
@@ -155,15 +157,25 @@ def facts_of(chunk: SourceChunk, asked: Mapping[str, bool], planned: Iterable[in
         planned: where the facts begin that this generation has asked about.
     """
     own, free, again = set(planned), list[Fact](), list[Fact]()
-    answered = mine = 0
+    answered = mine = before = 0
     for text, fact in askable(chunk).items():
+        before += fact.start in own or asked.get(text, False)
         if asked.get(text):
             answered += 1
         elif fact.start in own:
             mine += 1
         else:
             (again if text in asked else free).append(fact)
-    return ChunkFacts(chunk, answered, free, again, mine)
+    return ChunkFacts(chunk, answered, free, again, mine, before)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Facts of a chunk that are asked about, after so many others of it."""
+
+    chunk: SourceChunk
+    facts: Sequence[Fact]
+    before: int
 
 
 def lacking(section: Section[ChunkFacts], options: CoverageOptions) -> int:
@@ -173,7 +185,7 @@ def lacking(section: Section[ChunkFacts], options: CoverageOptions) -> int:
     return max(0, min(options.facts_per_section, sentences) - answered)
 
 
-def chosen(section: Section[ChunkFacts], count: int) -> list[tuple[SourceChunk, list[Fact]]]:
+def chosen(section: Section[ChunkFacts], count: int) -> list[Choice]:
     """So many facts of a section to ask about, spread evenly over it, by their chunks.
 
     Those that nobody has asked about come first.
@@ -185,7 +197,9 @@ def chosen(section: Section[ChunkFacts], count: int) -> list[tuple[SourceChunk, 
     by_chunk: dict[int, list[Fact]] = {}
     for at, fact in taken:
         by_chunk.setdefault(at, []).append(fact)
-    return [(section.found[at].chunk, facts) for at, facts in by_chunk.items()]
+    return [
+        Choice(section.found[at].chunk, facts, section.found[at].before) for at, facts in by_chunk.items()
+    ]
 
 
 def spread(found: Sequence[tuple[int, Fact]], count: int) -> list[tuple[int, Fact]]:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.generation.coverage.coverage import Round
-from services.generation.questions.facts import Fact
-from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.coverage.coverage import Choice, Round
 from services.runtime.db import Connection, Pool, fetch_planned
 from services.runtime.jobs import Item
 from services.runtime.sql import Statements
@@ -56,10 +54,10 @@ class CoverageStore:
         self,
         connection: Connection,
         generation_id: str,
-        facts: Sequence[tuple[SourceChunk, Sequence[Fact]]],
+        chosen: Sequence[Choice],
     ) -> None:
         """Note about which facts a generation asks."""
-        pairs = [(chunk.id, fact.start) for chunk, own in facts for fact in own]
+        pairs = [(one.chunk.id, fact.start) for one in chosen for fact in one.facts]
         if pairs:
             ids, starts = zip(*pairs, strict=True)
             await connection.execute(SQL.insert_planned_facts, generation_id, list(ids), list(starts))

@@ -1,9 +1,10 @@
 """Types of questions: which facts get which, and what is asked about them.
 
-The types are given to the facts of a chunk one after another, from a place that the chunk's text decides: so
-types come equally often where chunks hold one fact each, the same document gets the same types each time,
-and a change of one chunk leaves the others as they are. Facts of one type are asked for in calls of their
-own, whose prompt has instructions and examples of that type alone, which small models follow best.
+The types are given to the facts of a chunk one after another, as they are asked about, from a place that the
+chunk's text decides: so types come equally often where chunks hold one fact each, the same document gets the
+same types each time, and a change of one chunk leaves the others as they are. Facts of one type are asked for
+in calls of their own, whose prompt has instructions and examples of that type alone, which small models
+follow best.
 """
 
 from __future__ import annotations
@@ -81,17 +82,19 @@ def batches(
     options: GenerationOptions,
     find: Linker = unlinked,
     chosen: Sequence[Fact] | None = None,
+    before: int = 0,
 ) -> list[Batch]:
     """The facts of a chunk that are asked for, by type, those of one call together.
 
     These are as many as the options say, unless they are chosen. A fact of MULTI_HOP has a call of its own;
-    one to which none is linked becomes FACT.
+    one to which none is linked becomes FACT. The types go on after `before` facts that have theirs already.
     """
     calls = planned_facts(chunk, options) if chosen is None else in_calls(chosen, options)
     if not set(options.question_types) - {FACT}:
         return [Batch(FACT, facts) for facts in calls]
     found, hops = dict[str, list[Fact]](), list[Batch]()
-    for fact, kind in typed([fact for facts in calls for fact in facts], chunk.text, options.question_types):
+    own = [fact for facts in calls for fact in facts]
+    for fact, kind in typed(own, chunk.text, options.question_types, before):
         link = find(chunk, fact) if kind == MULTI_HOP else None
         if link:
             hops.append(Batch(MULTI_HOP, [fact], link))
@@ -106,10 +109,10 @@ def batches(
     return one_type + hops
 
 
-def typed(facts: Sequence[Fact], text: str, types: Sequence[str]) -> list[tuple[Fact, str]]:
-    """Facts of a text, each with its type."""
+def typed(facts: Sequence[Fact], text: str, types: Sequence[str], before: int = 0) -> list[tuple[Fact, str]]:
+    """Facts of a text, each with its type, after so many others of it."""
     first = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-    return [(fact, types[(first + number) % len(types)]) for number, fact in enumerate(facts)]
+    return [(fact, types[(first + number) % len(types)]) for number, fact in enumerate(facts, before)]
 
 
 def questions_call(

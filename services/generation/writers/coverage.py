@@ -8,11 +8,10 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import Any
 
-from services.generation.coverage.coverage import ChunkFacts, Round, chosen, facts_of, lacking
+from services.generation.coverage.coverage import Choice, ChunkFacts, Round, chosen, facts_of, lacking
 from services.generation.generations.generations import Generation
 from services.generation.generations.kinds import CoverageOptions
 from services.generation.question_templates.question_templates import template_items
-from services.generation.questions.facts import Fact
 from services.generation.questions.links import linker, unlinked
 from services.generation.questions.question_types import MULTI_HOP
 from services.generation.sources.chunk_reader import SourceChunk
@@ -29,8 +28,6 @@ LOOK_SECONDS = 0.5
 LOOKS = 6
 """How often it is looked whether a round has ended before the item is put off."""
 RUNNING = "ROUND_RUNNING"
-
-Chosen = Sequence[tuple[SourceChunk, Sequence[Fact]]]
 
 
 class CoverageWriter:
@@ -77,10 +74,10 @@ class CoverageWriter:
 
     async def _look(
         self, generation: Generation, seen: Round, place: Place
-    ) -> tuple[Round, Chosen, Sequence[SourceChunk], Place | None]:
+    ) -> tuple[Round, Sequence[Choice], Sequence[SourceChunk], Place | None]:
         """What a page of sections lacks, its chunks, and where the next one begins."""
         options, chunks = options_of(generation), list[SourceChunk]()
-        facts: list[tuple[SourceChunk, Sequence[Fact]]] = []
+        facts = list[Choice]()
 
         async def look(page: Sequence[SourceChunk]) -> dict[str, ChunkFacts]:
             ids = [chunk.id for chunk in page]
@@ -100,7 +97,7 @@ class CoverageWriter:
                     seen,
                     sections=seen.sections + 1,
                     lacking=seen.lacking + (wanted > 0),
-                    facts=seen.facts + sum(len(own) for _, own in taken),
+                    facts=seen.facts + sum(len(one.facts) for one in taken),
                 )
                 chunks += (one.chunk for one in section.found)
                 if section.following and len(chunks) >= PAGE_CHUNKS:
@@ -108,9 +105,9 @@ class CoverageWriter:
         return seen, facts, chunks, None
 
     async def _items(
-        self, generation: Generation, facts: Chosen, chunks: Sequence[SourceChunk]
+        self, generation: Generation, facts: Sequence[Choice], chunks: Sequence[SourceChunk]
     ) -> list[NewItem]:
-        documents = list({chunk.document_id for chunk, _ in facts})
+        documents = list({one.chunk.document_id for one in facts})
         hops = MULTI_HOP in generation.options.question_types
         find = await asyncio.to_thread(linker, chunks) if hops else unlinked
         pairs = (
@@ -120,8 +117,10 @@ class CoverageWriter:
         )
         return [
             new
-            for chunk, own in facts
-            for new in planned(chunk, generation, pairs.get(chunk.document_id, ()), find, own)
+            for one in facts
+            for new in planned(
+                one.chunk, generation, pairs.get(one.chunk.document_id, ()), find, one.facts, one.before
+            )
         ]
 
     async def _round_ended(self, item: Item, before: Round, rounds: int) -> None:

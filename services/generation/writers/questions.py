@@ -164,6 +164,7 @@ def planned(
     pairs: Sequence[GenreAudience] = (),
     find: Linker = unlinked,
     facts: Sequence[Fact] | None = None,
+    before: int = 0,
 ) -> list[NewItem]:
     """The items of a chunk: facts, a few at a time, for each of these pairs; then its templates.
 
@@ -173,6 +174,7 @@ def planned(
         pairs: in whose voices.
         find: finds facts that belong to others.
         facts: what alone is asked about; nothing for as many as the generation wants, and templates.
+        before: how many facts of the chunk were asked about before these.
     """
     templates = template_items(chunk, generation.options) if facts is None else []
     if generation.options.templates_only:
@@ -189,7 +191,7 @@ def planned(
             chunk.id,
             {**batch.payload, **payload},
         )
-        for batch in batches(chunk, generation.options, find, facts)
+        for batch in batches(chunk, generation.options, find, facts, before)
         for voice, payload in (first if asks_first(batch.type, generation.options) else voices) or [("", {})]
     ] + templates
 

@@ -20,6 +20,7 @@ from services.generation.coverage.coverage import (
 )
 from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import CoverageOptions, RegenerationOptions
+from services.generation.questions.question_types import batches
 from services.generation.sources.chunk_reader import SourceChunk
 from services.generation.sources.section_reader import Section
 from services.runtime.errors import InvalidArgument
@@ -69,11 +70,11 @@ def test_a_section_lacks_what_it_was_to_have_or_what_it_holds() -> None:
 def test_facts_are_spread_over_the_chunks_of_a_section_and_in_their_order() -> None:
     chunks = [replace(chunk_of(LONG), id=name) for name in "ab"]
     found = chosen(section(*map(free, chunks)), 4)
-    assert [(chunk.id, [fact.text[16:18].strip() for fact in own]) for chunk, own in found] == [
+    assert [(one.chunk.id, [fact.text[16:18].strip() for fact in one.facts]) for one in found] == [
         ("a", ["1", "5"]),
         ("b", ["1", "5"]),
     ]
-    assert sum(len(own) for _, own in chosen(section(*map(free, chunks)), 100)) == 16
+    assert sum(len(one.facts) for one in chosen(section(*map(free, chunks)), 100)) == 16
     assert chosen(section(*map(free, chunks)), 0) == []
 
 
@@ -83,9 +84,28 @@ def test_what_others_asked_in_vain_comes_after_what_nobody_asked_and_own_never_a
     own = [askable(chunk)[first].start]
     found = facts_of(chunk, {first: False, second: False, third: False}, own)
     texts = [
-        [fact.text for _, facts in chosen(section(found), count) for fact in facts] for count in (1, 2, 9)
+        [fact.text for one in chosen(section(found), count) for fact in one.facts] for count in (1, 2, 9)
     ]
     assert texts == [[fourth], [second, fourth], [second, third, fourth]]
+
+
+def test_the_types_of_questions_about_a_chunk_go_on_from_round_to_round() -> None:
+    chunk, types = chunk_of(LONG), ["fact", "reason", "definition"]
+    options = GenerationOptions(question_types=types)
+    asked, planned, found = dict[str, bool](), list[int](), list[str]()
+    for number in range(6):
+        (choice,) = chosen(section(facts_of(chunk, asked, planned)), 1)
+        (batch,) = batches(chunk, options, chosen=choice.facts, before=choice.before)
+        found.append(batch.type)
+        (fact,) = batch.facts
+        planned.append(fact.start)
+        # Of some questions an answer is kept, which a later generation finds.
+        asked[fact.text] = number % 2 == 0
+    assert found[:3] == found[3:]
+    assert sorted(found[:3]) == sorted(types)
+    later = facts_of(chunk, dict.fromkeys(asked, True), ())
+    (choice,) = chosen(section(later), 1)
+    assert batches(chunk, options, chosen=choice.facts, before=choice.before)[0].type == found[0]
 
 
 def test_the_coverage_of_a_section_is_the_sum_of_its_chunks() -> None:
