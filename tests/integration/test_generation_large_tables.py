@@ -37,7 +37,7 @@ CANDIDATES = """
 STATEMENTS: dict[str, tuple[str, list[Any]]] = {
     "count_questions": (COVERAGE.count_questions, [None]),
     "asked_facts": (COVERAGE.asked_facts, []),
-    "questioned_chunks": (CHANGES.questioned_chunks, []),
+    "questioned_chunks": (CHANGES.questioned_chunks, [False]),
     "written_chunks": (CHANGES.written_chunks, ["passage"]),
 }
 

@@ -41,11 +41,12 @@ class SourceChangeStore:
 
         Args:
             project_id: the project.
-            kind: `questions`, or a kind of candidates.
+            kind: `questions` for those that are not of templates, `templates`, or a kind of candidates.
             chunk_ids: the chunks.
         """
-        if kind == "questions":
-            rows = await fetch_planned(self.pool, SQL.questioned_chunks, project_id, chunk_ids)
+        if kind in {"questions", "templates"}:
+            templates = kind == "templates"
+            rows = await fetch_planned(self.pool, SQL.questioned_chunks, project_id, chunk_ids, templates)
         else:
             rows = await fetch_planned(self.pool, SQL.written_chunks, project_id, chunk_ids, kind)
         return {row["chunk_id"] for row in rows}

@@ -31,11 +31,19 @@ class SourceChanges:
         self._client = client
         self._store = store
 
-    async def wanted(self, generation: Generation, chunks: Sequence[SourceChunk]) -> list[SourceChunk]:
-        """Those of a page of chunks that a generation writes about: where it wants new ones only, these."""
+    async def wanted(
+        self, generation: Generation, chunks: Sequence[SourceChunk], kind: str = ""
+    ) -> list[SourceChunk]:
+        """Those of a page of chunks that a generation writes about: where it wants new ones only, these.
+
+        Args:
+            generation: the generation.
+            chunks: the page.
+            kind: what of it is written, `questions` or `templates`; nothing where it is all of one kind.
+        """
         if not generation.options.new_chunks_only or not chunks:
             return list(chunks)
-        kind = CANDIDATE_KINDS.get(generation.options.kind, generation.options.kind)
+        kind = kind or CANDIDATE_KINDS.get(generation.options.kind, generation.options.kind)
         written = await self._store.written(generation.project_id, kind, [chunk.id for chunk in chunks])
         return [chunk for chunk in chunks if chunk.id not in written]
 

@@ -1,9 +1,9 @@
 -- name: questioned_chunks
--- Of some chunks those with a question, by the first of each, whatever became of it; read as by `count_questions` of
--- coverage.sql.
+-- Of some chunks those with a question, by the first of each, whatever became of it; with $3 one of a template, else another.
+-- Read as by `count_questions` of coverage.sql.
 SELECT wanted.id AS chunk_id FROM unnest($2::uuid[]) AS wanted (id)
-WHERE EXISTS (SELECT FROM (SELECT project_id FROM questions WHERE chunk_ids[1] = wanted.id OFFSET 0) AS found
-              WHERE project_id = $1)
+WHERE EXISTS (SELECT FROM (SELECT project_id, type FROM questions WHERE chunk_ids[1] = wanted.id OFFSET 0) AS found
+              WHERE project_id = $1 AND (type = 'template') = $3)
 
 -- name: written_chunks
 -- The same of candidates of a kind.

@@ -59,7 +59,7 @@ class QuestionWriter:
         hops = MULTI_HOP in generation.options.question_types
         # Of long chunks it takes a while, in which others go on.
         find = await asyncio.to_thread(linker, chunks) if hops else unlinked
-        plans = await self._plans(generation, await self._desk.changes.wanted(generation, chunks), find)
+        plans = await self._plans(generation, chunks, find)
         pilot = generation.options.pilot_chunks > 0
         rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)
@@ -148,14 +148,25 @@ class QuestionWriter:
     async def _plans(
         self, generation: Generation, chunks: Sequence[SourceChunk], find: Linker
     ) -> list[tuple[SourceChunk, list[NewItem]]]:
-        """Chunks with their items: once for each enabled pair of the document where these are wanted."""
+        """Those of some chunks that are wanted, with their items.
+
+        Facts are asked about once for each enabled pair of the document where these are wanted. Which chunks
+        are new is known of questions about facts and of templates by themselves.
+        """
+        options, changes = generation.options, self._desk.changes
+        of_facts = [] if options.templates_only else await changes.wanted(generation, chunks, "questions")
+        templates = bool(options.question_template_ids)
+        of_templates = await changes.wanted(generation, chunks, "templates") if templates else []
         pairs: Mapping[str, Sequence[GenreAudience]] = {}
-        if generation.options.genre_audiences:
-            documents = list({chunk.document_id for chunk in chunks})
+        if options.genre_audiences:
+            documents = list({chunk.document_id for chunk in of_facts})
             pairs = await self._desk.pairs.of_documents(generation.project_id, documents, enabled=True)
-        return [
-            (chunk, planned(chunk, generation, pairs.get(chunk.document_id, ()), find)) for chunk in chunks
-        ]
+        plans: dict[str, list[NewItem]] = {
+            chunk.id: planned(chunk, generation, pairs.get(chunk.document_id, ()), find) for chunk in of_facts
+        }
+        for chunk in of_templates:
+            plans.setdefault(chunk.id, []).extend(template_items(chunk, options))
+        return [(chunk, plans[chunk.id]) for chunk in chunks if chunk.id in plans]
 
 
 def planned(
@@ -166,19 +177,16 @@ def planned(
     facts: Sequence[Fact] | None = None,
     before: int = 0,
 ) -> list[NewItem]:
-    """The items of a chunk: facts, a few at a time, for each of these pairs; then its templates.
+    """The items of a chunk: facts, a few at a time, for each of these pairs.
 
     Args:
         chunk: the chunk.
         generation: what is wanted.
         pairs: in whose voices.
         find: finds facts that belong to others.
-        facts: what alone is asked about; nothing for as many as the generation wants, and templates.
+        facts: what alone is asked about; nothing for as many as the generation wants.
         before: how many facts of the chunk were asked about before these.
     """
-    templates = template_items(chunk, generation.options) if facts is None else []
-    if generation.options.templates_only:
-        return templates
     voices: list[tuple[str, dict[str, Any]]] = [
         (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
     ]
@@ -193,7 +201,7 @@ def planned(
         )
         for batch in batches(chunk, generation.options, find, facts, before)
         for voice, payload in (first if asks_first(batch.type, generation.options) else voices) or [("", {})]
-    ] + templates
+    ]
 
 
 def links_of(plans: Sequence[tuple[SourceChunk, Sequence[NewItem]]]) -> dict[str, list[list[Any]]]:

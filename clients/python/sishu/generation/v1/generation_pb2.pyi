@@ -270,7 +270,7 @@ class GenerationOptions(_message.Message):
     """OPTIONAL. Of QUESTIONS only. Whether only the questions of the templates are asked."""
     new_chunks_only: _builtins.bool
     """OPTIONAL. Of QUESTIONS, CONVERSATIONS, PASSAGES and EXAM_ITEMS. Only chunks about which the project has nothing of this kind yet, not even what was rejected, such as those of
-    a changed document that are new.
+    a changed document that are new. Questions about facts and questions of templates are kinds of their own here.
     """
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
