@@ -220,6 +220,29 @@ async def test_sections_are_asked_about_in_rounds_until_they_are_covered_and_no_
     assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "OPTIONS_CONFLICT")
 
 
+async def test_a_large_section_is_planned_page_by_page_and_asked_about_as_one(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    text = "# Parts\n\n" + "".join(
+        f"The part number {number} of the Kestrel weighs {number} grams.\n\n" for number in range(900)
+    )
+    project = await parsed_project(client, {"a.md": text.encode()}, min_size=1, max_size=70)
+    places = {one.id: one.index for one in await chunks_of(client, project)}
+    provider = await new_provider(client, project, mock.base_url)
+    done = await covered(client, project, provider, 7, context_chars=ONLY_THE_FACT)
+    (section,) = await ledger(client, project)
+    assert (section.chunks, section.answered_facts) == (len(places), 7)
+    assert section.sentences == len(places) >= 900
+    assert (done.stats.sections, done.stats.lacking_sections) == (1, 0)
+    asked = sorted(places[one.chunk_ids[0]] for one in await questions_of(client, done))
+    assert asked == [number * len(places) // 7 for number in range(7)]
+    async with rooms.stores.pool("generation") as pool:
+        keys = (
+            "SELECT array_agg(key ORDER BY key) FROM job_items WHERE job_id = $1 AND kind = 'plan_coverage'"
+        )
+        assert await pool.fetchval(keys, done.job.id) == ["0", "1:1", "1:2", "2:0", "2:1", "2:2"]
+
+
 async def test_a_budget_pauses_coverage_with_what_is_there_and_more_money_lets_it_go_on(
     client: Client, mock: MockServer
 ) -> None:
