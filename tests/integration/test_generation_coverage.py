@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
+import pytest
 import pytest_asyncio
 
+from services.generation.sources import source_changes
+from services.generation.sources.source_change_store import SourceChangeStore
+from services.generation.sources.source_changes import SourceChanges
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
@@ -19,7 +23,7 @@ from sishu.generation.v1.coverage_pb2 import Coverage
 from sishu.generation.v1.generation_service_pb2 import UpdateGenerationRequest
 from sishu.generation.v1.question_options_pb2 import CoverageOptions
 from sishu.ingest.v1.chunk_pb2 import Chunk
-from sishu.ingest.v1.chunk_service_pb2 import UpdateChunkRequest
+from sishu.ingest.v1.chunk_service_pb2 import ListChunksRequest, ListChunksResponse, UpdateChunkRequest
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
@@ -31,6 +35,7 @@ from tests.integration.documents import (
     new_project,
     parse,
     parsed_project,
+    split_again,
     upload,
 )
 from tests.integration.generations import (
@@ -346,6 +351,53 @@ async def check_deleted_questions(client: Client, project: str) -> None:
     await marks(client, project)
     assert (await client.examples.MarkSources(theirs)).unmarked == 1
     assert await gone_examples(client, project) == {deleted}
+
+
+class Interrupted:
+    """A client for which something happens each time that the first page of chunks was listed."""
+
+    def __init__(self, client: Client, *happenings: Callable[[], Awaitable[object]]) -> None:
+        self.documents = client.documents
+        self.chunks = self
+        self._client = client
+        self._happenings = list(happenings)
+
+    async def ListChunks(self, request: ListChunksRequest) -> ListChunksResponse:  # as the rpc
+        page = await self._client.chunks.ListChunks(request)
+        if not request.page_token and self._happenings:
+            await self._happenings.pop(0)()
+        return page
+
+
+async def test_a_document_that_changes_during_a_look_is_looked_at_again(
+    rooms: Rooms, client: Client, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = await parsed_project(client, {"a.md": pages()}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    made = await generated(client, await start_generation(client, project, provider, ONE_FORM))
+    about = {one.fact.text.split()[3]: one.id for one in await questions_of(client, made)}
+    monkeypatch.setattr(source_changes, "PAGE", 5)
+
+    async def parsed_anew() -> None:
+        await split_again(client, (await documents_of(client, project))["a.md"], min_size=1, max_size=100)
+
+    async with rooms.stores.pool("generation") as pool:
+
+        async def look(*happenings: Callable[[], Awaitable[object]]) -> tuple[int, int]:
+            interrupted = cast(Client, Interrupted(client, *happenings))
+            found = await SourceChanges(interrupted, SourceChangeStore(pool)).mark(project)
+            return found.marked, found.unmarked
+
+        # As many chunks as before, of which the first page showed the old ones.
+        assert await look(lambda: renew(client, project, 2, 12)) == (2, 0)
+        assert await gone(client, project) == {about["2"], about["12"]}
+        assert await look(lambda: renew(client, project, 2, 3), lambda: renew(client, project, 3)) == (1, 2)
+        assert await gone(client, project) == {about["3"]}
+        # Of what changes on and on nothing is told.
+        always = (lambda: renew(client, project, 4), lambda: renew(client, project), parsed_anew)
+        assert await look(*always) == (0, 0)
+        assert await pool.fetchval("SELECT count(*) FROM source_looks") == 0
+        assert await look() == (0, 1)
 
 
 async def test_deleted_documents_are_gone_excluded_chunks_are_not_and_looks_do_not_meet(

@@ -30,6 +30,21 @@ class Marks:
         return Marks(self.marked + other.marked, self.unmarked + other.unmarked)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a document stands.
+
+    Args:
+        document_id: UUID of the document.
+        stamp: changes with its version, and whenever its chunks change; nothing where it is not parsed.
+        chunks: how many it has.
+    """
+
+    document_id: str
+    stamp: str | None = None
+    chunks: int = 0
+
+
 class SourceChangeStore:
     """The table `source_looks`, and the marks of questions and candidates."""
 
@@ -61,11 +76,22 @@ class SourceChangeStore:
             ids, documents = map(list, zip(*chunks, strict=True))
             await self.pool.execute(SQL.note_chunks, look_id, ids, documents)
 
-    async def note_untold(self, look_id: str, documents: Sequence[tuple[str, int]]) -> None:
-        """Note of which documents nothing can be told: with another number of chunks than was noted."""
-        if documents:
-            ids, counts = map(list, zip(*documents, strict=True))
-            await self.pool.execute(SQL.note_untold, look_id, ids, counts)
+    async def note_documents(self, look_id: str, documents: Sequence[Standing]) -> None:
+        """Note how documents stand; of those without a stamp nothing is told."""
+        ids, stamps = [one.document_id for one in documents], [one.stamp for one in documents]
+        await self.pool.execute(SQL.note_documents, look_id, ids, stamps)
+
+    async def changed(self, look_id: str, documents: Sequence[Standing]) -> list[str]:
+        """Of documents as they stand now those that have changed since they were noted.
+
+        So have those of which other chunks were noted than they have.
+        """
+        columns = [[getattr(one, name) for one in documents] for name in ("document_id", "stamp", "chunks")]
+        return [row["id"] for row in await self.pool.fetch(SQL.changed_documents, look_id, *columns)]
+
+    async def forget_document(self, look_id: str, document_id: str) -> None:
+        """Forget what was noted of a document and its chunks."""
+        await self.pool.execute(SQL.forget_document, look_id, document_id)
 
     async def mark(self, look_id: str, project_id: str, document_ids: Sequence[str]) -> Marks:
         """Mark what is written about chunks that a look has not found; those that are back no more.

@@ -8,7 +8,7 @@ import structlog
 
 from services.generation.generations.generations import Generation
 from services.generation.sources.chunk_reader import SourceChunk
-from services.generation.sources.source_change_store import Marks, SourceChangeStore
+from services.generation.sources.source_change_store import Marks, SourceChangeStore, Standing
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
 from sishu.client import Client
@@ -18,8 +18,8 @@ from sishu.ingest.v1 import chunk_service_pb2, document_pb2, document_service_pb
 CANDIDATE_KINDS = {"conversations": "conversation", "passages": "passage", "exam_items": "exam_item"}
 """By kind of a generation."""
 PAGE = 1000
-UNPARSED = -1
-"""In place of the number of chunks of a document that has none yet."""
+LOOKS = 3
+"""How often a document is looked at that changes meanwhile, before nothing is told of it."""
 
 log = structlog.get_logger()
 
@@ -72,14 +72,31 @@ class SourceChanges:
         """
         look_id, documents = new_id(), sorted({one.lower() for one in document_ids})
         try:
+            async for found in self._documents(project_id, documents):
+                await self._store.note_documents(look_id, found)
             async for chunks in self._chunks(project_id, documents):
                 await self._store.note_chunks(look_id, chunks)
-            # Only then: of a document that changed meanwhile the numbers differ.
-            async for counts in self._documents(project_id, documents):
-                await self._store.note_untold(look_id, counts)
+            async for found in self._documents(project_id, documents):
+                for document_id in await self._store.changed(look_id, found):
+                    await self._look_again(look_id, project_id, document_id)
             return await self._store.mark(look_id, project_id, documents)
         finally:
             await self._store.forget(look_id)
+
+    async def _look_again(self, look_id: str, project_id: str, document_id: str) -> None:
+        """Look at a document that changed since the look began; of one that does so on nothing is told."""
+        for _ in range(LOOKS - 1):
+            await self._store.forget_document(look_id, document_id)
+            found = await self._document(document_id)
+            await self._store.note_documents(look_id, found)
+            if not found or found[0].stamp is None:
+                return
+            async for chunks in self._chunks(project_id, [document_id]):
+                await self._store.note_chunks(look_id, chunks)
+            now = await self._document(document_id)
+            if now and not await self._store.changed(look_id, now):
+                return
+        await self._store.note_documents(look_id, [Standing(document_id)])
 
     async def _chunks(
         self, project_id: str, document_ids: Sequence[str]
@@ -96,32 +113,32 @@ class SourceChanges:
                 if not request.page_token:
                     break
 
-    async def _documents(
-        self, project_id: str, document_ids: Sequence[str]
-    ) -> AsyncIterator[list[tuple[str, int]]]:
-        """Documents that are there, page by page: ids, and how many chunks each has."""
+    async def _documents(self, project_id: str, document_ids: Sequence[str]) -> AsyncIterator[list[Standing]]:
+        """How documents stand that are there, page by page."""
         for document_id in document_ids:
-            yield [counted(one) for one in await self._document(document_id)]
+            yield await self._document(document_id)
         request = document_service_pb2.ListDocumentsRequest(project_id=project_id, page_size=PAGE)
         while not document_ids:
             page = await self._client.documents.ListDocuments(request)
-            yield [counted(one) for one in page.documents]
+            yield [standing(one) for one in page.documents]
             request.page_token = page.next_page_token
             if not request.page_token:
                 break
 
-    async def _document(self, document_id: str) -> list[document_pb2.Document]:
-        """A document; nothing where it is deleted."""
+    async def _document(self, document_id: str) -> list[Standing]:
+        """How a document stands; nothing where it is deleted."""
         request = document_service_pb2.GetDocumentRequest(id=document_id)
         try:
-            return [(await self._client.documents.GetDocument(request)).document]
+            return [standing((await self._client.documents.GetDocument(request)).document)]
         except ApiError as error:
             if error.code != "NOT_FOUND":
                 raise
             return []
 
 
-def counted(document: document_pb2.Document) -> tuple[str, int]:
-    """A document's id, and how many chunks it has."""
-    parsed = document.state == document_pb2.DOCUMENT_STATE_PARSED
-    return document.id, document.chunk_count if parsed else UNPARSED
+def standing(document: document_pb2.Document) -> Standing:
+    """How a document stands: its time changes with its chunks, also inside of a version."""
+    if document.state != document_pb2.DOCUMENT_STATE_PARSED:
+        return Standing(document.id)
+    stamp = f"{document.version} {document.update_time.ToJsonString()}"
+    return Standing(document.id, stamp, document.chunk_count)

@@ -21,13 +21,22 @@ INSERT INTO source_looks (look_id, id, document_id)
 SELECT $1, chunk.id, chunk.document_id FROM unnest($2::uuid[], $3::uuid[]) AS chunk (id, document_id)
 ON CONFLICT DO NOTHING
 
--- name: note_untold
--- Documents that have another number of chunks than were seen: they change, or are not parsed, which -1 says.
-INSERT INTO source_looks (look_id, id)
-SELECT $1, document.id FROM unnest($2::uuid[], $3::integer[]) AS document (id, chunks)
-WHERE document.chunks <> (SELECT count(*) FROM source_looks AS seen
+-- name: note_documents
+-- How documents stand; of those without a stamp nothing can be told.
+INSERT INTO source_looks (look_id, id, stamp)
+SELECT $1, document.id, document.stamp FROM unnest($2::uuid[], $3::text[]) AS document (id, stamp)
+ON CONFLICT (look_id, id) DO UPDATE SET stamp = EXCLUDED.stamp
+
+-- name: changed_documents
+-- Of documents as they stand now those that stood otherwise before their chunks were read, or of which other chunks were seen.
+SELECT document.id FROM unnest($2::uuid[], $3::text[], $4::integer[]) AS document (id, stamp, chunks)
+WHERE document.stamp IS DISTINCT FROM (SELECT noted.stamp FROM source_looks AS noted
+                                       WHERE noted.look_id = $1 AND noted.id = document.id)
+   OR document.chunks <> (SELECT count(*) FROM source_looks AS seen
                           WHERE seen.look_id = $1 AND seen.document_id = document.id)
-ON CONFLICT DO NOTHING
+
+-- name: forget_document
+DELETE FROM source_looks WHERE look_id = $1 AND (id = $2 OR document_id = $2)
 
 -- name: mark_questions
 -- The next page of a project's questions: the last one's id, and how many are newly marked and are marked no more. What was
@@ -39,9 +48,9 @@ WITH page AS MATERIALIZED (
     ORDER BY id
     LIMIT $4
 ), seen AS MATERIALIZED (
-    SELECT found.id
+    SELECT found.id, found.stamp
     FROM (SELECT DISTINCT unnest(chunk_ids || document_ids) AS id FROM page) AS wanted
-    CROSS JOIN LATERAL (SELECT id FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
+    CROSS JOIN LATERAL (SELECT id, stamp FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
 ), lost AS MATERIALIZED (
     SELECT DISTINCT page.id
     FROM page CROSS JOIN unnest(page.chunk_ids) AS chunk (id) LEFT JOIN seen ON seen.id = chunk.id
@@ -49,6 +58,7 @@ WITH page AS MATERIALIZED (
 ), untold AS MATERIALIZED (
     SELECT DISTINCT page.id
     FROM page CROSS JOIN unnest(page.document_ids) AS document (id) JOIN seen ON seen.id = document.id
+    WHERE seen.stamp IS NULL
 ), told AS (
     SELECT id, id IN (SELECT id FROM lost) AS gone
     FROM page
@@ -71,9 +81,9 @@ WITH page AS MATERIALIZED (
     ORDER BY id
     LIMIT $4
 ), seen AS MATERIALIZED (
-    SELECT found.id
+    SELECT found.id, found.stamp
     FROM (SELECT DISTINCT unnest(chunk_ids || document_ids) AS id FROM page) AS wanted
-    CROSS JOIN LATERAL (SELECT id FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
+    CROSS JOIN LATERAL (SELECT id, stamp FROM source_looks WHERE look_id = $1 AND id = wanted.id OFFSET 0) AS found
 ), lost AS MATERIALIZED (
     SELECT DISTINCT page.id
     FROM page CROSS JOIN unnest(page.chunk_ids) AS chunk (id) LEFT JOIN seen ON seen.id = chunk.id
@@ -81,6 +91,7 @@ WITH page AS MATERIALIZED (
 ), untold AS MATERIALIZED (
     SELECT DISTINCT page.id
     FROM page CROSS JOIN unnest(page.document_ids) AS document (id) JOIN seen ON seen.id = document.id
+    WHERE seen.stamp IS NULL
 ), told AS (
     SELECT id, id IN (SELECT id FROM lost) AS gone
     FROM page

@@ -14,8 +14,9 @@ CREATE TABLE planned_facts (
 -- What a look at the current versions of documents has found so far; gone when it has ended. Of a killed one it stays for a day.
 CREATE TABLE source_looks (
     look_id     uuid NOT NULL,
-    id          uuid NOT NULL, -- a chunk that is there; where `document_id` is null a document of which nothing can be told
+    id          uuid NOT NULL, -- a chunk that is there; where `document_id` is null a document
     document_id uuid,
+    stamp       text,          -- of a document how it stood before its chunks were read; null: nothing can be told of it
     PRIMARY KEY (look_id, id)
 );
 CREATE INDEX source_looks_by_document ON source_looks (document_id, look_id);
