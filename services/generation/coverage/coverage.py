@@ -323,6 +323,7 @@ def check_coverage(options: GenerationOptions) -> None:
             "not say covers no fact; have these questions written by a generation of their own",
             "generation.options.question_types",
             option="question_types",
+            other="coverage",
         )
     for name, why in EXCLUDED_BY_COVERAGE.items():
         if options.coverage and getattr(options, name):
@@ -331,4 +332,5 @@ def check_coverage(options: GenerationOptions) -> None:
                 f"options.coverage and options.{name} do not go together: {why}; leave one out",
                 f"generation.options.{name}",
                 option=name,
+                other="coverage",
             )

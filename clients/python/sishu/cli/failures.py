@@ -156,7 +156,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
     "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
-    "OPTIONS_CONFLICT": ("选项 coverage 与 {option} 不能同时使用；请去掉其中一个",),
+    "OPTIONS_CONFLICT": ("选项 {other} 与 {option} 不能同时使用；请去掉其中一个",),
     "PRICE_MISSING": (
         "费用上限需要模型的价格（模型池则需要每个成员的价格）；"
         "请先用 `sishu provider update` 给出，或改用 `--max-tokens`",
