@@ -157,6 +157,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
     "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
     "OPTIONS_CONFLICT": ("选项 {other} 与 {option} 不能同时使用；请去掉其中一个",),
+    "COVERAGE_WITHOUT_FORECAST": (
+        "使用 --coverage 时无法预估：事先无从得知要几轮才有足够的内容通过检查；"
+        "请去掉 --coverage 或不作预估，并用 --max-cost 或 --max-tokens 限定用量",
+    ),
     "PRICE_MISSING": (
         "费用上限需要模型的价格（模型池则需要每个成员的价格）；"
         "请先用 `sishu provider update` 给出，或改用 `--max-tokens`",
