@@ -15,7 +15,9 @@ from services.generation.questions.questions import text_key
 from services.runtime.jobs import Failure
 
 TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
-PROSE_NAME = re.compile(r"(?<=[a-z,] )[A-Z][^\W\d_]+")
+PROSE_NAME = re.compile(
+    r"(?<=[a-z,] )[A-Z][^\W\d_\u3400-\u4dbf\u4e00-\u9fff][^\W_\u3400-\u4dbf\u4e00-\u9fff]*"
+)
 """A capital inside a sentence; not after a colon, where a line of a list or a speech may begin."""
 LIST_NUMBER = re.compile(r"^\s*\(?\d{1,3}[.):、）]\s*", re.MULTILINE)
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

@@ -49,6 +49,22 @@ def test_a_question_passes_or_says_why_not(question: str, language: str, why: st
 
 
 @pytest.mark.parametrize(
+    ("question", "language", "why"),
+    [
+        ("What does the pump KX1037 weigh?", "en", ""),
+        ("What does the pump KX1038 weigh?", "en", "NAME_NOT_IN_SOURCE"),
+        ("Where does the part BAe146a stand?", "en", ""),
+        ("水泵 KX1037重多少？", "zh", ""),
+        ("水泵 KX1037 与 MR7 各重多少？", "zh", ""),
+        ("水泵 KX1038重多少？", "zh", "NAME_NOT_IN_SOURCE"),
+    ],
+)
+def test_a_code_is_one_name_whatever_stands_beside_it(question: str, language: str, why: str) -> None:
+    source = "The pump KX1037 weighs 43 grams. A BAe146a stands there. 水泵KX1037重43克，MR7重9克。"
+    assert reason(check_question(question, language, source)) == why
+
+
+@pytest.mark.parametrize(
     ("answer", "quote", "why"),
     [
         ("It runs for 9 hours.", "The Kestrel 400 runs for 9 hours.", ""),
