@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
@@ -122,6 +123,13 @@ async def gone(client: Client, project: str) -> set[str]:
     """The questions that are marked."""
     request = question_service_pb2.ListQuestionsRequest(project_id=project, source_gone=True, page_size=1000)
     return {one.id for one in (await client.questions.ListQuestions(request)).questions}
+
+
+async def listed_gone(cli: CommandLine, kind: str, *filters: str) -> list[dict[str, Any]]:
+    """What a list shows whose source is gone."""
+    code, printed = await cli.run("--json", kind, "list", "--project", cli.project, "--source-gone", *filters)
+    assert code == 0, printed
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 def facts_in(questions: Sequence[question_pb2.Question], *states: str) -> dict[tuple[str, str], int]:
@@ -319,6 +327,15 @@ async def test_a_changed_page_is_asked_about_alone_and_what_it_said_before_is_ma
     assert await gone_examples(client, project) == set()
     await imported(client, first)
     assert await gone_examples(client, project) == lost
+
+    for kind, count in (("question", 1), ("example", 1), ("candidate", 1)):
+        shown = await listed_gone(cli, kind)
+        assert len(shown) == count
+        assert all(one["source_gone_time"] for one in shown)
+    assert {one["id"] for one in await listed_gone(cli, "question")} == lost
+    assert await listed_gone(cli, "example", "--state", "rejected") == []
+    code, printed = await cli.run("example", "list", "--project", project, "--state", "answered")
+    assert (code, "'answered' is none of kept, rejected" in printed) == (1, True)
 
     # A kind by itself; then there is nothing new any more.
     await mock.reset()

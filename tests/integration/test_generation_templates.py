@@ -398,4 +398,16 @@ async def test_templates_are_kept_and_asked_at_the_command_line(
     wanted = ("--project", project, "--provider", provider, "--wait")
     (done,) = await read("generation", "create", *wanted, "--question-template", "mood", "--templates-only")
     assert done["stats"]["answered"] == "2"
+    await template("add", "gist", "--text", "What is it about?")
+    for name, state, count in (
+        ("mood", "answered", 2),
+        (made["id"], "answered", 2),
+        ("mood", "rejected", 0),
+        ("gist", "answered", 0),
+    ):
+        filters = ("--template", name, "--state", state)
+        listed = await read("question", "list", "--project", project, *filters)
+        assert [one["question_template_id"] for one in listed] == [made["id"]] * count
+    code, printed = await cli.run("question", "list", "--project", project, "--template", "parts")
+    assert (code, "QUESTION_TEMPLATE_NOT_FOUND" in printed) == (1, True)
     await template("delete", "mood")

@@ -46,7 +46,7 @@ COVERAGE_TEXTS: dict[str, tuple[str, str]] = {
         "Only chunks about which the project has nothing of this kind yet, not even what was rejected.",
         "只针对项目中尚无此类内容（含被拒内容）的文本块。",
     ),
-    "candidate_source_gone": (
+    "option_source_gone": (
         "Only such as were written from a chunk that is gone.",
         "只列出来源文本块已不存在的内容。",
     ),
