@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,16 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True)
 class Marks:
-    """How many questions and candidates are newly marked, and how many are marked no more."""
+    """How many questions and candidates are newly marked, are marked no more, and were looked at."""
 
     marked: int = 0
     unmarked: int = 0
+    looked_at: int = 0
 
     def __add__(self, other: Marks) -> Marks:
-        return Marks(self.marked + other.marked, self.unmarked + other.unmarked)
+        return Marks(
+            self.marked + other.marked, self.unmarked + other.unmarked, self.looked_at + other.looked_at
+        )
 
 
 @dataclass(frozen=True)
@@ -93,25 +96,26 @@ class SourceChangeStore:
         """Forget what was noted of a document and its chunks."""
         await self.pool.execute(SQL.forget_document, look_id, document_id)
 
-    async def mark(self, look_id: str, project_id: str, document_ids: Sequence[str]) -> Marks:
-        """Mark what is written about chunks that a look has not found; those that are back no more.
+    async def mark(
+        self, look_id: str, project_id: str, document_ids: Sequence[str], job_id: str | None
+    ) -> AsyncIterator[Marks]:
+        """Mark what is about chunks that a look has not found, page by page; what is about others no more.
 
         Args:
             look_id: the look.
             project_id: the project.
             document_ids: only what is about these documents alone; empty means all.
+            job_id: the job that counts them, if one does.
         """
-        marks = Marks()
         for statement in (SQL.mark_questions, SQL.mark_candidates):
             after: str | None = None
             while True:
-                values = (look_id, project_id, after, ROWS, document_ids)
+                values = (look_id, project_id, after, ROWS, document_ids, job_id)
                 row = await had_again(lambda: self.pool.fetchrow(statement, *values))  # noqa: B023  # runs now
                 if row is None or row["last_id"] is None:
                     break
                 after = row["last_id"]
-                marks += Marks(row["marked"], row["unmarked"])
-        return marks
+                yield Marks(row["marked"], row["unmarked"], row["looked_at"])
 
     async def forget(self, look_id: str) -> None:
         """Forget what a look has found, and what those have left that were killed more than a day ago."""

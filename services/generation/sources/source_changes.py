@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
 
@@ -21,7 +21,14 @@ PAGE = 1000
 LOOKS = 3
 """How often a document is looked at that changes meanwhile, before nothing is told of it."""
 
+Tell = Callable[[str], Awaitable[None]]
+"""Is told in a few words what goes on."""
+
 log = structlog.get_logger()
+
+
+async def untold(words: str) -> None:
+    """Nobody wants to know."""
 
 
 class SourceChanges:
@@ -58,7 +65,13 @@ class SourceChanges:
         except Exception as error:  # the rooms and the database may be away
             log.warning("sources_not_marked", error=as_sishu_error(error).message)
 
-    async def mark(self, project_id: str, document_ids: Sequence[str] = ()) -> Marks:
+    async def mark(
+        self,
+        project_id: str,
+        document_ids: Sequence[str] = (),
+        job_id: str | None = None,
+        tell: Tell = untold,
+    ) -> Marks:
         """Mark what is written about chunks that are gone, and what is about chunks that are back no more.
 
         Each look has rows of its own, so that any number may go on at once.
@@ -66,20 +79,30 @@ class SourceChanges:
         Args:
             project_id: the project.
             document_ids: only what is about these documents alone; empty means all.
+            job_id: the job that does so, if it is one of its own; it counts what is marked.
+            tell: is told how far it is.
 
         Raises:
             ApiError: the ingest room is away.
         """
         look_id, documents = new_id(), sorted({one.lower() for one in document_ids})
+        read, marks = 0, Marks()
         try:
             async for found in self._documents(project_id, documents):
                 await self._store.note_documents(look_id, found)
             async for chunks in self._chunks(project_id, documents):
                 await self._store.note_chunks(look_id, chunks)
+                read += len(chunks)
+                await tell(f"{read} chunks read")
             async for found in self._documents(project_id, documents):
                 for document_id in await self._store.changed(look_id, found):
                     await self._look_again(look_id, project_id, document_id)
-            return await self._store.mark(look_id, project_id, documents)
+            async for page in self._store.mark(look_id, project_id, documents, job_id):
+                marks += page
+                await tell(
+                    f"{marks.looked_at} looked at, {marks.marked} newly marked, {marks.unmarked} no longer"
+                )
+            return marks
         finally:
             await self._store.forget(look_id)
 

@@ -39,8 +39,8 @@ WHERE document.stamp IS DISTINCT FROM (SELECT noted.stamp FROM source_looks AS n
 DELETE FROM source_looks WHERE look_id = $1 AND (id = $2 OR document_id = $2)
 
 -- name: mark_questions
--- The next page of a project's questions: the last one's id, and how many are newly marked and are marked no more. What was
--- written since the look began may be about what it has not seen. `OFFSET 0` has the chunks of the page looked up one by one:
+-- The next page of a project's questions: the last one's id, how many these are, and how many are newly marked and are marked
+-- no more, which the job $6 counts too, if it is one. What was written since the look began may be about what it has not seen. `OFFSET 0` has the chunks of the page looked up one by one:
 -- of a look that is new nobody knows how much it has seen.
 WITH page AS MATERIALIZED (
     SELECT id, chunk_ids, document_ids FROM questions
@@ -68,8 +68,13 @@ WITH page AS MATERIALIZED (
     FROM told
     WHERE questions.id = told.id AND told.gone <> (questions.source_gone_time IS NOT NULL)
     RETURNING told.gone
+), counted AS (
+    UPDATE source_markings
+    SET marked = marked + (SELECT count(*) FROM changed WHERE gone),
+        unmarked = unmarked + (SELECT count(*) FROM changed WHERE NOT gone)
+    WHERE job_id = $6
 )
-SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id,
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id, (SELECT count(*) FROM page) AS looked_at,
        count(*) FILTER (WHERE gone) AS marked, count(*) FILTER (WHERE NOT gone) AS unmarked
 FROM changed
 
@@ -101,10 +106,24 @@ WITH page AS MATERIALIZED (
     FROM told
     WHERE candidates.id = told.id AND told.gone <> (candidates.source_gone_time IS NOT NULL)
     RETURNING told.gone
+), counted AS (
+    UPDATE source_markings
+    SET marked = marked + (SELECT count(*) FROM changed WHERE gone),
+        unmarked = unmarked + (SELECT count(*) FROM changed WHERE NOT gone)
+    WHERE job_id = $6
 )
-SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id,
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last_id, (SELECT count(*) FROM page) AS looked_at,
        count(*) FILTER (WHERE gone) AS marked, count(*) FILTER (WHERE NOT gone) AS unmarked
 FROM changed
+
+-- name: insert_marking
+INSERT INTO source_markings (job_id) VALUES ($1)
+
+-- name: get_marking
+SELECT marked, unmarked FROM source_markings WHERE job_id = $1
+
+-- name: project_markings
+SELECT job_id FROM source_markings JOIN jobs ON jobs.id = job_id WHERE project_id = $1
 
 -- name: forget_look
 -- A part of what looks have found up to $1: of one that has ended, and of killed ones before $2.

@@ -16,6 +16,7 @@ from services.generation.writers.preference_pairs import PreferencePairWriter
 from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
 from services.generation.writers.regeneration import QuestionRewriter
+from services.generation.writers.sources import SourceMarker
 from services.generation.writers.tags import TagWriter
 from services.generation.writers.topics import TopicWriter
 from services.runtime.errors import SishuError
@@ -52,13 +53,14 @@ def question_handlers(desk: Desk) -> Handlers:
 
 
 def outline_handlers(desk: Desk) -> Handlers:
-    """What does the items that read the outlines of documents."""
+    """What does the items that look at documents as a whole."""
     genre_audiences, tags = GenreAudienceWriter(desk), TagWriter(desk)
     return {
         "plan_tags": tags.plan_tags,
         "write_tags": tags.write_tags,
         "plan_genre_audiences": genre_audiences.plan_genre_audiences,
         "write_genre_audiences": genre_audiences.write_genre_audiences,
+        "mark_sources": SourceMarker(desk).mark_sources,
     }
 
 

@@ -21,6 +21,13 @@ CREATE TABLE source_looks (
 );
 CREATE INDEX source_looks_by_document ON source_looks (document_id, look_id);
 
+-- What a job that marks what was written about chunks that are gone has marked so far.
+CREATE TABLE source_markings (
+    job_id   uuid   PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+    marked   bigint NOT NULL DEFAULT 0,
+    unmarked bigint NOT NULL DEFAULT 0
+);
+
 CREATE INDEX questions_gone ON questions (project_id, id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX candidates_gone ON candidates (project_id, id) WHERE source_gone_time IS NOT NULL;
 
