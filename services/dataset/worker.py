@@ -28,6 +28,7 @@ from services.dataset.formats import (
 from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Snapshot, Store
 from services.dataset.versions import DatasetVersion, VersionFile, entry_of, plan
+from services.runtime.at_once import each_of
 from services.runtime.db import Connection
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
@@ -88,8 +89,9 @@ class ImportWorker:
 
     async def _passages(self, chunk_ids: Iterable[str]) -> dict[str, str]:
         """What chunks say, by their ids; those that are gone are left out."""
-        found = {}
-        for chunk_id in chunk_ids:
+        found: dict[str, str] = {}
+
+        async def read(chunk_id: str) -> None:
             try:
                 answer = await self._client.chunks.GetChunk(chunk_service_pb2.GetChunkRequest(id=chunk_id))
             except ApiError as error:
@@ -97,6 +99,8 @@ class ImportWorker:
                     raise
             else:
                 found[chunk_id] = answer.chunk.text.strip()
+
+        await each_of(chunk_ids, read)
         return found
 
 

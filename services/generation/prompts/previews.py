@@ -159,7 +159,7 @@ class Previewer:
         page = await self._candidates.list_of_chunk(wanted.project_id, chunk.id, kind)
         if not page:
             return {"passage": one_line(chunk.text)}
-        chunks = [await self._chunks.get(one) for one in page[0].chunk_ids]
+        chunks = await self._chunks.several(page[0].chunk_ids)
         return judging_of(page[0], chunks, prompt.language, wanted.options).values
 
     async def _chunk_values(

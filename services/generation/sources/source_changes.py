@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import chain
 
 import structlog
 
 from services.generation.generations.generations import Generation
 from services.generation.sources.chunk_reader import SourceChunk
 from services.generation.sources.source_change_store import Marks, SourceChangeStore, Standing
+from services.runtime.at_once import each_of
 from services.runtime.faults import as_sishu_error
 from services.runtime.ids import new_id
 from sishu.client import Client
@@ -87,13 +89,18 @@ class SourceChanges:
         """
         look_id, documents = new_id(), sorted({one.lower() for one in document_ids})
         read, marks = 0, Marks()
-        try:
-            async for found in self._documents(project_id, documents):
-                await self._store.note_documents(look_id, found)
-            async for chunks in self._chunks(project_id, documents):
+
+        async def note(document_id: str) -> None:
+            nonlocal read
+            async for chunks in self._chunks(project_id, document_id):
                 await self._store.note_chunks(look_id, chunks)
                 read += len(chunks)
                 await tell(f"{read} chunks read")
+
+        try:
+            async for found in self._documents(project_id, documents):
+                await self._store.note_documents(look_id, found)
+            await each_of(documents or [""], note)
             async for found in self._documents(project_id, documents):
                 for document_id in await self._store.changed(look_id, found):
                     await self._look_again(look_id, project_id, document_id)
@@ -114,32 +121,30 @@ class SourceChanges:
             await self._store.note_documents(look_id, found)
             if not found or found[0].stamp is None:
                 return
-            async for chunks in self._chunks(project_id, [document_id]):
+            async for chunks in self._chunks(project_id, document_id):
                 await self._store.note_chunks(look_id, chunks)
             now = await self._document(document_id)
             if now and not await self._store.changed(look_id, now):
                 return
         await self._store.note_documents(look_id, [Standing(document_id)])
 
-    async def _chunks(
-        self, project_id: str, document_ids: Sequence[str]
-    ) -> AsyncIterator[list[tuple[str, str]]]:
-        """The chunks that are there, page by page: ids, and those of their documents."""
-        for document_id in document_ids or [""]:
-            request = chunk_service_pb2.ListChunksRequest(
-                project_id=project_id, document_id=document_id, page_size=PAGE, show_excluded=True
-            )
-            while True:
-                page = await self._client.chunks.ListChunks(request)
-                yield [(chunk.id, chunk.document_id) for chunk in page.chunks]
-                request.page_token = page.next_page_token
-                if not request.page_token:
-                    break
+    async def _chunks(self, project_id: str, document_id: str) -> AsyncIterator[list[tuple[str, str]]]:
+        """The chunks that are there, of a document or all, page by page: ids, and those of documents."""
+        request = chunk_service_pb2.ListChunksRequest(
+            project_id=project_id, document_id=document_id, page_size=PAGE, show_excluded=True
+        )
+        while True:
+            page = await self._client.chunks.ListChunks(request)
+            yield [(chunk.id, chunk.document_id) for chunk in page.chunks]
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
 
     async def _documents(self, project_id: str, document_ids: Sequence[str]) -> AsyncIterator[list[Standing]]:
         """How documents stand that are there, page by page."""
-        for document_id in document_ids:
-            yield await self._document(document_id)
+        for at in range(0, len(document_ids), PAGE):
+            found = await each_of(document_ids[at : at + PAGE], self._document)
+            yield list(chain.from_iterable(found))
         request = document_service_pb2.ListDocumentsRequest(project_id=project_id, page_size=PAGE)
         while not document_ids:
             page = await self._client.documents.ListDocuments(request)

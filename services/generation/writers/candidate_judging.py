@@ -30,7 +30,7 @@ class CandidateJudge:
                 return
         options, judge = generation.options, generation.options.gates.judge or Judge()
         provider = await self._desk.providers.get(judge.provider_id) if judge.provider_id else writer
-        chunks = [await desk.chunks.get(one) for one in candidate.chunk_ids]
+        chunks = await desk.chunks.several(candidate.chunk_ids)
         language = chunk_language(chunks[0], options)
         wanted = judging_of(candidate, chunks, language, options)
         prompt = await desk.prompts.filled(generation, wanted.prompt, language, wanted.values)

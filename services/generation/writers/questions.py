@@ -79,7 +79,7 @@ class QuestionWriter:
         """Make items for the calls about a few of all chunks."""
         generation = await self._desk.store.get_generation(item.job_resource_id)
         chunk_ids = await self._desk.forecasts.choose(generation.id, generation.options.pilot_chunks)
-        chunks = [await self._desk.chunks.get(chunk_id) for chunk_id in chunk_ids]
+        chunks = await self._desk.chunks.several(chunk_ids)
         hops = MULTI_HOP in generation.options.question_types
         find = known_links(await self._desk.forecasts.links(generation.id, chunk_ids)) if hops else unlinked
         items = [new for _, plan in await self._plans(generation, chunks, find) for new in plan]

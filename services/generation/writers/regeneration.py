@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from services.generation.asking.asking import Task
 from services.generation.asking.refusing import pausing
@@ -29,6 +30,7 @@ from services.generation.regeneration.regeneration import (
 )
 from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 from services.generation.writers.desk import Desk
+from services.runtime.at_once import each_of
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
@@ -117,17 +119,17 @@ async def subject_of(chunks: ChunkReader, originals: Sequence[Question]) -> Subj
     if not originals:
         raise Gone(ORIGINAL_GONE)
     one = originals[0]
-    chunk = await chunk_of(chunks, one.chunk_ids[0])
+    needed = one.chunk_ids[: 2 if one.linked_facts else 1]
+    chunk, *others = await each_of(needed, partial(chunk_of, chunks))
     fact = fact_in(chunk, one.fact) if one.fact else nearest_fact(chunk, one.text)
     if fact is None:
         raise Gone(FACT_GONE)
     if not one.linked_facts:
         return Subject(one.type, chunk, fact)
-    other = await chunk_of(chunks, one.chunk_ids[1])
-    linked = fact_in(other, one.linked_facts[0])
+    linked = fact_in(others[0], one.linked_facts[0])
     if linked is None:
         raise Gone(FACT_GONE)
-    return Subject(one.type, chunk, fact, LinkedFact(other, linked))
+    return Subject(one.type, chunk, fact, LinkedFact(others[0], linked))
 
 
 async def chunk_of(chunks: ChunkReader, chunk_id: str) -> SourceChunk:
