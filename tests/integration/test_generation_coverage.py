@@ -29,6 +29,7 @@ from sishu.ingest.v1.chunk_service_pb2 import ListChunksRequest, ListChunksRespo
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
+    JOB_SECONDS,
     SMALL,
     chunks_of,
     documents_of,
@@ -285,7 +286,7 @@ async def test_a_budget_pauses_coverage_with_what_is_there_and_more_money_lets_i
         provider,
         generation_pb2.GenerationOptions(coverage=CoverageOptions(facts_per_section=1), **budget),  # type: ignore[arg-type]  # wider than the stubs say
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(JOB_SECONDS):
         while (await view(client, paused.id)).job.state != job_pb2.JOB_STATE_PAUSED:
             await asyncio.sleep(0.1)
     partly = await ledger(client, project)

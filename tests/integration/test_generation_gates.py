@@ -27,7 +27,7 @@ from sishu.generation.v1.prompt_service_pb2 import (
 )
 from sishu.generation.v1.provider_service_pb2 import DeleteProviderRequest
 from tests.integration.command_line import CommandLine
-from tests.integration.documents import failure, new_project, parse, parsed_project, upload
+from tests.integration.documents import JOB_SECONDS, failure, new_project, parse, parsed_project, upload
 from tests.integration.flawed_generations import flawed_project, measured
 from tests.integration.flawed_kinds import measured_kind, pumps_project
 from tests.integration.generations import (
@@ -201,7 +201,7 @@ async def test_a_question_before_its_judge_is_neither_answered_nor_rejected(clie
         gates = gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=nobody))
         options = generation_pb2.GenerationOptions(chars_per_fact=1, gates=gates)
         made = await start_generation(client, project, provider, options)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(JOB_SECONDS):
             while states(await questions_of(client, made))["JUDGING"] < 4:
                 await asyncio.sleep(0.1)
         stats = (await view(client, made.id)).stats
