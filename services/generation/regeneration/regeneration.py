@@ -20,6 +20,9 @@ from services.runtime.jobs import Failure
 
 FIELD = "generation.options.regeneration"
 PASSED_OVER = (
+    "chars_per_fact",
+    "forms_per_fact",
+    "facts_per_call",
     "document_ids",
     "pilot_chunks",
     "genre_audiences",
