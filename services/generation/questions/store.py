@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -83,9 +84,8 @@ class QuestionStore:
         call: CallRecord,
         questions: Sequence[NewQuestion],
         settlement: Settlement = NOTHING,
-        missing: int = 0,
+        missing: Mapping[str, int] = MappingProxyType({}),
         meanings: Meanings | None = None,
-        unfit: int = 0,
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
@@ -97,12 +97,11 @@ class QuestionStore:
             call: how they were written.
             questions: those that came.
             settlement: what is stored with the call.
-            missing: how many more were asked for.
+            missing: how many more were to come, by the reason why they did not.
             meanings: their embeddings; nothing where meaning is not looked at.
-            unfit: how many of the missing lack because their facts give none of their type.
         """
         await insert_call(connection, one.id, call, settlement)
-        for reason, count in (("OUTPUT_INCOMPLETE", missing - unfit), ("TYPE_NOT_IN_TEXT", unfit)):
+        for reason, count in missing.items():
             if count:
                 await connection.execute(SQL.insert_missing, call.id, one.id, reason, count)
         await hold_meanings(connection, one, meanings)

@@ -111,11 +111,11 @@ class QuestionWriter:
             questions, places = written_questions(written, forms, options, language, pair_id)
             async with pausing(desk.jobs, item):
                 meanings = await desk.embeddings.of(generation, chunk.id, questions)
-            missing, unfit = lacking(asked.value, forms, options, len(questions))
+            missing = lacking(asked.value, forms, options, len(questions))
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 begun = {one: places[one] for one in waiting}
                 items = after_questions(item, options, zip(facts, asked.value, strict=True), begun)

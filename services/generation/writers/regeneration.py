@@ -12,6 +12,7 @@ from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import RegenerationOptions
 from services.generation.genre_audiences.genre_audiences import Voice
 from services.generation.questions.filling import chunk_language, place
+from services.generation.questions.further_forms import OUTPUT_INCOMPLETE, TYPE_NOT_IN_TEXT
 from services.generation.questions.links import Link, LinkedFact
 from services.generation.questions.multi_hop import hop_questions_call
 from services.generation.questions.question_types import Batch, QuestionsCall, questions_call
@@ -75,12 +76,15 @@ class QuestionRewriter:
             questions = rewritten(originals, asked.value[0] or (), subject, language, options)
             async with pausing(desk.jobs, item):
                 meanings = await self._desk.embeddings.of(generation, subject.chunk.id, questions)
-            missing = len(ids) - len(questions)
-            unfit = missing if asked.value[0] is None else 0
+            lacking = TYPE_NOT_IN_TEXT if asked.value[0] is None else OUTPUT_INCOMPLETE
+            missing = {
+                ORIGINAL_GONE.reason: len(ids) - len(originals),
+                lacking: len(originals) - len(questions),
+            }
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 items = [answer_item(one, subject, item) for one in waiting]
                 await desk.jobs.add_items(connection, item.job_id, items)
