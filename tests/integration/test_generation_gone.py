@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.client import Client
-from sishu.generation.v1 import provider_pb2
+from sishu.generation.v1 import candidate_pb2, generation_pb2, provider_pb2
 from sishu.generation.v1.provider_service_pb2 import UpdateProviderRequest
 from sishu.generation.v1.question_service_pb2 import DeleteQuestionRequest
+from tests.integration.documents import parsed_project
 from tests.integration.generations import (
     generated,
+    handbook,
     new_provider,
     questions_of,
     start_generation,
     view,
 )
 from tests.integration.processes import eventually
+from tests.integration.test_generation_candidates import candidates_of, options_of
 from tests.integration.test_generation_regeneration import (
     ANSWERED,
+    REJECTED,
     anew,
     asked,
+    question,
+    regenerated,
 )
 from tests.support.mock_llm import MockServer
 
@@ -52,3 +60,73 @@ async def test_an_original_that_was_deleted_meanwhile_is_not_taken_for_a_text_th
     assert (new.state, new.replaces_id, new.form) == (ANSWERED, second.id, second.form)
     assert dict(made.stats.missing_by_reason) == {"ORIGINAL_GONE": 1}
     assert (made.stats.missing, made.stats.questions) == (1, 1)
+
+
+async def test_what_was_replaced_meanwhile_is_skipped_before_anything_is_paid(
+    client: Client, mock: MockServer
+) -> None:
+    project, good, _, (first, second, *_) = await asked(client, mock)
+    provider = await new_provider(client, project, NOWHERE)
+    both = await start_generation(client, project, provider, anew(first.id, second.id, instruction="Late."))
+    await eventually(lambda: in_trouble(client, both.id))
+    _, (new,) = await regenerated(client, project, good, anew(first.id, instruction="Soon."))
+    await moved(client, provider, mock.base_url)
+    both = await generated(client, both)
+    (late,) = await questions_of(client, both)
+    assert (late.replaces_id, late.state) == (second.id, ANSWERED)
+    assert dict(both.stats.missing_by_reason) == {"ORIGINAL_REPLACED": 1}
+    assert (await question(client, new.id)).state == ANSWERED
+
+
+async def test_what_ends_after_its_original_was_replaced_is_rejected_also_where_that_was_replaced_as_well(
+    client: Client, mock: MockServer
+) -> None:
+    project, provider, _, (first, *_) = await asked(client, mock)
+    await mock.reset()
+    await mock.control(latency_ms=6000)
+    slow = await start_generation(client, project, provider, anew(first.id, instruction="Slow."))
+    async with asyncio.timeout(20):
+        while not (await mock.stats())["calls"]:
+            await asyncio.sleep(0.05)
+    await mock.control(latency_ms=0)
+    _, (new,) = await regenerated(client, project, provider, anew(first.id, instruction="One."))
+    _, (newest,) = await regenerated(client, project, provider, anew(new.id, instruction="Two."))
+    slow = await generated(client, slow)
+    (late,) = await questions_of(client, slow)
+    states = [(await question(client, one.id)).state for one in (first, new, newest, late)]
+    assert states == [REJECTED, REJECTED, ANSWERED, REJECTED]
+    assert (late.rejection.reason, late.rejection.metadata["id"]) == ("REPLACED", new.id)
+    assert late.answer.text
+    assert dict(slow.stats.rejected_by_reason) == {"REPLACED": 1}
+
+
+async def test_of_candidates_too_the_first_that_is_kept_stays(client: Client, mock: MockServer) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    done = await generated(
+        client, await start_generation(client, project, provider, options_of("EXAM_ITEMS"))
+    )
+    (old, *_) = await candidates_of(client, project, generation_id=done.id)
+
+    def wanted(candidate_id: str, wish: str) -> generation_pb2.GenerationOptions:
+        regeneration = {"candidate_ids": [candidate_id], "instruction": wish}
+        return options_of("EXAM_ITEMS", regeneration=regeneration)
+
+    await mock.reset()
+    await mock.control(latency_ms=5000)
+    slow = await start_generation(client, project, provider, wanted(old.id, "Slow."))
+    async with asyncio.timeout(20):
+        while not (await mock.stats())["calls"]:
+            await asyncio.sleep(0.05)
+    await mock.control(latency_ms=0)
+    for wish in ("One.", "Two."):
+        made = await generated(
+            client, await start_generation(client, project, provider, wanted(old.id, wish))
+        )
+        (old,) = await candidates_of(client, project, generation_id=made.id)
+        assert old.state == candidate_pb2.CANDIDATE_STATE_KEPT, old
+    await generated(client, slow)
+    (late,) = await candidates_of(client, project, generation_id=slow.id)
+    assert (late.state, late.rejection.reason) == (candidate_pb2.CANDIDATE_STATE_REJECTED, "REPLACED")
+    kept = await candidates_of(client, project, state=candidate_pb2.CANDIDATE_STATE_KEPT)
+    assert [one.id for one in kept if one.replaces_id] == [old.id]

@@ -36,7 +36,7 @@ from services.generation.questions.questions import (
     text_key,
 )
 from services.generation.questions.quotes import Quote
-from services.generation.regeneration.replacing import replacing_question
+from services.generation.regeneration.replacing import QUESTION, overtaken, take_place
 from services.generation.tags.store import link_questions
 from services.runtime.db import Connection, Pool
 from services.runtime.errors import NotFound
@@ -123,19 +123,25 @@ class QuestionStore:
         *,
         judged: bool = False,
     ) -> None:
-        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that."""
-        kept = not rejection and not judged
-        async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
-            await connection.execute(
-                SET_ANSWER,
-                *call_values(question.generation_id, answer.call, settlement),
-                "rejected" if rejection else "judging" if judged else "answered",
-                rejection.as_json() if rejection else None,
-                answer.text,
-                [vars(quote) for quote in answer.quotes],
-                answer.reasoning,
-                question.id,
-            )
+        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that.
+
+        One whose original was replaced meanwhile is rejected as well.
+        """
+        if not rejection and not judged:
+            rejection = await overtaken(connection, QUESTION, question.replaces_id)
+        state = "rejected" if rejection else "judging" if judged else "answered"
+        await connection.execute(
+            SET_ANSWER,
+            *call_values(question.generation_id, answer.call, settlement),
+            state,
+            rejection.as_json() if rejection else None,
+            answer.text,
+            [vars(quote) for quote in answer.quotes],
+            answer.reasoning,
+            question.id,
+        )
+        if state == "answered":
+            await take_place(connection, QUESTION, question.id, question.replaces_id)
 
     async def get(self, question_id: str) -> Question:
         """One question.

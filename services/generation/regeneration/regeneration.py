@@ -38,14 +38,19 @@ PASSED_OVER = (
 )
 """Options that say about what is written, which the originals say."""
 
+REPLACED = "REPLACED"
+
 ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be written anew was deleted")
+ORIGINAL_REPLACED = Failure(
+    "FAILED_PRECONDITION", "ORIGINAL_REPLACED", "something took the place of what was to be written anew"
+)
 CHUNK_GONE = Failure("NOT_FOUND", "CHUNK_GONE", "the chunk that it was written from was deleted")
 QUESTION_GONE = Failure("NOT_FOUND", "QUESTION_GONE", "the question that it was made from was deleted")
 FACT_GONE = Failure("NOT_FOUND", "FACT_GONE", "the chunk does not hold the fact that it is about")
 
 
 class Gone(Exception):
-    """Something is no more there of what is needed to write anew; `failure` says what."""
+    """Something is not there any more, or not as it was, of what is written about; `failure` says what."""
 
     def __init__(self, failure: Failure) -> None:
         """Keep the failure."""
@@ -62,6 +67,7 @@ class Original:
         has_fact: whether it is about a fact of a document, or what a document leaves open.
         rejection: why it was rejected, be it because it was replaced; nothing where it was not.
         has_answer: whether it has got as far as an answer.
+        successor_id: what took its place already, be it replaced itself since.
     """
 
     id: str
@@ -70,6 +76,7 @@ class Original:
     has_fact: bool
     rejection: Failure | None
     has_answer: bool
+    successor_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,16 +199,15 @@ def check_original(original: Original, options: GenerationOptions, field: str) -
             field,
             id=original.id,
         )
-    reason = original.rejection.reason if original.rejection else ""
-    if original.rejection and reason == "REPLACED":
-        successor = original.rejection.metadata.get("id", "")
+    if original.successor_id:
         raise FailedPrecondition(
             "ORIGINAL_REPLACED",
-            f"{original.kind} {original.id} was replaced by {successor}; name that one",
+            f"{original.kind} {original.id} was replaced by {original.successor_id}; name that one",
             field,
             id=original.id,
-            successor_id=successor,
+            successor_id=original.successor_id,
         )
+    reason = original.rejection.reason if original.rejection else ""
     own = options.regeneration or RegenerationOptions()
     if own.answers_only and original.rejection and not original.has_answer:
         raise FailedPrecondition(
@@ -214,9 +220,15 @@ def check_original(original: Original, options: GenerationOptions, field: str) -
         )
 
 
-def replaced_by(new_id: str) -> Failure:
-    """The rejection of what something new took the place of."""
-    return Failure("FAILED_PRECONDITION", "REPLACED", f"{new_id} took its place", {"id": new_id})
+def replaced_by(successor_id: str, message: str = "") -> Failure:
+    """The rejection of what something else has the place of; it may say in other words how."""
+    message = message or f"{successor_id} took its place"
+    return Failure("FAILED_PRECONDITION", "REPLACED", message, {"id": successor_id})
+
+
+def is_replaced(rejection: Failure | None) -> bool:
+    """Whether this is the rejection of what something else has the place of."""
+    return rejection is not None and rejection.reason == REPLACED
 
 
 def grouped(question_ids: Sequence[str], places: Iterable[QuestionPlace]) -> list[list[str]]:

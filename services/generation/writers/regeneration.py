@@ -23,9 +23,11 @@ from services.generation.regeneration.regeneration import (
     CHUNK_GONE,
     FACT_GONE,
     ORIGINAL_GONE,
+    ORIGINAL_REPLACED,
     Gone,
     fact_in,
     grouped,
+    is_replaced,
     named_ids,
     nearest_fact,
 )
@@ -59,8 +61,8 @@ class QuestionRewriter:
         """Have the forms of a question about a fact written anew, and an item made for the answer of each."""
         desk, ids = self._desk, item.payload["question_ids"]
         generation, provider = await desk.store.get_origin(item.job_resource_id)
-        originals = await self._desk.originals.questions(ids)
         try:
+            originals, lost = standing(ids, await desk.originals.questions(ids))
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
@@ -77,10 +79,7 @@ class QuestionRewriter:
             async with pausing(desk.jobs, item):
                 meanings = await self._desk.embeddings.of(generation, subject.chunk.id, questions)
             lacking = TYPE_NOT_IN_TEXT if asked.value[0] is None else OUTPUT_INCOMPLETE
-            missing = {
-                ORIGINAL_GONE.reason: len(ids) - len(originals),
-                lacking: len(originals) - len(questions),
-            }
+            missing = {**lost, lacking: len(originals) - len(questions)}
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
@@ -95,8 +94,9 @@ class QuestionRewriter:
         """Take the words of a question over, and have an item made for its answer."""
         desk = self._desk
         generation = await desk.store.get_generation(item.job_resource_id)
-        originals = await self._desk.originals.questions([item.resource_id])
+        ids = [item.resource_id]
         try:
+            originals, _ = standing(ids, await desk.originals.questions(ids))
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
@@ -114,14 +114,29 @@ class QuestionRewriter:
         return [NewItem("rewrite_questions", one[0], one[0], {"question_ids": one}) for one in groups]
 
 
+def standing(ids: Sequence[str], found: Sequence[Question]) -> tuple[list[Question], dict[str, int]]:
+    """The originals that can be replaced still, and how many are lost, by the reason.
+
+    Args:
+        ids: all that were named.
+        found: those of them that are there.
+
+    Raises:
+        Gone: all are lost.
+    """
+    originals = [one for one in found if not is_replaced(one.rejection)]
+    if not originals:
+        raise Gone(ORIGINAL_REPLACED if found else ORIGINAL_GONE)
+    gone, replaced = len(ids) - len(found), len(found) - len(originals)
+    return originals, {ORIGINAL_GONE.reason: gone, ORIGINAL_REPLACED.reason: replaced}
+
+
 async def subject_of(chunks: ChunkReader, originals: Sequence[Question]) -> Subject:
     """What questions are about, forms of one, with its place in the chunks.
 
     Raises:
         Gone: something of it is not there any more.
     """
-    if not originals:
-        raise Gone(ORIGINAL_GONE)
     one = originals[0]
     needed = one.chunk_ids[: 2 if one.linked_facts else 1]
     chunk, *others = await each_of(needed, partial(chunk_of, chunks))

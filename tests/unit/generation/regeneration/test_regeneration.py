@@ -100,7 +100,12 @@ def test_a_regeneration_with_empty_lists_as_they_come_from_the_contract_is_taken
         (replace(ORIGINAL, project_id="p2"), {}, "INVALID_ARGUMENT", "ORIGINAL_OF_OTHER_PROJECT"),
         (replace(ORIGINAL, kind="passage"), {}, "INVALID_ARGUMENT", "ORIGINAL_OF_OTHER_KIND"),
         (replace(ORIGINAL, has_fact=False), {}, "INVALID_ARGUMENT", "ORIGINAL_WITHOUT_FACT"),
-        (replace(ORIGINAL, rejection=replaced_by("q2")), {}, "FAILED_PRECONDITION", "ORIGINAL_REPLACED"),
+        (
+            replace(ORIGINAL, rejection=replaced_by("q2"), successor_id="q2"),
+            {},
+            "FAILED_PRECONDITION",
+            "ORIGINAL_REPLACED",
+        ),
         (
             replace(ORIGINAL, rejection=Failure("", "LEAK_PHRASE", ""), has_answer=False),
             {"answers_only": True},
