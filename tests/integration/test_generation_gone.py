@@ -7,11 +7,13 @@ import asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.client import Client
-from sishu.generation.v1 import candidate_pb2, generation_pb2, provider_pb2
+from sishu.common.v1.job_service_pb2 import CancelJobRequest
+from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, provider_pb2, question_pb2
 from sishu.generation.v1.provider_service_pb2 import UpdateProviderRequest
 from sishu.generation.v1.question_service_pb2 import DeleteQuestionRequest
-from tests.integration.documents import parsed_project
+from tests.integration.documents import failure, parsed_project
 from tests.integration.generations import (
+    ONLY_THE_FACT,
     generated,
     handbook,
     new_provider,
@@ -44,6 +46,18 @@ async def moved(client: Client, provider: str, base_url: str) -> None:
 async def in_trouble(client: Client, generation_id: str) -> bool:
     """Whether an item of a generation waits for its server."""
     return bool((await view(client, generation_id)).job.progress)
+
+
+async def judged_by_nobody(
+    client: Client, mock: MockServer, kind: str = "QUESTIONS"
+) -> tuple[str, str, generation_pb2.Generation]:
+    """A project with one fact, a provider, and a generation whose judge is not to be found."""
+    project = await parsed_project(client, {"a.md": handbook(1)}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    nobody = await new_provider(client, project, NOWHERE)
+    gates = gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=nobody))
+    options = options_of(kind, context_chars=ONLY_THE_FACT, gates=gates)
+    return project, provider, await start_generation(client, project, provider, options)
 
 
 async def test_an_original_that_was_deleted_meanwhile_is_not_taken_for_a_text_that_never_came(
@@ -130,3 +144,25 @@ async def test_of_candidates_too_the_first_that_is_kept_stays(client: Client, mo
     assert (late.state, late.rejection.reason) == (candidate_pb2.CANDIDATE_STATE_REJECTED, "REPLACED")
     kept = await candidates_of(client, project, state=candidate_pb2.CANDIDATE_STATE_KEPT)
     assert [one.id for one in kept if one.replaces_id] == [old.id]
+
+
+async def test_what_is_still_in_work_is_not_regenerated_and_can_be_when_that_has_ended(
+    client: Client, mock: MockServer
+) -> None:
+    project, provider, made = await judged_by_nobody(client, mock)
+    async with asyncio.timeout(30):
+        while [one.state for one in await questions_of(client, made)] != [
+            question_pb2.QUESTION_STATE_JUDGING
+        ] * 2:
+            await asyncio.sleep(0.1)
+    first, second = await questions_of(client, made)
+    error = await failure(start_generation(client, project, provider, anew(first.id, second.id)))
+    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "ORIGINAL_IN_WORK")
+    assert error.field == "generation.options.regeneration.question_ids"
+    assert (error.metadata["id"], error.metadata["state"]) == (first.id, "judging")
+    for told in (first.id, second.id, "judging", made.job.id):
+        assert told in error.message
+    await client.jobs("generation").CancelJob(CancelJobRequest(id=made.job.id))
+    _, (new,) = await regenerated(client, project, provider, anew(first.id, instruction="Else."))
+    assert (new.state, new.replaces_id) == (ANSWERED, first.id)
+    assert (await question(client, first.id)).rejection.reason == "REPLACED"

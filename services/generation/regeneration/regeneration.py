@@ -15,7 +15,7 @@ from services.generation.questions.facts import Fact, sentences
 from services.generation.questions.filling import in_source, place, quote_of
 from services.generation.questions.quotes import Quote, find_quote, overlap
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
+from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, SishuError
 from services.runtime.jobs import Failure
 
 FIELD = "generation.options.regeneration"
@@ -38,6 +38,10 @@ PASSED_OVER = (
 )
 """Options that say about what is written, which the originals say."""
 
+UNFINISHED = ("open", "judging")
+"""States of what waits for its answer, or its judge."""
+MOST_TOLD = 3
+"""So many ids stand in an error beside that of which it tells."""
 REPLACED = "REPLACED"
 
 ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be written anew was deleted")
@@ -67,6 +71,8 @@ class Original:
         has_fact: whether it is about a fact of a document, or what a document leaves open.
         rejection: why it was rejected, be it because it was replaced; nothing where it was not.
         has_answer: whether it has got as far as an answer.
+        state: where it stands.
+        job_id: the job of the generation that wrote it, while that has not ended.
         successor_id: what took its place already, be it replaced itself since.
     """
 
@@ -76,6 +82,8 @@ class Original:
     has_fact: bool
     rejection: Failure | None
     has_answer: bool
+    state: str
+    job_id: str | None = None
     successor_id: str | None = None
 
 
@@ -146,31 +154,55 @@ def check_originals(options: GenerationOptions, project_id: str, found: Mapping[
     Raises:
         NotFound: one of them is not there.
         InvalidArgument: one is of another project or kind, or asks for no fact of a document.
-        FailedPrecondition: one was replaced already, or its answer alone would not help.
+        FailedPrecondition: one was replaced already, is still in work, or its answer alone would not help.
     """
+    errors = {
+        one: error
+        for one in named_ids(options)
+        if (error := fault_of(one, found.get(one), options, project_id))
+    }
+    if errors:
+        raise of_all(errors)
+
+
+def of_all(errors: Mapping[str, SishuError]) -> SishuError:
+    """The first of some errors, which says for which other ids it holds as well."""
+    error, *rest = errors.values()
+    others = [one for one, other in errors.items() if other.reason == error.reason][1:]
+    if not rest or not others:
+        return error
+    also = ", ".join(others[:MOST_TOLD]) + (" …" if len(others) > MOST_TOLD else "")
+    message = f"{error.message} (so it is with {len(others)} more: {also})"
+    return type(error)(
+        error.reason, message, error.field, **error.metadata, others=str(len(others)), also=also
+    )
+
+
+def fault_of(
+    original_id: str, original: Original | None, options: GenerationOptions, project_id: str
+) -> SishuError | None:
+    """Why something cannot be written anew; nothing where it can."""
     kind = CANDIDATES_OF.get(options.kind, "question")
     field = f"{FIELD}.{'question_ids' if kind == 'question' else 'candidate_ids'}"
-    for one in named_ids(options):
-        original = found.get(one)
-        if original is None:
-            raise original_not_found(one, kind, field)
-        if original.project_id != project_id:
-            raise InvalidArgument(
-                "ORIGINAL_OF_OTHER_PROJECT",
-                f"{original.kind} {one} belongs to another project",
-                field,
-                id=one,
-            )
-        if original.kind != kind:
-            raise InvalidArgument(
-                "ORIGINAL_OF_OTHER_KIND",
-                f"{one} is a {original.kind}, and a generation of {options.kind} writes a {kind} anew; "
-                "start one of its kind for it",
-                field,
-                id=one,
-                kind=original.kind,
-            )
-        check_original(original, options, field)
+    if original is None:
+        return original_not_found(original_id, kind, field)
+    if original.project_id != project_id:
+        return InvalidArgument(
+            "ORIGINAL_OF_OTHER_PROJECT",
+            f"{original.kind} {original_id} belongs to another project",
+            field,
+            id=original_id,
+        )
+    if original.kind != kind:
+        return InvalidArgument(
+            "ORIGINAL_OF_OTHER_KIND",
+            f"{original_id} is a {original.kind}, and a generation of {options.kind} writes a {kind} anew; "
+            "start one of its kind for it",
+            field,
+            id=original_id,
+            kind=original.kind,
+        )
+    return fault_in(original, options, field)
 
 
 def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
@@ -184,15 +216,11 @@ def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
     )
 
 
-def check_original(original: Original, options: GenerationOptions, field: str) -> None:
-    """Refuse to write anew what was replaced, what is about no document, or an answer to bad words.
-
-    Raises:
-        InvalidArgument: it is about no fact of a document.
-        FailedPrecondition: it was replaced, or its words were rejected and only its answer is to be new.
-    """
+def fault_in(original: Original, options: GenerationOptions, field: str) -> SishuError | None:
+    """Why something cannot be written anew as it stands; nothing where it can."""
+    own = options.regeneration or RegenerationOptions()
     if not original.has_fact:
-        raise InvalidArgument(
+        return InvalidArgument(
             "ORIGINAL_WITHOUT_FACT",
             f"question {original.id} asks for no fact of a document, as those of topics and templates; start "
             "a generation like its own in place of it",
@@ -200,17 +228,26 @@ def check_original(original: Original, options: GenerationOptions, field: str) -
             id=original.id,
         )
     if original.successor_id:
-        raise FailedPrecondition(
+        return FailedPrecondition(
             "ORIGINAL_REPLACED",
             f"{original.kind} {original.id} was replaced by {original.successor_id}; name that one",
             field,
             id=original.id,
             successor_id=original.successor_id,
         )
-    reason = original.rejection.reason if original.rejection else ""
-    own = options.regeneration or RegenerationOptions()
+    if original.job_id and original.state in UNFINISHED:
+        return FailedPrecondition(
+            "ORIGINAL_IN_WORK",
+            f"{original.kind} {original.id} is still in the state {original.state}; wait until job "
+            f"{original.job_id} has ended, or `sishu job cancel {original.job_id}`",
+            field,
+            id=original.id,
+            state=original.state,
+            job_id=original.job_id,
+        )
     if own.answers_only and original.rejection and not original.has_answer:
-        raise FailedPrecondition(
+        reason = original.rejection.reason
+        return FailedPrecondition(
             "QUESTION_REJECTED",
             f"the words of question {original.id} were rejected ({reason}), so that no answer helps; have "
             "the question written anew, without answers_only",
@@ -218,6 +255,7 @@ def check_original(original: Original, options: GenerationOptions, field: str) -
             id=original.id,
             rejection=reason,
         )
+    return None
 
 
 def replaced_by(successor_id: str, message: str = "") -> Failure:

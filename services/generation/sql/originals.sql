@@ -1,8 +1,10 @@
 -- name: find_originals
 -- Each with what took its place already, of several the one that was kept last. A question that was rejected for a reason
--- of its own keeps that, so that only its successor tells.
+-- of its own keeps that, so that only its successor tells. Also the job that is at work on it still.
 SELECT id, project_id, 'question' AS kind,
        type = 'unanswerable' OR fact IS NOT NULL AND type <> 'template' AS has_fact, rejection, answer IS NOT NULL AS has_answer,
+       state::text, (SELECT id FROM jobs WHERE resource_id = own.generation_id AND jobs.state IN ('pending', 'running', 'paused')
+                     LIMIT 1) AS job_id,
        coalesce(CASE rejection ->> 'reason' WHEN 'REPLACED' THEN (rejection #>> '{metadata,id}')::uuid END, (
            SELECT id FROM questions AS next
            WHERE next.replaces_id = own.id AND (next.state = 'answered' OR next.rejection ->> 'reason' = 'REPLACED')
@@ -10,6 +12,8 @@ SELECT id, project_id, 'question' AS kind,
 FROM questions AS own WHERE id = ANY ($1::uuid[])
 UNION ALL
 SELECT id, project_id, kind::text, true, rejection, true,
+       state::text, (SELECT id FROM jobs WHERE resource_id = own.generation_id AND jobs.state IN ('pending', 'running', 'paused')
+                     LIMIT 1),
        coalesce(CASE rejection ->> 'reason' WHEN 'REPLACED' THEN (rejection #>> '{metadata,id}')::uuid END, (
            SELECT id FROM candidates AS next
            WHERE next.replaces_id = own.id AND (next.state = 'kept' OR next.rejection ->> 'reason' = 'REPLACED')

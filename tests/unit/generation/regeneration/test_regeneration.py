@@ -41,7 +41,7 @@ from tests.support.prompts import render
 QUESTION, CANDIDATE, PROJECT = "q1", "c1", "p1"
 TEXT = "The ash of Penwick is 20 years old. The birch beside it is 30 years old.\n\nThe ash of Penwick is 20 years old."
 CHUNK = SourceChunk("c", PROJECT, "d", 1, TEXT, 100, 0, TEXT)
-ORIGINAL = Original(QUESTION, PROJECT, "question", True, None, True)
+ORIGINAL = Original(QUESTION, PROJECT, "question", True, None, True, "answered")
 INSTRUCTED = tuple(
     name for name, one in BUILTIN.items() if any(v.name == "instruction" for v in one.variables)
 )
@@ -106,6 +106,9 @@ def test_a_regeneration_with_empty_lists_as_they_come_from_the_contract_is_taken
             "FAILED_PRECONDITION",
             "ORIGINAL_REPLACED",
         ),
+        (replace(ORIGINAL, successor_id="q2"), {}, "FAILED_PRECONDITION", "ORIGINAL_REPLACED"),
+        (replace(ORIGINAL, state="open", job_id="j"), {}, "FAILED_PRECONDITION", "ORIGINAL_IN_WORK"),
+        (replace(ORIGINAL, state="judging", job_id="j"), {}, "FAILED_PRECONDITION", "ORIGINAL_IN_WORK"),
         (
             replace(ORIGINAL, rejection=Failure("", "LEAK_PHRASE", ""), has_answer=False),
             {"answers_only": True},
@@ -126,6 +129,30 @@ def test_a_rejected_original_can_be_written_anew_and_a_rejected_answer_alone() -
     bad = replace(ORIGINAL, rejection=Failure("", "QUOTE_NOT_FOUND", ""))
     check_originals(options(), PROJECT, {QUESTION: replace(bad, has_answer=False)})
     check_originals(options(anew={"answers_only": True}), PROJECT, {QUESTION: bad})
+
+
+def test_what_has_ended_can_be_written_anew_while_its_job_goes_on_and_what_a_job_left_open_after_it() -> None:
+    for state, job_id in (("answered", "j"), ("rejected", "j"), ("open", None), ("judging", None)):
+        check_originals(options(), PROJECT, {QUESTION: replace(ORIGINAL, state=state, job_id=job_id)})
+
+
+@pytest.mark.parametrize(
+    ("count", "others", "told"),
+    [
+        (1, None, "there is no question q0"),
+        (3, "2", "there is no question q0 (so it is with 2 more: q2, q4)"),
+        (5, "4", "there is no question q0 (so it is with 4 more: q2, q4, q6 …)"),
+    ],
+)
+def test_a_refusal_says_of_which_and_of_how_many_it_tells(count: int, others: str | None, told: str) -> None:
+    ids = [f"q{number}" for number in range(2 * count)]
+    # Those between are there, and cannot be for another reason.
+    there = {one: replace(ORIGINAL, id=one, has_fact=False) for one in ids[1::2]}
+    with pytest.raises(SishuError) as caught:
+        check_originals(options(anew={"question_ids": ids}), PROJECT, there)
+    assert caught.value.message == told
+    assert (caught.value.reason, caught.value.metadata.get("others")) == ("QUESTION_NOT_FOUND", others)
+    assert caught.value.metadata["question_id"] == "q0"
 
 
 def test_forms_about_one_fact_are_written_in_one_call_and_the_same_form_twice_in_two() -> None:
