@@ -8,6 +8,7 @@ from itertools import chain
 import structlog
 
 from services.generation.generations.generations import Generation
+from services.generation.generations.kinds import CANDIDATES_OF
 from services.generation.sources.chunk_reader import SourceChunk
 from services.generation.sources.source_change_store import Marks, SourceChangeStore, Standing
 from services.runtime.at_once import each_of
@@ -17,8 +18,6 @@ from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_service_pb2, document_pb2, document_service_pb2
 
-CANDIDATE_KINDS = {"conversations": "conversation", "passages": "passage", "exam_items": "exam_item"}
-"""By kind of a generation."""
 PAGE = 1000
 LOOKS = 3
 """How often a document is looked at that changes meanwhile, before nothing is told of it."""
@@ -52,7 +51,7 @@ class SourceChanges:
         """
         if not generation.options.new_chunks_only or not chunks:
             return list(chunks)
-        kind = kind or CANDIDATE_KINDS.get(generation.options.kind, generation.options.kind)
+        kind = kind or CANDIDATES_OF.get(generation.options.kind, generation.options.kind)
         written = await self._store.written(generation.project_id, kind, [chunk.id for chunk in chunks])
         return [chunk for chunk in chunks if chunk.id not in written]
 
