@@ -16,8 +16,8 @@ class Endurance:
     Args:
         longer: how many times longer than any other, by reason.
         pause: gives the failure with which a job is paused when that is over; nothing where its item fails.
-        without: by kind, ends an item in place of failing, where the job can go on without its result; it counts as
-            skipped then. Raises `ItemClosed` where it pauses the job instead.
+        without: by kind, ends an item in place of failing, where the job can go on without its result: it
+            counts as skipped. Raises `ItemClosed` where it pauses the job instead.
     """
 
     longer: Mapping[str, float] = field(default_factory=dict)
