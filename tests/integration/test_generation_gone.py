@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from services.runtime.ids import new_id
 from sishu.client import Client
+from sishu.common.v1 import job_pb2
 from sishu.common.v1.job_service_pb2 import CancelJobRequest
 from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, provider_pb2, question_pb2
 from sishu.generation.v1.provider_service_pb2 import UpdateProviderRequest
@@ -22,6 +26,7 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.processes import eventually
+from tests.integration.stores import Rooms
 from tests.integration.test_generation_candidates import candidates_of, options_of
 from tests.integration.test_generation_regeneration import (
     ANSWERED,
@@ -166,3 +171,31 @@ async def test_what_is_still_in_work_is_not_regenerated_and_can_be_when_that_has
     _, (new,) = await regenerated(client, project, provider, anew(first.id, instruction="Else."))
     assert (new.state, new.replaces_id) == (ANSWERED, first.id)
     assert (await question(client, first.id)).rejection.reason == "REPLACED"
+
+
+@pytest.mark.parametrize(("kind", "table"), [("QUESTIONS", "questions"), ("EXAM_ITEMS", "candidates")])
+async def test_what_waits_for_a_judge_and_whose_chunk_is_deleted_is_rejected(
+    client: Client, mock: MockServer, rooms: Rooms, kind: str, table: str
+) -> None:
+    project, _, made = await judged_by_nobody(client, mock, kind)
+
+    async def waiting() -> list[Any]:
+        if kind == "QUESTIONS":
+            found = await questions_of(client, made)
+            return [one for one in found if one.state == question_pb2.QUESTION_STATE_JUDGING]
+        return await candidates_of(
+            client, project, generation_id=made.id, state=candidate_pb2.CANDIDATE_STATE_JUDGING
+        )
+
+    async with asyncio.timeout(30):
+        while not (found := await waiting()) or not await in_trouble(client, made.id):
+            await asyncio.sleep(0.1)
+    count = len(found)
+    # Workers have the chunk at hand for a while, as it never changes.
+    async with rooms.stores.pool("generation") as pool:
+        await pool.execute(f"UPDATE {table} SET chunk_ids = $1 WHERE generation_id = $2", [new_id()], made.id)
+    ended = await generated(client, made)
+    assert ended.job.state == job_pb2.JOB_STATE_SUCCEEDED, ended.job
+    assert ended.job.counts.skipped == count
+    assert dict(ended.stats.rejected_by_reason) == {"CHUNK_GONE": count}
+    assert not await waiting()

@@ -9,6 +9,7 @@ import asyncpg
 
 from services.generation.asking.call_store import NOTHING, Settlement, call_of, call_values, with_call
 from services.generation.candidates.candidates import Candidate
+from services.generation.gates.judging import UNSEEN
 from services.generation.questions.questions import Judgement, Question
 from services.generation.regeneration.replacing import CANDIDATE, QUESTION, overtaken, take_place
 from services.runtime.db import Connection
@@ -60,6 +61,16 @@ async def set_candidate_judgement(
     )
     if not rejection:
         await take_place(connection, CANDIDATE, candidate.id, candidate.replaces_id)
+
+
+async def reject_unseen_question(connection: Connection, question_id: str) -> None:
+    """Reject a question that waits for a judge, which cannot see its source any more."""
+    await connection.execute(SQL.reject_unseen_question, question_id, UNSEEN.as_json())
+
+
+async def reject_unseen_candidate(connection: Connection, candidate_id: str) -> None:
+    """As `reject_unseen_question`, of a candidate."""
+    await connection.execute(SQL.reject_unseen_candidate, candidate_id, UNSEEN.as_json())
 
 
 def said_in(judgement: Judgement) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.generation.writers.candidate_judging import CandidateJudge
 from services.generation.writers.candidate_regeneration import CandidateRewriter
 from services.generation.writers.candidates import KINDS, CandidateWriter
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.desk import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
-from services.generation.writers.judging import AnswerJudge
+from services.generation.writers.judging import JudgeWriter
 from services.generation.writers.knowledge import KnowledgeProbe
 from services.generation.writers.preference_pairs import PreferencePairWriter
 from services.generation.writers.question_templates import TemplateWriter
@@ -40,7 +39,7 @@ def question_handlers(desk: Desk) -> Handlers:
         "plan_coverage": CoverageWriter(desk).plan_coverage,
         "write_questions": questions.write_questions,
         "write_answer": questions.write_answer,
-        "judge_answer": AnswerJudge(desk).judge_answer,
+        "judge_answer": JudgeWriter(desk).judge_answer,
         "probe_fact": KnowledgeProbe(desk).probe_fact,
         "answer_template": TemplateWriter(desk).answer_template,
         "plan_regeneration": regeneration.plan_regeneration,
@@ -72,7 +71,7 @@ def candidate_handlers(desk: Desk) -> Handlers:
         "skip_chunk": candidates.skip_chunk,
         **{kind.item: candidates.write_candidate for kind in KINDS.values()},
         "rewrite_candidate": CandidateRewriter(desk).rewrite_candidate,
-        "judge_candidate": CandidateJudge(desk).judge_candidate,
+        "judge_candidate": JudgeWriter(desk).judge_candidate,
         "plan_preference_pairs": pairs.plan_preference_pairs,
         "write_preference_pair": pairs.write_preference_pair,
     }

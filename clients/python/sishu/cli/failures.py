@@ -56,6 +56,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "QUESTION_REJECTED": also(
         "问题 {id} 的文字已被拒绝（{rejection}），重写答案无济于事；请去掉 --answers-only"
     ),
+    "CHUNK_GONE": ("它所依据的文本块已被删除",),
     "REPLACED": ("已被 {id} 取代",),
     "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "TAG_NOT_FOUND": ("没有名为 {name} 的标签；见 `sishu tag list`", "没有标签 {tag_id}"),
