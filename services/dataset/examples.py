@@ -190,7 +190,7 @@ def revised(example: Example, review: Review) -> Example:
 
 
 REPLACED = Failure(
-    FailedPrecondition.code, "REPLACED", "its question was written anew, and the new one took its place"
+    FailedPrecondition.code, "REPLACED", "its question was regenerated, and the new one took its place"
 )
 
 

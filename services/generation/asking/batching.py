@@ -97,7 +97,7 @@ class Batcher:
 
 def key_of(key: bytes, item: Item, generation: Generation) -> bytes:
     """The key under which a call waits: where nothing is taken from earlier calls, one of the item alone."""
-    return hashlib.sha256(key + item.id.encode()).digest() if generation.options.asks_anew else key
+    return hashlib.sha256(key + item.id.encode()).digest() if generation.options.passes_over_kept else key
 
 
 def pending(endpoint: Endpoint, seconds: float, *, handed_in: bool) -> Unavailable:

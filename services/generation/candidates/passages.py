@@ -1,4 +1,4 @@
-"""Passages: what a chunk says, written anew in other forms, for continued pretraining."""
+"""Passages: what a chunk says, written in other forms, for continued pretraining."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Written(BaseModel):
 
 
 def plans(chunk: SourceChunk, options: GenerationOptions, first: int) -> list[Payload]:  # noqa: ARG001
-    """The forms in which a chunk is written anew; none where it holds no sentence."""
+    """The forms in which is written what a chunk says; none where it holds no sentence."""
     forms = (options.passages or PassageOptions()).forms
     return [{"form": form} for form in forms] if facts_of(chunk, options) else []
 

@@ -72,7 +72,7 @@ AUDIENCE = Variable(
 )
 INSTRUCTION = Variable(
     "instruction",
-    "what is to be different of what is written anew, in the user's words; empty otherwise",
+    "what is to be different of what is regenerated, in the user's words; empty otherwise",
     ("", "Ask about the year, in a formal voice."),
 )
 QUESTION = Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True)

@@ -53,12 +53,12 @@ class Forms:
         return len(self.voices) * options.forms_per_fact if self.voices else self.count
 
 
-def asks_first(kind: str, options: GenerationOptions) -> bool:
+def asks_first(question_type: str, options: GenerationOptions) -> bool:
     """Whether a model is asked what it knows before all questions of a type are written.
 
     Nobody knows what has no answer.
     """
-    return options.knowledge is not None and kind != UNANSWERABLE
+    return options.knowledge is not None and question_type != UNANSWERABLE
 
 
 def forms_of(payload: Payload, options: GenerationOptions) -> Forms:

@@ -25,12 +25,12 @@ def judging_of(question: Question, subject: Subject, options: GenerationOptions)
         subject: what it is about.
         options: those of the generation.
     """
-    kind = subject.kind
+    question_type = subject.type
     values = judge_values(seen_of(subject, options), question.text, question.answer)
-    if kind == TEMPLATE and values["quote"] == values["passage"]:
+    if question_type == TEMPLATE and values["quote"] == values["passage"]:
         values["quote"] = ""
-    gates, answerable = gates_of(kind, options.gates), kind != UNANSWERABLE
-    return Judging(judge_prompt(kind), values, POINTS, gates, answerable, WORDS)
+    gates, answerable = gates_of(question_type, options.gates), question_type != UNANSWERABLE
+    return Judging(judge_prompt(question_type), values, POINTS, gates, answerable, WORDS)
 
 
 def judge_prompt(question_type: str) -> str:

@@ -94,16 +94,16 @@ def batches(
         return [Batch(FACT, facts) for facts in calls]
     found, hops = dict[str, list[Fact]](), list[Batch]()
     own = [fact for facts in calls for fact in facts]
-    for fact, kind in typed(own, chunk.text, options.question_types, before):
-        link = find(chunk, fact) if kind == MULTI_HOP else None
+    for fact, question_type in typed(own, chunk.text, options.question_types, before):
+        link = find(chunk, fact) if question_type == MULTI_HOP else None
         if link:
             hops.append(Batch(MULTI_HOP, [fact], link))
         else:
-            found.setdefault(FACT if kind == MULTI_HOP else kind, []).append(fact)
+            found.setdefault(FACT if question_type == MULTI_HOP else question_type, []).append(fact)
     size = options.facts_per_call
     one_type = [
-        Batch(kind, facts[at : at + size])
-        for kind, facts in found.items()
+        Batch(question_type, facts[at : at + size])
+        for question_type, facts in found.items()
         for at in range(0, len(facts), size)
     ]
     return one_type + hops
@@ -116,7 +116,7 @@ def typed(facts: Sequence[Fact], text: str, types: Sequence[str], before: int = 
 
 
 def questions_call(
-    kind: str,
+    question_type: str,
     chunk: SourceChunk,
     facts: Sequence[Fact],
     options: GenerationOptions,
@@ -125,28 +125,28 @@ def questions_call(
 ) -> QuestionsCall:
     """What is asked about some facts for questions of a type."""
     forms = options.forms_per_fact
-    if kind == FACT:
+    if question_type == FACT:
         return QuestionsCall(
             "questions",
             questions_values(chunk, facts, options, language, voice),
             questions_schema(len(facts), forms, language),
             questions_parser(len(facts), forms),
         )
-    values = questions_values(chunk, facts, seen_by(kind, options), language, voice)
-    if kind == UNANSWERABLE:
+    values = questions_values(chunk, facts, seen_by(question_type, options), language, voice)
+    if question_type == UNANSWERABLE:
         schema, parse = questions_schema(len(facts), forms, language), questions_parser(len(facts), forms)
-        return QuestionsCall(f"questions_{kind}", values, schema, parse)
+        return QuestionsCall(f"questions_{question_type}", values, schema, parse)
     return QuestionsCall(
-        f"questions_{kind}",
+        f"questions_{question_type}",
         values,
         typed_schema(len(facts), forms, language),
         typed_parser(len(facts), forms),
     )
 
 
-def seen_by(kind: str, options: GenerationOptions) -> GenerationOptions:
+def seen_by(question_type: str, options: GenerationOptions) -> GenerationOptions:
     """The options, with the whole chunk as passage where it is not to answer."""
-    return replace(options, context_chars=0) if kind == UNANSWERABLE else options
+    return replace(options, context_chars=0) if question_type == UNANSWERABLE else options
 
 
 def typed_schema(facts: int, forms: int, language: str) -> dict[str, Any]:
@@ -195,9 +195,9 @@ def typed_parser(facts: int, forms: int) -> Callable[[Any], list[Texts]]:
     return parse
 
 
-def asked_place(kind: str, chunk: SourceChunk, fact: Fact) -> Fact:
+def asked_place(question_type: str, chunk: SourceChunk, fact: Fact) -> Fact:
     """Where the quote of an answer may stand: in the fact, or of some types in a sentence beside it."""
-    if kind not in BESIDE:
+    if question_type not in BESIDE:
         return fact
     found = sentences(chunk.text)
     before = max((one.start for one in found if one.end <= fact.start), default=fact.start)

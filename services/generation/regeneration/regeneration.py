@@ -1,4 +1,7 @@
-"""Regeneration: questions and candidates that are written anew, in place of others, their originals."""
+"""Regeneration: questions and candidates, the originals, are written again about the same.
+
+What is kept of the new is the successor of its original, and replaces it.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,9 @@ MOST_TOLD = 3
 """So many ids stand in an error beside that of which it tells."""
 REPLACED = "REPLACED"
 
-ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be written anew was deleted")
+ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be regenerated was deleted")
 ORIGINAL_REPLACED = Failure(
-    "FAILED_PRECONDITION", "ORIGINAL_REPLACED", "something took the place of what was to be written anew"
+    "FAILED_PRECONDITION", "ORIGINAL_REPLACED", "something took the place of what was to be regenerated"
 )
 CHUNK_GONE = Failure("NOT_FOUND", "CHUNK_GONE", "the chunk that it was written from was deleted")
 QUESTION_GONE = Failure("NOT_FOUND", "QUESTION_GONE", "the question that it was made from was deleted")
@@ -64,7 +67,7 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Original:
-    """A question or candidate that is to be written anew, as far as it decides whether it can be.
+    """A question or candidate that is to be regenerated, as far as it decides whether it can be.
 
     Args:
         kind: `question`, or the kind of a candidate.
@@ -111,23 +114,23 @@ def check_regeneration(options: GenerationOptions) -> None:
         return
     is_questions = options.kind == "questions"
     if not is_questions and options.kind not in CANDIDATES_OF:
-        raise of_other_kind("", f"a generation of {options.kind} writes nothing anew")
+        raise of_other_kind("", f"a generation of {options.kind} regenerates nothing")
     if own.candidate_ids if is_questions else own.question_ids:
         name, right = ("candidate_ids", "question_ids") if is_questions else ("question_ids", "candidate_ids")
-        raise of_other_kind(f".{name}", f"a generation of {options.kind} writes anew what {right} name")
+        raise of_other_kind(f".{name}", f"a generation of {options.kind} regenerates what {right} name")
     if own.answers_only and not is_questions:
         raise of_other_kind(".answers_only", "only questions have answers that can be written alone")
     if not named_ids(options):
         name = "question_ids" if is_questions else "candidate_ids"
         raise InvalidArgument(
-            "REGENERATION_EMPTY", f"nothing is to be written anew; name it in {name}", f"{FIELD}.{name}"
+            "REGENERATION_EMPTY", f"nothing is to be regenerated; name it in {name}", f"{FIELD}.{name}"
         )
     usual = GenerationOptions()
     for name in PASSED_OVER:
         if getattr(options, name) not in (getattr(usual, name), []):
             raise InvalidArgument(
                 "OPTION_OF_OTHER_KIND",
-                f"options.{name} says nothing where named ones are written anew; leave it out",
+                f"options.{name} says nothing where named ones are regenerated; leave it out",
                 f"generation.options.{name}",
             )
 
@@ -138,13 +141,13 @@ def of_other_kind(path: str, message: str) -> InvalidArgument:
 
 
 def named_ids(options: GenerationOptions) -> Sequence[str]:
-    """The ids of what is written anew."""
+    """The ids of what is regenerated."""
     own = options.regeneration or RegenerationOptions()
     return own.question_ids if options.kind == "questions" else own.candidate_ids
 
 
 def check_originals(options: GenerationOptions, project_id: str, found: Mapping[str, Original]) -> None:
-    """Refuse to write anew what is not there, or cannot be.
+    """Refuse to regenerate what is not there, or cannot be.
 
     Args:
         options: those of the generation.
@@ -181,7 +184,7 @@ def of_all(errors: Mapping[str, SishuError]) -> SishuError:
 def fault_of(
     original_id: str, original: Original | None, options: GenerationOptions, project_id: str
 ) -> SishuError | None:
-    """Why something cannot be written anew; nothing where it can."""
+    """Why something cannot be regenerated; nothing where it can."""
     kind = CANDIDATES_OF.get(options.kind, "question")
     field = f"{FIELD}.{'question_ids' if kind == 'question' else 'candidate_ids'}"
     if original is None:
@@ -196,7 +199,7 @@ def fault_of(
     if original.kind != kind:
         return InvalidArgument(
             "ORIGINAL_OF_OTHER_KIND",
-            f"{original_id} is a {original.kind}, and a generation of {options.kind} writes a {kind} anew; "
+            f"{original_id} is a {original.kind}, and a generation of {options.kind} regenerates a {kind}; "
             "start one of its kind for it",
             field,
             id=original_id,
@@ -206,7 +209,7 @@ def fault_of(
 
 
 def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
-    """The error for something that is to be written anew and not there."""
+    """The error for something that is to be regenerated and not there."""
     if kind == "question":
         return NotFound(
             "QUESTION_NOT_FOUND", f"there is no question {original_id}", field, question_id=original_id
@@ -217,7 +220,7 @@ def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
 
 
 def fault_in(original: Original, options: GenerationOptions, field: str) -> SishuError | None:
-    """Why something cannot be written anew as it stands; nothing where it can."""
+    """Why something cannot be regenerated as it stands; nothing where it can."""
     own = options.regeneration or RegenerationOptions()
     if not original.has_fact:
         return InvalidArgument(
@@ -249,8 +252,8 @@ def fault_in(original: Original, options: GenerationOptions, field: str) -> Sish
         reason = original.rejection.reason
         return FailedPrecondition(
             "QUESTION_REJECTED",
-            f"the words of question {original.id} were rejected ({reason}), so that no answer helps; have "
-            "the question written anew, without answers_only",
+            f"the words of question {original.id} were rejected ({reason}), so that no answer helps; "
+            "regenerate the question itself, without answers_only",
             field,
             id=original.id,
             rejection=reason,
@@ -270,17 +273,17 @@ def is_replaced(rejection: Failure | None) -> bool:
 
 
 def grouped(question_ids: Sequence[str], places: Iterable[QuestionPlace]) -> list[list[str]]:
-    """Questions that one call writes anew: the forms of a question about one fact, in one voice.
+    """Questions that one call regenerates: the forms of a question about one fact, in one voice.
 
     Args:
         question_ids: the questions; one that is not there any more, or has no fact, stands alone.
         places: of those that are there.
     """
-    known = {place.id: place for place in places}
+    there = {place.id: place for place in places}
     groups: dict[tuple[object, ...], list[str]] = {}
     seen = Counter[tuple[object, ...]]()
     for one in question_ids:
-        place = known.get(one)
+        place = there.get(one)
         if place is None or place.fact is None:
             groups[(one,)] = [one]
             continue

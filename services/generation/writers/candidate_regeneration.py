@@ -1,4 +1,4 @@
-"""Candidates that are written anew, in place of others."""
+"""Candidates that are regenerated, in place of others."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from services.runtime.errors import NotFound
 from services.runtime.jobs import Item
 
 
-class CandidateRewriter:
-    """Does the items `rewrite_candidate`, one for each candidate that is to be written anew."""
+class CandidateRegenerator:
+    """Does the items `regenerate_candidate`, one for each candidate that is to be regenerated."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def rewrite_candidate(self, item: Item) -> None:
+    async def regenerate_candidate(self, item: Item) -> None:
         """Have a candidate written about the same as another one; where something of it is gone, skip it."""
         desk = self._desk
         generation, provider = await desk.store.get_origin(item.job_resource_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.generation.writers.candidate_regeneration import CandidateRewriter
+from services.generation.writers.candidate_regeneration import CandidateRegenerator
 from services.generation.writers.candidates import KINDS, CandidateWriter
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.desk import Desk
@@ -14,7 +14,7 @@ from services.generation.writers.knowledge import KnowledgeProbe
 from services.generation.writers.preference_pairs import PreferencePairWriter
 from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
-from services.generation.writers.regeneration import QuestionRewriter
+from services.generation.writers.regeneration import QuestionRegenerator
 from services.generation.writers.sources import SourceMarker
 from services.generation.writers.tags import TagWriter
 from services.generation.writers.topics import TopicWriter
@@ -32,7 +32,7 @@ def handlers(desk: Desk) -> Handlers:
 
 def question_handlers(desk: Desk) -> Handlers:
     """What does the items of questions and their answers."""
-    questions, regeneration, topics = QuestionWriter(desk), QuestionRewriter(desk), TopicWriter(desk)
+    questions, regeneration, topics = QuestionWriter(desk), QuestionRegenerator(desk), TopicWriter(desk)
     return {
         "plan_questions": questions.plan_questions,
         "plan_pilot": questions.plan_pilot,
@@ -43,8 +43,8 @@ def question_handlers(desk: Desk) -> Handlers:
         "probe_fact": KnowledgeProbe(desk).probe_fact,
         "answer_template": TemplateWriter(desk).answer_template,
         "plan_regeneration": regeneration.plan_regeneration,
-        "rewrite_questions": regeneration.rewrite_questions,
-        "rewrite_answer": regeneration.rewrite_answer,
+        "regenerate_questions": regeneration.regenerate_questions,
+        "regenerate_answer": regeneration.regenerate_answer,
         "write_topics": topics.write_topics,
         "write_topic_questions": topics.write_topic_questions,
         "write_topic_answer": topics.write_topic_answer,
@@ -70,7 +70,7 @@ def candidate_handlers(desk: Desk) -> Handlers:
         "plan_candidates": candidates.plan_candidates,
         "skip_chunk": candidates.skip_chunk,
         **{kind.item: candidates.write_candidate for kind in KINDS.values()},
-        "rewrite_candidate": CandidateRewriter(desk).rewrite_candidate,
+        "regenerate_candidate": CandidateRegenerator(desk).regenerate_candidate,
         "judge_candidate": JudgeWriter(desk).judge_candidate,
         "plan_preference_pairs": pairs.plan_preference_pairs,
         "write_preference_pair": pairs.write_preference_pair,

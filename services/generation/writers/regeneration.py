@@ -1,4 +1,4 @@
-"""Questions and answers that are written anew, in place of others."""
+"""Questions and answers that are regenerated, in place of others."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
 
 
-class QuestionRewriter:
-    """Does the items of generations that write questions anew.
+class QuestionRegenerator:
+    """Does the items of generations that regenerate questions.
 
-    `plan_regeneration` makes the `rewrite_questions` items (one for the forms about one fact), or, where only
-    answers are wanted, the `rewrite_answer` items. Both make the `write_answer` items of the new questions.
-    Of candidates it makes the `rewrite_candidate` items.
+    `plan_regeneration` makes the `regenerate_questions` items (one for the forms about one fact), or, where
+    only answers are wanted, the `regenerate_answer` items. Both make the `write_answer` items of the new
+    questions. Of candidates it makes the `regenerate_candidate` items.
     """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def plan_regeneration(self, item: Item) -> None:
-        """Make an item for each call that writes something anew."""
+        """Make an item for each call that regenerates something."""
         generation = await self._desk.store.get_generation(item.job_resource_id)
         items = await self._planned(generation.options)
         async with self._desk.jobs.finish(item) as connection:
             await self._desk.jobs.add_items(connection, item.job_id, items)
 
-    async def rewrite_questions(self, item: Item) -> None:
-        """Have the forms of a question about a fact written anew, and an item made for the answer of each."""
+    async def regenerate_questions(self, item: Item) -> None:
+        """Have the forms of a question about a fact regenerated, and an item made for the answer of each."""
         desk, ids = self._desk, item.payload["question_ids"]
         generation, provider = await desk.store.get_origin(item.job_resource_id)
         try:
@@ -75,7 +75,7 @@ class QuestionRewriter:
         prompt = await desk.prompts.filled(generation, call.prompt, language, call.values)
         task = Task(item, generation, provider, subject.chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
-            questions = rewritten(originals, asked.value[0] or (), subject, language, options)
+            questions = regenerated(originals, asked.value[0] or (), subject, language, options)
             async with pausing(desk.jobs, item):
                 meanings = await self._desk.embeddings.of(generation, subject.chunk.id, questions)
             lacking = TYPE_NOT_IN_TEXT if asked.value[0] is None else OUTPUT_INCOMPLETE
@@ -90,7 +90,7 @@ class QuestionRewriter:
 
             await desk.jobs.finish_held(item, store)
 
-    async def rewrite_answer(self, item: Item) -> None:
+    async def regenerate_answer(self, item: Item) -> None:
         """Take the words of a question over, and have an item made for its answer."""
         desk = self._desk
         generation = await desk.store.get_generation(item.job_resource_id)
@@ -108,10 +108,10 @@ class QuestionRewriter:
     async def _planned(self, options: GenerationOptions) -> list[NewItem]:
         own, ids = options.regeneration or RegenerationOptions(), named_ids(options)
         if options.kind != "questions" or own.answers_only:
-            kind = "rewrite_answer" if own.answers_only else "rewrite_candidate"
+            kind = "regenerate_answer" if own.answers_only else "regenerate_candidate"
             return [NewItem(kind, one, one) for one in ids]
         groups = grouped(ids, await self._desk.originals.places(ids))
-        return [NewItem("rewrite_questions", one[0], one[0], {"question_ids": one}) for one in groups]
+        return [NewItem("regenerate_questions", one[0], one[0], {"question_ids": one}) for one in groups]
 
 
 def standing(ids: Sequence[str], found: Sequence[Question]) -> tuple[list[Question], dict[str, int]]:
@@ -171,10 +171,10 @@ def call_of(
     """What is asked for questions about a subject."""
     if subject.linked:
         return hop_questions_call(subject.chunk, subject.fact, subject.linked, options, language, voice)
-    return questions_call(subject.kind, subject.chunk, [subject.fact], options, language, voice)
+    return questions_call(subject.type, subject.chunk, [subject.fact], options, language, voice)
 
 
-def rewritten(
+def regenerated(
     originals: Sequence[Question],
     texts: Sequence[str],
     subject: Subject,
@@ -194,7 +194,7 @@ def rewritten(
 
 def answer_item(question_id: str, subject: Subject, item: Item) -> NewItem:
     """The item that answers a question."""
-    batch = Batch(subject.kind, [subject.fact], link_of(subject))
+    batch = Batch(subject.type, [subject.fact], link_of(subject))
     told = {name: value for name, value in batch.payload.items() if name != "facts"}
     payload = {"fact": place(subject.fact), **told}
     return NewItem("write_answer", question_id, question_id, payload, item.turn)

@@ -33,7 +33,7 @@ from services.generation.regeneration.regeneration import (
     replaced_by,
 )
 from services.generation.sources.chunk_reader import SourceChunk
-from services.generation.writers.regeneration import rewritten
+from services.generation.writers.regeneration import regenerated
 from services.runtime.errors import SishuError
 from services.runtime.jobs import Failure
 from tests.support.prompts import render
@@ -207,7 +207,7 @@ def test_each_original_gets_the_text_of_its_form_and_one_whose_text_never_came_n
     made = Question("", "", "", [], [], "", None, 0, "answered", None, None, None, None)  # type: ignore[arg-type]
     originals = [replace(made, id="a", form=2), replace(made, id="b", form=0, genre_audience_id="g")]
     texts = ["How old is the ash of Penwick?", "What age has the ash of Penwick?"]
-    new = rewritten(originals, texts, Subject("fact", CHUNK, fact), "en", options())
+    new = regenerated(originals, texts, Subject("fact", CHUNK, fact), "en", options())
     assert [(one.text, one.form, one.replaces_id, one.genre_audience_id) for one in new] == [
         (texts[0], 0, "b", "g")
     ]
@@ -247,10 +247,14 @@ def test_an_instruction_is_filled_in_once_and_without_one_a_prompt_is_the_same_t
 
 def test_options_of_a_regeneration_are_stored_and_pass_kept_answers_over() -> None:
     made = stored_options({"regeneration": {"question_ids": ["a"], "instruction": " Shorter. "}})
-    assert (made.asks_anew, made.instruction, first_item(made)) == (True, "Shorter.", "plan_regeneration")
+    assert (made.passes_over_kept, made.instruction, first_item(made)) == (
+        True,
+        "Shorter.",
+        "plan_regeneration",
+    )
     usual = GenerationOptions(kind="passages")
-    assert (usual.asks_anew, usual.instruction, first_item(usual)) == (False, "", "plan_candidates")
-    assert GenerationOptions(no_cache=True).asks_anew
+    assert (usual.passes_over_kept, usual.instruction, first_item(usual)) == (False, "", "plan_candidates")
+    assert GenerationOptions(no_cache=True).passes_over_kept
 
 
 def test_a_generation_that_names_many_is_large_in_an_answer() -> None:

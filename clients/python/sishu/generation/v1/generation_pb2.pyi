@@ -334,7 +334,7 @@ class GenerationOptions(_message.Message):
 
     @_builtins.property
     def regeneration(self) -> _question_options_pb2.RegenerationOptions:
-        """OPTIONAL. Of QUESTIONS, and of the kinds that write candidates. Write these anew, in place of others; what is about them alone is said here, all else as usual. They say
+        """OPTIONAL. Of QUESTIONS, and of the kinds that write candidates. Regenerate these; what is about them alone is said here, all else as usual. They say
         themselves what they are about, how many and in which form, so that no option that says so goes with it, such as `document_ids`, `chars_per_fact` or `forms_per_fact`.
         """
 
@@ -658,8 +658,8 @@ class GenerationStats(_message.Message):
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
-    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be written
-    anew and could not be.
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be
+    regenerated and could not be.
     """
     sections: _builtins.int
     """Sections of the documents when it last looked, of a generation with `coverage`; 0 otherwise."""
