@@ -248,8 +248,8 @@ class Previewer:
         _, text = await self._outlines.beginning(document, BEGINNING_CHARS)
         options = wanted.options.genre_audience_pairs or GenreAudienceOptions()
         found = await self._pairs.of_documents(chunk.project_id, [document.id], enabled=False)
-        known = [] if options.replace else [pair.voice for pair in found.get(document.id, [])]
-        return genre_audience_values(document.name, text, options.pairs, known)
+        existing = [] if options.replace else [pair.voice for pair in found.get(document.id, [])]
+        return genre_audience_values(document.name, text, options.pairs, existing)
 
     async def _tag_values(
         self, wanted: PreviewRequest, prompt: str, chunk: SourceChunk

@@ -62,7 +62,7 @@ def hop_questions_call(
         "fact": one_line(fact.text),
         "linked_fact": one_line(linked.fact.text),
         "forms": forms,
-        "known": [],
+        "existing": [],
         **voice_values(voice, language),
     }
     return QuestionsCall(

@@ -103,7 +103,7 @@ class QuestionWriter:
         facts = [fact_at(chunk, found) for found in item.payload["facts"]]
         subjects = [Subject(item.payload.get("type", FACT), chunk, fact, linked) for fact in facts]
         call = questions_call_of(subjects, forms.wanted(options), language, voice)
-        values = {**call.values, "known": forms.asked}
+        values = {**call.values, "existing": forms.asked}
         prompt = await desk.prompts.filled(generation, call.prompt, language, values)
         task = Task(item, generation, provider, chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
