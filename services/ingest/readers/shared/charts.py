@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import etree
 
 from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.drawing_text import words_in
 
 NUMBER_DIGITS = ".15g"
 
@@ -38,7 +39,7 @@ def chart_text(root: etree._Element, with_data: bool = True) -> str:
 def title_of(root: etree._Element) -> str:
     """The title of a chart in one line; empty where it is made of the series' name."""
     title = root.find(".//{*}chart/{*}title")
-    return " ".join("".join(title.itertext("{*}t", "{*}v")).split()) if title is not None else ""
+    return words_in(title) if title is not None else ""
 
 
 def first(series: etree._Element, *names: str) -> etree._Element | None:
