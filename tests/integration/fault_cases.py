@@ -131,7 +131,13 @@ ODDITIES = {
     "good.md": Oddity(lambda: b"# Good\n\nA good text.\n", "# Good\n\nA good text.\n"),
     "good.docx": Oddity(lambda: files.word_file("A good letter."), "A good letter.\n"),
     "web.pdf": Oddity(lambda: files.web_pdf("One page.", "Another page."), "One page.\n\nAnother page.\n"),
-    "macros.docx": Oddity(lambda: files.word_file_with_macros("A letter."), "A letter.\n"),
+    "macros.docx": Oddity(lambda: files.with_macros(files.word_file("A letter.")), "A letter.\n"),
+    "macros.docm": Oddity(lambda: files.with_macros(files.word_file("A note.")), "A note.\n"),
+    "macros.pptm": Oddity(lambda: files.with_macros(files.slides("A slide.")), "A slide.\n"),
+    "macros.xlsm": Oddity(
+        lambda: files.with_macros(files.sheet(["name", "city"], ["Li", "Kiel"])),
+        "## Sheet\n\n| name | city |\n| --- | --- |\n| Li | Kiel |\n",
+    ),
     "unicode.md": Oddity(UNICODE.encode, UNICODE),
     "unicode.txt": Oddity(lambda: UNICODE.encode("utf-16"), UNICODE),
     "unicode.docx": Oddity(

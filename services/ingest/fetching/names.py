@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE, Format
+from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE, OFFICE, Format
 from services.runtime.errors import InvalidArgument
 
 MOST_NAME = 500
@@ -19,6 +19,9 @@ ALIASES = {
     "application/xhtml+xml": "text/html",
     "text/x-markdown": "text/markdown",
     "application/x-pdf": "application/pdf",
+    "application/vnd.ms-word.document.macroenabled.12": f"{OFFICE}.wordprocessingml.document",
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": f"{OFFICE}.presentationml.presentation",
+    "application/vnd.ms-excel.sheet.macroenabled.12": f"{OFFICE}.spreadsheetml.sheet",
     "application/csv": "text/csv",
     "text/x-csv": "text/csv",
     "text/json": "application/json",

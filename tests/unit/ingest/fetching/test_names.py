@@ -36,6 +36,11 @@ from services.runtime.errors import InvalidArgument
         ("application/atom+xml", ("feed",), "text/x-xml"),
         ("application/x-ndjson", ("a",), "application/jsonl"),
         ("application/vnd.unknown", ("a.txt",), "text/plain"),
+        (
+            "application/vnd.ms-excel.sheet.macroEnabled.12",
+            ("a",),
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ),
     ],
 )
 def test_the_format_is_told_by_content_type_and_by_the_name_where_that_is_vague(
