@@ -67,6 +67,12 @@ FAULTS = {
         lambda: files.cut(files.slides("text")), "PPTX_UNREADABLE", ("cut off", "Save it anew")
     ),
     "cut.epub": Fault(lambda: files.cut(files.epub("text")), "EPUB_UNREADABLE", ("cut off", "Save it anew")),
+    "without a chapter.epub": Fault(
+        lambda: files.without(files.epub("text"), "c.xhtml"),
+        "EPUB_UNREADABLE",
+        ("c.xhtml is missing", "Save it anew"),
+        {"member": "c.xhtml"},
+    ),
     "cut.odt": Fault(lambda: files.cut(files.odt("text")), "ODT_UNREADABLE", ("cut off", "Save it anew")),
     "cut.zip": Fault(
         lambda: files.cut(files.zipped({"a.md": "a", "b.md": "b"})), "ZIP_UNREADABLE", ("cut off",)

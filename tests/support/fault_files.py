@@ -185,6 +185,12 @@ def changed(data: bytes, changes: Mapping[str, bytes | str]) -> bytes:
         return zipped({**{name: archive.read(name) for name in archive.namelist()}, **changes})
 
 
+def without(data: bytes, name: str) -> bytes:
+    """A zip-based file without one of its parts."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return zipped({one: archive.read(one) for one in archive.namelist() if one != name})
+
+
 def cut(data: bytes, share: float = 0.6) -> bytes:
     """The first part of a file."""
     return data[: int(len(data) * share)]
