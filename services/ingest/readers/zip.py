@@ -38,6 +38,7 @@ CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
 OFFICE_LOCK = "~$"
 DRIVE = re.compile(r"^[A-Za-z]:")
 SPACES = re.compile(r"\s")
+NAMELESS = "_"
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:
     """The files of an archive under names of their own; one that is named as it should be keeps its name."""
     entries = archive.infolist()
     named = [
-        (entry, packed_as, name)
+        (entry, packed_as, safe_name(packed_as))
         for entry, packed_as in zip(entries, names_of(entries), strict=True)
-        if not entry.filename.endswith("/") and (name := safe_name(packed_as))
+        if not entry.filename.endswith("/")
     ]
     found, taken = dict[int, Packed](), set[str]()
     for at, (entry, packed_as, wanted) in sorted(enumerate(named), key=lambda one: is_unsafe(one[1][1])):
@@ -156,9 +157,9 @@ def is_unsafe(name: str) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """A name as a relative path with `/`, without what makes it unsafe."""
+    """A name as a relative path with `/`, without what makes it unsafe; `_` where nothing else is in it."""
     path = "".join(sign if sign.isprintable() else "_" for sign in DRIVE.sub("", tidy(name), count=1))
-    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."})
+    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."}) or NAMELESS
 
 
 def names_of(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
