@@ -99,17 +99,26 @@ def file_name(content_disposition: str) -> str:
     (https://www.rfc-editor.org/rfc/rfc6266#section-4.3).
     """
     extended = EXTENDED_NAME.search(content_disposition)
-    message = Message()
-    message["Content-Disposition"] = content_disposition.replace("\n", " ")
-    name = decoded_name(extended[2], extended[1]) if extended else message.get_filename() or ""
+    name = decoded_name(extended[2], extended[1]) if extended else plain_name(content_disposition)
     return name.replace("\\", "/").rpartition("/")[2]
 
 
+def plain_name(content_disposition: str) -> str:
+    """The file name in the plain notation, or in parts; empty without one, or in a charset that cannot be."""
+    message = Message()
+    message["Content-Disposition"] = content_disposition.replace("\n", " ")
+    try:
+        return message.get_filename() or ""
+    except (LookupError, UnicodeError):
+        return ""
+
+
 def decoded_name(quoted: str, charset: str) -> str:
-    """A name without its percent signs; in an unknown charset as UTF-8."""
+    """A name without its percent signs; in a charset that cannot be as UTF-8."""
     try:
         return unquote(quoted, charset, "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):
+        # Some codecs of Python, such as `idna`, raise whatever they are told about errors.
         return unquote(quoted)
 
 

@@ -70,6 +70,10 @@ def test_a_format_that_nothing_tells_is_refused(content_type: str) -> None:
         ('attachment; filename="报告.pdf"', "报告.pdf"),
         ("attachment; filename*=GB18030'zh'%B1%A8%B8%E6.pdf", "报告.pdf"),
         ("attachment; filename*=nonsense''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*=idna''x.pdf", "x.pdf"),
+        ("attachment; filename*=idna''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*=undefined''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*0*=idna''x; filename*1*=y.pdf", ""),
         ("attachment; filename*=", ""),
     ],
 )
