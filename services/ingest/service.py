@@ -19,7 +19,7 @@ from services.ingest.convert import (
 from services.ingest.deletion import LaterRooms, delete_document, delete_project
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
-from services.ingest.later_rooms import RoomsBehind
+from services.ingest.later_rooms import LaterRoomsByRpc
 from services.ingest.parse_store import ParseStore
 from services.ingest.starting import fetch_documents, parse_documents
 from services.ingest.store import Store
@@ -82,7 +82,7 @@ def servicers(
     documents = DocumentServicer(
         stores.documents, stores.parses, stores.deletions, storage, jobs, config.tokenizer_folder
     )
-    projects = ProjectServicer(stores.documents, stores.deletions, storage, RoomsBehind(client))
+    projects = ProjectServicer(stores.documents, stores.deletions, storage, LaterRoomsByRpc(client))
     chunks, sections = ChunkServicer(stores.chunks), SectionServicer(stores.chunks)
     package = "sishu.ingest.v1"
     return [

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 import httpx
 
+from services.ingest.documents import MOST_NAME_CHARS
 from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE, OFFICE, Format
 from services.runtime.errors import InvalidArgument
 
-MOST_NAME = 500
 MOST_PART = 100
 ALIASES = {
     "application/xhtml+xml": "text/html",
@@ -135,7 +135,7 @@ def document_name(url: httpx.URL, filename: str, form: Format) -> str:
     raw = [*folders, last or "index"]
     parts = [safe(part) for part in raw]
     host = safe(url.raw_host.decode("ascii")) + (f"_{url.port}" if url.port else "")
-    if len("/".join([host, *parts])) > MOST_NAME - MOST_PART:
+    if len("/".join([host, *parts])) > MOST_NAME_CHARS - MOST_PART:
         parts = parts[-1:]
     is_exact = parts == raw and not query
     ending = ending_of(parts[-1])

@@ -18,6 +18,7 @@ from services.ingest.formats import format_of
 from services.ingest.readers.reading import MEMBERS, Member, Reading, Source, checked
 from services.ingest.readers.shared import archives, encodings
 from services.ingest.readers.shared.encodings import Candidate
+from services.ingest.readers.shared.free_names import FreeNames
 from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Failure
@@ -103,10 +104,9 @@ def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:
         for entry, packed_as in zip(entries, names_of(entries), strict=True)
         if not entry.filename.endswith("/")
     ]
-    found, taken = dict[int, Packed](), set[str]()
+    found, names = dict[int, Packed](), FreeNames()
     for at, (entry, packed_as, wanted) in sorted(enumerate(named), key=lambda one: is_unsafe(one[1][1])):
-        name = unused(wanted, taken)
-        taken.add(name)
+        name = names.take(wanted)
         found[at] = Packed(entry, packed_as, name, member_name(source.name, name))
     return [found[at] for at in range(len(named))]
 
@@ -192,15 +192,6 @@ def unicode_name(entry: zipfile.ZipInfo) -> str:
             if crc == zlib.crc32(entry.orig_filename.encode("cp437")):
                 return field[5:].decode(errors="replace")
     return ""
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """The name, or with a number before its ending if another file has it."""
-    path, number = PurePosixPath(name), 2
-    while name in taken:
-        name = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
-        number += 1
-    return name
 
 
 def unsafe(one: Packed) -> InvalidArgument:
