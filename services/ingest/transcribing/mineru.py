@@ -119,20 +119,11 @@ async def posted(
         ):
             body = await read_most(response)
     except (TimeoutError, httpx.TimeoutException):
-        message = (
-            f"{where} did not answer within {config.call_seconds:g} s; raise the limit or split the file"
-        )
-        raise PassingError(DeadlineExceeded("MINERU_TIMED_OUT", message, name=name)) from None
+        raise timed_out(where, name, config.call_seconds) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = f"{where} cannot be reached ({type(error).__name__}); check SISHU_INGEST_MINERU_URL"
-        raise PassingError(Unavailable("MINERU_UNREACHABLE", message, name=name)) from None
+        raise unreachable(where, name, error) from None
     if response.status_code != httpx.codes.OK:
-        message = f"{where} answered HTTP {response.status_code}: {body[:300].decode(errors='replace')}"
-        if is_passing(response.status_code):
-            raise PassingError(
-                Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers)
-            )
-        raise FailedPrecondition("MINERU_REFUSED", message, name=name)
+        raise refused(where, name, response, body)
     if len(body) > MOST_BYTES:
         raise too_large(where, name)
     found = await asyncio.to_thread(result_in, body)
@@ -140,6 +131,26 @@ async def posted(
         message = f"{where} gave no usable answer; check that a MinerU server answers there"
         raise PassingError(Unavailable("MINERU_ANSWER_UNUSABLE", message, name=name))
     return found
+
+
+def timed_out(where: str, name: str, seconds: float) -> PassingError:
+    """The error for a server that is too slow."""
+    message = f"{where} did not answer within {seconds:g} s; raise the limit or split the file"
+    return PassingError(DeadlineExceeded("MINERU_TIMED_OUT", message, name=name))
+
+
+def unreachable(where: str, name: str, error: Exception) -> PassingError:
+    """The error for a server that is away."""
+    message = f"{where} cannot be reached ({type(error).__name__}); check SISHU_INGEST_MINERU_URL"
+    return PassingError(Unavailable("MINERU_UNREACHABLE", message, name=name))
+
+
+def refused(where: str, name: str, response: httpx.Response, body: bytes) -> Exception:
+    """The error for an answer that says no, for now or for ever."""
+    message = f"{where} answered HTTP {response.status_code}: {body[:300].decode(errors='replace')}"
+    if is_passing(response.status_code):
+        return PassingError(Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers))
+    return FailedPrecondition("MINERU_REFUSED", message, name=name)
 
 
 class TooMuch(Exception):
