@@ -13,8 +13,8 @@ class IngestConfig:
 
     parse_seconds: float = setting("SISHU_INGEST_PARSE_SECONDS", 300.0)
     """Longest time that parsing a document may take; of a PDF, that reading one page may take."""
-    parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 1024)
-    """Most data that the process may hold in memory that parses a document."""
+    parse_memory_mib: int = setting("SISHU_INGEST_PARSE_MEMORY_MIB", 640)
+    """Most data that the processes of a worker may hold in memory at once that parse documents."""
     most_chars: int = setting("SISHU_INGEST_MOST_CHARS", 20_000_000)
     """Longest text that a document may have."""
     upload_seconds: float = setting("SISHU_INGEST_UPLOAD_SECONDS", 86400.0)

@@ -75,9 +75,9 @@ class ParseWorker:
         try:
             async with work_folder() as folder:
                 await self._storage.get_file(document.file_key, folder / FILE)
-                parsed = await self._parser.parse(document, folder, options)
-                await self._check_count(item, document, len(parsed.members))
-                await self._keep(item, document, folder, parsed, options)
+                async with self._parser.parsed(document, folder, options) as parsed:
+                    await self._check_count(item, document, len(parsed.members))
+                    await self._keep(item, document, folder, parsed, options)
         except Outdated:
             await self._forget_if_gone(document)
             await self._skip(item)

@@ -127,7 +127,7 @@ FAULTS = {
     "deep.docx": Fault(files.deep_word_file, "XML_BOMB", ("depth",)),
     "deep.json": Fault(lambda: b"[" * 99_999 + b"]" * 99_999, "JSON_TOO_DEEP", ("64 deep", "flatten them")),
     "wide.xlsx": Fault(files.wide_sheet, "SHEET_TOO_LARGE", ("row 1000000", "delete what stands far out")),
-    "tags.html": Fault(lambda: b"<b>" * 2_000_001, "HTML_TOO_LARGE", ("2000001 tags", "split it")),
+    "tags.html": Fault(lambda: b"<b>" * 1_500_001, "HTML_TOO_LARGE", ("1500001 tags", "split it")),
     "nul.txt": Fault(
         lambda: b"some text\x00more", "TEXT_BINARY", ("character 9 ", "save it as text"), {"offset": "9"}
     ),

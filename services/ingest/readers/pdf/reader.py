@@ -26,6 +26,8 @@ from services.ingest.readers.shared.images import Images
 from services.runtime.errors import InvalidArgument, SishuError
 
 OCR = "services.ingest.readers.pdf.ocr"
+OCR_BYTES = 512 << 20
+"""Recognition of a page takes more than this."""
 TRANSCRIBERS = {"vision", "mineru"}
 SCANNED = 0.5
 """Pictures that cover this share of a page are what the page is about, unless its text tells all: a scan."""
@@ -162,6 +164,9 @@ class PageReader:
 
     def _recognised(self, page: pypdfium2.PdfPage) -> list[Run]:
         """What recognition finds in the picture of a page."""
+        if self._source.memory_bytes < OCR_BYTES:
+            # With too little the engines fail late, and in ways of their own.
+            raise MemoryError
         if self._recogniser is None:
             self._recogniser = import_module(OCR).Recogniser()
         scale = scale_of(page)
