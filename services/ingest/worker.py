@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from services.ingest.at_once import all_done
 from services.ingest.documents import Document, NewFile, member_name
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
@@ -247,13 +248,15 @@ class FetchWorker:
 
 
 async def together(files: Sequence[tuple[str, Path, str]], storage: Storage) -> None:
-    """Store files, some at a time; each comes with its key and media type."""
+    """Store files, some at a time; each comes with its key and media type.
+
+    Raises:
+        SishuError: what storing one of them raised first; the rest was ended.
+    """
     slots = asyncio.Semaphore(SENT_AT_ONCE)
 
     async def send(key: str, path: Path, media_type: str) -> None:
         async with slots:
             await storage.put_file(key, path, media_type)
 
-    async with asyncio.TaskGroup() as group:
-        for file in files:
-            group.create_task(send(*file))
+    await all_done(send(*file) for file in files)
