@@ -36,7 +36,9 @@ def build(parts: Parts) -> Built:
         read(TranscriberConfig, os.environ),
         read(RewriteConfig, os.environ),
     )
-    parse_worker = ParseWorker(parts.jobs, stores.documents, stores.parses, parts.storage, parser, metrics)
+    parse_worker = ParseWorker(
+        parts.jobs, stores.documents, stores.parses, stores.deletions, parts.storage, parser, metrics
+    )
     fetcher = Fetcher(read(FetchConfig, os.environ))
     fetch_worker = FetchWorker(parts.jobs, stores.documents, parts.storage, fetcher)
     return Built(

@@ -80,7 +80,9 @@ FORMATS = (
 LANGUAGES = frozenset(one.syntax for one in FORMATS) - {"markdown", "plain", "listing"}
 """Programming languages."""
 BY_MEDIA_TYPE = {one.media_type: one for one in FORMATS}
-CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in {"zip", "eml"} for ending in one.endings)
+HOLDERS = frozenset({"zip", "eml"})
+"""Readers of files that hold files."""
+CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in HOLDERS for ending in one.endings)
 """Endings of files that hold files."""
 BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from services.ingest.at_once import all_done
+from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, NewFile, member_name
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
@@ -44,6 +45,7 @@ class ParseWorker:
         jobs: Jobs,
         store: Store,
         parses: ParseStore,
+        deletions: DeletionStore,
         storage: Storage,
         parser: Parser,
         metrics: IngestMetrics,
@@ -53,6 +55,7 @@ class ParseWorker:
         self._store = store
         self._members = MemberStore(store)
         self._parses = parses
+        self._deletions = deletions
         self._storage = storage
         self._parser = parser
 
@@ -132,7 +135,7 @@ class ParseWorker:
             files, sent = await self._send_members(prefix, document, folder, parsed)
             async with self._jobs.finish(item) as connection:
                 taken = await self._parses.set_parsed(connection, document, parsed, texts, options)
-                held = await self._put_members(connection, item, files, sent, options)
+                held = await self._put_members(connection, item, document, files, sent, options)
                 fresh.taken = taken or held
         self._metrics.chunks.inc(len(parsed.pieces))
         self._metrics.bytes.inc(document.size_bytes)
@@ -187,23 +190,26 @@ class ParseWorker:
         self,
         connection: Connection,
         item: Item,
+        document: Document,
         files: Sequence[NewFile],
         sent: set[str],
         options: ParseOptions,
     ) -> bool:
         """Make documents of files, and items that parse them; whether any of the sent objects is in use.
 
+        What the holder held before and holds no more is deleted.
+
         Raises:
             Unavailable: a document went that had the bytes of a file, which were therefore not sent.
         """
         held = await self._members.put(connection, files)
-        new = [
-            parse_item(document.id, document.version, options.for_others)
-            for document in held
-            if document.state != "parsed"
-        ]
+        if document.is_holder:
+            gone = await self._deletions.begin_members(connection, document.id, [one.id for one in held])
+            if gone:
+                log.info("members_gone", document_id=document.id, count=gone)
+        new = [parse_item(one.id, one.version, options.for_others) for one in held if one.state != "parsed"]
         await self._jobs.add_items(connection, item.job_id, new)
-        used = {document.file_key for document in held} & {file.file_key for file in files}
+        used = {one.file_key for one in held} & {file.file_key for file in files}
         if used - sent:
             raise Unavailable("MEMBER_GONE", "a document with the bytes of a member was deleted meanwhile")
         return bool(used)
