@@ -91,6 +91,11 @@ async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
         InvalidArgument: other bytes were sent.
     """
     try:
+        # First: far more than was announced would be copied and read in vain.
+        size = await storage.size(upload.file_key)
+        if size != upload.size_bytes:
+            await storage.delete(upload.file_key)
+            raise mismatch(upload, size)
         await storage.copy(upload.file_key, key)
     except NotFound:
         raise FailedPrecondition(
@@ -101,10 +106,15 @@ async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
     if (found.size, found.sha256) == (upload.size_bytes, upload.sha256):
         return
     await storage.delete(upload.file_key)
-    raise InvalidArgument(
+    raise mismatch(upload, found.size)
+
+
+def mismatch(upload: Upload, size: int) -> InvalidArgument:
+    """The error for other bytes than were announced."""
+    return InvalidArgument(
         "UPLOAD_MISMATCH",
-        f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their "
-        "SHA-256 differs; send the file again",
+        f"{upload.name}: {size} bytes arrived, {upload.size_bytes} were announced, or their SHA-256 differs; "
+        "send the file again",
         "upload_id",
         name=upload.name,
     )
