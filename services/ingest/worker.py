@@ -66,7 +66,7 @@ class ParseWorker:
         items of the same job.
 
         Raises:
-            SishuError: it cannot be parsed, or not now.
+            SishuError: it cannot be parsed, or not now, such as after another parse cleaned it meanwhile.
         """
         document = await self._wanted(item)
         if document is None:
@@ -84,6 +84,11 @@ class ParseWorker:
                     await self._keep(item, document, folder, parsed, options)
         except Outdated:
             await self._forget_if_gone(document)
+            if await self._wanted(item):
+                # The same bytes: this parse was asked for with options of its own.
+                raise Unavailable(
+                    "PARSED_MEANWHILE", f"{document.name}: another parse of it ended first; try again"
+                ) from None
             await self._skip(item)
         except (ItemClosed, NotFound):
             await self._forget_if_gone(document)
