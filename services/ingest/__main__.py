@@ -11,6 +11,7 @@ from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, Tra
 from services.ingest.deletion import DeletionSweeper
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
+from services.ingest.objects import FreshObjects
 from services.ingest.outline.native import scan
 from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.folders import sweep_folders
@@ -36,11 +37,19 @@ def build(parts: Parts) -> Built:
         read(TranscriberConfig, os.environ),
         read(RewriteConfig, os.environ),
     )
+    fresh_objects = FreshObjects(stores.notes, parts.storage)
     parse_worker = ParseWorker(
-        parts.jobs, stores.documents, stores.parses, stores.deletions, parts.storage, parser, metrics
+        parts.jobs,
+        stores.documents,
+        stores.parses,
+        stores.deletions,
+        parts.storage,
+        fresh_objects,
+        parser,
+        metrics,
     )
     fetcher = Fetcher(read(FetchConfig, os.environ))
-    fetch_worker = FetchWorker(parts.jobs, stores.documents, parts.storage, fetcher)
+    fetch_worker = FetchWorker(parts.jobs, stores.documents, parts.storage, fresh_objects, fetcher)
     return Built(
         servicers=servicers(stores, parts.storage, parts.jobs, parts.client, config),
         handlers={
@@ -50,6 +59,7 @@ def build(parts: Parts) -> Built:
         background=[
             UploadSweeper(stores.documents, parts.storage, config.upload_seconds).run,
             DeletionSweeper(stores.deletions, parts.storage).run,
+            fresh_objects.sweep,
         ],
         closing=[parser.close],
     )

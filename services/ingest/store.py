@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
@@ -114,12 +114,25 @@ class Store:
             raise upload_not_found(upload_id)
         return Upload(**row)
 
-    async def complete_upload(self, connection: Connection, upload: Upload) -> Document:
+    async def complete_upload(
+        self, upload: Upload, take: Callable[[Connection], Awaitable[None]]
+    ) -> Document:
         """Make the document of a checked upload, once, as `put_file` does.
+
+        Args:
+            upload: with the key of the checked bytes.
+            take: called in the transaction where the document is of these bytes.
 
         Raises:
             NotFound: the upload was forgotten meanwhile, or its project is being deleted.
         """
+        async with transaction(self.pool) as connection:
+            document = await self._complete_upload(connection, upload)
+            if document.file_key == upload.file_key:
+                await take(connection)
+        return document
+
+    async def _complete_upload(self, connection: Connection, upload: Upload) -> Document:
         row = await connection.fetchrow(SQL.lock_upload, upload.id)
         if row is None:
             raise upload_not_found(upload.id)

@@ -9,10 +9,10 @@ import structlog
 
 from services.ingest.documents import Document, Upload, check_name
 from services.ingest.formats import format_of
-from services.ingest.objects import fresh_object
+from services.ingest.objects import FreshObjects
 from services.ingest.store import Store
 from services.ingest.sweeping import sweep_often
-from services.runtime.db import first_answer, transaction
+from services.runtime.db import first_answer
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.ids import new_id
 from services.runtime.storage import URL_LIFE, Storage
@@ -47,7 +47,9 @@ async def create_upload(
     return await store.create_upload(upload, request_id)
 
 
-async def complete_upload(store: Store, storage: Storage, upload_id: str) -> Document:
+async def complete_upload(
+    store: Store, storage: Storage, fresh_objects: FreshObjects, upload_id: str
+) -> Document:
     """Make the document of what was sent, or its next version; once.
 
     Raises:
@@ -60,13 +62,12 @@ async def complete_upload(store: Store, storage: Storage, upload_id: str) -> Doc
         return document
     upload = await store.get_upload(upload_id)
     # The client can write to the announced key for a while yet.
-    key = f"documents/{upload.project_id}/{new_id()}/file"
+    prefix = f"documents/{upload.project_id}/{new_id()}/"
+    copied = replace(upload, file_key=f"{prefix}file")
     try:
-        async with fresh_object(storage, key) as fresh:
-            await copy_checked(storage, upload, key)
-            async with transaction(store.pool) as connection:
-                document = await store.complete_upload(connection, replace(upload, file_key=key))
-                fresh.taken = document.file_key == key
+        async with fresh_objects.under(prefix) as fresh:
+            await copy_checked(storage, upload, copied.file_key)
+            document = await store.complete_upload(copied, fresh.take)
     except FailedPrecondition:
         # Another call may have been faster, and deleted what was sent.
         document = await completed(store, upload_id)

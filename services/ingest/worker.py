@@ -15,7 +15,7 @@ from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
 from services.ingest.member_store import MemberStore
 from services.ingest.metrics import IngestMetrics
-from services.ingest.objects import fresh_object, fresh_prefix
+from services.ingest.objects import FreshObjects
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing.exchange import FILE, Parsed, ParsedText
 from services.ingest.parsing.folders import work_folder
@@ -47,6 +47,7 @@ class ParseWorker:
         parses: ParseStore,
         deletions: DeletionStore,
         storage: Storage,
+        fresh_objects: FreshObjects,
         parser: Parser,
         metrics: IngestMetrics,
     ) -> None:
@@ -57,6 +58,7 @@ class ParseWorker:
         self._parses = parses
         self._deletions = deletions
         self._storage = storage
+        self._fresh_objects = fresh_objects
         self._parser = parser
 
     async def parse_document(self, item: Item) -> None:
@@ -134,14 +136,15 @@ class ParseWorker:
     ) -> None:
         """Store what was made: objects first, then all rows at once."""
         prefix = f"documents/{document.project_id}/{document.id}/{new_id()}/"
-        async with fresh_prefix(self._storage, prefix) as fresh:
+        async with self._fresh_objects.under(prefix) as fresh:
             texts = [await self._send_text(prefix, text) for text in parsed.texts]
             await self._send_images(prefix, folder, parsed)
             files, sent = await self._send_members(prefix, document, folder, parsed)
             async with self._jobs.finish(item) as connection:
                 taken = await self._parses.set_parsed(connection, document, parsed, texts, options)
                 held = await self._put_members(connection, item, document, files, sent, options)
-                fresh.taken = taken or held
+                if taken or held:
+                    await fresh.take(connection)
         self._metrics.chunks.inc(len(parsed.pieces))
         self._metrics.bytes.inc(document.size_bytes)
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))
@@ -223,10 +226,13 @@ class ParseWorker:
 class FetchWorker:
     """Does the items of `fetch_documents` jobs."""
 
-    def __init__(self, jobs: Jobs, store: Store, storage: Storage, fetcher: Fetcher) -> None:
+    def __init__(
+        self, jobs: Jobs, store: Store, storage: Storage, fresh_objects: FreshObjects, fetcher: Fetcher
+    ) -> None:
         self._jobs = jobs
         self._store = store
         self._storage = storage
+        self._fresh_objects = fresh_objects
         self._fetcher = fetcher
 
     async def fetch_document(self, item: Item) -> None:
@@ -238,7 +244,8 @@ class FetchWorker:
         async with work_folder() as folder:
             path = folder / FILE
             found = await self._fetcher.fetch(item.key, path)
-            key = f"documents/{item.project_id}/{new_id()}/file"
+            prefix = f"documents/{item.project_id}/{new_id()}/"
+            key = f"{prefix}file"
             file = NewFile(
                 item.project_id,
                 found.name,
@@ -248,13 +255,14 @@ class FetchWorker:
                 key,
                 source_url=found.url,
             )
-            async with fresh_object(self._storage, key) as fresh:
+            async with self._fresh_objects.under(prefix) as fresh:
                 await self._storage.put_file(key, path, found.media_type)
                 async with self._jobs.finish(item) as connection:
                     await self._store.keep_project(connection, item.project_id)
                     document = await self._store.put_file(connection, file)
                     await self._store.note_fetched(connection, item.job_id, document.id)
-                    fresh.taken = document.file_key == key
+                    if document.file_key == key:
+                        await fresh.take(connection)
         log.info("document_fetched", document_id=document.id, name=document.name)
 
 
