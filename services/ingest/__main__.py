@@ -15,6 +15,7 @@ from services.ingest.objects import FreshObjects
 from services.ingest.outline.native import scan
 from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.folders import sweep_folders
+from services.ingest.parsing.hiding import hide
 from services.ingest.parsing.parser import Parser
 from services.ingest.service import Stores, servicers
 from services.ingest.uploads import UploadSweeper
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
+    hide()
     sweep_folders()
     log.info("lines_found", by="C" if scan is not None else "numpy")
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)

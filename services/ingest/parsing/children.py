@@ -23,6 +23,7 @@ from services.ingest.config import IngestConfig
 from services.ingest.documents import Document
 from services.ingest.metrics import IngestMetrics
 from services.ingest.parsing.exchange import ALIVE, ERROR, PARSE, Parsed, Task, answer_bytes, parsed_in
+from services.ingest.parsing.hiding import without_user
 from services.ingest.parsing.memory import Memory
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.program import CRASHED
@@ -50,6 +51,8 @@ PASSED_ON = re.compile(
     r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
 )
 """Variables that children get: of paths, languages, the model hub, proxies and authorities."""
+PROXY = re.compile(r"_PROXY$|_ENDPOINT$", re.IGNORECASE)
+"""Variables whose values are addresses, which may name a user."""
 
 
 class Children:
@@ -185,7 +188,11 @@ class Children:
 
 def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of programs that read what is foreign: what they need, and no secrets."""
-    return {name: value for name, value in environ.items() if PASSED_ON.fullmatch(name)}
+    return {
+        name: without_user(value) if PROXY.search(name) else value
+        for name, value in environ.items()
+        if PASSED_ON.fullmatch(name)
+    }
 
 
 @asynccontextmanager
