@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from services.ingest.formats import BY_MEDIA_TYPE, CONTAINER_ENDINGS, HOLDERS
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ from services.ingest.store_errors import (
     project_not_found,
     upload_not_found,
 )
-from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
+from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Jobs, NewItem
+from services.runtime.jobs import Jobs, NewItem
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -39,6 +40,10 @@ class Store:
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
         self.jobs = jobs
+
+    async def first_answer(self, method: str, request_id: str) -> str | None:
+        """Id of what a request id made before; nothing for a new request, and for one without an id."""
+        return await first_answer(self.pool, method, request_id)
 
     async def create_project(self, name: str, description: str, request_id: str) -> Project:
         """Add a project; the same request id gives the first answer.

@@ -12,7 +12,6 @@ from services.ingest.formats import format_of
 from services.ingest.objects import FreshObjects
 from services.ingest.store import Store
 from services.ingest.sweeping import sweep_often
-from services.runtime.db import first_answer
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.ids import new_id
 from services.runtime.storage import URL_LIFE, Storage
@@ -32,7 +31,7 @@ async def create_upload(
         InvalidArgument: the name is none, or the room does not read such files.
         NotFound: there is no such project.
     """
-    first = await first_answer(store.pool, "CreateUpload", request_id)
+    first = await store.first_answer("CreateUpload", request_id)
     if first:
         return await completed(store, first) or await store.get_upload(first)
     check_name(name)

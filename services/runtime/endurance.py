@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item
 
 
 @dataclass(frozen=True)

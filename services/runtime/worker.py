@@ -14,9 +14,10 @@ from pgqueuer.domain.models import Job as Delivery
 from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
+from services.runtime.failures import Failure
 from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
 from services.runtime.in_work import GivesWay, InWork
-from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
+from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.queue import choosy_manager

@@ -23,9 +23,10 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
 from services.runtime.in_work import waiting_for
-from services.runtime.jobs import SQL, Failure, Item, ItemClosed, Job, NewItem
+from services.runtime.jobs import SQL, Item, ItemClosed, Job, NewItem
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.pages import page_request
 from tests.integration.job_desk import FINISHERS, Desk, opened_desk, some, working

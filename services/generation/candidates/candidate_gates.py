@@ -12,7 +12,7 @@ from services.generation.generations.kinds import Gates
 from services.generation.phrases import leak, refusal
 from services.generation.questions.facts import CJK, language_of
 from services.generation.questions.questions import text_key
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
 PROSE_NAME = re.compile(

@@ -24,7 +24,7 @@ from services.generation.questions.facts import CJK, Fact, language_of
 from services.generation.questions.filling import chunk_language, in_source, quote_of
 from services.generation.questions.writing import strict_object
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 LEAST_SHARE: Mapping[str, float] = {"paraphrase": 0.4}
 """A form has at least so much of the length of its source,"""

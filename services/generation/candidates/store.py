@@ -25,7 +25,7 @@ from services.generation.generations.generations import Generation
 from services.generation.questions.quotes import Quote
 from services.generation.regeneration.replacing import CANDIDATE, overtaken, take_place
 from services.runtime.db import Connection, Pool
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from services.runtime.pages import Page, PageRequest, page_of, page_request
 from services.runtime.sql import Statements
 

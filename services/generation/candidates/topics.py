@@ -17,7 +17,7 @@ from services.generation.questions.facts import language_of
 from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import QUESTION_PATTERNS, strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 QUESTIONS_PER_CALL = 10
 MOST_TOLD = 100

@@ -13,7 +13,7 @@ from services.generation.gates.judging import UNSEEN
 from services.generation.questions.questions import Judgement, Question
 from services.generation.regeneration.replacing import CANDIDATE, QUESTION, overtaken, take_place
 from services.runtime.db import Connection
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "judgements.sql")

@@ -13,7 +13,7 @@ from services.generation.gates.gates import first_on, rejected
 from services.generation.generations.kinds import Gates
 from services.generation.questions.questions import CallRecord, Judgement
 from services.generation.questions.writing import strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 SCORES = [number / 2 for number in range(11)]
 LONGEST_REASON = 1000

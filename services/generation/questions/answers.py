@@ -17,7 +17,7 @@ from services.generation.phrases import admission, guess, leak
 from services.generation.questions.filling import answer_values
 from services.generation.questions.question_types import FACT, UNANSWERABLE
 from services.generation.questions.writing import Passage, answer_schema, parse_answer, strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 LONGEST_REASONING = 4000
 

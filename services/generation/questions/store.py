@@ -40,8 +40,8 @@ from services.generation.regeneration.replacing import QUESTION, overtaken, take
 from services.generation.tags.store import link_questions
 from services.runtime.db import Connection, Pool
 from services.runtime.errors import NotFound
+from services.runtime.failures import Failure
 from services.runtime.gathering import Gathering
-from services.runtime.jobs import Failure
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 

@@ -41,8 +41,8 @@ from services.generation.questions.questions import Answer, NewQuestion, OpenQue
 from services.generation.questions.quotes import Quote, find_quote
 from services.generation.questions.writing import Passage, passage
 from services.generation.sources.chunk_reader import SourceChunk
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 
 
 @dataclass(frozen=True)

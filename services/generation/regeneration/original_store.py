@@ -21,8 +21,8 @@ from services.generation.regeneration.regeneration import (
 )
 from services.generation.tags.store import link_questions
 from services.runtime.db import Connection, Pool
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "originals.sql")

@@ -19,7 +19,7 @@ from services.generation.questions.filling import in_source, place, quote_of
 from services.generation.questions.quotes import Quote, find_quote, overlap
 from services.generation.sources.chunk_reader import SourceChunk
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, SishuError
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 FIELD = "generation.options.regeneration"
 PASSED_OVER = (

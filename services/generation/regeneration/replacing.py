@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.generation.regeneration.regeneration import replaced_by
 from services.runtime.db import Connection
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "originals.sql")

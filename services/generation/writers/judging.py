@@ -27,7 +27,8 @@ from services.generation.writers.questions import subject_of
 from services.generation.writers.regeneration import chunk_of
 from services.runtime.db import Connection
 from services.runtime.errors import NotFound
-from services.runtime.jobs import Failure, Item
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item
 
 Store = Callable[[Connection, Judgement, Failure | None, Settlement], Awaitable[None]]
 """Stores what a judge says, and the rejection that follows from it."""

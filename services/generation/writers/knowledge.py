@@ -15,7 +15,8 @@ from services.generation.questions.questions import Question
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item, ItemClosed, NewItem
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item, ItemClosed, NewItem
 
 NOBODY_THERE = {"DEPLOYMENT_FAILED", "DEPLOYMENT_NOT_FOUND", "POOL_EMPTY"}
 """Reasons that hold for every fact, so that all of them would count as unknown."""

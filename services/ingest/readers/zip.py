@@ -21,7 +21,7 @@ from services.ingest.readers.shared.encodings import Candidate
 from services.ingest.readers.shared.free_names import FreeNames
 from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 UTF8_FLAG = 0x800
 UNICODE_PATH = 0x7075

@@ -11,7 +11,7 @@ from services.generation.generations.kinds import Gates
 from services.generation.questions.facts import Fact
 from services.generation.questions.quotes import find_quote
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from tests.support.reasons import reasons_of
 
 SOURCE = "The Kestrel 400 runs for 9 hours. It weighs 4.5 kg. 北辰公司成立于2015年。"

@@ -35,7 +35,7 @@ from services.generation.regeneration.regeneration import (
 from services.generation.sources.chunk_reader import SourceChunk
 from services.generation.writers.regeneration import regenerated
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from tests.support.prompts import render
 
 QUESTION, CANDIDATE, PROJECT = "q1", "c1", "p1"
