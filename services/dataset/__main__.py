@@ -8,7 +8,7 @@ from services.dataset.service import DatasetServicer, ExampleServicer
 from services.dataset.source_mark_store import SourceMarkStore
 from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Store
-from services.dataset.worker import ImportWorker, VersionWorker
+from services.dataset.worker import ImportWorker, MarkWorker, VersionWorker
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 from services.runtime.server import Servicer
@@ -18,13 +18,14 @@ from sishu.dataset.v1 import dataset_service_pb2_grpc, example_service_pb2_grpc
 def build(parts: Parts) -> Built:
     """Wire the room."""
     store = Store(parts.pool, parts.jobs)
-    marks = SourceMarks(parts.client, SourceMarkStore(parts.pool))
+    markings = SourceMarkStore(parts.pool, parts.jobs)
+    marks = SourceMarks(parts.client, markings)
     return Built(
         servicers=[
             Servicer(
                 "sishu.dataset.v1.ExampleService",
                 example_service_pb2_grpc.add_ExampleServiceServicer_to_server,
-                ExampleServicer(store, parts.jobs, parts.client, marks),
+                ExampleServicer(store, parts.jobs, parts.client, markings),
             ),
             Servicer(
                 "sishu.dataset.v1.DatasetService",
@@ -35,6 +36,7 @@ def build(parts: Parts) -> Built:
         project_data=ProjectData(store.delete_project, ("datasets",)),
         handlers={
             "import_examples": ImportWorker(parts.jobs, store, parts.client, marks).import_examples,
+            "mark_sources": MarkWorker(parts.jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(parts.jobs, store, parts.storage).make_version,
         },
     )

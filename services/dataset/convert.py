@@ -14,8 +14,8 @@ from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
 from services.dataset.versions import DatasetOptions, DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.convert import failure_to_pb, job_to_pb, stored_object, timestamp
 from services.runtime.errors import FailedPrecondition, InvalidArgument
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 from services.runtime.storage import Link
 from sishu.common.v1 import failure_pb2, message_pb2, object_pb2, origin_pb2, text_span_pb2
 from sishu.dataset.v1 import dataset_version_pb2, example_pb2

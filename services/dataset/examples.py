@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from services.runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, SishuError
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 TURNS = {"sft": (2, 2), "conversation": (2, 1000), "exam_item": (2, 2)}
 """Fewest and most turns of a conversation, its system turn left out, by kind of example."""
@@ -190,7 +190,7 @@ def revised(example: Example, review: Review) -> Example:
 
 
 REPLACED = Failure(
-    FailedPrecondition.code, "REPLACED", "its question was written anew, and the new one took its place"
+    FailedPrecondition.code, "REPLACED", "its question was regenerated, and the new one took its place"
 )
 
 

@@ -17,7 +17,7 @@ from services.dataset.convert import (
     version_to_pb,
 )
 from services.dataset.examples import Example, check_messages, revised
-from services.dataset.source_marks import SourceMarks
+from services.dataset.source_mark_store import SourceMarkStore
 from services.dataset.store import Store
 from services.dataset.versions import VersionFile
 from services.runtime.convert import job_to_pb
@@ -41,11 +41,11 @@ from sishu.ingest.v1 import project_service_pb2
 class ExampleServicer(ExampleServiceServicer):
     """Examples."""
 
-    def __init__(self, store: Store, jobs: Jobs, client: Client, marks: SourceMarks) -> None:
+    def __init__(self, store: Store, jobs: Jobs, client: Client, markings: SourceMarkStore) -> None:
         self._store = store
         self._jobs = jobs
         self._client = client
-        self._marks = marks
+        self._markings = markings
 
     async def ImportExamples(
         self, request: example_pb.ImportExamplesRequest, context: Context
@@ -112,8 +112,11 @@ class ExampleServicer(ExampleServiceServicer):
     async def MarkSources(
         self, request: example_pb.MarkSourcesRequest, context: Context
     ) -> example_pb.MarkSourcesResponse:
-        marked, unmarked = await self._marks.mark(request.project_id)
-        return example_pb.MarkSourcesResponse(marked=marked, unmarked=unmarked)
+        job_id = await self._markings.create(request.project_id, request.request_id)
+        # The job first: of one that has ended all is counted.
+        job = await self._jobs.get(job_id)
+        marked, unmarked = await self._markings.marked_by(job_id)
+        return example_pb.MarkSourcesResponse(job=job_to_pb(job), marked=marked, unmarked=unmarked)
 
     async def DeleteExample(
         self, request: example_pb.DeleteExampleRequest, context: Context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from services.dataset.convert import gone_time, replaced_by
@@ -25,45 +25,55 @@ class SourceMarks:
         self._client = client
         self._store = store
 
-    async def take_over(self, project_id: str, questions: Iterable[question_pb2.Question]) -> tuple[int, int]:
+    async def take_over(
+        self, project_id: str, questions: Iterable[question_pb2.Question], job_id: str | None = None
+    ) -> tuple[int, int]:
         """Mark the examples of some questions as these are (see `mark`); reject those of replaced ones."""
         questions = list(questions)
         await self._store.reject_replaced(project_id, replaced_by(questions))
-        return await self._store.take_over(project_id, {one.id: gone_time(one) for one in questions})
+        return await self._store.take_over(project_id, {one.id: gone_time(one) for one in questions}, job_id)
 
-    async def mark(self, project_id: str) -> tuple[int, int]:
+    async def mark(self, project_id: str, job_id: str, tell: Callable[[str], Awaitable[None]]) -> None:
         """Mark all examples of a project as their questions are.
 
         Marked questions come by id, so that an example between two of them is to be marked no more.
 
-        Returns how many are newly marked, and how many no longer.
+        Args:
+            project_id: the project.
+            job_id: the job that does so; it counts what is marked.
+            tell: is told in a few words how far it is.
 
         Raises:
             ApiError: the generation room is away.
         """
-        marked = unmarked = 0
+        read = marked = unmarked = 0
         after: str = FIRST_ID
         request = question_service_pb2.ListQuestionsRequest(
             project_id=project_id, source_gone=True, page_size=PAGE
         )
         while True:
             page = await self._client.questions.ListQuestions(request)
-            more, _ = await self.take_over(project_id, page.questions)
+            more, _ = await self.take_over(project_id, page.questions, job_id)
             marked += more
+            read += len(page.questions)
             request.page_token = page.next_page_token
             last = page.questions[-1].id if request.page_token else None
-            unmarked += await self._unmark(project_id, after, last, [one.id for one in page.questions])
+            still = [one.id for one in page.questions]
+            unmarked += await self._unmark(project_id, job_id, after, last, still)
+            await tell(f"{read} marked questions read, {marked} examples newly marked, {unmarked} no longer")
             if last is None:
-                return marked, unmarked
+                return
             after = last
 
-    async def _unmark(self, project_id: str, after: str, last: str | None, still: list[str]) -> int:
+    async def _unmark(
+        self, project_id: str, job_id: str, after: str, last: str | None, still: list[str]
+    ) -> int:
         """Of examples whose questions are between two, mark those no more whose questions are not."""
         unmarked = 0
         while found := await self._store.marked(project_id, after, last, still, ASKED_AT_ONCE):
             told = await asyncio.gather(*map(self._question, found))
             gone: dict[str, datetime | None] = {one.id: gone_time(one) for one in told if one}
-            unmarked += (await self._store.take_over(project_id, gone))[1]
+            unmarked += (await self._store.take_over(project_id, gone, job_id))[1]
             after = found[-1]
         return unmarked
 

@@ -23,8 +23,9 @@ from services.dataset.versions import (
 )
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import NotFound
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, ItemClosed, Jobs, NewItem, job_of
+from services.runtime.jobs import ItemClosed, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 

@@ -28,6 +28,7 @@ from services.dataset.formats import (
 from services.dataset.source_marks import SourceMarks
 from services.dataset.store import Snapshot, Store
 from services.dataset.versions import DatasetVersion, VersionFile, entry_of, plan
+from services.runtime.at_once import each_of
 from services.runtime.db import Connection
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
@@ -88,8 +89,9 @@ class ImportWorker:
 
     async def _passages(self, chunk_ids: Iterable[str]) -> dict[str, str]:
         """What chunks say, by their ids; those that are gone are left out."""
-        found = {}
-        for chunk_id in chunk_ids:
+        found: dict[str, str] = {}
+
+        async def read(chunk_id: str) -> None:
             try:
                 answer = await self._client.chunks.GetChunk(chunk_service_pb2.GetChunkRequest(id=chunk_id))
             except ApiError as error:
@@ -97,7 +99,27 @@ class ImportWorker:
                     raise
             else:
                 found[chunk_id] = answer.chunk.text.strip()
+
+        await each_of(chunk_ids, read)
         return found
+
+
+class MarkWorker:
+    """Does the items of `mark_sources` jobs."""
+
+    def __init__(self, jobs: Jobs, marks: SourceMarks) -> None:
+        self._jobs = jobs
+        self._marks = marks
+
+    async def mark_sources(self, item: Item) -> None:
+        """Mark the examples of a project; one that begins again goes on with what is not marked yet."""
+
+        async def tell(words: str) -> None:
+            await self._jobs.set_progress(item.job_id, words)
+
+        await self._marks.mark(item.project_id, item.job_id, tell)
+        async with self._jobs.finish(item):
+            pass
 
 
 class VersionWorker:

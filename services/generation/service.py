@@ -13,6 +13,7 @@ from services.generation.prompts.service import PromptServicer
 from services.generation.providers.service import ProviderServicer
 from services.generation.question_templates.service import QuestionTemplateServicer
 from services.generation.questions.service import QuestionServicer
+from services.generation.sources.marking_store import MarkingStore
 from services.generation.sources.sources import Sources
 from services.generation.tags.service import TagServicer
 from services.generation.writers.desk import Desk
@@ -94,6 +95,6 @@ def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer
         Servicer(
             f"{PACKAGE}.CoverageService",
             add_CoverageServiceServicer_to_server,
-            CoverageServicer(ledger, desk.changes),
+            CoverageServicer(ledger, MarkingStore(desk.jobs.pool, desk.jobs)),
         ),
     ]

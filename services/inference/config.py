@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import setting
+from services.runtime.config import SOME, setting
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class InferenceConfig:
 
     engine_python: Path = setting("SISHU_ENGINE_PYTHON", Path(sys.executable))
     """Python that runs the engines and converts base models; it has torch and transformers."""
-    engine_batch: int = setting("SISHU_INFERENCE_ENGINE_BATCH", 16)
+    engine_batch: int = setting("SISHU_INFERENCE_ENGINE_BATCH", 16, least=1)
     """Answers that one engine writes at once."""
-    load_seconds: float = setting("SISHU_INFERENCE_LOAD_SECONDS", 600.0)
+    load_seconds: float = setting("SISHU_INFERENCE_LOAD_SECONDS", 600.0, least=SOME)
     """Longest time from the start of an engine until it answers."""
-    answer_seconds: float = setting("SISHU_INFERENCE_ANSWER_SECONDS", 600.0)
+    answer_seconds: float = setting("SISHU_INFERENCE_ANSWER_SECONDS", 600.0, least=SOME)
     """Longest time that one answer may take."""

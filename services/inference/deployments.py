@@ -17,8 +17,8 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
+from services.runtime.failures import Failure
 from services.runtime.faults import RETRYABLE
-from services.runtime.jobs import Failure
 
 BUILTIN = "builtin"
 MOST_FAILED_STARTS = 3

@@ -14,8 +14,8 @@ from services.inference.store import DeploymentStore
 from services.inference.supervisor import Supervisor
 from services.inference.upstream import Upstream
 from services.runtime.db import DATABASE_AWAY, Connection
+from services.runtime.failures import Failure
 from services.runtime.faults import as_sishu_error
-from services.runtime.jobs import Failure
 
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 10.0

@@ -13,8 +13,9 @@ from services.inference.deployments import BUILTIN, Deployment, not_found
 from services.inference.exams import Exam, ExamArm, ExamItem, ExamResult, Score
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import FailedPrecondition, NotFound
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import ENDED, Failure, Job, Jobs, job_of
+from services.runtime.jobs import ENDED, Job, Jobs, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 

@@ -21,8 +21,8 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.store import DeploymentStore
 from services.runtime.db import DATABASE_AWAY
 from services.runtime.errors import SishuError
+from services.runtime.failures import Failure
 from services.runtime.faults import as_sishu_error
-from services.runtime.jobs import Failure
 
 STABLE_SECONDS = 60.0
 """An engine that lived this long starts with a clean slate when it ends."""

@@ -11,9 +11,11 @@ from services.ingest.config import FetchConfig, IngestConfig, RewriteConfig, Tra
 from services.ingest.deletion import DeletionSweeper
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.metrics import IngestMetrics
+from services.ingest.objects import FreshObjects
 from services.ingest.outline.native import scan
 from services.ingest.parsing.children import Children, child_environ
 from services.ingest.parsing.folders import sweep_folders
+from services.ingest.parsing.hiding import hide
 from services.ingest.parsing.parser import Parser
 from services.ingest.service import Stores, servicers
 from services.ingest.uploads import UploadSweeper
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
+    hide()
     sweep_folders()
     log.info("lines_found", by="C" if scan is not None else "numpy")
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
@@ -36,9 +39,19 @@ def build(parts: Parts) -> Built:
         read(TranscriberConfig, os.environ),
         read(RewriteConfig, os.environ),
     )
-    parse_worker = ParseWorker(parts.jobs, stores.documents, stores.parses, parts.storage, parser, metrics)
+    fresh_objects = FreshObjects(stores.notes, parts.storage)
+    parse_worker = ParseWorker(
+        parts.jobs,
+        stores.documents,
+        stores.parses,
+        stores.deletions,
+        parts.storage,
+        fresh_objects,
+        parser,
+        metrics,
+    )
     fetcher = Fetcher(read(FetchConfig, os.environ))
-    fetch_worker = FetchWorker(parts.jobs, stores.documents, parts.storage, fetcher)
+    fetch_worker = FetchWorker(parts.jobs, stores.documents, parts.storage, fresh_objects, fetcher)
     return Built(
         servicers=servicers(stores, parts.storage, parts.jobs, parts.client, config),
         handlers={
@@ -48,6 +61,7 @@ def build(parts: Parts) -> Built:
         background=[
             UploadSweeper(stores.documents, parts.storage, config.upload_seconds).run,
             DeletionSweeper(stores.deletions, parts.storage).run,
+            fresh_objects.sweep,
         ],
         closing=[parser.close],
     )

@@ -55,16 +55,26 @@ class DeletionStore:
             NotFound: there is no such document, and no such deletion.
         """
         async with transaction(self.pool) as connection:
-            rows = await connection.fetch(SQL.documents_under, document_id)
-            if rows:
-                ids = [row["id"] for row in rows]
-                chunks, file_keys = await self._delete_documents(connection, ids)
-                noted = (document_id, rows[0]["project_id"], ids, file_keys, chunks)
-                await connection.execute(SQL.insert_deletion, *noted)
+            await self._begin(connection, document_id)
             row = await connection.fetchrow(SQL.get_deletion, document_id)
         if row is None:
             raise document_not_found(document_id)
         return Deletion(**row)
+
+    async def begin_members(self, connection: Connection, holder_id: str, kept: Sequence[str]) -> int:
+        """Delete what a document held and holds no more, as `begin_document` does; return how many.
+
+        The objects are left to the sweep.
+
+        Args:
+            connection: in a transaction.
+            holder_id: the document.
+            kept: ids of the documents that it holds.
+        """
+        rows = await connection.fetch(SQL.members_but, holder_id, kept)
+        for row in rows:
+            await self._begin(connection, row["id"])
+        return len(rows)
 
     async def unfinished(self, seconds: float, after: str | None, limit: int) -> list[Deletion]:
         """Deletions, by id behind `after`, that began longer ago than this and did not come to the end."""
@@ -74,6 +84,15 @@ class DeletionStore:
     async def end(self, document_id: str) -> None:
         """Note that the objects are gone."""
         await self.pool.execute(SQL.end_deletion, document_id)
+
+    async def _begin(self, connection: Connection, document_id: str) -> None:
+        """Delete the rows of a document and of all that it holds, if it is there; note the objects."""
+        rows = await connection.fetch(SQL.documents_under, document_id)
+        if rows:
+            ids = [row["id"] for row in rows]
+            chunks, file_keys = await self._delete_documents(connection, ids)
+            noted = (document_id, rows[0]["project_id"], ids, file_keys, chunks)
+            await connection.execute(SQL.insert_deletion, *noted)
 
     async def _delete_documents(
         self, connection: Connection, document_ids: Sequence[str]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from services.ingest.formats import CONTAINER_ENDINGS
+from services.ingest.formats import BY_MEDIA_TYPE, CONTAINER_ENDINGS, HOLDERS
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Document:
     create_time: datetime
     update_time: datetime
     refusal: Failure | None = None
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether files in it are documents of their own."""
+        return BY_MEDIA_TYPE[self.media_type].reader in HOLDERS
 
 
 @dataclass(frozen=True)

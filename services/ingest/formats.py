@@ -38,9 +38,9 @@ FORMATS = (
     Format("text/markdown", (".md", ".markdown"), "text"),
     Format("text/plain", (".txt", ".text", ".log"), "text", "plain"),
     Format("application/pdf", (".pdf",), "pdf"),
-    Format(f"{OFFICE}.wordprocessingml.document", (".docx",), "docx"),
-    Format(f"{OFFICE}.presentationml.presentation", (".pptx",), "pptx"),
-    Format(f"{OFFICE}.spreadsheetml.sheet", (".xlsx",), "xlsx"),
+    Format(f"{OFFICE}.wordprocessingml.document", (".docx", ".docm"), "docx"),
+    Format(f"{OFFICE}.presentationml.presentation", (".pptx", ".pptm"), "pptx"),
+    Format(f"{OFFICE}.spreadsheetml.sheet", (".xlsx", ".xlsm"), "xlsx"),
     Format("text/csv", (".csv",), "table"),
     Format("text/tab-separated-values", (".tsv", ".tab"), "table"),
     Format("text/html", (".html", ".htm", ".xhtml"), "html"),
@@ -80,7 +80,9 @@ FORMATS = (
 LANGUAGES = frozenset(one.syntax for one in FORMATS) - {"markdown", "plain", "listing"}
 """Programming languages."""
 BY_MEDIA_TYPE = {one.media_type: one for one in FORMATS}
-CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in {"zip", "eml"} for ending in one.endings)
+HOLDERS = frozenset({"zip", "eml"})
+"""Readers of files that hold files."""
+CONTAINER_ENDINGS = tuple(ending for one in FORMATS if one.reader in HOLDERS for ending in one.endings)
 """Endings of files that hold files."""
 BY_ENDING = {ending: one for one in FORMATS for ending in one.endings}
 

@@ -1,4 +1,4 @@
-"""The rooms behind this one, as the deletion of a project asks them."""
+"""The later rooms, as the deletion of a project asks them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ LATER_ROOMS = ("inference", "trainer", "dataset", "generation")
 """The rooms that hold what came out of documents, the last first."""
 
 
-class RoomsBehind:
-    """The other rooms, by rpc."""
+class LaterRoomsByRpc:
+    """`LaterRooms` as they answer rpcs."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

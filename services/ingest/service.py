@@ -19,7 +19,9 @@ from services.ingest.convert import (
 from services.ingest.deletion import LaterRooms, delete_document, delete_project
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, DocumentImage, DocumentVersion
-from services.ingest.later_rooms import RoomsBehind
+from services.ingest.later_rooms import LaterRoomsByRpc
+from services.ingest.object_notes import ObjectNotes
+from services.ingest.objects import FreshObjects
 from services.ingest.parse_store import ParseStore
 from services.ingest.starting import fetch_documents, parse_documents
 from services.ingest.store import Store
@@ -63,6 +65,7 @@ class Stores:
     parses: ParseStore
     deletions: DeletionStore
     chunks: ChunkStore
+    notes: ObjectNotes
 
     @classmethod
     def of(cls, pool: Pool, jobs: Jobs, tokenizer_folder: str) -> Stores:
@@ -72,6 +75,7 @@ class Stores:
             ParseStore(pool),
             DeletionStore(pool, jobs),
             ChunkStore(pool, TokenCounters(tokenizer_folder)),
+            ObjectNotes(pool),
         )
 
 
@@ -80,9 +84,15 @@ def servicers(
 ) -> list[Servicer]:
     """The services of the room."""
     documents = DocumentServicer(
-        stores.documents, stores.parses, stores.deletions, storage, jobs, config.tokenizer_folder
+        stores.documents,
+        stores.parses,
+        stores.deletions,
+        storage,
+        FreshObjects(stores.notes, storage),
+        jobs,
+        config.tokenizer_folder,
     )
-    projects = ProjectServicer(stores.documents, stores.deletions, storage, RoomsBehind(client))
+    projects = ProjectServicer(stores.documents, stores.deletions, storage, LaterRoomsByRpc(client))
     chunks, sections = ChunkServicer(stores.chunks), SectionServicer(stores.chunks)
     package = "sishu.ingest.v1"
     return [
@@ -149,6 +159,7 @@ class DocumentServicer(DocumentServiceServicer):
         parses: ParseStore,
         deletions: DeletionStore,
         storage: Storage,
+        fresh_objects: FreshObjects,
         jobs: Jobs,
         tokenizer_folder: str,
     ) -> None:
@@ -157,6 +168,7 @@ class DocumentServicer(DocumentServiceServicer):
         self._deletions = deletions
         self._parses = parses
         self._storage = storage
+        self._fresh_objects = fresh_objects
         self._jobs = jobs
 
     async def CreateUpload(
@@ -179,7 +191,7 @@ class DocumentServicer(DocumentServiceServicer):
     async def CompleteUpload(
         self, request: document_pb.CompleteUploadRequest, context: Context
     ) -> document_pb.CompleteUploadResponse:
-        document = await complete_upload(self._store, self._storage, request.upload_id)
+        document = await complete_upload(self._store, self._storage, self._fresh_objects, request.upload_id)
         return document_pb.CompleteUploadResponse(document=document_to_pb(document))
 
     async def FetchDocuments(

@@ -136,7 +136,8 @@ def check_content(path: Path, media_type: str, name: str) -> None:
     kind = binary_kind(path, head, media_type) if media_type in BINARY else text_kind(path, head, media_type)
     if kind is None or kind.media_type == media_type:
         return
-    ending = BY_MEDIA_TYPE[media_type].endings[0]
+    endings = BY_MEDIA_TYPE[media_type].endings
+    ending = next((one for one in endings if name.lower().endswith(one)), endings[0])
     raise InvalidArgument(
         "FORMAT_MISMATCH",
         f"{name}: the file is named as {ending}, but holds {kind.what}; {kind.advice}",

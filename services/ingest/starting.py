@@ -8,7 +8,6 @@ from services.ingest.fetching.fetcher import parse_url
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.store import Store
 from services.ingest.tokens import allowed_tokenizer
-from services.runtime.db import first_answer
 
 
 async def fetch_documents(store: Store, project_id: str, urls: Sequence[str], request_id: str) -> str:
@@ -18,7 +17,7 @@ async def fetch_documents(store: Store, project_id: str, urls: Sequence[str], re
         InvalidArgument: an address may not be fetched, by its form.
         NotFound: there is no such project.
     """
-    first = await first_answer(store.pool, "FetchDocuments", request_id)
+    first = await store.first_answer("FetchDocuments", request_id)
     if first:
         return first
     for url in urls:
@@ -48,7 +47,7 @@ async def parse_documents(
         InvalidArgument: the options contradict each other, or name what they may not.
         NotFound: there is no such project or document.
     """
-    first = await first_answer(store.pool, "ParseDocuments", request_id)
+    first = await store.first_answer("ParseDocuments", request_id)
     if first:
         return first
     options = options_of()

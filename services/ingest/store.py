@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +23,11 @@ from services.ingest.store_errors import (
     project_not_found,
     upload_not_found,
 )
-from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
+from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.errors import NotFound
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Jobs, NewItem
+from services.runtime.jobs import Jobs, NewItem
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -39,6 +40,10 @@ class Store:
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
         self.jobs = jobs
+
+    async def first_answer(self, method: str, request_id: str) -> str | None:
+        """Id of what a request id made before; nothing for a new request, and for one without an id."""
+        return await first_answer(self.pool, method, request_id)
 
     async def create_project(self, name: str, description: str, request_id: str) -> Project:
         """Add a project; the same request id gives the first answer.
@@ -114,12 +119,25 @@ class Store:
             raise upload_not_found(upload_id)
         return Upload(**row)
 
-    async def complete_upload(self, connection: Connection, upload: Upload) -> Document:
+    async def complete_upload(
+        self, upload: Upload, take: Callable[[Connection], Awaitable[None]]
+    ) -> Document:
         """Make the document of a checked upload, once, as `put_file` does.
+
+        Args:
+            upload: with the key of the checked bytes.
+            take: called in the transaction where the document is of these bytes.
 
         Raises:
             NotFound: the upload was forgotten meanwhile, or its project is being deleted.
         """
+        async with transaction(self.pool) as connection:
+            document = await self._complete_upload(connection, upload)
+            if document.file_key == upload.file_key:
+                await take(connection)
+        return document
+
+    async def _complete_upload(self, connection: Connection, upload: Upload) -> Document:
         row = await connection.fetchrow(SQL.lock_upload, upload.id)
         if row is None:
             raise upload_not_found(upload.id)

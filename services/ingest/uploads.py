@@ -9,10 +9,9 @@ import structlog
 
 from services.ingest.documents import Document, Upload, check_name
 from services.ingest.formats import format_of
-from services.ingest.objects import fresh_object
+from services.ingest.objects import FreshObjects
 from services.ingest.store import Store
 from services.ingest.sweeping import sweep_often
-from services.runtime.db import first_answer, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.ids import new_id
 from services.runtime.storage import URL_LIFE, Storage
@@ -32,7 +31,7 @@ async def create_upload(
         InvalidArgument: the name is none, or the room does not read such files.
         NotFound: there is no such project.
     """
-    first = await first_answer(store.pool, "CreateUpload", request_id)
+    first = await store.first_answer("CreateUpload", request_id)
     if first:
         return await completed(store, first) or await store.get_upload(first)
     check_name(name)
@@ -47,7 +46,9 @@ async def create_upload(
     return await store.create_upload(upload, request_id)
 
 
-async def complete_upload(store: Store, storage: Storage, upload_id: str) -> Document:
+async def complete_upload(
+    store: Store, storage: Storage, fresh_objects: FreshObjects, upload_id: str
+) -> Document:
     """Make the document of what was sent, or its next version; once.
 
     Raises:
@@ -60,13 +61,12 @@ async def complete_upload(store: Store, storage: Storage, upload_id: str) -> Doc
         return document
     upload = await store.get_upload(upload_id)
     # The client can write to the announced key for a while yet.
-    key = f"documents/{upload.project_id}/{new_id()}/file"
+    prefix = f"documents/{upload.project_id}/{new_id()}/"
+    copied = replace(upload, file_key=f"{prefix}file")
     try:
-        async with fresh_object(storage, key) as fresh:
-            await copy_checked(storage, upload, key)
-            async with transaction(store.pool) as connection:
-                document = await store.complete_upload(connection, replace(upload, file_key=key))
-                fresh.taken = document.file_key == key
+        async with fresh_objects.under(prefix) as fresh:
+            await copy_checked(storage, upload, copied.file_key)
+            document = await store.complete_upload(copied, fresh.take)
     except FailedPrecondition:
         # Another call may have been faster, and deleted what was sent.
         document = await completed(store, upload_id)
@@ -91,6 +91,11 @@ async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
         InvalidArgument: other bytes were sent.
     """
     try:
+        # First: far more than was announced would be copied and read in vain.
+        size = await storage.size(upload.file_key)
+        if size != upload.size_bytes:
+            await storage.delete(upload.file_key)
+            raise mismatch(upload, size)
         await storage.copy(upload.file_key, key)
     except NotFound:
         raise FailedPrecondition(
@@ -101,10 +106,15 @@ async def copy_checked(storage: Storage, upload: Upload, key: str) -> None:
     if (found.size, found.sha256) == (upload.size_bytes, upload.sha256):
         return
     await storage.delete(upload.file_key)
-    raise InvalidArgument(
+    raise mismatch(upload, found.size)
+
+
+def mismatch(upload: Upload, size: int) -> InvalidArgument:
+    """The error for other bytes than were announced."""
+    return InvalidArgument(
         "UPLOAD_MISMATCH",
-        f"{upload.name}: {found.size} bytes arrived, {upload.size_bytes} were announced, or their "
-        "SHA-256 differs; send the file again",
+        f"{upload.name}: {size} bytes arrived, {upload.size_bytes} were announced, or their SHA-256 differs; "
+        "send the file again",
         "upload_id",
         name=upload.name,
     )

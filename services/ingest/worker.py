@@ -8,12 +8,14 @@ from pathlib import Path
 
 import structlog
 
+from services.ingest.at_once import all_done
+from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Document, NewFile, member_name
 from services.ingest.fetching.fetcher import Fetcher
 from services.ingest.formats import format_of
 from services.ingest.member_store import MemberStore
 from services.ingest.metrics import IngestMetrics
-from services.ingest.objects import fresh_object, fresh_prefix
+from services.ingest.objects import FreshObjects
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing.exchange import FILE, Parsed, ParsedText
 from services.ingest.parsing.folders import work_folder
@@ -43,7 +45,9 @@ class ParseWorker:
         jobs: Jobs,
         store: Store,
         parses: ParseStore,
+        deletions: DeletionStore,
         storage: Storage,
+        fresh_objects: FreshObjects,
         parser: Parser,
         metrics: IngestMetrics,
     ) -> None:
@@ -52,7 +56,9 @@ class ParseWorker:
         self._store = store
         self._members = MemberStore(store)
         self._parses = parses
+        self._deletions = deletions
         self._storage = storage
+        self._fresh_objects = fresh_objects
         self._parser = parser
 
     async def parse_document(self, item: Item) -> None:
@@ -62,7 +68,7 @@ class ParseWorker:
         items of the same job.
 
         Raises:
-            SishuError: it cannot be parsed, or not now.
+            SishuError: it cannot be parsed, or not now, such as after another parse cleaned it meanwhile.
         """
         document = await self._wanted(item)
         if document is None:
@@ -75,11 +81,16 @@ class ParseWorker:
         try:
             async with work_folder() as folder:
                 await self._storage.get_file(document.file_key, folder / FILE)
-                parsed = await self._parser.parse(document, folder, options)
-                await self._check_count(item, document, len(parsed.members))
-                await self._keep(item, document, folder, parsed, options)
+                async with self._parser.parsed(document, folder, options) as parsed:
+                    await self._check_count(item, document, len(parsed.members))
+                    await self._keep(item, document, folder, parsed, options)
         except Outdated:
             await self._forget_if_gone(document)
+            if await self._wanted(item):
+                # The same bytes: this parse was asked for with options of its own.
+                raise Unavailable(
+                    "PARSED_MEANWHILE", f"{document.name}: another parse of it ended first; try again"
+                ) from None
             await self._skip(item)
         except (ItemClosed, NotFound):
             await self._forget_if_gone(document)
@@ -125,14 +136,15 @@ class ParseWorker:
     ) -> None:
         """Store what was made: objects first, then all rows at once."""
         prefix = f"documents/{document.project_id}/{document.id}/{new_id()}/"
-        async with fresh_prefix(self._storage, prefix) as fresh:
+        async with self._fresh_objects.under(prefix) as fresh:
             texts = [await self._send_text(prefix, text) for text in parsed.texts]
             await self._send_images(prefix, folder, parsed)
             files, sent = await self._send_members(prefix, document, folder, parsed)
             async with self._jobs.finish(item) as connection:
                 taken = await self._parses.set_parsed(connection, document, parsed, texts, options)
-                held = await self._put_members(connection, item, files, sent, options)
-                fresh.taken = taken or held
+                held = await self._put_members(connection, item, document, files, sent, options)
+                if taken or held:
+                    await fresh.take(connection)
         self._metrics.chunks.inc(len(parsed.pieces))
         self._metrics.bytes.inc(document.size_bytes)
         log.info("document_parsed", document_id=document.id, name=document.name, chunks=len(parsed.pieces))
@@ -186,23 +198,26 @@ class ParseWorker:
         self,
         connection: Connection,
         item: Item,
+        document: Document,
         files: Sequence[NewFile],
         sent: set[str],
         options: ParseOptions,
     ) -> bool:
         """Make documents of files, and items that parse them; whether any of the sent objects is in use.
 
+        What the holder held before and holds no more is deleted.
+
         Raises:
             Unavailable: a document went that had the bytes of a file, which were therefore not sent.
         """
         held = await self._members.put(connection, files)
-        new = [
-            parse_item(document.id, document.version, options.for_others)
-            for document in held
-            if document.state != "parsed"
-        ]
+        if document.is_holder:
+            gone = await self._deletions.begin_members(connection, document.id, [one.id for one in held])
+            if gone:
+                log.info("members_gone", document_id=document.id, count=gone)
+        new = [parse_item(one.id, one.version, options.for_others) for one in held if one.state != "parsed"]
         await self._jobs.add_items(connection, item.job_id, new)
-        used = {document.file_key for document in held} & {file.file_key for file in files}
+        used = {one.file_key for one in held} & {file.file_key for file in files}
         if used - sent:
             raise Unavailable("MEMBER_GONE", "a document with the bytes of a member was deleted meanwhile")
         return bool(used)
@@ -211,10 +226,13 @@ class ParseWorker:
 class FetchWorker:
     """Does the items of `fetch_documents` jobs."""
 
-    def __init__(self, jobs: Jobs, store: Store, storage: Storage, fetcher: Fetcher) -> None:
+    def __init__(
+        self, jobs: Jobs, store: Store, storage: Storage, fresh_objects: FreshObjects, fetcher: Fetcher
+    ) -> None:
         self._jobs = jobs
         self._store = store
         self._storage = storage
+        self._fresh_objects = fresh_objects
         self._fetcher = fetcher
 
     async def fetch_document(self, item: Item) -> None:
@@ -226,7 +244,8 @@ class FetchWorker:
         async with work_folder() as folder:
             path = folder / FILE
             found = await self._fetcher.fetch(item.key, path)
-            key = f"documents/{item.project_id}/{new_id()}/file"
+            prefix = f"documents/{item.project_id}/{new_id()}/"
+            key = f"{prefix}file"
             file = NewFile(
                 item.project_id,
                 found.name,
@@ -236,24 +255,27 @@ class FetchWorker:
                 key,
                 source_url=found.url,
             )
-            async with fresh_object(self._storage, key) as fresh:
+            async with self._fresh_objects.under(prefix) as fresh:
                 await self._storage.put_file(key, path, found.media_type)
                 async with self._jobs.finish(item) as connection:
                     await self._store.keep_project(connection, item.project_id)
                     document = await self._store.put_file(connection, file)
                     await self._store.note_fetched(connection, item.job_id, document.id)
-                    fresh.taken = document.file_key == key
+                    if document.file_key == key:
+                        await fresh.take(connection)
         log.info("document_fetched", document_id=document.id, name=document.name)
 
 
 async def together(files: Sequence[tuple[str, Path, str]], storage: Storage) -> None:
-    """Store files, some at a time; each comes with its key and media type."""
+    """Store files, some at a time; each comes with its key and media type.
+
+    Raises:
+        SishuError: what storing one of them raised first; the rest was ended.
+    """
     slots = asyncio.Semaphore(SENT_AT_ONCE)
 
     async def send(key: str, path: Path, media_type: str) -> None:
         async with slots:
             await storage.put_file(key, path, media_type)
 
-    async with asyncio.TaskGroup() as group:
-        for file in files:
-            group.create_task(send(*file))
+    await all_done(send(*file) for file in files)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.runtime.jobs import FailedItem, Failure, Job
+from services.runtime.failures import Failure
+from services.runtime.jobs import FailedItem, Job
 from services.runtime.storage import Link
 from sishu.common.v1 import failure_pb2, job_pb2, object_pb2
 

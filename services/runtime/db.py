@@ -201,6 +201,17 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
 
 
+async def fetch_planned(pool: Pool, statement: str, *values: Any) -> list[asyncpg.Record]:
+    """Fetch rows by a plan for the tables as large as they are now.
+
+    A connection keeps the plan of a statement until a table is analysed: one that was made for few rows
+    would read all of a table that has grown since.
+    """
+    async with transaction(pool) as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        return list(await connection.fetch(statement, *values))
+
+
 async def claim_request(connection: Connection, method: str, request_id: str, resource_id: str) -> str:
     """Bind a request id to the resource that it makes, inside the transaction that makes it.
 

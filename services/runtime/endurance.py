@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Endurance:
     Args:
         longer: how many times longer than any other, by reason.
         pause: gives the failure with which a job is paused when that is over; nothing where its item fails.
-        without: by kind, ends an item in place of failing, where the job can go on without its result.
+        without: by kind, ends an item in place of failing, where the job can go on without its result: it
+            counts as skipped. Raises `ItemClosed` where it pauses the job instead.
     """
 
     longer: Mapping[str, float] = field(default_factory=dict)

@@ -10,42 +10,13 @@ from typing import Any
 import asyncpg
 
 from services.runtime.db import Connection
-from services.runtime.errors import SishuError
+from services.runtime.failures import Failure
 
 TIMES = ("create_time", "update_time", "end_time")
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 Holds = Callable[[Connection], Awaitable[bool]]
 """Says in a transaction whether the reason for something is there still."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The stored form of an error."""
-
-    code: str
-    reason: str
-    message: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, error: SishuError) -> Failure:
-        """What an error says."""
-        return cls(error.code, error.reason, error.message, error.metadata)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes in an answer."""
-        return sum(len(text.encode()) for text in (self.message, *self.metadata.values()))
-
-    def as_json(self) -> dict[str, Any]:
-        """As a jsonb value."""
-        return {
-            "code": self.code,
-            "reason": self.reason,
-            "message": self.message,
-            "metadata": dict(self.metadata),
-        }
 
 
 @dataclass(frozen=True)

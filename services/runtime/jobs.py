@@ -18,12 +18,12 @@ import asyncpg
 from services.runtime.db import Connection, Pool, claim_request, first_answer, had_again, held, transaction
 from services.runtime.endings import MOST_ENDING_AT_ONCE, Endings, StoreResult
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
+from services.runtime.failures import Failure
 from services.runtime.gathering import Gathering
 from services.runtime.ids import new_id
 from services.runtime.job_records import (
     ENDED,
     FailedItem,
-    Failure,
     Holds,
     Item,
     ItemClosed,
@@ -38,7 +38,7 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.queue import queries_on
 from services.runtime.sql import Statements
 
-__all__ = ["ENDED", "FailedItem", "Failure", "Item", "ItemClosed", "Job", "Jobs", "NewItem", "job_of"]
+__all__ = ["ENDED", "FailedItem", "Item", "ItemClosed", "Job", "Jobs", "NewItem", "job_of"]
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 

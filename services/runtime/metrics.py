@@ -16,7 +16,7 @@ SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 
 @dataclass
 class Outcome:
-    """How an item ended: `done`, `failed`, `retried`, `closed` or `cancelled`."""
+    """How an item ended: `done`, `skipped`, `failed`, `retried`, `closed` or `cancelled`."""
 
     value: str = "done"
 

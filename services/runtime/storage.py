@@ -132,6 +132,15 @@ class Storage:
         """
         await self._run(self._client.fget_object, self._bucket, key, str(path))
 
+    async def size(self, key: str) -> int:
+        """Size of an object in bytes, as the server knows it.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        found = await self._run(self._client.stat_object, self._bucket, key)
+        return found.size or 0
+
     async def inspect(self, key: str) -> ObjectInfo:
         """Read an object through to find its size and SHA-256.
 

@@ -14,9 +14,10 @@ from pgqueuer.domain.models import Job as Delivery
 from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
+from services.runtime.failures import Failure
 from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
 from services.runtime.in_work import GivesWay, InWork
-from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
+from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.queue import choosy_manager
@@ -171,8 +172,8 @@ class Worker:
                     outcome.set("closed")
                     await self._pause(item, pause, delivery)
                 else:
-                    outcome.set("failed")
-                    await self._fail(item, error, delivery)
+                    outcome.set("retried")
+                    outcome.set(await self._fail(item, error, delivery))
 
     async def _bears(self, item: Item, error: SishuError) -> bool:
         """Whether an item is tried again; its job says what it waits for."""
@@ -206,15 +207,18 @@ class Worker:
             if self._troubled.get(item.job_id, {}).get(item.kind) != message:
                 await self._say_trouble(item, message)
 
-    async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> None:
-        log.warning("item_failed", kind=item.kind, reason=error.reason, error=error.message)
+    async def _fail(self, item: Item, error: SishuError, delivery: Delivery) -> str:
+        """End an item for good, as failed or without its result; return how it ended."""
         without = self._endurance.without.get(item.kind)
+        event = "item_skipped" if without else "item_failed"
+        log.warning(event, kind=item.kind, reason=error.reason, error=error.message)
         try:
             await (without(item, error) if without else self._jobs.fail(item, error))
         except ItemClosed:
-            return
+            return "closed"
         except Exception as raised:
             raise await self._again(as_sishu_error(raised), delivery) from None
+        return "skipped" if without else "failed"
 
     async def _pause(self, item: Item, failure: Failure, delivery: Delivery) -> None:
         log.warning("job_paused", reason=failure.reason, error=failure.message)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.config import setting
+from services.runtime.config import SOME, setting
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class TrainerConfig:
     """Python that has torch; it runs the engine and converts base models."""
     device: str = setting("SISHU_TRAINER_DEVICE", "auto")
     """`auto`, `cpu` or `cuda`: where the engine computes, and what it leases on this host."""
-    threads: int = setting("SISHU_TRAINER_THREADS", 0)
+    threads: int = setting("SISHU_TRAINER_THREADS", 0, least=0)
     """CPU threads of the engine; 0 leaves the choice to torch."""
-    stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0)
+    stop_seconds: float = setting("SISHU_TRAINER_STOP_SECONDS", 10.0, least=SOME)
     """How long the engine may take to write a checkpoint when it is stopped; then it is killed."""
-    patience_seconds: float = setting("SISHU_TRAINER_PATIENCE_SECONDS", 600.0)
+    patience_seconds: float = setting("SISHU_TRAINER_PATIENCE_SECONDS", 600.0, least=0)
     """How long a finished run waits for Postgres and the bucket before its item is queued again."""
-    silence_seconds: float = setting("SISHU_TRAINER_SILENCE_SECONDS", 300.0)
+    silence_seconds: float = setting("SISHU_TRAINER_SILENCE_SECONDS", 300.0, least=SOME)
     """How long the engine may write no event, of which it writes one every few seconds; then it is frozen."""
-    stall_seconds: float = setting("SISHU_TRAINER_STALL_SECONDS", 1800.0)
+    stall_seconds: float = setting("SISHU_TRAINER_STALL_SECONDS", 1800.0, least=SOME)
     """How long the engine may say nothing but that it lives: no step, no other phase; then it hangs."""

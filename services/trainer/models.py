@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.runtime.errors import FailedPrecondition, InvalidArgument
-from services.runtime.jobs import Failure, Job
+from services.runtime.failures import Failure
+from services.runtime.jobs import Job
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/(?!.*\.gguf$)[\w.-]+")
 """`org/name`, as the model hub writes it."""

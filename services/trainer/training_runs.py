@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.runtime.jobs import Failure, Job
+from services.runtime.failures import Failure
+from services.runtime.jobs import Job
 from services.trainer.training_config import TrainingConfig
 
 WAITING = "waiting"

@@ -67,6 +67,12 @@ FAULTS = {
         lambda: files.cut(files.slides("text")), "PPTX_UNREADABLE", ("cut off", "Save it anew")
     ),
     "cut.epub": Fault(lambda: files.cut(files.epub("text")), "EPUB_UNREADABLE", ("cut off", "Save it anew")),
+    "without a chapter.epub": Fault(
+        lambda: files.without(files.epub("text"), "c.xhtml"),
+        "EPUB_UNREADABLE",
+        ("c.xhtml is missing", "Save it anew"),
+        {"member": "c.xhtml"},
+    ),
     "cut.odt": Fault(lambda: files.cut(files.odt("text")), "ODT_UNREADABLE", ("cut off", "Save it anew")),
     "cut.zip": Fault(
         lambda: files.cut(files.zipped({"a.md": "a", "b.md": "b"})), "ZIP_UNREADABLE", ("cut off",)
@@ -121,7 +127,7 @@ FAULTS = {
     "deep.docx": Fault(files.deep_word_file, "XML_BOMB", ("depth",)),
     "deep.json": Fault(lambda: b"[" * 99_999 + b"]" * 99_999, "JSON_TOO_DEEP", ("64 deep", "flatten them")),
     "wide.xlsx": Fault(files.wide_sheet, "SHEET_TOO_LARGE", ("row 1000000", "delete what stands far out")),
-    "tags.html": Fault(lambda: b"<b>" * 2_000_001, "HTML_TOO_LARGE", ("2000001 tags", "split it")),
+    "tags.html": Fault(lambda: b"<b>" * 1_500_001, "HTML_TOO_LARGE", ("1500001 tags", "split it")),
     "nul.txt": Fault(
         lambda: b"some text\x00more", "TEXT_BINARY", ("character 9 ", "save it as text"), {"offset": "9"}
     ),
@@ -131,7 +137,13 @@ ODDITIES = {
     "good.md": Oddity(lambda: b"# Good\n\nA good text.\n", "# Good\n\nA good text.\n"),
     "good.docx": Oddity(lambda: files.word_file("A good letter."), "A good letter.\n"),
     "web.pdf": Oddity(lambda: files.web_pdf("One page.", "Another page."), "One page.\n\nAnother page.\n"),
-    "macros.docx": Oddity(lambda: files.word_file_with_macros("A letter."), "A letter.\n"),
+    "macros.docx": Oddity(lambda: files.with_macros(files.word_file("A letter.")), "A letter.\n"),
+    "macros.docm": Oddity(lambda: files.with_macros(files.word_file("A note.")), "A note.\n"),
+    "macros.pptm": Oddity(lambda: files.with_macros(files.slides("A slide.")), "A slide.\n"),
+    "macros.xlsm": Oddity(
+        lambda: files.with_macros(files.sheet(["name", "city"], ["Li", "Kiel"])),
+        "## Sheet\n\n| name | city |\n| --- | --- |\n| Li | Kiel |\n",
+    ),
     "unicode.md": Oddity(UNICODE.encode, UNICODE),
     "unicode.txt": Oddity(lambda: UNICODE.encode("utf-16"), UNICODE),
     "unicode.docx": Oddity(

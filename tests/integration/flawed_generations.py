@@ -9,7 +9,7 @@ from typing import Any
 
 from sishu.client import Client
 from sishu.generation.v1 import generation_pb2, question_pb2
-from tests.integration.documents import parsed_project
+from tests.integration.documents import JOB_SECONDS, parsed_project
 from tests.integration.generations import generated, new_provider, questions_of, start_generation
 from tests.support.flawed_texts import FAULTS, JUDGED, RESTATED, Said, documents
 
@@ -43,12 +43,17 @@ async def flawed_project(client: Client, said: Sequence[Said]) -> str:
 
 
 async def measured(
-    client: Client, project: str, said: Sequence[Said], base_url: str, **options: Any
+    client: Client,
+    project: str,
+    said: Sequence[Said],
+    base_url: str,
+    seconds: float = JOB_SECONDS,
+    **options: Any,
 ) -> Measured:
-    """Generate over a corpus and count."""
+    """Generate over a corpus, in at most so many seconds, and count."""
     provider = await new_provider(client, project, base_url)
     wanted = generation_pb2.GenerationOptions(chars_per_fact=1, **options)
-    done = await generated(client, await start_generation(client, project, provider, wanted))
+    done = await generated(client, await start_generation(client, project, provider, wanted), seconds)
     return counted(done, await questions_of(client, done), said)
 
 

@@ -12,7 +12,7 @@ from sishu.client import Client
 from sishu.generation.v1 import generation_pb2, provider_pb2, question_pb2, question_service_pb2
 from sishu.generation.v1 import generation_service_pb2 as generation_pb
 from sishu.generation.v1 import provider_service_pb2 as provider_pb
-from tests.integration.documents import end_of
+from tests.integration.documents import JOB_SECONDS, end_of
 
 PRICE = provider_pb2.ProviderPrice(prompt_per_million=2, completion_per_million=8, currency="EUR")
 
@@ -79,9 +79,11 @@ async def start_generation(
     return (await client.generations.CreateGeneration(request)).generation
 
 
-async def generated(client: Client, generation: generation_pb2.Generation) -> generation_pb2.Generation:
-    """The generation when its job has ended."""
-    await end_of(client, "generation", generation.job.id)
+async def generated(
+    client: Client, generation: generation_pb2.Generation, seconds: float = JOB_SECONDS
+) -> generation_pb2.Generation:
+    """The generation when its job has ended, which takes at most so many seconds."""
+    await end_of(client, "generation", generation.job.id, seconds)
     return await view(client, generation.id)
 
 

@@ -80,11 +80,13 @@ async def working(
     concurrency: int = 8,
     patience: float = 120.0,
     endurance: Endurance = Endurance(),  # noqa: B008  # frozen
+    metrics: RuntimeMetrics | None = None,
     **handlers: Handler,
 ) -> AsyncIterator[None]:
     """A worker that runs inside the context and drains at its end."""
     stop = asyncio.Event()
-    worker = Worker(desk.jobs, handlers, concurrency, 5.0, RuntimeMetrics("ingest"), patience, endurance)
+    metrics = metrics or RuntimeMetrics("ingest")
+    worker = Worker(desk.jobs, handlers, concurrency, 5.0, metrics, patience, endurance)
     running = asyncio.create_task(worker.run(stop))
     try:
         yield

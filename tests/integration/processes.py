@@ -88,7 +88,7 @@ async def succeeds(check: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 90.0) -> None:
     """Wait until a check says yes; fail when it does not within `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

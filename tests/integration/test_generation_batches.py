@@ -132,7 +132,7 @@ async def test_the_calls_of_a_batch_that_does_not_come_about_are_made_singly(
 
 
 async def test_a_job_tells_of_a_batch_once_there_is_one(client: Client, mock: MockServer) -> None:
-    await mock.control(batch_ms=3000)
+    await mock.control(batches="held")
     _, _, generation = await started(client, mock)
     told = await told_until(client, generation, lambda: has(mock, "batches"))
     assert any(text.startswith("calls are gathered for a batch of") for text in told)
@@ -143,6 +143,7 @@ async def test_a_job_tells_of_a_batch_once_there_is_one(client: Client, mock: Mo
         return "has the calls; batches take up to a day" in (await view(client, generation.id)).job.progress
 
     await eventually(is_told)
+    await mock.control(batches="ok")
     ended = await done(client, generation)
     assert ended.job.progress == ""
 
@@ -185,7 +186,7 @@ async def test_a_server_without_batches_is_asked_once(client: Client, mock: Mock
 async def test_what_is_handed_in_is_not_called_singly_where_the_server_takes_no_more(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:
-    await mock.control(batch_ms=3000)
+    await mock.control(batches="held")
     _, _, generation = await started(client, mock)
     await eventually(lambda: has(mock, "batches"))
     async with rooms.stores.pool("generation") as pool:
@@ -194,6 +195,7 @@ async def test_what_is_handed_in_is_not_called_singly_where_the_server_takes_no_
             "SELECT endpoint_id, 0, now() + interval '1 hour' FROM batch_requests WHERE generation_id = $1 LIMIT 1",
             generation.id,
         )
+    await mock.control(batches="ok")
     ended = await done(client, generation)
     told = await mock.stats()
     assert (told["batch_lines"], told["calls"], told["prompts_paid_twice"]) == (FACTS, CALLS - FACTS, 0)
@@ -234,12 +236,12 @@ async def is_in_trouble(rooms: Rooms) -> bool:
 async def test_a_batch_that_the_server_does_not_find_for_a_while_is_not_called_singly(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:
-    await mock.control(batch_ms=1000)
+    await mock.control(batches="held")
     _, _, generation = await started(client, mock)
     await eventually(lambda: has(mock, "batches"))
     await mock.control(batches="hidden")
     await eventually(lambda: is_in_trouble(rooms))
-    await mock.control(batches="ok", batch_ms=0)
+    await mock.control(batches="ok")
     await done(client, generation)
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"], told["batch_cancels"]) == (0, CALLS, 0)
@@ -307,29 +309,35 @@ async def test_two_generations_share_the_calls_of_a_batch(client: Client, mock: 
     await mock.control(batch_ms=1000)
     project, provider, first = await started(client, mock)
     second = await again(client, project, provider)
-    async with asyncio.timeout(30):
-        both = [await done(client, one) for one in (first, second)]
+    both = [await done(client, one) for one in (first, second)]
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"]) == (0, CALLS)
     assert sum(one.stats.usage.calls for one in both) == CALLS
 
 
+async def all_wait(rooms: Rooms, project: str) -> bool:
+    """Whether a second generation waits for all that a first one has asked for."""
+    async with rooms.stores.pool("generation") as pool:
+        waiting = await pool.fetchval("SELECT count(*) FROM batch_waiters WHERE project_id = $1", project)
+    return bool(waiting == FACTS)
+
+
 @pytest.mark.parametrize("stop", ["PauseJob", pytest.param("CancelJob", marks=FULL)])
 async def test_a_generation_takes_over_what_one_that_was_stopped_had_asked_for(
-    client: Client, mock: MockServer, stop: str
+    client: Client, mock: MockServer, rooms: Rooms, stop: str
 ) -> None:
-    await mock.control(batch_ms=3000)
+    await mock.control(batches="held")
     project, provider, first = await started(client, mock)
     await eventually(lambda: has(mock, "batches"))
     second = await again(client, project, provider)
-    await asyncio.sleep(1)
+    await eventually(lambda: all_wait(rooms, project))
     jobs = client.jobs("generation")
     if stop == "PauseJob":
         await jobs.PauseJob(job_service_pb2.PauseJobRequest(id=first.job.id))
     else:
         await jobs.CancelJob(job_service_pb2.CancelJobRequest(id=first.job.id))
-    async with asyncio.timeout(30):
-        await done(client, second)
+    await mock.control(batches="ok")
+    await done(client, second)
     told = await mock.stats()
     assert (told["calls"], told["batch_lines"]) == (0, CALLS)
 

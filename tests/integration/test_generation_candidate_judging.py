@@ -17,7 +17,7 @@ from sishu.generation.v1.prompt_service_pb2 import (
     PreviewPromptRequest,
 )
 from tests.integration.command_line import CommandLine
-from tests.integration.documents import failure, parsed_project
+from tests.integration.documents import JOB_SECONDS, failure, parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
     generated,
@@ -123,7 +123,7 @@ async def test_a_candidate_before_its_judge_is_neither_kept_nor_rejected_and_can
     nobody = await new_provider(client, project, "http://127.0.0.1:9/v1")
     options = options_of("PASSAGES", gates=gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=nobody)))
     made = await start_generation(client, project, provider, options)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(JOB_SECONDS):
         while len(found := await candidates_of(client, project, state=JUDGING)) < 8:
             await asyncio.sleep(0.1)
     assert not any(one.HasField("judgement") for one in found)

@@ -73,7 +73,9 @@ PROMPTS = {"CONVERSATIONS": "conversation", "PASSAGES": "passage", "PREFERENCE_P
 
 def options_of(kind: str, **own: Any) -> generation_pb2.GenerationOptions:
     number = generation_pb2.GenerationKind.Value(f"GENERATION_KIND_{kind}")
-    return generation_pb2.GenerationOptions(kind=number, chars_per_fact=1, **own)
+    # Originals say themselves what they are about.
+    wanted = own if "regeneration" in own else {"chars_per_fact": 1, **own}
+    return generation_pb2.GenerationOptions(kind=number, **wanted)
 
 
 async def written(

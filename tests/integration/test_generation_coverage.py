@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
+import pytest
 import pytest_asyncio
 
+from services.generation.sources import source_changes
+from services.generation.sources.source_change_store import SourceChangeStore
+from services.generation.sources.source_changes import SourceChanges
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
+from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import example_service_pb2
 from sishu.generation.v1 import candidate_service_pb2, generation_pb2, question_pb2, question_service_pb2
 from sishu.generation.v1 import coverage_service_pb2 as pb
@@ -19,10 +25,11 @@ from sishu.generation.v1.coverage_pb2 import Coverage
 from sishu.generation.v1.generation_service_pb2 import UpdateGenerationRequest
 from sishu.generation.v1.question_options_pb2 import CoverageOptions
 from sishu.ingest.v1.chunk_pb2 import Chunk
-from sishu.ingest.v1.chunk_service_pb2 import UpdateChunkRequest
+from sishu.ingest.v1.chunk_service_pb2 import ListChunksRequest, ListChunksResponse, UpdateChunkRequest
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
+    JOB_SECONDS,
     SMALL,
     chunks_of,
     documents_of,
@@ -31,6 +38,7 @@ from tests.integration.documents import (
     new_project,
     parse,
     parsed_project,
+    split_again,
     upload,
 )
 from tests.integration.generations import (
@@ -92,8 +100,24 @@ async def covered(client: Client, project: str, provider: str, facts: int, **opt
 
 
 async def marks(client: Client, project: str) -> tuple[int, int]:
-    """What is newly marked, and what is marked no more."""
-    found = await client.coverage.MarkSources(pb.MarkSourcesRequest(project_id=project))
+    """What a job has newly marked, and what is marked no more."""
+    request = pb.MarkSourcesRequest(project_id=project, request_id=new_id())
+    job = (await client.coverage.MarkSources(request)).job
+    ended = await end_of(client, "generation", job.id)
+    assert (ended.kind, ended.state) == ("mark_sources", job_pb2.JOB_STATE_SUCCEEDED)
+    found = await client.coverage.MarkSources(request)
+    assert found.job == ended
+    return found.marked, found.unmarked
+
+
+async def example_marks(client: Client, project: str) -> tuple[int, int]:
+    """The same of examples."""
+    request = example_service_pb2.MarkSourcesRequest(project_id=project, request_id=new_id())
+    job = (await client.examples.MarkSources(request)).job
+    ended = await end_of(client, "dataset", job.id)
+    assert (ended.kind, ended.state) == ("mark_sources", job_pb2.JOB_STATE_SUCCEEDED)
+    found = await client.examples.MarkSources(request)
+    assert found.job == ended
     return found.marked, found.unmarked
 
 
@@ -117,6 +141,13 @@ async def gone(client: Client, project: str) -> set[str]:
     """The questions that are marked."""
     request = question_service_pb2.ListQuestionsRequest(project_id=project, source_gone=True, page_size=1000)
     return {one.id for one in (await client.questions.ListQuestions(request)).questions}
+
+
+async def listed_gone(cli: CommandLine, kind: str, *filters: str) -> list[dict[str, Any]]:
+    """What a list shows whose source is gone."""
+    code, printed = await cli.run("--json", kind, "list", "--project", cli.project, "--source-gone", *filters)
+    assert code == 0, printed
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 def facts_in(questions: Sequence[question_pb2.Question], *states: str) -> dict[tuple[str, str], int]:
@@ -220,6 +251,29 @@ async def test_sections_are_asked_about_in_rounds_until_they_are_covered_and_no_
     assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "OPTIONS_CONFLICT")
 
 
+async def test_a_large_section_is_planned_page_by_page_and_asked_about_as_one(
+    rooms: Rooms, client: Client, mock: MockServer
+) -> None:
+    text = "# Parts\n\n" + "".join(
+        f"The part number {number} of the Kestrel weighs {number} grams.\n\n" for number in range(900)
+    )
+    project = await parsed_project(client, {"a.md": text.encode()}, min_size=1, max_size=70)
+    places = {one.id: one.index for one in await chunks_of(client, project)}
+    provider = await new_provider(client, project, mock.base_url)
+    done = await covered(client, project, provider, 7, context_chars=ONLY_THE_FACT)
+    (section,) = await ledger(client, project)
+    assert (section.chunks, section.answered_facts) == (len(places), 7)
+    assert section.sentences == len(places) >= 900
+    assert (done.stats.sections, done.stats.lacking_sections) == (1, 0)
+    asked = sorted(places[one.chunk_ids[0]] for one in await questions_of(client, done))
+    assert asked == [number * len(places) // 7 for number in range(7)]
+    async with rooms.stores.pool("generation") as pool:
+        keys = (
+            "SELECT array_agg(key ORDER BY key) FROM job_items WHERE job_id = $1 AND kind = 'plan_coverage'"
+        )
+        assert await pool.fetchval(keys, done.job.id) == ["0", "1:1", "1:2", "2:0", "2:1", "2:2"]
+
+
 async def test_a_budget_pauses_coverage_with_what_is_there_and_more_money_lets_it_go_on(
     client: Client, mock: MockServer
 ) -> None:
@@ -232,7 +286,7 @@ async def test_a_budget_pauses_coverage_with_what_is_there_and_more_money_lets_i
         provider,
         generation_pb2.GenerationOptions(coverage=CoverageOptions(facts_per_section=1), **budget),  # type: ignore[arg-type]  # wider than the stubs say
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(JOB_SECONDS):
         while (await view(client, paused.id)).job.state != job_pb2.JOB_STATE_PAUSED:
             await asyncio.sleep(0.1)
     partly = await ledger(client, project)
@@ -292,6 +346,15 @@ async def test_a_changed_page_is_asked_about_alone_and_what_it_said_before_is_ma
     await imported(client, first)
     assert await gone_examples(client, project) == lost
 
+    for kind, count in (("question", 1), ("example", 1), ("candidate", 1)):
+        shown = await listed_gone(cli, kind)
+        assert len(shown) == count
+        assert all(one["source_gone_time"] for one in shown)
+    assert {one["id"] for one in await listed_gone(cli, "question")} == lost
+    assert await listed_gone(cli, "example", "--state", "rejected") == []
+    code, printed = await cli.run("example", "list", "--project", project, "--state", "answered")
+    assert (code, "'answered' is none of kept, rejected" in printed) == (1, True)
+
     # A kind by itself; then there is nothing new any more.
     await mock.reset()
     passages.new_chunks_only = True
@@ -304,7 +367,7 @@ async def test_a_changed_page_is_asked_about_alone_and_what_it_said_before_is_ma
     code, printed = await cli.run("coverage", project, "--mark", "--limit", "1")
     assert code == 0, printed
     told = ["questions and candidates: 2 newly marked, 2 no longer", "examples: 0 newly marked, 1 no longer"]
-    assert printed.splitlines()[:2] == told
+    assert [line for line in printed.splitlines() if "newly marked, " in line and ": 1/1" not in line] == told
     assert await gone(client, project) == everything.keys() - before.keys()
     assert await gone_examples(client, project) == set()
 
@@ -313,16 +376,62 @@ async def test_a_changed_page_is_asked_about_alone_and_what_it_said_before_is_ma
 
 async def check_deleted_questions(client: Client, project: str) -> None:
     """What is marked stays so when its question is deleted, whose examples stay."""
-    theirs = example_service_pb2.MarkSourcesRequest(project_id=project)
     await renew(client, project, 3, 4)
     await marks(client, project)
-    assert (await client.examples.MarkSources(theirs)).marked == 2
+    assert await example_marks(client, project) == (2, 0)
     deleted = min(await gone_examples(client, project))
     await client.questions.DeleteQuestion(question_service_pb2.DeleteQuestionRequest(id=deleted))
     await renew(client, project)
     await marks(client, project)
-    assert (await client.examples.MarkSources(theirs)).unmarked == 1
+    assert await example_marks(client, project) == (0, 1)
     assert await gone_examples(client, project) == {deleted}
+
+
+class Interrupted:
+    """A client for which something happens each time that the first page of chunks was listed."""
+
+    def __init__(self, client: Client, *happenings: Callable[[], Awaitable[object]]) -> None:
+        self.documents = client.documents
+        self.chunks = self
+        self._client = client
+        self._happenings = list(happenings)
+
+    async def ListChunks(self, request: ListChunksRequest) -> ListChunksResponse:  # as the rpc
+        page = await self._client.chunks.ListChunks(request)
+        if not request.page_token and self._happenings:
+            await self._happenings.pop(0)()
+        return page
+
+
+async def test_a_document_that_changes_during_a_look_is_looked_at_again(
+    rooms: Rooms, client: Client, mock: MockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = await parsed_project(client, {"a.md": pages()}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    made = await generated(client, await start_generation(client, project, provider, ONE_FORM))
+    about = {one.fact.text.split()[3]: one.id for one in await questions_of(client, made)}
+    monkeypatch.setattr(source_changes, "PAGE", 5)
+
+    async def parsed_anew() -> None:
+        await split_again(client, (await documents_of(client, project))["a.md"], min_size=1, max_size=100)
+
+    async with rooms.stores.pool("generation") as pool:
+
+        async def look(*happenings: Callable[[], Awaitable[object]]) -> tuple[int, int]:
+            interrupted = cast(Client, Interrupted(client, *happenings))
+            found = await SourceChanges(interrupted, SourceChangeStore(pool)).mark(project)
+            return found.marked, found.unmarked
+
+        # As many chunks as before, of which the first page showed the old ones.
+        assert await look(lambda: renew(client, project, 2, 12)) == (2, 0)
+        assert await gone(client, project) == {about["2"], about["12"]}
+        assert await look(lambda: renew(client, project, 2, 3), lambda: renew(client, project, 3)) == (1, 2)
+        assert await gone(client, project) == {about["3"]}
+        # Of what changes on and on nothing is told.
+        always = (lambda: renew(client, project, 4), lambda: renew(client, project), parsed_anew)
+        assert await look(*always) == (0, 0)
+        assert await pool.fetchval("SELECT count(*) FROM source_looks") == 0
+        assert await look() == (0, 1)
 
 
 async def test_deleted_documents_are_gone_excluded_chunks_are_not_and_looks_do_not_meet(
@@ -347,3 +456,24 @@ async def test_deleted_documents_are_gone_excluded_chunks_are_not_and_looks_do_n
     other = await new_project(client)
     assert await marks(client, other) == (0, 0)
     assert await ledger(client, other) == []
+
+
+async def test_a_request_to_mark_is_one_job_until_its_project_is_deleted(client: Client) -> None:
+    project, request_id = await new_project(client), new_id()
+    request = pb.MarkSourcesRequest(project_id=project, request_id=request_id)
+    theirs = example_service_pb2.MarkSourcesRequest(project_id=project, request_id=request_id)
+
+    async def both() -> list[str]:
+        return [
+            (await client.coverage.MarkSources(request)).job.id,
+            (await client.examples.MarkSources(theirs)).job.id,
+        ]
+
+    first = await both()
+    assert await both() == first
+    for room, job_id in zip(("generation", "dataset"), first, strict=True):
+        await end_of(client, room, job_id)
+        await client.project_data(room).DeleteProjectData(DeleteProjectDataRequest(project_id=project))
+    assert not set(await both()) & set(first)
+    request.request_id = theirs.request_id = ""
+    assert not set(await both()) & set(await both())

@@ -27,8 +27,9 @@ from sishu.generation.v1.prompt_service_pb2 import (
 )
 from sishu.generation.v1.provider_service_pb2 import DeleteProviderRequest
 from tests.integration.command_line import CommandLine
-from tests.integration.documents import failure, new_project, parse, parsed_project, upload
+from tests.integration.documents import JOB_SECONDS, failure, new_project, parse, parsed_project, upload
 from tests.integration.flawed_generations import flawed_project, measured
+from tests.integration.flawed_kinds import measured_kind, pumps_project
 from tests.integration.generations import (
     generated,
     new_provider,
@@ -39,6 +40,7 @@ from tests.integration.generations import (
 )
 from tests.integration.stores import Rooms
 from tests.integration.test_generation_questions import call_of, empty_generation
+from tests.support.flawed_kinds import KINDS, pumps
 from tests.support.flawed_llm import flawed_llm
 from tests.support.flawed_texts import FAULTS, JUDGED, Said, corpus
 
@@ -65,6 +67,22 @@ async def test_every_planted_fault_is_caught_and_nothing_clean_is_rejected(
     assert stats.answered + stats.rejected == stats.questions
     assert sum(stats.rejected_by_reason.values()) == stats.rejected == 3 * (len(ALL) - 1)
     assert {question.origin.prompt_version for question in found.questions} == {f"questions.{language}@1"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_every_fault_that_is_planted_beside_questions_about_one_fact_is_caught(
+    client: Client, language: str
+) -> None:
+    found = pumps(language, 6)
+    project = await pumps_project(client, found)
+    for kind, faults in KINDS.items():
+        told = await measured_kind(client, project, kind, found)
+        assert (told.missed, told.wrong) == ([], []), kind
+        planted = len(found) // len(faults)
+        assert told.clean == len(found)
+        assert told.faults == {
+            fault: {"planted": planted, "caught": planted, "false_alarms": 0} for fault in faults
+        }
 
 
 async def test_a_copy_names_the_question_that_it_copies_and_gates_can_be_off(client: Client) -> None:
@@ -183,7 +201,7 @@ async def test_a_question_before_its_judge_is_neither_answered_nor_rejected(clie
         gates = gates_pb2.Gates(judge=gates_pb2.Judge(provider_id=nobody))
         options = generation_pb2.GenerationOptions(chars_per_fact=1, gates=gates)
         made = await start_generation(client, project, provider, options)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(JOB_SECONDS):
             while states(await questions_of(client, made))["JUDGING"] < 4:
                 await asyncio.sleep(0.1)
         stats = (await view(client, made.id)).stats

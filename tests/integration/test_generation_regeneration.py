@@ -163,7 +163,7 @@ async def test_questions_of_types_are_written_anew_as_they_are_over_the_same_chu
             old = new
 
 
-async def test_of_two_written_at_once_in_place_of_one_the_last_that_is_kept_stays(
+async def test_of_two_written_at_once_in_place_of_one_the_first_that_is_kept_stays(
     client: Client, mock: MockServer
 ) -> None:
     project, provider, _, (first, *_) = await asked(client, mock)

@@ -191,6 +191,28 @@ async def test_each_template_is_asked_once_about_each_chunk_beside_the_facts(
     assert len(asked) == plain.stats.usage.calls + done.stats.usage.calls
 
 
+async def test_new_chunks_are_known_of_facts_and_of_templates_by_themselves(
+    client: Client, mock: MockServer
+) -> None:
+    project, provider, (gist, *_) = await prepared(client, mock, {"a.md": handbook(3)})
+    only_templates = await run(client, project, provider, [gist], templates_only=True, new_chunks_only=True)
+    assert only_templates.stats.questions == 3
+    # Templates have asked about these chunks; about their facts nobody has.
+    both = await run(client, project, provider, [gist], new_chunks_only=True)
+    written = await questions_of(client, both)
+    assert {one.type for one in written} == {question_pb2.QUESTION_TYPE_FACT}
+    assert len({one.chunk_ids[0] for one in written}) == 3
+    for options in ({}, {"templates_only": True}):
+        again = await run(client, project, provider, [gist], new_chunks_only=True, **options)
+        assert (again.stats.questions, again.job.counts.failed) == (0, 0)
+    other = await parsed_project(client, {"a.md": handbook(3)}, **SMALL)
+    template = (await create(client, other, "gist", **WANTED["gist"])).id
+    provider = await new_provider(client, other, mock.base_url)
+    await run(client, other, provider, [])
+    then = await run(client, other, provider, [template], new_chunks_only=True)
+    assert {one.type for one in await questions_of(client, then)} == {TEMPLATE}
+
+
 async def test_a_generation_goes_by_templates_as_they_were(client: Client, mock: MockServer) -> None:
     await mock.control(latency_ms=300)
     project, provider, (gist, kind, *_) = await prepared(client, mock, {"a.md": handbook(2)})
@@ -376,4 +398,16 @@ async def test_templates_are_kept_and_asked_at_the_command_line(
     wanted = ("--project", project, "--provider", provider, "--wait")
     (done,) = await read("generation", "create", *wanted, "--question-template", "mood", "--templates-only")
     assert done["stats"]["answered"] == "2"
+    await template("add", "gist", "--text", "What is it about?")
+    for name, state, count in (
+        ("mood", "answered", 2),
+        (made["id"], "answered", 2),
+        ("mood", "rejected", 0),
+        ("gist", "answered", 0),
+    ):
+        filters = ("--template", name, "--state", state)
+        listed = await read("question", "list", "--project", project, *filters)
+        assert [one["question_template_id"] for one in listed] == [made["id"]] * count
+    code, printed = await cli.run("question", "list", "--project", project, "--template", "parts")
+    assert (code, "QUESTION_TEMPLATE_NOT_FOUND" in printed) == (1, True)
     await template("delete", "mood")

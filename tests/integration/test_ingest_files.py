@@ -93,6 +93,52 @@ async def test_a_new_version_of_an_archive_is_a_new_version_of_what_changed_in_i
     assert await text_of(client, after["all.zip/b.md"].id) == "Changed text of b."
 
 
+async def test_what_a_new_version_of_an_archive_holds_no_more_is_deleted(
+    rooms: Rooms, client: Client
+) -> None:
+    project = await new_project(client)
+    inner = archive(deep_DOT_md=b"Deep text.")
+    first = archive(a_DOT_md=b"Text of a.", b_DOT_md=b"Text of b.", inner_DOT_zip=inner)
+    await upload(client, project, "all.zip", first)
+    # Of the same name, and none of the archive's.
+    other = await upload(client, project, "b.md", b"Other text.")
+    await parse(client, project)
+    before = await documents_of(client, project)
+    assert len(before) == 6
+    await upload(client, project, "all.zip", archive(a_DOT_md=b"Text of a.", c_DOT_md=b"Text of c."))
+    job = await parse(client, project)
+    assert (job.state, job.counts.done) == (job_pb2.JOB_STATE_SUCCEEDED, 2)
+    after = await documents_of(client, project)
+    assert sorted(after) == ["all.zip", "all.zip/a.md", "all.zip/c.md", "b.md"]
+    assert after["all.zip/a.md"] == before["all.zip/a.md"]
+    assert after["b.md"].id == other.id
+    gone = {before[name].id for name in ("all.zip/b.md", "all.zip/inner.zip", "all.zip/inner.zip/deep.md")}
+    holding = [after[name].id for name in ("all.zip/a.md", "all.zip/c.md", "b.md")]
+    assert {one.document_id for one in await chunks_of(client, project)} == set(holding)
+    for document_id in gone:
+        error = await failure(client.documents.GetDocument(pb.GetDocumentRequest(id=document_id)))
+        assert error.reason == "DOCUMENT_NOT_FOUND"
+    async with rooms.stores.pool("ingest", 1) as pool:
+        noted = await pool.fetch(
+            "SELECT document_ids, file_keys FROM deletions WHERE project_id = $1", project
+        )
+    assert {str(one) for row in noted for one in row["document_ids"]} == gone
+    assert sum(len(row["file_keys"]) for row in noted) == len(gone)
+
+
+async def test_a_mail_that_comes_anew_without_its_attachment_keeps_none(client: Client) -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Prices", "a@example.com", "b@example.com"
+    mail.set_content("The prices.")
+    bare = mail.as_bytes()
+    mail.add_attachment(b"item,price\nbolt,3\n", maintype="text", subtype="csv", filename="prices.csv")
+    project = await parsed_project(client, {"mail.eml": mail.as_bytes()})
+    assert sorted(await documents_of(client, project)) == ["mail.eml", "mail.eml/prices.csv"]
+    await upload(client, project, "mail.eml", bare)
+    await parse(client, project)
+    assert sorted(await documents_of(client, project)) == ["mail.eml"]
+
+
 async def test_equal_files_of_an_archive_are_one_document_and_a_taken_name_leads_to_another(
     client: Client,
 ) -> None:

@@ -34,6 +34,7 @@ from tests.integration.documents import (
 from tests.integration.stores import Room, Stores
 from tests.support import fault_files as files
 from tests.support.parse_processes import a_fork
+from tests.support.scans import scanned_pdf
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -85,8 +86,8 @@ async def test_a_text_over_the_limit_is_refused_whatever_its_format(
 
 
 async def test_a_text_that_needs_too_much_memory_is_refused(stores: Stores, start_room: StartRoom) -> None:
-    contents = {"large.txt": b"text " * 3_900_000, "small.txt": b"text"}
-    found = await reasons_in_small_room(stores, start_room, contents, parse_memory_mib=200)
+    contents = {"large.txt": "文字文字 ".encode() * 3_900_000, "small.txt": b"text"}
+    found = await reasons_in_small_room(stores, start_room, contents, parse_memory_mib=140)
     assert found["small.txt"] == ("", "")
     reason, message = found["large.txt"]
     assert reason == "PARSE_OUT_OF_MEMORY"
@@ -223,4 +224,40 @@ async def test_two_thousand_pages_are_read_in_little_memory(stores: Stores, star
     print(f"{most[0] / MIB:.0f} MiB")
     assert document.page_count == 2000
     assert [int(number) for number in re.findall(r"This is page (\d+) of many", text)] == [*range(1, 2001)]
+    assert most[0] < GIB
+
+
+def tagged_page(tags: int) -> bytes:
+    """A page of so many tags."""
+    return b"<html><body>" + b"<p>A line <b>x</b></p>" * (tags // 4) + b"</body></html>"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+async def test_the_largest_files_that_are_taken_are_read_in_the_memory_of_one_worker(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    room = await start_room("ingest")
+    scan = scanned_pdf(*("The warranty of the pump ends in two years.\n" * 40 for _ in range(2)))
+    contents = {
+        "a.html": tagged_page(1_490_000),
+        "b.html": tagged_page(1_490_004),
+        "emoji.txt": ("Some words here and 😀 there.\n\n" * 640_000).encode(),
+        "letters.md": b"A line of words in a long text, number 12.\n\n" * 450_000,
+        "scan one.pdf": scan,
+        "scan two.pdf": scan + b"\n",
+    }
+    async with stores.client() as client:
+        project = await new_project(client)
+        async with most_held(room) as most:
+            for name, data in contents.items():
+                await upload(client, project, name, data)
+            started = (
+                await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))
+            ).job
+            job = await end_of(client, "ingest", started.id, 800)
+        documents = await documents_of(client, project)
+    print(f"{most[0] / MIB:.0f} MiB")
+    assert {name: one.failure.reason for name, one in documents.items()} == dict.fromkeys(contents, "")
+    assert job.counts.done == len(contents)
     assert most[0] < GIB

@@ -130,3 +130,30 @@ async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
         assert await document_now(client, document.id) == document
         # Both files, and no text.
         assert await storage.delete_prefix(f"documents/{project}/") == 2
+
+
+async def test_a_parse_is_done_again_when_another_one_cleaned_the_same_bytes_meanwhile(
+    stores: Stores, start_room: StartRoom
+) -> None:
+    room = await start_room("ingest")
+    async with stores.client() as client, stores.pool("ingest", 1) as pool:
+        project = await new_project(client)
+        document = await upload(client, project, "a.pdf", scanned_pdf(*("A page" for _ in range(4))))
+        job = (await client.documents.ParseDocuments(pb.ParseDocumentsRequest(project_id=project))).job
+
+        async def parsing() -> bool:
+            return bool(forks(room.pid))
+
+        await eventually(parsing)
+        # As the other parse does it: a version of the same bytes, with a text of its own.
+        await pool.execute(
+            "WITH cleaned AS (INSERT INTO document_versions (document_id, version, base_version, size_bytes, "
+            "sha256, file_key) SELECT document_id, 2, 1, size_bytes, sha256, file_key FROM document_versions "
+            "WHERE document_id = $1) UPDATE documents SET version = 2 WHERE id = $1",
+            document.id,
+        )
+        ended = await end_of(client, "ingest", job.id)
+        assert (ended.counts.done, ended.counts.skipped) == (1, 0), str(ended.failure)
+        now = await document_now(client, document.id)
+        assert (now.version, now.state) == (2, document_pb2.DOCUMENT_STATE_PARSED)
+        assert now.chunk_count > 0

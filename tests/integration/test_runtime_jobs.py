@@ -23,9 +23,11 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
 from services.runtime.in_work import waiting_for
-from services.runtime.jobs import SQL, Failure, Item, ItemClosed, Job, NewItem
+from services.runtime.jobs import SQL, Item, ItemClosed, Job, NewItem
+from services.runtime.metrics import RuntimeMetrics
 from services.runtime.pages import page_request
 from tests.integration.job_desk import FINISHERS, Desk, opened_desk, some, working
 from tests.integration.processes import eventually
@@ -340,9 +342,17 @@ async def test_an_item_without_whose_result_a_job_goes_on_is_ended_in_place_of_f
     async def works(item: Item) -> None:
         await (desk.store(item) if "guess" in item.key else fails(item))
 
-    async with working(desk, endurance=endurance, guess=fails, work=works):
+    metrics = RuntimeMetrics("ingest")
+    async with working(desk, endurance=endurance, metrics=metrics, guess=fails, work=works):
         ended = await desk.end_of(job)
     assert (ended.state, ended.done, ended.skipped, ended.failed) == ("failed", 2, 2, 1)
+    counted = {
+        (one.labels["kind"], one.labels["outcome"]): one.value
+        for family in metrics.items.collect()
+        for one in family.samples
+        if one.name.endswith("_total")
+    }
+    assert counted == {("guess", "skipped"): 2, ("work", "done"): 2, ("work", "failed"): 1}
     assert ended.failure and ended.failure.message == "work 0000 is refused"
 
 

@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from services.runtime.db import transaction
 from services.runtime.errors import InvalidArgument
+from services.runtime.failures import Failure
 from services.runtime.job_service import JobServicer
-from services.runtime.jobs import Failure, Item, Job, NewItem
+from services.runtime.jobs import Item, Job, NewItem
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from sishu.client import CALL_SECONDS, Client

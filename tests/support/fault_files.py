@@ -185,6 +185,12 @@ def changed(data: bytes, changes: Mapping[str, bytes | str]) -> bytes:
         return zipped({**{name: archive.read(name) for name in archive.namelist()}, **changes})
 
 
+def without(data: bytes, name: str) -> bytes:
+    """A zip-based file without one of its parts."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return zipped({one: archive.read(one) for one in archive.namelist() if one != name})
+
+
 def cut(data: bytes, share: float = 0.6) -> bytes:
     """The first part of a file."""
     return data[: int(len(data) * share)]
@@ -257,14 +263,23 @@ def deep_word_file() -> bytes:
     return changed(word_file("text"), {"word/document.xml": body})
 
 
-def word_file_with_macros(text: str) -> bytes:
-    """A DOCX that is a DOCM in all but its name."""
-    data = word_file(text)
+MACRO_TYPES = {
+    "wordprocessingml.document": "ms-word.document",
+    "presentationml.presentation": "ms-powerpoint.presentation",
+    "spreadsheetml.sheet": "ms-excel.sheet",
+}
+
+
+def with_macros(data: bytes) -> bytes:
+    """A DOCX, PPTX or XLSX as a DOCM, PPTM or XLSM."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         types = archive.read("[Content_Types].xml").decode()
-    plain = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-    assert plain in types
-    types = types.replace(plain, "application/vnd.ms-word.document.macroEnabled.main+xml")
+    for plain, with_macro in MACRO_TYPES.items():
+        types = types.replace(
+            f"application/vnd.openxmlformats-officedocument.{plain}.main+xml",
+            f"application/vnd.{with_macro}.macroEnabled.main+xml",
+        )
+    assert "macroEnabled" in types
     types = types.replace(
         "<Default ",
         '<Default Extension="bin" ContentType="application/vnd.ms-office.vbaProject"/><Default ',

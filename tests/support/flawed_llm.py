@@ -1,4 +1,4 @@
-"""A language model server that plants faults: it says what `flawed_texts` holds, over OpenAI's protocol.
+"""A language model server that plants faults: it says what `flawed_texts` or `flawed_kinds` hold, over OpenAI's protocol.
 
 It is told the corpus, finds in a prompt which fact or question it is about, and says what stands there. As a
 judge it says of each planted fault what it is, and of all else that it is good. Its embeddings are bags of
@@ -11,19 +11,26 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from aiohttp import web
 
+from tests.support.flawed_kinds import Posed
 from tests.support.flawed_texts import Said
 from tests.support.llm_answers import Prompt, encode
 from tests.support.llm_server import MODEL, Reply
 
 FACT = re.compile(r"^(?:Fact|事实) (\d+)[:：] ?(.*)$", re.MULTILINE)
 QUESTION = re.compile(r"^(?:Question|问题)[:：] ?(.*)$", re.MULTILINE)
-GOOD = {"reason": "All is well.", "answerable": True, "faithful": True, "self_contained": True, "score": 5}
+GOOD = {
+    "reason": "All is well.",
+    "answerable": True,
+    "faithful": True,
+    "self_contained": True,
+    "worse": True,
+    "score": 5,
+}
 VERDICTS: Mapping[str, Mapping[str, Any]] = {
     "unfaithful": {"reason": "The neighbours stand nowhere.", "faithful": False, "score": 2},
     "unanswerable": {"reason": "Who paid stands nowhere.", "answerable": False, "score": 1},
@@ -32,23 +39,27 @@ VERDICTS: Mapping[str, Mapping[str, Any]] = {
 DIMENSIONS = 256
 
 
-@dataclass
-class FlawedLlm:
-    """The server.
+class ScriptedLlm:
+    """A server that says what it was told to.
 
     Args:
-        said: what it says.
         embeds: whether it has embeddings.
-        calls: how many calls of each kind it had.
     """
 
-    said: Sequence[Said]
-    embeds: bool = True
-    calls: Counter[str] = field(default_factory=Counter)
+    def __init__(self, *, embeds: bool = False) -> None:
+        self.embeds = embeds
+        self.calls = Counter[str]()
+        """How many calls of each kind it had."""
 
-    def __post_init__(self) -> None:
-        self._by_sentence = {one.sentence: one for one in self.said}
-        self._by_question = {text: (one, at) for one in self.said for at, text in enumerate(one.questions)}
+    def reply(self, kind: str, texts: Sequence[str], asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is said, by the members that are asked for.
+
+        Args:
+            kind: `questions`, `judge` or `answer`.
+            texts: the messages.
+            asked: the members.
+        """
+        raise NotImplementedError
 
     async def complete(self, request: web.Request) -> web.Response:
         """Answer a call of chat completions."""
@@ -57,11 +68,9 @@ class FlawedLlm:
         asked = body["response_format"]["json_schema"]["schema"]["properties"]
         kind = "questions" if "fact_1" in asked else "judge" if "score" in asked else "answer"
         self.calls[kind] += 1
-        reply = {"questions": self._questions, "judge": self._judge, "answer": self._answer}[kind](
-            texts, asked
-        )
         prompt = Prompt.of(body["messages"])
-        return web.json_response(Reply(MODEL, prompt, encode(reply), "stop").whole())
+        said = encode(self.reply(kind, texts, asked))
+        return web.json_response(Reply(MODEL, prompt, said, "stop").whole())
 
     async def embed(self, request: web.Request) -> web.Response:
         """Answer a call of embeddings."""
@@ -76,24 +85,59 @@ class FlawedLlm:
         usage = {"prompt_tokens": sum(map(len, texts)) // 4, "total_tokens": sum(map(len, texts)) // 4}
         return web.json_response({"object": "list", "model": MODEL, "data": data, "usage": usage})
 
-    def _questions(self, texts: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
-        facts = next(found for text in reversed(texts) if (found := dict(FACT.findall(text))))
-        return {
-            key: {"questions": list(self._by_sentence[facts[key.removeprefix("fact_")].strip()].questions)}
-            for key in asked
-        }
 
-    def _answer(self, texts: Sequence[str], _: Mapping[str, Any]) -> dict[str, Any]:
-        one, at = self._asked(texts)
+class FlawedLlm(ScriptedLlm):
+    """Says a corpus of facts, each with two questions."""
+
+    def __init__(self, said: Sequence[Said], *, embeds: bool = True) -> None:
+        super().__init__(embeds=embeds)
+        self._by_sentence = {one.sentence: one for one in said}
+        self._by_question = {text: (one, at) for one in said for at, text in enumerate(one.questions)}
+
+    def reply(self, kind: str, texts: Sequence[str], asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the corpus has there."""
+        if kind == "questions":
+            facts = facts_in(texts)
+            return {key: {"questions": list(self._by_sentence[facts[key]].questions)} for key in asked}
+        one, at = self._by_question[question_in(texts)]
+        if kind == "judge":
+            return {**GOOD, **(VERDICTS.get(one.fault, {}) if at else {})}
         return {"quote": one.quotes[at], "answer": one.answers[at]}
 
-    def _judge(self, texts: Sequence[str], _: Mapping[str, Any]) -> dict[str, Any]:
-        one, at = self._asked(texts)
-        return {**GOOD, **(VERDICTS.get(one.fault, {}) if at else {})}
 
-    def _asked(self, texts: Sequence[str]) -> tuple[Said, int]:
-        question = next(found[-1] for text in reversed(texts) if (found := QUESTION.findall(text)))
-        return self._by_question[question.strip()]
+class PosedLlm(ScriptedLlm):
+    """Says texts of one kind."""
+
+    def __init__(self, posed: Sequence[Posed]) -> None:
+        super().__init__()
+        self._by_sentence = {one.sentence: one for one in posed}
+        self._by_question: dict[str, list[Posed]] = {}
+        for one in posed:
+            self._by_question.setdefault(one.question, []).append(one)
+
+    def reply(self, kind: str, texts: Sequence[str], asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is said about the fact, or to the question about the fact, that stands in a prompt."""
+        if kind == "questions":
+            facts = facts_in(texts)
+            return {
+                key: {"fits": True, "questions": [self._by_sentence[facts[key]].question]} for key in asked
+            }
+        shown = "\n".join(texts)
+        # That of a template is asked about every fact.
+        offered = self._by_question[question_in(texts)]
+        one = next(one for one in offered if len(offered) == 1 or one.sentence in shown)
+        return {**GOOD, **one.verdict} if kind == "judge" else one.reply
+
+
+def facts_in(texts: Sequence[str]) -> dict[str, str]:
+    """The facts that the last message with some counts, by the member that is wanted for each."""
+    found = next(found for text in reversed(texts) if (found := FACT.findall(text)))
+    return {f"fact_{number}": fact.strip() for number, fact in found}
+
+
+def question_in(texts: Sequence[str]) -> str:
+    """The question of the last message with one."""
+    return str(next(found[-1] for text in reversed(texts) if (found := QUESTION.findall(text)))).strip()
 
 
 def bag_of_words(text: str) -> list[float]:
@@ -107,7 +151,14 @@ def bag_of_words(text: str) -> list[float]:
 @asynccontextmanager
 async def flawed_llm(said: Sequence[Said], *, embeds: bool = True) -> AsyncIterator[tuple[str, FlawedLlm]]:
     """Serve a corpus on loopback for the time of the context; its address ends in /v1."""
-    server = FlawedLlm(said, embeds)
+    server = FlawedLlm(said, embeds=embeds)
+    async with served(server) as base_url:
+        yield base_url, server
+
+
+@asynccontextmanager
+async def served(server: ScriptedLlm) -> AsyncIterator[str]:
+    """Serve on loopback for the time of the context; the address ends in /v1."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.complete)
     app.router.add_post("/v1/embeddings", server.embed)
@@ -115,6 +166,6 @@ async def flawed_llm(said: Sequence[Said], *, embeds: bool = True) -> AsyncItera
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1", server
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()

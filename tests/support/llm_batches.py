@@ -16,6 +16,8 @@ from aiohttp import web
 
 from tests.support.llm_faults import Settings
 
+HELD_LOOK_SECONDS = 0.02
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Answer = Callable[[dict[str, Any], str], dict[str, Any]]
 """The body of the answer to a request, with a fault or "ok"."""
@@ -190,6 +192,8 @@ class MockBatches:
 
     async def _work(self, batch: Batch) -> None:
         await asyncio.sleep(self.settings.batch_ms / 1000)
+        while self.settings.batches == "held":
+            await asyncio.sleep(HELD_LOOK_SECONDS)
         if self.settings.batches == "failed":
             batch.fail("invalid", "a bad file")
             return

@@ -68,8 +68,8 @@ class Settings:
     fixed: dict[str, Any] = field(default_factory=dict)
     """Property name to the value that every answer has there."""
     batches: str = "ok"
-    """What becomes of batches: ok, failed, expired (half of their calls are made), unknown (there are none),
-    slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`), slow_cancel (done only then)."""
+    """What becomes of batches: ok, failed, expired (half of their calls are made), unknown (there are none), held (none ends
+    until this changes), slow_upload, slow_create, slow_read (it is done, and not told for `hang_s`), slow_cancel (done only then)."""
     batch_most: int = 0
     """Calls that it takes, in the way of `batch_limit`; 0 means no limit."""
     batch_limit: str = "tokens"

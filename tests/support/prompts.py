@@ -11,7 +11,7 @@ from services.generation.prompts.prompt_templates import PromptTemplate, parsed
 def render(name: str, language: str, **values: object) -> Prompt:
     """A built-in prompt with values in it, without a genre-audience pair and what is there already unless given."""
     version = builtin_version(name, language)
-    usual = {"genre": "", "audience": "", "instruction": "", "known": []}
+    usual = {"genre": "", "audience": "", "instruction": "", "existing": []}
     return Prompt(version, template(version).fill({**usual, **values}))
 
 

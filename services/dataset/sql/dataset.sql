@@ -53,15 +53,29 @@ ORDER BY id
 LIMIT $7
 
 -- name: set_gone
--- Takes over since when the chunks of questions are gone; says of how many examples that is news, and of what kind.
+-- Takes over since when the chunks of questions are gone; says of how many examples that is news, and of what kind. The job $4
+-- counts them, too, if it is one of its own.
 WITH changed AS (
     UPDATE examples SET source_gone_time = question.gone_time
     FROM unnest($2::uuid[], $3::timestamptz[]) AS question (id, gone_time)
     WHERE examples.project_id = $1 AND examples.question_id = question.id
       AND (examples.source_gone_time IS NULL) <> (question.gone_time IS NULL)
     RETURNING examples.source_gone_time
+), news AS (
+    SELECT count(source_gone_time) AS marked, count(*) - count(source_gone_time) AS unmarked FROM changed
+), counted AS (
+    UPDATE source_markings
+    SET marked = source_markings.marked + news.marked, unmarked = source_markings.unmarked + news.unmarked
+    FROM news
+    WHERE job_id = $4
 )
-SELECT count(source_gone_time) AS marked, count(*) - count(source_gone_time) AS unmarked FROM changed
+SELECT marked, unmarked FROM news
+
+-- name: insert_marking
+INSERT INTO source_markings (job_id) VALUES ($1)
+
+-- name: get_marking
+SELECT marked, unmarked FROM source_markings WHERE job_id = $1
 
 -- name: marked_questions
 -- The next questions of marked examples between two, but for some.

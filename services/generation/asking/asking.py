@@ -191,7 +191,7 @@ class Asker:
             await self._reserver.keep(task.item)
 
     async def _known(self, task: Task[T], key: bytes) -> Asked[T] | None:
-        if task.generation.options.asks_anew:
+        if task.generation.options.passes_over_kept:
             return None
         found = await self._store.find_answer(task.generation.project_id, key)
         return again(task, found) if found else None

@@ -50,12 +50,11 @@ class Batcher:
         """
         if not generation.options.batch or generation.options.pilot_chunks:
             return None
-        own = own_key(key, item) if generation.options.no_cache else key
-        return partial(self._reply, item, generation, endpoints, own, sampling)
+        return partial(self._reply, item, generation, endpoints, key_of(key, item, generation), sampling)
 
     async def is_asked(self, item: Item, generation: Generation, key: bytes) -> bool:
         """Whether the first call of an item needs no deciding any more: a batch has it, or had it."""
-        own = own_key(key, item) if generation.options.no_cache else key
+        own = key_of(key, item, generation)
         standing = await self._store.find(item.id, generation.id, generation.project_id, own)
         return standing is not None
 
@@ -96,9 +95,9 @@ class Batcher:
         return standing.reply
 
 
-def own_key(key: bytes, item: Item) -> bytes:
-    """The key of a call whose answer no other item may have."""
-    return hashlib.sha256(key + item.id.encode()).digest()
+def key_of(key: bytes, item: Item, generation: Generation) -> bytes:
+    """The key under which a call waits: where nothing is taken from earlier calls, one of the item alone."""
+    return hashlib.sha256(key + item.id.encode()).digest() if generation.options.passes_over_kept else key
 
 
 def pending(endpoint: Endpoint, seconds: float, *, handed_in: bool) -> Unavailable:

@@ -17,7 +17,7 @@ from typing import Any
 from services.generation.calls.replies import Usage
 from services.generation.providers.providers import Endpoint, Price
 from services.runtime.errors import FailedPrecondition, InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 BYTES_PER_TOKEN = 2
 """Of a text without digits: the fewest that any tokenizer makes of it in whatever language; mostly it is 3 to

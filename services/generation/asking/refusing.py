@@ -10,7 +10,8 @@ import structlog
 from services.generation.calls.provider_errors import TURNED_AWAY
 from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item, ItemClosed, Jobs
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item, ItemClosed, Jobs
 
 PAUSING = TURNED_AWAY | {"PROVIDER_KEY_MISSING", "PROVIDER_KEY_INVALID"}
 """Reasons that hold for every item of a job, and that only people can put right."""

@@ -13,8 +13,8 @@ from services.generation.questions.filling import planned_facts, quote_of
 from services.generation.questions.quotes import Quote
 from services.generation.questions.writing import MOST_QUOTES
 from services.generation.sources.chunk_reader import SourceChunk
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 
 T = TypeVar("T")
 

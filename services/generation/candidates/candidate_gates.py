@@ -12,10 +12,12 @@ from services.generation.generations.kinds import Gates
 from services.generation.phrases import leak, refusal
 from services.generation.questions.facts import CJK, language_of
 from services.generation.questions.questions import text_key
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 TOKEN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
-PROSE_NAME = re.compile(r"(?<=[a-z,] )[A-Z][^\W\d_]+")
+PROSE_NAME = re.compile(
+    r"(?<=[a-z,] )[A-Z][^\W\d_\u3400-\u4dbf\u4e00-\u9fff][^\W_\u3400-\u4dbf\u4e00-\u9fff]*"
+)
 """A capital inside a sentence; not after a colon, where a line of a list or a speech may begin."""
 LIST_NUMBER = re.compile(r"^\s*\(?\d{1,3}[.):、）]\s*", re.MULTILINE)
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

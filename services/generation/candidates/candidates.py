@@ -12,7 +12,7 @@ from services.generation.gates.gates import rejected
 from services.generation.questions.questions import CallRecord, Judgement, text_key
 from services.generation.questions.quotes import Quote
 from services.runtime.errors import NotFound
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 DOUBLE = rejected("DUPLICATE", "the generation has a candidate that says the same")
 

@@ -45,7 +45,7 @@ from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import QUESTION_PATTERNS, passage, strict_object
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 LONGEST_CHOICE = 200
 LONGEST_SHORT = 100

@@ -1,4 +1,4 @@
-"""Passages: what a chunk says, written anew in other forms, for continued pretraining."""
+"""Passages: what a chunk says, written in other forms, for continued pretraining."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.generation.questions.facts import CJK, Fact, language_of
 from services.generation.questions.filling import chunk_language, in_source, quote_of
 from services.generation.questions.writing import strict_object
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 LEAST_SHARE: Mapping[str, float] = {"paraphrase": 0.4}
 """A form has at least so much of the length of its source,"""
@@ -47,7 +47,7 @@ class Written(BaseModel):
 
 
 def plans(chunk: SourceChunk, options: GenerationOptions, first: int) -> list[Payload]:  # noqa: ARG001
-    """The forms in which a chunk is written anew; none where it holds no sentence."""
+    """The forms in which is written what a chunk says; none where it holds no sentence."""
     forms = (options.passages or PassageOptions()).forms
     return [{"form": form} for form in forms] if facts_of(chunk, options) else []
 

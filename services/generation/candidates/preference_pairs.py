@@ -24,8 +24,8 @@ from services.generation.questions.questions import Answer, Question, text_key
 from services.generation.questions.quotes import find_quote, one_line
 from services.generation.questions.writing import passage, strict_object
 from services.generation.sources.chunk_reader import SourceChunk
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 
 FLAWS = ("wrong", "ungrounded")
 SHORTEST_SHARE = 0.3

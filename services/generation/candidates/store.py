@@ -23,9 +23,9 @@ from services.generation.candidates.candidates import (
 from services.generation.gates.judgement_store import judgement_of
 from services.generation.generations.generations import Generation
 from services.generation.questions.quotes import Quote
-from services.generation.regeneration.replacing import replacing_candidate
+from services.generation.regeneration.replacing import CANDIDATE, overtaken, take_place
 from services.runtime.db import Connection, Pool
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from services.runtime.pages import Page, PageRequest, page_of, page_request
 from services.runtime.sql import Statements
 
@@ -43,14 +43,18 @@ class CandidateStore:
     ) -> bool:
         """Store a candidate and its call; one whose wording the generation has already is rejected.
 
+        So is one whose original was replaced meanwhile.
+
         Returns whether it waits for the judge.
         """
         await insert_call(connection, generation.id, asked.call, asked.settlement)
-        state = "rejected" if new.rejection else state_of(generation)
-        async with replacing_candidate(connection, new.id, new.replaces_id, kept=state == "kept"):
-            inserted = await insert_row(connection, generation, asked, new)
-            if not inserted:
-                await insert_row(connection, generation, asked, replace(new, rejection=DOUBLE))
+        if state_of(generation, new) == "kept":
+            new = replace(new, rejection=await overtaken(connection, CANDIDATE, new.replaces_id))
+        state, inserted = state_of(generation, new), await insert_row(connection, generation, asked, new)
+        if not inserted:
+            await insert_row(connection, generation, asked, replace(new, rejection=DOUBLE))
+        elif state == "kept":
+            await take_place(connection, CANDIDATE, new.id, new.replaces_id)
         return inserted and state == "judging"
 
     async def get(self, candidate_id: str) -> Candidate:
@@ -110,7 +114,7 @@ async def insert_row(
         generation.project_id,
         generation.id,
         new.content.kind,
-        "rejected" if new.rejection else state_of(generation),
+        state_of(generation, new),
         asdict(new.content),
         content_key(new.content),
         new.chunk_ids,
@@ -127,8 +131,10 @@ async def insert_row(
     return inserted is not None
 
 
-def state_of(generation: Generation) -> str:
-    """Where a candidate stands that passed the gates of the program."""
+def state_of(generation: Generation, new: NewCandidate) -> str:
+    """Where a candidate stands that the gates of the program have seen."""
+    if new.rejection:
+        return "rejected"
     return "judging" if generation.options.gates.judge else "kept"
 
 

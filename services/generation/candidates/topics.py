@@ -17,7 +17,7 @@ from services.generation.questions.facts import language_of
 from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import QUESTION_PATTERNS, strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 QUESTIONS_PER_CALL = 10
 MOST_TOLD = 100
@@ -38,13 +38,13 @@ class Place:
     Args:
         path: titles from the topic down to the tag.
         siblings: the tags beside the last of them.
-        known: what is there already of what is asked for.
+        existing: what is there already of what is asked for.
         left: how much of it is still to come.
     """
 
     path: Sequence[str]
     siblings: Sequence[str]
-    known: Sequence[str]
+    existing: Sequence[str]
     left: int
 
     def values(self, count: int) -> dict[str, object]:
@@ -52,13 +52,13 @@ class Place:
         return {
             "path": list(self.path),
             "siblings": list(self.siblings)[-MOST_TOLD:],
-            "known": list(self.known)[-MOST_TOLD:],
+            "existing": list(self.existing)[-MOST_TOLD:],
             "count": count,
         }
 
     def after(self, found: Sequence[str]) -> Place:
         """What is still to come when this is there."""
-        return Place(self.path, self.siblings, [*self.known, *found], self.left - len(found))
+        return Place(self.path, self.siblings, [*self.existing, *found], self.left - len(found))
 
 
 def own_options(options: GenerationOptions) -> DistillationOptions:
@@ -78,7 +78,7 @@ def children(place: Place, found: Sequence[str], options: GenerationOptions) -> 
     """
     own = own_options(options)
     deeper = len(place.path) < own.levels
-    beside = [*place.known, *found]
+    beside = [*place.existing, *found]
     for tag in found:
         others = [one for one in beside if one != tag]
         left = own.tags_per_level if deeper else own.questions_per_tag
@@ -97,13 +97,13 @@ def questions_schema(count: int, language: str) -> dict[str, Any]:
     return strict_object({f"question_{number}": question for number in range(1, count + 1)})
 
 
-def numbered_parser(name: str, count: int, known: Sequence[str]) -> Callable[[Any], list[str]]:
+def numbered_parser(name: str, count: int, existing: Sequence[str]) -> Callable[[Any], list[str]]:
     """Reads `{"<name>_1": ..., ...}`; what lacks, or repeats what is there, is asked for again."""
 
     def parse(value: Any) -> list[str]:
         if not isinstance(value, dict):
             raise OutputInvalid("the answer is not a JSON object")
-        taken, found = {text_key(one) for one in known}, dict[str, str]()
+        taken, found = {text_key(one) for one in existing}, dict[str, str]()
         for key in (f"{name}_{number}" for number in range(1, count + 1)):
             text = value.get(key)
             text = one_line(text) if isinstance(text, str) else ""

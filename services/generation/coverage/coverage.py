@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import CoverageOptions
@@ -52,6 +52,12 @@ class Coverage:
         """About how large it is in an answer."""
         return 200 + sum(len(title.encode()) for title in self.heading_path)
 
+    def with_part(self, part: Coverage) -> Coverage:
+        """That of the section as far as it was read, and of its next part."""
+        sums = {name: getattr(self, name) + getattr(part, name) for name in ("chunks", *SUMMED)}
+        by_type = Counter(self.answered_by_type) + Counter(part.answered_by_type)
+        return replace(self, **sums, answered_by_type=dict(by_type))
+
     def lacks(self, facts: int) -> bool:
         """Whether it has fewer answered facts than this, and than sentences."""
         return self.answered_facts < min(facts, self.sentences)
@@ -87,7 +93,7 @@ class ChunkCoverage:
 
 
 def coverage_of(section: Section[ChunkCoverage]) -> Coverage:
-    """The coverage of a section by that of its chunks; a fact belongs to one chunk."""
+    """The coverage of a section, or a part, by that of its chunks; a fact belongs to one chunk."""
     by_type: Counter[str] = Counter()
     for one in section.found:
         by_type.update(one.answered_by_type)
@@ -132,6 +138,7 @@ class ChunkFacts:
         free: those that nobody has asked about.
         again: those that other generations have asked about without an answer.
         asked: how many this generation has asked about without an answer.
+        before: how many this generation has asked about, or others with an answer.
     """
 
     chunk: SourceChunk
@@ -139,6 +146,7 @@ class ChunkFacts:
     free: Sequence[Fact]
     again: Sequence[Fact]
     asked: int
+    before: int = 0
 
     @property
     def sentences(self) -> int:
@@ -155,43 +163,120 @@ def facts_of(chunk: SourceChunk, asked: Mapping[str, bool], planned: Iterable[in
         planned: where the facts begin that this generation has asked about.
     """
     own, free, again = set(planned), list[Fact](), list[Fact]()
-    answered = mine = 0
+    answered = mine = before = 0
     for text, fact in askable(chunk).items():
+        before += fact.start in own or asked.get(text, False)
         if asked.get(text):
             answered += 1
         elif fact.start in own:
             mine += 1
         else:
             (again if text in asked else free).append(fact)
-    return ChunkFacts(chunk, answered, free, again, mine)
+    return ChunkFacts(chunk, answered, free, again, mine, before)
 
 
-def lacking(section: Section[ChunkFacts], options: CoverageOptions) -> int:
+@dataclass(frozen=True)
+class Choice:
+    """Facts of a chunk that are asked about, after so many others of it."""
+
+    chunk: SourceChunk
+    facts: Sequence[Fact]
+    before: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many facts a section has, by what became of them; the fields are as of `ChunkFacts`."""
+
+    sentences: int = 0
+    answered: int = 0
+    free: int = 0
+    again: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.sentences + other.sentences,
+            self.answered + other.answered,
+            self.free + other.free,
+            self.again + other.again,
+        )
+
+
+def tally(found: Iterable[ChunkFacts]) -> Tally:
+    """The facts of some chunks, counted."""
+    counts = (Tally(one.sentences, one.answered, len(one.free), len(one.again)) for one in found)
+    return sum(counts, Tally())
+
+
+def lacking(section: Tally, options: CoverageOptions) -> int:
     """How many answered facts a section lacks."""
-    sentences = sum(one.sentences for one in section.found)
-    answered = sum(one.answered for one in section.found)
-    return max(0, min(options.facts_per_section, sentences) - answered)
+    return max(0, min(options.facts_per_section, section.sentences) - section.answered)
 
 
-def chosen(section: Section[ChunkFacts], count: int) -> list[tuple[SourceChunk, list[Fact]]]:
-    """So many facts of a section to ask about, spread evenly over it, by their chunks.
+@dataclass(frozen=True)
+class Share:
+    """Which facts of a section are asked about, at even distances, whatever parts it is read in.
 
-    Those that nobody has asked about come first.
+    Args:
+        document_id: UUID of the document.
+        section_id: UUID of the section; empty for what stands before the first heading.
+        free: facts that nobody has asked about.
+        free_wanted: how many of them are asked about.
+        again: facts that other generations have asked about in vain.
+        again_wanted: how many of them are asked about.
+        free_seen: how many of the free ones stand in the parts before.
+        again_seen: the same of the others.
     """
-    free = [(at, fact) for at, one in enumerate(section.found) for fact in one.free]
-    again = [(at, fact) for at, one in enumerate(section.found) for fact in one.again]
-    first = spread(free, count)
-    taken = sorted([*first, *spread(again, count - len(first))], key=lambda one: (one[0], one[1].start))
-    by_chunk: dict[int, list[Fact]] = {}
-    for at, fact in taken:
-        by_chunk.setdefault(at, []).append(fact)
-    return [(section.found[at].chunk, facts) for at, facts in by_chunk.items()]
+
+    document_id: str
+    section_id: str
+    free: int
+    free_wanted: int
+    again: int
+    again_wanted: int
+    free_seen: int = 0
+    again_seen: int = 0
+
+    def is_of(self, part: Section[ChunkFacts]) -> bool:
+        """Whether a part belongs to the section."""
+        return (self.document_id, self.section_id) == (part.document_id, part.id)
+
+    def of_part(self, found: Iterable[ChunkFacts]) -> tuple[list[Choice], Share]:
+        """The facts of the next part, by their chunks; and what is left for the parts after it."""
+        free, again, choices = self.free_seen, self.again_seen, list[Choice]()
+        for one in found:
+            facts = [*spread(one.free, free, self.free, self.free_wanted)]
+            facts += spread(one.again, again, self.again, self.again_wanted)
+            free, again = free + len(one.free), again + len(one.again)
+            if facts:
+                facts.sort(key=lambda fact: fact.start)
+                choices.append(Choice(one.chunk, facts, one.before))
+        return choices, replace(self, free_seen=free, again_seen=again)
 
 
-def spread(found: Sequence[tuple[int, Fact]], count: int) -> list[tuple[int, Fact]]:
-    """So many of some facts, or all of them, at even distances."""
-    wanted = max(0, min(count, len(found)))
-    return [found[index * len(found) // wanted] for index in range(wanted)]
+def share_of(part: Section[ChunkFacts], whole: Tally, count: int) -> Share:
+    """So many facts of a section; those that nobody has asked about come first.
+
+    Args:
+        part: the section, or its first part.
+        whole: the facts of all of it.
+        count: how many are asked about.
+    """
+    free = min(count, whole.free)
+    return Share(part.document_id, part.id, whole.free, free, whole.again, min(count - free, whole.again))
+
+
+def spread(found: Sequence[Fact], first: int, total: int, wanted: int) -> list[Fact]:
+    """Of some facts, the first of which is number `first` of `total`, those wanted at even distances."""
+    return [fact for number, fact in enumerate(found, first) if is_at_distance(number, total, wanted)]
+
+
+def is_at_distance(number: int, total: int, wanted: int) -> bool:
+    """Whether a number below `total` is one of `wanted` at even distances: 0, total / wanted, and so on."""
+    if not wanted:
+        return False
+    nearest = -(-number * wanted // total)
+    return nearest < wanted and nearest * total // wanted == number
 
 
 @dataclass(frozen=True)
@@ -238,6 +323,7 @@ def check_coverage(options: GenerationOptions) -> None:
             "not say covers no fact; have these questions written by a generation of their own",
             "generation.options.question_types",
             option="question_types",
+            other="coverage",
         )
     for name, why in EXCLUDED_BY_COVERAGE.items():
         if options.coverage and getattr(options, name):
@@ -246,4 +332,5 @@ def check_coverage(options: GenerationOptions) -> None:
                 f"options.coverage and options.{name} do not go together: {why}; leave one out",
                 f"generation.options.{name}",
                 option=name,
+                other="coverage",
             )

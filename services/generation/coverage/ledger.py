@@ -51,11 +51,16 @@ class CoverageLedger:
 
         documents = [wanted.document_id] if wanted.document_id else []
         found, seen, size = list[Coverage](), 0, 0
+        begun: Coverage | None = None
         walk = self._sections.sections(wanted.project_id, documents, place_of(page), look)
         async with aclosing(walk) as sections:
             async for section in sections:
-                one, place = coverage_of(section), section.following
-                seen += one.chunks
+                part, place = coverage_of(section), section.following
+                seen += part.chunks
+                one = begun.with_part(part) if begun else part
+                begun = None if section.ends else one
+                if begun:
+                    continue
                 if wanted.shows(one):
                     found.append(one)
                     size += one.size_bytes

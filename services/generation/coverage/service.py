@@ -6,7 +6,8 @@ from dataclasses import astuple
 
 from services.generation.coverage.convert import coverage_filter, coverage_to_pb
 from services.generation.coverage.ledger import CoverageLedger
-from services.generation.sources.source_changes import SourceChanges
+from services.generation.sources.marking_store import MarkingStore
+from services.runtime.convert import job_to_pb
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
 from sishu.generation.v1 import coverage_service_pb2 as pb
@@ -16,9 +17,9 @@ from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceService
 class CoverageServicer(CoverageServiceServicer):
     """Coverage."""
 
-    def __init__(self, ledger: CoverageLedger, changes: SourceChanges) -> None:
+    def __init__(self, ledger: CoverageLedger, markings: MarkingStore) -> None:
         self._ledger = ledger
-        self._changes = changes
+        self._markings = markings
 
     async def ListCoverage(
         self, request: pb.ListCoverageRequest, context: Context
@@ -32,5 +33,8 @@ class CoverageServicer(CoverageServiceServicer):
         )
 
     async def MarkSources(self, request: pb.MarkSourcesRequest, context: Context) -> pb.MarkSourcesResponse:
-        marks = await self._changes.mark(request.project_id)
-        return pb.MarkSourcesResponse(marked=marks.marked, unmarked=marks.unmarked)
+        job_id = await self._markings.create(request.project_id, request.request_id)
+        # The job first: of one that has ended all is counted.
+        job = await self._markings.jobs.get(job_id)
+        marks = await self._markings.marked_by(job_id)
+        return pb.MarkSourcesResponse(job=job_to_pb(job), marked=marks.marked, unmarked=marks.unmarked)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.generation.coverage.coverage import Round
-from services.generation.questions.facts import Fact
-from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.db import Connection, Pool
+from services.generation.coverage.coverage import Choice, Round
+from services.runtime.db import Connection, Pool, fetch_planned
 from services.runtime.jobs import Item
 from services.runtime.sql import Statements
 
@@ -27,7 +25,7 @@ class CoverageStore:
         self, project_id: str, generation_id: str | None, chunk_ids: Sequence[str]
     ) -> dict[str, dict[str, Any]]:
         """What of `ChunkCoverage` is counted, by the ids of chunks that have questions."""
-        rows = await self.pool.fetch(SQL.count_questions, project_id, chunk_ids, generation_id)
+        rows = await fetch_planned(self.pool, SQL.count_questions, project_id, chunk_ids, generation_id)
         found: dict[str, dict[str, Any]] = {
             row["chunk_id"]: {**{name: row[name] for name in COUNTS}, "answered_by_type": {}}
             for row in rows
@@ -41,7 +39,7 @@ class CoverageStore:
     async def asked(self, project_id: str, chunk_ids: Sequence[str]) -> dict[str, dict[str, bool]]:
         """By chunk the facts with questions, by their words, and whether one of these is answered."""
         found: dict[str, dict[str, bool]] = {}
-        for row in await self.pool.fetch(SQL.asked_facts, project_id, chunk_ids):
+        for row in await fetch_planned(self.pool, SQL.asked_facts, project_id, chunk_ids):
             found.setdefault(row["chunk_id"], {})[row["text"]] = row["answered"]
         return found
 
@@ -56,10 +54,10 @@ class CoverageStore:
         self,
         connection: Connection,
         generation_id: str,
-        facts: Sequence[tuple[SourceChunk, Sequence[Fact]]],
+        chosen: Sequence[Choice],
     ) -> None:
         """Note about which facts a generation asks."""
-        pairs = [(chunk.id, fact.start) for chunk, own in facts for fact in own]
+        pairs = [(one.chunk.id, fact.start) for one in chosen for fact in one.facts]
         if pairs:
             ids, starts = zip(*pairs, strict=True)
             await connection.execute(SQL.insert_planned_facts, generation_id, list(ids), list(starts))

@@ -33,7 +33,7 @@ from services.generation.generations.kinds import Gates
 from services.generation.questions.facts import CJK
 from services.generation.questions.questions import NewQuestion, text_key
 from services.generation.questions.quotes import Quote, one_line
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 FORMS_SIMILARITY = 0.95
 """From which on two forms of a question about one fact are near copies, whatever holds for others."""

@@ -17,10 +17,12 @@ from services.generation.questions.facts import CJK, Fact
 from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line, overlap
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
-WORD = re.compile(r"[^\W_]+")
-NAME = re.compile(r"(?<=[\w,;:] )[A-Z][^\W\d_]+")
+WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+")
+"""Chinese is parted from what stands beside it without a space."""
+NAME = re.compile(r"(?<=[\w,;:] )[A-Z][^\W\d_\u3400-\u4dbf\u4e00-\u9fff][^\W_\u3400-\u4dbf\u4e00-\u9fff]*")
+"""A code such as KX1037 is one, whole."""
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 CJK_RUN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]+")
 LATIN_WORD = re.compile(r"[A-Za-z]{2,}")

@@ -9,10 +9,11 @@ import asyncpg
 
 from services.generation.asking.call_store import NOTHING, Settlement, call_of, call_values, with_call
 from services.generation.candidates.candidates import Candidate
+from services.generation.gates.judging import UNSEEN
 from services.generation.questions.questions import Judgement, Question
-from services.generation.regeneration.replacing import replacing_candidate, replacing_question
+from services.generation.regeneration.replacing import CANDIDATE, QUESTION, overtaken, take_place
 from services.runtime.db import Connection
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "judgements.sql")
@@ -28,16 +29,17 @@ async def set_judgement(
     settlement: Settlement = NOTHING,
 ) -> None:
     """Store what a judge says of a question that waits for it, which is kept or rejected by that."""
-    kept = rejection is None
-    async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
-        await connection.execute(
-            SET_JUDGEMENT,
-            *call_values(question.generation_id, judgement.call, settlement),
-            "answered" if kept else "rejected",
-            rejection.as_json() if rejection else None,
-            said_in(judgement),
-            question.id,
-        )
+    rejection = rejection or await overtaken(connection, QUESTION, question.replaces_id)
+    await connection.execute(
+        SET_JUDGEMENT,
+        *call_values(question.generation_id, judgement.call, settlement),
+        "rejected" if rejection else "answered",
+        rejection.as_json() if rejection else None,
+        said_in(judgement),
+        question.id,
+    )
+    if not rejection:
+        await take_place(connection, QUESTION, question.id, question.replaces_id)
 
 
 async def set_candidate_judgement(
@@ -48,16 +50,27 @@ async def set_candidate_judgement(
     settlement: Settlement = NOTHING,
 ) -> None:
     """As `set_judgement`, of a candidate."""
-    kept = rejection is None
-    async with replacing_candidate(connection, candidate.id, candidate.replaces_id, kept=kept):
-        await connection.execute(
-            SET_CANDIDATE_JUDGEMENT,
-            *call_values(candidate.generation_id, judgement.call, settlement),
-            "kept" if kept else "rejected",
-            rejection.as_json() if rejection else None,
-            said_in(judgement),
-            candidate.id,
-        )
+    rejection = rejection or await overtaken(connection, CANDIDATE, candidate.replaces_id)
+    await connection.execute(
+        SET_CANDIDATE_JUDGEMENT,
+        *call_values(candidate.generation_id, judgement.call, settlement),
+        "rejected" if rejection else "kept",
+        rejection.as_json() if rejection else None,
+        said_in(judgement),
+        candidate.id,
+    )
+    if not rejection:
+        await take_place(connection, CANDIDATE, candidate.id, candidate.replaces_id)
+
+
+async def reject_unseen_question(connection: Connection, question_id: str) -> None:
+    """Reject a question that waits for a judge, which cannot see its source any more."""
+    await connection.execute(SQL.reject_unseen_question, question_id, UNSEEN.as_json())
+
+
+async def reject_unseen_candidate(connection: Connection, candidate_id: str) -> None:
+    """As `reject_unseen_question`, of a candidate."""
+    await connection.execute(SQL.reject_unseen_candidate, candidate_id, UNSEEN.as_json())
 
 
 def said_in(judgement: Judgement) -> dict[str, Any]:

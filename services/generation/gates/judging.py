@@ -1,9 +1,9 @@
-"""Judgements: what a language model says of a question and its answer, beside their source."""
+"""Judgements: what a language model says of an answer, or of a candidate, beside its source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -11,90 +11,118 @@ from pydantic import BaseModel, Field, ValidationError
 from services.generation.calls.output import OutputInvalid
 from services.generation.gates.gates import first_on, rejected
 from services.generation.generations.kinds import Gates
-from services.generation.question_templates.question_templates import TEMPLATE
-from services.generation.questions.question_types import UNANSWERABLE
 from services.generation.questions.questions import CallRecord, Judgement
 from services.generation.questions.writing import strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 SCORES = [number / 2 for number in range(11)]
 LONGEST_REASON = 1000
 
+UNSEEN = Failure("FAILED_PRECONDITION", "CHUNK_GONE", "its chunk was deleted before it was judged")
+"""Why something is rejected that no judge can see beside its source any more. No gate: it cannot be off."""
+
 
 class Verdict(BaseModel, strict=True):
-    """What a judge says."""
+    """What a judge says; what it was not asked counts as good."""
 
     reason: str
-    answerable: bool
-    faithful: bool
-    self_contained: bool
+    answerable: bool = True
+    faithful: bool = True
+    self_contained: bool = True
+    worse: bool = True
     score: float = Field(ge=0, le=5, multiple_of=0.5)
 
 
-def judgement_schema() -> dict[str, Any]:
-    """`{"reason": ..., "answerable": ..., ...}`: the reason first, so that the score follows from it."""
-    truth = {"type": "boolean"}
+@dataclass(frozen=True)
+class Words:
+    """How is called what was judged: what it asks, and what it says."""
+
+    asked: str = "what is asked"
+    said: str = "it"
+    whole: str = "it"
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a judge is asked, and what its verdict is held against.
+
+    Args:
+        prompt: name of the prompt.
+        values: what it is filled with.
+        points: to what the judge says yes or no; `worse`: whether a bad answer really is bad.
+        gates: which are on.
+        answerable: whether the source is to answer what is asked.
+        words: how is called what is judged.
+    """
+
+    prompt: str
+    values: Mapping[str, object]
+    points: Sequence[str]
+    gates: Gates
+    answerable: bool = True
+    words: Words = Words()
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the verdict."""
+        return verdict_schema(self.points)
+
+    @property
+    def parse(self) -> Callable[[Any], Verdict]:
+        """Reads what the schema asks for."""
+        return verdict_parser(self.points)
+
+    def check(self, verdict: Verdict) -> Failure | None:
+        """Why what was judged is rejected; nothing when it passes."""
+        faults = verdict_faults(verdict, self.gates, self.words, answerable=self.answerable)
+        return first_on(faults, self.gates)
+
+
+def verdict_schema(points: Sequence[str]) -> dict[str, Any]:
+    """`{"reason": ..., point: ..., "score": ...}`: the reason first, so that the rest follows from it."""
     return strict_object(
         {
             "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
-            "answerable": truth,
-            "faithful": truth,
-            "self_contained": truth,
+            **{point: {"type": "boolean"} for point in points},
             "score": {"type": "number", "enum": SCORES},
         }
     )
 
 
-def parse_verdict(value: Any) -> Verdict:
-    """Reads what `judgement_schema` asked for."""
-    try:
-        verdict = Verdict.model_validate(value)
-    except ValidationError:
-        raise OutputInvalid(
-            'the answer must be {"reason": text, "answerable": true or false, "faithful": true or false, '
-            '"self_contained": true or false, "score": 0 to 5 in steps of 0.5}'
-        ) from None
-    return verdict.model_copy(update={"reason": verdict.reason.strip()[:LONGEST_REASON]})
+def verdict_parser(points: Sequence[str]) -> Callable[[Any], Verdict]:
+    """Reads what `verdict_schema` asked for."""
+    members = "".join(f'"{point}": true or false, ' for point in points)
+    wanted = f'the answer must be {{"reason": text, {members}"score": 0 to 5 in steps of 0.5}}'
+
+    def parse(value: Any) -> Verdict:
+        try:
+            verdict = Verdict.model_validate(value)
+        except ValidationError:
+            raise OutputInvalid(wanted) from None
+        if not set(points) <= verdict.model_fields_set:
+            raise OutputInvalid(wanted)
+        return verdict.model_copy(update={"reason": verdict.reason.strip()[:LONGEST_REASON]})
+
+    return parse
 
 
 def judgement_of(verdict: Verdict, call: CallRecord) -> Judgement:
-    """A verdict with its call."""
-    return Judgement(**verdict.model_dump(), call=call)
+    """A verdict with its call, as it is kept."""
+    return Judgement(**verdict.model_dump(exclude={"worse"}), call=call)
 
 
-def judge_prompt(question_type: str) -> str:
-    """The name of the prompt that asks for a judgement of a question."""
-    return f"judge_{question_type}" if question_type in {TEMPLATE, UNANSWERABLE} else "judge"
-
-
-def gates_of(question_type: str, gates: Gates) -> Gates:
-    """The gates of a question: one of a template is read beside its chunk, and may point at it."""
-    return replace(gates, off=[*gates.off, "NOT_SELF_CONTAINED"]) if question_type == TEMPLATE else gates
-
-
-def check_judgement(judgement: Judgement, gates: Gates, *, answerable: bool = True) -> Failure | None:
-    """Why what was judged is rejected; nothing when it passes.
-
-    Args:
-        judgement: what the judge says.
-        gates: which are on.
-        answerable: whether the source is to answer the question.
-    """
-    return first_on(judgement_faults(judgement, gates, answerable=answerable), gates)
-
-
-def judgement_faults(judgement: Judgement, gates: Gates, *, answerable: bool) -> Iterator[Failure]:
+def verdict_faults(verdict: Verdict, gates: Gates, words: Words, *, answerable: bool) -> Iterator[Failure]:
     """What a judge finds wrong."""
-    least = gates.judge.min_score if gates.judge else 0.0
-    if judgement.answerable and not answerable:
-        yield rejected("ANSWERABLE", f"the source answers the question: {judgement.reason}")
-    if answerable and not judgement.answerable:
-        yield rejected("NOT_ANSWERABLE", f"the source does not answer the question: {judgement.reason}")
-    if not judgement.faithful:
-        yield rejected("UNFAITHFUL", f"the answer says what its source does not: {judgement.reason}")
-    if not judgement.self_contained:
-        yield rejected(
-            "NOT_SELF_CONTAINED", f"the question is not understood without its source: {judgement.reason}"
-        )
-    if judgement.score < least:
-        yield rejected("SCORE_LOW", f"the score {judgement.score:g} is below {least:g}: {judgement.reason}")
+    least, why = gates.judge.min_score if gates.judge else 0.0, verdict.reason
+    if verdict.answerable and not answerable:
+        yield rejected("ANSWERABLE", f"the source answers {words.asked}: {why}")
+    if answerable and not verdict.answerable:
+        yield rejected("NOT_ANSWERABLE", f"the source does not answer {words.asked}: {why}")
+    if not verdict.faithful:
+        yield rejected("UNFAITHFUL", f"{words.said} says what its source does not: {why}")
+    if not verdict.self_contained:
+        yield rejected("NOT_SELF_CONTAINED", f"{words.whole} is not understood without its source: {why}")
+    if not verdict.worse:
+        yield rejected("NOT_BAD", f"the bad answer is as good as the good one: {why}")
+    if verdict.score < least:
+        yield rejected("SCORE_LOW", f"the score {verdict.score:g} is below {least:g}: {why}")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from services.generation.calls.embeddings import Vectors
 from services.generation.gates.copies import NUMBER_OR_NAME, Wording, before, copy_of, is_wanted
 from services.generation.generations.kinds import Gates
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 SIGNS = 256
 DEVIATIONS = 3.3

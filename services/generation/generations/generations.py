@@ -77,13 +77,13 @@ class GenerationOptions:
         return self.max_cost > 0 or self.max_tokens > 0
 
     @property
-    def asks_anew(self) -> bool:
+    def passes_over_kept(self) -> bool:
         """Whether answers of earlier calls are passed over."""
         return self.no_cache or self.regeneration is not None
 
     @property
     def instruction(self) -> str:
-        """What is to be different of what is written anew; empty for no wish."""
+        """What is to be different of what is regenerated; empty for no wish."""
         return self.regeneration.instruction.strip() if self.regeneration else ""
 
     @property
@@ -169,9 +169,9 @@ class GenerationView:
     def size_bytes(self) -> int:
         """About how large it is in an answer."""
         options = self.generation.options
-        anew = options.regeneration or RegenerationOptions()
-        ids = (*options.document_ids, *anew.question_ids, *anew.candidate_ids)
-        return sum(map(len, ids)) + len(anew.instruction.encode())
+        own = options.regeneration or RegenerationOptions()
+        ids = (*options.document_ids, *own.question_ids, *own.candidate_ids)
+        return sum(map(len, ids)) + len(own.instruction.encode())
 
 
 def first_item(options: GenerationOptions) -> str:

@@ -81,7 +81,7 @@ class KnowledgeOptions:
 
 @dataclass(frozen=True)
 class RegenerationOptions:
-    """What is written anew, in place of what was written before."""
+    """What is regenerated, in place of what was written before."""
 
     question_ids: Sequence[str] = ()
     candidate_ids: Sequence[str] = ()
@@ -126,7 +126,7 @@ class PreferencePairOptions:
 
 @dataclass(frozen=True)
 class PassageOptions:
-    """In which forms a chunk is written anew."""
+    """In which forms is written what a chunk says."""
 
     forms: Sequence[str] = PASSAGE_FORMS
 

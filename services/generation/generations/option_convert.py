@@ -162,7 +162,7 @@ def preference_pairs(message: generation_pb2.PreferencePairOptions) -> Preferenc
 
 
 def passages(message: generation_pb2.PassageOptions) -> PassageOptions:
-    """In which forms a chunk is written anew."""
+    """In which forms is written what a chunk says."""
     forms = [enum_name(candidate_pb2.PassageForm, form) or "" for form in message.forms]
     return PassageOptions(forms) if forms else PassageOptions()
 
@@ -219,7 +219,7 @@ def knowledge(message: question_options_pb2.KnowledgeOptions) -> KnowledgeOption
 
 
 def regeneration(message: question_options_pb2.RegenerationOptions) -> RegenerationOptions:
-    """What is written anew."""
+    """What is regenerated."""
     return RegenerationOptions(
         [one.lower() for one in message.question_ids],
         [one.lower() for one in message.candidate_ids],

@@ -28,6 +28,7 @@ from services.generation.genre_audiences.store import delete_genre_audiences
 from services.generation.prompts.store import delete_prompts
 from services.generation.providers.providers import Provider, provider_not_found, stored_provider
 from services.generation.question_templates.store import delete_question_templates, keep_templates
+from services.generation.sources.marking_store import forget_markings
 from services.generation.tags.store import delete_tags
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
 from services.runtime.ids import id_at, new_id
@@ -135,6 +136,7 @@ class Store:
     async def delete_project(self, project_id: str) -> dict[str, int]:
         """Delete everything of a project; return the deleted rows by table."""
         async with transaction(self.pool) as connection:
+            await forget_markings(connection, project_id)
             await self.jobs.delete_project(connection, project_id)
             await delete_answers(connection, project_id)
             candidates = await delete_project_candidates(connection, project_id)

@@ -80,9 +80,11 @@ def listed(voices: Sequence[Voice]) -> str:
     return "\n".join(f"- {one_line(one.genre)} / {one_line(one.audience)}" for one in voices)
 
 
-def genre_audience_values(name: str, beginning: str, pairs: int, known: Sequence[Voice]) -> dict[str, object]:
+def genre_audience_values(
+    name: str, beginning: str, pairs: int, existing: Sequence[Voice]
+) -> dict[str, object]:
     """What the prompt `genre_audiences` is filled with."""
-    return {"document": name, "beginning": beginning.strip(), "pairs": pairs, "known": listed(known)}
+    return {"document": name, "beginning": beginning.strip(), "pairs": pairs, "existing": listed(existing)}
 
 
 def check_document(project_id: str, document_id: str, document_project_id: str) -> None:

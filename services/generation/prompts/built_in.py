@@ -72,7 +72,7 @@ AUDIENCE = Variable(
 )
 INSTRUCTION = Variable(
     "instruction",
-    "what is to be different of what is written anew, in the user's words; empty otherwise",
+    "what is to be different of what is regenerated, in the user's words; empty otherwise",
     ("", "Ask about the year, in a formal voice."),
 )
 QUESTION = Variable("question", "the question to answer", ("How old is the ash?",) * 2, required=True)
@@ -89,7 +89,7 @@ FACTS = Variable(
     required=True,
 )
 KNOWN = Variable(
-    "known", "questions about the fact that are there already, a list", ([], ["How old is the ash?"])
+    "existing", "questions about the fact that are there already, a list", ([], ["How old is the ash?"])
 )
 QUESTIONS = (FACTS, FORMS, Variable("passage", PASSAGE, (SAMPLE, SAMPLE * 2)), GENRE, AUDIENCE, INSTRUCTION)
 REASONING = Variable("reasoning", "whether the way to the answer is asked for, true or false", (False, True))
@@ -120,7 +120,7 @@ JUDGE = (
 PATH = Variable("path", "titles from the topic down to the tag, a list", (["Trees"], ["Trees", "Ashes"]))
 TOPICS = (
     Variable("count", "how many are wanted, a number", (1, 3), required=True),
-    Variable("known", "those that are there already, a list", ([], ["Age", "Bark"])),
+    Variable("existing", "those that are there already, a list", ([], ["Age", "Bark"])),
     PATH,
     Variable("siblings", "the tags beside the last of the path, a list", ([], ["Birches"])),
 )
@@ -180,7 +180,7 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("beginning", "the beginning of the document", (SAMPLE, SAMPLE * 2), required=True),
             Variable("document", "the name of the document", ("a.md", "garden/ash.md")),
             Variable(
-                "known",
+                "existing",
                 "pairs that the document has, each on a line; empty without",
                 ("", "- Lesson / Pupils"),
             ),

@@ -148,7 +148,7 @@ class Previewer:
             return await self._candidate_values(wanted, prompt, chunk)
         if prompt.name.startswith("judge"):
             every = [one for call in facts for one in call]
-            return judge_values(*await self._judged(wanted, chunk, every, kind_of(prompt.name)))
+            return judge_values(*await self._judged(wanted, chunk, every, type_of(prompt.name)))
         return await self._chunk_values(wanted, prompt, chunk, facts)
 
     async def _candidate_values(
@@ -159,17 +159,21 @@ class Previewer:
         page = await self._candidates.list_of_chunk(wanted.project_id, chunk.id, kind)
         if not page:
             return {"passage": one_line(chunk.text)}
-        chunks = [await self._chunks.get(one) for one in page[0].chunk_ids]
+        chunks = await self._chunks.several(page[0].chunk_ids)
         return judging_of(page[0], chunks, prompt.language, wanted.options).values
 
     async def _chunk_values(
         self, wanted: PreviewRequest, prompt: PromptName, chunk: SourceChunk, facts: Sequence[Sequence[Fact]]
     ) -> Mapping[str, object]:
         """What prompts about a chunk are filled with; several facts have one passage, one its own."""
-        kind, language, voice = kind_of(prompt.name), prompt.language, await self._voice(wanted, chunk)
-        options = seen_by(kind, wanted.options)
+        question_type, language, voice = (
+            type_of(prompt.name),
+            prompt.language,
+            await self._voice(wanted, chunk),
+        )
+        options = seen_by(question_type, wanted.options)
         several = questions_values(chunk, facts[0], options, language, voice)
-        asked = await self._question(wanted, chunk, [one for call in facts for one in call], kind)
+        asked = await self._question(wanted, chunk, [one for call in facts for one in call], question_type)
         seen = passage(chunk.text, [asked.fact], options.context_chars)
         one = answer_values(seen, asked.text, language, voice)
         is_of_several = any(variable.name == "facts" for variable in prompt.variables)
@@ -180,7 +184,7 @@ class Previewer:
             **({"answer": asked.answer} if asked.answer else {}),
             **vars(options.conversations or ConversationOptions()),
             **manner_values(options.answers),
-            **(await self._linked_values(wanted, chunk, asked.fact) if kind == MULTI_HOP else {}),
+            **(await self._linked_values(wanted, chunk, asked.fact) if question_type == MULTI_HOP else {}),
             **one,
             **several,
             "passage": several["passage"] if is_of_several else one["passage"],
@@ -244,8 +248,8 @@ class Previewer:
         _, text = await self._outlines.beginning(document, BEGINNING_CHARS)
         options = wanted.options.genre_audience_pairs or GenreAudienceOptions()
         found = await self._pairs.of_documents(chunk.project_id, [document.id], enabled=False)
-        known = [] if options.replace else [pair.voice for pair in found.get(document.id, [])]
-        return genre_audience_values(document.name, text, options.pairs, known)
+        existing = [] if options.replace else [pair.voice for pair in found.get(document.id, [])]
+        return genre_audience_values(document.name, text, options.pairs, existing)
 
     async def _tag_values(
         self, wanted: PreviewRequest, prompt: str, chunk: SourceChunk
@@ -259,30 +263,30 @@ class Previewer:
         ).values
 
     async def _judged(
-        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], kind: str
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], question_type: str
     ) -> tuple[Passage, str, Answer | None]:
         """What a judge sees: the first question of the chunk that is answered, else one without an answer."""
-        is_open = kind == UNANSWERABLE
+        is_open = question_type == UNANSWERABLE
         page = await self._questions.list_page(
             page_request(1000, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id)
         )
         judged = (one for one in page.rows if one.answer and (one.type == UNANSWERABLE) == is_open)
         answered = next((one for one in judged if wanted.question in ("", one.text)), None)
-        found = await self._question(wanted, chunk, facts, kind)
+        found = await self._question(wanted, chunk, facts, question_type)
         asked, fact = found.text, found.fact
         if answered:
             asked = answered.text
             fact = next((one for one in facts if quote_of(chunk, one) == answered.fact), fact)
-        seen = passage(chunk.text, [fact], seen_by(kind, wanted.options).context_chars)
+        seen = passage(chunk.text, [fact], seen_by(question_type, wanted.options).context_chars)
         return seen, asked, answered.answer if answered else None
 
     async def _question(
-        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], kind: str
+        self, wanted: PreviewRequest, chunk: SourceChunk, facts: Sequence[Fact], question_type: str
     ) -> AskedQuestion:
         """The question to answer: that of the caller, else one that is stored, else a fact."""
         if wanted.question:
             return AskedQuestion(wanted.question, facts[0])
-        of_type = kind if kind in QUESTION_TYPES else None
+        of_type = question_type if question_type in QUESTION_TYPES else None
         page = await self._questions.list_page(
             page_request(1, ""), QuestionFilter(wanted.project_id, chunk_id=chunk.id, type=of_type)
         )
@@ -294,9 +298,9 @@ class Previewer:
         return AskedQuestion(question.text, next(asked, facts[0]), answer)
 
 
-def kind_of(name: str) -> str:
+def type_of(name: str) -> str:
     """The type of questions that a prompt is about; empty where it is about any."""
-    return next((kind for kind in QUESTION_TYPES if name.endswith(f"_{kind}")), "")
+    return next((question_type for question_type in QUESTION_TYPES if name.endswith(f"_{question_type}")), "")
 
 
 def sample_values(prompt: PromptName) -> dict[str, object]:

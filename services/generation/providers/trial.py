@@ -25,8 +25,8 @@ from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.providers.providers import Endpoint, Provider
 from services.generation.questions.writing import strict_object
 from services.runtime.errors import DeadlineExceeded, SishuError
+from services.runtime.failures import Failure
 from services.runtime.faults import as_sishu_error
-from services.runtime.jobs import Failure
 from sishu.errors import ApiError
 
 TRIAL_SECONDS = 120.0

@@ -131,6 +131,7 @@ def check_wanted_templates(options: GenerationOptions) -> None:
                 "facts; leave one out",
                 f"generation.options.{name}",
                 option=name,
+                other="templates_only",
             )
     if options.templates_only and not options.question_template_ids:
         raise InvalidArgument(

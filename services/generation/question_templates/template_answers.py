@@ -30,7 +30,7 @@ from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import Quote, one_line
 from services.generation.questions.writing import Passage, answer_schema, parse_answer
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 
 @dataclass(frozen=True)

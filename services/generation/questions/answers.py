@@ -17,7 +17,7 @@ from services.generation.phrases import admission, guess, leak
 from services.generation.questions.filling import answer_values
 from services.generation.questions.question_types import FACT, UNANSWERABLE
 from services.generation.questions.writing import Passage, answer_schema, parse_answer, strict_object
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 LONGEST_REASONING = 4000
 
@@ -66,15 +66,20 @@ class Refusal(BaseModel):
 
 
 def answer_call(
-    kind: str, seen: Passage, question: str, options: GenerationOptions, language: str, voice: Voice | None
+    question_type: str,
+    seen: Passage,
+    question: str,
+    options: GenerationOptions,
+    language: str,
+    voice: Voice | None,
 ) -> AnswerCall:
     """What is asked about a question of a type; without options that of a fact is as it always was."""
     own, longest = options.answers, options.gates.max_answer_chars
     values = answer_values(seen, question, language, voice)
-    if kind == FACT and is_plain(own):
+    if question_type == FACT and is_plain(own):
         return AnswerCall("answer", values, answer_schema(seen, longest), parse_plain)
     values = {**values, **manner_values(own)}
-    if kind == UNANSWERABLE:
+    if question_type == UNANSWERABLE:
         return AnswerCall("answer_unanswerable", values, refusal_schema(seen, options), refusal_parser(own))
     schema = with_reasoning(own, answer_schema(seen, longest)["properties"])
     return AnswerCall("answer_full", values, schema, full_parser(own))

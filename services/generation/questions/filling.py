@@ -42,7 +42,7 @@ def questions_values(
         "passage": one_line(passage(chunk.text, facts, options.context_chars).text),
         "facts": [one_line(fact.text) for fact in facts],
         "forms": options.forms_per_fact,
-        "known": [],
+        "existing": [],
         **voice_values(voice, language),
     }
 

@@ -20,6 +20,9 @@ from services.runtime.jobs import Item, NewItem
 
 Payload = Mapping[str, Any]
 
+OUTPUT_INCOMPLETE, TYPE_NOT_IN_TEXT = "OUTPUT_INCOMPLETE", "TYPE_NOT_IN_TEXT"
+"""Why questions are missing that a call was to bring: it brought fewer, or the fact gives none."""
+
 
 @dataclass(frozen=True)
 class Forms:
@@ -50,12 +53,12 @@ class Forms:
         return len(self.voices) * options.forms_per_fact if self.voices else self.count
 
 
-def asks_first(kind: str, options: GenerationOptions) -> bool:
+def asks_first(question_type: str, options: GenerationOptions) -> bool:
     """Whether a model is asked what it knows before all questions of a type are written.
 
     Nobody knows what has no answer.
     """
-    return options.knowledge is not None and kind != UNANSWERABLE
+    return options.knowledge is not None and question_type != UNANSWERABLE
 
 
 def forms_of(payload: Payload, options: GenerationOptions) -> Forms:
@@ -119,8 +122,8 @@ def next_voice(item: Item) -> list[NewItem]:
 
 def lacking(
     written: Sequence[Sequence[str] | None], forms: Forms, options: GenerationOptions, questions: int
-) -> tuple[int, int]:
-    """How many questions a call was to bring and did not, and how many of these as a fact gives none.
+) -> dict[str, int]:
+    """How many questions a call was to bring and did not, by the reason.
 
     Args:
         written: the questions of each fact; no list of a fact that gives none.
@@ -129,8 +132,8 @@ def lacking(
         questions: how many came.
     """
     misfits = sum(texts is None for texts in written)
-    unfit = misfits * forms.lost(options)
-    return (len(written) - misfits) * forms.count + unfit - questions, unfit
+    incomplete = (len(written) - misfits) * forms.count - questions
+    return {OUTPUT_INCOMPLETE: incomplete, TYPE_NOT_IN_TEXT: misfits * forms.lost(options)}
 
 
 def after_questions(

@@ -33,7 +33,7 @@ from services.generation.questions.question_types import (
 from services.generation.questions.quotes import one_line, overlap
 from services.generation.questions.writing import Passage, answer_schema, passage
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 MEMBERS = '"quote_1": text, "quote_2": text, "answer": text'
 
@@ -62,7 +62,7 @@ def hop_questions_call(
         "fact": one_line(fact.text),
         "linked_fact": one_line(linked.fact.text),
         "forms": forms,
-        "known": [],
+        "existing": [],
         **voice_values(voice, language),
     }
     return QuestionsCall(

@@ -1,9 +1,10 @@
 """Types of questions: which facts get which, and what is asked about them.
 
-The types are given to the facts of a chunk one after another, from a place that the chunk's text decides: so
-types come equally often where chunks hold one fact each, the same document gets the same types each time,
-and a change of one chunk leaves the others as they are. Facts of one type are asked for in calls of their
-own, whose prompt has instructions and examples of that type alone, which small models follow best.
+The types are given to the facts of a chunk one after another, as they are asked about, from a place that the
+chunk's text decides: so types come equally often where chunks hold one fact each, the same document gets the
+same types each time, and a change of one chunk leaves the others as they are. Facts of one type are asked for
+in calls of their own, whose prompt has instructions and examples of that type alone, which small models
+follow best.
 """
 
 from __future__ import annotations
@@ -81,39 +82,41 @@ def batches(
     options: GenerationOptions,
     find: Linker = unlinked,
     chosen: Sequence[Fact] | None = None,
+    before: int = 0,
 ) -> list[Batch]:
     """The facts of a chunk that are asked for, by type, those of one call together.
 
     These are as many as the options say, unless they are chosen. A fact of MULTI_HOP has a call of its own;
-    one to which none is linked becomes FACT.
+    one to which none is linked becomes FACT. The types go on after `before` facts that have theirs already.
     """
     calls = planned_facts(chunk, options) if chosen is None else in_calls(chosen, options)
     if not set(options.question_types) - {FACT}:
         return [Batch(FACT, facts) for facts in calls]
     found, hops = dict[str, list[Fact]](), list[Batch]()
-    for fact, kind in typed([fact for facts in calls for fact in facts], chunk.text, options.question_types):
-        link = find(chunk, fact) if kind == MULTI_HOP else None
+    own = [fact for facts in calls for fact in facts]
+    for fact, question_type in typed(own, chunk.text, options.question_types, before):
+        link = find(chunk, fact) if question_type == MULTI_HOP else None
         if link:
             hops.append(Batch(MULTI_HOP, [fact], link))
         else:
-            found.setdefault(FACT if kind == MULTI_HOP else kind, []).append(fact)
+            found.setdefault(FACT if question_type == MULTI_HOP else question_type, []).append(fact)
     size = options.facts_per_call
     one_type = [
-        Batch(kind, facts[at : at + size])
-        for kind, facts in found.items()
+        Batch(question_type, facts[at : at + size])
+        for question_type, facts in found.items()
         for at in range(0, len(facts), size)
     ]
     return one_type + hops
 
 
-def typed(facts: Sequence[Fact], text: str, types: Sequence[str]) -> list[tuple[Fact, str]]:
-    """Facts of a text, each with its type."""
+def typed(facts: Sequence[Fact], text: str, types: Sequence[str], before: int = 0) -> list[tuple[Fact, str]]:
+    """Facts of a text, each with its type, after so many others of it."""
     first = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-    return [(fact, types[(first + number) % len(types)]) for number, fact in enumerate(facts)]
+    return [(fact, types[(first + number) % len(types)]) for number, fact in enumerate(facts, before)]
 
 
 def questions_call(
-    kind: str,
+    question_type: str,
     chunk: SourceChunk,
     facts: Sequence[Fact],
     options: GenerationOptions,
@@ -122,28 +125,28 @@ def questions_call(
 ) -> QuestionsCall:
     """What is asked about some facts for questions of a type."""
     forms = options.forms_per_fact
-    if kind == FACT:
+    if question_type == FACT:
         return QuestionsCall(
             "questions",
             questions_values(chunk, facts, options, language, voice),
             questions_schema(len(facts), forms, language),
             questions_parser(len(facts), forms),
         )
-    values = questions_values(chunk, facts, seen_by(kind, options), language, voice)
-    if kind == UNANSWERABLE:
+    values = questions_values(chunk, facts, seen_by(question_type, options), language, voice)
+    if question_type == UNANSWERABLE:
         schema, parse = questions_schema(len(facts), forms, language), questions_parser(len(facts), forms)
-        return QuestionsCall(f"questions_{kind}", values, schema, parse)
+        return QuestionsCall(f"questions_{question_type}", values, schema, parse)
     return QuestionsCall(
-        f"questions_{kind}",
+        f"questions_{question_type}",
         values,
         typed_schema(len(facts), forms, language),
         typed_parser(len(facts), forms),
     )
 
 
-def seen_by(kind: str, options: GenerationOptions) -> GenerationOptions:
+def seen_by(question_type: str, options: GenerationOptions) -> GenerationOptions:
     """The options, with the whole chunk as passage where it is not to answer."""
-    return replace(options, context_chars=0) if kind == UNANSWERABLE else options
+    return replace(options, context_chars=0) if question_type == UNANSWERABLE else options
 
 
 def typed_schema(facts: int, forms: int, language: str) -> dict[str, Any]:
@@ -192,9 +195,9 @@ def typed_parser(facts: int, forms: int) -> Callable[[Any], list[Texts]]:
     return parse
 
 
-def asked_place(kind: str, chunk: SourceChunk, fact: Fact) -> Fact:
+def asked_place(question_type: str, chunk: SourceChunk, fact: Fact) -> Fact:
     """Where the quote of an answer may stand: in the fact, or of some types in a sentence beside it."""
-    if kind not in BESIDE:
+    if question_type not in BESIDE:
         return fact
     found = sentences(chunk.text)
     before = max((one.start for one in found if one.end <= fact.start), default=fact.start)

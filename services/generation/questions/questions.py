@@ -11,7 +11,7 @@ from typing import Any
 
 from services.generation.genre_audiences.genre_audiences import Voice
 from services.generation.questions.quotes import Quote
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 NO_LETTER = re.compile(r"[\W_]+")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -35,12 +36,12 @@ from services.generation.questions.questions import (
     text_key,
 )
 from services.generation.questions.quotes import Quote
-from services.generation.regeneration.replacing import replacing_question
+from services.generation.regeneration.replacing import QUESTION, overtaken, take_place
 from services.generation.tags.store import link_questions
 from services.runtime.db import Connection, Pool
 from services.runtime.errors import NotFound
+from services.runtime.failures import Failure
 from services.runtime.gathering import Gathering
-from services.runtime.jobs import Failure
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -83,9 +84,8 @@ class QuestionStore:
         call: CallRecord,
         questions: Sequence[NewQuestion],
         settlement: Settlement = NOTHING,
-        missing: int = 0,
+        missing: Mapping[str, int] = MappingProxyType({}),
         meanings: Meanings | None = None,
-        unfit: int = 0,
     ) -> list[str]:
         """Store questions and their call; return the ids of those that wait for an answer.
 
@@ -97,12 +97,11 @@ class QuestionStore:
             call: how they were written.
             questions: those that came.
             settlement: what is stored with the call.
-            missing: how many more were asked for.
+            missing: how many more were to come, by the reason why they did not.
             meanings: their embeddings; nothing where meaning is not looked at.
-            unfit: how many of the missing lack because their facts give none of their type.
         """
         await insert_call(connection, one.id, call, settlement)
-        for reason, count in (("OUTPUT_INCOMPLETE", missing - unfit), ("TYPE_NOT_IN_TEXT", unfit)):
+        for reason, count in missing.items():
             if count:
                 await connection.execute(SQL.insert_missing, call.id, one.id, reason, count)
         await hold_meanings(connection, one, meanings)
@@ -124,19 +123,25 @@ class QuestionStore:
         *,
         judged: bool = False,
     ) -> None:
-        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that."""
-        kept = not rejection and not judged
-        async with replacing_question(connection, question.id, question.replaces_id, kept=kept):
-            await connection.execute(
-                SET_ANSWER,
-                *call_values(question.generation_id, answer.call, settlement),
-                "rejected" if rejection else "judging" if judged else "answered",
-                rejection.as_json() if rejection else None,
-                answer.text,
-                [vars(quote) for quote in answer.quotes],
-                answer.reasoning,
-                question.id,
-            )
+        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that.
+
+        One whose original was replaced meanwhile is rejected as well.
+        """
+        if not rejection and not judged:
+            rejection = await overtaken(connection, QUESTION, question.replaces_id)
+        state = "rejected" if rejection else "judging" if judged else "answered"
+        await connection.execute(
+            SET_ANSWER,
+            *call_values(question.generation_id, answer.call, settlement),
+            state,
+            rejection.as_json() if rejection else None,
+            answer.text,
+            [vars(quote) for quote in answer.quotes],
+            answer.reasoning,
+            question.id,
+        )
+        if state == "answered":
+            await take_place(connection, QUESTION, question.id, question.replaces_id)
 
     async def get(self, question_id: str) -> Question:
         """One question.

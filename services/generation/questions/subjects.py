@@ -41,8 +41,8 @@ from services.generation.questions.questions import Answer, NewQuestion, OpenQue
 from services.generation.questions.quotes import Quote, find_quote
 from services.generation.questions.writing import Passage, passage
 from services.generation.sources.chunk_reader import SourceChunk
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Subject:
     """What a question is about.
 
     Args:
-        kind: its type.
+        type: its type; see `Question.type`.
         chunk: the chunk.
         fact: the fact of the chunk; of UNANSWERABLE the one near which something is left open.
         linked: of MULTI_HOP the fact of another chunk.
     """
 
-    kind: str
+    type: str
     chunk: SourceChunk
     fact: Fact
     linked: LinkedFact | None = None
@@ -82,7 +82,7 @@ def new_question(
     known: bool | None = None,
 ) -> NewQuestion:
     """A question as it is to be stored, held against the gates; one that has no answer asks for no fact."""
-    asks = subject.kind != UNANSWERABLE
+    asks = subject.type != UNANSWERABLE
     linked = [quote_of(subject.linked.chunk, subject.linked.fact)] if subject.linked else []
     return NewQuestion(
         new_id(),
@@ -94,7 +94,7 @@ def new_question(
         check_question(text, language, subject.source, options.gates),
         subject.chunk.heading_path,
         pair_id,
-        subject.kind,
+        subject.type,
         linked_facts=linked,
         known=known,
     )
@@ -125,14 +125,14 @@ def questions_call_of(
     if first.linked:
         return hop_questions_call(first.chunk, first.fact, first.linked, options, language, voice)
     facts = [subject.fact for subject in subjects]
-    return questions_call(first.kind, first.chunk, facts, options, language, voice)
+    return questions_call(first.type, first.chunk, facts, options, language, voice)
 
 
 def seen_of(subject: Subject, options: GenerationOptions) -> Passage:
     """What a model sees of the source of a question."""
     if subject.linked:
         return joined(hop_passages(subject.chunk, subject.fact, subject.linked, options))
-    chars = seen_by(subject.kind, options).context_chars
+    chars = seen_by(subject.type, options).context_chars
     return passage(subject.chunk.text, [subject.fact], chars)
 
 
@@ -144,7 +144,7 @@ def answer_call_of(
         passages = hop_passages(subject.chunk, subject.fact, subject.linked, options)
         return hop_answer_call(passages, question.text, options, language, question.voice)
     seen = seen_of(subject, options)
-    return answer_call(subject.kind, seen, question.text, options, language, question.voice)
+    return answer_call(subject.type, seen, question.text, options, language, question.voice)
 
 
 def checked(
@@ -163,7 +163,7 @@ def held(
 ) -> tuple[list[Quote], Iterator[Failure]]:
     """The quotes of an answer as they stand in the documents, and what is wrong with it."""
     source, gates = subject.source, options.gates
-    if subject.kind == UNANSWERABLE:
+    if subject.type == UNANSWERABLE:
         return [], refusal_faults(question, written, source, gates, language)
     others = answer_faults(question, written.answer, source, gates, language)
     if subject.linked:
@@ -172,5 +172,5 @@ def held(
         return [quote_of(chunk, place) for chunk, place in places], chain(faults, others)
     quote = find_quote(source, written.quotes[0])
     found = quote if quote and in_source(subject.chunk, quote) else None
-    place = asked_place(subject.kind, subject.chunk, subject.fact)
+    place = asked_place(subject.type, subject.chunk, subject.fact)
     return [quote_of(subject.chunk, found)] if found else [], chain(quote_faults(found, place), others)

@@ -1,1 +1,1 @@
-"""What is written anew."""
+"""What is regenerated."""

@@ -1,4 +1,4 @@
-"""Questions and candidates that are written anew: the statements of `originals.sql`, behind functions."""
+"""Questions and candidates that are regenerated: the statements of `originals.sql`, behind functions."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from services.generation.regeneration.regeneration import (
 )
 from services.generation.tags.store import link_questions
 from services.runtime.db import Connection, Pool
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "originals.sql")
 
 
 class OriginalStore:
-    """What is written anew, of the tables `questions` and `candidates`."""
+    """What is regenerated, of the tables `questions` and `candidates`."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
     async def check(self, wanted: NewGeneration) -> None:
-        """Refuse a generation that is to write anew what cannot be.
+        """Refuse a generation that is to regenerate what cannot be.
 
         Raises:
             NotFound, InvalidArgument, FailedPrecondition: as `check_regeneration` and `check_originals`.

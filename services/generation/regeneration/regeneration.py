@@ -1,4 +1,7 @@
-"""Regeneration: questions and candidates that are written anew, in place of others, their originals."""
+"""Regeneration: questions and candidates, the originals, are written again about the same.
+
+What is kept of the new is the successor of its original, and replaces it.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,14 @@ from services.generation.questions.facts import Fact, sentences
 from services.generation.questions.filling import in_source, place, quote_of
 from services.generation.questions.quotes import Quote, find_quote, overlap
 from services.generation.sources.chunk_reader import SourceChunk
-from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
-from services.runtime.jobs import Failure
+from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound, SishuError
+from services.runtime.failures import Failure
 
 FIELD = "generation.options.regeneration"
 PASSED_OVER = (
+    "chars_per_fact",
+    "forms_per_fact",
+    "facts_per_call",
     "document_ids",
     "pilot_chunks",
     "genre_audiences",
@@ -35,14 +41,23 @@ PASSED_OVER = (
 )
 """Options that say about what is written, which the originals say."""
 
-ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be written anew was deleted")
+UNFINISHED = ("open", "judging")
+"""States of what waits for its answer, or its judge."""
+MOST_TOLD = 3
+"""So many ids stand in an error beside that of which it tells."""
+REPLACED = "REPLACED"
+
+ORIGINAL_GONE = Failure("NOT_FOUND", "ORIGINAL_GONE", "what was to be regenerated was deleted")
+ORIGINAL_REPLACED = Failure(
+    "FAILED_PRECONDITION", "ORIGINAL_REPLACED", "something took the place of what was to be regenerated"
+)
 CHUNK_GONE = Failure("NOT_FOUND", "CHUNK_GONE", "the chunk that it was written from was deleted")
 QUESTION_GONE = Failure("NOT_FOUND", "QUESTION_GONE", "the question that it was made from was deleted")
 FACT_GONE = Failure("NOT_FOUND", "FACT_GONE", "the chunk does not hold the fact that it is about")
 
 
 class Gone(Exception):
-    """Something is no more there of what is needed to write anew; `failure` says what."""
+    """Something is not there any more, or not as it was, of what is written about; `failure` says what."""
 
     def __init__(self, failure: Failure) -> None:
         """Keep the failure."""
@@ -52,13 +67,16 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Original:
-    """A question or candidate that is to be written anew, as far as it decides whether it can be.
+    """A question or candidate that is to be regenerated, as far as it decides whether it can be.
 
     Args:
         kind: `question`, or the kind of a candidate.
         has_fact: whether it is about a fact of a document, or what a document leaves open.
         rejection: why it was rejected, be it because it was replaced; nothing where it was not.
         has_answer: whether it has got as far as an answer.
+        state: where it stands.
+        job_id: the job of the generation that wrote it, while that has not ended.
+        successor_id: what took its place already, be it replaced itself since.
     """
 
     id: str
@@ -67,6 +85,9 @@ class Original:
     has_fact: bool
     rejection: Failure | None
     has_answer: bool
+    state: str
+    job_id: str | None = None
+    successor_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,23 +114,23 @@ def check_regeneration(options: GenerationOptions) -> None:
         return
     is_questions = options.kind == "questions"
     if not is_questions and options.kind not in CANDIDATES_OF:
-        raise of_other_kind("", f"a generation of {options.kind} writes nothing anew")
+        raise of_other_kind("", f"a generation of {options.kind} regenerates nothing")
     if own.candidate_ids if is_questions else own.question_ids:
         name, right = ("candidate_ids", "question_ids") if is_questions else ("question_ids", "candidate_ids")
-        raise of_other_kind(f".{name}", f"a generation of {options.kind} writes anew what {right} name")
+        raise of_other_kind(f".{name}", f"a generation of {options.kind} regenerates what {right} name")
     if own.answers_only and not is_questions:
         raise of_other_kind(".answers_only", "only questions have answers that can be written alone")
     if not named_ids(options):
         name = "question_ids" if is_questions else "candidate_ids"
         raise InvalidArgument(
-            "REGENERATION_EMPTY", f"nothing is to be written anew; name it in {name}", f"{FIELD}.{name}"
+            "REGENERATION_EMPTY", f"nothing is to be regenerated; name it in {name}", f"{FIELD}.{name}"
         )
     usual = GenerationOptions()
     for name in PASSED_OVER:
         if getattr(options, name) not in (getattr(usual, name), []):
             raise InvalidArgument(
                 "OPTION_OF_OTHER_KIND",
-                f"options.{name} says nothing where named ones are written anew; leave it out",
+                f"options.{name} says nothing where named ones are regenerated; leave it out",
                 f"generation.options.{name}",
             )
 
@@ -120,13 +141,13 @@ def of_other_kind(path: str, message: str) -> InvalidArgument:
 
 
 def named_ids(options: GenerationOptions) -> Sequence[str]:
-    """The ids of what is written anew."""
+    """The ids of what is regenerated."""
     own = options.regeneration or RegenerationOptions()
     return own.question_ids if options.kind == "questions" else own.candidate_ids
 
 
 def check_originals(options: GenerationOptions, project_id: str, found: Mapping[str, Original]) -> None:
-    """Refuse to write anew what is not there, or cannot be.
+    """Refuse to regenerate what is not there, or cannot be.
 
     Args:
         options: those of the generation.
@@ -136,35 +157,59 @@ def check_originals(options: GenerationOptions, project_id: str, found: Mapping[
     Raises:
         NotFound: one of them is not there.
         InvalidArgument: one is of another project or kind, or asks for no fact of a document.
-        FailedPrecondition: one was replaced already, or its answer alone would not help.
+        FailedPrecondition: one was replaced already, is still in work, or its answer alone would not help.
     """
+    errors = {
+        one: error
+        for one in named_ids(options)
+        if (error := fault_of(one, found.get(one), options, project_id))
+    }
+    if errors:
+        raise of_all(errors)
+
+
+def of_all(errors: Mapping[str, SishuError]) -> SishuError:
+    """The first of some errors, which says for which other ids it holds as well."""
+    error, *rest = errors.values()
+    others = [one for one, other in errors.items() if other.reason == error.reason][1:]
+    if not rest or not others:
+        return error
+    also = ", ".join(others[:MOST_TOLD]) + (" …" if len(others) > MOST_TOLD else "")
+    message = f"{error.message} (so it is with {len(others)} more: {also})"
+    return type(error)(
+        error.reason, message, error.field, **error.metadata, others=str(len(others)), also=also
+    )
+
+
+def fault_of(
+    original_id: str, original: Original | None, options: GenerationOptions, project_id: str
+) -> SishuError | None:
+    """Why something cannot be regenerated; nothing where it can."""
     kind = CANDIDATES_OF.get(options.kind, "question")
     field = f"{FIELD}.{'question_ids' if kind == 'question' else 'candidate_ids'}"
-    for one in named_ids(options):
-        original = found.get(one)
-        if original is None:
-            raise original_not_found(one, kind, field)
-        if original.project_id != project_id:
-            raise InvalidArgument(
-                "ORIGINAL_OF_OTHER_PROJECT",
-                f"{original.kind} {one} belongs to another project",
-                field,
-                id=one,
-            )
-        if original.kind != kind:
-            raise InvalidArgument(
-                "ORIGINAL_OF_OTHER_KIND",
-                f"{one} is a {original.kind}, and a generation of {options.kind} writes a {kind} anew; "
-                "start one of its kind for it",
-                field,
-                id=one,
-                kind=original.kind,
-            )
-        check_original(original, options, field)
+    if original is None:
+        return original_not_found(original_id, kind, field)
+    if original.project_id != project_id:
+        return InvalidArgument(
+            "ORIGINAL_OF_OTHER_PROJECT",
+            f"{original.kind} {original_id} belongs to another project",
+            field,
+            id=original_id,
+        )
+    if original.kind != kind:
+        return InvalidArgument(
+            "ORIGINAL_OF_OTHER_KIND",
+            f"{original_id} is a {original.kind}, and a generation of {options.kind} regenerates a {kind}; "
+            "start one of its kind for it",
+            field,
+            id=original_id,
+            kind=original.kind,
+        )
+    return fault_in(original, options, field)
 
 
 def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
-    """The error for something that is to be written anew and not there."""
+    """The error for something that is to be regenerated and not there."""
     if kind == "question":
         return NotFound(
             "QUESTION_NOT_FOUND", f"there is no question {original_id}", field, question_id=original_id
@@ -174,60 +219,71 @@ def original_not_found(original_id: str, kind: str, field: str) -> NotFound:
     )
 
 
-def check_original(original: Original, options: GenerationOptions, field: str) -> None:
-    """Refuse to write anew what was replaced, what is about no document, or an answer to bad words.
-
-    Raises:
-        InvalidArgument: it is about no fact of a document.
-        FailedPrecondition: it was replaced, or its words were rejected and only its answer is to be new.
-    """
+def fault_in(original: Original, options: GenerationOptions, field: str) -> SishuError | None:
+    """Why something cannot be regenerated as it stands; nothing where it can."""
+    own = options.regeneration or RegenerationOptions()
     if not original.has_fact:
-        raise InvalidArgument(
+        return InvalidArgument(
             "ORIGINAL_WITHOUT_FACT",
             f"question {original.id} asks for no fact of a document, as those of topics and templates; start "
             "a generation like its own in place of it",
             field,
             id=original.id,
         )
-    reason = original.rejection.reason if original.rejection else ""
-    if original.rejection and reason == "REPLACED":
-        successor = original.rejection.metadata.get("id", "")
-        raise FailedPrecondition(
+    if original.successor_id:
+        return FailedPrecondition(
             "ORIGINAL_REPLACED",
-            f"{original.kind} {original.id} was replaced by {successor}; name that one",
+            f"{original.kind} {original.id} was replaced by {original.successor_id}; name that one",
             field,
             id=original.id,
-            successor_id=successor,
+            successor_id=original.successor_id,
         )
-    own = options.regeneration or RegenerationOptions()
+    if original.job_id and original.state in UNFINISHED:
+        return FailedPrecondition(
+            "ORIGINAL_IN_WORK",
+            f"{original.kind} {original.id} is still in the state {original.state}; wait until job "
+            f"{original.job_id} has ended, or `sishu job cancel {original.job_id}`",
+            field,
+            id=original.id,
+            state=original.state,
+            job_id=original.job_id,
+        )
     if own.answers_only and original.rejection and not original.has_answer:
-        raise FailedPrecondition(
+        reason = original.rejection.reason
+        return FailedPrecondition(
             "QUESTION_REJECTED",
-            f"the words of question {original.id} were rejected ({reason}), so that no answer helps; have "
-            "the question written anew, without answers_only",
+            f"the words of question {original.id} were rejected ({reason}), so that no answer helps; "
+            "regenerate the question itself, without answers_only",
             field,
             id=original.id,
             rejection=reason,
         )
+    return None
 
 
-def replaced_by(new_id: str) -> Failure:
-    """The rejection of what something new took the place of."""
-    return Failure("FAILED_PRECONDITION", "REPLACED", f"{new_id} took its place", {"id": new_id})
+def replaced_by(successor_id: str, message: str = "") -> Failure:
+    """The rejection of what something else has the place of; it may say in other words how."""
+    message = message or f"{successor_id} took its place"
+    return Failure("FAILED_PRECONDITION", "REPLACED", message, {"id": successor_id})
+
+
+def is_replaced(rejection: Failure | None) -> bool:
+    """Whether this is the rejection of what something else has the place of."""
+    return rejection is not None and rejection.reason == REPLACED
 
 
 def grouped(question_ids: Sequence[str], places: Iterable[QuestionPlace]) -> list[list[str]]:
-    """Questions that one call writes anew: the forms of a question about one fact, in one voice.
+    """Questions that one call regenerates: the forms of a question about one fact, in one voice.
 
     Args:
         question_ids: the questions; one that is not there any more, or has no fact, stands alone.
         places: of those that are there.
     """
-    known = {place.id: place for place in places}
+    there = {place.id: place for place in places}
     groups: dict[tuple[object, ...], list[str]] = {}
     seen = Counter[tuple[object, ...]]()
     for one in question_ids:
-        place = known.get(one)
+        place = there.get(one)
         if place is None or place.fact is None:
             groups[(one,)] = [one]
             continue

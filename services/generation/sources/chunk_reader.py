@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.runtime.at_once import each_of
 from sishu.client import Client
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2
 
@@ -65,6 +66,14 @@ class ChunkReader:
         request = chunk_service_pb2.GetChunkRequest(id=chunk_id)
         return await self._with_source((await self._client.chunks.GetChunk(request)).chunk)
 
+    async def several(self, chunk_ids: Sequence[str]) -> list[SourceChunk]:
+        """Some chunks, in the order of their ids.
+
+        Raises:
+            ApiError: the ingest room has not all of them, or is away.
+        """
+        return await each_of(chunk_ids, self.get)
+
     async def page(
         self, project_id: str, document_ids: Sequence[str], token: str
     ) -> tuple[list[SourceChunk], str]:
@@ -84,7 +93,7 @@ class ChunkReader:
                 page_token=inner,
             )
             page = await self._client.chunks.ListChunks(request)
-            chunks += [await self._with_source(chunk) for chunk in page.chunks]
+            chunks += await each_of(page.chunks, self._with_source)
             inner = page.next_page_token
             at += not inner
         return chunks, f"{at}:{inner}" if at < len(documents) else ""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from services.generation.sources.chunk_reader import ChunkReader
 from services.generation.tags.tag_outlines import Entry, Titles, beginning, short
+from services.runtime.at_once import each_of
 from sishu.client import Client
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.document_service_pb2 import GetDocumentRequest, ListDocumentsRequest
@@ -33,7 +34,7 @@ class OutlineReader:
         """
         if document_ids:
             at = int(token or 0)
-            found = [await self.document(one) for one in document_ids[at : at + PAGE]]
+            found = await each_of(document_ids[at : at + PAGE], self.document)
             token = str(at + PAGE) if at + PAGE < len(document_ids) else ""
         else:
             request = ListDocumentsRequest(project_id=project_id, page_size=PAGE, page_token=token)

@@ -11,6 +11,9 @@ from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 
 T = TypeVar("T")
 
+PART_CHUNKS = 400
+"""Chunks of a section after which it goes on in another part."""
+
 Look = Callable[[Sequence[SourceChunk]], Awaitable[Mapping[str, T]]]
 """Says of the chunks of a page what is known of each, by its id."""
 
@@ -37,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Section(Generic[T]):
-    """A section of a document, with what was found out about its chunks.
+    """A section of a document, or a part of a large one, with what was found out about its chunks.
 
     Args:
         document_id: UUID of the document.
@@ -45,7 +48,8 @@ class Section(Generic[T]):
         id: UUID of the section; empty for what stands before the first heading.
         heading_path: titles from the top of the document to the section.
         found: one for each chunk, in their order.
-        following: where the next section begins; nothing after the last one.
+        following: where to read on after it; nothing after the last one.
+        ends: whether the section ends with it.
     """
 
     document_id: str
@@ -54,6 +58,7 @@ class Section(Generic[T]):
     heading_path: Sequence[str]
     found: Sequence[T]
     following: Place | None
+    ends: bool = True
 
 
 class SectionReader:
@@ -65,7 +70,7 @@ class SectionReader:
     async def sections(
         self, project_id: str, document_ids: Sequence[str], place: Place, look: Look[T]
     ) -> AsyncGenerator[Section[T], None]:
-        """The sections from a place on in which chunks begin.
+        """The sections from a place on in which chunks begin, large ones in parts: see `PART_CHUNKS`.
 
         Args:
             project_id: the project.
@@ -87,11 +92,12 @@ class SectionReader:
             for _, run in groupby(chunks, key=lambda one: (one.document_id, one.section_id)):
                 part = list(run)
                 values = [found[chunk.id] for chunk in part]
-                if section and is_of(part[0], section):
+                goes_on = section is not None and is_of(part[0], section)
+                if section and goes_on and len(section.found) < PART_CHUNKS:
                     section = replace(section, found=[*section.found, *values])
                 else:
                     if section:
-                        yield replace(section, following=Place(token, *last))
+                        yield replace(section, following=Place(token, *last), ends=not goes_on)
                     section = section_of(part[0], values)
                 last = key_of(part[-1])
             token = following or None

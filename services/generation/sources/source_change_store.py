@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.runtime.db import Pool, had_again
+from services.runtime.db import Pool, fetch_planned, had_again
 from services.runtime.ids import id_at
 from services.runtime.sql import Statements
 
@@ -21,13 +21,31 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True)
 class Marks:
-    """How many questions and candidates are newly marked, and how many are marked no more."""
+    """How many questions and candidates are newly marked, are marked no more, and were looked at."""
 
     marked: int = 0
     unmarked: int = 0
+    looked_at: int = 0
 
     def __add__(self, other: Marks) -> Marks:
-        return Marks(self.marked + other.marked, self.unmarked + other.unmarked)
+        return Marks(
+            self.marked + other.marked, self.unmarked + other.unmarked, self.looked_at + other.looked_at
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a document stands.
+
+    Args:
+        document_id: UUID of the document.
+        stamp: changes with its version, and whenever its chunks change; nothing where it is not parsed.
+        chunks: how many it has.
+    """
+
+    document_id: str
+    stamp: str | None = None
+    chunks: int = 0
 
 
 class SourceChangeStore:
@@ -41,13 +59,14 @@ class SourceChangeStore:
 
         Args:
             project_id: the project.
-            kind: `questions`, or a kind of candidates.
+            kind: `questions` for those that are not of templates, `templates`, or a kind of candidates.
             chunk_ids: the chunks.
         """
-        if kind == "questions":
-            rows = await self.pool.fetch(SQL.questioned_chunks, project_id, chunk_ids)
+        if kind in {"questions", "templates"}:
+            templates = kind == "templates"
+            rows = await fetch_planned(self.pool, SQL.questioned_chunks, project_id, chunk_ids, templates)
         else:
-            rows = await self.pool.fetch(SQL.written_chunks, project_id, chunk_ids, kind)
+            rows = await fetch_planned(self.pool, SQL.written_chunks, project_id, chunk_ids, kind)
         return {row["chunk_id"] for row in rows}
 
     async def has_older(self, project_id: str, than_id: str) -> bool:
@@ -60,31 +79,43 @@ class SourceChangeStore:
             ids, documents = map(list, zip(*chunks, strict=True))
             await self.pool.execute(SQL.note_chunks, look_id, ids, documents)
 
-    async def note_untold(self, look_id: str, documents: Sequence[tuple[str, int]]) -> None:
-        """Note of which documents nothing can be told: with another number of chunks than was noted."""
-        if documents:
-            ids, counts = map(list, zip(*documents, strict=True))
-            await self.pool.execute(SQL.note_untold, look_id, ids, counts)
+    async def note_documents(self, look_id: str, documents: Sequence[Standing]) -> None:
+        """Note how documents stand; of those without a stamp nothing is told."""
+        ids, stamps = [one.document_id for one in documents], [one.stamp for one in documents]
+        await self.pool.execute(SQL.note_documents, look_id, ids, stamps)
 
-    async def mark(self, look_id: str, project_id: str, document_ids: Sequence[str]) -> Marks:
-        """Mark what is written about chunks that a look has not found; those that are back no more.
+    async def changed(self, look_id: str, documents: Sequence[Standing]) -> list[str]:
+        """Of documents as they stand now those that have changed since they were noted.
+
+        So have those of which other chunks were noted than they have.
+        """
+        columns = [[getattr(one, name) for one in documents] for name in ("document_id", "stamp", "chunks")]
+        return [row["id"] for row in await self.pool.fetch(SQL.changed_documents, look_id, *columns)]
+
+    async def forget_document(self, look_id: str, document_id: str) -> None:
+        """Forget what was noted of a document and its chunks."""
+        await self.pool.execute(SQL.forget_document, look_id, document_id)
+
+    async def mark(
+        self, look_id: str, project_id: str, document_ids: Sequence[str], job_id: str | None
+    ) -> AsyncIterator[Marks]:
+        """Mark what is about chunks that a look has not found, page by page; what is about others no more.
 
         Args:
             look_id: the look.
             project_id: the project.
             document_ids: only what is about these documents alone; empty means all.
+            job_id: the job that counts them, if one does.
         """
-        marks = Marks()
         for statement in (SQL.mark_questions, SQL.mark_candidates):
             after: str | None = None
             while True:
-                values = (look_id, project_id, after, ROWS, document_ids)
+                values = (look_id, project_id, after, ROWS, document_ids, job_id)
                 row = await had_again(lambda: self.pool.fetchrow(statement, *values))  # noqa: B023  # runs now
                 if row is None or row["last_id"] is None:
                     break
                 after = row["last_id"]
-                marks += Marks(row["marked"], row["unmarked"])
-        return marks
+                yield Marks(row["marked"], row["unmarked"], row["looked_at"])
 
     async def forget(self, look_id: str) -> None:
         """Forget what a look has found, and what those have left that were killed more than a day ago."""

@@ -18,7 +18,7 @@ class Sources:
         self._originals = originals
 
     async def check_originals(self, wanted: NewGeneration) -> None:
-        """Refuse what cannot be written anew, where that is wanted.
+        """Refuse what cannot be regenerated, where that is wanted.
 
         Raises:
             NotFound, InvalidArgument, FailedPrecondition: as `OriginalStore.check`.

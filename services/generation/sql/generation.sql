@@ -107,11 +107,11 @@ CROSS JOIN LATERAL (
                   AND (item.kind IN ('write_questions', 'answer_template')
                        OR (item.kind = 'write_answer' AND item.payload ? 'voices'))
                 UNION ALL
-                -- What was to be written anew and could not be.
+                -- What was to be regenerated and could not be.
                 SELECT item.failure ->> 'reason', coalesce(jsonb_array_length(item.payload -> 'question_ids'), 1)
                 FROM job_items AS item
                 WHERE generations.options -> 'regeneration' <> 'null' AND item.job_id = (job.job ->> 'id')::uuid
-                  AND item.failure IS NOT NULL AND item.kind IN ('rewrite_questions', 'rewrite_answer', 'rewrite_candidate')
+                  AND item.failure IS NOT NULL AND item.kind IN ('regenerate_questions', 'regenerate_answer', 'regenerate_candidate')
                ) AS found
           GROUP BY reason) AS counted
 ) AS lacking

@@ -45,14 +45,14 @@ class GenreAudienceWriter:
             async with self._desk.jobs.finish(item, skipped=True):
                 return
         options = generation.options.genre_audience_pairs or GenreAudienceOptions()
-        known = [] if options.replace else await self._known(generation, document.id)
+        existing = [] if options.replace else await self._existing(generation, document.id)
         prompt = await self._desk.prompts.filled(
             generation,
             "genre_audiences",
             generation.options.language or language_of(text),
-            genre_audience_values(document.name, text, options.pairs, known),
+            genre_audience_values(document.name, text, options.pairs, existing),
         )
-        schema, parse = voices_schema(options.pairs), voices_parser(options.pairs, known)
+        schema, parse = voices_schema(options.pairs), voices_parser(options.pairs, existing)
         task = Task(item, generation, provider, chunk_id, prompt, schema, parse)
         async with self._desk.asker.asked(task) as asked:
 
@@ -64,6 +64,6 @@ class GenreAudienceWriter:
 
             await self._desk.jobs.finish_held(item, store)
 
-    async def _known(self, generation: Generation, document_id: str) -> list[Voice]:
+    async def _existing(self, generation: Generation, document_id: str) -> list[Voice]:
         found = await self._desk.pairs.of_documents(generation.project_id, [document_id], enabled=False)
         return [pair.voice for pair in found.get(document_id, [])]

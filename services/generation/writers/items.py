@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.generation.writers.candidate_judging import CandidateJudge
-from services.generation.writers.candidate_regeneration import CandidateRewriter
+from services.generation.writers.candidate_regeneration import CandidateRegenerator
 from services.generation.writers.candidates import KINDS, CandidateWriter
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.desk import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
-from services.generation.writers.judging import AnswerJudge
+from services.generation.writers.judging import JudgeWriter
 from services.generation.writers.knowledge import KnowledgeProbe
 from services.generation.writers.preference_pairs import PreferencePairWriter
 from services.generation.writers.question_templates import TemplateWriter
 from services.generation.writers.questions import QuestionWriter
-from services.generation.writers.regeneration import QuestionRewriter
+from services.generation.writers.regeneration import QuestionRegenerator
+from services.generation.writers.sources import SourceMarker
 from services.generation.writers.tags import TagWriter
 from services.generation.writers.topics import TopicWriter
 from services.runtime.errors import SishuError
@@ -32,19 +32,19 @@ def handlers(desk: Desk) -> Handlers:
 
 def question_handlers(desk: Desk) -> Handlers:
     """What does the items of questions and their answers."""
-    questions, regeneration, topics = QuestionWriter(desk), QuestionRewriter(desk), TopicWriter(desk)
+    questions, regeneration, topics = QuestionWriter(desk), QuestionRegenerator(desk), TopicWriter(desk)
     return {
         "plan_questions": questions.plan_questions,
         "plan_pilot": questions.plan_pilot,
         "plan_coverage": CoverageWriter(desk).plan_coverage,
         "write_questions": questions.write_questions,
         "write_answer": questions.write_answer,
-        "judge_answer": AnswerJudge(desk).judge_answer,
+        "judge_answer": JudgeWriter(desk).judge_answer,
         "probe_fact": KnowledgeProbe(desk).probe_fact,
         "answer_template": TemplateWriter(desk).answer_template,
         "plan_regeneration": regeneration.plan_regeneration,
-        "rewrite_questions": regeneration.rewrite_questions,
-        "rewrite_answer": regeneration.rewrite_answer,
+        "regenerate_questions": regeneration.regenerate_questions,
+        "regenerate_answer": regeneration.regenerate_answer,
         "write_topics": topics.write_topics,
         "write_topic_questions": topics.write_topic_questions,
         "write_topic_answer": topics.write_topic_answer,
@@ -52,13 +52,14 @@ def question_handlers(desk: Desk) -> Handlers:
 
 
 def outline_handlers(desk: Desk) -> Handlers:
-    """What does the items that read the outlines of documents."""
+    """What does the items that look at documents as a whole."""
     genre_audiences, tags = GenreAudienceWriter(desk), TagWriter(desk)
     return {
         "plan_tags": tags.plan_tags,
         "write_tags": tags.write_tags,
         "plan_genre_audiences": genre_audiences.plan_genre_audiences,
         "write_genre_audiences": genre_audiences.write_genre_audiences,
+        "mark_sources": SourceMarker(desk).mark_sources,
     }
 
 
@@ -69,8 +70,8 @@ def candidate_handlers(desk: Desk) -> Handlers:
         "plan_candidates": candidates.plan_candidates,
         "skip_chunk": candidates.skip_chunk,
         **{kind.item: candidates.write_candidate for kind in KINDS.values()},
-        "rewrite_candidate": CandidateRewriter(desk).rewrite_candidate,
-        "judge_candidate": CandidateJudge(desk).judge_candidate,
+        "regenerate_candidate": CandidateRegenerator(desk).regenerate_candidate,
+        "judge_candidate": JudgeWriter(desk).judge_candidate,
         "plan_preference_pairs": pairs.plan_preference_pairs,
         "write_preference_pair": pairs.write_preference_pair,
     }

@@ -15,7 +15,8 @@ from services.generation.questions.questions import Question
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure, Item, NewItem
+from services.runtime.failures import Failure
+from services.runtime.jobs import Item, ItemClosed, NewItem
 
 NOBODY_THERE = {"DEPLOYMENT_FAILED", "DEPLOYMENT_NOT_FOUND", "POOL_EMPTY"}
 """Reasons that hold for every fact, so that all of them would count as unknown."""
@@ -65,10 +66,13 @@ class KnowledgeProbe:
         """Go on as with an unknown fact where the model cannot be asked this; the item counts as skipped.
 
         Where it cannot be asked anything, the job is paused.
+
+        Raises:
+            ItemClosed: so it is.
         """
         if error.reason in NOBODY_THERE:
             await self._desk.jobs.pause(item.job_id, refused(error, item.job_id))
-            return
+            raise ItemClosed
         generation = await self._desk.store.get_generation(item.job_resource_id)
         question = await self._desk.questions.find(item.key)
         async with self._desk.jobs.finish(item, skipped=Failure.of(error)) as connection:

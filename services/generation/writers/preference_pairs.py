@@ -58,7 +58,7 @@ async def pair_sources(desk: Desk, question_id: str | None) -> tuple[Question | 
         return None, []
     try:
         question = await desk.questions.get(question_id)
-        return question, [await desk.chunks.get(one) for one in question.chunk_ids]
+        return question, await desk.chunks.several(question.chunk_ids)
     except NotFound:
         return None, []
     except ApiError as error:

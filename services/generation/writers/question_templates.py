@@ -16,8 +16,9 @@ from services.generation.questions.questions import Answer, NewQuestion
 from services.generation.sources.chunk_reader import SourceChunk
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
+from services.runtime.failures import Failure
 from services.runtime.ids import new_id
-from services.runtime.jobs import Failure, Item, NewItem
+from services.runtime.jobs import Item, NewItem
 
 
 class TemplateWriter:

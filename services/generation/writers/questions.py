@@ -59,7 +59,7 @@ class QuestionWriter:
         hops = MULTI_HOP in generation.options.question_types
         # Of long chunks it takes a while, in which others go on.
         find = await asyncio.to_thread(linker, chunks) if hops else unlinked
-        plans = await self._plans(generation, await self._desk.changes.wanted(generation, chunks), find)
+        plans = await self._plans(generation, chunks, find)
         pilot = generation.options.pilot_chunks > 0
         rows = [(chunk.id, len(chunk.text) - chunk.overlap, len(plan)) for chunk, plan in plans]
         last = NewItem("plan_pilot", "0", turn=item.turn)
@@ -79,7 +79,7 @@ class QuestionWriter:
         """Make items for the calls about a few of all chunks."""
         generation = await self._desk.store.get_generation(item.job_resource_id)
         chunk_ids = await self._desk.forecasts.choose(generation.id, generation.options.pilot_chunks)
-        chunks = [await self._desk.chunks.get(chunk_id) for chunk_id in chunk_ids]
+        chunks = await self._desk.chunks.several(chunk_ids)
         hops = MULTI_HOP in generation.options.question_types
         find = known_links(await self._desk.forecasts.links(generation.id, chunk_ids)) if hops else unlinked
         items = [new for _, plan in await self._plans(generation, chunks, find) for new in plan]
@@ -103,7 +103,7 @@ class QuestionWriter:
         facts = [fact_at(chunk, found) for found in item.payload["facts"]]
         subjects = [Subject(item.payload.get("type", FACT), chunk, fact, linked) for fact in facts]
         call = questions_call_of(subjects, forms.wanted(options), language, voice)
-        values = {**call.values, "known": forms.asked}
+        values = {**call.values, "existing": forms.asked}
         prompt = await desk.prompts.filled(generation, call.prompt, language, values)
         task = Task(item, generation, provider, chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
@@ -111,11 +111,11 @@ class QuestionWriter:
             questions, places = written_questions(written, forms, options, language, pair_id)
             async with pausing(desk.jobs, item):
                 meanings = await desk.embeddings.of(generation, chunk.id, questions)
-            missing, unfit = lacking(asked.value, forms, options, len(questions))
+            missing = lacking(asked.value, forms, options, len(questions))
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 begun = {one: places[one] for one in waiting}
                 items = after_questions(item, options, zip(facts, asked.value, strict=True), begun)
@@ -148,14 +148,25 @@ class QuestionWriter:
     async def _plans(
         self, generation: Generation, chunks: Sequence[SourceChunk], find: Linker
     ) -> list[tuple[SourceChunk, list[NewItem]]]:
-        """Chunks with their items: once for each enabled pair of the document where these are wanted."""
+        """Those of some chunks that are wanted, with their items.
+
+        Facts are asked about once for each enabled pair of the document where these are wanted. Which chunks
+        are new is known of questions about facts and of templates by themselves.
+        """
+        options, changes = generation.options, self._desk.changes
+        of_facts = [] if options.templates_only else await changes.wanted(generation, chunks, "questions")
+        templates = bool(options.question_template_ids)
+        of_templates = await changes.wanted(generation, chunks, "templates") if templates else []
         pairs: Mapping[str, Sequence[GenreAudience]] = {}
-        if generation.options.genre_audiences:
-            documents = list({chunk.document_id for chunk in chunks})
+        if options.genre_audiences:
+            documents = list({chunk.document_id for chunk in of_facts})
             pairs = await self._desk.pairs.of_documents(generation.project_id, documents, enabled=True)
-        return [
-            (chunk, planned(chunk, generation, pairs.get(chunk.document_id, ()), find)) for chunk in chunks
-        ]
+        plans: dict[str, list[NewItem]] = {
+            chunk.id: planned(chunk, generation, pairs.get(chunk.document_id, ()), find) for chunk in of_facts
+        }
+        for chunk in of_templates:
+            plans.setdefault(chunk.id, []).extend(template_items(chunk, options))
+        return [(chunk, plans[chunk.id]) for chunk in chunks if chunk.id in plans]
 
 
 def planned(
@@ -164,19 +175,18 @@ def planned(
     pairs: Sequence[GenreAudience] = (),
     find: Linker = unlinked,
     facts: Sequence[Fact] | None = None,
+    before: int = 0,
 ) -> list[NewItem]:
-    """The items of a chunk: facts, a few at a time, for each of these pairs; then its templates.
+    """The items of a chunk: facts, a few at a time, for each of these pairs.
 
     Args:
         chunk: the chunk.
         generation: what is wanted.
         pairs: in whose voices.
         find: finds facts that belong to others.
-        facts: what alone is asked about; nothing for as many as the generation wants, and templates.
+        facts: what alone is asked about; nothing for as many as the generation wants.
+        before: how many facts of the chunk were asked about before these.
     """
-    templates = template_items(chunk, generation.options) if facts is None else []
-    if generation.options.templates_only:
-        return templates
     voices: list[tuple[str, dict[str, Any]]] = [
         (f":{pair.id}", {"genre_audience_id": pair.id}) for pair in pairs
     ]
@@ -189,9 +199,9 @@ def planned(
             chunk.id,
             {**batch.payload, **payload},
         )
-        for batch in batches(chunk, generation.options, find, facts)
+        for batch in batches(chunk, generation.options, find, facts, before)
         for voice, payload in (first if asks_first(batch.type, generation.options) else voices) or [("", {})]
-    ] + templates
+    ]
 
 
 def links_of(plans: Sequence[tuple[SourceChunk, Sequence[NewItem]]]) -> dict[str, list[list[Any]]]:

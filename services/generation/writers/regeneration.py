@@ -1,9 +1,10 @@
-"""Questions and answers that are written anew, in place of others."""
+"""Questions and answers that are regenerated, in place of others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from services.generation.asking.asking import Task
 from services.generation.asking.refusing import pausing
@@ -11,6 +12,7 @@ from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import RegenerationOptions
 from services.generation.genre_audiences.genre_audiences import Voice
 from services.generation.questions.filling import chunk_language, place
+from services.generation.questions.further_forms import OUTPUT_INCOMPLETE, TYPE_NOT_IN_TEXT
 from services.generation.questions.links import Link, LinkedFact
 from services.generation.questions.multi_hop import hop_questions_call
 from services.generation.questions.question_types import Batch, QuestionsCall, questions_call
@@ -21,43 +23,46 @@ from services.generation.regeneration.regeneration import (
     CHUNK_GONE,
     FACT_GONE,
     ORIGINAL_GONE,
+    ORIGINAL_REPLACED,
     Gone,
     fact_in,
     grouped,
+    is_replaced,
     named_ids,
     nearest_fact,
 )
 from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 from services.generation.writers.desk import Desk
+from services.runtime.at_once import each_of
 from services.runtime.db import Connection
 from services.runtime.jobs import Item, NewItem
 from sishu.errors import ApiError
 
 
-class QuestionRewriter:
-    """Does the items of generations that write questions anew.
+class QuestionRegenerator:
+    """Does the items of generations that regenerate questions.
 
-    `plan_regeneration` makes the `rewrite_questions` items (one for the forms about one fact), or, where only
-    answers are wanted, the `rewrite_answer` items. Both make the `write_answer` items of the new questions.
-    Of candidates it makes the `rewrite_candidate` items.
+    `plan_regeneration` makes the `regenerate_questions` items (one for the forms about one fact), or, where
+    only answers are wanted, the `regenerate_answer` items. Both make the `write_answer` items of the new
+    questions. Of candidates it makes the `regenerate_candidate` items.
     """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     async def plan_regeneration(self, item: Item) -> None:
-        """Make an item for each call that writes something anew."""
+        """Make an item for each call that regenerates something."""
         generation = await self._desk.store.get_generation(item.job_resource_id)
         items = await self._planned(generation.options)
         async with self._desk.jobs.finish(item) as connection:
             await self._desk.jobs.add_items(connection, item.job_id, items)
 
-    async def rewrite_questions(self, item: Item) -> None:
-        """Have the forms of a question about a fact written anew, and an item made for the answer of each."""
+    async def regenerate_questions(self, item: Item) -> None:
+        """Have the forms of a question about a fact regenerated, and an item made for the answer of each."""
         desk, ids = self._desk, item.payload["question_ids"]
         generation, provider = await desk.store.get_origin(item.job_resource_id)
-        originals = await self._desk.originals.questions(ids)
         try:
+            originals, lost = standing(ids, await desk.originals.questions(ids))
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
@@ -70,27 +75,28 @@ class QuestionRewriter:
         prompt = await desk.prompts.filled(generation, call.prompt, language, call.values)
         task = Task(item, generation, provider, subject.chunk.id, prompt, call.schema, call.parse)
         async with desk.asker.asked(task) as asked:
-            questions = rewritten(originals, asked.value[0] or (), subject, language, options)
+            questions = regenerated(originals, asked.value[0] or (), subject, language, options)
             async with pausing(desk.jobs, item):
                 meanings = await self._desk.embeddings.of(generation, subject.chunk.id, questions)
-            missing = len(ids) - len(questions)
-            unfit = missing if asked.value[0] is None else 0
+            lacking = TYPE_NOT_IN_TEXT if asked.value[0] is None else OUTPUT_INCOMPLETE
+            missing = {**lost, lacking: len(originals) - len(questions)}
 
             async def store(connection: Connection) -> None:
                 waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings, unfit
+                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
                 )
                 items = [answer_item(one, subject, item) for one in waiting]
                 await desk.jobs.add_items(connection, item.job_id, items)
 
             await desk.jobs.finish_held(item, store)
 
-    async def rewrite_answer(self, item: Item) -> None:
+    async def regenerate_answer(self, item: Item) -> None:
         """Take the words of a question over, and have an item made for its answer."""
         desk = self._desk
         generation = await desk.store.get_generation(item.job_resource_id)
-        originals = await self._desk.originals.questions([item.resource_id])
+        ids = [item.resource_id]
         try:
+            originals, _ = standing(ids, await desk.originals.questions(ids))
             subject = await subject_of(desk.chunks, originals)
         except Gone as gone:
             async with desk.jobs.finish(item, skipped=gone.failure):
@@ -102,10 +108,27 @@ class QuestionRewriter:
     async def _planned(self, options: GenerationOptions) -> list[NewItem]:
         own, ids = options.regeneration or RegenerationOptions(), named_ids(options)
         if options.kind != "questions" or own.answers_only:
-            kind = "rewrite_answer" if own.answers_only else "rewrite_candidate"
+            kind = "regenerate_answer" if own.answers_only else "regenerate_candidate"
             return [NewItem(kind, one, one) for one in ids]
         groups = grouped(ids, await self._desk.originals.places(ids))
-        return [NewItem("rewrite_questions", one[0], one[0], {"question_ids": one}) for one in groups]
+        return [NewItem("regenerate_questions", one[0], one[0], {"question_ids": one}) for one in groups]
+
+
+def standing(ids: Sequence[str], found: Sequence[Question]) -> tuple[list[Question], dict[str, int]]:
+    """The originals that can be replaced still, and how many are lost, by the reason.
+
+    Args:
+        ids: all that were named.
+        found: those of them that are there.
+
+    Raises:
+        Gone: all are lost.
+    """
+    originals = [one for one in found if not is_replaced(one.rejection)]
+    if not originals:
+        raise Gone(ORIGINAL_REPLACED if found else ORIGINAL_GONE)
+    gone, replaced = len(ids) - len(found), len(found) - len(originals)
+    return originals, {ORIGINAL_GONE.reason: gone, ORIGINAL_REPLACED.reason: replaced}
 
 
 async def subject_of(chunks: ChunkReader, originals: Sequence[Question]) -> Subject:
@@ -114,20 +137,18 @@ async def subject_of(chunks: ChunkReader, originals: Sequence[Question]) -> Subj
     Raises:
         Gone: something of it is not there any more.
     """
-    if not originals:
-        raise Gone(ORIGINAL_GONE)
     one = originals[0]
-    chunk = await chunk_of(chunks, one.chunk_ids[0])
+    needed = one.chunk_ids[: 2 if one.linked_facts else 1]
+    chunk, *others = await each_of(needed, partial(chunk_of, chunks))
     fact = fact_in(chunk, one.fact) if one.fact else nearest_fact(chunk, one.text)
     if fact is None:
         raise Gone(FACT_GONE)
     if not one.linked_facts:
         return Subject(one.type, chunk, fact)
-    other = await chunk_of(chunks, one.chunk_ids[1])
-    linked = fact_in(other, one.linked_facts[0])
+    linked = fact_in(others[0], one.linked_facts[0])
     if linked is None:
         raise Gone(FACT_GONE)
-    return Subject(one.type, chunk, fact, LinkedFact(other, linked))
+    return Subject(one.type, chunk, fact, LinkedFact(others[0], linked))
 
 
 async def chunk_of(chunks: ChunkReader, chunk_id: str) -> SourceChunk:
@@ -150,10 +171,10 @@ def call_of(
     """What is asked for questions about a subject."""
     if subject.linked:
         return hop_questions_call(subject.chunk, subject.fact, subject.linked, options, language, voice)
-    return questions_call(subject.kind, subject.chunk, [subject.fact], options, language, voice)
+    return questions_call(subject.type, subject.chunk, [subject.fact], options, language, voice)
 
 
-def rewritten(
+def regenerated(
     originals: Sequence[Question],
     texts: Sequence[str],
     subject: Subject,
@@ -173,7 +194,7 @@ def rewritten(
 
 def answer_item(question_id: str, subject: Subject, item: Item) -> NewItem:
     """The item that answers a question."""
-    batch = Batch(subject.kind, [subject.fact], link_of(subject))
+    batch = Batch(subject.type, [subject.fact], link_of(subject))
     told = {name: value for name, value in batch.payload.items() if name != "facts"}
     payload = {"fact": place(subject.fact), **told}
     return NewItem("write_answer", question_id, question_id, payload, item.turn)

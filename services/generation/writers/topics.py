@@ -53,7 +53,7 @@ class TopicWriter:
         options = generation.options
         own = own_options(options)
         place = Place(**item.payload) if item.payload else Place([own.topic], [], [], own.tags_per_level)
-        parse = numbered_parser("tag", place.left, [*place.known, place.path[-1]])
+        parse = numbered_parser("tag", place.left, [*place.existing, place.path[-1]])
         values, schema = place.values(place.left), tags_schema(place.left)
         task = await self._task(item, generation, provider, "topics", values, schema, parse)
         async with desk.asker.asked(task) as asked:
@@ -74,7 +74,7 @@ class TopicWriter:
         generation, provider = await desk.store.get_origin(item.job_resource_id)
         place, language = Place(**item.payload), topic_language(generation.options)
         count = min(place.left, QUESTIONS_PER_CALL)
-        parse = numbered_parser("question", count, place.known)
+        parse = numbered_parser("question", count, place.existing)
         values, schema = place.values(count), questions_schema(count, language)
         task = await self._task(item, generation, provider, "topic_questions", values, schema, parse)
         async with desk.asker.asked(task) as asked:

@@ -92,7 +92,7 @@ def contents(lines: Sequence[Line]) -> Iterator[int]:
     """The lines of a table of contents whose titles stand in the text again."""
     rows = {at: title_of(line) for at, line in enumerate(lines) if leads(line)}
     if any(rows.values()):
-        titles = {squeezed(line.text) for at, line in enumerate(lines) if at not in rows}
+        titles = {bare_title(line.text) for at, line in enumerate(lines) if at not in rows}
         yield from (at for at, title in rows.items() if title and title in titles)
 
 
@@ -106,10 +106,10 @@ def leads(line: Line) -> bool:
 def title_of(line: Line) -> str:
     """What stands before the dots, if a page number stands behind them; else nothing."""
     match = LEADER.search(line.text)
-    return squeezed(line.text[: match.start()]) if match and PAGE.fullmatch(match[2]) else ""
+    return bare_title(line.text[: match.start()]) if match and PAGE.fullmatch(match[2]) else ""
 
 
-def squeezed(text: str) -> str:
+def bare_title(text: str) -> str:
     """A title as it is compared: without numbering and blanks."""
     return "".join(NUMBERING.sub("", text[:LONGEST], count=1).split()).casefold()
 

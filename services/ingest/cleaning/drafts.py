@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 from services.ingest.cleaning.changes import Change, Places, apply
+from services.ingest.outline import layout_of
+from services.ingest.outline.formulas import FORMULA
 from services.ingest.readers.shared.images import REFERENCE
 
-FENCE = re.compile(r"[ \t>]*(?:[-*+][ \t]+|\d{1,9}[.)][ \t]+)?(`{3,}(?=[^`]*$)|~{3,})")
-FORMULA_ENDS = {"$$": "$$", "\\[": "\\]"}
-LONGEST_FORMULA = 100
-"""Lines; a `$$` that is not closed by then is no formula."""
-DELIMITER_ROW = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*")
+OPENS_FORMULA = re.compile(rf"[ \t]*(?:{FORMULA.pattern})")
+ROW = re.compile(r"[ \t>]*\||[ \t]*>.*\|")
+"""A row without header, as where a page ends within a table, or in a quotation."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Line:
         start: first character.
         end: one past the last, without the line end.
         text: what stands there.
-        kind: `prose`, `code`, `table`, `formula` or `blank`.
+        kind: `prose`, `code` (also front matter), `table`, `formula` or `blank`.
     """
 
     start: int
@@ -48,12 +49,12 @@ class Draft:
     def lines(self) -> list[Line]:
         """The lines in order."""
         texts = self.text.split("\n")
-        kinds = kinds_of(texts) if self.syntax == "markdown" else plain_kinds(texts)
-        lines, start = [], 0
-        for text, kind in zip(texts, kinds, strict=True):
-            lines.append(Line(start, start + len(text), text, kind))
-            start += len(text) + 1
-        return lines
+        starts = [0, *itertools.accumulate(len(text) + 1 for text in texts[:-1])]
+        kinds = kinds_of(self.text, texts, starts) if self.syntax == "markdown" else plain_kinds(texts)
+        return [
+            Line(start, start + len(text), text, kind)
+            for start, text, kind in zip(starts, texts, kinds, strict=True)
+        ]
 
     @cached_property
     def pages(self) -> list[list[Line]]:
@@ -110,68 +111,22 @@ def deletions(spans: Iterable[tuple[int, int]], rule: str) -> list[Change]:
     return found
 
 
-def plain_kinds(texts: Sequence[str]) -> list[str]:
-    """Kinds of the lines of a text without syntax."""
-    return ["prose" if text.strip() else "blank" for text in texts]
-
-
-def kinds_of(texts: Sequence[str]) -> list[str]:
-    """Kinds of the lines of a Markdown text."""
-    kinds = plain_kinds(texts)
-    at = 0
-    while at < len(texts):
-        kind, end = block_at(texts, at)
-        if kind:
-            kinds[at:end] = [kind] * (end - at)
-        at = end
-    for at in delimiter_rows(texts, kinds):
-        mark_table(texts, kinds, at)
+def kinds_of(text: str, lines: Sequence[str], starts: Sequence[int]) -> list[str]:
+    """Kinds of the lines of a Markdown text; its blocks are those between which it is cut into chunks."""
+    kinds = [
+        "table" if ROW.match(line) else kind for line, kind in zip(lines, plain_kinds(lines), strict=True)
+    ]
+    layout = layout_of(text)
+    blocks = [
+        (start, end, "formula" if OPENS_FORMULA.match(text, start) else "code")
+        for start, end in layout.wholes
+    ]
+    for start, end, kind in [*blocks, *((table.start, table.end, "table") for table in layout.tables)]:
+        first, behind = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
+        kinds[first:behind] = [kind] * (behind - first)
     return kinds
 
 
-def block_at(texts: Sequence[str], at: int) -> tuple[str, int]:
-    """Kind and end of the code, formula or table line that starts at a line; no kind for any other line."""
-    stripped = texts[at].strip()
-    fence = FENCE.match(texts[at])
-    if fence:
-        return "code", fence_end(texts, at, fence[1])
-    for opening, closing in FORMULA_ENDS.items():
-        if stripped.startswith(opening):
-            end = formula_end(texts, at, closing)
-            return ("formula", end) if end else ("", at + 1)
-    return ("table" if stripped.startswith("|") else ""), at + 1
-
-
-def fence_end(texts: Sequence[str], at: int, fence: str) -> int:
-    """The line after a code fence that opens at a line; as in CommonMark it may end with the text."""
-    for index in range(at + 1, len(texts)):
-        stripped = texts[index].strip(" \t>")
-        if stripped.startswith(fence) and not stripped.strip(fence[0]):
-            return index + 1
-    return len(texts)
-
-
-def formula_end(texts: Sequence[str], at: int, closing: str) -> int:
-    """The line after a formula that opens at a line; 0 where it is not closed."""
-    if len(texts[at].strip()) > len(closing) and texts[at].rstrip().endswith(closing):
-        return at + 1
-    for index in range(at + 1, min(at + LONGEST_FORMULA, len(texts))):
-        if texts[index].rstrip().endswith(closing):
-            return index + 1
-    return 0
-
-
-def delimiter_rows(texts: Sequence[str], kinds: Sequence[str]) -> Iterator[int]:
-    """The delimiter rows of tables whose rows do not start with a bar."""
-    for at, text in enumerate(texts):
-        if kinds[at] == "prose" and "|" in text and DELIMITER_ROW.fullmatch(text):
-            yield at
-
-
-def mark_table(texts: Sequence[str], kinds: list[str], delimiter: int) -> None:
-    """Mark the header row, the delimiter row and the data rows of a table."""
-    first = delimiter - 1 if delimiter and "|" in texts[delimiter - 1] else delimiter
-    for at in range(first, len(texts)):
-        if at > delimiter and (kinds[at] != "prose" or "|" not in texts[at]):
-            return
-        kinds[at] = "table"
+def plain_kinds(lines: Sequence[str]) -> list[str]:
+    """Kinds of the lines of a text without syntax."""
+    return ["prose" if line.strip() else "blank" for line in lines]

@@ -100,10 +100,14 @@ def continued(draft: Draft) -> Iterator[Change]:
             continue
         last, first = lines[-1], following[0]
         is_text = last.kind == first.kind == "prose" and not NO_PARAGRAPH.match(first.text)
-        end = OPEN_END.search(last.text.rstrip())
-        goes_on = GOES_ON.match(first.text) or (end and WIDE.match(end[0]) and WIDE.match(first.text))
-        if is_text and end and goes_on and not last.text.lstrip().startswith("#"):
+        if is_text and goes_on(last.text, first.text) and not last.text.lstrip().startswith("#"):
             yield joint(last, first)
+
+
+def goes_on(before: str, after: str) -> bool:
+    """Whether a line ends in the middle of a sentence, and another one may be the rest of it."""
+    end = OPEN_END.search(before.rstrip())
+    return end is not None and bool(GOES_ON.match(after) or (WIDE.match(end[0]) and WIDE.match(after)))
 
 
 def joint(line: Line, following: Line) -> Change:

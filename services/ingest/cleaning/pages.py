@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.drafts import Draft, Line, deletions
+from services.ingest.cleaning.line_breaks import goes_on
 
 LEAST_PAGES = 3
 """Pages on which a line must stand to be a running line, or a number to be a page number."""
@@ -37,8 +38,6 @@ OF_PAGE = re.compile(
 """Without such a number, headings that differ in a number are headings of what is counted."""
 PROSE = re.compile(r"[，。；、]|[.,;:：]$|(?:\S+\s+){12}")
 """What sentences look like."""
-OPEN_END = re.compile(r"[a-zß-ÿ,]\s*$")
-GOES_ON = re.compile(r"\s*[a-zß-ÿ]")
 
 BARE = re.compile(r"[-–—―·•|\[(（【\s]*(\d{1,4})(?:\s*/\s*\d{1,4})?[-–—―·•|\])）】\s]*")
 TOLD = re.compile(
@@ -203,9 +202,9 @@ def parted(draft: Draft, edge: Edge, running: Sequence[int]) -> list[int]:
     while kept and kept[-1] + 1 < len(lines):
         pair = (lines[kept[-1]], lines[kept[-1] + 1])
         first, second = pair if edge.is_top else pair[::-1]
-        goes_on = OPEN_END.search(first.text) and GOES_ON.match(second.text)
+        is_one = goes_on(first.text, second.text.lstrip())
         is_apart = "\n\n" in draft.text[first.end : second.start].replace(" ", "")
-        if is_apart or not (goes_on or PROSE.search(pair[0].text.strip())):
+        if is_apart or not (is_one or PROSE.search(pair[0].text.strip())):
             break
         kept.pop()
     return kept

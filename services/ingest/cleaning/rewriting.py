@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import openai
 import structlog
 
+from services.ingest.at_once import all_done
 from services.ingest.cleaning import SYNTAXES
 from services.ingest.cleaning.changes import Change
 from services.ingest.cleaning.checks import HAN, unfaithful
 from services.ingest.cleaning.drafts import Draft, Line
 from services.ingest.cleaning.prompts import VERSION, messages
 from services.ingest.config import RewriteConfig
-from services.ingest.models.calls import address, all_done, is_passing, tried
+from services.ingest.models.calls import address, is_passing, tried
 from services.ingest.models.chat import Chat, is_cut_off, text_of
 from services.ingest.models.paid_answers import FORGOTTEN, Answers
 from services.ingest.readers.shared.images import REFERENCE

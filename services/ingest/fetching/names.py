@@ -10,15 +10,18 @@ from urllib.parse import unquote
 
 import httpx
 
-from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE, Format
+from services.ingest.documents import MOST_NAME_CHARS
+from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE, OFFICE, Format
 from services.runtime.errors import InvalidArgument
 
-MOST_NAME = 500
 MOST_PART = 100
 ALIASES = {
     "application/xhtml+xml": "text/html",
     "text/x-markdown": "text/markdown",
     "application/x-pdf": "application/pdf",
+    "application/vnd.ms-word.document.macroenabled.12": f"{OFFICE}.wordprocessingml.document",
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": f"{OFFICE}.presentationml.presentation",
+    "application/vnd.ms-excel.sheet.macroenabled.12": f"{OFFICE}.spreadsheetml.sheet",
     "application/csv": "text/csv",
     "text/x-csv": "text/csv",
     "text/json": "application/json",
@@ -96,17 +99,26 @@ def file_name(content_disposition: str) -> str:
     (https://www.rfc-editor.org/rfc/rfc6266#section-4.3).
     """
     extended = EXTENDED_NAME.search(content_disposition)
-    message = Message()
-    message["Content-Disposition"] = content_disposition.replace("\n", " ")
-    name = decoded_name(extended[2], extended[1]) if extended else message.get_filename() or ""
+    name = decoded_name(extended[2], extended[1]) if extended else plain_name(content_disposition)
     return name.replace("\\", "/").rpartition("/")[2]
 
 
+def plain_name(content_disposition: str) -> str:
+    """The file name in the plain notation, or in parts; empty without one, or in a charset that cannot be."""
+    message = Message()
+    message["Content-Disposition"] = content_disposition.replace("\n", " ")
+    try:
+        return message.get_filename() or ""
+    except (LookupError, UnicodeError):
+        return ""
+
+
 def decoded_name(quoted: str, charset: str) -> str:
-    """A name without its percent signs; in an unknown charset as UTF-8."""
+    """A name without its percent signs; in a charset that cannot be as UTF-8."""
     try:
         return unquote(quoted, charset, "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):
+        # Some codecs of Python, such as `idna`, raise whatever they are told about errors.
         return unquote(quoted)
 
 
@@ -123,7 +135,7 @@ def document_name(url: httpx.URL, filename: str, form: Format) -> str:
     raw = [*folders, last or "index"]
     parts = [safe(part) for part in raw]
     host = safe(url.raw_host.decode("ascii")) + (f"_{url.port}" if url.port else "")
-    if len("/".join([host, *parts])) > MOST_NAME - MOST_PART:
+    if len("/".join([host, *parts])) > MOST_NAME_CHARS - MOST_PART:
         parts = parts[-1:]
     is_exact = parts == raw and not query
     ending = ending_of(parts[-1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from services.runtime.retry_after import retry_after
@@ -63,20 +63,6 @@ async def tried(
             # Not all callers at the same moment again.
             await asyncio.sleep(pause * random.uniform(1, 1.25))  # noqa: S311  # no secret
     raise AssertionError("unreachable")
-
-
-async def all_done(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """What all of the work gives, done at once.
-
-    Raises:
-        Exception: what one of it raised first; the rest was ended.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return [task.result() for task in tasks]
 
 
 def is_passing(status: int) -> bool:

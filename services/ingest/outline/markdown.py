@@ -41,6 +41,8 @@ FRONT_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 LINES_AT_ONCE = 1 << 14
 """So many numbers of lines become Python's at once, which are eight times as large."""
 LONGEST_FRONT = 100_000
+LONGEST_TITLE = 200
+"""Every chunk below a heading repeats its title; of a longer one it is the start. `titles.c` has it too."""
 
 NO_LETTER = frozenset(["", " ", "\t"])
 ALWAYS = "#<="
@@ -198,6 +200,11 @@ def inside(places: Ints, spans: Spans) -> Flags:
 
 
 def title_at(text: str) -> str:
+    """The title that the lines of a heading have, or the start of a long one."""
+    return whole_title(text)[:LONGEST_TITLE].rstrip()
+
+
+def whole_title(text: str) -> str:
     """The title that the lines of a heading have."""
     title = text.strip().lstrip("#")
     if not NUMBERED_TITLE.match(text):

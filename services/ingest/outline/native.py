@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["scan"]
 
-VERSION = 2
+VERSION = 3
 """Of what is called from Python; what was compiled from older files is left aside."""
 
 try:

@@ -160,6 +160,11 @@ def shown(change: Change, before: str) -> dict[str, Any]:
     }
 
 
+def answer_bytes(folder: Path) -> int:
+    """Bytes of what the program made of a document, and `parsed_in` reads."""
+    return sum(path.stat().st_size for path in (folder / ANSWER, *folder.glob("text-*.md")))
+
+
 def parsed_in(folder: Path) -> Parsed:
     """What the program made of a document."""
     answer = json.loads((folder / ANSWER).read_bytes())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +17,17 @@ from services.ingest.documents import Document
 from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.models.paid_answers import PaidAnswers
 from services.ingest.parsing.children import Children
-from services.ingest.parsing.exchange import FILE, PAGES, READ, READ_TEXT, RENDER, REWRITES, SPLIT, Parsed
+from services.ingest.parsing.exchange import (
+    FILE,
+    PAGES,
+    PARSE,
+    READ,
+    READ_TEXT,
+    RENDER,
+    REWRITES,
+    SPLIT,
+    Parsed,
+)
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.transcribing.mineru import transcribe_file
 from services.ingest.transcribing.transcripts import write_transcripts
@@ -46,15 +58,25 @@ class Parser:
         self._storage = storage
         self._rewriter = Rewriter(rewriting) if rewriting.url else None
 
-    async def parse(self, document: Document, folder: Path, options: ParseOptions) -> Parsed:
+    @asynccontextmanager
+    async def parsed(self, document: Document, folder: Path, options: ParseOptions) -> AsyncIterator[Parsed]:
         """Read, clean and cut the file `file` in a folder; more files appear beside it.
+
+        Where what was made is large nothing else is parsed as long as the caller has it.
 
         Raises:
             SishuError: it cannot be parsed, or not now.
         """
         await self._transcribe(document, folder, options)
-        if not options.clean.rewrite:
-            return await self._children.parse(document, folder, options)
+        step = PARSE
+        if options.clean.rewrite:
+            await self._read_and_rewrite(document, folder, options)
+            step = SPLIT
+        async with self._children.parsed(document, folder, options, step) as parsed:
+            yield parsed
+
+    async def _read_and_rewrite(self, document: Document, folder: Path, options: ParseOptions) -> None:
+        """Read and clean a document, and have its text tidied; what is left is to cut it."""
         if self._rewriter is None:
             raise FailedPrecondition(
                 "REWRITE_NOT_CONFIGURED",
@@ -64,7 +86,6 @@ class Parser:
             )
         await self._children.run(READ, document, folder, options)
         await self._rewrite(self._rewriter, document, folder)
-        return await self._children.parse(document, folder, options, SPLIT)
 
     async def close(self) -> None:
         """End the processes, and close the connections."""
@@ -79,12 +100,13 @@ class Parser:
             return
         config = self._transcribing
         if options.read.page_reader == "mineru":
-            made = await transcribe_file(config, document.name, folder / FILE)
-        else:
-            require_vision(config, document.name)
-            await self._children.run(RENDER, document, folder, options)
-            pages = {int(path.stem): path for path in sorted((folder / PAGES).glob("*.png"))}
-            made = await transcribe_pages(config, document.name, pages, self._answers(document))
+            room = self._children.memory.for_answer
+            await transcribe_file(config, document.name, folder / FILE, room)
+            return
+        require_vision(config, document.name)
+        await self._children.run(RENDER, document, folder, options)
+        pages = {int(path.stem): path for path in sorted((folder / PAGES).glob("*.png"))}
+        made = await transcribe_pages(config, document.name, pages, self._answers(document))
         await asyncio.to_thread(write_transcripts, folder, made.pages.items(), dict(made.images))
 
     def _answers(self, document: Document) -> PaidAnswers:

@@ -52,7 +52,7 @@ def main() -> None:
         reader_of(task.media_type)
         preload_tokenizer(task)
         try:
-            print(exit_code(task, answers.fileno()), file=answers, flush=True)
+            print(*end_of(task, answers.fileno()), file=answers, flush=True)
         except BrokenPipeError:
             # The room is gone, and what it would do at exit would only tell so again.
             os._exit(0)
@@ -70,18 +70,21 @@ def preload_tokenizer(task: Task) -> None:
         signal.alarm(0)
 
 
-def exit_code(task: Task, answers: int) -> int:
-    """Do a task; return its exit code, or minus the number of the signal that ended its process.
+def end_of(task: Task, answers: int) -> tuple[int, int]:
+    """Do a task; say how its process ended, and the most bytes that it held.
 
+    The first is an exit code, or minus the number of a signal.
     `answers` is the file to which they go; when this process dies, no fork of it keeps that open.
     """
     if BY_MEDIA_TYPE[task.media_type].reader in OWN_READERS:
-        return work(task)
+        return work(task), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     process = os.fork()
     if process == 0:
         os.close(answers)
         os._exit(work(task))
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    # Of the programs too that it started.
+    _, status, used = os.wait4(process, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_maxrss << 10
 
 
 def work(task: Task) -> int:

@@ -65,7 +65,7 @@ def book_of(archive: zipfile.ZipFile, source: Source) -> Book:
     """Read the package document.
 
     Raises:
-        InvalidArgument: it is missing or damaged.
+        InvalidArgument: it is missing or damaged, or names a chapter that is nowhere.
     """
     container = archives.xml(archives.read(archive, CONTAINER, source), source)
     roots = [root.get("full-path", "") for root in container.iter("{*}rootfile")]
@@ -77,11 +77,13 @@ def book_of(archive: zipfile.ZipFile, source: Source) -> Book:
     pages = []
     for reference in package.iter("{*}itemref"):
         item = items.get(reference.get("idref"))
-        if item is None or "nav" in item.get("properties", "").split() or item.get("media-type") not in PAGES:
+        if item is None:
+            raise archives.unreadable(
+                source, f"its spine names {reference.get('idref')!r}, which it does not hold", roots[0]
+            )
+        if "nav" in item.get("properties", "").split() or item.get("media-type") not in PAGES:
             continue
-        path = resolved(folder, item.get("href", ""))
-        if path in archive.NameToInfo:
-            pages.append(path)
+        pages.append(resolved(folder, item.get("href", "")))
     if not pages:
         raise archives.unreadable(source, "its spine names no chapter", roots[0])
     title = next((" ".join((found.text or "").split()) for found in package.iter("{*}title")), "")

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.ingest.outline import Layout, layout_of
 from services.runtime.errors import FailedPrecondition, InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 IMAGES, MEMBERS = "images", "members"
 """Folders that readers write, in that of their source."""

@@ -18,9 +18,10 @@ from services.ingest.formats import format_of
 from services.ingest.readers.reading import MEMBERS, Member, Reading, Source, checked
 from services.ingest.readers.shared import archives, encodings
 from services.ingest.readers.shared.encodings import Candidate
+from services.ingest.readers.shared.free_names import FreeNames
 from services.ingest.readers.shared.text_builder import TextBuilder
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 UTF8_FLAG = 0x800
 UNICODE_PATH = 0x7075
@@ -38,6 +39,7 @@ CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
 OFFICE_LOCK = "~$"
 DRIVE = re.compile(r"^[A-Za-z]:")
 SPACES = re.compile(r"\s")
+NAMELESS = "_"
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,13 @@ def packed_in(archive: zipfile.ZipFile, source: Source) -> list[Packed]:
     """The files of an archive under names of their own; one that is named as it should be keeps its name."""
     entries = archive.infolist()
     named = [
-        (entry, packed_as, name)
+        (entry, packed_as, safe_name(packed_as))
         for entry, packed_as in zip(entries, names_of(entries), strict=True)
-        if not entry.filename.endswith("/") and (name := safe_name(packed_as))
+        if not entry.filename.endswith("/")
     ]
-    found, taken = dict[int, Packed](), set[str]()
+    found, names = dict[int, Packed](), FreeNames()
     for at, (entry, packed_as, wanted) in sorted(enumerate(named), key=lambda one: is_unsafe(one[1][1])):
-        name = unused(wanted, taken)
-        taken.add(name)
+        name = names.take(wanted)
         found[at] = Packed(entry, packed_as, name, member_name(source.name, name))
     return [found[at] for at in range(len(named))]
 
@@ -156,9 +157,9 @@ def is_unsafe(name: str) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """A name as a relative path with `/`, without what makes it unsafe."""
+    """A name as a relative path with `/`, without what makes it unsafe; `_` where nothing else is in it."""
     path = "".join(sign if sign.isprintable() else "_" for sign in DRIVE.sub("", tidy(name), count=1))
-    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."})
+    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."}) or NAMELESS
 
 
 def names_of(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
@@ -191,15 +192,6 @@ def unicode_name(entry: zipfile.ZipInfo) -> str:
             if crc == zlib.crc32(entry.orig_filename.encode("cp437")):
                 return field[5:].decode(errors="replace")
     return ""
-
-
-def unused(name: str, taken: set[str]) -> str:
-    """The name, or with a number before its ending if another file has it."""
-    path, number = PurePosixPath(name), 2
-    while name in taken:
-        name = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
-        number += 1
-    return name
 
 
 def unsafe(one: Packed) -> InvalidArgument:

@@ -160,6 +160,10 @@ WITH RECURSIVE held AS (
 )
 SELECT id, project_id FROM documents WHERE id IN (SELECT id FROM held) ORDER BY id FOR UPDATE
 
+-- name: members_but
+-- What a document holds beside these.
+SELECT id FROM documents WHERE parent_id = $1 AND id <> ALL ($2::uuid[]) ORDER BY id
+
 -- name: delete_documents
 DELETE FROM documents WHERE id = ANY ($1::uuid[])
 

@@ -11,7 +11,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from services.ingest.models.calls import (
 )
 from services.ingest.readers.shared.html.tables import TooManyCells, grid
 from services.ingest.readers.shared.markdown import fence, heading, table
+from services.ingest.transcribing.transcripts import write_transcripts
 from services.ingest.transcribing.vision import Transcripts
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 
@@ -41,8 +43,12 @@ FIELDS = {
     "return_images": "true",
     "response_format_zip": "false",
 }
-MOST_BYTES = 128 << 20
+MOST_BYTES = 64 << 20
 """A longer answer is refused: it is taken apart in the worker's own process."""
+MOST_MARKS = 4_000_000
+"""Brackets, braces and commas of an answer, such as of 5,000 pages; each may bring a value of 100 bytes."""
+ANSWER = "mineru.json"
+"""The answer, beside the file."""
 MOST_CHARS = 32_000_000
 """So long at most is the text of all pages."""
 LEAST_CELLS = 4096
@@ -56,30 +62,33 @@ HTML_TABLE = re.compile(
     r"(?:<html>\s*<body>\s*)?<table\b.*?</table>(?:\s*</body>\s*</html>)?", re.DOTALL | re.IGNORECASE
 )
 LIST_MARK = re.compile(r"\s*(?:[-*+•]|\d+[.)]|\[\d+\]|[(（])")
+Room = Callable[[int], AbstractAsyncContextManager[None]]
+"""Gives memory to take apart so many bytes."""
 DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,")
 
 
-async def transcribe_file(config: TranscriberConfig, name: str, path: Path) -> Transcripts:
-    """Have a PDF transcribed.
+async def transcribe_file(
+    config: TranscriberConfig,
+    name: str,
+    path: Path,
+    room: Room,
+) -> Transcripts:
+    """Have a PDF transcribed; what comes is also written for its reader, into the folder of the file.
 
     Args:
         config: where.
         name: name of the document, for messages.
-        path: the file.
+        path: the file; the answer is kept beside it.
+        room: memory to take apart an answer of so many bytes.
 
     Raises:
         FailedPrecondition: no server is configured, it refuses the file, or its answer is too large.
         Unavailable, DeadlineExceeded: it did not answer, several times.
     """
     require_mineru(config, name)
-    data = await asyncio.to_thread(path.read_bytes)
     timeout = httpx.Timeout(config.call_seconds, connect=min(config.call_seconds, CONNECT_SECONDS))
     async with httpx.AsyncClient(timeout=timeout) as http:
-        answer = await tried(lambda: posted(http, config, name, data))
-    try:
-        transcripts = await asyncio.to_thread(transcripts_of, answer)
-    except TooMuch:
-        raise too_large(f"{name}: MinerU at {address(config.mineru_url)}", name) from None
+        transcripts = await tried(lambda: answered(http, config, name, path, room))
     log.info("file_transcribed", name=name, pages=len(transcripts.pages), images=len(transcripts.images))
     return transcripts
 
@@ -99,10 +108,36 @@ def require_mineru(config: TranscriberConfig, name: str) -> None:
         )
 
 
+async def answered(
+    http: httpx.AsyncClient, config: TranscriberConfig, name: str, path: Path, room: Room
+) -> Transcripts:
+    """What MinerU makes of a file, in the folder of the file too; one call.
+
+    Raises:
+        PassingError: it may succeed later.
+        FailedPrecondition: it will not.
+    """
+    where, kept = f"{name}: MinerU at {address(config.mineru_url)}", path.with_name(ANSWER)
+    await posted(http, config, name, path, kept)
+    size = kept.stat().st_size
+    if size > MOST_BYTES:
+        raise too_large(where, name)
+    async with room(size):
+        try:
+            made = await asyncio.to_thread(transcripts_in, kept)
+        except TooMuch:
+            raise too_large(where, name) from None
+        if made is None:
+            message = f"{where} gave no usable answer; check that a MinerU server answers there"
+            raise PassingError(Unavailable("MINERU_ANSWER_UNUSABLE", message, name=name))
+        await asyncio.to_thread(write_transcripts, path.parent, made.pages.items(), dict(made.images))
+        return made
+
+
 async def posted(
-    http: httpx.AsyncClient, config: TranscriberConfig, name: str, data: bytes
-) -> dict[str, Any]:
-    """What MinerU makes of a file; one call.
+    http: httpx.AsyncClient, config: TranscriberConfig, name: str, path: Path, kept: Path
+) -> None:
+    """Send a file to MinerU, and keep the answer as another; neither is ever in memory as a whole.
 
     Raises:
         PassingError: it may succeed later.
@@ -110,36 +145,43 @@ async def posted(
     """
     where = f"{name}: MinerU at {address(config.mineru_url)}"
     url = config.mineru_url.rstrip("/") + "/file_parse"
-    # Its own file names hold no dots and blanks that MinerU would change.
-    files = {"files": ("document.pdf", data, "application/pdf")}
     try:
-        async with (
-            asyncio.timeout(config.call_seconds),
-            http.stream("POST", url, data=FIELDS, files=files) as response,
-        ):
-            body = await read_most(response)
+        with path.open("rb") as sent:
+            # Its own file names hold no dots and blanks that MinerU would change.
+            files = {"files": ("document.pdf", sent, "application/pdf")}
+            async with (
+                asyncio.timeout(config.call_seconds),
+                http.stream("POST", url, data=FIELDS, files=files) as response,
+            ):
+                await keep_most(response, kept)
     except (TimeoutError, httpx.TimeoutException):
-        message = (
-            f"{where} did not answer within {config.call_seconds:g} s; raise the limit or split the file"
-        )
-        raise PassingError(DeadlineExceeded("MINERU_TIMED_OUT", message, name=name)) from None
+        raise timed_out(where, name, config.call_seconds) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = f"{where} cannot be reached ({type(error).__name__}); check SISHU_INGEST_MINERU_URL"
-        raise PassingError(Unavailable("MINERU_UNREACHABLE", message, name=name)) from None
+        raise unreachable(where, name, error) from None
     if response.status_code != httpx.codes.OK:
-        message = f"{where} answered HTTP {response.status_code}: {body[:300].decode(errors='replace')}"
-        if is_passing(response.status_code):
-            raise PassingError(
-                Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers)
-            )
-        raise FailedPrecondition("MINERU_REFUSED", message, name=name)
-    if len(body) > MOST_BYTES:
-        raise too_large(where, name)
-    found = await asyncio.to_thread(result_in, body)
-    if found is None:
-        message = f"{where} gave no usable answer; check that a MinerU server answers there"
-        raise PassingError(Unavailable("MINERU_ANSWER_UNUSABLE", message, name=name))
-    return found
+        raise refused(where, name, response, kept)
+
+
+def timed_out(where: str, name: str, seconds: float) -> PassingError:
+    """The error for a server that is too slow."""
+    message = f"{where} did not answer within {seconds:g} s; raise the limit or split the file"
+    return PassingError(DeadlineExceeded("MINERU_TIMED_OUT", message, name=name))
+
+
+def unreachable(where: str, name: str, error: Exception) -> PassingError:
+    """The error for a server that is away."""
+    message = f"{where} cannot be reached ({type(error).__name__}); check SISHU_INGEST_MINERU_URL"
+    return PassingError(Unavailable("MINERU_UNREACHABLE", message, name=name))
+
+
+def refused(where: str, name: str, response: httpx.Response, kept: Path) -> Exception:
+    """The error for an answer that says no, for now or for ever; its first words say why."""
+    with kept.open("rb") as said_no:
+        why = said_no.read(300).decode(errors="replace")
+    message = f"{where} answered HTTP {response.status_code}: {why}"
+    if is_passing(response.status_code):
+        return PassingError(Unavailable("MINERU_FAILED", message, name=name), asked_pause(response.headers))
+    return FailedPrecondition("MINERU_REFUSED", message, name=name)
 
 
 class TooMuch(Exception):
@@ -150,30 +192,59 @@ def too_large(where: str, name: str) -> FailedPrecondition:
     """The error for an answer that would fill the worker's memory."""
     return FailedPrecondition(
         "MINERU_ANSWER_TOO_LARGE",
-        f"{where} answered with more than {MOST_BYTES >> 20} MiB, {MOST_CHARS} characters, or a table of far "
-        "too many cells; split the file, or choose another page reader",
+        f"{where} answered with more than {MOST_BYTES >> 20} MiB, {MOST_CHARS} characters, "
+        f"{MOST_MARKS} values, or a table of far too many cells; split the file, or choose another page "
+        "reader",
         name=name,
     )
 
 
-async def read_most(response: httpx.Response) -> bytes:
-    """The body of an answer; cut off where it is too long to be one."""
-    body = bytearray()
-    async for part in response.aiter_bytes():
-        body += part
-        if len(body) > MOST_BYTES:
-            break
-    return bytes(body)
+async def keep_most(response: httpx.Response, kept: Path) -> None:
+    """Write the body of an answer to a file; cut off where it is too long to be one."""
+    size = 0
+    with kept.open("wb") as file:
+        async for part in response.aiter_bytes():
+            file.write(part)
+            size += len(part)
+            if size > MOST_BYTES:
+                break
+
+
+def transcripts_in(kept: Path) -> Transcripts | None:
+    """Pages and pictures of an answer; None if it is none.
+
+    Raises:
+        TooMuch: it is too large to be taken apart.
+    """
+    body = kept.read_bytes()
+    check_marks(str(body, "latin-1"))
+    found = result_in(body)
+    return None if found is None else transcripts_of(found)
+
+
+def check_marks(text: str) -> None:
+    """Refuse JSON of too many values; pictures hold no such marks.
+
+    Raises:
+        TooMuch: it has more.
+    """
+    if sum(map(text.count, "[{,")) > MOST_MARKS:
+        raise TooMuch
 
 
 def result_in(body: bytes) -> dict[str, Any] | None:
-    """The result for the one file that was sent, None if there is none."""
+    """The result for the one file that was sent, None if there is none.
+
+    Raises:
+        TooMuch: it has too many values.
+    """
     try:
         results = json.loads(body)["results"]
         found = next(iter(results.values()))
         blocks = found.get("content_list")
         if isinstance(blocks, str):
             # MinerU sends the file that it wrote, which is JSON in JSON.
+            check_marks(blocks)
             found["content_list"] = json.loads(blocks)
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
         return None

@@ -13,8 +13,9 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
+from services.ingest.at_once import all_done
 from services.ingest.config import TranscriberConfig
-from services.ingest.models.calls import PassingError, all_done, is_passing, tried
+from services.ingest.models.calls import PassingError, is_passing, tried
 from services.ingest.models.chat import Chat, is_cut_off, text_of
 from services.ingest.models.paid_answers import FORGOTTEN, Answers
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable

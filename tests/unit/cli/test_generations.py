@@ -72,6 +72,23 @@ def test_learn_can_be_told_to_call_in_batches(language: str, text: str) -> None:
     assert text in shown
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("en", "with --coverage there is no forecast"), ("zh", "使用 --coverage 时无法预估")],
+)
+@pytest.mark.parametrize("command", [["forecast"], ["create", "--forecast"]])
+def test_what_goes_on_until_it_is_covered_has_no_forecast(
+    command: list[str], language: str, text: str
+) -> None:
+    about = ["--project", "acme", "--provider", "writer", "--coverage", "3"]
+    whole = [sys.executable, "-m", "sishu.cli.main", "--lang", language, "generation", *command, *about]
+    done = subprocess.run(
+        whole, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "COLUMNS": "200"}
+    )
+    assert done.returncode != 0
+    assert text in done.stdout + done.stderr
+
+
 def test_what_a_pilot_cost_is_taken_off_the_budget() -> None:
     usage = TokenUsage(prompt_tokens=60, completion_tokens=40)
     pilot = Generation(stats=GenerationStats(cost=0.5, usage=usage))

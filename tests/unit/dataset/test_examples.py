@@ -15,7 +15,7 @@ from services.dataset.examples import (
     revised,
 )
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from tests.unit.dataset.makers import conversation, sft
 
 USER, MODEL, SYSTEM = Message("user", "Q?"), Message("assistant", "A."), Message("system", "Be brief.")

@@ -88,11 +88,11 @@ def test_what_is_salvaged_has_the_models_words_and_no_others(kind: str, separato
 @pytest.mark.parametrize("kind", sorted(BROKEN.keys() - SALVAGED - FINISH_REASONS.keys()))
 def test_what_cannot_be_read_without_a_guess_is_no_answer(kind: str) -> None:
     text = BROKEN[kind](json.dumps(GOOD))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(OutputInvalid) as raised:
         parse_answer(decode(said(text).text).value)
     assert len(str(raised.value)) < 300
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("end", range(1, len(json.dumps(GOOD)) - 2))

@@ -15,6 +15,8 @@ from services.generation.prompts.built_in import BUILTIN
 from services.generation.prompts.prompt_filters import FILTERS
 from services.generation.providers.presets import PRESETS
 from sishu.cli.prompts import CHINESE
+from tests.support.flawed_kinds import KIND_FAULTS
+from tests.support.flawed_texts import FAULTS, JUDGED
 from tests.support.reasons import ERRORS, reasons_of
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +47,17 @@ def test_every_reason_of_the_room_is_told_of_and_no_other() -> None:
 def test_every_gate_is_told_of_as_it_is() -> None:
     rows = [f"| `{gate.name}` | {', '.join(gate.of)} | {gate.en} |" for gate in GATES.values()]
     assert rows_of("Gates") == rows
+
+
+def test_every_planted_fault_is_told_of_with_the_gates_that_catch_it() -> None:
+    told = {}
+    for row in rows_of("What the gates catch"):
+        fault, _, gates, planted, caught, false_alarms = (cell.strip() for cell in row.strip("|").split("|"))
+        told[fault.strip("`")] = frozenset(re.findall(r"`([A-Z_]+)`", gates))
+        assert 0 < int(planted) >= int(caught)
+        assert false_alarms.isdecimal()
+    assert told == {**FAULTS, **JUDGED, **KIND_FAULTS}
+    assert frozenset().union(*told.values()) - GATES.keys() == {"OUTPUT_INCOMPLETE"}
 
 
 def test_every_preset_is_told_of_as_it_is() -> None:

@@ -188,15 +188,14 @@ async def test_a_limit_of_the_rate_may_show_in_the_middle(transport: Transport) 
     assert (error.code, error.reason) == ("RESOURCE_EXHAUSTED", "PROVIDER_RATE_LIMITED")
 
 
-@pytest.mark.parametrize("end", [[], [None], [1.5]], ids=["closed", "reset", "left_open"])
+@pytest.mark.parametrize("end", [[], [None], [60.0]], ids=["closed", "reset", "left_open"])
 async def test_an_answer_is_whole_once_the_model_ended(
     transport: Transport, end: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.generation.calls.transport.LAST_WORDS_SECONDS", 0.2)
     async with server([piece(content=GOOD), piece("stop"), 0.05, *end]) as (url, _):
-        started = time.monotonic()
-        assert (await streamed(transport, url)).text == GOOD
-        assert time.monotonic() - started < 1
+        async with asyncio.timeout(30):
+            assert (await streamed(transport, url)).text == GOOD
 
 
 async def test_an_answer_without_end_is_cut_and_says_so(transport: Transport) -> None:

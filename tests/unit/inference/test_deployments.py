@@ -25,7 +25,7 @@ from services.runtime.errors import (
     SishuError,
     Unavailable,
 )
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 
 def make_deployment(

@@ -16,7 +16,7 @@ from services.inference.metrics import InferenceMetrics
 from services.inference.store import DeploymentStore
 from services.inference.supervisor import Supervisor
 from services.runtime.errors import NotFound, Unavailable
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 AWAY = Unavailable("SERVICE_UNREACHABLE", "the trainer room is away")
 GONE = NotFound("MODEL_NOT_FOUND", "the model is gone")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,3 +128,29 @@ def test_a_chunk_knows_its_section_and_the_header_of_its_table() -> None:
     inside = [piece for piece in made.pieces if piece.table_header]
     assert {piece.table_header for piece in inside} == {"| n | v |\n|---|---|\n"}
     assert len(inside) == len(made.pieces) - 2
+
+
+LONG_TITLE = "# " + "word " * 100_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{LONG_TITLE}\n\ntext\n",
+        f"{LONG_TITLE}\n\n" + "Some words of text. " * 20_000,
+        "".join("#" * level + " " + "字" * 10_000 + "\n\n" for level in range(1, 7)) + "text\n" * 9000,
+        "word " * 100_000 + "\n===\n\ntext\n",
+        ("word " * 5000 + "\n") * 20 + "===\n\n" + "Some words of text. " * 20_000,
+    ],
+)
+def test_chunks_of_hostile_texts_take_linear_room(text: str) -> None:
+    found = cut(Reading(text), "d", SplitOptions())
+    assert "".join(text[piece.char_start : piece.char_end] for piece in found.pieces) == text
+    assert found.sections
+    assert all(len(section.title) <= 200 for section in found.sections)
+    assert sum(len(title) for piece in found.pieces for title in piece.heading_path) <= 2 * len(text)
+
+
+def test_a_long_heading_gives_its_start_as_title() -> None:
+    (section,) = cut_of(f"{LONG_TITLE}\n").sections
+    assert section.title == ("word " * 40).strip()

@@ -78,6 +78,9 @@ BLOCKS = st.lists(
                 "\t# tab",
                 "#x",
                 "# a | b",
+                "# " + "word " * 60 + "#",
+                "# " + "x" * 199 + " \u3000y ##",
+                "x" * 150 + "\n" + "y" * 150 + "\n===",
             ],
             *[
                 "```",
@@ -278,6 +281,8 @@ def check_layout(text: str, *sizes: SplitOptions) -> None:
 @example("---\na: 1\n# b\n---\n# c\n", SplitOptions())
 @example("  x\n  ===\n", SplitOptions())
 @example("|\n|-|\n", SplitOptions())
+@example("# " + "a" * 199 + " \u3000bc ##", SplitOptions())
+@example("# " + "字" * 200 + " #", SplitOptions())
 def test_blocks_and_cuts_found_natively_are_those_that_python_finds(text: str, size: SplitOptions) -> None:
     check_layout(text, size)
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+import typing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from services.runtime.config import RuntimeConfig, read, setting
+from services.runtime.config import SOME, RuntimeConfig, read, setting
 from services.runtime.errors import InvalidArgument
 
 
@@ -48,3 +51,52 @@ def test_a_rooms_config_needs_only_the_stores() -> None:
     )
     assert (config.host, config.port) == ("127.0.0.1", 0)
     assert set(config.addresses) == {"ingest", "generation", "dataset", "trainer", "inference"}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    count: int = setting("X_COUNT", 3, least=1)
+    seconds: float = setting("X_SECONDS", 1.0, least=SOME)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("X_COUNT", "0"),
+        ("X_COUNT", "-3"),
+        ("X_SECONDS", "0"),
+        ("X_SECONDS", "-1"),
+        ("X_SECONDS", "nan"),
+        ("X_SECONDS", "inf"),
+    ],
+)
+def test_a_number_that_is_too_small_or_none_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"{name} must be a number of at least") as raised:
+        read(Numbers, {name: text})
+    assert (raised.value.reason, raised.value.field) == ("CONFIG_INVALID", name)
+
+
+def test_the_least_number_is_taken() -> None:
+    assert read(Numbers, {"X_COUNT": "1", "X_SECONDS": "0.001"}) == Numbers(1, 0.001)
+
+
+def rooms_configs() -> list[type]:
+    folder = Path(__file__).parents[3] / "services"
+    modules = [import_module(f"services.{path.parent.name}.config") for path in folder.glob("*/config.py")]
+    return [
+        one
+        for module in modules
+        for one in vars(module).values()
+        if dataclasses.is_dataclass(one) and isinstance(one, type)
+    ]
+
+
+def test_every_number_that_a_room_is_told_has_a_least_value() -> None:
+    numbers = {
+        f"{one.__name__}.{field.name}": field.metadata["least"]
+        for one in rooms_configs()
+        for field in dataclasses.fields(one)
+        if "env" in field.metadata and typing.get_type_hints(one)[field.name] in {int, float}
+    }
+    assert "RewriteConfig.concurrency" in numbers
+    assert [name for name, least in numbers.items() if least is None] == []

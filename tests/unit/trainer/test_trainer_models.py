@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.runtime.errors import FailedPrecondition, InvalidArgument
-from services.runtime.jobs import Failure, Job
+from services.runtime.failures import Failure
+from services.runtime.jobs import Job
 from services.trainer.models import Model, ModelFile, check_new_model, check_trainable, digest_of, public_name
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -85,9 +85,9 @@ CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
     "candidate_generation": ("Only of this generation: id.", "只看此生成任务的： ID。"),
     "candidate_chunk": ("Only about this chunk: id.", "只看此文本块的： ID。"),
     "stage_write": ("writing", "编写"),
-    "stage_rewrite": ("writing anew", "重新编写"),
+    "stage_regenerate": ("regenerating", "重新编写"),
     "regenerate": (
-        "Have some written anew. What is kept of the new takes the place of the old.",
+        "Regenerate some. What is kept of the new takes the place of the old.",
         "重新编写指定的内容；新的若被保留，则取代旧的。",
     ),
     "regenerate_ids": ("Their ids.", "它们的 ID。"),

@@ -37,7 +37,7 @@ def list_candidates(
     state: Annotated[str, typer.Option(help=say("candidate_state"))] = "",
     generation: Annotated[str, typer.Option(help=say("candidate_generation"))] = "",
     chunk: Annotated[str, typer.Option(help=say("candidate_chunk"))] = "",
-    source_gone: Annotated[bool, typer.Option("--source-gone", help=say("candidate_source_gone"))] = False,
+    source_gone: Annotated[bool, typer.Option("--source-gone", help=say("option_source_gone"))] = False,
     limit: LimitOption = 100,
 ) -> None:
     """`sishu candidate list`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -18,9 +19,11 @@ from sishu.dataset.v1 import example_service_pb2
 from sishu.generation.v1 import coverage_service_pb2 as pb
 from sishu.generation.v1.coverage_pb2 import Coverage
 from sishu.ingest.v1.document_service_pb2 import GetDocumentRequest
+from sishu.learn.jobs import wait_for_success
+from sishu.learn.progress import ProgressDisplay, watching
 
 SEPARATOR = " > "
-MARK_SECONDS = 3600.0
+T = TypeVar("T", pb.MarkSourcesResponse, example_service_pb2.MarkSourcesResponse)
 
 
 def coverage(
@@ -53,13 +56,22 @@ def coverage(
 
 async def marked(client: Client, project_id: str) -> None:
     """Mark what was written about chunks that are gone, and say how many that are."""
-    wanted = pb.MarkSourcesRequest(project_id=project_id)
-    marks = await client.coverage.MarkSources(wanted, timeout=MARK_SECONDS)
+    wanted = pb.MarkSourcesRequest(project_id=project_id, request_id=str(uuid.uuid4()))
+    marks = await followed(client, "generation", lambda: client.coverage.MarkSources(wanted))
     ERRORS.print(say("coverage_marked").format(marks.marked, marks.unmarked), highlight=False)
     # Examples take it over from their questions.
-    theirs = example_service_pb2.MarkSourcesRequest(project_id=project_id)
-    examples = await client.examples.MarkSources(theirs, timeout=MARK_SECONDS)
+    theirs = example_service_pb2.MarkSourcesRequest(project_id=project_id, request_id=str(uuid.uuid4()))
+    examples = await followed(client, "dataset", lambda: client.examples.MarkSources(theirs))
     ERRORS.print(say("coverage_examples").format(examples.marked, examples.unmarked), highlight=False)
+
+
+async def followed(client: Client, room: str, mark: Callable[[], Awaitable[T]]) -> T:
+    """Start a job of marking and wait for it; what it has marked."""
+    started = await mark()
+    async with ProgressDisplay(ERRORS).stage(say("coverage_marking")) as stage:
+        await wait_for_success(client, room, started.job, watching(stage))
+    # The same request again tells what the job has done.
+    return await mark()
 
 
 async def first(client: Client, request: pb.ListCoverageRequest, limit: int) -> list[Coverage]:

@@ -21,6 +21,7 @@ COVERAGE_TEXTS: dict[str, tuple[str, str]] = {
         "First look which chunks are gone, and mark what was written about them.",
         "先检查哪些文本块已不存在，并标记据其编写的内容。",
     ),
+    "coverage_marking": ("chunks that are gone", "已不存在的文本块"),
     "coverage_marked": (
         "questions and candidates: {} newly marked, {} no longer",
         "问题与候选内容：新标记 {}，取消标记 {}",
@@ -46,7 +47,7 @@ COVERAGE_TEXTS: dict[str, tuple[str, str]] = {
         "Only chunks about which the project has nothing of this kind yet, not even what was rejected.",
         "只针对项目中尚无此类内容（含被拒内容）的文本块。",
     ),
-    "candidate_source_gone": (
+    "option_source_gone": (
         "Only such as were written from a chunk that is gone.",
         "只列出来源文本块已不存在的内容。",
     ),

@@ -16,6 +16,12 @@ MODEL = "{base_url}（模型 {model}）"
 PAUSED = "作业 {paused_job_id} 已暂停，已完成的部分都已保存。"
 RESUME = "再用 `sishu job resume {paused_job_id}` 继续"
 
+
+def also(sentence: str) -> tuple[str, str]:
+    """A sentence about one of several, and about one alone."""
+    return f"{sentence}（另有 {{others}} 个也是如此：{{also}}）", sentence
+
+
 SENTENCES: dict[str, tuple[str, ...]] = {
     # Reaching Sishu.
     "STACK_NOT_RUNNING": ("服务未运行；请用 `sishu up` 启动",),
@@ -36,15 +42,21 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "GATE_UNKNOWN": ("没有名为 {gate} 的检查；见 `sishu generation gates`",),
     "PROVIDER_NAME_TAKEN": ("项目中已有名为 {name} 的语言模型；请换一个名字",),
     "GENERATION_NOT_FOUND": ("没有生成任务 {generation_id}",),
-    "QUESTION_NOT_FOUND": ("没有问题 {question_id}",),
-    "CANDIDATE_NOT_FOUND": ("没有候选样例 {candidate_id}",),
-    "ORIGINAL_REPLACED": ("{id} 已被 {successor_id} 取代；请改用后者",),
-    "ORIGINAL_OF_OTHER_PROJECT": ("{id} 属于另一个项目",),
-    "ORIGINAL_OF_OTHER_KIND": ("{id} 是 {kind}，与此次生成的种类不同；请为它另建一个生成任务",),
-    "ORIGINAL_WITHOUT_FACT": ("问题 {id} 不针对文档中的知识点（来自主题或模板）；请改为新建同类的生成任务",),
-    "QUESTION_REJECTED": (
-        "问题 {id} 的文字已被拒绝（{rejection}），重写答案无济于事；请去掉 --answers-only",
+    "QUESTION_NOT_FOUND": also("没有问题 {question_id}"),
+    "CANDIDATE_NOT_FOUND": also("没有候选样例 {candidate_id}"),
+    "ORIGINAL_REPLACED": also("{id} 已被 {successor_id} 取代；请改用后者"),
+    "ORIGINAL_IN_WORK": also(
+        "{id} 尚处于 {state} 状态；请等作业 {job_id} 结束，或用 `sishu job cancel {job_id}` 取消它"
     ),
+    "ORIGINAL_OF_OTHER_PROJECT": also("{id} 属于另一个项目"),
+    "ORIGINAL_OF_OTHER_KIND": also("{id} 是 {kind}，与此次生成的种类不同；请为它另建一个生成任务"),
+    "ORIGINAL_WITHOUT_FACT": also(
+        "问题 {id} 不针对文档中的知识点（来自主题或模板）；请改为新建同类的生成任务"
+    ),
+    "QUESTION_REJECTED": also(
+        "问题 {id} 的文字已被拒绝（{rejection}），重写答案无济于事；请去掉 --answers-only"
+    ),
+    "CHUNK_GONE": ("它所依据的文本块已被删除",),
     "REPLACED": ("已被 {id} 取代",),
     "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "TAG_NOT_FOUND": ("没有名为 {name} 的标签；见 `sishu tag list`", "没有标签 {tag_id}"),
@@ -156,7 +168,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "LLM_CONTENT_FILTERED": (MODEL + "的内容过滤不放行此文本或其回答；请换一个服务，或去掉这段文本",),
     "LLM_REFUSED": ("模型 {model} 拒绝回答：{message}",),
-    "OPTIONS_CONFLICT": ("选项 coverage 与 {option} 不能同时使用；请去掉其中一个",),
+    "OPTIONS_CONFLICT": ("选项 {other} 与 {option} 不能同时使用；请去掉其中一个",),
+    "COVERAGE_WITHOUT_FORECAST": (
+        "使用 --coverage 时无法预估：事先无从得知要几轮才有足够的内容通过检查；"
+        "请去掉 --coverage 或不作预估，并用 --max-cost 或 --max-tokens 限定用量",
+    ),
     "PRICE_MISSING": (
         "费用上限需要模型的价格（模型池则需要每个成员的价格）；"
         "请先用 `sishu provider update` 给出，或改用 `--max-tokens`",

@@ -112,6 +112,14 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Only questions of this type, such as multi-hop.",
         "只列出该类型的问题，如 multi-hop。",
     ),
+    "question_state": (
+        "Only in this state: open, answered, rejected or judging.",
+        "只看此状态： open、answered、rejected 或 judging。",
+    ),
+    "question_of_template": (
+        "Only questions of this template: name or id.",
+        "只列出此模板的问题：名称或 ID。",
+    ),
     "answer_length": (
         "How long answers are: short, medium or long; by default short.",
         "答案的长度： short（短）, medium（中） 或 long（长）；默认 short。",

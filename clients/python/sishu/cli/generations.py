@@ -126,6 +126,8 @@ def create_generation(
     options: Wishes,
 ) -> None:
     """`sishu generation create`."""
+    if forecast:
+        check_forecast(options)
 
     async def work(client: Client) -> Generation:
         wanted = await options.generation(client, project, provider)
@@ -149,6 +151,7 @@ def forecast_generation(
     options: Wishes,
 ) -> None:
     """`sishu generation forecast`: have a few chunks written about, and tell what all of them take."""
+    check_forecast(options)
 
     async def work(client: Client) -> Generation:
         wanted = await options.generation(client, project, provider)
@@ -179,6 +182,22 @@ def update_generation(
         return (await client.generations.UpdateGeneration(request)).generation
 
     show_one(with_client(work))
+
+
+def check_forecast(options: Wishes) -> None:
+    """Refuse to forecast what goes on until sections are covered.
+
+    Raises:
+        ApiError: it is to be covered.
+    """
+    if options.coverage:
+        raise ApiError(
+            "INVALID_ARGUMENT",
+            "COVERAGE_WITHOUT_FORECAST",
+            "with --coverage there is no forecast: nobody knows before how many rounds it takes until the "
+            "gates have kept enough; leave out --coverage or the forecast, and limit what it may take by "
+            "--max-cost or --max-tokens",
+        )
 
 
 async def is_costly(client: Client, wanted: Generation) -> bool:

@@ -51,7 +51,7 @@ CHINESE = {
     "is_true": "陈述是否应为真",
     "json_schema": "答案须符合的 JSON Schema",
     "key": "标准答案",
-    "known": "已有的内容；没有时为空",
+    "existing": "已有的内容；没有时为空",
     "labels": "可选的标签，每行一个",
     "length": "答案的长度： short、medium 或 long",
     "levels": "标签树的层数，数字",

@@ -1,4 +1,4 @@
-"""`sishu question|candidate regenerate`: have some written anew, and show old and new side by side."""
+"""`sishu question|candidate regenerate`: regenerate some, and show old and new side by side."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AnswersOnlyOption = Annotated[bool, typer.Option("--answers-only", help=say("reg
 
 @dataclass(frozen=True)
 class Wishes(CallWishes):
-    """Who writes anew, what is to be different, and what it may cost."""
+    """Who regenerates, what is to be different, and what it may cost."""
 
     provider: Annotated[str, typer.Option(help=say("regenerate_provider"))] = ""
     instruction: Annotated[str, typer.Option(help=say("regenerate_instruction"))] = ""
@@ -42,7 +42,7 @@ class Wishes(CallWishes):
     async def written(
         self, client: Client, original: Question | Candidate, own: RegenerationOptions
     ) -> Generation:
-        """A generation that writes anew what `own` names, done; else as that of one of these was."""
+        """A generation that regenerates what `own` names, done; else as that of one of these was."""
         before = await viewed(client, original.generation_id)
         options = GenerationOptions(kind=before.options.kind, regeneration=own)
         if isinstance(original, Question):
@@ -52,7 +52,7 @@ class Wishes(CallWishes):
                 options.MergeFrom(GenerationOptions(**{field.name: value}))
         provider = self.provider or before.provider_id
         made = await started(client, await self.begun(client, original.project_id, provider, options))
-        await waited_for(client, made, "stage_rewrite")
+        await waited_for(client, made, "stage_regenerate")
         return await viewed(client, made.id)
 
 
@@ -112,7 +112,7 @@ async def everything(call: Any, request: Any, field: str) -> list[Any]:
 
 
 def show_replaced(old: Sequence[Any], new: Sequence[Any], made: Generation, rows: Any) -> None:
-    """Print what was written anew beside what it was to take the place of; as JSON the new alone."""
+    """Print what was regenerated beside what it was to take the place of; as JSON the new alone."""
     if SETTINGS.json:
         for one in new:
             print(as_json(one))

@@ -15,15 +15,17 @@ from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
+from sishu.cli.question_templates import template_ids
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
+from sishu.dataset.v1.example_pb2 import ExampleState
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
 from sishu.generation.v1 import provider_service_pb2 as provider
 from sishu.generation.v1 import question_service_pb2 as question
-from sishu.generation.v1.question_pb2 import QuestionType
+from sishu.generation.v1.question_pb2 import QuestionState, QuestionType
 from sishu.inference.v1 import deployment_service_pb2 as deployment
 from sishu.inference.v1 import exam_service_pb2 as exam
 from sishu.ingest.v1 import chunk_service_pb2 as chunk
@@ -32,6 +34,8 @@ from sishu.ingest.v1 import project_service_pb2 as project
 from sishu.ingest.v1 import section_service_pb2 as section
 from sishu.trainer.v1 import model_service_pb2 as model
 from sishu.trainer.v1 import training_service_pb2 as training
+
+SourceGoneOption = Annotated[bool, typer.Option("--source-gone", help=say("option_source_gone"))]
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ RESOURCES = (
 def commands(resource: Resource) -> typer.Typer:
     """The `list`, `get` and `delete` commands of a resource."""
     app = typer.Typer(no_args_is_help=True, help=say(resource.name))
-    add_list(app, resource)
+    app.command("list", help=say("list"))(list_command(resource))
 
     if resource.gettable:
 
@@ -227,50 +231,109 @@ def commands(resource: Resource) -> typer.Typer:
     return app
 
 
-def add_list(app: typer.Typer, resource: Resource) -> None:
-    """Add the `list` command; everything but projects and deployments is listed by project."""
+def list_command(resource: Resource) -> Callable[..., None]:
+    """The `list` command; everything but projects and deployments is listed by project."""
     if resource.name in {"project", "deployment"}:
+        return list_all_of(resource)
+    if resource.by_document:
+        return list_by_document(resource)
+    return FILTERED.get(resource.name, list_by_project)(resource)
 
-        @app.command("list", help=say("list"))
-        def list_all(limit: LimitOption = 100) -> None:
-            show(limit, "")
-    elif resource.by_document:
 
-        @app.command("list", help=say("list"))
-        def list_of_document(
-            project_name: ProjectOption,
-            document_id: Annotated[str, typer.Option("--document", help=say("option_document"))] = "",
-            excluded: Annotated[bool, typer.Option("--excluded", help=say("option_excluded"))] = False,
-            limit: LimitOption = 100,
-        ) -> None:
-            shown = {"show_excluded": True} if excluded and resource.name == "chunk" else {}
-            show(limit, project_name, document_id=document_id, **shown)
-    elif resource.name == "question":
+def list_all_of(resource: Resource) -> Callable[..., None]:
+    """A `list` of all that there are."""
 
-        @app.command("list", help=say("list"))
-        def list_of_type(
-            project_name: ProjectOption,
-            type_: Annotated[str, typer.Option("--type", help=say("question_type"))] = "",
-            limit: LimitOption = 100,
-        ) -> None:
-            wanted = {"type": chosen(QuestionType, "QUESTION_TYPE", type_)} if type_ else {}
-            show(limit, project_name, **wanted)
-    else:
+    def list_all(limit: LimitOption = 100) -> None:
+        listed(resource, limit)
 
-        @app.command("list", help=say("list"))
-        def list_of_project(
-            project_name: ProjectOption,
-            limit: LimitOption = 100,
-        ) -> None:
-            show(limit, project_name)
+    return list_all
 
-    def show(limit: int, project_name: str, **filters: Any) -> None:
-        async def work(client: Client) -> list[Message]:
-            if project_name:
-                filters["project_id"] = (await find_project(client, project_name)).id
-            return [message async for message in rows(client, resource, limit, **filters)]
 
-        show_many(with_client(work), resource.columns)
+def list_by_project(resource: Resource) -> Callable[..., None]:
+    """A `list` of a project's."""
+
+    def list_of_project(project_name: ProjectOption, limit: LimitOption = 100) -> None:
+        listed(resource, limit, project_name)
+
+    return list_of_project
+
+
+def list_by_document(resource: Resource) -> Callable[..., None]:
+    """A `list` of a project's, or of one document."""
+
+    def list_of_document(
+        project_name: ProjectOption,
+        document_id: Annotated[str, typer.Option("--document", help=say("option_document"))] = "",
+        excluded: Annotated[bool, typer.Option("--excluded", help=say("option_excluded"))] = False,
+        limit: LimitOption = 100,
+    ) -> None:
+        shown: dict[str, Any] = {"show_excluded": True} if excluded and resource.name == "chunk" else {}
+        listed(resource, limit, project_name, document_id=document_id, **shown)
+
+    return list_of_document
+
+
+def list_questions(resource: Resource) -> Callable[..., None]:
+    """The `list` of questions with its filters."""
+
+    def list_of_questions(
+        project_name: ProjectOption,
+        type_: Annotated[str, typer.Option("--type", help=say("question_type"))] = "",
+        state: Annotated[str, typer.Option(help=say("question_state"))] = "",
+        template: Annotated[str, typer.Option(help=say("question_of_template"))] = "",
+        source_gone: SourceGoneOption = False,
+        limit: LimitOption = 100,
+    ) -> None:
+        wanted = {
+            "type": chosen(QuestionType, "QUESTION_TYPE", type_ or "unspecified"),
+            "state": chosen(QuestionState, "QUESTION_STATE", state or "unspecified"),
+            "source_gone": source_gone,
+        }
+        listed(resource, limit, project_name, template, **wanted)
+
+    return list_of_questions
+
+
+def list_examples(resource: Resource) -> Callable[..., None]:
+    """The `list` of examples with its filters."""
+
+    def list_of_examples(
+        project_name: ProjectOption,
+        state: Annotated[str, typer.Option(help=say("example_state"))] = "",
+        source_gone: SourceGoneOption = False,
+        limit: LimitOption = 100,
+    ) -> None:
+        kept = chosen(ExampleState, "EXAMPLE_STATE", state or "unspecified")
+        listed(resource, limit, project_name, state=kept, source_gone=source_gone)
+
+    return list_of_examples
+
+
+FILTERED = {"question": list_questions, "example": list_examples}
+"""Lists of a project's that have filters of their own."""
+
+
+def listed(
+    resource: Resource, limit: int, project_name: str = "", template: str = "", **filters: Any
+) -> None:
+    """Show the first `limit` resources in a table.
+
+    Args:
+        resource: which.
+        limit: most of them.
+        project_name: name or id of a project; empty for all.
+        template: name or id of a question template; empty for all.
+        filters: further fields of the request.
+    """
+
+    async def work(client: Client) -> list[Message]:
+        if project_name:
+            filters["project_id"] = (await find_project(client, project_name)).id
+        if template:
+            (filters["question_template_id"],) = await template_ids(client, filters["project_id"], [template])
+        return [message async for message in rows(client, resource, limit, **filters)]
+
+    show_many(with_client(work), resource.columns)
 
 
 async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -> AsyncIterator[Message]:

@@ -115,6 +115,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "section": ("Sections of documents.", "文档的章节。"),
     "question": ("Questions and answers.", "问题与答案。"),
     "example": ("Examples for training and exam.", "训练与考试样例。"),
+    "example_state": ("Only in this state: kept or rejected.", "只看此状态： kept 或 rejected。"),
     "dataset": ("Dataset versions.", "数据集版本。"),
     "run": ("Training runs.", "训练任务。"),
     "model": ("Models.", "模型。"),

@@ -28,6 +28,13 @@ CREATE INDEX examples_by_generation ON examples (generation_id, id);
 CREATE INDEX examples_gone ON examples (project_id, question_id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX examples_by_question ON examples (project_id, question_sha256) WHERE state = 'kept';
 
+-- What a job that marks examples whose chunks are gone has marked so far.
+CREATE TABLE source_markings (
+    job_id   uuid   PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+    marked   bigint NOT NULL DEFAULT 0,
+    unmarked bigint NOT NULL DEFAULT 0
+);
+
 -- The number of the newest version of a project; a number is never given twice.
 CREATE TABLE version_numbers (
     project_id uuid    PRIMARY KEY,

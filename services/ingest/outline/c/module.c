@@ -2,7 +2,7 @@
 #include "scan.h"
 
 /* Of what is called from Python; `native.py` wants the same. */
-#define VERSION 2
+#define VERSION 3
 
 /* The code points of a text where they lie, as a buffer. */
 typedef struct {

@@ -1,17 +1,25 @@
 /* The titles of headings that start with `#`, as `markdown.title_at` has them. */
 #include "scan.h"
 
+#define LONGEST_TITLE 200
+
 static int is_space(const Text *text, Py_ssize_t at) {
     return Py_UNICODE_ISSPACE(code_at(text, at));
 }
 
-/* What is between two places without white space around it. */
+/* What is between two places without white space around it, or the start of that if it is long. */
 static PyObject *stripped(PyObject *string, const Text *text, Py_ssize_t start, Py_ssize_t end) {
     while (end > start && is_space(text, end - 1)) {
         end--;
     }
     while (start < end && is_space(text, start)) {
         start++;
+    }
+    if (end - start > LONGEST_TITLE) {
+        end = start + LONGEST_TITLE;
+        while (end > start && is_space(text, end - 1)) {
+            end--;
+        }
     }
     return PyUnicode_Substring(string, start, end);
 }

@@ -17,6 +17,7 @@ from services.ingest.readers.docx.numbering import Numbering
 from services.ingest.readers.docx.paragraphs import Lists, mend_paragraph, text_element
 from services.ingest.readers.docx.styles import Styles
 from services.ingest.readers.docx.tables import even_rows
+from services.ingest.readers.shared.drawing_text import words_in
 from services.ingest.readers.shared.elements import Element
 from services.ingest.readers.shared.namespaces import MC, PIC, WP, A, M, R, W
 
@@ -128,9 +129,9 @@ def draw_plainly(body: Element) -> None:
             if picture:
                 drawing.addprevious(picture_element(picture, words))
         boxes = list(drawing.iter(f"{W}txbxContent"))
-        plain = [text.text or "" for text in drawing.iter(f"{A}t")]
-        if any(plain):
-            drawing.addprevious(text_element(" ".join(plain)))
+        plain = " ".join(filter(None, map(words_in, drawing.iter(f"{A}p"))))
+        if plain:
+            drawing.addprevious(text_element(plain))
         for art in drawing.iter(f"{V}textpath"):
             if art.get("string"):
                 drawing.addprevious(text_element(art.get("string", "")))

@@ -9,7 +9,7 @@ from lxml import etree
 
 from services.ingest.readers.docx.paragraphs import text_element
 from services.ingest.readers.reading import Source
-from services.ingest.readers.shared import archives, markdown
+from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.charts import chart_line, chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
 from services.ingest.readers.shared.elements import Element
@@ -29,7 +29,7 @@ class Drawings:
         source: for messages.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, links: dict[str, Element], source: Source) -> None:
+    def __init__(self, archive: zipfile.ZipFile, links: opc.Relations, source: Source) -> None:
         self._archive = archive
         self._links = links
         self._source = source
@@ -79,7 +79,7 @@ class Drawings:
 
     def _part(self, identity: str | None) -> Element | None:
         link = self._links.get(identity or "")
-        path = "" if link is None or link.get("TargetMode") == "External" else link.get("Target", "")
+        path = "" if link is None or link.is_outside else link.target
         if path not in self._archive.NameToInfo:
             return None
         return archives.xml(archives.read(self._archive, path, self._source), self._source)

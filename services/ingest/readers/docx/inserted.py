@@ -18,7 +18,7 @@ from services.ingest.readers.html.reader import MOST_BYTES, MOST_TAGS, too_large
 from services.ingest.readers.reading import IMAGES, Reading, Source, normalised
 from services.ingest.readers.rtf.reader import BEGINNING as RTF_BEGINNING
 from services.ingest.readers.rtf.reader import read as read_rtf
-from services.ingest.readers.shared import archives, markdown
+from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.elements import Element
 from services.ingest.readers.shared.encodings import decode
 from services.ingest.readers.shared.html.encodings import decoded as page_text
@@ -51,7 +51,7 @@ class Inserted:
     """
 
     archive: zipfile.ZipFile
-    links: Mapping[str, Element]
+    links: opc.Relations
     source: Source
     images: Images
     read_docx: Callable[[Source], Reading]
@@ -67,9 +67,9 @@ class Inserted:
     def _text(self, chunk: Element) -> str:
         """The Markdown of a file, or a line that says why there is none."""
         link = self.links.get(chunk.get(f"{R}id", ""))
-        path = "" if link is None else link.get("Target", "")
+        path = "" if link is None else link.target
         name = PurePosixPath(path).name or "a file without a name"
-        if link is None or link.get("TargetMode") == "External" or path not in self.archive.NameToInfo:
+        if link is None or link.is_outside or path not in self.archive.NameToInfo:
             return not_read(f"{name}: the file that belongs here is not in the document")
         try:
             return self._read(archives.read(self.archive, path, self.source), name).strip("\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from services.ingest.readers.docx.paragraphs import (
 from services.ingest.readers.docx.styles import MOST_HEADING
 from services.ingest.readers.shared.elements import Element
 from services.ingest.readers.shared.namespaces import PACKAGE, PIC, WP, A, M, R, W
+from services.ingest.readers.shared.opc import Relation, Relations
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 NOTES = ("footnotes", "endnotes")
@@ -48,7 +49,7 @@ class Package:
     """
 
     parts: dict[str, Element]
-    links: dict[str, dict[str, Element]]
+    links: dict[str, Relations]
 
 
 class Packer:
@@ -66,16 +67,16 @@ class Packer:
         kinds = ["styles", "numbering", *self._notes]
         self._files = {
             "[Content_Types].xml": content_types(kinds),
-            "_rels/.rels": rels([relationship("r1", "officeDocument", "word/document.xml")]),
+            "_rels/.rels": rels({"r1": Relation("officeDocument", "word/document.xml")}),
             "word/styles.xml": etree.tostring(styles(package.parts.get("styles")), encoding="utf-8"),
             "word/numbering.xml": etree.tostring(numbering(lists), encoding="utf-8"),
             "word/_rels/document.xml.rels": rels(
-                [
-                    *package.links["document"].values(),
-                    *(relationship(f"sishu-{kind}", kind, f"{kind}.xml") for kind in kinds),
-                ]
+                {
+                    **package.links["document"],
+                    **{f"sishu-{kind}": Relation(kind, f"{kind}.xml") for kind in kinds},
+                }
             ),
-            **{f"word/_rels/{kind}.xml.rels": rels(package.links[kind].values()) for kind in self._notes},
+            **{f"word/_rels/{kind}.xml.rels": rels(package.links[kind]) for kind in self._notes},
             **{f"word/{name}": b"-" for name in pictures},
         }
 
@@ -138,15 +139,14 @@ def number(root: Element, identity: str, kind: str) -> Element:
     return made
 
 
-def relationship(identity: str, kind: str, target: str) -> Element:
-    """A relationship to another part."""
-    return etree.Element(f"{PACKAGE}Relationship", Id=identity, Type=f"{R.strip('{}')}/{kind}", Target=target)
-
-
-def rels(links: Iterable[Element]) -> bytes:
-    """A file of relationships."""
+def rels(links: Relations) -> bytes:
+    """A file of relations."""
     root = etree.Element(f"{PACKAGE}Relationships", nsmap={None: PACKAGE.strip("{}")})
-    root.extend(deepcopy(link) for link in links)
+    for identity, link in links.items():
+        kind = f"{R.strip('{}')}/{link.kind}"
+        made = etree.SubElement(root, f"{PACKAGE}Relationship", Id=identity, Type=kind, Target=link.target)
+        if link.is_outside:
+            made.set("TargetMode", "External")
     return bytes(etree.tostring(root, encoding="utf-8"))
 
 

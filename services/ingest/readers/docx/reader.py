@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from lxml import etree
@@ -18,13 +18,13 @@ from services.ingest.readers.docx.packing import NOTES, Package, Packer
 from services.ingest.readers.docx.paragraphs import Lists
 from services.ingest.readers.docx.styles import styles_of
 from services.ingest.readers.reading import Reading, Source, checked
-from services.ingest.readers.shared import archives
+from services.ingest.readers.shared import archives, opc
 from services.ingest.readers.shared.elements import Element
 from services.ingest.readers.shared.html.images import Fetched
 from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
-from services.ingest.readers.shared.namespaces import PACKAGE, W
+from services.ingest.readers.shared.namespaces import W
 from services.ingest.readers.shared.pandoc import html_of
 from services.runtime.errors import InvalidArgument
 
@@ -79,54 +79,34 @@ def opened_package(archive: zipfile.ZipFile, source: Source) -> Package:
         InvalidArgument: there is no document in it, or it is damaged.
     """
     names = set(archive.namelist())
-    starts = relationships(archive, "", source).values()
-    mains = [
-        link.get("Target", "").lstrip("/")
-        for link in starts
-        if link.get("Type", "").endswith("/officeDocument")
-    ]
+    mains = opc.targets(opc.relations(archive, "", source), "officeDocument")
     main = next((name for name in mains if name in names), "word/document.xml")
     if main not in names:
         raise archives.unreadable(source, f"its part {main} is missing", main)
     parts = {"document": archives.xml(archives.read(archive, main, source), source)}
-    links = {"document": relationships(archive, main, source)}
+    links = {"document": opc.relations(archive, main, source)}
     for link in links["document"].values():
-        kind, path = link.get("Type", "").rpartition("/")[2], link.get("Target", "")
-        if kind in {"styles", "numbering", "comments", *NOTES} and path in names:
-            parts[kind] = archives.xml(archives.read(archive, path, source), source)
-            links[kind] = relationships(archive, path, source)
+        if link.kind in {"styles", "numbering", "comments", *NOTES} and link.target in names:
+            parts[link.kind] = archives.xml(archives.read(archive, link.target, source), source)
+            links[link.kind] = opc.relations(archive, link.target, source)
     if parts["document"].find(f"{W}body") is None:
         raise archives.unreadable(source, f"its part {main} has no body", main)
     return Package(parts, links)
 
 
-def relationships(archive: zipfile.ZipFile, part: str, source: Source) -> dict[str, Element]:
-    """What a part refers to, by id; targets within the file become paths in the archive."""
-    folder, name = posixpath.split(part)
-    path = posixpath.join(folder, "_rels", f"{name}.rels")
-    if path not in archive.NameToInfo:
-        return {}
-    root = archives.xml(archives.read(archive, path, source), source)
-    for link in root.iterchildren(f"{PACKAGE}Relationship"):
-        if link.get("TargetMode") != "External":
-            target = posixpath.normpath(posixpath.join("/", folder, link.get("Target", "")))
-            link.set("Target", target.lstrip("/"))
-    return {link.get("Id", ""): link for link in root.iterchildren(f"{PACKAGE}Relationship")}
-
-
 def name_pictures(package: Package, names: set[str]) -> dict[str, str]:
-    """Give each picture a name for Pandoc; return the paths in the archive by these names."""
+    """Give each picture a name for Pandoc, which sees no other part; return the paths by these names."""
     pictures: dict[str, str] = {}
-    for links in package.links.values():
-        for identity, link in list(links.items()):
-            if link.get("TargetMode") == "External":
-                continue
-            if link.get("Type", "").endswith("/image") and link.get("Target") in names:
+    for part, links in package.links.items():
+        kept = dict[str, opc.Relation]()
+        for identity, link in links.items():
+            if link.is_outside:
+                kept[identity] = link
+            elif link.kind == "image" and link.target in names:
                 name = f"media/{len(pictures)}"
-                pictures[name] = link.get("Target", "")
-                link.set("Target", name)
-            else:
-                del links[identity]
+                pictures[name] = link.target
+                kept[identity] = replace(link, target=name)
+        package.links[part] = kept
     return pictures
 
 

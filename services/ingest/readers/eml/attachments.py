@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from services.ingest.documents import check_name
 from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE
 from services.ingest.readers.reading import MEMBERS, Member
+from services.ingest.readers.shared.free_names import FreeNames
 from services.runtime.errors import InvalidArgument
 
 Part: TypeAlias = "MIMEPart[Any, Any]"
@@ -27,7 +28,7 @@ class Attachments:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / MEMBERS
-        self._used: set[str] = set()
+        self._free = FreeNames(any_case=True)
         self.names: list[str] = []
         self.members: list[Member] = []
 
@@ -41,7 +42,7 @@ class Attachments:
         else:
             payload = part.get_payload(decode=True)
             data = payload if isinstance(payload, bytes) else b""
-        name = self._free(name_of(part, kind, subject, len(self.names) + 1))
+        name = self._free.take(name_of(part, kind, subject, len(self.names) + 1))
         self.names.append(name)
         ending = PurePosixPath(name).suffix.lower()
         if ending in BY_ENDING and data:
@@ -49,15 +50,6 @@ class Attachments:
             file = f"{len(self.members) + 1}{ending}"
             (self._folder / file).write_bytes(data)
             self.members.append(Member(name, file))
-
-    def _free(self, name: str) -> str:
-        """A name that no other attachment has."""
-        path, number, free = PurePosixPath(name), 1, name
-        while free.lower() in self._used:
-            number += 1
-            free = f"{path.stem} ({number}){path.suffix}"
-        self._used.add(free.lower())
-        return free
 
 
 def name_of(part: Part, kind: str, subject: str, number: int) -> str:

@@ -11,8 +11,8 @@ from services.ingest.readers.shared.images import Images
 from services.runtime.errors import InvalidArgument
 
 MOST_BYTES = 100_000_000
-MOST_TAGS = 2_000_000
-"""A tree takes about 450 bytes of memory for each."""
+MOST_TAGS = 1_500_000
+"""A tree takes about 300 bytes of memory for each; all must fit into what one parse may hold."""
 
 
 def read(source: Source) -> Reading:

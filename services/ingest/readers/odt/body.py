@@ -6,6 +6,7 @@ by its letters. Each function here mends one of these, in place. OpenDocument 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 
 from lxml import etree
@@ -40,6 +41,8 @@ KEPT = {
 }
 """What Pandoc reads within a paragraph; other elements of the text are fields."""
 BLOCKS = {f"{TEXT}p", f"{TEXT}h", f"{TEXT}list", f"{TABLE}table"}
+PARTS = (f"{TEXT}p", f"{TEXT}h", f"{DRAW}frame")
+"""What cells show."""
 MOST_COLUMNS = 64
 """Up to how many cells of a row are written out for one that is repeated."""
 CODE = "\ufdd1"
@@ -122,13 +125,31 @@ def write_repeated(row: Element) -> None:
 def flatten(table: Element) -> None:
     """Make a table within a cell paragraphs, one a row: Pandoc leaves it out."""
     for row in table.iter(f"{TABLE}table-row"):
-        cells = (
-            " ".join("".join(cell.itertext()).split()) for cell in row.iterchildren(f"{TABLE}table-cell")
-        )
         line = etree.Element(f"{TEXT}p")
-        line.text = " | ".join(cell for cell in cells if cell)
+        for cell in row.iterchildren(f"{TABLE}table-cell"):
+            between = " | "
+            for part in list(parts_of(cell)):
+                if len(line):
+                    line[-1].tail = between
+                line.append(part)
+                between = " "
         table.addprevious(line)
     table.getparent().remove(table)
+
+
+def parts_of(cell: Element) -> Iterator[Element]:
+    """The paragraphs and pictures of a cell that show something, made such as may stand within a line."""
+    for part in list(cell.iter(*PARTS)):
+        if next((one for one in part.iterancestors(*PARTS, f"{TABLE}table-cell")), None) is not cell:
+            continue
+        part.tail = None
+        if part.tag in BLOCKS:
+            part.tag = f"{TEXT}span"
+            part.attrib.clear()
+        for line_end in part.iter(f"{TEXT}line-break"):
+            line_end.tag = f"{TEXT}s"
+        if "".join(part.itertext()).strip() or next(part.iter(f"{DRAW}*"), None) is not None:
+            yield part
 
 
 def free_headings(content: Element) -> None:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from services.ingest.readers.pdf.lines import ENTRY, HYPHEN, LARGER, NUMBER, Block, title_key
+from services.ingest.readers.pdf.lines import ENTRY, LARGER, NUMBER, Block, title_key
+from services.ingest.readers.pdf.text import HYPHEN
 from services.ingest.readers.shared.markdown import fence, heading, paragraph
 
 LONGEST_HEADING = 200

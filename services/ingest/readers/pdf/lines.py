@@ -11,11 +11,10 @@ from statistics import quantiles
 from typing import NamedTuple
 
 from services.ingest.readers.pdf.layout import RIGHT_TO_LEFT, WIDE, Run, letters
+from services.ingest.readers.pdf.text import HYPHEN
 
 LONGEST_TITLE = 250
 TITLE_NUMBER = re.compile(r"^\s*(?:[^\W\d_]+\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.):]?\s+")
-HYPHEN = "\ufffe"
-"""Stands for a hyphen at the end of a line, until the whole document shows whether the word has one."""
 FULL_LINE = 50
 """A line at least this long that ends in the middle of a sentence was broken by the page width."""
 FULL_ENOUGH = 24

@@ -200,8 +200,3 @@ def runs_of(found: Lines, scale: float) -> list[Run]:
         if words:
             runs.append(Run(words, left, top, right, bottom, FONT_SIZE * height))
     return runs
-
-
-def usual_size(runs: list[Run]) -> float:
-    """Font size of most lines."""
-    return median(run.size for run in runs) if runs else 0.0

@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
@@ -26,6 +27,10 @@ BACKGROUND = 0.85
 """Pictures that cover this share of a page with text are its background, or the scan of its text."""
 
 
+PLAIN = 32
+"""The shades of a picture of one colour, from 0 to 255, differ by less."""
+
+
 class Pictures:
     """Keeps the pictures of a document, each once at one place of the page.
 
@@ -40,20 +45,31 @@ class Pictures:
         self._references: dict[bytes, str] = {}
         self._places: set[tuple[bytes, int, int]] = set()
 
-    def keep(self, page: pypdfium2.PdfPage, pictures: Sequence[Picture]) -> list[Placed]:
-        """The pictures of a page that are worth keeping, placed on the page."""
+    def keep(
+        self, page: pypdfium2.PdfPage, pictures: Sequence[Picture], *, plain: bool = True
+    ) -> list[Placed]:
+        """The pictures of a page that are worth keeping, placed on the page.
+
+        Args:
+            page: the page.
+            pictures: what is on it.
+            plain: whether pictures of one colour are among them.
+        """
         found = []
         for picture in sorted(pictures, key=area, reverse=True)[:MOST_PICTURES]:
             left, top, right, bottom = picture.box
             if min(right - left, bottom - top) < SMALLEST:
                 continue
-            reference = self._reference(page, picture)
+            reference = self._reference(page, picture, plain)
             if reference:
                 found.append(Placed("image", reference, left, top, right, bottom))
         return found
 
-    def _reference(self, page: pypdfium2.PdfPage, picture: Picture) -> str:
-        """The Markdown reference of a picture; empty if it cannot be read, or stood there before."""
+    def _reference(self, page: pypdfium2.PdfPage, picture: Picture, plain: bool) -> str:
+        """The Markdown reference of a picture.
+
+        Empty if it cannot be read, stood there before, or is plain where that is not wanted.
+        """
         image = pypdfium2.PdfImage(ctypes.cast(picture.handle, pdfium.FPDF_PAGEOBJECT), page, self._pdf)
         try:
             digest = hashlib.sha256(image.get_data()).digest()
@@ -62,21 +78,30 @@ class Pictures:
                 return ""
             self._places.add(place)
             if digest not in self._references:
-                self._references[digest] = self._kept(image)
+                self._references[digest] = self._kept(image) if plain or not is_plain(image) else ""
             return self._references[digest]
         except (pypdfium2.PdfiumError, OSError, ValueError):
             # A picture that is broken takes no text with it.
             return ""
 
     def _kept(self, image: Any) -> str:
-        width, height = image.get_px_size()
-        if min(width, height) < FEWEST_PIXELS:
+        if min(image.get_px_size()) < FEWEST_PIXELS:
             return ""
         if [*image.get_filters()][-1:] == ["DCTDecode"]:
             return self._images.keep(bytes(image.get_data(decode_simple=True)), "image/jpeg")
-        too_large = width * height > MOST_PIXELS
-        bitmap = image.get_bitmap(render=too_large, scale_to_original=False)
-        return self._images.keep(png_of(bitmap), "image/png")
+        return self._images.keep(png_of(bitmap_of(image)), "image/png")
+
+
+def bitmap_of(image: Any) -> Any:
+    """The pixels of a picture, those of the page where it has too many."""
+    width, height = image.get_px_size()
+    return image.get_bitmap(render=width * height > MOST_PIXELS, scale_to_original=False)
+
+
+def is_plain(image: Any) -> bool:
+    """Whether a picture has one colour."""
+    pixels = bitmap_of(image).to_numpy()
+    return bool((np.ptp(pixels, axis=(0, 1)) < PLAIN).all())
 
 
 def area(picture: Picture) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,25 @@ import pypdfium2
 
 from services.ingest.readers.pdf.assembly import assembled
 from services.ingest.readers.pdf.blocks import laid_out, ruled_tables
-from services.ingest.readers.pdf.layout import Run
+from services.ingest.readers.pdf.layout import Placed, Run
 from services.ingest.readers.pdf.lines import Block, title_key
 from services.ingest.readers.pdf.objects import Drawn, drawn_on, things_on
 from services.ingest.readers.pdf.open import damaged_page, opened, page_of
 from services.ingest.readers.pdf.pictures import BACKGROUND, Pictures, cover
 from services.ingest.readers.pdf.render import scale_of
 from services.ingest.readers.pdf.runs import runs_of
-from services.ingest.readers.pdf.text import NO_LAYER, Layer, layer_of
+from services.ingest.readers.pdf.text import FEW_LETTERS, NO_LAYER, Layer, layer_of
 from services.ingest.readers.pdf.transcripts import transcript
 from services.ingest.readers.reading import Reading, Source, checked, text_too_long
 from services.ingest.readers.shared.images import Images
 from services.runtime.errors import InvalidArgument, SishuError
 
 OCR = "services.ingest.readers.pdf.ocr"
+OCR_BYTES = 512 << 20
+"""Recognition of a page takes more than this."""
 TRANSCRIBERS = {"vision", "mineru"}
 SCANNED = 0.5
-"""Pictures that cover this share of a page with few letters are what the page is about: a scan."""
-FEW_LETTERS = 40
-"""A scan may bear a stamp of so many letters as text."""
+"""Pictures that cover this share of a page are what the page is about, unless its text tells all: a scan."""
 UNSTEADY = 1.15
 """Heights of recognised lines vary so much, beyond what makes a heading."""
 MOST_BOOKMARKS = 20_000
@@ -140,56 +141,58 @@ class PageReader:
         drawn = drawn_on(things, bounds, layer.turns)
         width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
         covered = cover(drawn.pictures, width, height)
-        scanned = not layer.usable() or (layer.letters < FEW_LETTERS and covered > SCANNED)
-        blocks: list[Block] = []
+        scanned = not layer.usable() or (covered > SCANNED and not layer.tells_all(textpage, width * height))
+        runs: list[Run] = []
         if choice == "ocr" or (
             choice == "auto" and scanned and (drawn.pictures or drawn.paths or layer.letters)
         ):
-            blocks = self._recognised(page, drawn, covered, titles)
-        if letters_of(blocks) < layer.letters and (layer.usable() or choice == "text"):
-            blocks = self._written(page, textpage, layer, drawn, covered, titles)
+            runs = self._recognised(page)
+        blocks: list[Block] = []
+        if letters_of(runs) <= layer.letters > 0 and (layer.usable() or choice == "text"):
+            in_front = covered < BACKGROUND
+            placed = self._pictures.keep(page, drawn.pictures, plain=in_front) if scanned or in_front else []
+            blocks = written(textpage, layer, drawn, placed, titles)
+        elif runs:
+            # Beside a text of its own, a picture that leaves a margin shows more than words.
+            is_shown = covered < (SCANNED if layer.letters < FEW_LETTERS else BACKGROUND)
+            placed = self._pictures.keep(page, drawn.pictures) if is_shown else []
+            blocks = recognised(runs, drawn, placed, titles)
         textpage.close()
         if not blocks:
             blocks = [Block("image", placed.text) for placed in self._pictures.keep(page, drawn.pictures)]
         return blocks
 
-    def _written(
-        self,
-        page: pypdfium2.PdfPage,
-        textpage: Any,
-        layer: Layer,
-        drawn: Drawn,
-        covered: float,
-        titles: dict[str, int],
-    ) -> list[Block]:
-        """The blocks of a page by its text layer."""
-        placed, free = ruled_tables(layer, drawn)
-        if covered < BACKGROUND:
-            placed += self._pictures.keep(page, drawn.pictures)
-        blocks = laid_out(runs_of(textpage, layer, free), placed, titles, drawn.level)
-        return blocks + [Block("text", text) for text in layer.aside]
-
-    def _recognised(
-        self, page: pypdfium2.PdfPage, drawn: Drawn, covered: float, titles: dict[str, int]
-    ) -> list[Block]:
-        """The blocks of a page by recognition of its picture."""
-        ocr = import_module(OCR)
+    def _recognised(self, page: pypdfium2.PdfPage) -> list[Run]:
+        """What recognition finds in the picture of a page."""
+        if self._source.memory_bytes < OCR_BYTES:
+            # With too little the engines fail late, and in ways of their own.
+            raise MemoryError
         if self._recogniser is None:
-            self._recogniser = ocr.Recogniser()
+            self._recogniser = import_module(OCR).Recogniser()
         scale = scale_of(page)
         bitmap = page.render(scale=scale, rev_byteorder=False, may_draw_forms=False)
-        pixels = np.ascontiguousarray(bitmap.to_numpy()[:, :, :3])
-        runs: list[Run] = self._recogniser.runs(pixels, scale)
-        if not runs:
-            return []
-        placed = self._pictures.keep(page, drawn.pictures) if covered < SCANNED else []
-        body = UNSTEADY * ocr.usual_size(runs)
-        return [block._replace(body=body) for block in laid_out(runs, placed, titles, drawn.level)]
+        runs: list[Run] = self._recogniser.runs(np.ascontiguousarray(bitmap.to_numpy()[:, :, :3]), scale)
+        return runs
 
 
-def letters_of(blocks: Sequence[Block]) -> int:
+def written(
+    textpage: Any, layer: Layer, drawn: Drawn, pictures: list[Placed], titles: dict[str, int]
+) -> list[Block]:
+    """The blocks of a page by its text layer."""
+    tables, free = ruled_tables(layer, drawn)
+    blocks = laid_out(runs_of(textpage, layer, free), tables + pictures, titles, drawn.level)
+    return blocks + [Block("text", text) for text in layer.aside]
+
+
+def recognised(runs: list[Run], drawn: Drawn, pictures: list[Placed], titles: dict[str, int]) -> list[Block]:
+    """The blocks of a page by recognition of its picture."""
+    body = UNSTEADY * median(run.size for run in runs)
+    return [block._replace(body=body) for block in laid_out(runs, pictures, titles, drawn.level)]
+
+
+def letters_of(runs: Sequence[Run]) -> int:
     """Number of characters that are no space."""
-    return sum(len("".join(block.text.split())) for block in blocks)
+    return sum(len("".join(run.text.split())) for run in runs)
 
 
 def titles_of(pdf: pypdfium2.PdfDocument) -> dict[int, dict[str, int]]:

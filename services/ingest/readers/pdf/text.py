@@ -13,6 +13,7 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
+import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from services.ingest.readers.pdf.calls import (
@@ -26,6 +27,8 @@ from services.ingest.readers.pdf.calls import (
     count_rects,
     pointer,
     rect_of,
+    render_mode,
+    text_object,
 )
 from services.ingest.readers.pdf.layout import RIGHT_TO_LEFT, WIDE
 
@@ -48,6 +51,10 @@ DENSER = 1.12
 """So much more than the usual width of a character a line may have; short lines may have more."""
 WIDE_GAP = 0.9
 """A gap between two words of this many font sizes may separate columns."""
+FEW_LETTERS = 40
+"""A scan may bear a stamp of so many letters as text."""
+FILLED = 0.15
+"""Text that covers this share of a page is what stands on it; stamps and captions cover less."""
 SLANT = 0.2
 """Radians by which the direction of a word may differ from that of the page."""
 
@@ -106,6 +113,29 @@ class Layer:
     def usable(self) -> bool:
         """Whether the layer holds text, and not codes of a font that nobody can map to characters."""
         return self.letters > 0 and self.unknown * 4 < self.letters
+
+    def tells_all(self, textpage: Any, area: float) -> bool:
+        """Whether the layer may be taken for all the text of a page that a picture covers.
+
+        It may where programs that recognise text put it, unseen on the picture, and where it fills the page.
+
+        Args:
+            textpage: PDFium's text page.
+            area: of the page, in square points.
+        """
+        if self.letters < FEW_LETTERS:
+            return False
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        return float(sides.prod(axis=1).sum()) >= FILLED * area or 2 * self.unseen(textpage) >= self.letters
+
+    def unseen(self, textpage: Any) -> int:
+        """Number of characters that are in the layer, but not painted on the page."""
+        objects = map(text_object, repeat(pointer(address_of(textpage.raw))), self.starts)
+        return sum(
+            end - start
+            for start, end, one in zip(self.starts, self.ends, objects, strict=True)
+            if one and render_mode(pointer(one)) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
+        )
 
 
 NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)

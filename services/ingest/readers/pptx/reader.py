@@ -18,6 +18,7 @@ from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.shared import archives, markdown
 from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
+from services.ingest.readers.shared.drawing_text import lines_in
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import MC, R
 from services.ingest.readers.shared.strict import loosened_copy
@@ -66,7 +67,7 @@ def blocks_of(slide: Slide, images: Images, source: Source) -> Iterator[str]:
         yield markdown.paragraph(f"Notes: {one_line_end(notes)}") if notes else ""
     for comment in related(slide.part, "comments"):
         for words in archives.xml(comment.blob, source).iter("{*}text", "{*}txBody"):
-            yield markdown.paragraph(f"Comment: {''.join(words.itertext()).strip()}")
+            yield markdown.paragraph(f"Comment: {lines_in(words)}")
 
 
 def title_text(title: BaseShape) -> str:

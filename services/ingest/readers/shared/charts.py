@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 from lxml import etree
 
 from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.drawing_text import words_in
 
 NUMBER_DIGITS = ".15g"
 EXTENDED = "http://schemas.microsoft.com/office/drawing/2014/chartex"
@@ -84,7 +85,11 @@ def titles_of(root: etree._Element) -> tuple[str, str]:
 
 def axis_titles(root: etree._Element) -> tuple[str, str]:
     """The title of the axis of categories, or of x; and those of the others."""
-    titles = {axis: title for axis in root.iter(*AXES) if (title := words_of(axis.find("{*}title")))}
+    titles = {
+        axis: title
+        for axis in root.iter(*AXES)
+        if (found := axis.find("{*}title")) is not None and (title := words_in(found))
+    }
     named = any(True for _ in root.iter(*AXES[:2]))
     across: list[str] = []
     others: list[str] = []
@@ -94,12 +99,6 @@ def axis_titles(root: etree._Element) -> tuple[str, str]:
         is_first = axis.tag.endswith(("}catAx", "}dateAx")) if named else level
         (across if is_first else others).append(title)
     return "; ".join(dict.fromkeys(across)), "; ".join(dict.fromkeys(others))
-
-
-def words_of(title: etree._Element | None) -> str:
-    """The words of a title, its paragraphs one after the other."""
-    parts = title.iter("{*}p", "{*}v") if title is not None else ()
-    return " ".join(" ".join("".join(part.itertext("{*}t", "{*}v")).split()) for part in parts).strip()
 
 
 def series_of(root: etree._Element) -> list[Series]:
@@ -131,7 +130,7 @@ def extended_series(series: etree._Element, data: Mapping[str, etree._Element]) 
 def title_of(root: etree._Element) -> str:
     """The title of a chart in one line; empty where it is made of the series' name."""
     title = root.find(".//{*}chart/{*}title")
-    return " ".join("".join(title.itertext("{*}t", "{*}v")).split()) if title is not None else ""
+    return words_in(title) if title is not None else ""
 
 
 def first(series: etree._Element, *names: str) -> etree._Element | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from lxml import etree
 
 from services.ingest.readers.shared import markdown
+from services.ingest.readers.shared.drawing_text import words_in
 
 
 def diagram_text(model: etree._Element) -> str:
     """The points of a diagram (SmartArt) as a list of lists (ECMA-376-1, 21.4)."""
     texts = {
-        point.get("modelId"): " ".join("".join(point.itertext("{*}t")).split())
+        point.get("modelId"): words_in(point)
         for point in model.iter("{*}pt")
         if point.get("type", "node") in {"node", "asst", "doc"}
     }

@@ -103,61 +103,56 @@ HIGH = range(0xA1, 0xFF)
 LOW = range(0x40, 0x7F)
 
 
-def tiers_of(language: str) -> list[tuple[float, str]]:
-    """Characters of a language by bits, the likeliest last."""
-    match language:
-        case "simplified":
-            return [
-                (22, IDEOGRAPHS),
-                (16, HIRAGANA + KATAKANA + block("gb2312", range(0xA2, 0xAA), HIGH)),
-                (14, FULL_WIDTH),
-                (18, block("gb2312", range(0xD8, 0xF8), HIGH)),
-                (13, block("gb2312", range(0xB0, 0xD8), HIGH)),
-                (7, PUNCTUATION),
-                (9.3, OFTEN_SIMPLIFIED),
-            ]
-        case "traditional":
-            return [
-                (22, IDEOGRAPHS),
-                (16, HIRAGANA + KATAKANA),
-                (14, FULL_WIDTH),
-                (18, block("big5", range(0xC9, 0xFA), LOW, HIGH)),
-                (13, block("big5", range(0xA4, 0xC7), LOW, HIGH)),
-                (7, PUNCTUATION),
-                (9.3, OFTEN_TRADITIONAL),
-            ]
-        case "japanese":
-            return [
-                (22, IDEOGRAPHS),
-                (15, HALF_KATAKANA),
-                (14, FULL_WIDTH),
-                (18, block("euc_jp", range(0xD0, 0xF5), HIGH)),
-                (13, block("euc_jp", range(0xB0, 0xD0), HIGH)),
-                (8, KATAKANA + "ー・"),
-                (9.3, OFTEN_JAPANESE),
-                (7, PUNCTUATION),
-                (6.5, HIRAGANA),
-            ]
-        case "korean":
-            return [
-                (22, IDEOGRAPHS),
-                (18, "".join(chr(code) for code in range(0xAC00, 0xD7A4))),
-                (14, FULL_WIDTH),
-                (11.5, block("euc_kr", range(0xB0, 0xC9), HIGH)),
-                (9, PUNCTUATION),
-                (7.5, OFTEN_KOREAN),
-            ]
-        case "western":
-            return [(10, WESTERN), (7, OFTEN_WESTERN), (8, "ÄÖÜÉ")]
-        case "central":
-            return [(10, CENTRAL), (7, OFTEN_CENTRAL)]
-        case _:
-            often, others = ALPHABETS[language]
-            return [
-                (10, others.upper() + often.upper() + "«»–—’№…“”„\u00a0"),
-                (6.5, others),
-                (4.5, often),
-            ]
+TIERS: dict[str, list[tuple[float, str]]] = {
+    "simplified": [
+        (22, IDEOGRAPHS),
+        (16, HIRAGANA + KATAKANA + block("gb2312", range(0xA2, 0xAA), HIGH)),
+        (14, FULL_WIDTH),
+        (18, block("gb2312", range(0xD8, 0xF8), HIGH)),
+        (13, block("gb2312", range(0xB0, 0xD8), HIGH)),
+        (7, PUNCTUATION),
+        (9.3, OFTEN_SIMPLIFIED),
+    ],
+    "traditional": [
+        (22, IDEOGRAPHS),
+        (16, HIRAGANA + KATAKANA),
+        (14, FULL_WIDTH),
+        (18, block("big5", range(0xC9, 0xFA), LOW, HIGH)),
+        (13, block("big5", range(0xA4, 0xC7), LOW, HIGH)),
+        (7, PUNCTUATION),
+        (9.3, OFTEN_TRADITIONAL),
+    ],
+    "japanese": [
+        (22, IDEOGRAPHS),
+        (15, HALF_KATAKANA),
+        (14, FULL_WIDTH),
+        (18, block("euc_jp", range(0xD0, 0xF5), HIGH)),
+        (13, block("euc_jp", range(0xB0, 0xD0), HIGH)),
+        (8, KATAKANA + "ー・"),
+        (9.3, OFTEN_JAPANESE),
+        (7, PUNCTUATION),
+        (6.5, HIRAGANA),
+    ],
+    "korean": [
+        (22, IDEOGRAPHS),
+        (18, "".join(chr(code) for code in range(0xAC00, 0xD7A4))),
+        (14, FULL_WIDTH),
+        (11.5, block("euc_kr", range(0xB0, 0xC9), HIGH)),
+        (9, PUNCTUATION),
+        (7.5, OFTEN_KOREAN),
+    ],
+    "western": [(10, WESTERN), (7, OFTEN_WESTERN), (8, "ÄÖÜÉ")],
+    "central": [(10, CENTRAL), (7, OFTEN_CENTRAL)],
+    **{
+        language: [
+            (10, others.upper() + often.upper() + "«»–—’№…“”„\u00a0"),
+            (6.5, others),
+            (4.5, often),
+        ]
+        for language, (often, others) in ALPHABETS.items()
+    },
+}
+"""Characters of each language by bits, the likeliest last."""
 
 
 def bits_of(language: str) -> dict[str, float]:
@@ -168,7 +163,7 @@ def bits_of(language: str) -> dict[str, float]:
     bits |= dict.fromkeys(" \n\r\t", 4.0)
     bits |= dict.fromkeys(map(chr, range(0xE000, 0xF900)), IMPLAUSIBLE_BITS)
     bits["\ufffd"] = IMPLAUSIBLE_BITS
-    for cost, characters in tiers_of(language):
+    for cost, characters in TIERS[language]:
         bits |= dict.fromkeys(characters, cost)
     return bits
 

@@ -18,7 +18,8 @@ ROMAN = (
 
 def whole(text: str | None, default: int = 0) -> int:
     """A whole number of an attribute; bad ones are the default."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
+    text = text.strip() if text else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
 
 def letters(number: int) -> str:

@@ -25,7 +25,7 @@ class Relation:
 
     kind: str
     target: str
-    is_outside: bool
+    is_outside: bool = False
 
 
 Relations = Mapping[str, Relation]

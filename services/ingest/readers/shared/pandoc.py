@@ -15,10 +15,11 @@ from services.ingest.readers.shared.elements import Element
 from services.runtime.errors import InvalidArgument
 
 PROGRAM = Path(pypandoc.__file__).parent / "files" / "pandoc"
-HEAP_SHARE = 0.7
+HEAP_SHARE = 0.6
 """Of the memory that a parse may take; the rest is the reader's."""
 FORMULA_SECONDS = 300.0
-FORMULA_HEAP_BYTES = 700 << 20
+FORMULA_HEAP_BYTES = 160 << 20
+FORMULAS_AT_ONCE = 1000
 HEAP_EXHAUSTED = 251
 """Exit code of programs compiled by GHC that outgrow their heap."""
 ENVIRONMENT = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
@@ -95,9 +96,15 @@ def run(
 
 def tex_of_mathml(formulas: Sequence[Element]) -> list[str]:
     """MathML as LaTeX; what Pandoc cannot read becomes its bare text."""
+    found: list[str] = []
+    for start in range(0, len(formulas), FORMULAS_AT_ONCE):
+        found += some_tex(formulas[start : start + FORMULAS_AT_ONCE])
+    return found
+
+
+def some_tex(formulas: Sequence[Element]) -> list[str]:
+    """The same, of so many as Pandoc takes at once."""
     bare = [" ".join("".join(formula.itertext()).split()) for formula in formulas]
-    if not formulas:
-        return []
     page = "".join(
         f"<p>{etree.tostring(formula, encoding='unicode', with_tail=False)}</p>" for formula in formulas
     )

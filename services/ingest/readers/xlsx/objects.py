@@ -12,6 +12,7 @@ from services.ingest.readers.reading import Source
 from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.charts import chart_text
 from services.ingest.readers.shared.diagrams import diagram_text
+from services.ingest.readers.shared.drawing_text import lines_in
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import MC
 
@@ -48,7 +49,7 @@ def drawn(archive: zipfile.ZipFile, part: str, source: Source, images: Images) -
             if element.tag.endswith("}pic"):
                 text = picture(archive, element, relations, source, images)
             elif element.tag.endswith("}sp"):
-                text = markdown.paragraph(paragraphs(element))
+                text = markdown.paragraph(lines_in(element))
             else:
                 text = referred(archive, element, relations, source)
             if text:
@@ -94,12 +95,6 @@ def noted(root: etree._Element) -> Iterator[Placed]:
         row = "".join(filter(str.isdigit, cell))
         if text:
             yield int(row or 1) - 1, f"Note on {cell}: {markdown.paragraph(text)}"
-
-
-def paragraphs(element: etree._Element) -> str:
-    """The text of a shape, a line for each paragraph."""
-    lines = ("".join(one.itertext("{*}t")) for one in element.iter("{*}p"))
-    return "\n".join(line for line in lines if line.strip())
 
 
 def attribute(element: etree._Element, name: str) -> str:

@@ -105,7 +105,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
             await response.write(b" " * 1000)
 
     async with served(complete) as url:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(SishuError) as raised:
                 await transport.complete(Endpoint(url, "m"), MESSAGES, {}, stream=stream)
     assert raised.value.reason == "PROVIDER_FAILED"

@@ -97,6 +97,11 @@ def test_a_name_of_its_own_is_found(text: str, foreign: bool) -> None:
     assert bool(list(check_names(text, KESTREL, "text"))) == foreign
 
 
+def test_a_code_is_one_name() -> None:
+    assert not list(check_names("In the hall the KX1037 stands.", "The pump KX1037 weighs 9 kg.", "text"))
+    assert list(check_names("In the hall the KX1038 stands.", "The pump KX1037 weighs 9 kg.", "text"))
+
+
 def test_a_gate_that_is_off_lets_the_next_decide() -> None:
     failures = [rejected("LANGUAGE", "l"), rejected("REPETITIVE", "r")]
     assert first_on(iter(failures), Gates()) == failures[0]

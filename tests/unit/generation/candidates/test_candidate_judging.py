@@ -6,13 +6,7 @@ from typing import Any
 import pytest
 
 from services.generation.calls.output import OutputInvalid
-from services.generation.candidates.candidate_judging import (
-    POINTS,
-    CandidateVerdict,
-    check_verdict,
-    judging_of,
-    said_of,
-)
+from services.generation.candidates.candidate_judging import POINTS, judging_of
 from services.generation.candidates.candidates import (
     Candidate,
     Content,
@@ -22,6 +16,7 @@ from services.generation.candidates.candidates import (
     Passage,
     PreferencePair,
 )
+from services.generation.gates.judging import Judging, Verdict, judgement_of
 from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import Gates, Judge
 from services.generation.prompts.built_in import LANGUAGES
@@ -134,12 +129,12 @@ def test_a_verdict_is_read_whole_or_asked_for_again(kind: str) -> None:
 def test_what_a_judge_finds_wrong_rejects_unless_that_gate_is_off(
     change: dict[str, Any], reason: str | None
 ) -> None:
-    verdict, judge = CandidateVerdict(**{**GOOD, **change}), Judge(min_score=3)
-    found = check_verdict(verdict, Gates(judge=judge))
+    verdict, judge = Verdict(**{**GOOD, **change}), Judge(min_score=3)
+    found = Judging("", {}, (), Gates(judge=judge)).check(verdict)
     assert (found and found.reason) == reason
     assert not found or " Right. " in found.message
-    assert check_verdict(verdict, Gates(off=[reason or "NONE"], judge=judge)) is None
-    assert said_of(verdict, CALL).faithful == verdict.faithful
+    assert Judging("", {}, (), Gates(off=[reason or "NONE"], judge=judge)).check(verdict) is None
+    assert judgement_of(verdict, CALL).faithful == verdict.faithful
 
 
 def test_a_candidate_is_written_anew_about_what_it_was_about() -> None:

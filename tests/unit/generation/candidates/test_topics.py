@@ -43,11 +43,11 @@ def test_a_tree_ends_in_exactly_so_many_questions() -> None:
 def test_what_lacks_of_a_tag_is_asked_for_with_what_is_there_told() -> None:
     place = Place(["Bicycles"], [], [], 3)
     rest = place.after(["Brakes"])
-    assert (rest.left, rest.known) == (2, ["Brakes"])
+    assert (rest.left, rest.existing) == (2, ["Brakes"])
     (_, child), *_ = children(rest, ["Frames", "Tyres"], wanted())
     assert (child.path, child.siblings, child.left) == (["Bicycles", "Frames"], ["Brakes", "Tyres"], 3)
-    assert rest.values(2)["known"] == ["Brakes"]
-    assert len(Place([], [], [str(n) for n in range(500)], 1).values(1)["known"]) == 100  # type: ignore[arg-type]
+    assert rest.values(2)["existing"] == ["Brakes"]
+    assert len(Place([], [], [str(n) for n in range(500)], 1).values(1)["existing"]) == 100  # type: ignore[arg-type]
 
 
 def test_what_repeats_is_asked_for_again() -> None:

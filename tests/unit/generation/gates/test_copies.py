@@ -6,7 +6,7 @@ import pytest
 
 from services.generation.gates.copies import Wording, copies, copy_reason, fact_key, is_wanted, similarity
 from services.generation.generations.kinds import Gates
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 
 ON = Gates()
 PROJECT = "0190d9f0-0000-7000-8000-000000000000"

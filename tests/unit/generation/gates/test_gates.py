@@ -11,7 +11,7 @@ from services.generation.generations.kinds import Gates
 from services.generation.questions.facts import Fact
 from services.generation.questions.quotes import find_quote
 from services.runtime.errors import InvalidArgument
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from tests.support.reasons import reasons_of
 
 SOURCE = "The Kestrel 400 runs for 9 hours. It weighs 4.5 kg. 北辰公司成立于2015年。"
@@ -46,6 +46,22 @@ def reason(failure: Failure | None) -> str:
 )
 def test_a_question_passes_or_says_why_not(question: str, language: str, why: str) -> None:
     assert reason(check_question(question, language, SOURCE)) == why
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "why"),
+    [
+        ("What does the pump KX1037 weigh?", "en", ""),
+        ("What does the pump KX1038 weigh?", "en", "NAME_NOT_IN_SOURCE"),
+        ("Where does the part BAe146a stand?", "en", ""),
+        ("水泵 KX1037重多少？", "zh", ""),
+        ("水泵 KX1037 与 MR7 各重多少？", "zh", ""),
+        ("水泵 KX1038重多少？", "zh", "NAME_NOT_IN_SOURCE"),
+    ],
+)
+def test_a_code_is_one_name_whatever_stands_beside_it(question: str, language: str, why: str) -> None:
+    source = "The pump KX1037 weighs 43 grams. A BAe146a stands there. 水泵KX1037重43克，MR7重9克。"
+    assert reason(check_question(question, language, source)) == why
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,24 @@ from typing import Any
 import pytest
 
 from services.generation.calls.output import OutputInvalid
-from services.generation.gates.judging import check_judgement, judgement_of, judgement_schema, parse_verdict
+from services.generation.gates.judging import Judging, judgement_of, verdict_parser, verdict_schema
 from services.generation.generations.kinds import Gates, Judge
+from services.generation.questions.question_judging import POINTS, WORDS
 from services.generation.questions.questions import CallRecord
 from tests.support.prompts import render
 
 GOOD = {"reason": " Right. ", "answerable": True, "faithful": True, "self_contained": True, "score": 4.5}
 CALL = CallRecord("c", "judge.en@1", "p", "m", {}, 1, 1, 1, 0.1)
 
+parse_verdict = verdict_parser(POINTS)
+
+
+def judging(gates: Gates, *, answerable: bool = True) -> Judging:
+    return Judging("judge", {}, POINTS, gates, answerable, WORDS)
+
 
 def reason(said: dict[str, Any], **gates: Any) -> str:
-    judgement = judgement_of(parse_verdict(GOOD | said), CALL)
-    failure = check_judgement(judgement, Gates(**{"judge": Judge(), **gates}))
+    failure = judging(Gates(**{"judge": Judge(), **gates})).check(parse_verdict(GOOD | said))
     return failure.reason if failure else ""
 
 
@@ -47,7 +53,8 @@ def test_each_gate_of_the_judge_can_be_off_and_the_least_score_be_set() -> None:
 
 def test_the_judges_words_are_in_the_message() -> None:
     verdict = parse_verdict(GOOD | {"faithful": False, "reason": "No mill stands there."})
-    failure = check_judgement(judgement_of(verdict, CALL), Gates(judge=Judge()))
+    assert judgement_of(verdict, CALL).reason == "No mill stands there."
+    failure = judging(Gates(judge=Judge())).check(verdict)
     assert failure is not None
     assert failure.message == "the answer says what its source does not: No mill stands there."
 
@@ -70,7 +77,7 @@ def test_a_verdict_that_is_none_is_asked_for_again(said: dict[str, Any]) -> None
 
 
 def test_the_schema_asks_for_the_reason_first_and_for_half_points() -> None:
-    schema = judgement_schema()
+    schema = verdict_schema(POINTS)
     assert next(iter(schema["properties"])) == "reason"
     assert schema["properties"]["score"]["enum"] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5]
     assert set(schema["required"]) == set(GOOD)

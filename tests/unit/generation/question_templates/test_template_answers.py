@@ -236,3 +236,4 @@ def test_what_is_said_of_questions_about_facts_is_refused_where_only_templates_a
     with pytest.raises(InvalidArgument) as raised:
         check_wanted_templates(replace(options, **{name: said[name]}))  # type: ignore[arg-type]  # one of them
     assert (raised.value.reason, raised.value.field) == ("OPTIONS_CONFLICT", f"generation.options.{name}")
+    assert raised.value.metadata == {"option": name, "other": "templates_only"}

@@ -175,7 +175,7 @@ def test_what_was_asked_is_told_and_its_examples_do_not_repeat_it(name: str, lan
     asked = "How old is the ash?"
     values = {"passage": "p", "facts": ["The ash is 20."], "fact": "The ash is 20.", "forms": 2}
     values |= {"linked_fact": "l", "linked_passage": "l"} if name == "_multi_hop" else {}
-    prompt = render(f"questions{name}", language, **values, known=[asked])
+    prompt = render(f"questions{name}", language, **values, existing=[asked])
     mark = {"en": "Asked already: ", "zh": "已有的问题："}[language]
     assert prompt.texts[-1].endswith(mark + asked)
     told = 0

@@ -33,15 +33,15 @@ from services.generation.regeneration.regeneration import (
     replaced_by,
 )
 from services.generation.sources.chunk_reader import SourceChunk
-from services.generation.writers.regeneration import rewritten
+from services.generation.writers.regeneration import regenerated
 from services.runtime.errors import SishuError
-from services.runtime.jobs import Failure
+from services.runtime.failures import Failure
 from tests.support.prompts import render
 
 QUESTION, CANDIDATE, PROJECT = "q1", "c1", "p1"
 TEXT = "The ash of Penwick is 20 years old. The birch beside it is 30 years old.\n\nThe ash of Penwick is 20 years old."
 CHUNK = SourceChunk("c", PROJECT, "d", 1, TEXT, 100, 0, TEXT)
-ORIGINAL = Original(QUESTION, PROJECT, "question", True, None, True)
+ORIGINAL = Original(QUESTION, PROJECT, "question", True, None, True, "answered")
 INSTRUCTED = tuple(
     name for name, one in BUILTIN.items() if any(v.name == "instruction" for v in one.variables)
 )
@@ -75,6 +75,9 @@ def refused(work: Any) -> tuple[str, str, str]:
         (options(kind="tags"), "OPTION_OF_OTHER_KIND", FIELD),
         (options(kind="distillation"), "OPTION_OF_OTHER_KIND", FIELD),
         (options(pilot_chunks=5), "OPTION_OF_OTHER_KIND", "generation.options.pilot_chunks"),
+        (options(chars_per_fact=100), "OPTION_OF_OTHER_KIND", "generation.options.chars_per_fact"),
+        (options(forms_per_fact=3), "OPTION_OF_OTHER_KIND", "generation.options.forms_per_fact"),
+        (options(facts_per_call=1), "OPTION_OF_OTHER_KIND", "generation.options.facts_per_call"),
         (options(document_ids=["d"]), "OPTION_OF_OTHER_KIND", "generation.options.document_ids"),
         (options(passages=PassageOptions()), "OPTION_OF_OTHER_KIND", "generation.options.passages"),
     ],
@@ -97,7 +100,15 @@ def test_a_regeneration_with_empty_lists_as_they_come_from_the_contract_is_taken
         (replace(ORIGINAL, project_id="p2"), {}, "INVALID_ARGUMENT", "ORIGINAL_OF_OTHER_PROJECT"),
         (replace(ORIGINAL, kind="passage"), {}, "INVALID_ARGUMENT", "ORIGINAL_OF_OTHER_KIND"),
         (replace(ORIGINAL, has_fact=False), {}, "INVALID_ARGUMENT", "ORIGINAL_WITHOUT_FACT"),
-        (replace(ORIGINAL, rejection=replaced_by("q2")), {}, "FAILED_PRECONDITION", "ORIGINAL_REPLACED"),
+        (
+            replace(ORIGINAL, rejection=replaced_by("q2"), successor_id="q2"),
+            {},
+            "FAILED_PRECONDITION",
+            "ORIGINAL_REPLACED",
+        ),
+        (replace(ORIGINAL, successor_id="q2"), {}, "FAILED_PRECONDITION", "ORIGINAL_REPLACED"),
+        (replace(ORIGINAL, state="open", job_id="j"), {}, "FAILED_PRECONDITION", "ORIGINAL_IN_WORK"),
+        (replace(ORIGINAL, state="judging", job_id="j"), {}, "FAILED_PRECONDITION", "ORIGINAL_IN_WORK"),
         (
             replace(ORIGINAL, rejection=Failure("", "LEAK_PHRASE", ""), has_answer=False),
             {"answers_only": True},
@@ -118,6 +129,30 @@ def test_a_rejected_original_can_be_written_anew_and_a_rejected_answer_alone() -
     bad = replace(ORIGINAL, rejection=Failure("", "QUOTE_NOT_FOUND", ""))
     check_originals(options(), PROJECT, {QUESTION: replace(bad, has_answer=False)})
     check_originals(options(anew={"answers_only": True}), PROJECT, {QUESTION: bad})
+
+
+def test_what_has_ended_can_be_written_anew_while_its_job_goes_on_and_what_a_job_left_open_after_it() -> None:
+    for state, job_id in (("answered", "j"), ("rejected", "j"), ("open", None), ("judging", None)):
+        check_originals(options(), PROJECT, {QUESTION: replace(ORIGINAL, state=state, job_id=job_id)})
+
+
+@pytest.mark.parametrize(
+    ("count", "others", "told"),
+    [
+        (1, None, "there is no question q0"),
+        (3, "2", "there is no question q0 (so it is with 2 more: q2, q4)"),
+        (5, "4", "there is no question q0 (so it is with 4 more: q2, q4, q6 …)"),
+    ],
+)
+def test_a_refusal_says_of_which_and_of_how_many_it_tells(count: int, others: str | None, told: str) -> None:
+    ids = [f"q{number}" for number in range(2 * count)]
+    # Those between are there, and cannot be for another reason.
+    there = {one: replace(ORIGINAL, id=one, has_fact=False) for one in ids[1::2]}
+    with pytest.raises(SishuError) as caught:
+        check_originals(options(anew={"question_ids": ids}), PROJECT, there)
+    assert caught.value.message == told
+    assert (caught.value.reason, caught.value.metadata.get("others")) == ("QUESTION_NOT_FOUND", others)
+    assert caught.value.metadata["question_id"] == "q0"
 
 
 def test_forms_about_one_fact_are_written_in_one_call_and_the_same_form_twice_in_two() -> None:
@@ -172,7 +207,7 @@ def test_each_original_gets_the_text_of_its_form_and_one_whose_text_never_came_n
     made = Question("", "", "", [], [], "", None, 0, "answered", None, None, None, None)  # type: ignore[arg-type]
     originals = [replace(made, id="a", form=2), replace(made, id="b", form=0, genre_audience_id="g")]
     texts = ["How old is the ash of Penwick?", "What age has the ash of Penwick?"]
-    new = rewritten(originals, texts, Subject("fact", CHUNK, fact), "en", options())
+    new = regenerated(originals, texts, Subject("fact", CHUNK, fact), "en", options())
     assert [(one.text, one.form, one.replaces_id, one.genre_audience_id) for one in new] == [
         (texts[0], 0, "b", "g")
     ]
@@ -212,10 +247,14 @@ def test_an_instruction_is_filled_in_once_and_without_one_a_prompt_is_the_same_t
 
 def test_options_of_a_regeneration_are_stored_and_pass_kept_answers_over() -> None:
     made = stored_options({"regeneration": {"question_ids": ["a"], "instruction": " Shorter. "}})
-    assert (made.asks_anew, made.instruction, first_item(made)) == (True, "Shorter.", "plan_regeneration")
+    assert (made.passes_over_kept, made.instruction, first_item(made)) == (
+        True,
+        "Shorter.",
+        "plan_regeneration",
+    )
     usual = GenerationOptions(kind="passages")
-    assert (usual.asks_anew, usual.instruction, first_item(usual)) == (False, "", "plan_candidates")
-    assert GenerationOptions(no_cache=True).asks_anew
+    assert (usual.passes_over_kept, usual.instruction, first_item(usual)) == (False, "", "plan_candidates")
+    assert GenerationOptions(no_cache=True).passes_over_kept
 
 
 def test_a_generation_that_names_many_is_large_in_an_answer() -> None:

@@ -36,6 +36,11 @@ from services.runtime.errors import InvalidArgument
         ("application/atom+xml", ("feed",), "text/x-xml"),
         ("application/x-ndjson", ("a",), "application/jsonl"),
         ("application/vnd.unknown", ("a.txt",), "text/plain"),
+        (
+            "application/vnd.ms-excel.sheet.macroEnabled.12",
+            ("a",),
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ),
     ],
 )
 def test_the_format_is_told_by_content_type_and_by_the_name_where_that_is_vague(
@@ -65,6 +70,10 @@ def test_a_format_that_nothing_tells_is_refused(content_type: str) -> None:
         ('attachment; filename="报告.pdf"', "报告.pdf"),
         ("attachment; filename*=GB18030'zh'%B1%A8%B8%E6.pdf", "报告.pdf"),
         ("attachment; filename*=nonsense''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*=idna''x.pdf", "x.pdf"),
+        ("attachment; filename*=idna''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*=undefined''%FF.pdf", "\ufffd.pdf"),
+        ("attachment; filename*0*=idna''x; filename*1*=y.pdf", ""),
         ("attachment; filename*=", ""),
     ],
 )

@@ -73,4 +73,5 @@ async def parse(
     for old in path.parent.iterdir():
         if old != path:
             old.unlink()
-    return await one.parse(document_called(name), path.parent, options or ParseOptions())
+    async with one.parsed(document_called(name), path.parent, options or ParseOptions()) as parsed:
+        return parsed

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.ingest.parsing.exchange import FILE, SPLIT
+from services.ingest.parsing.exchange import FILE, PARSE, SPLIT
 from services.ingest.parsing.options import ParseOptions
 from services.runtime.errors import Internal, InvalidArgument, SishuError
 from tests.unit.ingest.parsing.child_processes import children, document_called
@@ -38,7 +38,7 @@ async def test_the_log_has_what_made_a_file_unreadable(
     with capture_logs() as logs:
         async with children() as one:
             with pytest.raises(SishuError) as raised:
-                await one.parse(document, tmp_path, ParseOptions())
+                await one.run(PARSE, document, tmp_path, ParseOptions())
     assert isinstance(raised.value, InvalidArgument)
     [logged] = logs
     assert (logged["document_id"], logged["reason"]) == (document.id, raised.value.reason)
@@ -50,5 +50,5 @@ async def test_a_refusal_without_a_cause_is_not_logged(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with children() as one:
             with pytest.raises(InvalidArgument):
-                await one.parse(document_called("a.md"), tmp_path, ParseOptions())
+                await one.run(PARSE, document_called("a.md"), tmp_path, ParseOptions())
     assert logs == []

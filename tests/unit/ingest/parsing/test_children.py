@@ -12,6 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from services.ingest.parsing.children import Children
 from services.runtime.errors import InvalidArgument, SishuError
+from tests.support import fault_files
 from tests.support.parse_processes import a_fork, warm_ones
 from tests.support.scans import scanned_pdf
 from tests.unit.ingest.parsing.child_processes import children, parse
@@ -93,8 +94,10 @@ async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> Non
 
 
 async def test_a_process_that_ends_its_parse_while_another_starts_is_kept(tmp_path: Path) -> None:
+    # What needs no more than its share, so that the other one need not wait.
+    pages = fault_files.long_pdf(2000)
     async with children() as one:
-        crashing = asyncio.create_task(error_of(one, tmp_path, "crash.pdf", SLOW))
+        crashing = asyncio.create_task(error_of(one, tmp_path, "crash.pdf", pages))
         fork = await a_fork()
         [warm] = warm_ones()
         fork.kill()
@@ -154,10 +157,10 @@ async def test_a_cancelled_parse_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_document_that_needs_too_much_memory_says_so(tmp_path: Path) -> None:
-    async with children(parse_memory_mib=200) as one:
-        error = await error_of(one, tmp_path, "large.txt", b"text " * 3_900_000)
+    async with children(parse_memory_mib=140) as one:
+        error = await error_of(one, tmp_path, "large.txt", "文字文字 ".encode() * 3_900_000)
         assert isinstance(error, InvalidArgument)
-        assert (error.reason, error.metadata["memory_mib"]) == ("PARSE_OUT_OF_MEMORY", "200")
+        assert (error.reason, error.metadata["memory_mib"]) == ("PARSE_OUT_OF_MEMORY", "140")
         assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
 
 

@@ -30,9 +30,11 @@ async def test_a_step_has_all_its_time_however_long_the_step_before_is_over(tmp_
         cutting = time.monotonic() - started
     leave_old_marker(tmp_path)
     # The process starts anew, which takes seconds too.
-    async with children(parse_seconds=10 + 4 * cutting) as one:
-        parsed = await one.parse(document, tmp_path, options, SPLIT)
-    assert parsed.pieces[-1].char_end == len(parsed.text)
+    async with (
+        children(parse_seconds=10 + 4 * cutting) as one,
+        one.parsed(document, tmp_path, options, SPLIT) as parsed,
+    ):
+        assert parsed.pieces[-1].char_end == len(parsed.text)
 
 
 async def test_an_old_marker_ends_no_step(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ async def parsed_text(folder: Path, status: int) -> str:
         storage = Storage(url.removesuffix("/v1"), "key", "secret", "bucket")
         one = Parser(processes, storage, TranscriberConfig(), RewriteConfig(url, "m"))
         try:
-            return (await one.parse(document_called("mill.md"), folder, options)).text
+            async with one.parsed(document_called("mill.md"), folder, options) as parsed:
+                return parsed.text
         finally:
             await one.close()
 

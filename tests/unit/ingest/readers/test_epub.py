@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from services.ingest.readers import Source, read_document
+from services.runtime.errors import InvalidArgument
 from tests.unit.ingest.readers.readings import ENTITIES, png, read, refusal, swollen, zipped
 
 NAME = "book.epub"
@@ -93,6 +97,29 @@ def test_a_protected_book_is_refused_and_one_with_scrambled_fonts_is_not(tmp_pat
         "<p>x</p>", more={"META-INF/encryption.xml": ENCRYPTION.format("http://www.idpf.org/2008/embedding")}
     )
     assert read(tmp_path, fonts, NAME).text == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("remove", "says", "member"),
+    [
+        ("OPS/text/c1.xhtml", "its part OPS/text/c1.xhtml is missing", "OPS/text/c1.xhtml"),
+        ('<item id="c1" href="text/c1.xhtml" media-type="application/xhtml+xml"/>', "'c1'", "OPS/book.opf"),
+    ],
+)
+def test_a_book_that_lacks_a_chapter_says_which(tmp_path: Path, remove: str, says: str, member: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(book("<p>One.</p>", "<p>Two.</p>"))) as archive:
+        files: dict[str, bytes | str] = {
+            name: archive.read(name).replace(remove.encode(), b"")
+            for name in archive.namelist()
+            if name != remove
+        }
+    path = tmp_path / "file"
+    path.write_bytes(zipped(files))
+    with pytest.raises(InvalidArgument, match="Save it anew") as raised:
+        read_document(Source(path, NAME, "application/epub+zip", tmp_path))
+    assert raised.value.reason == "EPUB_UNREADABLE"
+    assert raised.value.metadata["member"] == member
+    assert says in raised.value.message
 
 
 def test_letters_of_all_scripts_come_through(tmp_path: Path) -> None:

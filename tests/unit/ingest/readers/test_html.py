@@ -155,7 +155,7 @@ def test_a_page_of_no_use_says_why(tmp_path: Path, data: bytes, reason: str) -> 
 
 
 def test_a_page_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, b"<b>" * 2_000_001, NAME) == "HTML_TOO_LARGE"
+    assert refusal(tmp_path, b"<b>" * 1_500_001, NAME) == "HTML_TOO_LARGE"
     assert refusal(tmp_path, b" " * 100_000_001, NAME) == "HTML_TOO_LARGE"
 
 

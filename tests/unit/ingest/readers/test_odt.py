@@ -135,6 +135,20 @@ def test_tables_keep_merged_cells_line_breaks_and_inner_tables(tmp_path: Path) -
     )
 
 
+def test_inner_tables_keep_words_apart_links_and_pictures(tmp_path: Path) -> None:
+    link = '<text:a xlink:href="https://a.b/">link</text:a>'
+    inner = table(
+        row(p("First line") + p("second line"), p("a<text:line-break/>b<text:tab/>c")),
+        row(p(picture("Pictures/a.png", "pic")), items("Dots", p(link), p("two"))),
+    )
+    reading = read(tmp_path, odt(table(row(p("outer"), inner)), files={"Pictures/a.png": png()}), NAME)
+    [image] = reading.images
+    assert reading.text == (
+        "| outer | First line second line \\| a b c<br>"
+        f"![pic](images/{image.name}) \\| [link](https://a.b/) two |\n| --- | --- |\n"
+    )
+
+
 def test_repeated_cells_keep_the_others_in_their_columns(tmp_path: Path) -> None:
     twice = '@table:number-columns-repeated="2"@'
     data = odt(

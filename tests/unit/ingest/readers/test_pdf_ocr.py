@@ -15,6 +15,7 @@ from services.runtime.errors import InvalidArgument
 from tests.support.pdf_files import (
     HEIGHT,
     LETTER,
+    PROSE,
     REPORT_TABLE,
     WIDTH,
     canvas_pdf,
@@ -94,6 +95,70 @@ def test_a_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path) -> None:
     text = read(tmp_path, canvas_pdf(draw), AUTO).text
     assert "technician" in text
     assert "Scan 0017" in text
+
+
+def stamped_scan(stamps: int = 1, size: float = 10) -> bytes:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(picture_of(canvas_pdf(letter))), 0, 0, WIDTH, HEIGHT)
+        canvas.setFont("Helvetica", size)
+        lines(canvas, [STAMP] * stamps, 40, 300, 20)
+
+    return canvas_pdf(draw)
+
+
+STAMP = "Licensed to Example Company, Kiel, order 4711 of 3 May 2024; copying and passing it on is prohibited"
+
+
+@pytest.mark.parametrize("stamps", [1, 4])
+def test_a_long_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path, stamps: int) -> None:
+    reading = read(tmp_path, stamped_scan(stamps), AUTO)
+    assert "# Warranty Repair" in reading.text
+    assert "technician" in reading.text
+    assert reading.text.count("order 4711") == stamps
+
+
+def test_a_scan_with_a_stamp_is_kept_as_a_picture_by_the_text_reader(tmp_path: Path) -> None:
+    reading = read(tmp_path, stamped_scan(), ReadOptions("text"))
+    assert STAMP in reading.text
+    assert len(reading.images) == 1
+
+
+def test_text_on_a_photograph_is_taken_as_it_was_written(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        gradient = Image.linear_gradient("L").resize((400, 560)).convert("RGB")
+        canvas.drawImage(ImageReader(gradient), 0, 0, WIDTH, HEIGHT)
+        canvas.setFillGray(1)
+        lines(canvas, [f"Line {row} on the photograph, l1lI0O." for row in range(3)], 72, 780, 30)
+
+    reading = read(tmp_path, canvas_pdf(draw), AUTO)
+    assert all(f"Line {row} on the photograph, l1lI0O." in reading.text for row in range(3))
+    assert len(reading.images) == 1
+
+
+def test_a_photograph_with_a_long_caption_is_kept_beside_it(tmp_path: Path) -> None:
+    caption = "The mill of Kiel in the spring of 1904, seen from the northern bank, l1lI0O."
+
+    def draw(canvas: Canvas) -> None:
+        gradient = Image.linear_gradient("L").resize((400, 400)).convert("RGB")
+        canvas.drawImage(ImageReader(gradient), 0, 200, WIDTH, HEIGHT - 220)
+        canvas.drawString(72, 100, caption)
+
+    reading = read(tmp_path, canvas_pdf(draw), AUTO)
+    assert caption in reading.text
+    assert len(reading.images) == 1
+
+
+def test_what_fills_a_page_before_a_picture_is_not_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(Image.new("RGB", (60, 85), "beige")), 0, 0, WIDTH, HEIGHT)
+        lines(canvas, [f"{row} {PROSE[0][:80]}" for row in range(30)], 72, 760, 22)
+
+    monkeypatch.setattr("services.ingest.readers.pdf.reader.OCR", "no engine")
+    reading = read(tmp_path, canvas_pdf(draw), AUTO)
+    assert all(f"{row} {PROSE[0][:80]}" in reading.text for row in range(30))
+    assert reading.images == []
 
 
 def test_a_table_in_a_scan_is_a_table(tmp_path: Path) -> None:

@@ -153,6 +153,25 @@ def test_notes_and_comments_follow_their_slide(tmp_path: Path) -> None:
     )
 
 
+def test_paragraphs_of_a_comment_stand_apart(tmp_path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = slide_of(deck, TITLE_ONLY, "One")
+    paragraphs = "".join(f"<a:p>{text}</a:p>" for text in (run("Too long") + run("?"), run("Cut it.")))
+    comments = (
+        f'<m:cmLst xmlns:m="http://schemas.microsoft.com/office/powerpoint/2018/8/main" xmlns:a="{DRAWING}">'
+        f"<m:cm><m:txBody>{paragraphs}</m:txBody></m:cm></m:cmLst>"
+    )
+    part = Part(
+        PackURI("/ppt/comments/comment1.xml"), "application/xml", slide.part.package, comments.encode()
+    )
+    slide.part.relate_to(part, RELATIONSHIP_TYPE.COMMENTS)
+    assert text_of(tmp_path, deck) == "## One\n\nComment: Too long?\nCut it.\n"
+
+
+def run(text: str) -> str:
+    return f"<a:r><a:t>{text}</a:t></a:r>"
+
+
 def test_links_keep_their_address(tmp_path: Path) -> None:
     deck = pptx.Presentation()
     shape = box(slide_of(deck, BLANK), "see ", 1, 1)

@@ -145,6 +145,14 @@ def test_a_name_that_leads_out_of_the_archive_refuses_its_file_and_no_other(
     assert bad.refusal.metadata == {"name": f"a.zip/{name}", "member": packed_as}
 
 
+def test_a_name_of_tricks_alone_is_in_the_list(tmp_path: Path) -> None:
+    names = ("..", ".", "../..", "C:", "a.md")
+    reading = read_bytes(tmp_path, zipped([(name, "text") for name in names]), "a.zip")
+    why = ": left out, files of kind (no ending) are not read"
+    listed = [line.removesuffix(why) for line in reading.text.split("\n")]
+    assert listed == ["- _ (2)", "- _", "- _ (3)", "- _ (4)", "- a.md", ""]
+
+
 def test_a_name_that_tricks_takes_no_other_file_its_name(tmp_path: Path) -> None:
     data = zipped([("../a.md", "bad"), ("a.md", "good")])
     assert members(tmp_path, data) == {"a (2).md": b"bad", "a.md": b"good"}

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from services.ingest.config import TranscriberConfig
+from services.ingest.parsing.memory import Memory
 from services.ingest.transcribing.mineru import transcribe_file, transcripts_of
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError, Unavailable
 from tests.support.web_server import served
@@ -83,7 +84,7 @@ async def test_the_blocks_of_mineru_become_pages_of_markdown(tmp_path: Path) -> 
         return web.json_response({"backend": "pipeline", "version": "2.7", "results": {"document": result}})
 
     async with served(answer) as url:
-        made = await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+        made = await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert made.pages == {
         1: "# Light tiles\n\nA paragraph.\n\n![](images/a1.jpg)\n\nFig. 1. A roof.",
         2: "",
@@ -99,7 +100,7 @@ async def test_without_blocks_the_markdown_of_mineru_is_one_page(tmp_path: Path)
         )
 
     async with served(answer) as url:
-        made = await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+        made = await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert made.pages == {1: "# A\n\n\n\n| 1 | 2 |\n| --- | --- |"}
 
 
@@ -126,7 +127,7 @@ async def test_what_mineru_cannot_do_is_a_typed_error(
 
     async with served(answer) as url:
         with pytest.raises(SishuError, match="paper") as raised:
-            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert (raised.value.reason, count) == (reason, calls)
 
 
@@ -139,20 +140,24 @@ async def test_a_mineru_that_hangs_is_left_at_the_deadline(tmp_path: Path) -> No
 
     async with served(answer) as url:
         with pytest.raises(DeadlineExceeded) as raised:
-            await transcribe_file(mineru(url, call_seconds=0.2), "paper", pdf_in(tmp_path))
+            await transcribe_file(
+                mineru(url, call_seconds=0.2), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer
+            )
         left.set()
     assert raised.value.reason == "MINERU_TIMED_OUT"
 
 
 async def test_without_a_configured_mineru_the_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="SISHU_INGEST_MINERU_URL") as raised:
-        await transcribe_file(TranscriberConfig(), "paper", pdf_in(tmp_path))
+        await transcribe_file(TranscriberConfig(), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert raised.value.reason == "MINERU_NOT_CONFIGURED"
 
 
 async def test_a_mineru_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as raised:
-        await transcribe_file(mineru("http://user:pass-word@127.0.0.1:9"), "paper", pdf_in(tmp_path))
+        await transcribe_file(
+            mineru("http://user:pass-word@127.0.0.1:9"), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer
+        )
     assert raised.value.reason == "MINERU_UNREACHABLE"
     assert "pass-word" not in str(raised.value)
 
@@ -176,7 +181,7 @@ async def test_a_table_that_swells_is_refused(tmp_path: Path, html: str, field: 
 
     async with served(answer) as url:
         with pytest.raises(FailedPrecondition, match="paper") as raised:
-            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert raised.value.reason == "MINERU_ANSWER_TOO_LARGE"
 
 
@@ -194,7 +199,7 @@ async def test_an_answer_that_is_too_long_is_refused_at_once(
 
     async with served(answer) as url:
         with pytest.raises(FailedPrecondition) as raised:
-            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path))
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
     assert (raised.value.reason, calls) == ("MINERU_ANSWER_TOO_LARGE", 1)
 
 
@@ -212,3 +217,44 @@ def test_tables_without_an_end_take_no_time() -> None:
     started = time.perf_counter()
     transcripts_of({"md_content": "<table>x</table>" + "<table>" * 200_000})
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("blocks", ["[" + "1," * 1000 + "1]", "[" + "[]" * 2000 + "]"])
+async def test_an_answer_of_too_many_values_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: str
+) -> None:
+    monkeypatch.setattr("services.ingest.transcribing.mineru.MOST_MARKS", 1000)
+    # Also where the JSON that is text in JSON hides them.
+    hidden = blocks.replace("[", "\\u005b").replace(",", "\\u002c")
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text='{"results": {"document": {"content_list": "' + hidden + '"}}}')
+
+    async with served(answer) as url:
+        with pytest.raises(FailedPrecondition) as raised:
+            await transcribe_file(mineru(url), "paper", pdf_in(tmp_path), Memory(1 << 30).for_answer)
+    assert raised.value.reason == "MINERU_ANSWER_TOO_LARGE"
+
+
+async def test_a_large_file_is_sent_without_being_held_in_memory(tmp_path: Path) -> None:
+    size, path = 100 << 20, tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(size)
+    arrived = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal arrived
+        async for part in request.content.iter_chunked(1 << 16):
+            arrived += len(part)
+        return web.json_response({"results": {"document": {"md_content": "Text."}}})
+
+    async with served(answer) as url:
+        tracemalloc.start()
+        made = await transcribe_file(
+            mineru(url, call_seconds=120.0), "paper", path, Memory(1 << 30).for_answer
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (made.pages, arrived > size) == ({1: "Text."}, True)
+    assert peak < 16 << 20

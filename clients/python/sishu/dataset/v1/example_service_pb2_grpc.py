@@ -115,7 +115,7 @@ class ExampleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkSources(self, request, context):
-        """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
         was deleted, its example stays as it is. An import does so for the questions that it reads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

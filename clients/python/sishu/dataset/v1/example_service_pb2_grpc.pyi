@@ -49,7 +49,7 @@ class ExampleServiceStub:
     without a `rejection` gets one whose reason is REVIEW.
     """
     MarkSources: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]
-    """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
     was deleted, its example stays as it is. An import does so for the questions that it reads.
     """
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]
@@ -76,7 +76,7 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     without a `rejection` gets one whose reason is REVIEW.
     """
     MarkSources: _aio.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]  # type: ignore[assignment]
-    """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
     was deleted, its example stays as it is. An import does so for the questions that it reads.
     """
     DeleteExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
@@ -136,7 +136,7 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.MarkSourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.MarkSourcesResponse, _abc.Awaitable[_example_service_pb2.MarkSourcesResponse]]:
-        """MarkSources marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
+        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
         was deleted, its example stays as it is. An import does so for the questions that it reads.
         """
 

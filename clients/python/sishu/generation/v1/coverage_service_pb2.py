@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.generation.v1 import coverage_pb2 as sishu_dot_generation_dot_v1_dot_coverage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/coverage_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\"sishu/generation/v1/coverage.proto\"\xd6\x01\n\x13ListCoverageRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0b\x64ocument_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\"\n\rgeneration_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12!\n\x10\x66\x65wer_facts_than\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"`\n\x14ListCoverageResponse\x12/\n\x08\x63overage\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Coverage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x12MarkSourcesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x13MarkSourcesResponse\x12\x0e\n\x06marked\x18\x01 \x01(\x03\x12\x10\n\x08unmarked\x18\x02 \x01(\x03\x32\xe2\x01\n\x0f\x43overageService\x12h\n\x0cListCoverage\x12(.sishu.generation.v1.ListCoverageRequest\x1a).sishu.generation.v1.ListCoverageResponse\"\x03\x90\x02\x01\x12\x65\n\x0bMarkSources\x12\'.sishu.generation.v1.MarkSourcesRequest\x1a(.sishu.generation.v1.MarkSourcesResponse\"\x03\x90\x02\x02\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sishu/generation/v1/coverage_service.proto\x12\x13sishu.generation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x19sishu/common/v1/job.proto\x1a\"sishu/generation/v1/coverage.proto\"\xd6\x01\n\x13ListCoverageRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0b\x64ocument_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\"\n\rgeneration_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12!\n\x10\x66\x65wer_facts_than\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"`\n\x14ListCoverageResponse\x12/\n\x08\x63overage\x18\x01 \x03(\x0b\x32\x1d.sishu.generation.v1.Coverage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x12MarkSourcesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Z\n\x13MarkSourcesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x0e\n\x06marked\x18\x02 \x01(\x03\x12\x10\n\x08unmarked\x18\x03 \x01(\x03\x32\xdd\x01\n\x0f\x43overageService\x12h\n\x0cListCoverage\x12(.sishu.generation.v1.ListCoverageRequest\x1a).sishu.generation.v1.ListCoverageResponse\"\x03\x90\x02\x01\x12`\n\x0bMarkSources\x12\'.sishu.generation.v1.MarkSourcesRequest\x1a(.sishu.generation.v1.MarkSourcesResponseBJ\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,18 +49,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCOVERAGEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_MARKSOURCESREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_MARKSOURCESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_MARKSOURCESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MARKSOURCESREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_COVERAGESERVICE'].methods_by_name['ListCoverage']._loaded_options = None
   _globals['_COVERAGESERVICE'].methods_by_name['ListCoverage']._serialized_options = b'\220\002\001'
-  _globals['_COVERAGESERVICE'].methods_by_name['MarkSources']._loaded_options = None
-  _globals['_COVERAGESERVICE'].methods_by_name['MarkSources']._serialized_options = b'\220\002\002'
-  _globals['_LISTCOVERAGEREQUEST']._serialized_start=133
-  _globals['_LISTCOVERAGEREQUEST']._serialized_end=347
-  _globals['_LISTCOVERAGERESPONSE']._serialized_start=349
-  _globals['_LISTCOVERAGERESPONSE']._serialized_end=445
-  _globals['_MARKSOURCESREQUEST']._serialized_start=447
-  _globals['_MARKSOURCESREQUEST']._serialized_end=497
-  _globals['_MARKSOURCESRESPONSE']._serialized_start=499
-  _globals['_MARKSOURCESRESPONSE']._serialized_end=554
-  _globals['_COVERAGESERVICE']._serialized_start=557
-  _globals['_COVERAGESERVICE']._serialized_end=783
+  _globals['_LISTCOVERAGEREQUEST']._serialized_start=160
+  _globals['_LISTCOVERAGEREQUEST']._serialized_end=374
+  _globals['_LISTCOVERAGERESPONSE']._serialized_start=376
+  _globals['_LISTCOVERAGERESPONSE']._serialized_end=472
+  _globals['_MARKSOURCESREQUEST']._serialized_start=474
+  _globals['_MARKSOURCESREQUEST']._serialized_end=557
+  _globals['_MARKSOURCESRESPONSE']._serialized_start=559
+  _globals['_MARKSOURCESRESPONSE']._serialized_end=649
+  _globals['_COVERAGESERVICE']._serialized_start=652
+  _globals['_COVERAGESERVICE']._serialized_end=873
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.generation.v1 import coverage_pb2 as _coverage_pb2
 import builtins as _builtins
 import sys
@@ -96,16 +97,20 @@ class MarkSourcesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
     def __init__(
         self,
         *,
         project_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,25 +118,31 @@ Global___MarkSourcesRequest: _TypeAlias = MarkSourcesRequest  # noqa: Y015
 
 @_typing.final
 class MarkSourcesResponse(_message.Message):
-    """MarkSourcesResponse says what was marked."""
+    """MarkSourcesResponse carries the job, and what it has marked so far."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    JOB_FIELD_NUMBER: _builtins.int
     MARKED_FIELD_NUMBER: _builtins.int
     UNMARKED_FIELD_NUMBER: _builtins.int
     marked: _builtins.int
-    """Questions and candidates that are newly marked."""
+    """Questions and candidates that the job has newly marked."""
     unmarked: _builtins.int
-    """Those that are no longer marked."""
+    """Those that are no longer marked since."""
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job; follow it with this room's JobService. When it has ended, the same `request_id` gives all that was marked."""
+
     def __init__(
         self,
         *,
+        job: _job_pb2.Job | None = ...,
         marked: _builtins.int = ...,
         unmarked: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["marked", b"marked", "unmarked", b"unmarked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "marked", b"marked", "unmarked", b"unmarked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,7 +59,7 @@ class CoverageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkSources(self, request, context):
-        """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
+        """MarkSources starts a job (`mark_sources`) that looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
         chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
         yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
         these documents alone.

@@ -36,7 +36,7 @@ class CoverageServiceStub:
     ListCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_service_pb2.ListCoverageRequest, _coverage_service_pb2.ListCoverageResponse]
     """ListCoverage returns a project's ledger of coverage, by document and place."""
     MarkSources: _grpc.UnaryUnaryMultiCallable[_coverage_service_pb2.MarkSourcesRequest, _coverage_service_pb2.MarkSourcesResponse]
-    """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
+    """MarkSources starts a job (`mark_sources`) that looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
     chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
     yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
     these documents alone.
@@ -50,7 +50,7 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     ListCoverage: _aio.UnaryUnaryMultiCallable[_coverage_service_pb2.ListCoverageRequest, _coverage_service_pb2.ListCoverageResponse]  # type: ignore[assignment]
     """ListCoverage returns a project's ledger of coverage, by document and place."""
     MarkSources: _aio.UnaryUnaryMultiCallable[_coverage_service_pb2.MarkSourcesRequest, _coverage_service_pb2.MarkSourcesResponse]  # type: ignore[assignment]
-    """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
+    """MarkSources starts a job (`mark_sources`) that looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
     chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
     yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
     these documents alone.
@@ -73,7 +73,7 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coverage_service_pb2.MarkSourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coverage_service_pb2.MarkSourcesResponse, _abc.Awaitable[_coverage_service_pb2.MarkSourcesResponse]]:
-        """MarkSources looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
+        """MarkSources starts a job (`mark_sources`) that looks which chunks are in the current version of their documents, and marks questions and candidates that were written from others with `source_gone_time`; those whose
         chunks are back are no longer marked. Chunks that were edited, merged or split are gone, those that are excluded are there. Where the newest version of a document is not parsed
         yet, or could not be, nothing changes. A generation that plans all chunks of the project, or of some documents, does so at the end of its plan by itself; then for what is about
         these documents alone.

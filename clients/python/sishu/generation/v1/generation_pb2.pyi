@@ -251,7 +251,7 @@ class GenerationOptions(_message.Message):
     max_tokens: _builtins.int
     """OPTIONAL. Most tokens that the calls may use, prompts and answers; 0 means no limit. As `max_cost`."""
     no_cache: _builtins.bool
-    """OPTIONAL. Whether answers of earlier calls of the project with the same messages, model and sampling are passed over, and paid anew."""
+    """OPTIONAL. Whether answers of earlier calls of the project with the same messages, model and sampling are passed over, and paid anew; of a generation with `regeneration` they always are."""
     batch: _builtins.bool
     """OPTIONAL. Whether calls are handed in as batches, which takes hours and costs less where the server offers it; what it does not take is called singly.
     A pilot calls singly, so that its forecast of the batches comes soon.
@@ -270,7 +270,7 @@ class GenerationOptions(_message.Message):
     """OPTIONAL. Of QUESTIONS only. Whether only the questions of the templates are asked."""
     new_chunks_only: _builtins.bool
     """OPTIONAL. Of QUESTIONS, CONVERSATIONS, PASSAGES and EXAM_ITEMS. Only chunks about which the project has nothing of this kind yet, not even what was rejected, such as those of
-    a changed document that are new.
+    a changed document that are new. Questions about facts and questions of templates are kinds of their own here.
     """
     @_builtins.property
     def sampling(self) -> _message_pb2.Sampling:
@@ -334,7 +334,9 @@ class GenerationOptions(_message.Message):
 
     @_builtins.property
     def regeneration(self) -> _question_options_pb2.RegenerationOptions:
-        """OPTIONAL. Of QUESTIONS, and of the kinds that write candidates. Write these anew, in place of others; what is about them alone is said here, all else as usual."""
+        """OPTIONAL. Of QUESTIONS, and of the kinds that write candidates. Regenerate these; what is about them alone is said here, all else as usual. They say
+        themselves what they are about, how many and in which form, so that no option that says so goes with it, such as `document_ids`, `chars_per_fact` or `forms_per_fact`.
+        """
 
     def __init__(
         self,
@@ -656,8 +658,8 @@ class GenerationStats(_message.Message):
     rejected_candidates: _builtins.int
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
-    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be written
-    anew and could not be.
+    """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be
+    regenerated and could not be.
     """
     sections: _builtins.int
     """Sections of the documents when it last looked, of a generation with `coverage`; 0 otherwise."""

@@ -172,8 +172,8 @@ Global___KnowledgeOptions: _TypeAlias = KnowledgeOptions  # noqa: Y015
 
 @_typing.final
 class RegenerationOptions(_message.Message):
-    """RegenerationOptions says what is written anew. What is kept of the new takes the place of the old, which is then REJECTED with `REPLACED`; where nothing new is kept, the old
-    stays. Nothing is taken from kept answers of earlier calls.
+    """RegenerationOptions says what is regenerated. What is kept of the new takes the place of the old, which is then REJECTED with `REPLACED`; where nothing new is kept, the old
+    stays. Of several that are to take one place, the first that is kept does; the others are REJECTED in the same way, or missing. Nothing is taken from kept answers of earlier calls.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

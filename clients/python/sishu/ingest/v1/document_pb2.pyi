@@ -185,7 +185,7 @@ class Document(_message.Message):
     """SHA-256 of the normalised text in UTF-8; empty before it is parsed. OUTPUT_ONLY."""
     parent_id: _builtins.str
     """UUID of the document that holds this one: an archive, or a mail of which it was an attachment; empty otherwise. It is deleted with
-    that. OUTPUT_ONLY.
+    that, and when a new version of that holds it no more. OUTPUT_ONLY.
     """
     source_url: _builtins.str
     """URL that the bytes were fetched from, without user and password; empty for an upload. OUTPUT_ONLY."""

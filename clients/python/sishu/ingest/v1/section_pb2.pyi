@@ -52,7 +52,7 @@ class Section(_message.Message):
     level: _builtins.int
     """Level of the heading, from 1. OUTPUT_ONLY."""
     title: _builtins.str
-    """Text of the heading. OUTPUT_ONLY."""
+    """Text of the heading; of a long one its first 200 characters. OUTPUT_ONLY."""
     page_start: _builtins.int
     """Page of the heading, from 1; 0 where the format has no pages. OUTPUT_ONLY."""
     @_builtins.property

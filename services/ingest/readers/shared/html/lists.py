@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from services.ingest.readers.shared.elements import Element
-from services.ingest.readers.shared.numerals import letters, roman
+from services.ingest.readers.shared.numerals import letters, roman, whole
 
 
 def house_lists(items: Element) -> None:
@@ -43,14 +43,6 @@ def label(item: Element, words: str) -> None:
     """Write words before those of an item."""
     first = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
     first.text = words + (first.text or "").lstrip()
-
-
-def whole(text: str | None, default: int) -> int:
-    """A whole number of an attribute, within what Markdown takes."""
-    try:
-        return min(int(text), 999_999_999) if text else default
-    except ValueError:
-        return default
 
 
 LABELS: dict[str, Callable[[int], str]] = {
