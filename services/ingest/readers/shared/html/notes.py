@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from lxml import etree
 
@@ -51,17 +52,30 @@ def targets_of(root: Element) -> tuple[dict[str, Element], dict[Element, int]]:
     return targets, places
 
 
-def fetch_notes(content: Element, page: Element) -> None:
-    """Move notes that stand outside the content of a page, but are referred to in it, to its end."""
-    links = [link for link in content.iter("a") if link.get("href", "").startswith("#")]
-    if content is page or not links:
+def fetch_notes(contents: Sequence[Element], page: Element) -> None:
+    """Move notes that stand outside the content of a page, but are referred to in it, to its end.
+
+    What else stands in a list of such notes is marked as gone: notes that nothing refers to.
+    """
+    links = [
+        (link, content)
+        for content in contents
+        for link in content.iter("a")
+        if link.get("href", "").startswith("#")
+    ]
+    if not links:
         return
     targets, places = targets_of(page)
-    for link in links:
+    inside = set(contents)
+    for link, content in links:
         note = note_of(link, targets, places)
-        if note is not None and content not in note.iterancestors():
-            note.tail = None
-            etree.SubElement(content, "div").append(note)
+        if note is None or not inside.isdisjoint(note.iterancestors()):
+            continue
+        holder = note.getparent()
+        if holder is not None and holder.tag in {"ol", "ul"}:
+            holder.tag = GONE
+        note.tail = None
+        etree.SubElement(content, "div").append(note)
 
 
 def note_of(link: Element, targets: dict[str, Element], places: dict[Element, int]) -> Element | None:
