@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from email.message import MIMEPart
 from pathlib import Path, PurePosixPath
@@ -9,8 +10,10 @@ from typing import Any, TypeAlias
 
 from services.ingest.documents import check_name
 from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE
+from services.ingest.readers.eml.charsets import declared
 from services.ingest.readers.reading import MEMBERS, Member
 from services.ingest.readers.shared.free_names import FreeNames
+from services.ingest.readers.shared.encodings import as_utf8
 from services.runtime.errors import InvalidArgument
 
 Part: TypeAlias = "MIMEPart[Any, Any]"
@@ -42,6 +45,7 @@ class Attachments:
         else:
             payload = part.get_payload(decode=True)
             data = payload if isinstance(payload, bytes) else b""
+            data = told(data, part)
         name = self._free.take(name_of(part, kind, subject, len(self.names) + 1))
         self.names.append(name)
         ending = PurePosixPath(name).suffix.lower()
@@ -50,6 +54,15 @@ class Attachments:
             file = f"{len(self.members) + 1}{ending}"
             (self._folder / file).write_bytes(data)
             self.members.append(Member(name, file))
+
+
+def told(data: bytes, part: Part) -> bytes:
+    """The bytes of a part; of text in a charset that only the mail names, as UTF-8 with its mark."""
+    charset = part.get_content_charset()
+    if part.get_content_maintype() != "text" or not charset or data.isascii() or as_utf8(data) is not None:
+        return data
+    text = declared(data, charset)
+    return data if text is None else codecs.BOM_UTF8 + text.encode("utf-8", "replace")
 
 
 def name_of(part: Part, kind: str, subject: str, number: int) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import email
 import email.errors
 import email.policy
 from collections.abc import Iterator
 
+from services.ingest.readers.eml import charsets
 from services.ingest.readers.eml.attachments import Attachments, Part
 from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.encodings import decode
-from services.ingest.readers.shared.html.encodings import WIDER
 from services.ingest.readers.shared.html.encodings import decoded as page_in
 from services.ingest.readers.shared.html.images import Fetched
 from services.ingest.readers.shared.html.layout_tables import open_layout
@@ -25,7 +24,14 @@ HEAD = ("From", "To", "Cc", "Date")
 KNOWN = ("From", "To", "Subject", "Date", "Received", "MIME-Version", "Message-ID")
 """A file with none of these lines is no mail."""
 SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
-
+REPORTS = {
+    "message/delivery-status",
+    "message/global-delivery-status",
+    "message/disposition-notification",
+    "message/feedback-report",
+    "text/rfc822-headers",
+}
+"""Parts that say in lines of a head what became of a message (RFC 3464, 8098, 5965)."""
 CUT_OFF = (email.errors.CloseBoundaryNotFoundDefect, email.errors.StartBoundaryNotFoundDefect)
 """Of the whole message only: a part that is not closed ends where the next part around it begins."""
 
@@ -126,6 +132,8 @@ def parts_of(
         )
     if kind == "multipart/alternative":
         yield from richest(list(part.iter_parts()), attachments, pictures, source)
+    elif kind in REPORTS:
+        yield part
     elif part.is_multipart() and kind != "message/rfc822":
         for child in part.iter_parts():
             yield from parts_of(child, attachments, pictures, source)
@@ -169,14 +177,26 @@ def decoded(part: Part, source: Source) -> str:
     Raises:
         InvalidArgument: no encoding fits.
     """
+    if part.get_content_type() in REPORTS and part.is_multipart():
+        return report_of(part)
     data = part.get_payload(decode=True)
     data = data if isinstance(data, bytes) else str(data or "").encode("utf-8", "replace")
-    try:
-        encoding = codecs.lookup(part.get_content_charset() or "utf-8").name
-        return normalised(data.decode(WIDER.get(encoding, encoding)))
-    except (LookupError, UnicodeDecodeError):
+    text = charsets.declared(data, part.get_content_charset())
+    if text is None:
         by = page_in if part.get_content_type() == "text/html" else decode
-        return normalised(by(data, source.name))
+        text = by(data, source.name)
+    return normalised(text)
+
+
+def report_of(part: Part) -> str:
+    """The lines of a report, which the parser took for the heads of messages without a body."""
+    blocks = []
+    for child in part.iter_parts():
+        fields = [f"{name}: {' '.join(str(said).split())}" for name, said in child.raw_items()]
+        body = child.get_payload()
+        lines = "\n".join([*fields, *([body.strip()] if isinstance(body, str) and body.strip() else [])])
+        blocks.append(guessed(lines.replace("\x00", "").encode("utf-8", "surrogateescape")))
+    return normalised("\n\n".join(block for block in blocks if block.strip()))
 
 
 def plain(content: str, *, flowed: bool) -> str:

@@ -171,3 +171,58 @@ def test_broken_structure_never_ends_in_an_unforeseen_error(tmp_path: Path) -> N
         read(tmp_path, deep + b"\ntext", NAME)
     except Exception as error:
         assert getattr(error, "reason", "") == "EML_UNREADABLE"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "text"),
+    [
+        ("us-ascii", "utf-8", "充电器是 UTF-8 内容"),
+        ("iso-8859-1", "utf-8", "Größe und 中文"),
+        ("windows-1252", "utf-8", "Größe und 中文"),
+        ("us-ascii", "gb18030", "退货政策规定，客户在三十天内可以退货。"),
+        ("iso-8859-1", "iso-8859-1", "Größe"),
+    ],
+)
+def test_a_body_is_not_read_by_a_charset_it_cannot_be_in(
+    tmp_path: Path, declared: str, encoding: str, text: str
+) -> None:
+    head = f"From: x@a.b\nContent-Type: text/plain; charset={declared}\nContent-Transfer-Encoding: 8bit\n\n"
+    assert read(tmp_path, head.encode() + text.encode(encoding), NAME).text.endswith(f"\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"), [("iso-8859-2", "Zażółć gęślą jaźń"), ("big5", "測試文件"), ("utf-8", "測試")]
+)
+def test_an_attachment_is_read_in_the_charset_that_the_mail_names(
+    tmp_path: Path, charset: str, text: str
+) -> None:
+    made = message()
+    made.add_attachment(text.encode(charset), "text", "plain", filename="a.txt")
+    made.get_payload(1).set_param("charset", charset)  # type: ignore[union-attr]
+    member = read(tmp_path, made.as_bytes(), NAME).members[0]
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert read(inner, (tmp_path / "members" / member.file).read_bytes(), "a.txt").text.strip() == text
+
+
+def test_an_attachment_keeps_its_bytes_where_its_charset_is_wrong(tmp_path: Path) -> None:
+    made = message()
+    made.add_attachment("中文".encode(), "text", "plain", filename="a.txt")
+    made.get_payload(1).set_param("charset", "iso-8859-1")  # type: ignore[union-attr]
+    member = read(tmp_path, made.as_bytes(), NAME).members[0]
+    assert (tmp_path / "members" / member.file).read_bytes() == "中文".encode()
+
+
+def test_a_bounce_says_what_became_of_the_message(tmp_path: Path) -> None:
+    data = (
+        b"From: m@a.b\nContent-Type: multipart/report; report-type=delivery-status; boundary=Q\n\n"
+        b"--Q\nContent-Type: text/plain\n\nIt came back.\n"
+        b"--Q\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; a.b\n\n"
+        b"Final-Recipient: rfc822; z@a.b\nStatus: 5.1.1\nDiagnostic-Code: smtp;\n 550 no such user\n\n"
+        b"--Q\nContent-Type: text/rfc822-headers\n\nSubject: original\n\n--Q--\n"
+    )
+    text = read(tmp_path, data, NAME).text
+    assert text.endswith(
+        "It came back.\n\nReporting-MTA: dns; a.b\n\nFinal-Recipient: rfc822; z@a.b\nStatus: 5.1.1\n"
+        "Diagnostic-Code: smtp; 550 no such user\n\nSubject: original\n"
+    )
