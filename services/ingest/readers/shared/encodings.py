@@ -32,10 +32,17 @@ SAMPLE_BYTES = 1 << 13
 LINE_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 UNLIKELY_BITS = 15.0
 """More bits than this for each character beyond ASCII, and no candidate fits."""
+FEW_CHARACTERS_BITS = 4.0
+"""Of the cost of several characters, so much is forgiven: one rare character weighs much among few."""
+DOUBTFUL_BITS = 11.0
+"""Beyond ASCII, letters of an alphabet cost less where the alphabet is the right one."""
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 BEYOND_ASCII = bytes(range(0x80, 0x100))
 GOOD_FOR_A_BAD = 2
 """A text with so many more good sequences of UTF-8 than bad bytes is damaged UTF-8, and nothing else."""
+UTF8_OF_THREE = re.compile("[\u0800-\ud7ff\ue000-\uffff\U00010000-\U0010ffff]")
+WESTERN_PAIR = re.compile("[\x80-\xff]")
+"""Such a letter in UTF-8 is `Ã` or `Â` and a sign in the encodings of the West, which no word holds."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ NARROW = (
     Candidate("cp1256", "arabic", 5),
     Candidate("cp874", "thai", 5),
 )
+ONE_BYTE = ("cp125", "cp874", "koi8", "iso8859", "mac", "cp4", "cp8")
+"""How names of codecs begin that read each byte as a letter, so that any bytes are some text."""
+LATIN = {"cp1252", "cp1250", "cp1254", "iso8859-1", "iso8859-2", "iso8859-9", "iso8859-15"}
 
 
 FEW_NULS = 4
@@ -149,13 +159,17 @@ def likeliest(data: bytes, is_utf8: bool, nul: int, name: str) -> str:
     costs = {one.codec: cost(one, sample_for(one, data)) for one in candidates}
     likely = [codec for codec in costs if costs[codec][1] <= UNLIKELY_BITS]
     if likely:
-        return min(likely, key=lambda codec: costs[codec][0])
+        winner = min(likely, key=lambda codec: costs[codec][0])
+        is_mixed = nul < 0 and is_mixed_with_utf8(data, winner, costs[winner][1])
+        return "utf-8" if is_mixed else winner
     if is_utf8:
         # Its NUL or control characters are found later, and so told by their place in the text.
         return "utf-8"
     if nul >= 0:
         raise binary(name, nul)
     guess = from_bytes(sample(data)).best()
+    if guess is not None and is_mixed_with_utf8(data, codecs.lookup(guess.encoding).name, UNLIKELY_BITS):
+        return "utf-8"
     if guess is None or guess.encoding in {"ascii", "utf_8"}:
         raise InvalidArgument(
             "ENCODING_UNKNOWN", f"{name}: the text encoding cannot be told; save the file as UTF-8", name=name
@@ -192,7 +206,9 @@ def cost(candidate: Candidate, data: bytes) -> tuple[float, float]:
             beyond += one
         else:
             within += one
-    return (candidate.prior + within + beyond) / max(len(data), 1), beyond / max(count, 1)
+    forgiven = FEW_CHARACTERS_BITS if count > 1 else 0.0
+    each_beyond = (beyond - forgiven) / max(count, 1)
+    return (candidate.prior + within + beyond) / max(len(data), 1), each_beyond
 
 
 def sample_for(candidate: Candidate, data: bytes) -> bytes:
@@ -220,7 +236,33 @@ def is_damaged_utf8(data: bytes) -> bool:
     text = data.decode(errors="surrogateescape")
     bad = sum(1 for _ in BAD_BYTE.finditer(text))
     good = len(text) - bad - len(data.translate(None, BEYOND_ASCII))
-    return good > GOOD_FOR_A_BAD * bad
+    return good > GOOD_FOR_A_BAD * bad or has_only_halves(data)
+
+
+def has_only_halves(data: bytes) -> bool:
+    """Whether data is UTF-8 but for halves of characters, as programs write them that think in UTF-16."""
+    try:
+        data.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_mixed_with_utf8(data: bytes, codec: str, bits: float) -> bool:
+    """Whether a text of one byte a letter looks so only since UTF-8 and something else stand in one file.
+
+    Args:
+        data: the text.
+        codec: what it is the likeliest in.
+        bits: what each character beyond ASCII costs there.
+    """
+    if not codec.startswith(ONE_BYTE):
+        return False
+    text = data.decode(errors="surrogateescape")
+    if bits > DOUBTFUL_BITS and UTF8_OF_THREE.search(text):
+        return True
+    pairs = sum(1 for _ in WESTERN_PAIR.finditer(text))
+    return codec in LATIN and pairs > 0 and pairs >= sum(1 for _ in BAD_BYTE.finditer(text))
 
 
 def utf_32(data: bytes) -> str:

@@ -74,10 +74,12 @@ BEYOND_TWICE = re.compile(
 """Accented letters seldom follow one another, capitals no small letter, and no sign stands within a word."""
 OTHER_LETTER = "[\u0370-\u06ff\u0e00-\u0e5b№]"
 TWO_ALPHABETS = re.compile(f"(?<={LETTER}){OTHER_LETTER}|(?<={OTHER_LETTER}){LETTER}|(?<=[а-яёά-ώ])[А-ЯЁΆ-Ϋ]")
+MISPLACED_KANA = re.compile("(?<![ぁ-ゖァ-ヺー])[ゃゅょャュョ]|(?<=[ぁ-ゖ])ン")
+"""A small `yu` needs a syllable before it, and the two syllabaries do not share a word."""
 CLASHES = {
     "simplified": (8.0, BESIDE_ASCII),
     "traditional": (8.0, BESIDE_ASCII),
-    "japanese": (8.0, BESIDE_ASCII),
+    "japanese": (8.0, re.compile(f"{BESIDE_ASCII.pattern}|{MISPLACED_KANA.pattern}")),
     "korean": (8.0, re.compile(f"{BESIDE_ASCII.pattern}|(?<=[가-힣])[一-鿿]|(?<=[一-鿿])[가-힣]")),
     "western": (8.0, BEYOND_TWICE),
     "central": (8.0, BEYOND_TWICE),

@@ -131,8 +131,19 @@ def test_any_bytes_end_in_text_without_halves_of_characters_or_in_a_typed_error(
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("名,値\na,1\n", "gb18030"), ("測試文件", "big5"), ("你好世界", "gbk"), ("報告", "big5")],
+)
+def test_some_characters_of_chinese_are_no_other_language(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding), "a.txt") == text
+
+
+@pytest.mark.parametrize(
     ("data", "encoding", "offset"),
     [
+        ("中文".encode() + "中文文本".encode("gbk") + b"\xff", "utf-8", 6),
+        (b"abc \xed\xa0\x80 def", "utf-8", 4),
+        ("Größe, ".encode() + "Größe".encode("latin-1"), "utf-8", 11),
         (CHINESE[:20].encode() + b"\xff" + CHINESE[20:].encode(), "utf-8", 60),
         (CHINESE.encode()[:-1], "utf-8", len(CHINESE.encode()) - 3),
         (CHINESE.encode("gbk")[:200] + b"\xff" + CHINESE.encode("gbk")[201:], "gb18030", 200),
