@@ -23,7 +23,13 @@ CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 OBFUSCATED_FONTS = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 """Books that anybody can read have their fonts scrambled so."""
-PAGES = {"application/xhtml+xml", "text/html", "application/xml", "text/x-oeb1-document"}
+PAGES = {
+    "application/xhtml+xml",
+    "text/html",
+    "application/xml",
+    "text/x-oeb1-document",
+    "image/svg+xml",
+}
 EMPTY_ELEMENT = re.compile(
     r"<(?!area|base|br|col|embed|hr|img|input|link|meta|source|wbr)([a-zA-Z][\w:-]*)(\s[^<>]*)?/>"
 )

@@ -145,3 +145,16 @@ def test_letters_of_all_scripts_come_through(tmp_path: Path) -> None:
 )
 def test_a_book_of_no_use_says_why(tmp_path: Path, data: bytes, reason: str) -> None:
     assert refusal(tmp_path, data, NAME) == reason
+
+
+def test_a_page_that_is_a_drawing_is_read_with_its_words(tmp_path: Path) -> None:
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><manifest>'
+        '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/>'
+        '<item id="s" href="s.svg" media-type="image/svg+xml"/></manifest>'
+        '<spine><itemref idref="a"/><itemref idref="s"/></spine></package>'
+    )
+    drawing = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/><text>Plate 1</text></svg>'
+    data = book(more={"OPS/book.opf": package, "OPS/a.xhtml": page("<p>One.</p>"), "OPS/s.svg": drawing})
+    reading = read(tmp_path, data, NAME)
+    assert reading.text == f"One.\n\n![Plate 1](images/{reading.images[0].name})\n"
