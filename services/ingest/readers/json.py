@@ -173,9 +173,25 @@ def values(text: str, media_type: str) -> Iterator[object]:
             raise JSONDecodeError("Extra data", text, place)
         return
     while place < len(text):
-        value, place = DECODER.raw_decode(text, place)
+        value, place = value_at(text, place, media_type)
         yield value
         place = after_space(text, place)
+
+
+def value_at(text: str, place: int, media_type: str) -> tuple[object, int]:
+    """One of the values that follow one another, and where it ends.
+
+    Raises:
+        JSONDecodeError: this is no JSON. A line of JSON Lines that holds no whole value is to blame itself,
+            not the next one, though a value may go on there.
+    """
+    try:
+        return DECODER.raw_decode(text, place)
+    except JSONDecodeError as error:
+        end = text.find("\n", place)
+        if media_type == JSONL and 0 <= end < error.pos:
+            raise JSONDecodeError(f"its value ends in no line, {error.msg} later", text, end) from None
+        raise
 
 
 def elements(text: str, place: int) -> Generator[object, None, int]:

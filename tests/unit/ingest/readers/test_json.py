@@ -108,6 +108,8 @@ def test_a_list_of_strings_is_a_list(tmp_path: Path) -> None:
     ("data", "name", "line", "offset"),
     [
         (b'{"a": 1}\n{"a": 2,}\n', "a.jsonl", "2", "17"),
+        (b'{"a":1}\n{"a":2\n{"a":3}\n{"a":4}\n', "a.jsonl", "2", "14"),
+        (b'{"a":1}\n{"b":\n{"c":3}\n', "a.jsonl", "2", "13"),
         (b"[1, 2\n, x]", "a.json", "2", "8"),
         (b"[1, 2", "a.json", "1", "5"),
         (b"[1, 2] 3", "a.json", "1", "7"),
