@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.ingest.cleaning import clean, moved
 from services.ingest.readers.shared.encodings import decode
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import read_bytes, refusal
@@ -218,3 +219,29 @@ def test_a_text_is_as_long_as_it_may_be_or_refused(tmp_path: Path) -> None:
 )
 def test_ascii_with_a_nul_is_never_taken_for_chinese(tmp_path: Path, data: bytes) -> None:
     assert refusal(tmp_path, data, "a.txt").reason == "TEXT_BINARY"
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ("one\n\ftwo\n\fthree\n", [0, 4, 9]),
+        ("\fone\n\ftwo\n\f\n", [0, 5]),
+        ("one page\n\f", []),
+        ("no form feed\n", []),
+        ("one\n\f\fthree\n", [0, 4, 5]),
+    ],
+)
+def test_form_feeds_part_the_pages_of_plain_text(tmp_path: Path, text: str, starts: list[int]) -> None:
+    reading = read_bytes(tmp_path, text.encode(), "a.txt")
+    assert (reading.text, list(reading.page_starts)) == (text, starts)
+    assert not read_bytes(tmp_path, text.encode(), "a.md").page_starts
+
+
+def test_cleaning_finds_running_lines_and_page_numbers_between_form_feeds(tmp_path: Path) -> None:
+    pages = [f"ACME Annual Report\n\nWords of page {word}.\n\n{n}\n" for n, word in enumerate("abcd", 1)]
+    reading = read_bytes(tmp_path, "\f".join(pages).encode(), "a.txt")
+    rules = ("page_numbers", "repeated_lines")
+    changes = clean(reading.text, reading.page_starts, rules, reading.syntax)
+    text = moved(reading, changes).text
+    assert "ACME" not in text and not any(digit in text for digit in "1234")
+    assert all(f"Words of page {word}." in text for word in "abcd")
