@@ -40,6 +40,7 @@ from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceStub
 from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceStub
 from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceStub
 from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceStub
+from sishu.loopback import is_loopback
 from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceStub
 from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceStub
 
@@ -85,6 +86,11 @@ CHANNEL_OPTIONS = [
 ]
 
 
+def channel_options(address: str) -> list[tuple[str, int]]:
+    """The options of a connection; one to this machine does not go by the proxy of the environment."""
+    return [*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)] if is_loopback(address) else CHANNEL_OPTIONS
+
+
 class Client:
     """The services of all rooms.
 
@@ -128,7 +134,7 @@ class Client:
             address = self._addresses[room]
             self._channels[room] = grpc.aio.insecure_channel(
                 address,
-                options=CHANNEL_OPTIONS,
+                options=channel_options(address),
                 interceptors=[
                     UnaryCalls(address, self._token, self._seconds, self._patience),
                     StreamCalls(address, self._token, self._patience),

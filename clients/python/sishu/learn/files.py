@@ -19,6 +19,7 @@ from sishu.ingest.v1.document_service_pb2 import (
     CreateUploadRequest,
     ListDocumentsRequest,
 )
+from sishu.loopback import WITHOUT_PROXY
 
 BLOCK = 1 << 20
 UPLOAD_SECONDS = 600.0
@@ -157,7 +158,7 @@ async def upload_files(
         progress(done, len(files))
         return document
 
-    async with httpx.AsyncClient(timeout=UPLOAD_SECONDS) as http:
+    async with httpx.AsyncClient(timeout=UPLOAD_SECONDS, mounts=WITHOUT_PROXY) as http:
         documents = await all_of([send(file) for file in files])
     if not any(documents):
         raise ApiError("INVALID_ARGUMENT", "NO_FILES", "none of the files is of a kind that can be read")

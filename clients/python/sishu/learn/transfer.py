@@ -14,6 +14,7 @@ from sishu.common.v1.object_pb2 import StoredObject
 from sishu.dataset.v1.dataset_service_pb2 import GetDatasetVersionFilesRequest
 from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat
 from sishu.errors import ApiError
+from sishu.loopback import WITHOUT_PROXY
 from sishu.trainer.v1.model_service_pb2 import GetModelFilesRequest
 
 DOWNLOAD_SECONDS = 600.0
@@ -41,7 +42,7 @@ async def download(objects: Sequence[StoredObject], folder: Path) -> list[Path]:
     Raises:
         ApiError: the bucket does not give an object, or gives other bytes.
     """
-    async with httpx.AsyncClient(timeout=DOWNLOAD_SECONDS) as http:
+    async with httpx.AsyncClient(timeout=DOWNLOAD_SECONDS, mounts=WITHOUT_PROXY) as http:
         return [await download_one(http, one, folder / one.name) for one in objects]
 
 
