@@ -6,7 +6,7 @@ from typing import Any
 
 from services.ingest.chunks import Chunk
 from services.ingest.documents import CleanChange, Document, DocumentImage
-from services.ingest.parsing.options import CleanOptions, ParseOptions
+from services.ingest.parsing.options import CleanOptions, ParseOptions, encoding_named
 from services.ingest.projects import Project
 from services.ingest.readers import ReadOptions
 from services.ingest.sections import StoredSection
@@ -51,6 +51,7 @@ def document_to_pb(document: Document) -> document_pb2.Document:
         base_version=document.base_version,
         image_count=document.image_count,
         section_count=document.section_count,
+        encoding=document.encoding,
         **options_to_pb(document.parse_options),
     )
 
@@ -72,7 +73,9 @@ def read_options_to_pb(options: ReadOptions) -> document_pb2.ReadOptions:
         document_pb2.PageChoice(page=page, page_reader=page_reader_to_pb(reader))
         for page, reader in sorted(options.page_readers.items())
     ]
-    return document_pb2.ReadOptions(page_reader=page_reader_to_pb(options.page_reader), pages=pages)
+    return document_pb2.ReadOptions(
+        page_reader=page_reader_to_pb(options.page_reader), pages=pages, encoding=options.encoding
+    )
 
 
 def clean_options_to_pb(options: CleanOptions) -> document_pb2.CleanOptions:
@@ -183,9 +186,13 @@ def parse_options(request: document_service_pb2.ParseDocumentsRequest) -> ParseO
 
 
 def read_options(message: document_pb2.ReadOptions) -> ReadOptions:
-    """How to read files."""
+    """How to read files.
+
+    Raises:
+        InvalidArgument: there is no such encoding.
+    """
     pages = {choice.page: page_reader(choice.page_reader) for choice in message.pages}
-    return ReadOptions(page_reader(message.page_reader), pages)
+    return ReadOptions(page_reader(message.page_reader), pages, encoding_named(message.encoding))
 
 
 def page_reader(reader: document_pb2.PageReader.ValueType) -> str:

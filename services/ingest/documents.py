@@ -48,6 +48,7 @@ class Document:
     create_time: datetime
     update_time: datetime
     refusal: Failure | None = None
+    encoding: str = ""
 
     @property
     def is_holder(self) -> bool:

@@ -106,7 +106,7 @@ class ParseStore:
         parsed, info = text.parsed, text.info
         file = (text.key, info.sha256, info.size)
         sizes = (parsed.char_count, parsed.page_starts, len(parsed.images))
-        await connection.execute(SQL.set_text, document_id, version, base, *file, *sizes)
+        await connection.execute(SQL.set_text, document_id, version, base, *file, *sizes, parsed.encoding)
         images = [
             (
                 document_id,

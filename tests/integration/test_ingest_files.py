@@ -228,6 +228,22 @@ async def test_pictures_are_objects_and_keep_their_place(client: Client) -> None
     assert text.index("Before.") < image.span.start < text.index("After.")
 
 
+async def test_the_encoding_of_a_text_is_shown_and_can_be_stated(client: Client) -> None:
+    files = {"a.txt": "Grüße".encode("cp1252"), "b.md": "退货".encode(), "c.pdf": pdf("A page.")}
+    project = await parsed_project(client, files)
+    found = await documents_of(client, project)
+    assert {name: one.encoding for name, one in found.items()} == {
+        "a.txt": "cp1252",
+        "b.md": "utf-8",
+        "c.pdf": "",
+    }
+    await parse_again(client, found["a.txt"], read_options=document_pb2.ReadOptions(encoding="CP1251"))
+    stated = (await documents_of(client, project))["a.txt"]
+    assert (stated.encoding, stated.read_options.encoding, stated.version) == ("cp1251", "cp1251", 2)
+    assert await text_of(client, stated.id) == "Grüße".encode("cp1252").decode("cp1251")
+    assert await text_of(client, stated.id, version=1) == "Grüße"
+
+
 async def changes_of(client: Client, document_id: str, version: int = 0) -> list[document_pb2.CleanChange]:
     request = pb.ListCleanChangesRequest(document_id=document_id, version=version)
     return list((await client.documents.ListCleanChanges(request)).clean_changes)
@@ -363,6 +379,8 @@ async def test_two_uploads_of_equal_bytes_at_once_are_one_document(client: Clien
             "split_options.cut_points",
         ),
         ({"read_options": {"pages": [{"page": 1, "page_reader": "PAGE_READER_OCR"}]}}, "read_options.pages"),
+        ({"read_options": {"encoding": "klingon"}}, "read_options.encoding"),
+        ({"read_options": {"encoding": "hex"}}, "read_options.encoding"),
         ({"split_options": {"overlap": 900}}, "split_options.overlap"),
         ({"split_options": {"min_size": 9, "max_size": 8}}, "split_options.min_size"),
         ({"split_options": {"strategy": "SPLIT_STRATEGY_SEPARATOR"}}, "split_options.separators"),

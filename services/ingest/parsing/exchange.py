@@ -87,6 +87,7 @@ class ParsedText:
         page_starts: offset of each page's first character.
         images: its pictures; their files are in the folder `images` beside it.
         changes: what cleaning changed in the text before it.
+        encoding: in which the bytes of a text file were read; empty for other files.
     """
 
     path: Path
@@ -94,6 +95,7 @@ class ParsedText:
     page_starts: Sequence[int]
     images: Sequence[Image]
     changes: Sequence[ParsedChange]
+    encoding: str = ""
 
     def page_at(self, place: int) -> int:
         """Number of the page that holds a character, from 1; 0 without pages."""
@@ -146,6 +148,7 @@ def write_text(
         "page_starts": list(reading.page_starts),
         "images": [asdict(image) for image in reading.images],
         "changes": [shown(change, before or "") for change in changes],
+        "encoding": reading.encoding,
     }
 
 
@@ -175,6 +178,7 @@ def parsed_in(folder: Path) -> Parsed:
             text["page_starts"],
             [Image(**image) for image in text["images"]],
             [ParsedChange(**change) for change in text["changes"]],
+            text["encoding"],
         )
         for text in answer["texts"]
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from services.ingest.readers import ReadOptions
 from services.ingest.splitting import SplitOptions
 from services.runtime.errors import InvalidArgument
+
+NO_ENCODINGS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+"""Codecs of Python that no file is in."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class ParseOptions:
         read, clean = stored["read"], stored["clean"]
         pages = {int(page): reader for page, reader in read["page_readers"].items()}
         return cls(
-            ReadOptions(read["page_reader"], pages),
+            ReadOptions(read["page_reader"], pages, read["encoding"]),
             CleanOptions(tuple(clean["rules"]), clean["rewrite"]),
             SplitOptions(**stored["split"]),
         )
@@ -78,3 +82,27 @@ def for_one_document(what: str, field_path: str) -> InvalidArgument:
         f"{what} can be given for one document only; name that one in document_ids",
         field_path,
     )
+
+
+def encoding_named(name: str) -> str:
+    """The encoding of a name, as Python calls it; empty for none.
+
+    Raises:
+        InvalidArgument: there is no encoding of text of the name.
+    """
+    if not name:
+        return ""
+    try:
+        encoding = codecs.lookup(name).name
+        # Says of a codec such as `hex` that it makes no text; four letters are some in every one that does.
+        b"aaaa".decode(encoding, "replace")
+    except (LookupError, ValueError):
+        encoding = ""
+    if not encoding or encoding in NO_ENCODINGS:
+        raise InvalidArgument(
+            "PARSE_OPTIONS_INVALID",
+            f"{name[:40]!r} is no encoding of text; use one such as utf-8, gb18030, big5 or cp1252, or "
+            "none, so that it is found from the bytes",
+            "read_options.encoding",
+        )
+    return encoding

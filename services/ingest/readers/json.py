@@ -58,7 +58,7 @@ def read(source: Source) -> Reading:
         InvalidArgument: it is no JSON, or nested too deeply, or holds too much text.
     """
     # Its quotes, names and brackets do not count: what is made of it may be much shorter.
-    text = text_of(source, MOST_OF_TEXT * source.most_chars)
+    text, encoding = text_of(source, MOST_OF_TEXT * source.most_chars)
     writer = Writer(source, text)
     try:
         writer.write_all()
@@ -68,7 +68,7 @@ def read(source: Source) -> Reading:
         raise too_deep(source.name) from None
     # A character for a character, so that all offsets stay.
     whole = NO_CHARACTER.sub("\ufffd", writer.builder.text())
-    return checked(Reading(whole, row_starts=writer.rows), source.name)
+    return checked(Reading(whole, row_starts=writer.rows, encoding=encoding), source.name)
 
 
 class Writer:

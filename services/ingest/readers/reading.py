@@ -19,15 +19,17 @@ IMAGES, MEMBERS = "images", "members"
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read PDF pages: `auto`, `text`, `ocr`, `vision` or `mineru`.
+    """How to read PDF pages (`auto`, `text`, `ocr`, `vision` or `mineru`) and text files.
 
     Args:
         page_reader: for all pages; `auto` takes the text layer where a page has one, and OCR elsewhere.
         page_readers: another choice for single pages, by page number from 1.
+        encoding: that of text files, by a name that Python knows; empty: found from the bytes.
     """
 
     page_reader: str = "auto"
     page_readers: Mapping[int, str] = field(default_factory=dict)
+    encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Reading:
         syntax: what the text is: `markdown`, `plain`, or a programming language.
         images: its pictures, by place.
         members: files inside it that are documents of their own.
+        encoding: in which the bytes of a text file were read; empty for other files.
     """
 
     text: str
@@ -118,6 +121,7 @@ class Reading:
     syntax: str = "markdown"
     images: Sequence[Image] = ()
     members: Sequence[Member] = ()
+    encoding: str = ""
 
     @cached_property
     def layout(self) -> Layout:

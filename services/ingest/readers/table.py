@@ -30,7 +30,8 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: no encoding fits, or the file holds no text, or too much.
     """
-    lines = text_of(source).split("\n")
+    text, encoding = text_of(source)
+    lines = text.split("\n")
     delimiter = delimiter_of(lines, source.media_type)
     width = max((len(row) for row in rows_of(lines, delimiter)), default=0)
     builder, starts = TextBuilder(source), list[int]()
@@ -40,7 +41,7 @@ def read(source: Source) -> Reading:
         else:
             starts.append(builder.length)
             builder.add(markdown.line(row, width if width <= MOST_FILLED else 0))
-    return checked(Reading(builder.text(), row_starts=starts), source.name)
+    return checked(Reading(builder.text(), row_starts=starts, encoding=encoding), source.name)
 
 
 def delimiter_of(lines: list[str], media_type: str) -> str:

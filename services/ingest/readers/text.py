@@ -17,10 +17,10 @@ def read(source: Source) -> Reading:
     Raises:
         InvalidArgument: no encoding fits, or the file holds no text, or too much.
     """
-    text, syntax = text_of(source), BY_MEDIA_TYPE[source.media_type].syntax
-    return checked(
-        Reading(text, page_starts_of(text) if syntax == "plain" else (), syntax=syntax), source.name
-    )
+    text, encoding = text_of(source)
+    syntax = BY_MEDIA_TYPE[source.media_type].syntax
+    starts = page_starts_of(text) if syntax == "plain" else ()
+    return checked(Reading(text, starts, syntax=syntax, encoding=encoding), source.name)
 
 
 def page_starts_of(text: str) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ RETURNING version
 -- name: set_text
 UPDATE document_versions
 SET base_version = $3, text_key = $4, text_sha256 = $5, text_bytes = $6, char_count = $7, page_starts = $8,
-    image_count = $9
+    image_count = $9, encoding = $10
 WHERE document_id = $1 AND version = $2
 
 -- name: put_document_image

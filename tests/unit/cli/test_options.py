@@ -57,6 +57,11 @@ def test_words_become_the_values_of_the_contract() -> None:
     assert not request.HasField("read_options")
 
 
+def test_the_encoding_of_text_files_can_be_stated() -> None:
+    request = parse_request(ParseOptions(encoding="gb18030"))
+    assert request.read_options == document_pb2.ReadOptions(encoding="gb18030")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -27,6 +27,7 @@ class ParseOptions:
     separator: Annotated[list[str] | None, typer.Option(help=say("split_separator"))] = None
     cut_at: Annotated[list[int] | None, typer.Option(help=say("split_cut"))] = None
     page_reader: Annotated[str, typer.Option(help=say("page_reader"))] = ""
+    encoding: Annotated[str, typer.Option(help=say("encoding"))] = ""
     clean: Annotated[list[str] | None, typer.Option(help=say("clean"))] = None
     rewrite: Annotated[bool, typer.Option("--rewrite", help=say("rewrite"))] = False
 
@@ -38,9 +39,9 @@ def parse_request(options: ParseOptions) -> ParseDocumentsRequest:
         ApiError: a word is none of those that there are.
     """
     request = ParseDocumentsRequest(split_options=split_options(options))
-    if options.page_reader:
-        page_reader = chosen(PageReader, "PAGE_READER", options.page_reader)
-        request.read_options.CopyFrom(ReadOptions(page_reader=page_reader))
+    if options.page_reader or options.encoding:
+        page_reader = chosen(PageReader, "PAGE_READER", options.page_reader or "unspecified")
+        request.read_options.CopyFrom(ReadOptions(page_reader=page_reader, encoding=options.encoding))
     if options.clean or options.rewrite:
         rules = [chosen(CleanRule, "CLEAN_RULE", one) for one in options.clean or []]
         request.clean_options.CopyFrom(CleanOptions(rules=rules, rewrite=options.rewrite))

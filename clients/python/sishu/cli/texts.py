@@ -187,6 +187,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "How to read PDF pages: auto, text, ocr, vision or mineru.",
         "PDF 页的读取方式： auto, text, ocr, vision 或 mineru。",
     ),
+    "encoding": (
+        "Encoding of text files, such as gb18030 or big5; found from the bytes if not given.",
+        "文本文件的编码，如 gb18030、big5；不给出则按字节判断。",
+    ),
     "clean": (
         "Rule to clean by: repeated-lines, page-numbers, hyphenation, boilerplate, white-space or "
         "line-breaks; may be repeated.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.ingest.readers.html.main import main_content
 from services.ingest.readers.reading import Reading, Source, checked, normalised
-from services.ingest.readers.shared.html.encodings import decoded
+from services.ingest.readers.shared.html.encodings import decoded_as
 from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
@@ -23,14 +23,15 @@ def read(source: Source) -> Reading:
     """
     if source.path.stat().st_size > MOST_BYTES:
         raise too_large(source, f"{source.path.stat().st_size} bytes, at most {MOST_BYTES}")
-    page = normalised(decoded(source.path.read_bytes(), source.name))
+    page, encoding = decoded_as(source.path.read_bytes(), source.name, source.options.encoding)
+    page = normalised(page)
     if (tags := page.count("<")) > MOST_TAGS:
         raise too_large(source, f"{tags} tags, at most {MOST_TAGS}")
     if "\x00" in page:
         return checked(Reading(page), source.name)
     images = Images(source.folder)
     markdown = markdown_of(main_content(parsed(page)), images)
-    return checked(Reading(markdown, images=images.placed(markdown)), source.name)
+    return checked(Reading(markdown, images=images.placed(markdown), encoding=encoding), source.name)
 
 
 def too_large(source: Source, what: str) -> InvalidArgument:

@@ -83,6 +83,8 @@ ONE_BYTE = ("cp125", "cp874", "koi8", "iso8859", "mac", "cp4", "cp8")
 LATIN = {"cp1252", "cp1250", "cp1254", "iso8859-1", "iso8859-2", "iso8859-9", "iso8859-15"}
 
 
+WHOLE = {"gb2312": "gb18030", "gbk": "gb18030"}
+"""What files are in that are said to be in the older part of it."""
 FEW_NULS = 4
 """Of text in UTF-16 whose bytes are all ASCII, more than one in so many is NUL."""
 
@@ -93,14 +95,32 @@ def decode(data: bytes, name: str) -> str:
     Raises:
         InvalidArgument: it is binary or damaged, or no encoding fits.
     """
+    return decode_as(data, name)[0]
+
+
+def decode_as(data: bytes, name: str, stated: str = "") -> tuple[str, str]:
+    """The text of a file, as `decode` has it, and the codec that it is in.
+
+    Args:
+        data: the file.
+        name: its name, for messages.
+        stated: the codec that somebody says it is in, for whatever has no byte order mark.
+
+    Raises:
+        InvalidArgument: it is binary or damaged, or no encoding fits.
+    """
     for mark, codec in MARKS:
         if data.startswith(mark):
-            return decoded(data, codec, name, len(mark))
+            return decoded(data, codec, name, len(mark)), codec
+    if stated:
+        codec = WHOLE.get(stated, stated)
+        return decoded(data, codec, name), codec
     # Nearly all files end here.
     text = as_utf8(data)
     if text is not None and not CONTROL.search(data):
-        return text
-    return decoded(data, encoding_of(data, text is not None, name), name)
+        return text, "utf-8"
+    codec = encoding_of(data, text is not None, name)
+    return decoded(data, codec, name), codec
 
 
 def decoded(data: bytes, codec: str, name: str, skipped: int = 0) -> str:

@@ -49,6 +49,7 @@ CREATE TABLE document_versions (
     char_count   bigint   NOT NULL DEFAULT 0,
     page_starts  bigint[] NOT NULL DEFAULT '{}', -- first character of each page
     image_count  integer  NOT NULL DEFAULT 0,
+    encoding     text     NOT NULL DEFAULT '', -- in which a text file was read
     PRIMARY KEY (document_id, version)
 );
 CREATE INDEX document_versions_by_hash ON document_versions (sha256);
@@ -90,7 +91,7 @@ SELECT document.id, document.project_id, document.parent_id, document.source_url
        document.section_count, document.parse_options, document.create_time, document.update_time,
        newest.base_version, newest.size_bytes, newest.sha256, newest.file_key, newest.refusal, newest.text_key,
        newest.text_sha256, newest.text_bytes, newest.char_count,
-       cardinality(newest.page_starts) AS page_count, newest.image_count
+       cardinality(newest.page_starts) AS page_count, newest.image_count, newest.encoding
 FROM documents AS document
 JOIN document_versions AS newest ON newest.document_id = document.id AND newest.version = document.version;
 

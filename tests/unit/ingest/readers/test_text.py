@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.cleaning import clean, moved
+from services.ingest.readers import ReadOptions, read_document
 from services.ingest.readers.shared.encodings import decode
 from services.runtime.errors import InvalidArgument
-from tests.support.read_files import read_bytes, refusal
+from tests.support.read_files import read_bytes, refusal, source_of
 
 CHINESE = (
     "退货政策规定，客户在收到商品后三十天内可以退货。退款将在七个工作日内到账。本公司成立于1998年，主营业务为工业机器人、数控机床"
@@ -245,3 +247,26 @@ def test_cleaning_finds_running_lines_and_page_numbers_between_form_feeds(tmp_pa
     text = moved(reading, changes).text
     assert "ACME" not in text and not any(digit in text for digit in "1234")
     assert all(f"Words of page {word}." in text for word in "abcd")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.csv", "a.json", "a.html", "a.py"])
+@pytest.mark.parametrize(
+    ("data", "stated", "encoding"),
+    [
+        ("Grüße".encode("cp1252"), "", "cp1252"),
+        ("Grüße".encode(), "", "utf-8"),
+        ("Zażółć".encode("iso8859-2"), "iso8859-2", "iso8859-2"),
+        ("測試".encode("big5"), "big5", "big5"),
+        ("退货".encode("gb18030"), "gb2312", "gb18030"),
+        (codecs.BOM_UTF8 + "退货".encode(), "gb18030", "utf-8"),
+    ],
+)
+def test_the_encoding_can_be_stated_and_is_told(
+    tmp_path: Path, name: str, data: bytes, stated: str, encoding: str
+) -> None:
+    if name == "a.json":
+        data = data[:3] + b'"' + data[3:] + b'"' if data.startswith(codecs.BOM_UTF8) else b'"' + data + b'"'
+    source = replace(source_of(tmp_path, data, name), options=ReadOptions(encoding=stated))
+    reading = read_document(source)
+    text = data.removeprefix(codecs.BOM_UTF8).decode(encoding).strip('"')
+    assert reading.encoding == encoding and text in reading.text

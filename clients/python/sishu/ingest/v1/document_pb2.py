@@ -30,7 +30,7 @@ from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__s
 from sishu.ingest.v1 import chunk_pb2 as sishu_dot_ingest_dot_v1_dot_chunk__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/ingest/v1/document.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1bsishu/ingest/v1/chunk.proto\"\x98\x05\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x12\n\nchar_count\x18\n \x01(\x03\x12\x12\n\npage_count\x18\x0b \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btext_sha256\x18\x0f \x01(\t\x12\x34\n\rsplit_options\x18\x10 \x01(\x0b\x32\x1d.sishu.ingest.v1.SplitOptions\x12\x11\n\tparent_id\x18\x11 \x01(\t\x12\x12\n\nsource_url\x18\x12 \x01(\t\x12\x32\n\x0cread_options\x18\x13 \x01(\x0b\x32\x1c.sishu.ingest.v1.ReadOptions\x12\x34\n\rclean_options\x18\x14 \x01(\x0b\x32\x1d.sishu.ingest.v1.CleanOptions\x12\x14\n\x0c\x62\x61se_version\x18\x15 \x01(\x05\x12\x13\n\x0bimage_count\x18\x16 \x01(\x05\x12\x15\n\rsection_count\x18\x17 \x01(\x05\"\x98\x01\n\rDocumentImage\x12\r\n\x05index\x18\x01 \x01(\x05\x12-\n\x06object\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\'\n\x04span\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x0c\n\x04page\x18\x05 \x01(\x05\"s\n\x0b\x43leanChange\x12\r\n\x05index\x18\x01 \x01(\x05\x12\'\n\x04span\x18\x02 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x0f\n\x07removed\x18\x03 \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\"\x80\x01\n\x0bReadOptions\x12:\n\x0bpage_reader\x18\x01 \x01(\x0e\x32\x1b.sishu.ingest.v1.PageReaderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x05pages\x18\x02 \x03(\x0b\x32\x1b.sishu.ingest.v1.PageChoiceB\t\xbaH\x06\x92\x01\x03\x10\x90N\"c\n\nPageChoice\x12\x15\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12>\n\x0bpage_reader\x18\x02 \x01(\x0e\x32\x1b.sishu.ingest.v1.PageReaderB\x0c\xbaH\t\x82\x01\x06\x10\x01 \x00 \x05\"]\n\x0c\x43leanOptions\x12<\n\x05rules\x18\x01 \x03(\x0e\x32\x1a.sishu.ingest.v1.CleanRuleB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x0f\n\x07rewrite\x18\x02 \x01(\x08*\x9a\x01\n\nPageReader\x12\x1b\n\x17PAGE_READER_UNSPECIFIED\x10\x00\x12\x14\n\x10PAGE_READER_AUTO\x10\x01\x12\x14\n\x10PAGE_READER_TEXT\x10\x02\x12\x13\n\x0fPAGE_READER_OCR\x10\x03\x12\x16\n\x12PAGE_READER_VISION\x10\x04\x12\x16\n\x12PAGE_READER_MINERU\x10\x05*\xd3\x01\n\tCleanRule\x12\x1a\n\x16\x43LEAN_RULE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43LEAN_RULE_REPEATED_LINES\x10\x01\x12\x1b\n\x17\x43LEAN_RULE_PAGE_NUMBERS\x10\x02\x12\x1a\n\x16\x43LEAN_RULE_HYPHENATION\x10\x03\x12\x1a\n\x16\x43LEAN_RULE_BOILERPLATE\x10\x04\x12\x1a\n\x16\x43LEAN_RULE_WHITE_SPACE\x10\x05\x12\x1a\n\x16\x43LEAN_RULE_LINE_BREAKS\x10\x06*\x82\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x19\n\x15\x44OCUMENT_STATE_PARSED\x10\x02\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x03\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/ingest/v1/document.proto\x12\x0fsishu.ingest.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1bsishu/ingest/v1/chunk.proto\"\xaa\x05\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06sha256\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12-\n\x05state\x18\x08 \x01(\x0e\x32\x1e.sishu.ingest.v1.DocumentState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x12\n\nchar_count\x18\n \x01(\x03\x12\x12\n\npage_count\x18\x0b \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x0c \x01(\x05\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btext_sha256\x18\x0f \x01(\t\x12\x34\n\rsplit_options\x18\x10 \x01(\x0b\x32\x1d.sishu.ingest.v1.SplitOptions\x12\x11\n\tparent_id\x18\x11 \x01(\t\x12\x12\n\nsource_url\x18\x12 \x01(\t\x12\x32\n\x0cread_options\x18\x13 \x01(\x0b\x32\x1c.sishu.ingest.v1.ReadOptions\x12\x34\n\rclean_options\x18\x14 \x01(\x0b\x32\x1d.sishu.ingest.v1.CleanOptions\x12\x14\n\x0c\x62\x61se_version\x18\x15 \x01(\x05\x12\x13\n\x0bimage_count\x18\x16 \x01(\x05\x12\x15\n\rsection_count\x18\x17 \x01(\x05\x12\x10\n\x08\x65ncoding\x18\x18 \x01(\t\"\x98\x01\n\rDocumentImage\x12\r\n\x05index\x18\x01 \x01(\x05\x12-\n\x06object\x18\x02 \x01(\x0b\x32\x1d.sishu.common.v1.StoredObject\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\'\n\x04span\x18\x04 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x0c\n\x04page\x18\x05 \x01(\x05\"s\n\x0b\x43leanChange\x12\r\n\x05index\x18\x01 \x01(\x05\x12\'\n\x04span\x18\x02 \x01(\x0b\x32\x19.sishu.common.v1.TextSpan\x12\x0f\n\x07removed\x18\x03 \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\"\x9b\x01\n\x0bReadOptions\x12:\n\x0bpage_reader\x18\x01 \x01(\x0e\x32\x1b.sishu.ingest.v1.PageReaderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x05pages\x18\x02 \x03(\x0b\x32\x1b.sishu.ingest.v1.PageChoiceB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x19\n\x08\x65ncoding\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18(\"c\n\nPageChoice\x12\x15\n\x04page\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12>\n\x0bpage_reader\x18\x02 \x01(\x0e\x32\x1b.sishu.ingest.v1.PageReaderB\x0c\xbaH\t\x82\x01\x06\x10\x01 \x00 \x05\"]\n\x0c\x43leanOptions\x12<\n\x05rules\x18\x01 \x03(\x0e\x32\x1a.sishu.ingest.v1.CleanRuleB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x0f\n\x07rewrite\x18\x02 \x01(\x08*\x9a\x01\n\nPageReader\x12\x1b\n\x17PAGE_READER_UNSPECIFIED\x10\x00\x12\x14\n\x10PAGE_READER_AUTO\x10\x01\x12\x14\n\x10PAGE_READER_TEXT\x10\x02\x12\x13\n\x0fPAGE_READER_OCR\x10\x03\x12\x16\n\x12PAGE_READER_VISION\x10\x04\x12\x16\n\x12PAGE_READER_MINERU\x10\x05*\xd3\x01\n\tCleanRule\x12\x1a\n\x16\x43LEAN_RULE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43LEAN_RULE_REPEATED_LINES\x10\x01\x12\x1b\n\x17\x43LEAN_RULE_PAGE_NUMBERS\x10\x02\x12\x1a\n\x16\x43LEAN_RULE_HYPHENATION\x10\x03\x12\x1a\n\x16\x43LEAN_RULE_BOILERPLATE\x10\x04\x12\x1a\n\x16\x43LEAN_RULE_WHITE_SPACE\x10\x05\x12\x1a\n\x16\x43LEAN_RULE_LINE_BREAKS\x10\x06*\x82\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x19\n\x15\x44OCUMENT_STATE_PARSED\x10\x02\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x03\x42>\n\x13\x64\x65v.sishu.ingest.v1P\x01Z%sishu.dev/go/sishu/ingest/v1;ingestv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,28 +42,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READOPTIONS'].fields_by_name['page_reader']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_READOPTIONS'].fields_by_name['pages']._loaded_options = None
   _globals['_READOPTIONS'].fields_by_name['pages']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_READOPTIONS'].fields_by_name['encoding']._loaded_options = None
+  _globals['_READOPTIONS'].fields_by_name['encoding']._serialized_options = b'\272H\004r\002\030('
   _globals['_PAGECHOICE'].fields_by_name['page']._loaded_options = None
   _globals['_PAGECHOICE'].fields_by_name['page']._serialized_options = b'\272H\004\032\002 \000'
   _globals['_PAGECHOICE'].fields_by_name['page_reader']._loaded_options = None
   _globals['_PAGECHOICE'].fields_by_name['page_reader']._serialized_options = b'\272H\t\202\001\006\020\001 \000 \005'
   _globals['_CLEANOPTIONS'].fields_by_name['rules']._loaded_options = None
   _globals['_CLEANOPTIONS'].fields_by_name['rules']._serialized_options = b'\272H\016\222\001\013\030\001\"\007\202\001\004\020\001 \000'
-  _globals['_PAGEREADER']._serialized_start=1503
-  _globals['_PAGEREADER']._serialized_end=1657
-  _globals['_CLEANRULE']._serialized_start=1660
-  _globals['_CLEANRULE']._serialized_end=1871
-  _globals['_DOCUMENTSTATE']._serialized_start=1874
-  _globals['_DOCUMENTSTATE']._serialized_end=2004
+  _globals['_PAGEREADER']._serialized_start=1548
+  _globals['_PAGEREADER']._serialized_end=1702
+  _globals['_CLEANRULE']._serialized_start=1705
+  _globals['_CLEANRULE']._serialized_end=1916
+  _globals['_DOCUMENTSTATE']._serialized_start=1919
+  _globals['_DOCUMENTSTATE']._serialized_end=2049
   _globals['_DOCUMENT']._serialized_start=237
-  _globals['_DOCUMENT']._serialized_end=901
-  _globals['_DOCUMENTIMAGE']._serialized_start=904
-  _globals['_DOCUMENTIMAGE']._serialized_end=1056
-  _globals['_CLEANCHANGE']._serialized_start=1058
-  _globals['_CLEANCHANGE']._serialized_end=1173
-  _globals['_READOPTIONS']._serialized_start=1176
-  _globals['_READOPTIONS']._serialized_end=1304
-  _globals['_PAGECHOICE']._serialized_start=1306
-  _globals['_PAGECHOICE']._serialized_end=1405
-  _globals['_CLEANOPTIONS']._serialized_start=1407
-  _globals['_CLEANOPTIONS']._serialized_end=1500
+  _globals['_DOCUMENT']._serialized_end=919
+  _globals['_DOCUMENTIMAGE']._serialized_start=922
+  _globals['_DOCUMENTIMAGE']._serialized_end=1074
+  _globals['_CLEANCHANGE']._serialized_start=1076
+  _globals['_CLEANCHANGE']._serialized_end=1191
+  _globals['_READOPTIONS']._serialized_start=1194
+  _globals['_READOPTIONS']._serialized_end=1349
+  _globals['_PAGECHOICE']._serialized_start=1351
+  _globals['_PAGECHOICE']._serialized_end=1450
+  _globals['_CLEANOPTIONS']._serialized_start=1452
+  _globals['_CLEANOPTIONS']._serialized_end=1545
 # @@protoc_insertion_point(module_scope)

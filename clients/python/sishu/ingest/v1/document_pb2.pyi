@@ -157,6 +157,7 @@ class Document(_message.Message):
     BASE_VERSION_FIELD_NUMBER: _builtins.int
     IMAGE_COUNT_FIELD_NUMBER: _builtins.int
     SECTION_COUNT_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the document. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -197,6 +198,8 @@ class Document(_message.Message):
     """Pictures in the text. OUTPUT_ONLY."""
     section_count: _builtins.int
     """Sections of the text. OUTPUT_ONLY."""
+    encoding: _builtins.str
+    """Encoding that the bytes of a text file were read in, such as `gb18030`; empty for other files, and before it is parsed. OUTPUT_ONLY."""
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
         """Why parsing failed; set in state FAILED only. OUTPUT_ONLY."""
@@ -247,10 +250,11 @@ class Document(_message.Message):
         base_version: _builtins.int = ...,
         image_count: _builtins.int = ...,
         section_count: _builtins.int = ...,
+        encoding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clean_options", b"clean_options", "create_time", b"create_time", "failure", b"failure", "read_options", b"read_options", "split_options", b"split_options", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "char_count", b"char_count", "chunk_count", b"chunk_count", "clean_options", b"clean_options", "create_time", b"create_time", "failure", b"failure", "id", b"id", "image_count", b"image_count", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "parent_id", b"parent_id", "project_id", b"project_id", "read_options", b"read_options", "section_count", b"section_count", "sha256", b"sha256", "size_bytes", b"size_bytes", "source_url", b"source_url", "split_options", b"split_options", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version", b"base_version", "char_count", b"char_count", "chunk_count", b"chunk_count", "clean_options", b"clean_options", "create_time", b"create_time", "encoding", b"encoding", "failure", b"failure", "id", b"id", "image_count", b"image_count", "media_type", b"media_type", "name", b"name", "page_count", b"page_count", "parent_id", b"parent_id", "project_id", b"project_id", "read_options", b"read_options", "section_count", b"section_count", "sha256", b"sha256", "size_bytes", b"size_bytes", "source_url", b"source_url", "split_options", b"split_options", "state", b"state", "text_sha256", b"text_sha256", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,14 +344,19 @@ Global___CleanChange: _TypeAlias = CleanChange  # noqa: Y015
 
 @_typing.final
 class ReadOptions(_message.Message):
-    """ReadOptions says how files become text. At present they concern PDF only."""
+    """ReadOptions says how files become text: pages those of PDF, the encoding those that are text themselves."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_READER_FIELD_NUMBER: _builtins.int
     PAGES_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     page_reader: Global___PageReader.ValueType
     """OPTIONAL. How to read pages; unspecified lets the service choose (at present AUTO)."""
+    encoding: _builtins.str
+    """OPTIONAL. Encoding of text files, source code, CSV, JSON and HTML, such as `gb18030`; empty: found from the bytes. A byte order mark
+    counts for more. INVALID_ARGUMENT `PARSE_OPTIONS_INVALID` for one that there is not.
+    """
     @_builtins.property
     def pages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageChoice]:
         """OPTIONAL. Another choice for some pages. Only for a single document, and not MINERU, which reads whole documents."""
@@ -357,10 +366,11 @@ class ReadOptions(_message.Message):
         *,
         page_reader: Global___PageReader.ValueType = ...,
         pages: _abc.Iterable[Global___PageChoice] | None = ...,
+        encoding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_reader", b"page_reader", "pages", b"pages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "page_reader", b"page_reader", "pages", b"pages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

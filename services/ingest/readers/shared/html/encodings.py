@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import re
 
-from services.ingest.readers.shared.encodings import decode
+from services.ingest.readers.shared.encodings import decode_as
 
 DECLARED = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|encoding=[\"']([\w.:-]+)", re.IGNORECASE
@@ -24,13 +24,25 @@ def decoded(data: bytes, name: str) -> str:
     Raises:
         InvalidArgument: no encoding fits.
     """
+    return decoded_as(data, name)[0]
+
+
+def decoded_as(data: bytes, name: str, stated: str = "") -> tuple[str, str]:
+    """The text of a page as `decoded` has it, and its encoding; `stated` counts for more than the page.
+
+    Raises:
+        InvalidArgument: no encoding fits.
+    """
     for mark, encoding in MARKS:
         if data.startswith(mark):
-            return data.decode(encoding, "replace")
+            return data.decode(encoding, "replace"), encoding.removesuffix("-sig")
+    if stated:
+        return decode_as(data, name, stated)
     match = DECLARED.search(data[:HEAD_BYTES])
     if match:
         # Pages often declare what they are not; then their bytes decide.
         with contextlib.suppress(LookupError, UnicodeDecodeError):
             encoding = codecs.lookup((match[1] or match[2]).decode("ascii")).name
-            return data.decode(WIDER.get(encoding, encoding))
-    return decode(data, name)
+            encoding = WIDER.get(encoding, encoding)
+            return data.decode(encoding), encoding
+    return decode_as(data, name)
