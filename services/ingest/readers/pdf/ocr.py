@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +34,16 @@ USUAL = 0.75, 1.3
 FONT_SIZE = 0.7
 """Font size, as a share of the height of a box."""
 TALL = 1.5
+AS_SURE = 0.9
+"""A page that was turned must be read so surely, compared to as it was."""
+SURELY_OVER = 0.9
+"""The engine turns a line that it takes for upside down so surely."""
+TURNED = 0.2
+"""If the engine takes this share of the lines for upside down, the page may be, and the others misread."""
+SURE = 0.8
+"""Lines that are the right way up are recognised more surely than this."""
+LOOKED_AT = 6
+"""So many of the longest lines show which way up a page is."""
 OUT_OF_MEMORY = re.compile(r"alloc|insufficient memory", re.IGNORECASE)
 UNSURE = 0.5
 
@@ -54,6 +65,29 @@ class Lines:
     boxes: list[Any]
     texts: list[str]
     scores: list[float]
+    crops: list[Pixels] = field(default_factory=list)
+    """The picture of each line that was found, level: a line that runs up or down is turned to the left."""
+    over: int = 0
+    """How many of them were taken for upside down."""
+
+
+class Engine(rapidocr.RapidOCR):
+    """The engine of the library, which also tells what it looked at."""
+
+    crops: list[Pixels]
+    over: int
+
+    def run_ocr_steps(self, *inputs: Any) -> Any:
+        """The steps of recognition, as the library does them."""
+        outcome = super().run_ocr_steps(*inputs)
+        self.crops = outcome[3]
+        kinds = outcome[1].cls_res or ()
+        self.over = sum("180" in kind and score > SURELY_OVER for kind, score in kinds)
+        return outcome
+
+    def scores_of(self, crops: Sequence[Pixels]) -> list[float]:
+        """How surely lines are recognised as they are, from 0 to 1."""
+        return list(self.recognize_txt(list(crops)).scores)
 
 
 class Recogniser:
@@ -61,7 +95,7 @@ class Recogniser:
 
     def __init__(self) -> None:
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-        self._engine = rapidocr.RapidOCR(
+        self._engine = Engine(
             params={
                 "Global.log_level": "critical",
                 "Global.text_score": UNSURE,
@@ -85,10 +119,22 @@ class Recogniser:
         if is_blank(pixels):
             return []
         found = self._lines(pixels)
-        if sideways(found):
-            turned = [self._lines(np.ascontiguousarray(np.rot90(pixels, turns))) for turns in (1, 3)]
-            found = max(turned, key=confidence)
+        turns = self._turns(found)
+        if turns:
+            turned = self._lines(np.ascontiguousarray(np.rot90(pixels, turns)))
+            if confidence(turned) > AS_SURE * confidence(found):
+                found = turned
         return runs_of(found, scale)
+
+    def _turns(self, found: Lines) -> int:
+        """By how many quarters to turn a page to the left so that its lines are the right way up."""
+        quarters = 1 if sideways(found) else 0
+        if quarters or suspect(found):
+            longest = sorted(found.crops, key=lambda crop: crop.shape[1])[-LOOKED_AT:]
+            ways = [longest, [np.rot90(crop, 2) for crop in longest]]
+            upright, over = (sum(self._engine.scores_of(way)) for way in ways)
+            quarters += 2 if over > upright else 0
+        return quarters
 
     def _lines(self, pixels: Pixels) -> Lines:
         """The lines of a picture. A few words on a large page are found only from near."""
@@ -99,6 +145,8 @@ class Recogniser:
                 found.boxes += (np.asarray(part.boxes) + np.array([left, top])).tolist()
                 found.texts += part.txts
                 found.scores += part.scores
+            found.crops += self._engine.crops
+            found.over += self._engine.over
         return found
 
     def _recognised(self, pixels: Pixels) -> Any:
@@ -177,11 +225,17 @@ def sides(found: Lines) -> list[tuple[float, float, float, float]]:
     return [(*one, *other) for one, other in zip(low.tolist(), high.tolist(), strict=True)]
 
 
+def suspect(found: Lines) -> bool:
+    """Whether a page may be upside down: some of its lines look so, or few can be read."""
+    least = SURE * len(found.crops)
+    return found.over > TURNED * len(found.crops) or confidence(found) < least
+
+
 def sideways(found: Lines) -> bool:
     """Whether most lines run up or down, as on a page that was laid askew on the scanner."""
     boxes = sides(found)
     tall = sum(bottom - top > TALL * (right - left) for left, top, right, bottom in boxes)
-    return len(boxes) > 3 and tall * 2 > len(boxes)
+    return len(boxes) > 1 and tall * 2 > len(boxes)
 
 
 def runs_of(found: Lines, scale: float) -> list[Run]:
