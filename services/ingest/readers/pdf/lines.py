@@ -51,6 +51,8 @@ INDENT = 0.8
 """A line that starts this many font sizes further in begins a paragraph, or goes on with a list item."""
 CENTRED = 2.0
 """Lines of different width are centred if their middles differ by no more points than half of this."""
+UNEVEN = 2.0
+"""Points by which the left sides of recognised lines differ that stand below one another."""
 SIZE_STEP = 0.08
 USUAL_PITCH = 1.35
 """Distance of lines of a paragraph in font sizes, where the page shows no other."""
@@ -161,6 +163,7 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
         or bool(titles and (title_level(line.text, titles) or title_level(before.text, titles)))
         or marks_item(group, line, right)
         or moved(group, line, right)
+        or changes_script(group, line)
         or (ends_sentence(before.text) and not full(before, line, right))
     )
 
@@ -216,9 +219,19 @@ def moved(group: list[Run], line: Run, right: float) -> bool:
     return shift > 0 or len(group) > 1
 
 
+def changes_script(group: list[Run], line: Run) -> bool:
+    """Whether a line in Chinese or Japanese follows lines that hold none of it, and may be at an end."""
+    if line.text[0] < LATIN or not WIDE.match(line.text):
+        return False
+    ends = len(group) > 1 or group[-1].text[-1:] in SENTENCE_MARKS + CLOSING
+    return ends and not any(WIDE.search(one.text) for one in group)
+
+
 def full(before: Run, after: Run, right: float) -> bool:
     """Whether the first word of a line had no room in the line before; centred lines do not tell."""
-    if before.left != after.left and abs(before.left + before.right - after.left - after.right) < CENTRED:
+    shift, other = after.left - before.left, after.right - before.right
+    # Recognition gives the lines of a straight margin sides that differ a little.
+    if abs(shift) > UNEVEN and abs(shift + other) < CENTRED:
         return False
     word = 1 if after.text[0] > LATIN else after.text.find(" ")
     if word < 0:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 from services.ingest.readers import ReadOptions
 from services.runtime.errors import InvalidArgument
 from tests.support.pdf_files import (
+    CHINESE_FONT,
     HEIGHT,
     LETTER,
     PROSE,
@@ -204,6 +207,64 @@ def test_a_page_that_lay_sideways_on_the_scanner_is_read(tmp_path: Path, turn: i
 
     text = read(tmp_path, canvas_pdf(draw), AUTO).text
     assert text.startswith("# Warranty Repair\n\nDear Mr Okafor,")
+
+
+AGREEMENT = (
+    "Chapter One: Scanned agreement",
+    "This agreement is made between the parties",
+    "on the third of August, 2024, in London.",
+    "Total amount due: $12,345.67 (net 30 days)",
+)
+CONTRACT = ("第一章 总则", "本合同由甲方与乙方于2024年8月签订，", "双方应当遵守下列条款，不得擅自变更。")
+
+
+def scanned(texts: Sequence[str], turn: int = 0) -> bytes:
+    """A scan of lines that are equally far apart, turned to the left by so many degrees."""
+    scan = Image.new("L", (1240, 1754), "white")
+    font = ImageFont.truetype(str(CHINESE_FONT), 30)
+    for at, text in enumerate(texts):
+        ImageDraw.Draw(scan).text((110, 120 + 51 * at), text, 20, font=font)
+
+    def draw(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(scan.rotate(turn, expand=True)), 0, 0, WIDTH, HEIGHT)
+
+    return canvas_pdf(draw)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+@pytest.mark.parametrize("texts", [AGREEMENT, AGREEMENT[:2], CONTRACT])
+def test_a_page_that_lay_turned_on_the_scanner_is_read_from_its_top(
+    tmp_path: Path, turn: int, texts: Sequence[str]
+) -> None:
+    text = read(tmp_path, scanned(texts, turn), AUTO).text.replace(" ", "")
+    places = [text.find(line.replace(" ", "")[:14]) for line in texts]
+    assert places == sorted(places)
+    assert places[0] == 0
+
+
+def test_a_page_that_lay_upright_on_the_scanner_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> list[float]:
+        raise AssertionError("an upright page is turned")
+
+    monkeypatch.setattr("services.ingest.readers.pdf.ocr.Engine.scores_of", never)
+    assert "London" in read(tmp_path, scanned([*AGREEMENT, *CONTRACT]), AUTO).text
+
+
+def test_a_paragraph_in_chinese_is_not_joined_to_one_in_english(tmp_path: Path) -> None:
+    text = read(tmp_path, scanned([*AGREEMENT, *CONTRACT]), AUTO).text
+    assert "(net 30 days)\n\n第一章" in text
+
+
+def test_recognised_lines_of_one_width_are_one_paragraph(tmp_path: Path) -> None:
+    wanted = (
+        "本合同由甲方与乙方于二〇二四年八月签订，双方应当遵守下列条款，不得擅自变更或者解除合同，违约的一方应当"
+        "承担违约责任并赔偿对方因此受到的损失，但是不可抗力除外。甲方应当按照约定的时间和方式向乙方支付货款，逾"
+        "期付款的，每逾期一日按照未付金额的万分之五支付违约金，直到付清全部货款之日为止。"
+    )
+    text = read(tmp_path, scanned(textwrap.wrap(wanted, 34)), AUTO).text
+    assert text == wanted + "\n"
 
 
 def test_a_photograph_without_text_is_kept_as_the_page(tmp_path: Path) -> None:
