@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from services.ingest.readers.pdf.lines import ENTRY, LARGER, NUMBER, Block, title_key
+from services.ingest.readers.pdf.marks import without_marks
 from services.ingest.readers.pdf.text import HYPHEN
 from services.ingest.readers.shared.markdown import fence, heading, paragraph
 
@@ -40,8 +41,10 @@ class Level(NamedTuple):
     width: int
 
 
-def assembled(pages: Sequence[Sequence[Block]]) -> tuple[str, list[int]]:
-    """The text of the pages and where each starts."""
+def assembled(
+    pages: Sequence[Sequence[Block]], resolved: Callable[[str], str] = str
+) -> tuple[str, list[int]]:
+    """The text of the pages and where each starts; `resolved` puts in what marks in a text stand for."""
     whole = Headings(pages)
     words = Words(pages)
     starts: list[int] = []
@@ -49,7 +52,7 @@ def assembled(pages: Sequence[Sequence[Block]]) -> tuple[str, list[int]]:
     length = 0
     for blocks in pages:
         starts.append(length)
-        text = page_text(blocks, whole, words)
+        text = resolved(page_text(blocks, whole, words))
         if text:
             texts.append(text + "\n\n")
             length += len(text) + 2
@@ -82,7 +85,7 @@ def part_of(block: Block, level: int, lists: list[Level]) -> str:
     if level:
         return heading(level, block.text.removeprefix("- "))
     if block.kind == "code":
-        return fence(block.text)
+        return fence(without_marks(block.text))
     if block.kind == "item":
         return indented(block, lists)
     if block.kind == "text":

@@ -19,6 +19,7 @@ from services.ingest.readers.pdf.layout import (
     rows_of,
 )
 from services.ingest.readers.pdf.lines import Block, blocks_of
+from services.ingest.readers.pdf.marks import with_marks
 from services.ingest.readers.pdf.objects import Drawn
 from services.ingest.readers.pdf.tables import Rule, aligned_tables, grids_of, ruled_table
 from services.ingest.readers.pdf.text import Layer, fit
@@ -52,7 +53,7 @@ def ruled_tables(layer: Layer, drawn: Drawn) -> tuple[list[Placed], Any]:
 def word_runs(layer: Layer, chosen: Any) -> list[Run]:
     """Words as runs, each by itself."""
     return [
-        Run(fit(layer.text[layer.starts[at] : layer.ends[at]]), left, top, right, bottom, bottom - top)
+        Run(fit(with_marks(layer, layer.starts[at], layer.ends[at])), left, top, right, bottom, bottom - top)
         for at, (left, top, right, bottom) in zip(
             np.flatnonzero(chosen).tolist(), layer.boxes[chosen].tolist(), strict=True
         )

@@ -9,21 +9,11 @@ from contextlib import contextmanager
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from services.ingest.readers.pdf.calls import (
-    address_of,
-    annotation_type,
-    close_annotation,
-    count_annotations,
-    page_annotation,
-    pointer,
-)
+from services.ingest.readers.pdf.annotations import Annotations, annotations_of
 from services.ingest.readers.reading import Source
 from services.runtime.errors import InvalidArgument
 
 LOCKED = {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
-ON_THE_PAGE = {pdfium.FPDF_ANNOT_WIDGET, pdfium.FPDF_ANNOT_FREETEXT}
-"""Kinds of annotations whose text is seen on the page: filled form fields and text boxes."""
-MOST_ANNOTATIONS = 2000
 HEAD_BYTES = 1024
 LINEARIZED = re.compile(rb"/Linearized\b[^>]*?/L\s+(\d+)")
 """A PDF for fast web view begins with its own length (ISO 32000-1, F.2.2); a later change only adds to it."""
@@ -81,6 +71,17 @@ def page_of(pdf: pypdfium2.PdfDocument, number: int, name: str) -> pypdfium2.Pdf
     Raises:
         InvalidArgument: it is damaged, or there is no such page.
     """
+    return annotated_page(pdf, number, name)[0]
+
+
+def annotated_page(
+    pdf: pypdfium2.PdfDocument, number: int, name: str
+) -> tuple[pypdfium2.PdfPage, Annotations]:
+    """A page by its number from 1, with the text of its form fields on it, and what lay over it.
+
+    Raises:
+        InvalidArgument: it is damaged, or there is no such page.
+    """
     if not 1 <= number <= len(pdf):
         raise InvalidArgument(
             "PAGE_UNKNOWN",
@@ -90,25 +91,14 @@ def page_of(pdf: pypdfium2.PdfDocument, number: int, name: str) -> pypdfium2.Pdf
         )
     try:
         page = pdf[number - 1]
-        if has_text_boxes(page):
+        over = annotations_of(pdf, page)
+        if over.flat:
             pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
             page.close()
             page = pdf[number - 1]
     except pypdfium2.PdfiumError as error:
         raise damaged_page(name, number, error) from error
-    return page
-
-
-def has_text_boxes(page: pypdfium2.PdfPage) -> bool:
-    """Whether text is laid over the page, as filled form fields are."""
-    handle = pointer(address_of(page.raw))
-    for at in range(min(count_annotations(handle), MOST_ANNOTATIONS)):
-        annotation = pointer(page_annotation(handle, at))
-        kind = annotation_type(annotation)
-        close_annotation(annotation)
-        if kind in ON_THE_PAGE:
-            return True
-    return False
+    return page, over
 
 
 def damaged_page(name: str, number: int, error: Exception) -> InvalidArgument:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pypdfium2
 
+from services.ingest.readers.pdf.annotations import Annotations
 from services.ingest.readers.pdf.assembly import assembled
 from services.ingest.readers.pdf.blocks import laid_out, ruled_tables
 from services.ingest.readers.pdf.layout import Placed, Run
 from services.ingest.readers.pdf.lines import Block, title_key
+from services.ingest.readers.pdf.marks import Marks, boxed, level_with_labels, marked, note_of
 from services.ingest.readers.pdf.objects import Drawn, drawn_on, things_on
-from services.ingest.readers.pdf.open import damaged_page, opened, page_of
+from services.ingest.readers.pdf.open import annotated_page, damaged_page, opened, page_of
+from services.ingest.readers.pdf.paths import Box
 from services.ingest.readers.pdf.pictures import BACKGROUND, Pictures, cover
 from services.ingest.readers.pdf.render import scale_of
 from services.ingest.readers.pdf.runs import runs_of
@@ -57,7 +60,7 @@ def read(source: Source) -> Reading:
             source.alive()
     if not any(block.kind != "image" and block.text.strip() for blocks in pages for block in blocks):
         raise without_text(source)
-    text, starts = assembled(pages)
+    text, starts = assembled(pages, reader.marks.resolved)
     return checked(Reading(text, tuple(starts), images=images.placed(text)), source.name)
 
 
@@ -88,6 +91,7 @@ class PageReader:
         self._pictures = Pictures(pdf, images)
         self._titles = titles_of(pdf)
         self._recogniser: Any = None
+        self.marks = Marks()
 
     def blocks(self, number: int) -> list[Block]:
         """The blocks of a page, by the reader that is chosen for it.
@@ -100,9 +104,9 @@ class PageReader:
         choice = options.page_readers.get(number, options.page_reader)
         if choice in TRANSCRIBERS:
             return self._transcribed(number, choice)
-        page = page_of(self._pdf, number, name)
+        page, over = annotated_page(self._pdf, number, name)
         try:
-            return self._page(page, choice, self._titles.get(number, {}))
+            return self._page(page, over, choice, self._titles.get(number, {}))
         except pypdfium2.PdfiumError as error:
             raise damaged_page(name, number, error) from error
         except (MemoryError, SishuError):
@@ -133,11 +137,14 @@ class PageReader:
         page.close()
         return blocks
 
-    def _page(self, page: pypdfium2.PdfPage, choice: str, titles: dict[str, int]) -> list[Block]:
+    def _page(
+        self, page: pypdfium2.PdfPage, over: Annotations, choice: str, titles: dict[str, int]
+    ) -> list[Block]:
         textpage = page.get_textpage()
         bounds = page.get_bbox()
         things = things_on(page)
-        layer = layer_of(textpage, bounds, by_word=len(things.lines) > 1) if choice != "ocr" else NO_LAYER
+        by_word = over.on_words or len(things.lines) > 1
+        layer = layer_of(textpage, bounds, by_word=by_word) if choice != "ocr" else NO_LAYER
         drawn = drawn_on(things, bounds, layer.turns)
         width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
         covered = cover(drawn.pictures, width, height)
@@ -148,19 +155,31 @@ class PageReader:
         ):
             runs = self._recognised(page)
         blocks: list[Block] = []
+        loose = [note_of(comment) for comment in over.comments]
         if letters_of(runs) <= layer.letters > 0 and (layer.usable() or choice == "text"):
             in_front = covered < BACKGROUND
             placed = self._pictures.keep(page, drawn.pictures, plain=in_front) if scanned or in_front else []
-            blocks = written(textpage, layer, drawn, placed, titles)
+            layer, loose = self._marked(layer, over, bounds)
+            runs = boxed(over, bounds, layer.turns)
+            blocks = written(textpage, layer, runs, drawn, placed, titles)
         elif runs:
             # Beside a text of its own, a picture that leaves a margin shows more than words.
             is_shown = covered < (SCANNED if layer.letters < FEW_LETTERS else BACKGROUND)
             placed = self._pictures.keep(page, drawn.pictures) if is_shown else []
-            blocks = recognised(runs, drawn, placed, titles)
+            blocks = recognised(runs + boxed(over, bounds, 0), drawn, placed, titles)
         textpage.close()
+        blocks += [Block("note", text) for text in loose]
         if not blocks:
             blocks = [Block("image", placed.text) for placed in self._pictures.keep(page, drawn.pictures)]
         return blocks
+
+    def _marked(self, layer: Layer, over: Annotations, bounds: Box) -> tuple[Layer, list[str]]:
+        """A layer with what lies over it, and the comments that belong to none of its words."""
+        if not over.on_words:
+            return layer, []
+        if over.fields:
+            layer = level_with_labels(layer, over.fields, bounds)
+        return marked(layer, over, bounds, self.marks)
 
     def _recognised(self, page: pypdfium2.PdfPage) -> list[Run]:
         """What recognition finds in the picture of a page."""
@@ -176,11 +195,16 @@ class PageReader:
 
 
 def written(
-    textpage: Any, layer: Layer, drawn: Drawn, pictures: list[Placed], titles: dict[str, int]
+    textpage: Any,
+    layer: Layer,
+    boxes: list[Run],
+    drawn: Drawn,
+    pictures: list[Placed],
+    titles: dict[str, int],
 ) -> list[Block]:
-    """The blocks of a page by its text layer."""
+    """The blocks of a page by its text layer, and by text boxes over it."""
     tables, free = ruled_tables(layer, drawn)
-    blocks = laid_out(runs_of(textpage, layer, free), tables + pictures, titles, drawn.level)
+    blocks = laid_out(runs_of(textpage, layer, free) + boxes, tables + pictures, titles, drawn.level)
     return blocks + [Block("text", text) for text in layer.aside]
 
 

@@ -20,6 +20,7 @@ from services.ingest.readers.pdf.calls import (
     pointer,
 )
 from services.ingest.readers.pdf.layout import Run
+from services.ingest.readers.pdf.marks import with_marks
 from services.ingest.readers.pdf.text import (
     UNFIT,
     WIDE_GAP,
@@ -51,7 +52,10 @@ def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]
         return []
     styles = zip(*looks(textpage, firsts, middles_of(layer.text, firsts, afters), afters), strict=True)
     sizes, bolds, monos = map(list, styles)
-    texts = [layer.text[first:after] for first, after in zip(firsts, afters, strict=True)]
+    if layer.inserts:
+        texts = [with_marks(layer, first, after) for first, after in zip(firsts, afters, strict=True)]
+    else:
+        texts = [layer.text[first:after] for first, after in zip(firsts, afters, strict=True)]
     if STRANGE.search(layer.text):
         texts = [fit(text) for text in texts]
     if not all(monos):

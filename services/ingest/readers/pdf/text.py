@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
@@ -95,6 +95,7 @@ class Layer:
         turns: by how many quarters the page was turned for that, clockwise.
         aside: texts written in another direction than the page's.
         unknown: how many characters no font maps to a letter.
+        inserts: marks of links and comments and the places in the text before which they stand, in order.
     """
 
     text: str
@@ -104,6 +105,7 @@ class Layer:
     turns: int
     aside: list[str]
     unknown: int
+    inserts: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def letters(self) -> int:
