@@ -110,6 +110,7 @@ async def mock(running: MockServer) -> MockServer:
         refused="",
         fixed={},
         rate_429=0.0,
+        rate_drop=0.0,
         retry_after_s=1.0,
     )
     await running.reset()

@@ -132,6 +132,19 @@ async def test_a_budget_is_never_passed_and_what_is_left_is_done_when_it_is_rais
     assert (calls["paid"], calls["distinct_prompts"]) == (CALLS, CALLS)
 
 
+async def test_a_budget_is_never_passed_where_connections_break_after_calls_are_paid(
+    client: Client, mock: MockServer
+) -> None:
+    await mock.control(rate_drop=0.5)
+    project = await parsed_project(client, {"a.md": handbook(FACTS)}, **SMALL)
+    provider = await priced_provider(client, project, mock.base_url)
+    generation = await start_generation(client, project, provider, wanted(max_tokens=20_000, no_cache=True))
+    stopped = await paused(client, mock, generation)
+    assert stopped.job.failure.reason == "BUDGET_REACHED"
+    assert spent(stopped, "max_tokens") <= 20_000
+    assert stopped.stats.usage.calls == (await mock.stats())["paid"]
+
+
 async def test_an_attempt_replaces_what_it_had_reserved(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:

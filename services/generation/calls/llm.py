@@ -21,7 +21,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.left_out import LeftOut
 from services.generation.calls.modes import MODES, PLAIN_TEXT, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
-from services.generation.calls.provider_errors import TURNED_AWAY, provider_error, words_of
+from services.generation.calls.provider_errors import TURNED_AWAY, may_be_paid, provider_error, words_of
 from services.generation.calls.replies import Reply, Usage, usage_of, with_usage
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.metrics import GenerationMetrics
@@ -254,8 +254,7 @@ class Llm:
         except SishuError as error:
             if error.reason == "PROVIDER_TIMED_OUT":
                 server.timed_out()
-            # The server had begun, and wants to be paid for that.
-            if error.reason in {"PROVIDER_TIMED_OUT", "PROVIDER_BROKE_OFF"}:
+            if may_be_paid(error.__cause__):
                 with_usage(error, Usage(calls=1, seconds=time.monotonic() - started))
             raise
         if not stream:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 
 import aiohttp
+import httpx2
 import openai
 
 from services.generation.calls.chain import filtered
-from services.generation.calls.replies import ErrorTold, error_told, mapping
+from services.generation.calls.replies import ErrorTold, WebPage, error_told, mapping
 from services.generation.calls.streams import StreamFailed
 from services.generation.providers.providers import Endpoint
 from services.runtime.errors import (
@@ -27,6 +28,15 @@ OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
 PASSING = {408, 409, 425}
 """HTTP statuses below 500 of what may pass."""
+GAVE_UP = {408, 502, 504, 520, 524}
+"""HTTP statuses by which a gateway says that nothing came of what it may have handed on."""
+NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+"""What fails before a request goes out: name, connection, TLS handshake."""
 LONG_SECONDS = 60.0
 """Of a pause that is shorter nobody needs to know until when it lasts."""
 MOST_WORDS = 300
@@ -76,17 +86,20 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
         case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
             return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
         case openai.APIConnectionError():
-            return Unavailable(
-                "PROVIDER_UNREACHABLE",
-                f"{where} cannot be reached; check the address and that it runs",
-                **details,
+            what = (
+                "broke the connection before it answered; look at the server, and at proxies before it"
+                if may_be_paid(error)
+                else "cannot be reached; check the address and that it runs"
             )
+            return Unavailable("PROVIDER_UNREACHABLE", f"{where} {what}", **details)
         case openai.APIStatusError():
             return refusal(told_by_http(error), endpoint)
         case ErrorTold():
             return refusal(error, endpoint)
         case StreamFailed():
             return broken_off(error, endpoint)
+        case httpx2.TransportError():
+            return broken_off(StreamFailed(), endpoint)
         case _:
             return Unavailable(
                 "PROVIDER_FAILED",
@@ -200,6 +213,17 @@ def is_unreachable(error: BaseException) -> bool:
         or (isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, TimeoutError))
         for cause in causes(error)
     )
+
+
+def may_be_paid(error: BaseException | None) -> bool:
+    """Whether a server may have begun to work on a call that failed so, and want to be paid for that."""
+    match error:
+        case openai.APIStatusError():
+            return error.status_code in GAVE_UP
+        case ErrorTold() | WebPage() | None:
+            return False
+        case _:
+            return not any(isinstance(cause, NEVER_SENT) for cause in causes(error))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

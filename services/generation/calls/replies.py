@@ -40,6 +40,10 @@ class ErrorTold(Exception):
         self.message, self.status, self.code, self.delay = message, status, code, delay or {}
 
 
+class WebPage(TypeError):
+    """A page for people, so that no model has answered."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What calls used.

@@ -12,13 +12,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from services.generation.calls.provider_errors import provider_error, words_of
-from services.generation.calls.replies import ErrorTold, Reply, reply_of
+from services.generation.calls.replies import ErrorTold, Reply, WebPage, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
 from services.generation.providers.providers import Endpoint
 
@@ -179,6 +180,7 @@ class Transport:
         except (
             openai.OpenAIError,
             httpx2.HTTPError,
+            aiohttp.ClientError,
             ErrorTold,
             StreamFailed,
             ValueError,
@@ -236,10 +238,8 @@ class Transport:
                 async with aclosing(response):
                     kind = response.headers.get("content-type", "")
                     # A server that knows no streams.
-                    if "json" in kind:
+                    if "json" in kind or "html" in kind:
                         return await answer_of(response), 0.0
-                    if "html" in kind:
-                        raise TypeError("a web page")
                     await self._gather(response, gathered, idle)
         except httpx2.HTTPError as error:
             if not gathered.whole:
@@ -269,7 +269,10 @@ async def answer_of(response: httpx2.Response) -> Any:
 
     Raises:
         ValueError: it is no JSON, or too long.
+        WebPage: it is none of a model.
     """
+    if "html" in response.headers.get("content-type", ""):
+        raise WebPage
     portions, size = [], 0
     async for portion in response.aiter_bytes():
         portions.append(portion)
