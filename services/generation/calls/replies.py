@@ -12,6 +12,8 @@ from services.runtime.errors import SishuError
 THINK = re.compile(r"<(/?)think(?:ing)?>")
 OPENING = re.compile(r"[\[{｛［]")
 JSON_BEGINS = re.compile(r"\s*(?:```|[\[{\"｛［])")
+MOST_TOKENS = 100_000_000
+"""More than any model takes or gives in one call."""
 STATUSES = {
     "invalid_api_key": 401,
     "authentication_error": 401,
@@ -49,7 +51,7 @@ class Usage:
     """What calls used.
 
     Args:
-        prompt_tokens: as the servers count them; 0 where they do not say.
+        prompt_tokens: as the servers count them; 0 where they do not say, or what cannot be.
         completion_tokens: likewise, thoughts included.
         calls: calls that a server served, be it that the answer never came; not those that it turned away.
         seconds: time of these calls, without waiting before them.
@@ -147,7 +149,7 @@ def reply_of(answer: Any, seconds: float, first_seconds: float = 0.0) -> Reply:
     """
     if not isinstance(answer, Mapping):
         raise TypeError("the answer is no JSON object")
-    choices, usage = answer.get("choices"), mapping(answer.get("usage"))
+    choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
         if answer.get("error") or string(answer.get("message")):
             raise error_told(answer.get("error") or answer)
@@ -161,7 +163,7 @@ def reply_of(answer: Any, seconds: float, first_seconds: float = 0.0) -> Reply:
         string(message.get("refusal")),
         string(answer.get("model")),
         string(choice.get("finish_reason")),
-        Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), 1, seconds),
+        Usage(*tokens_of(mapping(answer.get("usage"))), 1, seconds),
         first_seconds,
     )
 
@@ -249,6 +251,18 @@ def string(value: Any) -> str:
     )
 
 
+def tokens_of(usage: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens of prompt and completion; (0, 0) where one cannot be, as then neither is to be trusted."""
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    tokens = count(prompt), count(completion)
+    return tokens if all(tokens) or (tokens[0] and completion == 0) else (0, 0)
+
+
 def count(value: Any) -> int:
-    """The value if it is a number of tokens, else 0."""
-    return value if isinstance(value, int) and value > 0 else 0
+    """The value if it is a number of tokens that a model can have used, be it written otherwise, else 0."""
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch(r"\d{1,12}", value, re.ASCII) else 0
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else 0
+    known = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_TOKENS
+    return value if known else 0

@@ -313,6 +313,39 @@ async def test_a_server_that_counts_no_tokens_is_no_failure(llm: Llm, usage: Any
     )
 
 
+@pytest.mark.parametrize(
+    ("prompt", "completion", "known"),
+    [
+        ("100", "50", (100, 50)),
+        ("100.0", "50.0", (100, 50)),
+        ('"100"', '"50"', (100, 50)),
+        ("100", "0", (100, 0)),
+        ("100000000", "1", (100_000_000, 1)),
+        (str(2**63 - 1), "5", (0, 0)),
+        (str(10**25), "5", (0, 0)),
+        ("5", str(10**300), (0, 0)),
+        ("1e300", "5", (0, 0)),
+        ("1e400", "NaN", (0, 0)),
+        ("100.5", "5", (0, 0)),
+        ("100", "-7", (0, 0)),
+        ("true", "true", (0, 0)),
+        (f'"{10**25}"', '"5"', (0, 0)),
+        ('"１００"', '"5"', (0, 0)),
+        ("[]", "{}", (0, 0)),
+    ],
+)
+async def test_what_no_model_can_have_used_counts_as_unknown_and_loses_no_answer(
+    llm: Llm, prompt: str, completion: str, known: tuple[int, int]
+) -> None:
+    choices = json.dumps([{"message": {"content": GOOD}}])
+    usage = f'{{"prompt_tokens": {prompt}, "completion_tokens": {completion}}}'
+    answer = f'{{"choices": {choices}, "usage": {usage}}}'
+    async with server(lambda _: web.Response(text=answer, content_type="application/json")) as (url, _):
+        done = await ask(llm, url)
+    assert done.value == WrittenAnswer(quote="a", answer="b")
+    assert (done.usage.prompt_tokens, done.usage.completion_tokens) == known
+
+
 async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mock: MockServer) -> None:
     def never(_: Any) -> str:
         raise OutputInvalid("it must rhyme")
