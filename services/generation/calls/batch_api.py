@@ -18,7 +18,8 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from services.generation.calls.provider_errors import provider_error, without_key, words_of
+from services.generation.calls.hiding import without_key
+from services.generation.calls.provider_errors import provider_error, words_of
 from services.generation.calls.replies import string
 from services.generation.calls.transport import Transport
 from services.generation.providers.providers import Endpoint

@@ -19,6 +19,7 @@ import structlog
 
 from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, RemoteBatch, is_crowded
 from services.generation.calls.batch_store import Batch, BatchStore, Found, in_batch
+from services.generation.calls.hiding import reply_without_key
 from services.generation.calls.llm import priced
 from services.generation.calls.provider_errors import ACCOUNT_REFUSED
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
@@ -312,7 +313,7 @@ def found_in(line: Any, endpoint: Endpoint) -> Found | None:
     if values.get("error") or response.get("status_code", 200) != 200:
         return Found(request_id, None)
     try:
-        reply = reply_of(response.get("body"), 0)
+        reply = reply_without_key(reply_of(response.get("body"), 0), endpoint)
     except (ErrorTold, TypeError):
         return Found(request_id, None)
     usage = priced(reply.usage, endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from services.generation.calls.hiding import without_key
 from services.generation.calls.modes import PLAIN_TEXT
 from services.generation.calls.output import (
     BLANKS,
@@ -112,8 +113,10 @@ class Chain(Generic[T]):
         return {**value, **self._parts} if self._parts and isinstance(value, dict) else value
 
     def _correct(self, text: str, invalid: OutputInvalid, *, cut: bool) -> None:
-        self._error = str(invalid)
-        wanted = ""
+        self._error, wanted = str(invalid), ""
+        if self.asked:
+            # Another member of a pool may be asked next.
+            text, self._error = without_key(text, self.asked), without_key(self._error, self.asked)
         if isinstance(invalid, OutputIncomplete):
             self._partial, self._parts = invalid, invalid.parts
         if self._parts:
@@ -130,7 +133,7 @@ def stopped(reply: Reply, endpoint: Endpoint) -> FailedPrecondition | None:
     if reply.refusal and not reply.text:
         return FailedPrecondition(
             "LLM_REFUSED",
-            f"the model {endpoint.model} refuses to answer: {reply.refusal[:200]}",
+            f"the model {endpoint.model} refuses to answer: {without_key(reply.refusal, endpoint)[:200]}",
             model=endpoint.model,
         )
     return None

@@ -11,6 +11,7 @@ import httpx2
 import openai
 
 from services.generation.calls.chain import filtered
+from services.generation.calls.hiding import without_key
 from services.generation.calls.replies import ErrorTold, WebPage, error_told, mapping
 from services.generation.calls.streams import StreamFailed
 from services.generation.providers.providers import Endpoint
@@ -231,8 +232,3 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def without_key(text: str, endpoint: Endpoint) -> str:
-    """A server's words without the key, which some servers send back."""
-    return text.replace(endpoint.api_key, "***") if endpoint.api_key else text

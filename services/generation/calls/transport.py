@@ -18,6 +18,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
+from services.generation.calls.hiding import name_without_key, reply_without_key
 from services.generation.calls.provider_errors import provider_error, words_of
 from services.generation.calls.replies import ErrorTold, Reply, WebPage, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
@@ -102,7 +103,8 @@ class Transport:
         try:
             async with asyncio.timeout(LIST_SECONDS), self.client(endpoint) as client:
                 listed = await client.sdk.models.list()
-                return sorted({model.id for model in listed.data if isinstance(model.id, str)})
+                names = {model.id for model in listed.data if isinstance(model.id, str)}
+                return sorted(name_without_key(name, endpoint) for name in names)
         except Exception:
             return []
 
@@ -173,7 +175,8 @@ class Transport:
                     answer, begun = await self._streamed(client, body)
                 else:
                     answer, begun = await self._unless_streamed(client, body, endpoint)
-            return reply_of(answer, time.monotonic() - started, begun and begun - started)
+            reply = reply_of(answer, time.monotonic() - started, begun and begun - started)
+            return reply_without_key(reply, endpoint)
         except REFUSALS:
             raise
         # The SDK and its transport hand on what they cannot read, such as the page of a web server.

@@ -346,6 +346,46 @@ async def test_what_no_model_can_have_used_counts_as_unknown_and_loses_no_answer
     assert (done.usage.prompt_tokens, done.usage.completion_tokens) == known
 
 
+@pytest.mark.parametrize("key", ["a-key-that-is-long-enough", "short"])
+@pytest.mark.parametrize(
+    ("text", "message", "reason"),
+    [
+        ("You sent Bearer {key} and no JSON", {}, "LLM_OUTPUT_INVALID"),
+        ("", {"refusal": "I refuse {key}"}, "LLM_REFUSED"),
+        ("{{" * 9 + " {key}", {"reasoning_content": "{key}"}, "LLM_OUTPUT_INVALID"),
+    ],
+)
+async def test_a_key_that_a_model_sends_back_is_in_no_error(
+    llm: Llm, key: str, text: str, message: dict[str, str], reason: str
+) -> None:
+    told = {name: words.format(key=key) for name, words in message.items()}
+    async with server(lambda _: said(text.format(key=key), **told)) as (url, bodies):
+        error = await failure(llm, url, key)
+    assert error.reason == reason
+    assert key not in str(vars(error))
+    assert key not in str(bodies)
+
+
+async def test_a_key_in_an_answer_is_kept_nowhere(llm: Llm) -> None:
+    key = "a-key-that-is-long-enough"
+
+    def answer(_: dict[str, Any]) -> web.Response:
+        message = {"content": f'{{"quote": "a", "answer": "{key}"}}', "reasoning_content": f"I have {key}"}
+        return web.json_response({"model": f"m {key}" + "x" * 20_000, "choices": [{"message": message}]})
+
+    async with server(answer) as (url, _):
+        done = await ask(llm, url, key)
+    assert (done.value.answer, done.reasoning) == ("***", "I have ***")
+    assert done.model.startswith("m ***")
+    assert len(done.model) == 200
+
+
+async def test_a_key_that_is_a_word_is_left_in_answers(llm: Llm) -> None:
+    async with server(lambda _: said('{"quote": "a", "answer": "It runs in ollama."}')) as (url, _):
+        done = await ask(llm, url, "ollama")
+    assert done.value.answer == "It runs in ollama."
+
+
 async def test_a_parser_that_never_agrees_ends_in_the_parsers_words(llm: Llm, mock: MockServer) -> None:
     def never(_: Any) -> str:
         raise OutputInvalid("it must rhyme")
