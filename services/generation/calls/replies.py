@@ -12,6 +12,8 @@ from services.runtime.errors import SishuError
 THINK = re.compile(r"<(/?)think(?:ing)?>")
 OPENING = re.compile(r"[\[{｛［]")
 JSON_BEGINS = re.compile(r"\s*(?:```|[\[{\"｛［])")
+THINKING = {"thinking", "reasoning"}
+"""Types of the parts of a message that are no answer."""
 MOST_TOKENS = 100_000_000
 """More than any model takes or gives in one call."""
 STATUSES = {
@@ -185,10 +187,33 @@ def http_status(value: Any) -> int:
 
 
 def content_of(message: Mapping[str, Any]) -> tuple[str, str]:
-    """Text and reasoning of a message; a server may send reasoning apart or inside `<think>`."""
-    thoughts, text = split_thoughts(string(message.get("content")))
-    apart = string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    """Text and reasoning of a message; a server may send reasoning apart, as a part or inside `<think>`."""
+    said, thinking = said_in(message.get("content"))
+    thoughts, text = split_thoughts(string(said))
+    apart = string(message.get("reasoning_content")) or string(message.get("reasoning")) or string(thinking)
     return text, apart.strip() or thoughts
+
+
+def said_in(content: Any) -> tuple[str, str]:
+    """Text and reasoning of a content, which is a text or a list of parts, also of a piece of a stream."""
+    if not isinstance(content, list):
+        return (content, "") if isinstance(content, str) else ("", "")
+    said: list[str] = []
+    thinking: list[str] = []
+    for part in content:
+        kind = mapping(part).get("type")
+        if isinstance(kind, str) and kind in THINKING:
+            inner = part.get(kind) or part.get("text")
+            thinking += map(text_of, inner if isinstance(inner, list) else [inner])
+        else:
+            said.append(text_of(part))
+    return "".join(said), "".join(thinking)
+
+
+def text_of(part: Any) -> str:
+    """The text of a part of a message, which may be one itself; empty for one of another kind."""
+    text = mapping(part).get("text", part)
+    return text if isinstance(text, str) else ""
 
 
 def split_thoughts(text: str) -> tuple[str, str]:

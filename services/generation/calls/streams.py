@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from services.generation.calls.replies import error_told, mapping, string
+from services.generation.calls.replies import error_told, mapping, said_in, string
 
 MOST_CHARACTERS = 400_000
 """Longest answer with its thoughts; a model that writes more repeats itself."""
@@ -138,9 +138,10 @@ class Gathered:
         return {"model": self._model, "choices": choices, "usage": self._usage}
 
     def _add(self, delta: Mapping[str, Any]) -> bool:
+        said, thinking = said_in(delta.get("content"))
         pieces = {
-            "content": delta.get("content"),
-            "reasoning_content": delta.get("reasoning_content") or delta.get("reasoning"),
+            "content": said,
+            "reasoning_content": delta.get("reasoning_content") or delta.get("reasoning") or thinking,
             "refusal": delta.get("refusal"),
         }
         size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -109,3 +110,50 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
             with pytest.raises(SishuError) as raised:
                 await transport.complete(Endpoint(url, "m"), MESSAGES, {}, stream=stream)
     assert raised.value.reason == "PROVIDER_FAILED"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("contents", "text", "reasoning"),
+    [
+        ([[{"type": "text", "text": "yes"}]], "yes", ""),
+        ([[{"type": "output_text", "text": "y"}, "e", {"text": "s"}]], "yes", ""),
+        (
+            [
+                [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}]}],
+                [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "m"}], "closed": True},
+                    {"type": "text", "text": "ye"},
+                ],
+                "s",
+            ],
+            "yes",
+            "hm",
+        ),
+        ([[{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "yes"}]], "yes", "hm"),
+        (
+            [[{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "<think>x</think>yes"}]],
+            "yes",
+            "hm",
+        ),
+        ([[{"type": 7}, None, 5, {"type": "thinking", "thinking": 5}, {"type": "image_url"}]], "", ""),
+        ([{"type": "text", "text": "no"}], "", ""),
+    ],
+)
+async def test_an_answer_in_parts_is_read(
+    transport: Transport, stream: bool, contents: list[Any], text: str, reasoning: str
+) -> None:
+    async def complete(_: web.Request) -> web.Response:
+        if not stream:
+            parts = [part for one in contents for part in (one if isinstance(one, list) else [one])]
+            content = contents[0] if isinstance(contents[0], dict) else parts
+            choice = {"message": {"content": content}, "finish_reason": "stop"}
+            return web.json_response({"choices": [choice]})
+        choices: list[dict[str, Any]] = [{"delta": {"content": one}} for one in contents]
+        events = [{"choices": [one]} for one in [*choices, {"delta": {}, "finish_reason": "stop"}]]
+        lines = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+        return web.Response(text=lines, content_type="text/event-stream")
+
+    async with served(complete) as url:
+        reply = await transport.complete(Endpoint(url, "m"), MESSAGES, {}, stream=stream)
+    assert (reply.text, reply.reasoning, reply.finish_reason) == (text, reasoning, "stop")
