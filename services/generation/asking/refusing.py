@@ -18,6 +18,9 @@ PAUSING = TURNED_AWAY | {"PROVIDER_KEY_MISSING", "PROVIDER_KEY_INVALID"}
 
 AWAY = ("PROVIDER_UNREACHABLE", "PROVIDER_OVERLOADED", "PROVIDER_RATE_LIMITED")
 """Reasons that have nothing to do with what is asked; mostly they pass."""
+UNKNOWN = "PROVIDER_HOST_UNKNOWN"
+"""Mostly a mistake in the address, but a name may also lack while its server starts anew: not put up with for
+longer than other trouble."""
 AWAY_PATIENCE, SLOW_PATIENCE = 30.0, 10.0
 """How many times longer than other trouble they are put up with, and that an answer takes too long: one that
 times out takes minutes each time."""
@@ -44,7 +47,7 @@ async def pausing(jobs: Jobs, item: Item) -> AsyncIterator[None]:
 
 def away(error: SishuError, job_id: str) -> Failure | None:
     """Why a job is paused whose server has been away for too long; nothing for other trouble."""
-    return refused(error, job_id) if error.reason in AWAY else None
+    return refused(error, job_id) if error.reason in {*AWAY, UNKNOWN} else None
 
 
 ENDURANCE = Endurance({**dict.fromkeys(AWAY, AWAY_PATIENCE), "PROVIDER_TIMED_OUT": SLOW_PATIENCE}, away)

@@ -21,7 +21,7 @@ from services.generation.calls.batch_api import BATCH_TOO_LARGE, URL, BatchApi, 
 from services.generation.calls.batch_store import Batch, BatchStore, Found, in_batch
 from services.generation.calls.hiding import reply_without_key
 from services.generation.calls.llm import priced
-from services.generation.calls.provider_errors import ACCOUNT_REFUSED
+from services.generation.calls.provider_errors import ACCOUNT_REFUSED, NOT_SECURE
 from services.generation.calls.replies import ErrorTold, mapping, reply_of, string
 from services.generation.metrics import GenerationMetrics
 from services.generation.providers.keys import Keys
@@ -39,7 +39,7 @@ for where the server does not know it, and waited for when it was cancelled for 
 LIFETIME = timedelta(hours=48)
 """How long a batch is waited for: servers promise one day."""
 LATEST_LOOK = timedelta(minutes=5)
-KEY_TROUBLE = ACCOUNT_REFUSED | {"PROVIDER_KEY_MISSING"}
+SHUT_OUT = ACCOUNT_REFUSED | NOT_SECURE | {"PROVIDER_KEY_MISSING"}
 MOST_AT_ONCE = 8
 """Batches that are worked on at once."""
 LEAD_SECONDS = 5.0
@@ -161,7 +161,7 @@ class Batches:
         passes = error.code in {*RETRYABLE, "INTERNAL"}
         if batch.remote_id:
             # A key can be put right, an account paid for, and what is handed in is paid.
-            lasting = passes or error.reason in KEY_TROUBLE
+            lasting = passes or error.reason in SHUT_OUT
             trouble = await self._store.note_trouble(batch.id)
             if age_of(batch) < LIFETIME if lasting else trouble < PATIENCE:
                 return

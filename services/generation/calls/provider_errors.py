@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Iterator
 
 import aiohttp
@@ -29,6 +30,10 @@ OVERLOADED = {503, 529}
 """HTTP statuses of a server that has too much to do."""
 PASSING = {408, 409, 425}
 """HTTP statuses below 500 of what may pass."""
+SPEAKS_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+"""What OpenSSL makes of an answer that is no TLS."""
+HUNG_UP = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""A handshake that the server left, as it may while it starts."""
 GAVE_UP = {408, 502, 504, 520, 524}
 """HTTP statuses by which a gateway says that nothing came of what it may have handed on."""
 NEVER_SENT = (
@@ -44,8 +49,14 @@ MOST_WORDS = 300
 """Characters of a server's words that are shown."""
 ACCOUNT_REFUSED = frozenset({"PROVIDER_REFUSED_KEY", "PROVIDER_NO_CREDIT"})
 """Reasons for which a server does nothing at all for a caller."""
-TURNED_AWAY = ACCOUNT_REFUSED | {"PROVIDER_MODEL_NOT_FOUND"}
-"""Reasons for which a server refuses every call, whatever it asks."""
+NOT_SECURE = frozenset({"PROVIDER_CERTIFICATE_REFUSED", "PROVIDER_TLS_FAILED"})
+"""Reasons for which no secure connection comes about until somebody changes something."""
+TURNED_AWAY = ACCOUNT_REFUSED | NOT_SECURE | {"PROVIDER_MODEL_NOT_FOUND"}
+"""Reasons for which a server serves no call, whatever it asks."""
+PLAIN_WORDS = re.compile(r"http request (?:was sent )?to (?:an )?https (?:port|server)", re.IGNORECASE)
+"""By which servers say that a request should have come by TLS."""
+TLS_ALERT = r"b'\x15\x03"
+"""How aiohttp shows an answer that is TLS in place of HTTP."""
 MONEY_CODES = re.compile(
     r"insufficient_(?:quota|balance|credit|fund)|exceeded_current_quota|arrear|overdue|billing|freetieronly",
     re.IGNORECASE,
@@ -87,12 +98,7 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
         case TimeoutError() | openai.APITimeoutError() if not is_unreachable(error):
             return DeadlineExceeded("PROVIDER_TIMED_OUT", f"{where} did not answer in time", **details)
         case openai.APIConnectionError():
-            what = (
-                "broke the connection before it answered; look at the server, and at proxies before it"
-                if may_be_paid(error)
-                else "cannot be reached; check the address and that it runs"
-            )
-            return Unavailable("PROVIDER_UNREACHABLE", f"{where} {what}", **details)
+            return unreachable(error, endpoint)
         case openai.APIStatusError():
             return refusal(told_by_http(error), endpoint)
         case ErrorTold():
@@ -101,6 +107,8 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
             return broken_off(error, endpoint)
         case httpx2.TransportError():
             return broken_off(StreamFailed(), endpoint)
+        case aiohttp.ClientResponseError() if TLS_ALERT in error.message:
+            return tls_failed("it wants TLS; begin the address with https://", endpoint)
         case _:
             return Unavailable(
                 "PROVIDER_FAILED",
@@ -109,12 +117,61 @@ def provider_error(error: Exception, endpoint: Endpoint) -> SishuError:
             )
 
 
+def unreachable(error: Exception, endpoint: Endpoint) -> SishuError:
+    """No connection came about, or it broke before an answer came."""
+    where, details = place_of(endpoint)
+    for cause in causes(error):
+        # aiohttp's own errors are of these classes, too, and say less.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, (aiohttp.ClientError, *HUNG_UP)):
+            return not_secure(cause, endpoint)
+        if isinstance(cause, aiohttp.ClientConnectorDNSError):
+            return Unavailable(
+                "PROVIDER_HOST_UNKNOWN",
+                f"{where} cannot be reached: the name {cause.host} cannot be looked up; check the address, "
+                "and the look-up of names where the generation room runs",
+                **details,
+                host=cause.host,
+            )
+    what = (
+        "broke the connection before it answered; look at the server, and at proxies before it"
+        if may_be_paid(error)
+        else "cannot be reached; check the address and that it runs"
+    )
+    return Unavailable("PROVIDER_UNREACHABLE", f"{where} {what}", **details)
+
+
+def not_secure(error: ssl.SSLError, endpoint: Endpoint) -> FailedPrecondition:
+    """A TLS handshake failed for a reason that stays."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if error.reason in SPEAKS_NO_TLS:
+            return tls_failed("it speaks no TLS; begin the address with http://", endpoint)
+        return tls_failed(f"{error.reason or error}; look at the server, and its TLS", endpoint)
+    where, details = place_of(endpoint)
+    why = error.verify_message.rstrip(". ")
+    return FailedPrecondition(
+        "PROVIDER_CERTIFICATE_REFUSED",
+        f"{where} shows a certificate that is not trusted ({why}); have it mended there, or name a file with "
+        "the certificate of its authority in SSL_CERT_FILE where the generation room runs, and restart that",
+        **details,
+        told=why,
+    )
+
+
+def tls_failed(why: str, endpoint: Endpoint) -> FailedPrecondition:
+    """No secure connection comes about."""
+    where, details = place_of(endpoint)
+    message = f"no secure connection to {where} comes about: {why}"
+    return FailedPrecondition("PROVIDER_TLS_FAILED", message, **details, told=why)
+
+
 def refusal(told: ErrorTold, endpoint: Endpoint) -> SishuError:
     """An error that a server tells of in place of an answer, in its words as far as it has some."""
     where, details = place_of(endpoint)
     status, words = told.status, shown(told.message, endpoint)
     said = f": {words}" if words else ""
     details |= {"told": words} if words else {}
+    if PLAIN_WORDS.search(told.message):
+        return tls_failed("it wants TLS; begin the address with https://", endpoint)
     if wants_money(told):
         message = f"{where} serves the account no more until it is paid for{said}; add credit or quota there"
         return FailedPrecondition("PROVIDER_NO_CREDIT", message, **details)

@@ -154,6 +154,22 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "上限过低时请提高它，否则请稍后再试",
     ),
     "PROVIDER_UNREACHABLE": ("连接不上 " + MODEL + "；请检查地址，以及服务是否在运行",),
+    "PROVIDER_HOST_UNKNOWN": ("连接不上 " + MODEL + "：找不到主机 {host}；请检查地址，以及域名解析",),
+    "PROVIDER_CERTIFICATE_REFUSED": (
+        MODEL + "的证书不受信任：{told}；" + PAUSED + "请更正证书，或在生成服务的环境中用 SSL_CERT_FILE "
+        "指定含其签发机构证书的文件并重新启动服务，" + RESUME,
+        MODEL + "的证书不受信任：{told}；请更正证书，或在生成服务的环境中用 SSL_CERT_FILE "
+        "指定含其签发机构证书的文件并重新启动服务",
+    ),
+    "PROVIDER_TLS_FAILED": (
+        "无法与 "
+        + MODEL
+        + "建立安全连接：{told}；"
+        + PAUSED
+        + "请检查地址以 https:// 还是 http:// 开头，"
+        + RESUME,
+        "无法与 " + MODEL + "建立安全连接：{told}；请检查地址以 https:// 还是 http:// 开头",
+    ),
     "PROVIDER_TIMED_OUT": (MODEL + "没有及时回答", "模型服务在 {seconds} 秒内没有回答"),
     "PROVIDER_FAILED": (
         MODEL + "没有给出回答，而是报告了错误：{told}",
