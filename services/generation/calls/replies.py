@@ -9,7 +9,7 @@ from typing import Any
 
 from services.runtime.errors import SishuError
 
-THINK = re.compile(r"<(/?)think(?:ing)?>")
+THINK = re.compile(r"<(/?)(?i:think(?:ing)?)>")
 OPENING = re.compile(r"[\[{｛［]")
 JSON_BEGINS = re.compile(r"\s*(?:```|[\[{\"｛［])")
 THINKING = {"thinking", "reasoning"}

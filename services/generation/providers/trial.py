@@ -20,7 +20,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.llm import Memory
 from services.generation.calls.modes import MODES, response_format
 from services.generation.calls.provider_errors import provider_error
-from services.generation.calls.replies import Reply
+from services.generation.calls.replies import THINK, Reply, block_end
 from services.generation.calls.transport import REFUSALS, Transport
 from services.generation.providers.providers import Endpoint, Provider
 from services.generation.questions.writing import strict_object
@@ -197,10 +197,18 @@ def asked(question: str) -> list[dict[str, str]]:
 def keeps(mode: str, text: str) -> bool:
     """Whether a text is what a mode promises; a server that does not know a mode may just ignore it."""
     try:
-        value = json.loads(text)
+        value, end = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return False
+    if not is_thoughts(text.lstrip()[end:].strip()):
+        return False
     return isinstance(value, dict) and (mode != "json_schema" or set(value) == {KEY})
+
+
+def is_thoughts(text: str) -> bool:
+    """Whether a text is empty but for a `<think>` block, which some servers let follow an answer."""
+    mark = THINK.match(text)
+    return not text or bool(mark and not mark[1] and block_end(text, 0) == len(text))
 
 
 def report_of(reply: Reply) -> TrialReport:

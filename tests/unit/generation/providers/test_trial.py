@@ -206,6 +206,22 @@ async def test_a_model_that_thinks_is_known(answer: Callable[[Body], web.Respons
         assert (await tried(provider))[0].reasons
 
 
+@pytest.mark.parametrize(
+    ("said_to_it", "mode"),
+    [
+        (BY_SCHEMA + "\n<think>Is {} right?</think>\n", "json_schema"),
+        (BY_SCHEMA + "<THINK>One <think>two</think> three", "json_schema"),
+        ('<THINK>Say {"quote": 1}.</THINK>' + BY_SCHEMA, "json_schema"),
+        (BY_SCHEMA + " Is that right?", "text"),
+        (BY_SCHEMA + "<think>No.</think>" + BY_SCHEMA, "text"),
+        (BY_SCHEMA + "</think>", "text"),
+    ],
+)
+async def test_thoughts_beside_the_answer_are_no_breach_of_a_schema(said_to_it: str, mode: str) -> None:
+    async with server(lambda body: said(said_to_it if kind(body) else "1 2 3")) as (provider, _):
+        assert (await tried(provider))[0].output_mode == mode
+
+
 async def test_sampling_is_sent_with_every_call_as_the_provider_has_it_and_nothing_else() -> None:
     async with server(only("json_object")) as (provider, bodies):
         await tried(replace(provider, sampling={"temperature": 0.0}))
