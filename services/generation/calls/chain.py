@@ -53,7 +53,7 @@ class Chain(Generic[T]):
         self.usage, self.salvaged = Usage(), False
         self.asked: Endpoint | None = None
         self._opening, self._whole_schema, self._parse = self.messages, schema, parse
-        self._plain = schema == PLAIN_TEXT
+        self._plain, self._ran_out = schema == PLAIN_TEXT, False
         self._asks = self._cuts = 0
         self._parts: Mapping[str, Any] = {}
         self._partial: OutputIncomplete | None = None
@@ -73,6 +73,7 @@ class Chain(Generic[T]):
         self._asks += 1
         self.usage += reply.usage
         cut = reply.finish_reason == "length"
+        self._ran_out = self._ran_out or cut
         try:
             decoded = Decoded(reply.text.strip(BLANKS)) if self._plain else decode(reply.text)
             self.salvaged, cut = decoded.salvaged, cut or decoded.cut
@@ -96,6 +97,15 @@ class Chain(Generic[T]):
                 f"tries: {error}; "
                 "use a stronger model or ask for less in one call",
                 model=model,
+            )
+        if not self._ran_out:
+            return FailedPrecondition(
+                "LLM_OUTPUT_CUT_OFF",
+                f"the model {model} ended its answer in the middle in {self._cuts} tries: {error}; the "
+                "server says of none that it ran out of tokens, but may have a limit of its own; ask for "
+                "less in one call, or use a stronger model",
+                model=model,
+                tries=str(self._cuts),
             )
         limit = sampling.get("max_tokens")
         advice = f"raise max_tokens, which is {limit}" if limit else "set max_tokens above the server's limit"

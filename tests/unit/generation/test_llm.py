@@ -34,6 +34,7 @@ from services.generation.questions.writing import (
 from services.runtime.errors import SishuError
 from services.runtime.in_work import InWork
 from services.runtime.jobs import Item
+from sishu.cli.failures import in_words
 from tests.support.alone import Alone, llm_alone
 from tests.support.mock_llm import MockServer, mock_llm
 from tests.support.web_server import served
@@ -253,6 +254,27 @@ async def test_answers_that_are_cut_off_are_given_up_after_the_second_with_what_
             await ask(llm, mock.base_url, **sampling)
         assert raised.value.reason == "LLM_OUTPUT_CUT_OFF"
         assert (await mock.stats())["calls"] == usage_of(raised.value).calls == 2
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", ""])
+async def test_of_answers_that_end_in_the_middle_nobody_says_that_tokens_ran_out(
+    llm: Llm, finish_reason: str
+) -> None:
+    cut = '{"quote": "a", "answer": "b'
+    async with server(lambda _: said(cut, finish_reason=finish_reason)) as (url, bodies):
+        error = await failure(llm, url)
+    assert (error.reason, len(bodies)) == ("LLM_OUTPUT_CUT_OFF", 2)
+    assert "in the middle in 2 tries" in error.message
+    assert "max_tokens" not in error.message
+    assert "中途结束" in in_words(error.reason, error.message, error.metadata, "zh")
+
+
+async def test_of_answers_of_which_one_ran_out_of_tokens_that_is_said(llm: Llm) -> None:
+    reasons = iter(["length", "stop"])
+    async with server(lambda _: said('{"quote": "a", "answer": "b', next(reasons))) as (url, _):
+        error = await failure(llm, url)
+    assert "ran out of tokens in 2 tries" in error.message
+    assert "词元用尽" in in_words(error.reason, error.message, error.metadata, "zh")
 
 
 async def test_an_answer_that_was_cut_off_is_asked_for_in_fewer_words(llm: Llm) -> None:

@@ -179,6 +179,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "LLM_OUTPUT_INVALID": ("模型 {model} 多次没有给出有效的 JSON；请换更强的模型，或每次少要一些",),
     "LLM_OUTPUT_EMPTY": ("模型 {model} 的回答中没有文本；请检查它是否是能写文本的模型",),
     "LLM_OUTPUT_CUT_OFF": (
+        "模型 {model} 的回答 {tries} 次中途结束，而服务没有说词元已用尽，它可能另有限制；"
+        "请每次少要一些，或换更强的模型",
         "模型 {model} 的回答多次因词元用尽而被截断；"
         "可用 `sishu provider update --max-answer-tokens` 提高上限，或每次少要一些",
     ),
