@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from services.generation.calls.replies import error_told, mapping, said_in, string
+from services.generation.calls.replies import error_told, mapping, said_in, split_thoughts, string
 
 MOST_CHARACTERS = 400_000
 """Longest answer with its thoughts; a model that writes more repeats itself."""
@@ -130,6 +130,11 @@ class Gathered:
             self._finish_reason, self.whole = reason, True
         return brought or bool(reason) or bool(usage and self.whole)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the answer is whole now that the stream is closed; some servers say nothing at its end."""
+        return self.whole or is_closed("".join(self._parts["content"]))
+
     def answer(self) -> dict[str, Any]:
         """The answer as a server sends it whole."""
         message = {name: "".join(parts) for name, parts in self._parts.items()}
@@ -151,3 +156,15 @@ class Gathered:
                 size += len(piece)
         self._characters += size
         return size > 0
+
+
+def is_closed(text: str) -> bool:
+    """Whether a text, but for thoughts before it, is a JSON object or array from its beginning to its end."""
+    answer = split_thoughts(text)[1]
+    if answer[:1] not in {"{", "["}:
+        return False
+    try:
+        json.loads(answer)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -208,10 +208,7 @@ class Transport:
 
     async def _whole(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         # The SDK's timeout begins anew with every byte, such as the blanks that keep a connection open.
-        async with asyncio.timeout(self._seconds):
-            response = await posted(client.sdk, body, self._timeout)
-            async with aclosing(response):
-                return await answer_of(response), 0.0
+        return await self._received(client, body, self._timeout, self._seconds)
 
     async def _streamed(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
         """The answer, and when its first piece came; 0 where the server sent it whole."""
@@ -220,7 +217,9 @@ class Transport:
             if client.stream_usage:
                 extra["stream_options"] = {"include_usage": True}
             try:
-                return await self._gathered(client, {**body, **extra})
+                # A server that works on one call after another says nothing until it comes to this one.
+                first = max(self._seconds, self._idle_seconds)
+                return await self._received(client, {**body, **extra}, self._stream_timeout, first)
             except REFUSALS as error:
                 if not STREAM_WORDS.search(words_of(error)):
                     raise
@@ -231,27 +230,27 @@ class Transport:
                     client.streams = False
         return await self._whole(client, body)
 
-    async def _gathered(self, client: Client, body: Mapping[str, Any]) -> tuple[Any, float]:
+    async def _received(
+        self, client: Client, body: Mapping[str, Any], limits: openai.Timeout, seconds: float
+    ) -> tuple[Any, float]:
+        """The answer, and when its first piece came; some servers stream what they were not asked to."""
         gathered = Gathered()
         try:
-            # A server that works on one call after another says nothing until it comes to this one.
-            first = max(self._seconds, self._idle_seconds)
-            async with asyncio.timeout(self._stream_seconds), asyncio.timeout(first) as idle:
-                response = await posted(client.sdk, body, self._stream_timeout)
+            async with asyncio.timeout(self._stream_seconds), asyncio.timeout(seconds) as idle:
+                response = await posted(client.sdk, body, limits)
                 async with aclosing(response):
-                    kind = response.headers.get("content-type", "")
-                    # A server that knows no streams.
-                    if "json" in kind or "html" in kind:
+                    if not is_stream(response, asked=bool(body.get("stream"))):
                         return await answer_of(response), 0.0
                     await self._gather(response, gathered, idle)
-        except httpx2.HTTPError as error:
+        except httpx2.TransportError as error:
             if not gathered.whole:
                 raise StreamFailed from error
         except TimeoutError:
             if not gathered.whole:
                 raise
-        if not gathered.whole:
-            raise StreamFailed
+        else:
+            if not gathered.closed:
+                raise StreamFailed
         return gathered.answer(), gathered.begun
 
     async def _gather(self, response: httpx2.Response, gathered: Gathered, idle: asyncio.Timeout) -> None:
@@ -265,6 +264,12 @@ class Transport:
             if gathered.overlong:
                 return
         gathered.take(events.end())
+
+
+def is_stream(response: httpx2.Response, *, asked: bool) -> bool:
+    """Whether an answer comes piece by piece; not all servers name the type of what they were asked for."""
+    kind = response.headers.get("content-type", "")
+    return "event-stream" in kind or (asked and "json" not in kind and "html" not in kind)
 
 
 async def answer_of(response: httpx2.Response) -> Any:

@@ -172,8 +172,8 @@ async def test_pieces_without_end_end_at_the_overall_limit() -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [[], [None], [b"data: {"], [b"data: {\n\n"], [event({"error": {"message": "out of memory"}})]],
-    ids=["closed", "reset", "half_a_piece", "no_json", "error"],
+    [[None], [b"data: {"], [b"data: {\n\n"], [event({"error": {"message": "out of memory"}})]],
+    ids=["reset", "half_a_piece", "no_json", "error"],
 )
 async def test_a_stream_that_breaks_off_is_never_a_whole_answer(
     transport: Transport, end: list[Step]
@@ -350,3 +350,44 @@ async def test_a_server_that_timed_out_is_asked_for_a_stream_and_that_is_told() 
 
 def test_usage_adds_up() -> None:
     assert Usage(1, 2, 3, 0.5) + Usage(10, 20, 30, 0.25) == Usage(11, 22, 33, 0.75)
+
+
+@pytest.mark.parametrize("before", ["", "<think>{</think>\n"])
+async def test_a_stream_that_is_closed_after_whole_json_without_a_word_is_an_answer(
+    transport: Transport, before: str
+) -> None:
+    async with server([piece(content=before), piece(content=GOOD[:9]), piece(content=GOOD[9:])]) as (
+        url,
+        bodies,
+    ):
+        reply = await streamed(transport, url)
+    assert (reply.text, reply.finish_reason, len(bodies)) == (GOOD, "", 1)
+
+
+@pytest.mark.parametrize("text", [GOOD[:-1], "yes", "12", '"yes"', f"<think>{GOOD}", f"{GOOD} and"])
+async def test_of_a_stream_that_is_closed_after_anything_else_nobody_knows_whether_it_is_whole(
+    transport: Transport, text: str
+) -> None:
+    error = await failure(transport, [piece(content=text)])
+    assert (error.code, error.reason) == ("UNAVAILABLE", "PROVIDER_BROKE_OFF")
+
+
+async def test_a_stream_that_nobody_asked_for_is_read(transport: Transport) -> None:
+    async with server(WHOLE) as (url, bodies):
+        reply = await transport.complete(Endpoint(url, "m"), MESSAGES, {})
+    assert (reply.text, reply.finish_reason, reply.usage.prompt_tokens) == (GOOD, "stop", 10)
+    assert "stream" not in bodies[0]
+
+
+async def test_a_stream_that_nobody_asked_for_ends_with_what_was_heard_last() -> None:
+    slow = Transport(0.5, idle_seconds=0.5)
+    async with server([piece(content=GOOD[:9]), 0.3, piece(content=GOOD[9:]), 0.3, piece("stop")]) as (
+        url,
+        _,
+    ):
+        reply = await slow.complete(Endpoint(url, "m"), MESSAGES, {})
+    async with server([piece(content=GOOD[:9]), None]) as (url, _):
+        with pytest.raises(SishuError) as raised:
+            await slow.complete(Endpoint(url, "m"), MESSAGES, {})
+    await slow.close()
+    assert (reply.text, raised.value.reason) == (GOOD, "PROVIDER_BROKE_OFF")
