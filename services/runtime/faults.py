@@ -29,6 +29,7 @@ RETRYABLE = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "RESOURCE_
 
 WAITED_FOR = frozenset(
     {
+        "ANSWER_AWAITED",
         "BATCH_PENDING",
         "BUDGET_RESERVED",
         "DEPLOYMENT_LOADING",
@@ -38,6 +39,9 @@ WAITED_FOR = frozenset(
     }
 )
 """Reasons that are no trouble: what the work needs is on its way, however long that takes."""
+
+BRIEF = frozenset({"ANSWER_AWAITED"})
+"""Those of them that mostly last for seconds, and are nobody's concern before they last longer."""
 
 BY_CODE: dict[str, type[SishuError]] = {
     kind.code: kind

@@ -15,7 +15,7 @@ from services.runtime.db import DATABASE_AWAY, wait_for_database
 from services.runtime.endurance import Endurance
 from services.runtime.errors import SishuError
 from services.runtime.failures import Failure
-from services.runtime.faults import RETRYABLE, WAITED_FOR, as_sishu_error
+from services.runtime.faults import BRIEF, RETRYABLE, WAITED_FOR, as_sishu_error
 from services.runtime.in_work import GivesWay, InWork
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.lanes import LANES, Lanes, entrypoint, lane_of
@@ -32,6 +32,9 @@ MOST_ASKED_SECONDS = 600.0
 """The longest pause that a server may ask for."""
 MOST_WAITED_SECONDS = 3600.0
 """The longest pause of an item that is hastened when what it waits for is there."""
+BRIEF_ATTEMPTS = 4
+"""So many tries, within fifteen seconds, an item makes before its job says what it waits for, where that is
+mostly brief."""
 RECOVER_SECONDS = 10.0
 LOOK_SECONDS = 0.4
 """How often a worker looks whether the jobs of its items go on."""
@@ -182,7 +185,8 @@ class Worker:
         try:
             if await self._jobs.note_trouble(item.id, error.reason in WAITED_FOR) > patience:
                 return False
-            await self._say_trouble(item, error.message)
+            if error.reason not in BRIEF or item.attempt > BRIEF_ATTEMPTS:
+                await self._say_trouble(item, error.message)
         except Exception as raised:
             # The database is away as well: not the fault of the item.
             log.warning("trouble_not_noted", error=as_sishu_error(raised).message)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -15,6 +16,7 @@ import structlog
 from services.generation.asking.batching import PENDING, Batcher
 from services.generation.asking.budgets import LIMITS, Amount, worst_cost, worst_usage
 from services.generation.asking.call_store import CallStore, Settlement
+from services.generation.asking.claiming import Claimer, is_awaited
 from services.generation.asking.refusing import pausing
 from services.generation.asking.reserving import WAIT_SECONDS, Reserver
 from services.generation.calls.answers import KeptAnswer, answer_key
@@ -155,6 +157,7 @@ class Asker:
         self._batcher = batcher
         self._endpoints = endpoints
         self._jobs = jobs
+        self._claimer = Claimer(store)
         self._longest: OrderedDict[str, int] = OrderedDict()
         self._first: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -166,22 +169,25 @@ class Asker:
 
         Raises:
             ItemClosed: the job is paused: its budget has no room for a call, or all calls would be refused.
-            SishuError: as `Llm.ask`.
+            SishuError: as `Llm.ask`, and `ANSWER_AWAITED` while another item asks the same.
         """
-        found = None
+        found, key = None, b""
         try:
             async with pausing(self._jobs, task.item):
                 key = await self._key(task)
-                found = await self._known(task, key) or await self._called(task, key)
+                found = await self._claimer.find(task.generation, task.item, key, partial(again, task))
+                found = found or await self._called(task, key)
             yield found
         except BaseException as error:
-            await to_the_end(self._settle(task, found, error), ENDING_SECONDS)
+            await to_the_end(self._settle(task, key, found, error), ENDING_SECONDS)
             raise
         finally:
             self._reserver.ended(task.item)
 
-    async def _settle(self, task: Task[T], found: Asked[T] | None, error: BaseException) -> None:
-        """Store what an item had paid for that came to nothing, and give up what is reserved for it."""
+    async def _settle(self, task: Task[T], key: bytes, found: Asked[T] | None, error: BaseException) -> None:
+        """Store what an item had paid for that came to nothing; give up what is reserved, and its claim."""
+        if found is None and is_awaited(error):
+            return
         if found and found.call.calls:
             # It is paid, whatever became of the item; who asks the same again finds it.
             await self._add(task, replace(found.call, failure=reason_of(error)), found.settlement, error)
@@ -189,12 +195,7 @@ class Asker:
             await self._reserver.release(task.item)
         elif task.generation.options.has_budget:
             await self._reserver.keep(task.item)
-
-    async def _known(self, task: Task[T], key: bytes) -> Asked[T] | None:
-        if task.generation.options.passes_over_kept:
-            return None
-        found = await self._store.find_answer(task.generation.project_id, key)
-        return again(task, found) if found else None
+        await self._claimer.give_up(task.generation, task.item, key)
 
     async def _key(self, task: Task[Any]) -> bytes:
         # The name of a deployment's model says nothing about its weights.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from services.runtime.db import HELD_SECONDS, Connection, Pool, held, transactio
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "calls.sql")
+
+SILENCE_SECONDS = 30.0
+LONGEST_CLAIM = timedelta(hours=1)
+"""Longer than the calls of an item and its waits for them take: whoever claimed for longer hangs."""
 
 
 def with_call(statement: str) -> str:
@@ -44,11 +49,30 @@ class Settlement:
 NOTHING = Settlement()
 
 
-class CallStore:
-    """The tables `llm_calls`, `call_sums`, `llm_answers` and `reservations`."""
+@dataclass(frozen=True)
+class Known:
+    """What is known of an answer: it is there, this item is to ask for it, or another one does."""
 
-    def __init__(self, pool: Pool) -> None:
+    answer: KeptAnswer | None
+    claimed: bool
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether another item asks for it now."""
+        return not self.answer and not self.claimed
+
+
+class CallStore:
+    """The tables `llm_calls`, `call_sums`, `llm_answers` and `reservations`.
+
+    Args:
+        pool: the room's database.
+        silence_seconds: after which a worker counts as dead, as it does for the queue.
+    """
+
+    def __init__(self, pool: Pool, silence_seconds: float = SILENCE_SECONDS) -> None:
         self.pool = pool
+        self._silence = timedelta(seconds=silence_seconds)
 
     async def add_failed(
         self,
@@ -71,10 +95,35 @@ class CallStore:
 
         await held(self.pool, store, seconds)
 
-    async def find_answer(self, project_id: str, key: bytes) -> KeptAnswer | None:
-        """The answer that the project has to what was asked before."""
-        values: dict[str, Any] | None = await self.pool.fetchval(SQL.find_answer, project_id, key)
-        return kept_answer(values) if values else None
+    async def find_answer(
+        self, project_id: str, key: bytes, item_id: str, useless: KeptAnswer | None = None
+    ) -> Known:
+        """The answer that the project has to what was asked before; where there is none, an item claims it.
+
+        A claim holds while its item is in work: until the answer is kept, the item gives it up, its worker is
+        dead, or an hour has passed.
+
+        Args:
+            project_id: whose answers.
+            key: what is asked.
+            item_id: who asks.
+            useless: an answer that was found before and does not validate any more.
+        """
+        row = await self.pool.fetchrow(
+            SQL.find_answer,
+            project_id,
+            key,
+            item_id,
+            useless.as_text() if useless else None,
+            self._silence,
+            LONGEST_CLAIM,
+        )
+        assert row is not None  # noqa: S101  # a SELECT without FROM has one
+        return Known(kept_answer(row["answer"]) if row["answer"] else None, row["claimed"])
+
+    async def give_up_claim(self, project_id: str, key: bytes, item_id: str) -> None:
+        """Let others ask what an item had claimed."""
+        await self.pool.execute(SQL.give_up_claim, project_id, key, item_id)
 
     async def reserve(
         self, generation_id: str, item_id: str, attempt_id: str, wanted: Amount

@@ -47,7 +47,7 @@ def callers(parts: Parts, config: GenerationConfig, providers: ProviderStore, ke
     gate = Gate(known, metrics)
     transport = Transport(config.call_seconds, config.idle_seconds, heard=gate.heard)
     llm = Llm(transport, gate, known, metrics)
-    calls, waiting = CallStore(parts.pool), BatchStore(parts.pool, parts.jobs)
+    calls, waiting = CallStore(parts.pool, parts.config.heartbeat_seconds), BatchStore(parts.pool, parts.jobs)
 
     async def place_of(provider_id: str) -> Endpoint:
         return await endpoints.find_one(await providers.get(provider_id))

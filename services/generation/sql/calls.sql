@@ -7,7 +7,7 @@ call AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8::bigint, $9::bigint, $10::float8, $11::float8, $12::text, $13, $14, $15::jsonb)
 ), kept AS (
     INSERT INTO llm_answers (project_id, key, answer) SELECT $16, $17, $18::text::jsonb WHERE $17::bytea IS NOT NULL
-    ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, create_time = now()
+    ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, claimed_by = NULL, create_time = now()
 ), summed AS (
     INSERT INTO call_sums AS own (generation_id, shard, prompt_tokens, completion_tokens, calls, seconds, cost, currency, cached)
     VALUES ($2, pg_backend_pid() % 64, $7, $8, $9, $10, $11, $12, ($15 IS NOT NULL)::int)
@@ -22,7 +22,31 @@ call AS (
 ), released AS (DELETE FROM reservations WHERE item_id = $19)
 
 -- name: find_answer
-SELECT answer FROM llm_answers WHERE project_id = $1 AND key = $2
+-- The answer that is kept, but for $4, which was read and is of no use any more. Where there is none, the item $3 claims
+-- it, and says whether it did: not while another that claimed it is in work. Who comes as the answer is being stored
+-- waits for that here, and claims nothing. A claim that is lost with Postgres costs a call at most, so none waits for its disk.
+WITH found AS (
+    SELECT answer FROM llm_answers
+    WHERE project_id = $1 AND key = $2 AND answer IS NOT NULL AND answer IS DISTINCT FROM $4::text::jsonb
+), claimed AS (
+    INSERT INTO llm_answers AS own (project_id, key, claimed_by)
+    SELECT $1, $2, $3::uuid WHERE NOT EXISTS (SELECT FROM found)
+    ON CONFLICT (project_id, key) DO UPDATE SET claimed_by = EXCLUDED.claimed_by, create_time = now()
+    WHERE own.answer IS NOT DISTINCT FROM $4::text::jsonb
+      AND (own.claimed_by = EXCLUDED.claimed_by
+           OR own.create_time < now() - $6::interval
+           OR NOT EXISTS (SELECT FROM pgqueuer
+                          WHERE dedupe_key = own.claimed_by::text AND status = 'picked' AND heartbeat > now() - $5::interval))
+    RETURNING set_config('synchronous_commit', 'off', true)
+)
+SELECT (SELECT answer FROM found) AS answer, (SELECT count(*) FROM claimed) > 0 AS claimed
+
+-- name: give_up_claim
+WITH gone AS (
+    DELETE FROM llm_answers WHERE project_id = $1 AND key = $2 AND claimed_by = $3 AND answer IS NULL
+)
+UPDATE llm_answers SET claimed_by = NULL
+WHERE project_id = $1 AND key = $2 AND claimed_by = $3 AND answer IS NOT NULL
 
 -- name: lock_budget
 -- One reservation after another, so that each sees those before it.

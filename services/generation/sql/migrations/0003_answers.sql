@@ -1,10 +1,12 @@
--- Validated answers of language models, so that nothing is paid twice.
+-- Validated answers of language models, so that nothing is paid twice; and claims, so that nothing is asked twice at a time.
 CREATE TABLE llm_answers (
     project_id  uuid        NOT NULL,
     key         bytea       NOT NULL, -- services/generation/calls/answers.py
-    answer      jsonb       NOT NULL,
+    answer      jsonb,
+    claimed_by  uuid,                 -- the item that asks for it now; gone when the answer is kept
     create_time timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (project_id, key)
+    PRIMARY KEY (project_id, key),
+    CHECK (answer IS NOT NULL OR claimed_by IS NOT NULL)
 );
 
 -- What calls in flight may cost at worst, of generations with a budget; bound to the item. What its next
