@@ -30,6 +30,8 @@ class Work:
     """Of the places where it only waits."""
     gives_way: bool = False
     """It was stopped to be handed out again later."""
+    leaving: bool = False
+    """Its process is to end: what it would wait for, another one does."""
     waits_for: Callable[[], str] = str
     """Says what it waits for now, where people should know that."""
 
@@ -46,6 +48,7 @@ class InWork:
 
     def __init__(self) -> None:
         self._works: set[Work] = set()
+        self._leaving = False
 
     @property
     def job_ids(self) -> set[str]:
@@ -69,7 +72,7 @@ class InWork:
             GivesWay: it was, for others.
         """
         async with stoppable() as limit:
-            work = Work(item, limit)
+            work = Work(item, limit, leaving=self._leaving)
             before = CURRENT.set(work)
             self._works.add(work)
             try:
@@ -100,9 +103,22 @@ class InWork:
         """Have so many of a lane's items give way, as far as they only wait."""
         waiting = [work for work in self._works if work.waits and work.item.lane == lane]
         for work in waiting[:count]:
-            work.gives_way = True
-            for wait in work.waits:
-                expire(wait)
+            send_back(work)
+
+    def leave(self) -> None:
+        """Have all items give way that only wait, now or from now on; those that spend something go on."""
+        self._leaving = True
+        for work in self._works:
+            work.leaving = True
+            if work.waits:
+                send_back(work)
+
+
+def send_back(work: Work) -> None:
+    """End the waits of an item, so that it is handed out again."""
+    work.gives_way = True
+    for wait in work.waits:
+        expire(wait)
 
 
 def turn_in_work() -> int:
@@ -118,12 +134,16 @@ async def item_waiting() -> AsyncIterator[None]:
     Where no item is in work, it does nothing.
 
     Raises:
-        ItemClosed: the job was paused, or others need the slot; the item is handed out again later.
+        ItemClosed: the job was paused, others need the slot, or the process is to end; the item is handed out
+            again later.
     """
     work = CURRENT.get()
     if work is None:
         yield
         return
+    if work.leaving:
+        work.gives_way = True
+        raise ItemClosed
     async with stoppable() as limit:
         work.waits.add(limit)
         try:

@@ -84,7 +84,10 @@ class Worker:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set, then let items in work end; a lost database is waited for."""
+        """Consume until `stop` is set; then items that wait go back, and the others end.
+
+        A lost database is waited for.
+        """
         self._stop = stop
         aside = [
             asyncio.create_task(self._recover_often(stop), name="recover"),
@@ -126,6 +129,8 @@ class Worker:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         manager.shutdown.set()
+        if stop.is_set():
+            self._in_work.leave()
         await asyncio.wait({running}, timeout=DRAIN_SECONDS)
         if not running.done():
             log.warning("drain_timeout", seconds=DRAIN_SECONDS)

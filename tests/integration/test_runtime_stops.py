@@ -149,6 +149,55 @@ async def test_of_a_paused_job_the_items_in_work_go_on(desk: Desk) -> None:
         assert (await desk.end_of(job)).state == "succeeded"
 
 
+async def test_of_a_worker_that_is_to_end_the_items_that_wait_go_back_and_those_in_work_end(
+    desk: Desk,
+) -> None:
+    begun, waited, end = 0, 0, asyncio.Event()
+
+    async def work(item: Item) -> None:
+        nonlocal begun, waited
+        begun += 1
+        if begun > 2:
+            waited += 1
+            async with item_waiting():
+                await asyncio.sleep(3600)
+        await end.wait()
+        await desk.store(item)
+
+    job = await desk.job(some(8))
+    async with working(desk, concurrency=4, work=work):
+
+        async def full() -> bool:
+            return waited == 2
+
+        await eventually(full)
+        asyncio.get_running_loop().call_later(1.5, end.set)
+        started = time.monotonic()
+    assert 1 < time.monotonic() - started < SOON_SECONDS
+    assert begun == 4
+    assert await desk.counts(job) == (8, 2, 0, 0)
+    assert await desk.pool.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'queued'") == 6
+
+
+async def test_an_item_of_a_worker_that_is_to_end_begins_no_wait(desk: Desk) -> None:
+    reached, end, went_on = asyncio.Event(), asyncio.Event(), False
+
+    async def work(item: Item) -> None:
+        nonlocal went_on
+        reached.set()
+        await end.wait()
+        async with item_waiting():
+            went_on = True
+
+    job = await desk.job(some(1))
+    async with working(desk, work=work):
+        await reached.wait()
+        asyncio.get_running_loop().call_later(0.5, end.set)
+    assert not went_on
+    assert await desk.counts(job) == (1, 0, 0, 0)
+    assert await desk.pool.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'queued'") == 1
+
+
 async def test_a_wait_outside_of_any_item_is_a_wait() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), item_waiting():
