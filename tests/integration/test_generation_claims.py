@@ -208,12 +208,16 @@ async def test_who_comes_as_the_answer_is_being_stored_claims_nothing(pool: Pool
     assert (await store.find_answer(project, KEY, second)).answer == ANSWER
 
 
+def of_no_use(kept: KeptAnswer) -> KeptAnswer | None:  # reads as `again` does
+    return None
+
+
 async def test_an_answer_that_does_not_validate_any_more_is_asked_for_by_one_and_stays_till_then(
     pool: Pool,
 ) -> None:
     project, claimer = new_id(), Claimer(CallStore(pool, 3))
     generation = Generation(new_id(), project, new_id(), GenerationOptions(), datetime.now(UTC))
-    first, second = (Item(new_id(), "", project, "", "k", "k", None, {}) for _ in range(2))
+    first, second = (Item(new_id(), "", project, "", "k", "k", "", {}) for _ in range(2))
     await pool.execute(
         "INSERT INTO llm_answers (project_id, key, answer) VALUES ($1, $2, $3::text::jsonb)",
         project,
@@ -221,7 +225,7 @@ async def test_an_answer_that_does_not_validate_any_more_is_asked_for_by_one_and
         ANSWER.as_text(),
     )
     await in_work(pool, first.id)
-    assert await claimer.find(generation, first, KEY, lambda _: None) is None
+    assert await claimer.find(generation, first, KEY, of_no_use) is None
     assert await claimer.find(generation, second, KEY, lambda kept: kept) == ANSWER
     await claimer.give_up(generation, first, KEY)
     assert await claimer.find(generation, second, KEY, lambda kept: kept) == ANSWER
@@ -235,7 +239,7 @@ async def test_an_item_that_is_put_off_says_so_and_a_deleted_project_has_no_clai
         Claimer(CallStore(pool, 3)),
     )
     generation = Generation(new_id(), project, new_id(), GenerationOptions(), datetime.now(UTC))
-    first, second = (Item(new_id(), "", project, "", "k", "k", None, {}) for _ in range(2))
+    first, second = (Item(new_id(), "", project, "", "k", "k", "", {}) for _ in range(2))
     await in_work(pool, first.id)
     await claimer.find(generation, first, KEY, lambda kept: kept)
     with pytest.raises(Unavailable) as raised:
