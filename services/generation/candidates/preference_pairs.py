@@ -135,7 +135,9 @@ def failures_of(
         )
     yield from check_refusal(bad, source, "bad answer")
     yield from check_text(bad, language, "bad answer")
-    if text_key(good) in text_key(bad) or not content_words(bad) ^ content_words(good):
+    # What is made up may well come after what is right; what is wrong cannot.
+    repeats = pair.flaw == "wrong" and text_key(good) in text_key(bad)
+    if repeats or not content_words(bad) ^ content_words(good):
         yield rejected("NOT_DIFFERENT", "the bad answer says what the good one says")
     if text_key(bad) in text_key(source if pair.flaw == "ungrounded" else quoted):
         yield rejected("NOT_BAD", "the bad answer stands in the source word for word")

@@ -60,6 +60,8 @@ def made(bad: str, flaw: str, question: Question = LONG, source: str = KESTREL) 
         ("Marlow Systems has built the Kestrel since 2015.", "ungrounded", "NOT_BAD"),
         ("The battery of the Kestrel is charged in 9 hours.", "ungrounded", "NOT_UNGROUNDED"),
         ("It runs for 9 hours, and for 12 in winter.", "ungrounded", ""),
+        ("The Kestrel 400 runs for 9 hours, even under water.", "ungrounded", ""),
+        ("The Kestrel 400 runs for 9 hours!", "ungrounded", "NOT_DIFFERENT"),
         ("8 hours", "wrong", "LENGTHS_DIFFER"),
         ("It runs for a very long time indeed. " * 4, "wrong", "LENGTHS_DIFFER"),
         ("I cannot say how long it runs.", "wrong", "REFUSAL"),
