@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from services.ingest.readers.pdf.lines import ENTRY, LARGER, NUMBER, Block, title_key
 from services.ingest.readers.pdf.marks import without_marks
-from services.ingest.readers.pdf.text import HYPHEN
+from services.ingest.readers.pdf.words import Words
 from services.ingest.readers.shared.markdown import fence, heading, paragraph
 
 LONGEST_HEADING = 200
@@ -24,11 +24,11 @@ COUNTED_PAGE = re.compile(
     r"\b(?:page|pg|p|seite|página|страница|стр)\b|[页頁]|ページ|쪽|\d\s*(?:/|of)\s*\d", re.IGNORECASE
 )
 """What a number of the page is known by, and not taken for that of a chapter or a quarter."""
-AFTER = re.compile(f"{HYPHEN}+\\s*([^\\W\\d_]*)")
-WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 LISTED = re.compile(r"\s*(?:-|\d+[.)]) ")
 SENTENCE_END = tuple(".,;:。，；：、")
 NESTED = 0.8
+LINED = {"text", "item"}
+"""Kinds of blocks in which a line may end anywhere."""
 
 EdgeKey: TypeAlias = tuple[str, float]
 
@@ -70,7 +70,7 @@ def page_text(blocks: Sequence[Block], headings: Headings, words: Words) -> str:
         kind = "heading" if level else block.kind
         if kind != "item":
             lists.clear()
-        part = words.mended(part_of(block, level, lists))
+        part = words.mended(part_of(block, level, lists), lines=kind in LINED)
         if part:
             if kind == "item" and not LISTED.match(part):
                 # Markdown knows no such list, and would take its items for one paragraph.
@@ -223,59 +223,3 @@ def edge_key(block: Block) -> EdgeKey:
 def rounded(size: float) -> float:
     """A font size to half a point."""
     return round(size * 2) / 2
-
-
-def unbroken(text: str, mend: Callable[[str, str], str]) -> str:
-    """A text with broken words as a function makes them of their halves, which may be empty.
-
-    A pattern that begins with the letters before the mark would look at every word of the text.
-    """
-    done, end = "", 0
-    for match in AFTER.finditer(text):
-        start = mark = match.start()
-        while start > end and text[start - 1].isalnum() and not text[start - 1].isdecimal():
-            start -= 1
-        done += text[end:start] + mend(text[start:mark], match[1])
-        end = match.end()
-    return done + text[end:]
-
-
-class Words:
-    """Puts words together that were broken at the end of a line, as the rest of the document has them.
-
-    Args:
-        pages: all blocks.
-    """
-
-    def __init__(self, pages: Sequence[Sequence[Block]]) -> None:
-        self._pages = pages
-        self._known: Counter[str] | None = None
-
-    def mended(self, text: str) -> str:
-        """The text without marks of broken words."""
-        return unbroken(text, self._mend) if HYPHEN in text else text
-
-    def _mend(self, before: str, after: str) -> str:
-        if not before or not after:
-            return f"{before}-{after}"
-        known = self._vocabulary()
-        first, second = before.casefold(), after.casefold()
-        whole, hyphenated = known[first + second], known[f"{first}-{second}"]
-        if whole or hyphenated:
-            return before + ("" if whole >= hyphenated else "-") + after
-        # Two words that each stand alone elsewhere are a compound; other halves are no words.
-        compound = (known[first] and known[second]) or not after[0].islower() or before.isupper()
-        return f"{before}-{after}" if compound else before + after
-
-    def _vocabulary(self) -> Counter[str]:
-        if self._known is None:
-            written = Counter[str]()
-            for blocks in self._pages:
-                # No word goes on in another block.
-                text = " . ".join([block.text for block in blocks])
-                written.update(unbroken(text, lambda *_: " ").split())
-            self._known = Counter()
-            for token, count in written.items():
-                for word in WORD.findall(token):
-                    self._known[word.casefold()] += count
-        return self._known

@@ -12,6 +12,7 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Frame, ListFlowable, ListItem, PageTemplate, Paragraph, Spacer, Table
 
+from services.ingest.cleaning import apply, clean
 from tests.support.pdf_files import BODY, PROSE, canvas_pdf, flowed, lines, paper, report
 from tests.unit.ingest.readers.pdf_readings import HEIGHT, drawn, flow, read
 
@@ -302,12 +303,35 @@ def test_typewriting_is_code_with_its_indentation(tmp_path: Path) -> None:
         (["a non-", "stick pan, as non-stick pans are."], "a non-stick pan, as non-stick pans are."),
         (["the years 1999-", "2004 were dry."], "the years 1999-2004 were dry."),
         (["the NATO-", "backed plan failed."], "the NATO-backed plan failed."),
+        (["a self-", "employed man."], "a self-employed man."),
+        (["twenty-", "one houses."], "twenty-one houses."),
+        (["state-of-the-", "art tools."], "state-of-the-art tools."),
+        (["the long-", "term plan."], "the long-term plan."),
+        # Nobody knows, so the line end stays, and nothing is lost.
+        (["the re-", "entry is here."], "the re-\nentry is here."),
+        (["all the know-", "ledge is here."], "all the know-\nledge is here."),
     ],
 )
 def test_a_word_broken_at_a_line_end_is_joined_where_that_is_safe(
     tmp_path: Path, texts: list[str], text: str
 ) -> None:
     assert drawn(tmp_path, lambda canvas: lines(canvas, texts, 72, 700)) == text + "\n"
+
+
+def test_a_broken_word_stays_one_line_in_a_heading(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 20)
+        lines(canvas, ["On the re-", "entry of ships"], 72, 760, 24)
+        canvas.setFont("Helvetica", 10)
+        lines(canvas, [PROSE[0][:90], PROSE[0][90:180]], 72, 660)
+
+    assert drawn(tmp_path, draw).startswith("# On the re-entry of ships\n\n")
+
+
+def test_cleaning_mends_the_words_that_reading_leaves_broken(tmp_path: Path) -> None:
+    text = drawn(tmp_path, lambda canvas: lines(canvas, ["all the know-", "ledge is here."], 72, 700))
+    changes = clean(text, [0], ["hyphenation"], "markdown")
+    assert apply(text, changes) == "all the knowledge is here.\n"
 
 
 def test_lines_that_end_by_themselves_stay_lines(tmp_path: Path) -> None:
