@@ -141,6 +141,46 @@ def test_lists_keep_their_marks_and_their_levels(tmp_path: Path) -> None:
     )
 
 
+def test_a_list_whose_numbers_have_no_point_is_a_list(tmp_path: Path) -> None:
+    def items(*texts: str) -> list[ListItem]:
+        return [ListItem(Paragraph(text, BODY)) for text in texts]
+
+    story = [
+        Table([["Town", "Houses", "Light"], ["Kiel", "22", "31.4"], ["Northby", "18", "30.2"]]),
+        Spacer(1, 40),
+        ListFlowable(items("call us", "wait", "go on"), bulletType="1"),
+        ListFlowable(items("a box", "a lid"), bulletType="bullet"),
+        ListFlowable(items("first of two", "second of two"), bulletType="1"),
+    ]
+    assert read(tmp_path, flow(story)).text == (
+        "| Town | Houses | Light |\n| --- | --- | --- |\n| Kiel | 22 | 31.4 |\n| Northby | 18 | 30.2 |\n\n"
+        "1. call us\n2. wait\n3. go on\n- a box\n- a lid\n1. first of two\n2. second of two\n"
+    )
+
+
+def test_numbers_of_headings_get_no_point(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for at, title in enumerate(("Attics", "Roofs")):
+            canvas.drawString(72, 700 - 100 * at, str(at + 1))
+            canvas.drawString(90, 700 - 100 * at, title)
+            lines(canvas, [PROSE[at][:90], PROSE[at][90:170]], 72, 680 - 100 * at)
+
+    text = drawn(tmp_path, draw)
+    assert "1 Attics" in text
+    assert "2 Roofs" in text
+
+
+def test_a_table_whose_rows_are_numbered_stays_a_table(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for at, row in enumerate((("No", "Town"), ("1", "Kiel"), ("2", "Northby"), ("3", "Eastwick"))):
+            canvas.drawString(72, 700 - 16 * at, row[0])
+            canvas.drawString(100, 700 - 16 * at, row[1])
+
+    assert drawn(tmp_path, draw) == (
+        "| No | Town |\n| --- | --- |\n| 1 | Kiel |\n| 2 | Northby |\n| 3 | Eastwick |\n"
+    )
+
+
 @pytest.mark.parametrize("mark", ["•", "-", "*", "·"])
 def test_any_bullet_becomes_a_dash(tmp_path: Path, mark: str) -> None:
     text = drawn(
