@@ -80,9 +80,10 @@ class Annotations:
     flat: bool = False
 
     @property
-    def on_words(self) -> bool:
-        """Whether there is something that belongs to single words."""
-        return bool(self.links or self.comments or self.fields)
+    def on_words(self) -> list[Box]:
+        """The boxes of what belongs to single words."""
+        links = [box for link in self.links for box in link.boxes]
+        return links + [box for one in self.comments if one.covers for box in one.boxes] + self.fields
 
 
 def annotations_of(pdf: pypdfium2.PdfDocument, page: pypdfium2.PdfPage) -> Annotations:

@@ -143,8 +143,8 @@ class PageReader:
         textpage = page.get_textpage()
         bounds = page.get_bbox()
         things = things_on(page)
-        by_word = over.on_words or len(things.lines) > 1
-        layer = layer_of(textpage, bounds, by_word=by_word) if choice != "ocr" else NO_LAYER
+        by_word = len(things.lines) > 1
+        layer = layer_of(textpage, bounds, by_word, over.on_words) if choice != "ocr" else NO_LAYER
         drawn = drawn_on(things, bounds, layer.turns)
         width, height = bounds[2] - bounds[0], bounds[3] - bounds[1]
         covered = cover(drawn.pictures, width, height)
@@ -175,7 +175,7 @@ class PageReader:
 
     def _marked(self, layer: Layer, over: Annotations, bounds: Box) -> tuple[Layer, list[str]]:
         """A layer with what lies over it, and the comments that belong to none of its words."""
-        if not over.on_words:
+        if not over.on_words and not over.comments:
             return layer, []
         if over.fields:
             layer = level_with_labels(layer, over.fields, bounds)

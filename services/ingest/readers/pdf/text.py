@@ -73,14 +73,11 @@ def kind_of(character: str) -> int:
 
 
 KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
-
-
 BOXES = Answers(np.float32, 4)
 RECTS = Answers(np.float64, 4, apart=True)
 IN_LOW = np.array((True, False, False, True))
 """Left and bottom are the least of their kind in PDF, top and right the greatest."""
-DOWN = np.array((1, -1, 1, -1), np.float32)
-"""PDF counts from the bottom."""
+DOWN = np.array((1, -1, 1, -1), np.float32)  # PDF counts from the bottom.
 
 
 @dataclass(frozen=True)
@@ -143,13 +140,19 @@ class Layer:
 NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)
 
 
-def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: bool = False) -> Layer:
+def layer_of(
+    textpage: Any,
+    bounds: tuple[float, float, float, float],
+    by_word: bool = False,
+    apart: Sequence[tuple[float, float, float, float]] = (),
+) -> Layer:
     """The words of a page; a line without white in it is taken for one word, which saves most of the calls.
 
     Args:
         textpage: PDFium's text page.
         bounds: left, bottom, right, top of the visible page in points.
         by_word: never take a line for a word.
+        apart: left, bottom, right, top of what lies over words: no line there is taken for a word.
     """
     handle = pointer(address_of(textpage.raw))
     text, codes = characters(handle)
@@ -160,7 +163,7 @@ def layer_of(textpage: Any, bounds: tuple[float, float, float, float], by_word: 
     counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
     lines = None
     if not by_word and not counts[SPECIAL]:
-        lines = lines_and_words(handle, codes, kinds, starts, ends, bounds)
+        lines = lines_and_words(handle, codes, kinds, starts, ends, bounds, apart)
     if lines:
         starts, ends, boxes = lines
         turns, slanted = 0, np.zeros(len(starts), np.bool_)
@@ -177,6 +180,7 @@ def lines_and_words(
     starts: Places,
     ends: Places,
     bounds: tuple[float, float, float, float],
+    apart: Sequence[tuple[float, float, float, float]],
 ) -> tuple[Places, Places, Floats] | None:
     """Starts, ends and boxes of the lines without white, and of the words of the others, in their order.
 
@@ -187,6 +191,7 @@ def lines_and_words(
     if turns or slanted.any():
         return None
     loose = loose_lines(kinds, firsts, afters, boxes) | gapped_lines(handle, boxes, bounds)
+    loose |= touched(boxes, upright([*np.array(apart, np.float32).T], bounds, 0)) if apart else False
     if not loose.any():
         return firsts, afters, boxes
     in_loose = loose[np.searchsorted(firsts, starts, "right") - 1]
@@ -266,6 +271,13 @@ def loose_lines(kinds: Kinds, firsts: Places, afters: Places, boxes: Floats) -> 
         | (between(gaps, firsts, afters - 1) > 0)
     )
     return loose
+
+
+def touched(boxes: Floats, others: Floats) -> Flags:
+    """Which boxes share a place with any of others."""
+    meet: Flags = (boxes[:, None, :2] < others[:, 2:]) & (others[:, :2] < boxes[:, None, 2:])
+    found: Flags = np.logical_or.reduce(meet.all(axis=2), axis=1)
+    return found
 
 
 def between(places: Places, firsts: Places, afters: Places) -> Places:
