@@ -187,3 +187,26 @@ async def test_sampling_is_kept_as_it_was_said(cli: CommandLine, client: Client,
 async def test_an_update_of_nothing_is_refused(cli: CommandLine) -> None:
     code, printed = await cli.run("generation", "update", cli.project)
     assert (code, "--max-cost" in printed) == (1, True)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_of_a_pilot_that_spends_the_budget_is_said_that_there_is_no_run_and_what_to_do(
+    cli: CommandLine, client: Client, mock: MockServer, language: str
+) -> None:
+    provider = await priced_provider(client, cli.project, mock.base_url)
+    command = ["--lang", language, "generation", "create", "--project", cli.project, "--provider", provider]
+    code, printed = await cli.run(*command, "--max-tokens", "3000", "--wait")
+    told = re.sub(r"\s+", "", printed)
+    assert (code, "BUDGET_REACHED" in told) == (1, True)
+    never, again = {
+        "en": ("therunitselfwasnevercreated", "givethesamecommandagainwithahigher"),
+        "zh": ("正式的生成尚未创建", "再执行同一命令"),
+    }[language]
+    assert never in told
+    assert again in told
+    assert "jobresume" not in told
+    assert "generationupdate" not in told
+    code, printed = await cli.run(*command, "--wait")
+    assert code == 0, printed
+    paid = await mock.stats()
+    assert paid["paid"] == paid["distinct_prompts"] == CALLS

@@ -96,6 +96,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "可用 `sishu job resume {job_id}` 继续，`sishu job wait {job_id}` 等待其结束",
     ),
     "BUDGET_REACHED": (
+        "上限不足以完成用于预估的试运行（`sishu job get {budget_pilot}`），正式的生成尚未创建；"
+        "已得到的回答都已保存，不会重复付费。请提高或去掉 `--max-cost`、`--max-tokens`，再执行同一命令",
         "生成任务 {generation_id} 的上限不足以再调用一次，作业 {job_id} 已暂停；已完成的部分都已保存。"
         "可用 `sishu generation update {generation_id} --max-cost` 或 `--max-tokens` 提高上限，"
         "再用 `sishu job resume {job_id}` 继续",

@@ -56,18 +56,35 @@ async def piloted(
         inputs: what it stands on besides, such as versions of documents.
 
     Raises:
-        ApiError: so much of it failed that it tells nothing.
+        ApiError: so much of it failed that it tells nothing, or the budget did not suffice for it.
     """
     pilot = Generation()
     pilot.CopyFrom(wanted)
     pilot.options.pilot_chunks = max(LEAST_PILOT, chunks)
 
     made = await viewed(client, (await begin(client, pilot, *inputs)).id)
-    job = await wait(client, "generation", made.job, watch, again=lambda job: not made.HasField("forecast"))
+    try:
+        job = await wait(
+            client, "generation", made.job, watch, again=lambda job: not made.HasField("forecast")
+        )
+    except ApiError as error:
+        if error.reason != BUDGET_REACHED:
+            raise
+        raise without_run(made.job.id) from None
     done = await viewed(client, made.id)
     if job.state == JOB_STATE_FAILED and not done.HasField("forecast"):
         raise without_forecast(job)
     return done
+
+
+def without_run(job_id: str) -> ApiError:
+    """What is said of a pilot that spent the budget of a run: to raise the pilot's own would lead to none."""
+    message = (
+        f"the budget has no room for the pilot that tells what the run takes (`sishu job get {job_id}`); the "
+        "run itself was never created. What was answered is kept and not paid again: give the same command "
+        "again with a higher `--max-cost` or `--max-tokens`, or without"
+    )
+    return ApiError("FAILED_PRECONDITION", BUDGET_REACHED, message, metadata={"budget_pilot": job_id})
 
 
 def without_forecast(job: Job) -> ApiError:
