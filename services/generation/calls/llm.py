@@ -18,7 +18,7 @@ import structlog
 
 from services.generation.calls.chain import Chain, stopped
 from services.generation.calls.gate import Gate
-from services.generation.calls.left_out import LeftOut
+from services.generation.calls.left_out import FAILURES, LeftOut, NotNow
 from services.generation.calls.modes import MODES, PLAIN_TEXT, Habits, Server, is_about_json, response_format
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.provider_errors import TURNED_AWAY, may_be_paid, provider_error, words_of
@@ -102,7 +102,7 @@ class Llm:
 
         Args:
             endpoints: where to ask, all for the same model; the one with the most room is asked, and another
-                where it refuses the key or wants money.
+                where it refuses the key, wants money, or gives no answers.
             prompt: what to ask.
             schema: JSON schema of the answer.
             parse: turns decoded JSON into the value; raises `OutputInvalid` to have it asked for again.
@@ -182,6 +182,8 @@ class Llm:
                     # What is paid would be paid anew.
                     stops=not chain.usage.calls,
                 )
+            except NotNow:
+                left = others(left, chain)
             except SishuError as error:
                 left = others(left, chain)
                 if error.reason not in TURNED_AWAY or not left:
@@ -205,6 +207,8 @@ class Llm:
         except SishuError as error:
             if error.reason in TURNED_AWAY:
                 self._left_out.refused(endpoint, error)
+            elif error.reason in FAILURES:
+                self._left_out.failed(endpoint, error)
             raise
         finally:
             if server.told != server.habits:

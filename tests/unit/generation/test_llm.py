@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from services.generation.calls.chain import Chain
 from services.generation.calls.gate import Gate
-from services.generation.calls.left_out import ECHO_SECONDS
+from services.generation.calls.left_out import ECHO_SECONDS, MOST_FAILURES
 from services.generation.calls.llm import Completion, Llm
 from services.generation.calls.output import OutputInvalid
 from services.generation.calls.replies import usage_of
@@ -668,6 +668,34 @@ async def test_a_member_of_a_pool_that_turns_callers_away_is_left_out(llm: Llm, 
             assert all(isinstance(one, Completion) for one in made)
     # Those that were in flight at the first refusal.
     assert 1 <= len(turned) <= 20
+
+
+@pytest.mark.parametrize("kind", ["html", "stall", "500"])
+async def test_a_member_of_a_pool_that_gives_no_answers_is_left_out_while_another_does(
+    kind: str,
+) -> None:
+    asked = 0
+
+    async def fails(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if kind == "stall":
+            await asyncio.sleep(1)
+        if kind == "html":
+            return web.Response(text="<html>welcome</html>", content_type="text/html")
+        return refused("no", 500)
+
+    short = Transport(0.3, 0.3)
+    async with served(fails) as bad, server(lambda _: said(GOOD)) as (url, _):
+        llm, pool = llm_alone(short), [Endpoint(bad, "m"), Endpoint(url, "m")]
+        failed = 0
+        for _ in range(30):
+            try:
+                await llm.ask(pool, PROMPT, SCHEMA, parse_answer, {})
+            except SishuError:
+                failed += 1
+        assert failed == asked <= MOST_FAILURES
+    await short.close()
 
 
 async def test_a_pool_all_of_whose_members_turn_callers_away_asks_each_and_works_once_one_does(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.generation.calls.left_out import ECHO_SECONDS, LeftOut
+from services.generation.calls.left_out import ECHO_SECONDS, MOST_FAILURES, LeftOut, NotNow
 from services.generation.providers.providers import Endpoint
-from services.runtime.errors import FailedPrecondition, SishuError
+from services.runtime.errors import DeadlineExceeded, FailedPrecondition, SishuError
 
 BAD, GOOD = Endpoint("http://bad/v1", "m", "sk"), Endpoint("http://good/v1", "m", "sk")
 BOTH = [BAD, GOOD]
@@ -27,7 +27,7 @@ def refusal() -> SishuError:
 def takes(out: LeftOut, endpoint: Endpoint, *among: Endpoint, since: float | None = None) -> bool:
     try:
         out.check(endpoint, among, out.clock() if since is None else since)
-    except SishuError:
+    except (SishuError, NotNow):
         return False
     return True
 
@@ -106,3 +106,44 @@ def test_another_key_is_another_endpoint() -> None:
     out.refused(BAD, refusal())
     mended = Endpoint(BAD.base_url, "m", "sk-new")
     assert out.rest_of([mended, GOOD]) == [mended, GOOD]
+
+
+def failure() -> SishuError:
+    return DeadlineExceeded("PROVIDER_TIMED_OUT", "no answer", base_url="http://bad/v1")
+
+
+def test_a_member_without_answers_is_left_out_for_longer_each_time_and_tried_by_one_call_then() -> None:
+    clock = Clock()
+    out = LeftOut(clock)
+    for _ in range(MOST_FAILURES):
+        assert out.rest_of(BOTH) == BOTH
+        assert takes(out, BAD, *BOTH)
+        out.failed(BAD, failure())
+    for seconds in (15, 30, 60, 120, 240, 480, 600, 600):
+        out.failed(BAD, failure())
+        clock.now += seconds - 1
+        assert out.rest_of(BOTH) == [GOOD]
+        assert not takes(out, BAD, *BOTH)
+        clock.now += 1
+        assert [takes(out, BAD, *BOTH) for _ in range(3)] == [True, False, False]
+    out.answered(BAD, clock())
+    assert out.rest_of(BOTH) == BOTH
+
+
+def test_a_member_that_answers_between_failures_is_not_left_out() -> None:
+    out = LeftOut(Clock())
+    for _ in range(9):
+        out.failed(BAD, failure())
+        out.failed(BAD, failure())
+        out.answered(BAD, out.clock())
+    assert out.rest_of(BOTH) == BOTH
+
+
+def test_where_no_other_can_be_asked_one_without_answers_is() -> None:
+    out = LeftOut(Clock())
+    for _ in range(9):
+        out.failed(BAD, failure())
+    assert takes(out, BAD, BAD)
+    out.refused(GOOD, refusal())
+    assert out.rest_of(BOTH) == BOTH
+    assert takes(out, BAD, *BOTH)
