@@ -96,6 +96,7 @@ async def test_one_run_over_documents_of_equal_text_pays_each_prompt_once(
 
 
 @pytest.mark.usefixtures("working")
+@pytest.mark.full
 async def test_without_the_cache_both_pay_and_neither_waits(client: Client, mock: MockServer) -> None:
     project = await parsed_project(client, {"a.md": handbook(2)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
@@ -106,6 +107,7 @@ async def test_without_the_cache_both_pay_and_neither_waits(client: Client, mock
 
 
 @pytest.mark.usefixtures("working")
+@pytest.mark.full
 async def test_a_run_whose_twin_is_paused_or_cancelled_goes_on(client: Client, mock: MockServer) -> None:
     project = await parsed_project(client, {"a.md": handbook(4)}, **SMALL)
     provider = await new_provider(client, project, mock.base_url)
@@ -124,6 +126,7 @@ async def test_a_run_whose_twin_is_paused_or_cancelled_goes_on(client: Client, m
     assert (await mock.stats())["paid"] == 12
 
 
+@pytest.mark.full
 async def test_what_a_killed_worker_had_claimed_is_asked_by_others(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:

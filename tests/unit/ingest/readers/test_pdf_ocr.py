@@ -112,7 +112,7 @@ def stamped_scan(stamps: int = 1, size: float = 10) -> bytes:
 STAMP = "Licensed to Example Company, Kiel, order 4711 of 3 May 2024; copying and passing it on is prohibited"
 
 
-@pytest.mark.parametrize("stamps", [1, 4])
+@pytest.mark.parametrize("stamps", [1, pytest.param(4, marks=pytest.mark.full)])
 def test_a_long_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path, stamps: int) -> None:
     reading = read(tmp_path, stamped_scan(stamps), AUTO)
     assert "# Warranty Repair" in reading.text
@@ -231,10 +231,22 @@ def scanned(texts: Sequence[str], turn: int = 0) -> bytes:
     return canvas_pdf(draw)
 
 
-@pytest.mark.parametrize("turn", [90, 180, 270])
-@pytest.mark.parametrize("texts", [AGREEMENT, AGREEMENT[:2], CONTRACT])
+@pytest.mark.parametrize(
+    ("texts", "turn"),
+    [
+        (AGREEMENT, 90),
+        (CONTRACT, 180),
+        pytest.param(AGREEMENT, 180, marks=pytest.mark.full),
+        pytest.param(AGREEMENT, 270, marks=pytest.mark.full),
+        pytest.param(AGREEMENT[:2], 90, marks=pytest.mark.full),
+        pytest.param(AGREEMENT[:2], 180, marks=pytest.mark.full),
+        pytest.param(AGREEMENT[:2], 270, marks=pytest.mark.full),
+        pytest.param(CONTRACT, 90, marks=pytest.mark.full),
+        pytest.param(CONTRACT, 270, marks=pytest.mark.full),
+    ],
+)
 def test_a_page_that_lay_turned_on_the_scanner_is_read_from_its_top(
-    tmp_path: Path, turn: int, texts: Sequence[str]
+    tmp_path: Path, texts: Sequence[str], turn: int
 ) -> None:
     text = read(tmp_path, scanned(texts, turn), AUTO).text.replace(" ", "")
     places = [text.find(line.replace(" ", "")[:14]) for line in texts]
