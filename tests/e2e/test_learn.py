@@ -101,6 +101,7 @@ async def until_paid(llm: MockServer, calls: int) -> None:
 
 
 @pytest.mark.gate
+@pytest.mark.full
 async def test_a_killed_command_goes_on_where_it_was(
     sishu: Command, docs: Path, tiny: Path, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ async def test_two_identical_runs_at_once_pay_each_prompt_once(client: Client, m
 
 
 @pytest.mark.usefixtures("working")
+@pytest.mark.full
 async def test_one_run_over_documents_of_equal_text_pays_each_prompt_once(
     client: Client, mock: MockServer
 ) -> None:

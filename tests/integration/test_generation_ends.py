@@ -24,6 +24,7 @@ rooms = pytest_asyncio.fixture(scope="module")(
 )
 
 
+@pytest.mark.full
 async def test_the_calls_in_flight_end_and_are_stored_and_no_other_begins(
     client: Client, mock: MockServer, rooms: Rooms
 ) -> None:

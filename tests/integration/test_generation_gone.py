@@ -119,6 +119,7 @@ async def test_what_ends_after_its_original_was_replaced_is_rejected_also_where_
     assert dict(slow.stats.rejected_by_reason) == {"REPLACED": 1}
 
 
+@pytest.mark.full
 async def test_of_candidates_too_the_first_that_is_kept_stays(client: Client, mock: MockServer) -> None:
     project = await parsed_project(client, {"a.md": handbook(1)}, min_size=1, max_size=100)
     provider = await new_provider(client, project, mock.base_url)
@@ -151,6 +152,7 @@ async def test_of_candidates_too_the_first_that_is_kept_stays(client: Client, mo
     assert [one.id for one in kept if one.replaces_id] == [old.id]
 
 
+@pytest.mark.full
 async def test_what_is_still_in_work_is_not_regenerated_and_can_be_when_that_has_ended(
     client: Client, mock: MockServer
 ) -> None:

@@ -372,6 +372,7 @@ async def test_templates_are_kept_by_hand_and_what_cannot_be_is_refused(
     assert len(await templates_of(client, other)) == 1
 
 
+@pytest.mark.full
 async def test_templates_are_kept_and_asked_at_the_command_line(
     rooms: Rooms, client: Client, mock: MockServer, tmp_path: Path
 ) -> None:

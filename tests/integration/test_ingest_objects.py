@@ -48,6 +48,7 @@ async def test_what_a_killed_worker_stored_is_swept(stores: Stores, start_room: 
         assert await storage.get_bytes("documents/young/file") == b"x"
 
 
+@pytest.mark.full
 async def test_a_copy_of_an_upload_that_a_killed_room_left_is_swept(
     stores: Stores, start_room: StartRoom
 ) -> None:

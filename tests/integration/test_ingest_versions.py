@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sishu.client import Client
 from sishu.ingest.v1 import document_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
@@ -107,6 +109,7 @@ async def test_a_version_that_has_a_successor_is_not_parsed_any_more(
         assert (await document_now(client, document.id)).failure.reason == "TEXT_BINARY"
 
 
+@pytest.mark.full
 async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
     stores: Stores, start_room: StartRoom
 ) -> None:

@@ -93,6 +93,7 @@ async def test_a_process_that_dies_ends_one_document_only(tmp_path: Path) -> Non
         assert (await parse(one, tmp_path, "b.md", b"text")).text == "text"
 
 
+@pytest.mark.full
 async def test_a_process_that_ends_its_parse_while_another_starts_is_kept(tmp_path: Path) -> None:
     # What needs no more than its share, so that the other one need not wait.
     pages = fault_files.long_pdf(2000)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from services.ingest.parsing.memory import LARGE_ANSWER_BYTES, Memory
 from tests.unit.ingest.parsing.child_processes import children, parse
@@ -113,6 +114,7 @@ async def most_of_children() -> AsyncIterator[list[int]]:
         watching.cancel()
 
 
+@pytest.mark.full
 async def test_two_large_pages_at_once_stay_within_the_memory_of_one_worker(tmp_path: Path) -> None:
     page = html_of(960_000)
     async with children() as one, most_of_children() as most:
