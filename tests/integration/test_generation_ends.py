@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 
 from sishu.client import Client

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
