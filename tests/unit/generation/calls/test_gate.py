@@ -356,7 +356,7 @@ async def test_the_limit_of_a_model_is_shown_for_all_keys_together_and_no_more_w
         of_one_key = 4.0
         await until(lambda: is_shown(2 * of_one_key))
         answer.set()
-        await asyncio.gather(*calls)
+        assert all(await asyncio.gather(*calls))
         await until(lambda: is_shown(None))
     await gate.close()
 
