@@ -194,8 +194,7 @@ class Jobs:
             NotFound: the room has no such job.
         """
         async with transaction(self.pool) as connection:
-            resumed = await connection.fetchval(SQL.resume_job, job_id)
-            if resumed:
+            if resumed := await connection.fetchval(SQL.resume_job, job_id):
                 await self._reopen(connection, job_id, "pending")
             job = await self._get(connection, job_id)
         if resumed:
@@ -235,8 +234,7 @@ class Jobs:
         row = await self._loads.get(item_id)
         if row is None or row["state"] != "pending" or row["job_state"] not in {"pending", "running"}:
             raise ItemClosed
-        values = dict(row)
-        del values["state"], values["job_state"]
+        values = {name: value for name, value in row.items() if name not in {"state", "job_state"}}
         return Item(**values, attempt=attempt)
 
     async def start(self, job_id: str) -> None:
@@ -299,8 +297,11 @@ class Jobs:
 
     async def note_trouble(self, item_id: str, waiting: bool) -> float:
         """Note that an item is to be tried again; return for how many seconds it has been in trouble."""
-        seconds: float | None = await self.pool.fetchval(SQL.note_trouble, item_id, waiting)
-        return seconds or 0.0
+        return float(await self.pool.fetchval(SQL.note_trouble, item_id, waiting) or 0)
+
+    async def is_in_trouble(self, connection: Connection, item_id: str) -> bool:
+        """Whether what was noted of an item holds still: its job was not resumed since."""
+        return bool(await connection.fetchval(SQL.is_in_trouble, item_id))
 
     async def forget_trouble(self, item_id: str) -> None:
         """Note that an item got somewhere: what fails later is a trouble of its own."""

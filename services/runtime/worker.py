@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from pgqueuer.domain.errors import RetryRequested
@@ -178,7 +179,7 @@ class Worker:
                 pause = self._endurance.failure(error, item.job_id) if error.code in RETRYABLE else None
                 if pause:
                     outcome.set("closed")
-                    await self._pause(item, pause, delivery)
+                    await self._pause(item, error, pause, delivery)
                 else:
                     outcome.set("retried")
                     outcome.set(await self._fail(item, error, delivery))
@@ -229,12 +230,17 @@ class Worker:
             raise await self._again(as_sishu_error(raised), delivery) from None
         return "skipped" if without else "failed"
 
-    async def _pause(self, item: Item, failure: Failure, delivery: Delivery) -> None:
-        log.warning("job_paused", reason=failure.reason, error=failure.message)
+    async def _pause(self, item: Item, error: SishuError, failure: Failure, delivery: Delivery) -> None:
+        """Pause the job of an item; where it was resumed since, the item is tried again like all others."""
         try:
-            await self._jobs.pause(item.job_id, failure)
+            job = await self._jobs.pause(
+                item.job_id, failure, partial(self._jobs.is_in_trouble, item_id=item.id)
+            )
         except Exception as raised:
             raise await self._again(as_sishu_error(raised), delivery) from None
+        if not job.ended and job.state != "paused":
+            raise await self._again(error, delivery)
+        log.warning("job_paused", reason=failure.reason, error=failure.message)
 
     async def _again(self, error: SishuError, delivery: Delivery) -> RetryRequested:
         """Ask for another delivery, once the database can note it.

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 
 import asyncpg
 import pytest
@@ -326,6 +327,19 @@ async def test_a_job_is_paused_where_trouble_that_is_not_its_items_lasts_too_lon
         await desk.jobs.resume(job.id)
         ended = await desk.end_of(job)
     assert (ended.state, ended.done, ended.failed) == ("succeeded", 5, 0)
+
+
+async def test_trouble_of_before_a_resume_pauses_no_job_again(desk: Desk) -> None:
+    job = await desk.job(some(1))
+    item_id = await desk.jobs.pool.fetchval("SELECT id FROM job_items WHERE job_id = $1", job.id)
+    failure = Failure("UNAVAILABLE", "AWAY", "the model is away", {})
+    holds = partial(desk.jobs.is_in_trouble, item_id=item_id)
+    await desk.jobs.note_trouble(item_id, waiting=False)
+    assert (await desk.jobs.pause(job.id, failure, holds)).state == "paused"
+    assert (await desk.jobs.resume(job.id)).state == "running"
+    assert (await desk.jobs.pause(job.id, failure, holds)).state == "running"
+    await desk.jobs.note_trouble(item_id, waiting=False)
+    assert (await desk.jobs.pause(job.id, failure, holds)).state == "paused"
 
 
 async def test_an_item_without_whose_result_a_job_goes_on_is_ended_in_place_of_failing(desk: Desk) -> None:

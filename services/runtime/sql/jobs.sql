@@ -103,6 +103,10 @@ SET trouble_time = CASE WHEN $2::boolean THEN trouble_time + (now() - noted_time
 WHERE id = $1
 RETURNING CASE WHEN $2 THEN 0 ELSE extract(epoch FROM now() - trouble_time) END::float8
 
+-- name: is_in_trouble
+-- No more once its job was resumed or retried.
+SELECT trouble_time IS NOT NULL FROM job_items WHERE id = $1
+
 -- name: forget_trouble
 UPDATE job_items SET trouble_time = NULL, noted_time = NULL WHERE id = $1
 
