@@ -100,8 +100,6 @@ async def until_paid(llm: MockServer, calls: int) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.gate
-@pytest.mark.full
 async def test_a_killed_command_goes_on_where_it_was(
     sishu: Command, docs: Path, tiny: Path, tmp_path: Path
 ) -> None:

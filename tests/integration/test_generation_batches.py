@@ -470,7 +470,12 @@ async def test_the_main_job_hands_its_calls_in_as_batches_where_that_is_wanted(
 
 
 @pytest.mark.parametrize(
-    ("step", "sign"), [("upload", "files"), ("create", "batches"), ("read", "file_reads")]
+    ("step", "sign"),
+    [
+        pytest.param("upload", "files", marks=FULL),
+        ("create", "batches"),
+        pytest.param("read", "file_reads", marks=FULL),
+    ],
 )
 async def test_a_room_that_is_killed_in_the_middle_of_a_batch_pays_nothing_twice(
     client: Client, mock: MockServer, rooms: Rooms, step: str, sign: str

@@ -100,7 +100,7 @@ async def test_a_budget_holds_where_nobody_knew_how_long_answers_are(
     assert 20_000 < spent(stopped, "max_tokens") <= 60_000
 
 
-@pytest.mark.parametrize("name", ["max_cost", "max_tokens"])
+@pytest.mark.parametrize("name", ["max_cost", pytest.param("max_tokens", marks=pytest.mark.full)])
 async def test_a_budget_is_never_passed_and_what_is_left_is_done_when_it_is_raised(
     client: Client, mock: MockServer, name: str
 ) -> None:

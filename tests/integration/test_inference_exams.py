@@ -33,7 +33,6 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 """Where an answer was cut within a character."""
 
 
-@pytest.mark.gate
 async def test_an_exam_scores_every_arm_on_every_question_once_though_workers_are_killed(
     school: School,
 ) -> None:

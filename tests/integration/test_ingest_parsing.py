@@ -162,6 +162,7 @@ async def test_a_parse_waits_for_an_s3_server_that_is_gone_for_a_while(
         assert states == {document_pb2.DOCUMENT_STATE_PARSED}
 
 
+@pytest.mark.full
 async def test_two_pdfs_at_once_are_parsed_again_and_again(client: Client, rooms: Rooms) -> None:
     project = await new_project(client)
     lines = [f"Line {number} of a long story about the trees of the town." for number in range(150)]

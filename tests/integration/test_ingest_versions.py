@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_pb2
@@ -108,6 +110,7 @@ async def test_a_version_that_has_a_successor_is_not_parsed_any_more(
         assert (await document_now(client, document.id)).failure.reason == "TEXT_BINARY"
 
 
+@pytest.mark.full
 async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
     stores: Stores, start_room: StartRoom
 ) -> None:
@@ -134,6 +137,7 @@ async def test_a_version_that_gets_a_successor_while_it_is_parsed_is_skipped(
         assert await storage.delete_prefix(f"documents/{project}/") == 2
 
 
+@pytest.mark.full
 async def test_a_parse_is_done_again_when_another_one_cleaned_the_same_bytes_meanwhile(
     stores: Stores, start_room: StartRoom
 ) -> None:

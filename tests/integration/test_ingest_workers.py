@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from services.ingest.parsing.folders import PREFIX, locked
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
@@ -18,6 +20,7 @@ FILES = 240
 KILLS = 3
 
 
+@pytest.mark.full
 async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
     stores: Stores, start_room: StartRoom
 ) -> None:
@@ -52,6 +55,7 @@ async def test_workers_share_a_job_and_what_is_killed_loses_and_doubles_nothing(
     assert all([await at_work(one) for one in killed])
 
 
+@pytest.mark.full
 async def test_what_a_killed_worker_left_on_the_disk_goes_and_what_is_in_use_stays(
     stores: Stores, start_room: StartRoom, tmp_path: Path
 ) -> None:

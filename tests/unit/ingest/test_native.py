@@ -287,7 +287,9 @@ def test_blocks_and_cuts_found_natively_are_those_that_python_finds(text: str, s
     check_layout(text, size)
 
 
-@pytest.mark.parametrize("more", ["", "é", "字", "👍"])
+@pytest.mark.parametrize(
+    "more", ["", pytest.param("é", marks=pytest.mark.full), "字", pytest.param("👍", marks=pytest.mark.full)]
+)
 def test_blocks_and_cuts_of_documents_are_the_same_too(more: str) -> None:
     sizes = [SplitOptions(min_size=low, max_size=high) for low, high in ((800, 1500), (100, 300), (20, 40))]
     for text in TEXTS:

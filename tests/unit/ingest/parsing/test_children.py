@@ -45,6 +45,7 @@ def long_pdf(folder: Path, subject: str) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.full
 async def test_two_pdfs_at_once_are_read_again_and_again(tmp_path: Path) -> None:
     names = ["ash.pdf", "birch.pdf"]
     for name in names:

@@ -127,6 +127,7 @@ async def test_two_large_pages_at_once_stay_within_the_memory_of_one_worker(tmp_
     assert most[0] < GIB - 250 * MIB
 
 
+@pytest.mark.full
 async def test_what_fails_in_much_of_its_share_is_done_again_alone(tmp_path: Path) -> None:
     # Beyond the share that a parse gets at first.
     text = "Some words here and 😀 there.\n\n" * 640_000

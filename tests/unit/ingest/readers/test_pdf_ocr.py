@@ -344,6 +344,7 @@ def test_recognition_writes_nothing_of_its_own(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.full
 async def test_recognition_works_in_the_child_process_within_its_memory(tmp_path: Path) -> None:
     async with children() as one:
         parsed = await parse(one, tmp_path, "scan.pdf", mixed_scan())

@@ -103,6 +103,7 @@ def test_a_single_column_is_a_table_too(tmp_path: Path) -> None:
     assert rows_at(read_bytes(tmp_path, b"name\nash\nbirch\n", "a.csv")) == ["| ash |", "| birch |"]
 
 
+@pytest.mark.full
 def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
     data = "id,name\n" + "".join(f"{number},name {number}\n" for number in range(100_000))
     reading = read_bytes(tmp_path, data.encode(), "a.csv")

@@ -18,6 +18,7 @@ from tests.unit.ingest.readers.workbooks import saved, sheet, text_of_sheet
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
+@pytest.mark.full
 def test_a_tall_sheet_is_read_in_bounded_memory(tmp_path: Path) -> None:
     rows = "".join(
         f'<row r="{row}"><c r="A{row}" t="inlineStr"><is><t>name {row}</t></is></c><c r="B{row}"><v>{row / 7}</v></c></row>'
