@@ -28,7 +28,7 @@ from typing import Any
 from services.generation.generations.option_convert import options as options_of
 from services.generation.questions.filling import planned_facts
 from services.generation.questions.questions import text_key
-from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
+from services.generation.sources.chunk_reader import ChunkReader
 from services.local import stack
 from sishu.cli.context import SETTINGS, connected
 from sishu.client import Client
@@ -105,7 +105,7 @@ async def figures(client: Client, generation: generation_pb2.Generation) -> dict
     kept = [one for one in questions if one.state == question_pb2.QUESTION_STATE_ANSWERED]
     chunks, _ = await ChunkReader(client).page(generation.project_id, [], "")
     options = options_of(generation.options)
-    plans = {chunk: sum(map(len, planned_facts(chunk, options))) for chunk in chunks}
+    plans = {chunk.id: sum(map(len, planned_facts(chunk, options))) for chunk in chunks}
     asked = sum(plans.values()) * options.forms_per_fact
     facts = Counter(one.fact_id for one in kept)
     return {
@@ -136,11 +136,11 @@ async def quotes_found(client: Client, kept: Sequence[question_pb2.Question]) ->
 
 
 async def covered(
-    client: Client, project_id: str, plans: Mapping[SourceChunk, int], kept: Sequence[question_pb2.Question]
+    client: Client, project_id: str, plans: Mapping[str, int], kept: Sequence[question_pb2.Question]
 ) -> float:
     """The share of the sections with facts that have a kept question."""
     sections = {one.id: (one.document_id, one.section_id) for one in await chunks_of(client, project_id)}
-    wanted = {sections[chunk.id] for chunk, facts in plans.items() if facts}
+    wanted = {sections[chunk_id] for chunk_id, facts in plans.items() if facts}
     return share(len(wanted & {sections[one.chunk_ids[0]] for one in kept}), len(wanted))
 
 
