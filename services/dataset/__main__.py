@@ -4,40 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.dataset.service import DatasetServicer, ExampleServicer
-from services.dataset.source_mark_store import SourceMarkStore
-from services.dataset.source_marks import SourceMarks
-from services.dataset.store import Store
-from services.dataset.worker import ImportWorker, MarkWorker, VersionWorker
+from services.dataset.imports.importing import ImportWorker
+from services.dataset.imports.store import ImportStore
+from services.dataset.project_store import ProjectStore
+from services.dataset.service import servicers
+from services.dataset.source_marks.marking import MarkWorker
+from services.dataset.source_marks.source_marks import SourceMarks
+from services.dataset.source_marks.store import SourceMarkStore
+from services.dataset.versions.making import VersionWorker
+from services.dataset.versions.store import VersionStore
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
-from services.runtime.server import Servicer
-from sishu.dataset.v1 import dataset_service_pb2_grpc, example_service_pb2_grpc
 
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
-    store = Store(parts.pool, parts.jobs)
-    markings = SourceMarkStore(parts.pool, parts.jobs)
-    marks = SourceMarks(parts.client, markings)
+    pool, jobs = parts.pool, parts.jobs
+    marks = SourceMarks(parts.client, SourceMarkStore(pool, jobs))
+    importer = ImportWorker(jobs, ImportStore(pool, jobs), parts.client, marks)
     return Built(
-        servicers=[
-            Servicer(
-                "sishu.dataset.v1.ExampleService",
-                example_service_pb2_grpc.add_ExampleServiceServicer_to_server,
-                ExampleServicer(store, parts.jobs, parts.client, markings),
-            ),
-            Servicer(
-                "sishu.dataset.v1.DatasetService",
-                dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server,
-                DatasetServicer(store, parts.storage, parts.jobs),
-            ),
-        ],
-        project_data=ProjectData(store.delete_project, ("datasets",)),
+        servicers=servicers(parts),
+        project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
-            "import_examples": ImportWorker(parts.jobs, store, parts.client, marks).import_examples,
-            "mark_sources": MarkWorker(parts.jobs, marks).mark_sources,
-            "make_dataset_version": VersionWorker(parts.jobs, store, parts.storage).make_version,
+            "import_examples": importer.import_examples,
+            "mark_sources": MarkWorker(jobs, marks).mark_sources,
+            "make_dataset_version": VersionWorker(jobs, VersionStore(pool, jobs), parts.storage).make_version,
         },
     )
 

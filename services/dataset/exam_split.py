@@ -30,6 +30,7 @@ class Entry:
         document: what it is about, for the strata; empty when unknown.
         fact: the same for every form of a question about one fact; empty when unknown.
         exam_only: whether it must never be trained on.
+        train_only: whether no exam can ask it, as it has no one right answer.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Entry:
     document: str = ""
     fact: str = ""
     exam_only: bool = False
+    train_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,10 @@ def split(entries: Sequence[Entry], groups: Sequence[int], share: float, most: i
     forced, over = (forced[:most], forced[most:]) if most else (forced, [])
     trainable = [rest for group in over if (rest := without_exam_items(group, keys))]
     free = [*(group for group in sets if not group.first.exam_only), *trainable]
-    budget = Budget.of(len(entries), share, most)
+    budget = Budget.of(sum(not entry.train_only for entry in entries), share, most)
     budget = budget.less(sum(map(budget.cost, forced)))
-    exam = [*forced, *choose(free, budget, Facts(free, forced))]
+    examinable = [group for group in free if not group.first.train_only]
+    exam = [*forced, *choose(examinable, budget, Facts(free, forced))]
     taken = {group.key for group in exam}
     train = [entry for group in free if group.key not in taken for entry in group.members]
     copies = [entry for group in exam for entry in group.members[1:]]
@@ -174,8 +177,8 @@ def in_order(entries: Iterable[Entry], keys: Mapping[str, str]) -> list[Entry]:
 
 
 def group_of(members: Iterable[Entry], keys: Mapping[str, str]) -> Group:
-    """A group; entries that must not be trained on come first."""
-    ordered = sorted(members, key=lambda entry: (not entry.exam_only, keys[entry.id]))
+    """A group; entries that must not be trained on come first, those that no exam can ask last."""
+    ordered = sorted(members, key=lambda entry: (not entry.exam_only, entry.train_only, keys[entry.id]))
     return Group(tuple(ordered), keys[ordered[0].id])
 
 

@@ -7,15 +7,15 @@ same rows give the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from services.dataset.examples.examples import Example, Message
 
-from services.dataset.examples import Example, Message
+Row: TypeAlias = Mapping[str, Any]
+"""The content of an example (examples/content.py) with its id and kind."""
 
 MESSAGES_JSONL = "messages_jsonl"
 LLAMA_FACTORY = "llama_factory"
@@ -28,52 +28,11 @@ PARQUET_TYPE = "application/vnd.apache.parquet"
 SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 """LLaMA-Factory's names of the roles."""
 BATCH = 1000
-"""Rows written at once; the size of a Parquet row group."""
+"""Rows written at once."""
+CONVERSATIONS = frozenset({"sft", "conversation", "exam_item"})
+"""Kinds of examples that are questions and answers."""
 LINE_BREAKS = str.maketrans({char: f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"})
 """Characters that JSON allows in a string, and that some readers of lines take for the end of one."""
-
-MESSAGE_TYPE = pa.struct({"role": pa.string(), "content": pa.string(), "reasoning": pa.string()})
-QUOTE_TYPE = pa.struct(
-    {
-        "text": pa.string(),
-        "chunk_id": pa.string(),
-        "document_id": pa.string(),
-        "document_version": pa.int32(),
-        "start": pa.int64(),
-        "end": pa.int64(),
-    }
-)
-ORIGIN_TYPE = pa.struct(
-    {
-        "prompt_version": pa.string(),
-        "provider_id": pa.string(),
-        "model": pa.string(),
-        "parameters": pa.string(),
-        "prompt_tokens": pa.int64(),
-        "completion_tokens": pa.int64(),
-        "calls": pa.int64(),
-    }
-)
-"""`parameters` is a JSON object."""
-SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "kind": pa.string(),
-        "messages": pa.list_(MESSAGE_TYPE),
-        "quotes": pa.list_(QUOTE_TYPE),
-        "generation_id": pa.string(),
-        "question_ids": pa.list_(pa.string()),
-        "chunk_ids": pa.list_(pa.string()),
-        "document_id": pa.string(),
-        "document_version": pa.int32(),
-        "question_origin": ORIGIN_TYPE,
-        "answer_origin": ORIGIN_TYPE,
-        "fact_id": pa.string(),
-    }
-)
-"""Columns of the Parquet files."""
-CONTENT = ("kind", "messages", "quotes")
-LINEAGE = tuple(name for name in SCHEMA.names if name not in {"id", *CONTENT})
 
 
 @dataclass(frozen=True)
@@ -84,6 +43,7 @@ class MadeFile:
     format: str
     split: str
     media_type: str
+    rows: int = 0
 
 
 class JsonLines:
@@ -121,128 +81,88 @@ class JsonArray:
         self._stream.close()
 
 
-class ParquetFile:
-    """A Parquet file with fixed settings; it holds no time and no name."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, SCHEMA, version="2.6", compression="zstd", compression_level=3)
-
-    def write(self, rows: Sequence[object]) -> None:
-        """Add rows as one row group."""
-        self._writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-
-    def close(self) -> None:
-        """End the file."""
-        self._writer.close()
-
-
 class SplitFiles:
-    """The files of one split, written side by side.
+    """The files of one split for programs that read conversations, written side by side.
 
     Args:
         folder: where they go.
         split: `train` or `exam`.
-        system_prompt: system message put before every conversation; may be empty.
         history: whether alpaca rows have a column for earlier turns.
     """
 
-    def __init__(self, folder: Path, split: str, system_prompt: str, history: bool) -> None:
-        self._system_prompt = system_prompt
+    def __init__(self, folder: Path, split: str, history: bool) -> None:
         self._history = history
         self.files = [
-            MadeFile(parquet_name(split), PARQUET, split, PARQUET_TYPE),
             MadeFile(f"{split}.jsonl", MESSAGES_JSONL, split, JSON_LINES),
             MadeFile(alpaca_name(split), LLAMA_FACTORY, split, JSON),
             MadeFile(sharegpt_name(split), LLAMA_FACTORY, split, JSON),
         ]
-        parquet, messages, alpaca, sharegpt = (folder / file.name for file in self.files)
-        self._parquet = ParquetFile(parquet)
+        messages, alpaca, sharegpt = (folder / file.name for file in self.files)
         self._messages = JsonLines(messages)
         self._alpaca = JsonArray(alpaca)
         self._sharegpt = JsonArray(sharegpt)
 
-    def write(self, examples: Iterable[Example]) -> None:
-        """Add examples, at most `BATCH` at once."""
-        said = [with_system_prompt(example, self._system_prompt) for example in examples]
-        self._parquet.write([parquet_row(example) for example in said])
+    def write(self, rows: Iterable[Row]) -> None:
+        """Add the contents of examples, at most `BATCH` at once; only conversations are written."""
+        said = [row for row in rows if is_conversation(row)]
         self._messages.write(map(messages_row, said))
-        self._alpaca.write(alpaca_row(example, self._history) for example in said)
+        self._alpaca.write(alpaca_row(row, self._history) for row in said)
         self._sharegpt.write(map(sharegpt_row, said))
 
     def close(self) -> None:
         """End the files."""
-        for sink in (self._parquet, self._messages, self._alpaca, self._sharegpt):
+        for sink in (self._messages, self._alpaca, self._sharegpt):
             sink.close()
 
 
+def is_conversation(row: Row) -> bool:
+    """Whether a row has a question and an answer."""
+    return row["kind"] in CONVERSATIONS
+
+
 def with_system_prompt(example: Example, prompt: str) -> Example:
-    """The example with a system message before it; one of its own follows in the same message."""
-    if not prompt:
+    """The example with a system message before it; one of its own follows in the same message.
+
+    A text has none.
+    """
+    if not prompt or example.kind == "pretraining":
         return example
-    own, rest = parted(example.messages)
-    system = Message("system", f"{prompt}\n\n{own}" if own else prompt)
-    return replace(example, messages=[system, *rest])
+    first, *rest = example.messages
+    if first.role == "system":
+        return replace(example, messages=[replace(first, content=f"{prompt}\n\n{first.content}"), *rest])
+    return replace(example, messages=[Message("system", prompt), first, *rest])
 
 
-def parted(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+def parted(messages: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     """The system message of a conversation, or nothing, and the turns after it."""
-    if messages and messages[0].role == "system":
-        return messages[0].content, messages[1:]
+    if messages and messages[0]["role"] == "system":
+        return messages[0]["content"], messages[1:]
     return "", messages
 
 
-def messages_row(example: Example) -> dict[str, Any]:
+def messages_row(row: Row) -> dict[str, Any]:
     """What our trainer reads."""
-    messages = [{"role": message.role, "content": message.content} for message in example.messages]
-    return {"id": example.id, "messages": messages}
+    messages = [{"role": message["role"], "content": message["content"]} for message in row["messages"]]
+    return {"id": row["id"], "messages": messages}
 
 
-def alpaca_row(example: Example, history: bool) -> dict[str, Any]:
+def alpaca_row(row: Row, history: bool) -> dict[str, Any]:
     """LLaMA-Factory's alpaca format: the last pair of turns, those before it as history."""
-    system, turns = parted(example.messages)
-    texts = [turn.content for turn in turns]
-    row: dict[str, Any] = {"instruction": texts[-2], "input": "", "output": texts[-1], "system": system}
+    system, turns = parted(row["messages"])
+    texts = [turn["content"] for turn in turns]
+    made: dict[str, Any] = {"instruction": texts[-2], "input": "", "output": texts[-1], "system": system}
     if history:
-        row["history"] = [texts[at : at + 2] for at in range(0, len(texts) - 2, 2)]
-    return row
+        made["history"] = [texts[at : at + 2] for at in range(0, len(texts) - 2, 2)]
+    return made
 
 
-def sharegpt_row(example: Example) -> dict[str, Any]:
+def sharegpt_row(row: Row) -> dict[str, Any]:
     """LLaMA-Factory's sharegpt format; a system message comes first."""
     return {
         "conversations": [
-            {"from": SPEAKERS[message.role], "value": message.content} for message in example.messages
+            {"from": SPEAKERS[message["role"]], "value": message["content"]} for message in row["messages"]
         ]
     }
-
-
-def parquet_row(example: Example) -> dict[str, Any]:
-    """All that is known of an example, its project and times left out."""
-    lineage = asdict(example.lineage)
-    for origin in filter(None, (lineage["question_origin"], lineage["answer_origin"])):
-        origin["parameters"] = json.dumps(origin["parameters"], ensure_ascii=False, sort_keys=True)
-    return {
-        "id": example.id,
-        "kind": example.kind,
-        "messages": [asdict(message) for message in example.messages],
-        "quotes": [asdict(quote) for quote in example.quotes],
-        **lineage,
-    }
-
-
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one of our Parquet files, a row group at a time in memory."""
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group).to_pylist()
-
-
-def frozen(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row of a Parquet file says, with its lineage in one piece and its parameters as values."""
-    lineage = {name: row[name] for name in LINEAGE}
-    for origin in filter(None, (lineage["question_origin"], lineage["answer_origin"])):
-        origin["parameters"] = json.loads(origin["parameters"])
-    return {**{name: row[name] for name in CONTENT}, "lineage": lineage}
 
 
 def write_dataset_info(folder: Path, split: str, history: bool) -> MadeFile:
@@ -285,9 +205,9 @@ def dataset_info(split: str, history: bool) -> dict[str, Any]:
     }
 
 
-def parquet_name(split: str) -> str:
-    """Name of a split's Parquet file."""
-    return f"{split}.parquet"
+def shard_file(name: str, split: str, rows: int) -> MadeFile:
+    """A shard of a split."""
+    return MadeFile(name, PARQUET, split, PARQUET_TYPE, rows)
 
 
 def alpaca_name(split: str) -> str:

@@ -124,6 +124,14 @@ class Storage:
         """
         return await self._run(self._get_bytes, key, limit)
 
+    async def get_range(self, key: str, start: int, length: int) -> bytes:
+        """A part of an object; shorter where the object ends.
+
+        Raises:
+            NotFound: there is no such object.
+        """
+        return await self._run(self._get_range, key, start, length)
+
     async def get_file(self, key: str, path: Path) -> None:
         """Store the content of an object in a file, whole or not at all.
 
@@ -241,6 +249,17 @@ class Storage:
             response.release_conn()
         if len(data) > limit:
             raise InvalidArgument("OBJECT_TOO_LARGE", f"the object {key} is larger than {limit} bytes")
+        return data
+
+    def _get_range(self, key: str, start: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        response = self._client.get_object(self._bucket, key, offset=start, length=length)
+        try:
+            data: bytes = response.read()
+        finally:
+            response.close()
+            response.release_conn()
         return data
 
     def _inspect(self, key: str) -> ObjectInfo:

@@ -29,7 +29,7 @@ from sishu.common.v1 import (
 )
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.generation.v1 import (
     generation_pb2,
@@ -225,9 +225,16 @@ class School:
         assert job.state == job_pb2.JOB_STATE_SUCCEEDED
         return generation_id
 
-    async def listed(self, project_id: str, **filters: Any) -> list[example_pb2.Example]:
+    async def listed(
+        self, project_id: str, order: str = "OLDEST", page_size: int = 40, **filters: Any
+    ) -> list[example_pb2.Example]:
         found: list[example_pb2.Example] = []
-        request = examples.ListExamplesRequest(project_id=project_id, page_size=40, **filters)
+        request = examples.ListExamplesRequest(
+            project_id=project_id,
+            filter=example_filter_pb2.ExampleFilter(**filters),
+            order=example_filter_pb2.ExampleOrder.Value(f"EXAMPLE_ORDER_{order}"),
+            page_size=page_size,
+        )
         while True:
             page = await self.client.examples.ListExamples(request)
             found += page.examples

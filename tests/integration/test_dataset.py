@@ -127,9 +127,9 @@ async def test_two_imports_of_a_generation_at_once_keep_one_of_two_equal_questio
     generation_id = school.generations.add(project_id, asked)
     jobs = [await school.start_import(project_id, generation_id) for _ in range(2)]
     await asyncio.gather(*map(school.ended, jobs))
-    kept = await school.listed(project_id, state=KEPT)
+    kept = await school.listed(project_id, states=[KEPT])
     assert len(kept) == len({one.messages[0].content for one in kept}) == 300
-    assert len(await school.listed(project_id, state=REJECTED)) == 300
+    assert len(await school.listed(project_id, states=[REJECTED])) == 300
 
 
 async def test_a_cancelled_import_stores_nothing_more(school: School) -> None:
@@ -280,7 +280,7 @@ async def test_deleting_a_project_says_what_is_gone(school: School) -> None:
     gone = await school.client.project_data("dataset").DeleteProjectData(request)
     assert gone.deleted_rows["dataset.examples"] == 6
     assert gone.deleted_rows["dataset.dataset_versions"] == 1
-    assert gone.deleted_rows["dataset.dataset_version_examples"] == 6
+    assert gone.deleted_rows["dataset.example_contents"] == 6
     assert gone.deleted_objects == 11
     assert not await school.listed(project_id)
     again = await school.client.project_data("dataset").DeleteProjectData(request)

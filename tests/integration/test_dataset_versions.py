@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 
-from services.dataset.manifest import content_sha256
 from services.dataset.near_copies import normalise, similarity
+from services.dataset.versions.manifest import content_sha256
 from services.runtime.ids import new_id
 from sishu.common.v1 import (
     job_pb2,
@@ -62,7 +62,7 @@ async def idle_school(servers: Servers) -> AsyncIterator[School]:
 async def test_a_version_holds_every_kept_example_once_and_its_files_agree(school: School) -> None:
     project_id = new_id()
     generation_id = await school.imported(project_id, [*about_herons(20), *about_herons(1), rejected("No?")])
-    kept = {one.id: one for one in await school.listed(project_id, state=KEPT)}
+    kept = {one.id: one for one in await school.listed(project_id, states=[KEPT])}
     version = await school.made(project_id, system_prompt="Be brief.", generation_ids=[generation_id], seed=3)
 
     assert (version.number, version.parent_id) == (1, "")
@@ -94,7 +94,7 @@ async def test_a_version_has_the_files_of_each_format(school: School) -> None:
     await school.imported(project_id, about_herons(10))
     version = await school.made(project_id)
     assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
-    assert set(await school.files(version.id, PARQUET, "exam")) == {"exam.parquet"}
+    assert set(await school.files(version.id, PARQUET, "exam")) == {"exam-00000.parquet"}
     factory = await school.files(version.id, LLAMA_FACTORY)
     assert set(factory) == {"alpaca.json", "sharegpt.json", "dataset_info.json"}
     info = json.loads(factory["dataset_info.json"])
@@ -104,16 +104,17 @@ async def test_a_version_has_the_files_of_each_format(school: School) -> None:
     assert set(exam) == {"alpaca_exam.json", "sharegpt_exam.json", "dataset_info.json"}
 
     stored = await school.files(version.id, PARQUET)
-    assert set(stored) == {"train.parquet", "exam.parquet"}
+    assert set(stored) == {"train-00000.parquet", "exam-00000.parquet"}
     manifest = await school.manifest(version.id)
     assert content_sha256(manifest) == manifest["content_sha256"] == version.content_sha256
     digests = {file["name"]: file["sha256"] for file in manifest["files"]}
-    assert digests["train.parquet"] == hashlib.sha256(stored["train.parquet"]).hexdigest()
+    assert digests["train-00000.parquet"] == hashlib.sha256(stored["train-00000.parquet"]).hexdigest()
     assert digests["alpaca.json"] == hashlib.sha256(factory["alpaca.json"]).hexdigest()
     assert manifest["facts_in_train"] == version.split_counts["exam"] == 6
-    table = pq.read_table(io.BytesIO(stored["train.parquet"]))
+    table = pq.read_table(io.BytesIO(stored["train-00000.parquet"]))
     assert table.num_rows == 24
-    assert {origin["model"] for origin in table.column("answer_origin").to_pylist()} == {"mock"}
+    lineages = map(json.loads, table.column("lineage").to_pylist())
+    assert {lineage["answer_origin"]["model"] for lineage in lineages} == {"mock"}
 
 
 async def test_equal_versions_have_equal_content_and_another_seed_another(school: School) -> None:
@@ -126,7 +127,7 @@ async def test_equal_versions_have_equal_content_and_another_seed_another(school
     for wanted in (JSONL, LLAMA_FACTORY):
         assert await school.files(first.id, wanted) == await school.files(again.id, wanted)
     one, two = [(await school.files(version.id, PARQUET)) for version in (first, again)]
-    assert one["train.parquet"] == two["train.parquet"]
+    assert one["train-00000.parquet"] == two["train-00000.parquet"]
     assert (await school.manifest(again.id))["parent_content_sha256"] == first.content_sha256
 
     assert [first.number, again.number, other.number] == [1, 2, 3]

@@ -15,7 +15,7 @@ from services.generation.generations.kinds import EXAM_ITEM_TYPES, PASSAGE_FORMS
 from services.generation.prompts.prompt_versions import ALL
 from services.runtime.ids import new_id
 from sishu.client import Client
-from sishu.common.v1 import job_pb2, message_pb2
+from sishu.common.v1 import exam_item_pb2, job_pb2, message_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.generation.v1 import (
     candidate_pb2,
@@ -142,7 +142,7 @@ async def check_tags(client: Client, project: str, document: str, everything: li
 
 def name_of(candidate: candidate_pb2.Candidate) -> str:
     """The type of an exam item, as the prompts name it."""
-    return candidate_pb2.ExamItemType.Name(candidate.exam_item.type).removeprefix("EXAM_ITEM_TYPE_").lower()
+    return exam_item_pb2.ExamItemType.Name(candidate.exam_item.type).removeprefix("EXAM_ITEM_TYPE_").lower()
 
 
 def check_content(kind: str, found: list[candidate_pb2.Candidate], language: str) -> None:

@@ -19,6 +19,7 @@ from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import example_service_pb2
+from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.generation.v1 import candidate_service_pb2, generation_pb2, question_pb2, question_service_pb2
 from sishu.generation.v1 import coverage_service_pb2 as pb
 from sishu.generation.v1.coverage_pb2 import Coverage
@@ -131,7 +132,8 @@ async def imported(client: Client, generation: generation_pb2.Generation) -> Non
 
 async def gone_examples(client: Client, project: str) -> set[str]:
     """The questions of marked examples."""
-    request = example_service_pb2.ListExamplesRequest(project_id=project, source_gone=True, page_size=1000)
+    wanted = ExampleFilter(source_gone=True)
+    request = example_service_pb2.ListExamplesRequest(project_id=project, filter=wanted, page_size=1000)
     found = (await client.examples.ListExamples(request)).examples
     assert all(one.HasField("source_gone_time") for one in found)
     return {one.lineage.question_ids[0] for one in found}

@@ -17,7 +17,7 @@ from services.generation.convert import origin_to_pb, quote_to_pb
 from services.generation.generations.option_convert import enum_name, enum_value
 from services.generation.questions.convert import judgement_to_pb
 from services.runtime.convert import failure_to_pb, timestamp
-from sishu.common.v1 import message_pb2
+from sishu.common.v1 import exam_item_pb2, message_pb2
 from sishu.generation.v1 import candidate_pb2
 from sishu.generation.v1 import candidate_service_pb2 as pb
 
@@ -77,5 +77,5 @@ def content_to_pb(content: Content) -> dict[str, Any]:
             form = enum_value(candidate_pb2.PassageForm, content.form)
             return {"passage": candidate_pb2.Passage(form=form, text=content.text)}
         case ExamItem():
-            kind = enum_value(candidate_pb2.ExamItemType, content.type)
-            return {"exam_item": candidate_pb2.ExamItem(**{**vars(content), "type": kind})}
+            kind = enum_value(exam_item_pb2.ExamItemType, content.type)
+            return {"exam_item": exam_item_pb2.ExamItem(**{**vars(content), "type": kind})}

@@ -24,7 +24,7 @@ from services.generation.generations.kinds import (
     TagOptions,
 )
 from services.runtime.extra_body import NAMED, extra_body
-from sishu.common.v1 import message_pb2
+from sishu.common.v1 import exam_item_pb2, message_pb2
 from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
@@ -169,7 +169,7 @@ def passages(message: generation_pb2.PassageOptions) -> PassageOptions:
 
 def exam_items(message: generation_pb2.ExamItemOptions) -> ExamItemOptions:
     """Which types of exam items are written."""
-    types = [enum_name(candidate_pb2.ExamItemType, one) or "" for one in message.types]
+    types = [enum_name(exam_item_pb2.ExamItemType, one) or "" for one in message.types]
     return ExamItemOptions(types) if types else ExamItemOptions()
 
 
@@ -246,7 +246,7 @@ ENUMS: Mapping[str, Any] = {
     "mode": generation_pb2.TagMode,
     "flaw": candidate_pb2.PreferenceFlaw,
     "forms": candidate_pb2.PassageForm,
-    "types": candidate_pb2.ExamItemType,
+    "types": exam_item_pb2.ExamItemType,
 }
 """The enums among these options, by the names of their fields."""
 

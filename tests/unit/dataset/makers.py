@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from services.dataset.exam_split import Entry
-from services.dataset.examples import Example, Lineage, Message, Origin, Quote
+from services.dataset.examples.examples import Example, Lineage, Message, Origin, Quote
 from services.runtime.ids import derived_id
 
 

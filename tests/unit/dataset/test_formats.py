@@ -2,21 +2,18 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.dataset.examples import Example, Message
+from services.dataset.examples.content import content_json
+from services.dataset.examples.examples import Example, Message, Preference
 from services.dataset.formats import (
     BATCH,
     SplitFiles,
-    frozen,
-    read_parquet,
     with_system_prompt,
     write_dataset_info,
 )
@@ -42,10 +39,15 @@ Turns = list[tuple[str, str]]
 
 def write(folder: Path, examples: list[Example], system_prompt: str = "", split: str = "train") -> None:
     history = any(example.kind == "conversation" for example in examples)
-    with closing(SplitFiles(folder, split, system_prompt, history)) as files:
-        for start in range(0, len(examples), BATCH):
-            files.write(examples[start : start + BATCH])
+    rows = [row_of(with_system_prompt(example, system_prompt)) for example in examples]
+    with closing(SplitFiles(folder, split, history)) as files:
+        for start in range(0, len(rows), BATCH):
+            files.write(rows[start : start + BATCH])
     write_dataset_info(folder, split, history)
+
+
+def row_of(example: Example) -> dict[str, Any]:
+    return {"id": example.id, "kind": example.kind, **json.loads(content_json(example))}
 
 
 def read_as_llama_factory(folder: Path, name: str) -> list[tuple[str, Turns]]:
@@ -106,50 +108,11 @@ def test_what_is_written_reads_back_equal_in_every_format(tmp_path: Path, exampl
         list(example.messages) for example in examples
     ]
 
-    table = pq.read_table(tmp_path / "train.parquet").to_pylist()
-    assert [[Message(**message) for message in row["messages"]] for row in table] == [
-        list(example.messages) for example in examples
-    ]
-
 
 def test_a_line_of_json_lines_is_one_line_for_every_reader(tmp_path: Path) -> None:
     write(tmp_path, [sft(text, text, name=str(at)) for at, text in enumerate(HARD)])
     text = (tmp_path / "train.jsonl").read_text(encoding="utf-8")
     assert len(text.splitlines()) == len(HARD)
-
-
-def test_parquet_holds_lineage_and_quotes(tmp_path: Path) -> None:
-    example = sft("净利润？")
-    write(tmp_path, [example])
-    (row,) = pq.read_table(tmp_path / "train.parquet").to_pylist()
-    quote = example.quotes[0]
-    assert row["quotes"] == [
-        {
-            "text": quote.text,
-            "chunk_id": quote.chunk_id,
-            "document_id": quote.document_id,
-            "document_version": 1,
-            "start": 10,
-            "end": 27,
-        }
-    ]
-    assert row["question_ids"] == example.lineage.question_ids
-    assert (row["document_version"], row["question_origin"]) == (1, None)
-    origin = row["answer_origin"]
-    assert (origin["model"], origin["calls"], json.loads(origin["parameters"])) == ("m", 2, {"seed": 7.0})
-
-
-def test_parquet_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    examples = [*(sft(f"Question {number}?") for number in range(BATCH)), conversation("Q?", "A.")]
-    write(tmp_path, examples, "Be brief.")
-    rows = list(read_parquet(tmp_path / "train.parquet"))
-    assert [row["id"] for row in rows] == [example.id for example in examples]
-    expected = [asdict_of(with_system_prompt(example, "Be brief.")) for example in examples]
-    assert [frozen(row) for row in rows] == json.loads(json.dumps(expected))
-
-
-def asdict_of(example: Example) -> dict[str, Any]:
-    return {name: asdict(example)[name] for name in ("kind", "messages", "quotes", "lineage")}
 
 
 def test_the_same_examples_give_the_same_bytes(tmp_path: Path) -> None:
@@ -168,6 +131,20 @@ def test_the_system_prompt_comes_before_a_system_message_of_the_examples_own() -
     own = conversation("Q?", "A.", system="Speak Latin.")
     assert said(with_system_prompt(own, "Be brief.")) == ("Be brief.\n\nSpeak Latin.", said(own)[1])
     assert with_system_prompt(own, "") == own
+    text = Example("1", "2", "pretraining", [Message("assistant", "Herons fish.")])
+    assert with_system_prompt(text, "Be brief.") == text
+
+
+def test_only_conversations_are_written_for_programs_that_read_them(tmp_path: Path) -> None:
+    pair = Example(
+        "1", "2", "preference", [Message("user", "Q?")], preference=Preference(Message("assistant", "A."))
+    )
+    text = Example("3", "2", "pretraining", [Message("assistant", "Herons fish.")])
+    write(tmp_path, [pair, sft("Q?"), text])
+    assert [json.loads(line)["id"] for line in (tmp_path / "train.jsonl").read_bytes().splitlines()] == [
+        sft("Q?").id
+    ]
+    assert len(read_as_llama_factory(tmp_path, "sishu_alpaca")) == 1
 
 
 def test_single_questions_need_no_history_column(tmp_path: Path) -> None:
@@ -181,7 +158,6 @@ def test_an_empty_split_has_readable_files(tmp_path: Path) -> None:
     assert read_as_llama_factory(tmp_path, "sishu_alpaca") == []
     assert read_as_llama_factory(tmp_path, "sishu_sharegpt") == []
     assert (tmp_path / "train.jsonl").read_bytes() == b""
-    assert pq.read_table(tmp_path / "train.parquet").num_rows == 0
 
 
 def test_both_splits_fit_into_one_folder(tmp_path: Path) -> None:
@@ -196,8 +172,8 @@ def test_both_splits_fit_into_one_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["train", "exam"])
 def test_every_made_file_is_there_under_its_name(tmp_path: Path, split: str) -> None:
-    with closing(SplitFiles(tmp_path, split, "", history=False)) as files:
-        files.write([sft("Q?")])
+    with closing(SplitFiles(tmp_path, split, history=False)) as files:
+        files.write([row_of(sft("Q?"))])
     made = [*files.files, write_dataset_info(tmp_path, split, history=False)]
     assert all((tmp_path / file.name).stat().st_size > 0 for file in made)
     assert {file.split for file in made} == {split}

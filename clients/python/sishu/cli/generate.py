@@ -15,9 +15,10 @@ from sishu.cli.output import show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.client import Client
+from sishu.common.v1.exam_item_pb2 import ExamItemType
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_pb2 as pb
-from sishu.generation.v1.candidate_pb2 import ExamItemType, PassageForm, PreferenceFlaw
+from sishu.generation.v1.candidate_pb2 import PassageForm, PreferenceFlaw
 from sishu.learn.generations import viewed
 
 app = typer.Typer(no_args_is_help=True, help=say("generate"))

@@ -20,6 +20,7 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
+from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.dataset.v1.example_pb2 import ExampleState
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
@@ -303,8 +304,9 @@ def list_examples(resource: Resource) -> Callable[..., None]:
         source_gone: SourceGoneOption = False,
         limit: LimitOption = 100,
     ) -> None:
-        kept = chosen(ExampleState, "EXAMPLE_STATE", state or "unspecified")
-        listed(resource, limit, project_name, state=kept, source_gone=source_gone)
+        states = [chosen(ExampleState, "EXAMPLE_STATE", state)] if state else []
+        wanted = ExampleFilter(states=states, source_gone=True if source_gone else None)
+        listed(resource, limit, project_name, filter=wanted)
 
     return list_of_examples
 

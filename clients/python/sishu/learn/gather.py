@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from sishu.client import Client
+from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.dataset.v1.example_pb2 import EXAMPLE_STATE_KEPT, Example
 from sishu.dataset.v1.example_service_pb2 import ListExamplesRequest
 from sishu.inference.v1.exam_pb2 import ExamResult
@@ -77,7 +78,9 @@ async def gather(client: Client, learned: Learned) -> Gathered:
 async def examples(client: Client, learned: Learned) -> AsyncIterator[Example]:
     """The examples of the generation, kept and rejected."""
     request = ListExamplesRequest(
-        project_id=learned.project.id, generation_id=learned.generation.id, page_size=PAGE
+        project_id=learned.project.id,
+        filter=ExampleFilter(generation_ids=[learned.generation.id]),
+        page_size=PAGE,
     )
     while True:
         page = await client.examples.ListExamples(request)

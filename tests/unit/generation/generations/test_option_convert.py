@@ -18,7 +18,7 @@ from services.generation.generations.option_convert import (
     sampling_to_pb,
 )
 from services.runtime.errors import InvalidArgument
-from sishu.common.v1 import message_pb2
+from sishu.common.v1 import exam_item_pb2, message_pb2
 from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 KINDS = [
@@ -77,7 +77,7 @@ OWN_OPTIONS = {
         generation_id="g", flaw=candidate_pb2.PREFERENCE_FLAW_WRONG
     ),
     "passages": generation_pb2.PassageOptions(forms=[candidate_pb2.PASSAGE_FORM_KEY_CONCEPTS]),
-    "exam_items": generation_pb2.ExamItemOptions(types=[candidate_pb2.EXAM_ITEM_TYPE_OPEN_ENDED] * 2),
+    "exam_items": generation_pb2.ExamItemOptions(types=[exam_item_pb2.EXAM_ITEM_TYPE_OPEN_ENDED] * 2),
     "distillation": generation_pb2.DistillationOptions(
         topic="trees", levels=1, tags_per_level=3, questions_per_tag=4
     ),

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from sishu.common.v1 import exam_item_pb2 as sishu_dot_common_dot_v1_dot_exam__item__pb2
 from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_version.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1esishu/dataset/v1/example.proto\"\xb2\x04\n\x0e\x44\x61tasetVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x31\n\x07options\x18\x05 \x01(\x0b\x32 .sishu.dataset.v1.DatasetOptions\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32%.sishu.dataset.v1.DatasetVersionState\x12!\n\x03job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12G\n\x0csplit_counts\x18\x08 \x03(\x0b\x32\x31.sishu.dataset.v1.DatasetVersion.SplitCountsEntry\x12K\n\x0e\x64ropped_counts\x18\t \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetVersion.DroppedCountsEntry\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x34\n\x12\x44roppedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x99\x02\n\x15\x44\x61tasetVersionExample\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKind\x12*\n\x08messages\x18\x05 \x03(\x0b\x32\x18.sishu.common.v1.Message\x12&\n\x06quotes\x18\x06 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x07 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\"\xac\x02\n\x0e\x44\x61tasetOptions\x12\x30\n\nexam_share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\x0emax_exam_items\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x39\n\x13near_copy_threshold\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12(\n\x0egeneration_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\x1f\n\rsystem_prompt\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x90NB\r\n\x0b_exam_shareB\x16\n\x14_near_copy_thresholdB\x07\n\x05_seed*\xa1\x01\n\x13\x44\x61tasetVersionState\x12%\n!DATASET_VERSION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_VERSION_STATE_MAKING\x10\x01\x12\x1f\n\x1b\x44\x41TASET_VERSION_STATE_READY\x10\x02\x12 \n\x1c\x44\x41TASET_VERSION_STATE_FAILED\x10\x03*^\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_EXAM\x10\x02*\x90\x01\n\rDatasetFormat\x12\x1e\n\x1a\x44\x41TASET_FORMAT_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x41TASET_FORMAT_MESSAGES_JSONL\x10\x01\x12 \n\x1c\x44\x41TASET_FORMAT_LLAMA_FACTORY\x10\x02\x12\x1a\n\x16\x44\x41TASET_FORMAT_PARQUET\x10\x03\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_version.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1esishu/dataset/v1/example.proto\"\xb2\x04\n\x0e\x44\x61tasetVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x31\n\x07options\x18\x05 \x01(\x0b\x32 .sishu.dataset.v1.DatasetOptions\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32%.sishu.dataset.v1.DatasetVersionState\x12!\n\x03job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12G\n\x0csplit_counts\x18\x08 \x03(\x0b\x32\x31.sishu.dataset.v1.DatasetVersion.SplitCountsEntry\x12K\n\x0e\x64ropped_counts\x18\t \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetVersion.DroppedCountsEntry\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x34\n\x12\x44roppedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf9\x02\n\x15\x44\x61tasetVersionExample\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKind\x12*\n\x08messages\x18\x05 \x03(\x0b\x32\x18.sishu.common.v1.Message\x12&\n\x06quotes\x18\x06 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x07 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\x12\x30\n\npreference\x18\x08 \x01(\x0b\x32\x1c.sishu.dataset.v1.Preference\x12,\n\texam_item\x18\t \x01(\x0b\x32\x19.sishu.common.v1.ExamItem\"\xac\x02\n\x0e\x44\x61tasetOptions\x12\x30\n\nexam_share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\x0emax_exam_items\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x39\n\x13near_copy_threshold\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12(\n\x0egeneration_ids\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\x1f\n\rsystem_prompt\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x90NB\r\n\x0b_exam_shareB\x16\n\x14_near_copy_thresholdB\x07\n\x05_seed*\xa1\x01\n\x13\x44\x61tasetVersionState\x12%\n!DATASET_VERSION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_VERSION_STATE_MAKING\x10\x01\x12\x1f\n\x1b\x44\x41TASET_VERSION_STATE_READY\x10\x02\x12 \n\x1c\x44\x41TASET_VERSION_STATE_FAILED\x10\x03*^\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_EXAM\x10\x02*\x90\x01\n\rDatasetFormat\x12\x1e\n\x1a\x44\x41TASET_FORMAT_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x41TASET_FORMAT_MESSAGES_JSONL\x10\x01\x12 \n\x1c\x44\x41TASET_FORMAT_LLAMA_FACTORY\x10\x02\x12\x1a\n\x16\x44\x41TASET_FORMAT_PARQUET\x10\x03\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,20 +55,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETOPTIONS'].fields_by_name['generation_ids']._serialized_options = b'\272H\r\222\001\n\020\350\007\"\005r\003\260\001\001'
   _globals['_DATASETOPTIONS'].fields_by_name['system_prompt']._loaded_options = None
   _globals['_DATASETOPTIONS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\220N'
-  _globals['_DATASETVERSIONSTATE']._serialized_start=1398
-  _globals['_DATASETVERSIONSTATE']._serialized_end=1559
-  _globals['_DATASETSPLIT']._serialized_start=1561
-  _globals['_DATASETSPLIT']._serialized_end=1655
-  _globals['_DATASETFORMAT']._serialized_start=1658
-  _globals['_DATASETFORMAT']._serialized_end=1802
-  _globals['_DATASETVERSION']._serialized_start=246
-  _globals['_DATASETVERSION']._serialized_end=808
-  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_start=704
-  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_end=754
-  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_start=756
-  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_end=808
-  _globals['_DATASETVERSIONEXAMPLE']._serialized_start=811
-  _globals['_DATASETVERSIONEXAMPLE']._serialized_end=1092
-  _globals['_DATASETOPTIONS']._serialized_start=1095
-  _globals['_DATASETOPTIONS']._serialized_end=1395
+  _globals['_DATASETVERSIONSTATE']._serialized_start=1527
+  _globals['_DATASETVERSIONSTATE']._serialized_end=1688
+  _globals['_DATASETSPLIT']._serialized_start=1690
+  _globals['_DATASETSPLIT']._serialized_end=1784
+  _globals['_DATASETFORMAT']._serialized_start=1787
+  _globals['_DATASETFORMAT']._serialized_end=1931
+  _globals['_DATASETVERSION']._serialized_start=279
+  _globals['_DATASETVERSION']._serialized_end=841
+  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_start=737
+  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_end=787
+  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_start=789
+  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_end=841
+  _globals['_DATASETVERSIONEXAMPLE']._serialized_start=844
+  _globals['_DATASETVERSIONEXAMPLE']._serialized_end=1221
+  _globals['_DATASETOPTIONS']._serialized_start=1224
+  _globals['_DATASETOPTIONS']._serialized_end=1524
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
@@ -89,7 +90,7 @@ class _DatasetFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dataset
     DATASET_FORMAT_LLAMA_FACTORY: _DatasetFormat.ValueType  # 2
     """LLaMA-Factory's `alpaca.json`, `sharegpt.json` and the `dataset_info.json` that names them."""
     DATASET_FORMAT_PARQUET: _DatasetFormat.ValueType  # 3
-    """Parquet, as the version is stored."""
+    """Parquet, as the version is stored: the shards of a split one after the other. `content` and `lineage` are JSON objects."""
 
 class DatasetFormat(_DatasetFormat, metaclass=_DatasetFormatEnumTypeWrapper):
     """DatasetFormat is a file format that other programs read."""
@@ -101,7 +102,7 @@ DATASET_FORMAT_MESSAGES_JSONL: DatasetFormat.ValueType  # 1
 DATASET_FORMAT_LLAMA_FACTORY: DatasetFormat.ValueType  # 2
 """LLaMA-Factory's `alpaca.json`, `sharegpt.json` and the `dataset_info.json` that names them."""
 DATASET_FORMAT_PARQUET: DatasetFormat.ValueType  # 3
-"""Parquet, as the version is stored."""
+"""Parquet, as the version is stored: the shards of a split one after the other. `content` and `lineage` are JSON objects."""
 Global___DatasetFormat: _TypeAlias = DatasetFormat  # noqa: Y015
 
 @_typing.final
@@ -231,6 +232,8 @@ class DatasetVersionExample(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     QUOTES_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
+    PREFERENCE_FIELD_NUMBER: _builtins.int
+    EXAM_ITEM_FIELD_NUMBER: _builtins.int
     example_id: _builtins.str
     """UUID of the example, which may have been changed or deleted since. OUTPUT_ONLY."""
     split: Global___DatasetSplit.ValueType
@@ -251,6 +254,14 @@ class DatasetVersionExample(_message.Message):
     def lineage(self) -> _example_pb2.Lineage:
         """How the example came to be. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def preference(self) -> _example_pb2.Preference:
+        """The two answers of a PREFERENCE. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def exam_item(self) -> _exam_item_pb2.ExamItem:
+        """The task of an EXAM_ITEM, where it has one. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -261,10 +272,12 @@ class DatasetVersionExample(_message.Message):
         messages: _abc.Iterable[_message_pb2.Message] | None = ...,
         quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
         lineage: _example_pb2.Lineage | None = ...,
+        preference: _example_pb2.Preference | None = ...,
+        exam_item: _exam_item_pb2.ExamItem | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lineage", b"lineage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "position", b"position", "quotes", b"quotes", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_item", b"exam_item", "example_id", b"example_id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "position", b"position", "preference", b"preference", "quotes", b"quotes", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

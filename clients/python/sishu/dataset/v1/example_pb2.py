@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from sishu.common.v1 import exam_item_pb2 as sishu_dot_common_dot_v1_dot_exam__item__pb2
 from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__pb2
 from sishu.common.v1 import message_pb2 as sishu_dot_common_dot_v1_dot_message__pb2
 from sishu.common.v1 import origin_pb2 as sishu_dot_common_dot_v1_dot_origin__pb2
 from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__span__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/dataset/v1/example.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xed\x03\n\x07\x45xample\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x37\n\x08messages\x18\x04 \x03(\x0b\x32\x18.sishu.common.v1.MessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleState\x12+\n\trejection\x18\x06 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12&\n\x06quotes\x18\x07 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x08 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10source_gone_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xeb\x01\n\x07Lineage\x12\x15\n\rgeneration_id\x18\x01 \x01(\t\x12\x14\n\x0cquestion_ids\x18\x02 \x03(\t\x12\x11\n\tchunk_ids\x18\x03 \x03(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x05 \x01(\x05\x12\x30\n\x0fquestion_origin\x18\x06 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12.\n\ranswer_origin\x18\x07 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12\x0f\n\x07\x66\x61\x63t_id\x18\x08 \x01(\t*\xb7\x01\n\x0b\x45xampleKind\x12\x1c\n\x18\x45XAMPLE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XAMPLE_KIND_SFT\x10\x01\x12\x1d\n\x19\x45XAMPLE_KIND_CONVERSATION\x10\x02\x12\x1b\n\x17\x45XAMPLE_KIND_PREFERENCE\x10\x03\x12\x1c\n\x18\x45XAMPLE_KIND_PRETRAINING\x10\x04\x12\x1a\n\x16\x45XAMPLE_KIND_EXAM_ITEM\x10\x05*a\n\x0c\x45xampleState\x12\x1d\n\x19\x45XAMPLE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XAMPLE_STATE_KEPT\x10\x01\x12\x1a\n\x16\x45XAMPLE_STATE_REJECTED\x10\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esishu/dataset/v1/example.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\"\xef\x05\n\x07\x45xample\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x37\n\x08messages\x18\x04 \x03(\x0b\x32\x18.sishu.common.v1.MessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleState\x12+\n\trejection\x18\x06 \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12&\n\x06quotes\x18\x07 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x08 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10source_gone_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\npreference\x18\x0c \x01(\x0b\x32\x1c.sishu.dataset.v1.Preference\x12,\n\texam_item\x18\r \x01(\x0b\x32\x19.sishu.common.v1.ExamItem\x12+\n\x05score\x18\x0e \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x14@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12 \n\x06labels\x18\x0f \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\x10\x01\x18\x64\x12!\n\x07tag_ids\x18\x10 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xe8\x07\"\x05r\x03\xb0\x01\x01\x12\x10\n\x08language\x18\x11 \x01(\t\x12\x12\n\ncharacters\x18\x12 \x01(\x03\x42\x08\n\x06_score\"y\n\nPreference\x12(\n\x06\x63hosen\x18\x01 \x01(\x0b\x32\x18.sishu.common.v1.Message\x12*\n\x08rejected\x18\x02 \x01(\x0b\x32\x18.sishu.common.v1.Message\x12\x15\n\x04\x66law\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\xae\x02\n\x07Lineage\x12\x15\n\rgeneration_id\x18\x01 \x01(\t\x12\x14\n\x0cquestion_ids\x18\x02 \x03(\t\x12\x11\n\tchunk_ids\x18\x03 \x03(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x05 \x01(\x05\x12\x30\n\x0fquestion_origin\x18\x06 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12.\n\ranswer_origin\x18\x07 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12\x0f\n\x07\x66\x61\x63t_id\x18\x08 \x01(\t\x12\x14\n\x0c\x63\x61ndidate_id\x18\t \x01(\t\x12\x14\n\x0cheading_path\x18\n \x03(\t\x12\x15\n\rquestion_type\x18\x0b \x01(\t*\xb7\x01\n\x0b\x45xampleKind\x12\x1c\n\x18\x45XAMPLE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XAMPLE_KIND_SFT\x10\x01\x12\x1d\n\x19\x45XAMPLE_KIND_CONVERSATION\x10\x02\x12\x1b\n\x17\x45XAMPLE_KIND_PREFERENCE\x10\x03\x12\x1c\n\x18\x45XAMPLE_KIND_PRETRAINING\x10\x04\x12\x1a\n\x16\x45XAMPLE_KIND_EXAM_ITEM\x10\x05*a\n\x0c\x45xampleState\x12\x1d\n\x19\x45XAMPLE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45XAMPLE_STATE_KEPT\x10\x01\x12\x1a\n\x16\x45XAMPLE_STATE_REJECTED\x10\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,12 +45,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMPLE'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_EXAMPLE'].fields_by_name['messages']._loaded_options = None
   _globals['_EXAMPLE'].fields_by_name['messages']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
-  _globals['_EXAMPLEKIND']._serialized_start=974
-  _globals['_EXAMPLEKIND']._serialized_end=1157
-  _globals['_EXAMPLESTATE']._serialized_start=1159
-  _globals['_EXAMPLESTATE']._serialized_end=1256
-  _globals['_EXAMPLE']._serialized_start=240
-  _globals['_EXAMPLE']._serialized_end=733
-  _globals['_LINEAGE']._serialized_start=736
-  _globals['_LINEAGE']._serialized_end=971
+  _globals['_EXAMPLE'].fields_by_name['score']._loaded_options = None
+  _globals['_EXAMPLE'].fields_by_name['score']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\024@)\000\000\000\000\000\000\000\000'
+  _globals['_EXAMPLE'].fields_by_name['labels']._loaded_options = None
+  _globals['_EXAMPLE'].fields_by_name['labels']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\020\001\030d'
+  _globals['_EXAMPLE'].fields_by_name['tag_ids']._loaded_options = None
+  _globals['_EXAMPLE'].fields_by_name['tag_ids']._serialized_options = b'\272H\r\222\001\n\020\350\007\"\005r\003\260\001\001'
+  _globals['_PREFERENCE'].fields_by_name['flaw']._loaded_options = None
+  _globals['_PREFERENCE'].fields_by_name['flaw']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_EXAMPLEKIND']._serialized_start=1455
+  _globals['_EXAMPLEKIND']._serialized_end=1638
+  _globals['_EXAMPLESTATE']._serialized_start=1640
+  _globals['_EXAMPLESTATE']._serialized_end=1737
+  _globals['_EXAMPLE']._serialized_start=273
+  _globals['_EXAMPLE']._serialized_end=1024
+  _globals['_PREFERENCE']._serialized_start=1026
+  _globals['_PREFERENCE']._serialized_end=1147
+  _globals['_LINEAGE']._serialized_start=1150
+  _globals['_LINEAGE']._serialized_end=1452
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.common.v1 import origin_pb2 as _origin_pb2
@@ -101,6 +102,13 @@ class Example(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
+    PREFERENCE_FIELD_NUMBER: _builtins.int
+    EXAM_ITEM_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    TAG_IDS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the example. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -109,11 +117,17 @@ class Example(_message.Message):
     """What kind of example it is. REQUIRED."""
     state: Global___ExampleState.ValueType
     """Where the example stands. One written by hand is KEPT; an import decides for itself. Only UpdateExample takes it."""
+    score: _builtins.float
+    """OPTIONAL. How good it is, 0 to 5: what the judge said, or whoever wrote it. Unset where nobody has said."""
+    language: _builtins.str
+    """Language of what it says: `zh`, `en`, or empty for another or none. OUTPUT_ONLY."""
+    characters: _builtins.int
+    """Characters of all that it says, reasoning included. OUTPUT_ONLY."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """What it says, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. Each perhaps after
-        one system message. PREFERENCE is to hold the prompt only, PRETRAINING one assistant message with the text; examples of these two
-        kinds cannot be stored at present (INVALID_ARGUMENT `KIND_UNSUPPORTED`). A rejected example may have another form. REQUIRED.
+        """The conversation, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. PREFERENCE: the
+        prompt: one or more user messages with assistant messages between them. PRETRAINING: one assistant message, the text. Each but the last
+        perhaps after one system message. A rejected example may have another form. REQUIRED.
         """
 
     @_builtins.property
@@ -142,6 +156,22 @@ class Example(_message.Message):
     def source_gone_time(self) -> _timestamp_pb2.Timestamp:
         """Since when a chunk of its question is known to be in no current version of its document, when that was last asked for; unset while all are. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def preference(self) -> Global___Preference:
+        """The two answers of a PREFERENCE; unset for the other kinds."""
+
+    @_builtins.property
+    def exam_item(self) -> _exam_item_pb2.ExamItem:
+        """The task of an EXAM_ITEM, of which `messages` say question and right answer; unset where that is all there is, and for the other kinds."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Words by which people sort examples, each once, in the order of their code points."""
+
+    @_builtins.property
+    def tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of tags of the generation room, each once, in their order."""
+
     def __init__(
         self,
         *,
@@ -156,14 +186,57 @@ class Example(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         source_gone_time: _timestamp_pb2.Timestamp | None = ...,
+        preference: Global___Preference | None = ...,
+        exam_item: _exam_item_pb2.ExamItem | None = ...,
+        score: _builtins.float | None = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        tag_ids: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        characters: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "lineage", b"lineage", "rejection", b"rejection", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "create_time", b"create_time", "exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "id", b"id", "kind", b"kind", "lineage", b"lineage", "messages", b"messages", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "source_gone_time", b"source_gone_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___Example: _TypeAlias = Example  # noqa: Y015
+
+@_typing.final
+class Preference(_message.Message):
+    """Preference is an answer that is to be preferred to another; both answer the `messages` of the example. At least one of them is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOSEN_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    FLAW_FIELD_NUMBER: _builtins.int
+    flaw: _builtins.str
+    """What is bad about the bad one, such as `wrong` or `ungrounded`; may be empty."""
+    @_builtins.property
+    def chosen(self) -> _message_pb2.Message:
+        """The good answer, by the assistant. Unset where only a bad one is known."""
+
+    @_builtins.property
+    def rejected(self) -> _message_pb2.Message:
+        """The bad answer, by the assistant. Unset where only a good one is known."""
+
+    def __init__(
+        self,
+        *,
+        chosen: _message_pb2.Message | None = ...,
+        rejected: _message_pb2.Message | None = ...,
+        flaw: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chosen", b"chosen", "rejected", b"rejected"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chosen", b"chosen", "flaw", b"flaw", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Example: _TypeAlias = Example  # noqa: Y015
+Global___Preference: _TypeAlias = Preference  # noqa: Y015
 
 @_typing.final
 class Lineage(_message.Message):
@@ -179,6 +252,9 @@ class Lineage(_message.Message):
     QUESTION_ORIGIN_FIELD_NUMBER: _builtins.int
     ANSWER_ORIGIN_FIELD_NUMBER: _builtins.int
     FACT_ID_FIELD_NUMBER: _builtins.int
+    CANDIDATE_ID_FIELD_NUMBER: _builtins.int
+    HEADING_PATH_FIELD_NUMBER: _builtins.int
+    QUESTION_TYPE_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """UUID of the generation."""
     document_id: _builtins.str
@@ -187,6 +263,10 @@ class Lineage(_message.Message):
     """Version of the document's text that it is about; 0 where the question does not say."""
     fact_id: _builtins.str
     """Names the fact that the question asks for: the same for every question about it. Empty where the question does not say."""
+    candidate_id: _builtins.str
+    """UUID of the candidate of the generation room that it was made of; empty where it was made of questions, or of none."""
+    question_type: _builtins.str
+    """What the question asks for, such as `fact` or `multi_hop`; empty where it does not say."""
     @_builtins.property
     def question_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the questions that it was made of, in the order in which it asks them."""
@@ -203,6 +283,10 @@ class Lineage(_message.Message):
     def answer_origin(self) -> _origin_pb2.Origin:
         """How the answer was written; unset where none was."""
 
+    @_builtins.property
+    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles from the top of the document to the section of the first chunk; empty where the question does not say."""
+
     def __init__(
         self,
         *,
@@ -214,10 +298,13 @@ class Lineage(_message.Message):
         question_origin: _origin_pb2.Origin | None = ...,
         answer_origin: _origin_pb2.Origin | None = ...,
         fact_id: _builtins.str = ...,
+        candidate_id: _builtins.str = ...,
+        heading_path: _abc.Iterable[_builtins.str] | None = ...,
+        question_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "question_origin", b"question_origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "question_ids", b"question_ids", "question_origin", b"question_origin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "candidate_id", b"candidate_id", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "heading_path", b"heading_path", "question_ids", b"question_ids", "question_origin", b"question_origin", "question_type", b"question_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
+from sishu.dataset.v1 import example_filter_pb2 as sishu_dot_dataset_dot_v1_dot_example__filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\x8a\x01\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\x96\x02\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x35\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\rgeneration_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0bsource_gone\x18\x07 \x01(\x08\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x02\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x93\x01\xbaH\x8f\x01\x1a\x8c\x01\n\x11update_example.id\x12&example.id: value must be a valid UUID\x1aOthis.example.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"S\n\x12MarkSourcesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Z\n\x13MarkSourcesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x0e\n\x06marked\x18\x02 \x01(\x03\x12\x10\n\x08unmarked\x18\x03 \x01(\x03\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xc3\x05\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12Z\n\x0bMarkSources\x12$.sishu.dataset.v1.MarkSourcesRequest\x1a%.sishu.dataset.v1.MarkSourcesResponse\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/example_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\x1a%sishu/dataset/v1/example_filter.proto\"\x8a\x01\n\x15ImportExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\rgeneration_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\";\n\x16ImportExamplesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\"k\n\x14\x43reateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"C\n\x15\x43reateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\")\n\x11GetExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"@\n\x12GetExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"\xd7\x01\n\x13ListExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x37\n\x05order\x18\x03 \x01(\x0e\x32\x1e.sishu.dataset.v1.ExampleOrderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x14ListExamplesResponse\x12+\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa8\x01\n\x14\x43ountExamplesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x41\n\x06\x66\x61\x63\x65ts\x18\x03 \x03(\x0e\x32\x1e.sishu.dataset.v1.ExampleFacetB\x11\xbaH\x0e\x92\x01\x0b\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\"U\n\x15\x43ountExamplesResponse\x12\r\n\x05total\x18\x01 \x01(\x03\x12-\n\x06\x66\x61\x63\x65ts\x18\x02 \x03(\x0b\x32\x1d.sishu.dataset.v1.FacetCounts\"\x99\x02\n\x14UpdateExampleRequest\x12\x32\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.ExampleB\x06\xbaH\x03\xd8\x01\x03\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01:\x93\x01\xbaH\x8f\x01\x1a\x8c\x01\n\x11update_example.id\x12&example.id: value must be a valid UUID\x1aOthis.example.id.matches(\'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$\')\"C\n\x15UpdateExampleResponse\x12*\n\x07\x65xample\x18\x01 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\"S\n\x12MarkSourcesRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Z\n\x13MarkSourcesResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12\x0e\n\x06marked\x18\x02 \x01(\x03\x12\x10\n\x08unmarked\x18\x03 \x01(\x03\",\n\x14\x44\x65leteExampleRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x17\n\x15\x44\x65leteExampleResponse2\xaa\x06\n\x0e\x45xampleService\x12\x63\n\x0eImportExamples\x12\'.sishu.dataset.v1.ImportExamplesRequest\x1a(.sishu.dataset.v1.ImportExamplesResponse\x12`\n\rCreateExample\x12&.sishu.dataset.v1.CreateExampleRequest\x1a\'.sishu.dataset.v1.CreateExampleResponse\x12\\\n\nGetExample\x12#.sishu.dataset.v1.GetExampleRequest\x1a$.sishu.dataset.v1.GetExampleResponse\"\x03\x90\x02\x01\x12\x62\n\x0cListExamples\x12%.sishu.dataset.v1.ListExamplesRequest\x1a&.sishu.dataset.v1.ListExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rCountExamples\x12&.sishu.dataset.v1.CountExamplesRequest\x1a\'.sishu.dataset.v1.CountExamplesResponse\"\x03\x90\x02\x01\x12\x65\n\rUpdateExample\x12&.sishu.dataset.v1.UpdateExampleRequest\x1a\'.sishu.dataset.v1.UpdateExampleResponse\"\x03\x90\x02\x02\x12Z\n\x0bMarkSources\x12$.sishu.dataset.v1.MarkSourcesRequest\x1a%.sishu.dataset.v1.MarkSourcesResponse\x12\x65\n\rDeleteExample\x12&.sishu.dataset.v1.DeleteExampleRequest\x1a\'.sishu.dataset.v1.DeleteExampleResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,16 +53,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEXAMPLEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['kind']._loaded_options = None
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['generation_id']._loaded_options = None
-  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['generation_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['order']._loaded_options = None
+  _globals['_LISTEXAMPLESREQUEST'].fields_by_name['order']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTEXAMPLESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_COUNTEXAMPLESREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_COUNTEXAMPLESREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_COUNTEXAMPLESREQUEST'].fields_by_name['facets']._loaded_options = None
+  _globals['_COUNTEXAMPLESREQUEST'].fields_by_name['facets']._serialized_options = b'\272H\016\222\001\013\030\001\"\007\202\001\004\020\001 \000'
   _globals['_UPDATEEXAMPLEREQUEST'].fields_by_name['example']._loaded_options = None
   _globals['_UPDATEEXAMPLEREQUEST'].fields_by_name['example']._serialized_options = b'\272H\003\330\001\003'
   _globals['_UPDATEEXAMPLEREQUEST'].fields_by_name['update_mask']._loaded_options = None
@@ -78,38 +79,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXAMPLESERVICE'].methods_by_name['GetExample']._serialized_options = b'\220\002\001'
   _globals['_EXAMPLESERVICE'].methods_by_name['ListExamples']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['ListExamples']._serialized_options = b'\220\002\001'
+  _globals['_EXAMPLESERVICE'].methods_by_name['CountExamples']._loaded_options = None
+  _globals['_EXAMPLESERVICE'].methods_by_name['CountExamples']._serialized_options = b'\220\002\001'
   _globals['_EXAMPLESERVICE'].methods_by_name['UpdateExample']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['UpdateExample']._serialized_options = b'\220\002\002'
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._loaded_options = None
   _globals['_EXAMPLESERVICE'].methods_by_name['DeleteExample']._serialized_options = b'\220\002\002'
-  _globals['_IMPORTEXAMPLESREQUEST']._serialized_start=183
-  _globals['_IMPORTEXAMPLESREQUEST']._serialized_end=321
-  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_start=323
-  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_end=382
-  _globals['_CREATEEXAMPLEREQUEST']._serialized_start=384
-  _globals['_CREATEEXAMPLEREQUEST']._serialized_end=491
-  _globals['_CREATEEXAMPLERESPONSE']._serialized_start=493
-  _globals['_CREATEEXAMPLERESPONSE']._serialized_end=560
-  _globals['_GETEXAMPLEREQUEST']._serialized_start=562
-  _globals['_GETEXAMPLEREQUEST']._serialized_end=603
-  _globals['_GETEXAMPLERESPONSE']._serialized_start=605
-  _globals['_GETEXAMPLERESPONSE']._serialized_end=669
-  _globals['_LISTEXAMPLESREQUEST']._serialized_start=672
-  _globals['_LISTEXAMPLESREQUEST']._serialized_end=950
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=952
-  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1044
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1047
-  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1328
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1330
-  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1397
-  _globals['_MARKSOURCESREQUEST']._serialized_start=1399
-  _globals['_MARKSOURCESREQUEST']._serialized_end=1482
-  _globals['_MARKSOURCESRESPONSE']._serialized_start=1484
-  _globals['_MARKSOURCESRESPONSE']._serialized_end=1574
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1576
-  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1620
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1622
-  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1645
-  _globals['_EXAMPLESERVICE']._serialized_start=1648
-  _globals['_EXAMPLESERVICE']._serialized_end=2355
+  _globals['_IMPORTEXAMPLESREQUEST']._serialized_start=222
+  _globals['_IMPORTEXAMPLESREQUEST']._serialized_end=360
+  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_start=362
+  _globals['_IMPORTEXAMPLESRESPONSE']._serialized_end=421
+  _globals['_CREATEEXAMPLEREQUEST']._serialized_start=423
+  _globals['_CREATEEXAMPLEREQUEST']._serialized_end=530
+  _globals['_CREATEEXAMPLERESPONSE']._serialized_start=532
+  _globals['_CREATEEXAMPLERESPONSE']._serialized_end=599
+  _globals['_GETEXAMPLEREQUEST']._serialized_start=601
+  _globals['_GETEXAMPLEREQUEST']._serialized_end=642
+  _globals['_GETEXAMPLERESPONSE']._serialized_start=644
+  _globals['_GETEXAMPLERESPONSE']._serialized_end=708
+  _globals['_LISTEXAMPLESREQUEST']._serialized_start=711
+  _globals['_LISTEXAMPLESREQUEST']._serialized_end=926
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_start=928
+  _globals['_LISTEXAMPLESRESPONSE']._serialized_end=1020
+  _globals['_COUNTEXAMPLESREQUEST']._serialized_start=1023
+  _globals['_COUNTEXAMPLESREQUEST']._serialized_end=1191
+  _globals['_COUNTEXAMPLESRESPONSE']._serialized_start=1193
+  _globals['_COUNTEXAMPLESRESPONSE']._serialized_end=1278
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_start=1281
+  _globals['_UPDATEEXAMPLEREQUEST']._serialized_end=1562
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_start=1564
+  _globals['_UPDATEEXAMPLERESPONSE']._serialized_end=1631
+  _globals['_MARKSOURCESREQUEST']._serialized_start=1633
+  _globals['_MARKSOURCESREQUEST']._serialized_end=1716
+  _globals['_MARKSOURCESRESPONSE']._serialized_start=1718
+  _globals['_MARKSOURCESRESPONSE']._serialized_end=1808
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_start=1810
+  _globals['_DELETEEXAMPLEREQUEST']._serialized_end=1854
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_start=1856
+  _globals['_DELETEEXAMPLERESPONSE']._serialized_end=1879
+  _globals['_EXAMPLESERVICE']._serialized_start=1882
+  _globals['_EXAMPLESERVICE']._serialized_end=2692
 # @@protoc_insertion_point(module_scope)

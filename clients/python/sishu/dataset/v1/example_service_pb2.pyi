@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.common.v1 import job_pb2 as _job_pb2
+from sishu.dataset.v1 import example_filter_pb2 as _example_filter_pb2
 from sishu.dataset.v1 import example_pb2 as _example_pb2
 import builtins as _builtins
 import sys
@@ -177,45 +178,39 @@ Global___GetExampleResponse: _TypeAlias = GetExampleResponse  # noqa: Y015
 
 @_typing.final
 class ListExamplesRequest(_message.Message):
-    """ListExamplesRequest filters and pages examples."""
+    """ListExamplesRequest filters, orders and pages examples."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    SOURCE_GONE_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
-    state: _example_pb2.ExampleState.ValueType
-    """OPTIONAL. Only examples in this state."""
-    kind: _example_pb2.ExampleKind.ValueType
-    """OPTIONAL. Only examples of this kind."""
-    generation_id: _builtins.str
-    """OPTIONAL. Only examples of this generation."""
+    order: _example_filter_pb2.ExampleOrder.ValueType
+    """OPTIONAL. In which order."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of examples to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
-    source_gone: _builtins.bool
-    """OPTIONAL. Only examples one of whose chunks is gone."""
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """OPTIONAL. Which examples; unset means all."""
+
     def __init__(
         self,
         *,
         project_id: _builtins.str = ...,
-        state: _example_pb2.ExampleState.ValueType = ...,
-        kind: _example_pb2.ExampleKind.ValueType = ...,
-        generation_id: _builtins.str = ...,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+        order: _example_filter_pb2.ExampleOrder.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
-        source_gone: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "source_gone", b"source_gone", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -233,7 +228,7 @@ class ListExamplesResponse(_message.Message):
     """Token of the next page; empty at the end."""
     @_builtins.property
     def examples(self) -> _containers.RepeatedCompositeFieldContainer[_example_pb2.Example]:
-        """The examples, oldest first."""
+        """The examples, in the order that was asked for."""
 
     def __init__(
         self,
@@ -248,6 +243,68 @@ class ListExamplesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListExamplesResponse: _TypeAlias = ListExamplesResponse  # noqa: Y015
+
+@_typing.final
+class CountExamplesRequest(_message.Message):
+    """CountExamplesRequest filters examples, and says by what they are counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """REQUIRED. UUID of the project."""
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """OPTIONAL. Which examples; unset means all."""
+
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedScalarFieldContainer[_example_filter_pb2.ExampleFacet.ValueType]:
+        """OPTIONAL. By what they are counted."""
+
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+        facets: _abc.Iterable[_example_filter_pb2.ExampleFacet.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "filter", b"filter", "project_id", b"project_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountExamplesRequest: _TypeAlias = CountExamplesRequest  # noqa: Y015
+
+@_typing.final
+class CountExamplesResponse(_message.Message):
+    """CountExamplesResponse carries the counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    FACETS_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Examples that the filter means."""
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[_example_filter_pb2.FacetCounts]:
+        """Counts by facet, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        facets: _abc.Iterable[_example_filter_pb2.FacetCounts] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountExamplesResponse: _TypeAlias = CountExamplesResponse  # noqa: Y015
 
 @_typing.final
 class UpdateExampleRequest(_message.Message):
@@ -265,7 +322,7 @@ class UpdateExampleRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """REQUIRED. Fields to change: `messages`, `state`, `rejection`."""
+        """REQUIRED. Fields to change: `messages`, `preference`, `exam_item`, `score`, `labels`, `tag_ids`, `state`, `rejection`."""
 
     def __init__(
         self,

@@ -55,6 +55,11 @@ class ExampleServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesResponse.FromString,
                 _registered_method=True)
+        self.CountExamples = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleService/CountExamples',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesResponse.FromString,
+                _registered_method=True)
         self.UpdateExample = channel.unary_unary(
                 '/sishu.dataset.v1.ExampleService/UpdateExample',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExampleRequest.SerializeToString,
@@ -100,7 +105,15 @@ class ExampleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExamples(self, request, context):
-        """ListExamples returns examples, oldest first.
+        """ListExamples returns the examples that a filter means, in an order. Where a filter leaves many out, a page may hold fewer than were asked
+        for, even none: it ends after a while, and goes on with `next_page_token`, which alone says whether there may be more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountExamples(self, request, context):
+        """CountExamples counts the examples that a filter means, in all and by facets. It cannot count by `filter.text` (INVALID_ARGUMENT `FIELD_INVALID`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,6 +164,11 @@ def add_ExampleServiceServicer_to_server(servicer, server):
                     servicer.ListExamples,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesResponse.SerializeToString,
+            ),
+            'CountExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountExamples,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesResponse.SerializeToString,
             ),
             'UpdateExample': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateExample,
@@ -277,6 +295,33 @@ class ExampleService:
             '/sishu.dataset.v1.ExampleService/ListExamples',
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountExamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleService/CountExamples',
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.CountExamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,7 +43,11 @@ class ExampleServiceStub:
     GetExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleRequest, _example_service_pb2.GetExampleResponse]
     """GetExample returns one example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
     ListExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ListExamplesRequest, _example_service_pb2.ListExamplesResponse]
-    """ListExamples returns examples, oldest first."""
+    """ListExamples returns the examples that a filter means, in an order. Where a filter leaves many out, a page may hold fewer than were asked
+    for, even none: it ends after a while, and goes on with `next_page_token`, which alone says whether there may be more.
+    """
+    CountExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CountExamplesRequest, _example_service_pb2.CountExamplesResponse]
+    """CountExamples counts the examples that a filter means, in all and by facets. It cannot count by `filter.text` (INVALID_ARGUMENT `FIELD_INVALID`)."""
     UpdateExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExampleRequest, _example_service_pb2.UpdateExampleResponse]
     """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
     without a `rejection` gets one whose reason is REVIEW.
@@ -70,7 +74,11 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     GetExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleRequest, _example_service_pb2.GetExampleResponse]  # type: ignore[assignment]
     """GetExample returns one example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
     ListExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ListExamplesRequest, _example_service_pb2.ListExamplesResponse]  # type: ignore[assignment]
-    """ListExamples returns examples, oldest first."""
+    """ListExamples returns the examples that a filter means, in an order. Where a filter leaves many out, a page may hold fewer than were asked
+    for, even none: it ends after a while, and goes on with `next_page_token`, which alone says whether there may be more.
+    """
+    CountExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CountExamplesRequest, _example_service_pb2.CountExamplesResponse]  # type: ignore[assignment]
+    """CountExamples counts the examples that a filter means, in all and by facets. It cannot count by `filter.text` (INVALID_ARGUMENT `FIELD_INVALID`)."""
     UpdateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExampleRequest, _example_service_pb2.UpdateExampleResponse]  # type: ignore[assignment]
     """UpdateExample changes the fields in the mask, for review by people. One that becomes KEPT loses its rejection; one that becomes REJECTED
     without a `rejection` gets one whose reason is REVIEW.
@@ -118,7 +126,17 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.ListExamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.ListExamplesResponse, _abc.Awaitable[_example_service_pb2.ListExamplesResponse]]:
-        """ListExamples returns examples, oldest first."""
+        """ListExamples returns the examples that a filter means, in an order. Where a filter leaves many out, a page may hold fewer than were asked
+        for, even none: it ends after a while, and goes on with `next_page_token`, which alone says whether there may be more.
+        """
+
+    @_abc_1.abstractmethod
+    def CountExamples(
+        self,
+        request: _example_service_pb2.CountExamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_service_pb2.CountExamplesResponse, _abc.Awaitable[_example_service_pb2.CountExamplesResponse]]:
+        """CountExamples counts the examples that a filter means, in all and by facets. It cannot count by `filter.text` (INVALID_ARGUMENT `FIELD_INVALID`)."""
 
     @_abc_1.abstractmethod
     def UpdateExample(

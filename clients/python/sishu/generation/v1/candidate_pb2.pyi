@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.common.v1 import origin_pb2 as _origin_pb2
@@ -157,42 +158,6 @@ PASSAGE_FORM_LESSON: PassageForm.ValueType  # 8
 """A teacher explains it."""
 Global___PassageForm: _TypeAlias = PassageForm  # noqa: Y015
 
-class _ExamItemType:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ExamItemTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExamItemType.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    EXAM_ITEM_TYPE_UNSPECIFIED: _ExamItemType.ValueType  # 0
-    """Never returned."""
-    EXAM_ITEM_TYPE_TRUE_FALSE: _ExamItemType.ValueType  # 1
-    """By true or false."""
-    EXAM_ITEM_TYPE_SINGLE_CHOICE: _ExamItemType.ValueType  # 2
-    """By one of several choices."""
-    EXAM_ITEM_TYPE_MULTIPLE_CHOICE: _ExamItemType.ValueType  # 3
-    """By all right ones of several choices."""
-    EXAM_ITEM_TYPE_SHORT_ANSWER: _ExamItemType.ValueType  # 4
-    """By a few words."""
-    EXAM_ITEM_TYPE_OPEN_ENDED: _ExamItemType.ValueType  # 5
-    """By a text."""
-
-class ExamItemType(_ExamItemType, metaclass=_ExamItemTypeEnumTypeWrapper):
-    """ExamItemType is how an exam item is answered."""
-
-EXAM_ITEM_TYPE_UNSPECIFIED: ExamItemType.ValueType  # 0
-"""Never returned."""
-EXAM_ITEM_TYPE_TRUE_FALSE: ExamItemType.ValueType  # 1
-"""By true or false."""
-EXAM_ITEM_TYPE_SINGLE_CHOICE: ExamItemType.ValueType  # 2
-"""By one of several choices."""
-EXAM_ITEM_TYPE_MULTIPLE_CHOICE: ExamItemType.ValueType  # 3
-"""By all right ones of several choices."""
-EXAM_ITEM_TYPE_SHORT_ANSWER: ExamItemType.ValueType  # 4
-"""By a few words."""
-EXAM_ITEM_TYPE_OPEN_ENDED: ExamItemType.ValueType  # 5
-"""By a text."""
-Global___ExamItemType: _TypeAlias = ExamItemType  # noqa: Y015
-
 @_typing.final
 class Candidate(_message.Message):
     """Candidate is what may become an example, of a kind other than one question with its answer."""
@@ -259,7 +224,7 @@ class Candidate(_message.Message):
         """A text to read."""
 
     @_builtins.property
-    def exam_item(self) -> Global___ExamItem:
+    def exam_item(self) -> _exam_item_pb2.ExamItem:
         """A task of an exam."""
 
     @_builtins.property
@@ -303,7 +268,7 @@ class Candidate(_message.Message):
         conversation: Global___Conversation | None = ...,
         preference_pair: Global___PreferencePair | None = ...,
         passage: Global___Passage | None = ...,
-        exam_item: Global___ExamItem | None = ...,
+        exam_item: _exam_item_pb2.ExamItem | None = ...,
         quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
         state: Global___CandidateState.ValueType = ...,
         rejection: _failure_pb2.Failure | None = ...,
@@ -408,49 +373,3 @@ class Passage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Passage: _TypeAlias = Passage  # noqa: Y015
-
-@_typing.final
-class ExamItem(_message.Message):
-    """ExamItem is a task of an exam."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TYPE_FIELD_NUMBER: _builtins.int
-    TEXT_FIELD_NUMBER: _builtins.int
-    CHOICES_FIELD_NUMBER: _builtins.int
-    CORRECT_FIELD_NUMBER: _builtins.int
-    IS_TRUE_FIELD_NUMBER: _builtins.int
-    ANSWER_FIELD_NUMBER: _builtins.int
-    type: Global___ExamItemType.ValueType
-    """Its type."""
-    text: _builtins.str
-    """What is asked or claimed."""
-    is_true: _builtins.bool
-    """Whether it is true; TRUE_FALSE only."""
-    answer: _builtins.str
-    """A right answer; SHORT_ANSWER and OPEN_ENDED only."""
-    @_builtins.property
-    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What can be chosen: 4 of SINGLE_CHOICE, 4 to 6 of MULTIPLE_CHOICE; empty for the others."""
-
-    @_builtins.property
-    def correct(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Places of the right choices, from 0: 1 of SINGLE_CHOICE, 1 or more of MULTIPLE_CHOICE; empty for the others."""
-
-    def __init__(
-        self,
-        *,
-        type: Global___ExamItemType.ValueType = ...,
-        text: _builtins.str = ...,
-        choices: _abc.Iterable[_builtins.str] | None = ...,
-        correct: _abc.Iterable[_builtins.int] | None = ...,
-        is_true: _builtins.bool = ...,
-        answer: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "choices", b"choices", "correct", b"correct", "is_true", b"is_true", "text", b"text", "type", b"type"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ExamItem: _TypeAlias = ExamItem  # noqa: Y015

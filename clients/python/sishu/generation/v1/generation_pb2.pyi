@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.generation.v1 import candidate_pb2 as _candidate_pb2
@@ -528,13 +529,13 @@ class ExamItemOptions(_message.Message):
 
     TYPES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def types(self) -> _containers.RepeatedScalarFieldContainer[_candidate_pb2.ExamItemType.ValueType]:
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_exam_item_pb2.ExamItemType.ValueType]:
         """OPTIONAL. Types, in turn; one that stands here twice comes twice as often. Empty means all."""
 
     def __init__(
         self,
         *,
-        types: _abc.Iterable[_candidate_pb2.ExamItemType.ValueType] | None = ...,
+        types: _abc.Iterable[_exam_item_pb2.ExamItemType.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

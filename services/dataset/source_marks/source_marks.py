@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
-from services.dataset.convert import gone_time, replaced_by
-from services.dataset.source_mark_store import SourceMarkStore
+from services.dataset.imports.convert import gone_time, replaced_by
+from services.dataset.source_marks.store import SourceMarkStore
 from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.generation.v1 import question_pb2, question_service_pb2

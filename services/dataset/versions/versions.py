@@ -8,10 +8,15 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from services.dataset.exam_split import DUPLICATE, NEAR_COPY, Entry, Split, split
-from services.dataset.examples import Example, Lineage, Message, Quote
+from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
 from services.dataset.near_copies import group_near_copies, leaks, normalise
 from services.runtime.errors import FailedPrecondition, Internal
 from services.runtime.jobs import Job
+
+PARQUET = "parquet"
+"""Format of the shards."""
+TRAIN_ONLY = frozenset({"preference", "pretraining"})
+"""Kinds of examples that no exam can ask."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class VersionFile:
     key: str
     size_bytes: int
     sha256: str
+    rows: int = 0
+    """Of a shard."""
 
     @property
     def file_name(self) -> str:
@@ -109,6 +116,8 @@ class DatasetVersionExample:
     messages: Sequence[Message]
     quotes: Sequence[Quote]
     lineage: Lineage
+    preference: Preference | None = None
+    exam_item: ExamItem | None = None
 
 
 def entry_of(example: Example) -> Entry:
@@ -116,10 +125,11 @@ def entry_of(example: Example) -> Entry:
     return Entry(
         id=example.id,
         digest=example.digest,
-        question=example.question,
+        question=example.asks,
         document=example.document_id,
         fact=example.fact,
         exam_only=example.kind == "exam_item",
+        train_only=example.kind in TRAIN_ONLY,
     )
 
 
@@ -145,16 +155,17 @@ def plan(entries: Sequence[Entry], options: DatasetOptions) -> Split:
 def without_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     """The newest example of every wording of a question, and the others: generations may ask the same.
 
-    What must never be trained on stays, whoever asks the same.
+    What must never be trained on stays, whoever asks the same; so do preferences and texts.
     """
     newest: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda entry: entry.id):
-        if not entry.exam_only:
+        if not entry.exam_only and not entry.train_only:
             newest[normalise(entry.question)] = entry
     first: list[Entry] = []
     rest: list[Entry] = []
     for entry in sorted(entries, key=lambda entry: entry.id):
-        stays = entry.exam_only or newest[normalise(entry.question)] is entry
+        own = entry.exam_only or entry.train_only
+        stays = own or newest[normalise(entry.question)] is entry
         (first if stays else rest).append(entry)
     return first, rest
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 
 from services.dataset.exam_split import EXAM_LIMIT, NEAR_COPY, Split
-from services.dataset.manifest import content_sha256, manifest_bytes, manifest_of
-from services.dataset.versions import DatasetOptions, VersionFile
+from services.dataset.versions.manifest import content_sha256, manifest_bytes, manifest_of
+from services.dataset.versions.versions import DatasetOptions, VersionFile
 from tests.unit.dataset.makers import entry
 
 OPTIONS = DatasetOptions(generation_ids=["b", "a"], system_prompt="请简短", seed=4)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from services.dataset.exam_split import Split
-from services.dataset.versions import DatasetOptions, VersionFile
+from services.dataset.versions.versions import DatasetOptions, VersionFile
 
 SCHEMA = "sishu.dataset_version/1"
 NAME = "manifest.json"

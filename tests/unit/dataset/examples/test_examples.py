@@ -4,16 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.dataset.examples import (
-    Lineage,
-    Message,
-    Quote,
-    Review,
-    check_messages,
-    gate,
-    rejection_by_hand,
-    revised,
-)
+from services.dataset.examples.content import content_json, content_of, lineage_json, lineage_of
+from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
+from services.dataset.examples.gate import gate
+from services.dataset.examples.languages import language_of
+from services.dataset.examples.review import Review, rejection_by_hand, revised
+from services.dataset.examples.rules import check_example
 from services.runtime.errors import InvalidArgument
 from services.runtime.failures import Failure
 from tests.unit.dataset.makers import conversation, sft
@@ -29,10 +25,11 @@ USER, MODEL, SYSTEM = Message("user", "Q?"), Message("assistant", "A."), Message
         ("exam_item", [USER, MODEL]),
         ("conversation", [USER, MODEL, USER, MODEL]),
         ("conversation", [SYSTEM, USER, MODEL, USER, MODEL]),
+        ("pretraining", [MODEL]),
     ],
 )
 def test_well_formed_conversations_pass(kind: str, messages: list[Message]) -> None:
-    check_messages(kind, messages)
+    check_example(Example("1", "2", kind, messages))
 
 
 @pytest.mark.parametrize(
@@ -48,15 +45,104 @@ def test_well_formed_conversations_pass(kind: str, messages: list[Message]) -> N
         ("sft", [USER, Message("assistant", "a\0b")], "MESSAGES_INVALID"),
         ("conversation", [USER, MODEL, USER], "MESSAGES_INVALID"),
         ("conversation", [USER, Message("tool", "1")], "MESSAGES_INVALID"),
-        ("preference", [USER, MODEL], "KIND_UNSUPPORTED"),
+        ("preference", [USER, MODEL], "MESSAGES_INVALID"),
+        ("preference", [USER], "PREFERENCE_INVALID"),
+        ("pretraining", [USER], "MESSAGES_INVALID"),
+        ("pretraining", [MODEL, MODEL], "MESSAGES_INVALID"),
         ("", [USER, MODEL], "KIND_UNSUPPORTED"),
     ],
 )
 def test_malformed_conversations_are_refused(kind: str, messages: list[Message], reason: str) -> None:
     with pytest.raises(InvalidArgument) as error:
-        check_messages(kind, messages)
+        check_example(Example("1", "2", kind, messages))
     assert error.value.reason == reason
     assert error.value.field.startswith("example.")
+
+
+@pytest.mark.parametrize(
+    "messages", [[USER], [SYSTEM, USER], [USER, MODEL, USER], [SYSTEM, USER, MODEL, USER]]
+)
+@pytest.mark.parametrize("preference", [Preference(MODEL, MODEL), Preference(MODEL), Preference(None, MODEL)])
+def test_a_preference_is_of_answers_to_a_question(messages: list[Message], preference: Preference) -> None:
+    check_example(Example("1", "2", "preference", messages, preference=preference))
+
+
+@pytest.mark.parametrize(
+    "preference",
+    [
+        Preference(),
+        Preference(USER, MODEL),
+        Preference(MODEL, Message("assistant", " ")),
+        Preference(MODEL, Message("assistant", "a\0b")),
+        Preference(MODEL, None, "\0"),
+    ],
+)
+def test_a_preference_without_good_answers_is_refused(preference: Preference) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        check_example(Example("1", "2", "preference", [USER], preference=preference))
+    assert error.value.reason == "PREFERENCE_INVALID"
+
+
+CHOICE = ExamItem("single_choice", "Q?", ["A.", "B."], [0])
+
+
+def test_an_exam_item_names_its_right_choices() -> None:
+    check_example(replace(sft("Q?", kind="exam_item"), exam_item=CHOICE))
+    check_example(replace(sft("Q?", kind="exam_item"), exam_item=ExamItem("true_false", "Q.", is_true=True)))
+    for item in (
+        replace(CHOICE, correct=[]),
+        replace(CHOICE, correct=[2]),
+        replace(CHOICE, type="open_ended"),
+    ):
+        with pytest.raises(InvalidArgument) as error:
+            check_example(replace(sft("Q?", kind="exam_item"), exam_item=item))
+        assert error.value.reason == "EXAM_ITEM_INVALID"
+    with pytest.raises(InvalidArgument, match="has none"):
+        check_example(replace(sft("Q?"), exam_item=CHOICE))
+    with pytest.raises(InvalidArgument, match="has no preference"):
+        check_example(replace(sft("Q?"), preference=Preference(MODEL)))
+
+
+def test_content_and_lineage_are_read_back_as_they_were_written() -> None:
+    pair = Example("1", "2", "preference", [SYSTEM, USER], preference=Preference(MODEL, None, "wrong"))
+    item = replace(sft("Q?", kind="exam_item"), exam_item=CHOICE)
+    for example in (sft("净利润？\n\0"), conversation("Q?", "A.", system="S."), pair, item):
+        read = replace(
+            example, **content_of(content_json(example)), lineage=lineage_of(lineage_json(example.lineage))
+        )
+        assert read == example
+    assert content_json(Example("1", "2", "pretraining", [MODEL])) == (
+        '{"messages":[{"role":"assistant","content":"A."}]}'
+    )
+    assert lineage_json(Lineage()) == "{}"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is it?", "en"),
+        ("净利润是多少？", "zh"),
+        ("GB18030 编码的 API 是什么？", "zh"),
+        ("The word 学 means to learn, and it is taught first.", "en"),
+        ("これは何ですか。日本", ""),
+        ("Où est la bibliothèque, s'il vous plaît, près de l'église ?", ""),
+        ("42", ""),
+        ("", ""),
+    ],
+)
+def test_the_language_is_known_by_its_letters(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+def test_two_answers_to_one_question_are_two_preferences_and_one_conversation() -> None:
+    pairs = [
+        Example(name, "2", "preference", [USER], preference=Preference(Message("assistant", name)))
+        for name in ("a", "b", "a")
+    ]
+    texts = [Example(name, "2", "pretraining", [Message("assistant", name)]) for name in ("a", "b", "a")]
+    states = [one.state for one in gate([*pairs, *texts], {})]
+    assert len({one.key for one in [*pairs, *texts, sft("Q?")]}) == 5
+    assert states == ["kept", "kept", "kept", "kept", "kept", "kept"]
 
 
 def test_the_second_of_two_equal_questions_is_rejected_with_the_id_of_the_first() -> None:
@@ -71,7 +157,7 @@ def test_the_second_of_two_equal_questions_is_rejected_with_the_id_of_the_first(
 
 def test_a_question_that_was_kept_before_makes_a_duplicate() -> None:
     again = sft("What is it?")
-    (found,) = gate([again], {again.question_sha256: "earlier"})
+    (found,) = gate([again], {again.key: "earlier"})
     assert found.rejection
     assert found.rejection.metadata == {"example_id": "earlier"}
 

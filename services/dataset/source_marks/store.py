@@ -1,4 +1,4 @@
-"""Since when the chunks of examples are gone, and the jobs that look: `dataset.sql`, behind functions."""
+"""Since when chunks of examples are gone, and the jobs that look: `source_marks.sql`, behind functions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from services.dataset.examples import REPLACED
+from services.dataset.examples.review import REPLACED
 from services.runtime.db import Pool, claim_request, had_again, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem
 from services.runtime.sql import Statements
 
-SQL = Statements(Path(__file__).parent / "sql" / "dataset.sql")
+SQL = Statements(Path(__file__).parents[1] / "sql" / "source_marks.sql")
 
 
 class SourceMarkStore:
@@ -73,4 +73,4 @@ class SourceMarkStore:
             limit: at most so many.
         """
         rows = await self.pool.fetch(SQL.marked_questions, project_id, after, last, without, limit)
-        return [row["question_id"] for row in rows]
+        return [row["item_id"] for row in rows]

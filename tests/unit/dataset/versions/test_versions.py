@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dataset import versions
 from services.dataset.exam_split import NEAR_COPY, Entry, Split
 from services.dataset.near_copies import normalise, similarity
-from services.dataset.versions import DatasetOptions, check_sides, entry_of, plan, without_leaks
+from services.dataset.versions import versions
+from services.dataset.versions.versions import DatasetOptions, check_sides, entry_of, plan, without_leaks
 from services.runtime.errors import FailedPrecondition, Internal
 from tests.unit.dataset.makers import entry, sft
 

@@ -1,0 +1,1 @@
+"""Examples: what models are trained on and examined with, and how it is found."""

@@ -1,0 +1,91 @@
+"""Which examples are meant: by what, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from services.dataset.examples.examples import Example
+from services.runtime.errors import InvalidArgument
+
+ORDERS = ("oldest", "newest", "lowest_score", "highest_score", "last_changed")
+"""In which examples are listed."""
+FACETS = (
+    "state",
+    "kind",
+    "rejection_reason",
+    "score",
+    "label",
+    "tag",
+    "language",
+    "generation",
+    "document",
+    "section",
+    "question_type",
+    "prompt_version",
+    "model",
+)
+"""By which examples are counted."""
+
+
+@dataclass(frozen=True)
+class ExampleFilter:
+    """What examples must be like; a field that is None or empty leaves all in, several hold together."""
+
+    states: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    generation_ids: Sequence[str] = ()
+    document_ids: Sequence[str] = ()
+    heading_path: Sequence[str] = ()
+    """First titles of the path to their section."""
+    tag_ids: Sequence[str] = ()
+    """One of these."""
+    labels: Sequence[str] = ()
+    """One of these."""
+    min_score: float | None = None
+    max_score: float | None = None
+    rejection_reasons: Sequence[str] = ()
+    languages: Sequence[str] = ()
+    question_types: Sequence[str] = ()
+    prompt_versions: Sequence[str] = ()
+    models: Sequence[str] = ()
+    min_characters: int | None = None
+    max_characters: int | None = None
+    create_time_from: datetime | None = None
+    create_time_before: datetime | None = None
+    source_gone: bool | None = None
+    example_ids: Sequence[str] = ()
+    text: str = ""
+    """Stands in one of the turns, whatever the case."""
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments of the SQL function `matches`, in its order; what leaves all in is None."""
+        named = [getattr(self, field.name) for field in fields(self) if field.name != "text"]
+        return tuple(None if value in ((), []) else value for value in named)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it leaves any example out."""
+        return bool(self.text) or any(value is not None for value in self.values)
+
+    def says(self, example: Example) -> bool:
+        """Whether the text stands in one of the turns of an example."""
+        wanted = self.text.lower()
+        return not wanted or any(
+            wanted in part.lower() for turn in example.said for part in (turn.content, turn.reasoning)
+        )
+
+
+def countable(wanted: ExampleFilter) -> ExampleFilter:
+    """A filter by which examples can be counted at once.
+
+    Raises:
+        InvalidArgument: it goes by text, for which every example would have to be read.
+    """
+    if wanted.text:
+        message = "filter.text: examples are not counted by text; list them"
+        raise InvalidArgument("FIELD_INVALID", message, "filter.text")
+    return wanted

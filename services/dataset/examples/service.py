@@ -1,0 +1,133 @@
+"""Examples over their rpcs: one thin method each."""
+
+from __future__ import annotations
+
+from services.dataset.examples.convert import (
+    example_from_pb,
+    example_to_pb,
+    merged,
+    review_from_pb,
+)
+from services.dataset.examples.examples import Example
+from services.dataset.examples.filter_convert import facet_name, facet_to_pb, filter_from_pb, order_name
+from services.dataset.examples.filters import countable
+from services.dataset.examples.review import REVIEWED, revised
+from services.dataset.examples.rules import check_example
+from services.dataset.examples.store import ExampleStore
+from services.dataset.imports.store import ImportStore
+from services.dataset.source_marks.store import SourceMarkStore
+from services.runtime.convert import job_to_pb
+from services.runtime.db import first_answer
+from services.runtime.errors import InvalidArgument
+from services.runtime.interceptors import Context, check_message
+from services.runtime.jobs import Jobs
+from services.runtime.masks import check_mask
+from services.runtime.pages import page_request
+from sishu.client import Client
+from sishu.dataset.v1 import example_service_pb2 as pb
+from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceServicer
+from sishu.generation.v1 import generation_service_pb2
+from sishu.ingest.v1 import project_service_pb2
+
+
+class ExampleServicer(ExampleServiceServicer):
+    """Examples."""
+
+    def __init__(
+        self,
+        store: ExampleStore,
+        imports: ImportStore,
+        markings: SourceMarkStore,
+        jobs: Jobs,
+        client: Client,
+    ) -> None:
+        self._store = store
+        self._imports = imports
+        self._markings = markings
+        self._jobs = jobs
+        self._client = client
+
+    async def ImportExamples(
+        self, request: pb.ImportExamplesRequest, context: Context
+    ) -> pb.ImportExamplesResponse:
+        job_id = await first_answer(self._store.pool, "ImportExamples", request.request_id)
+        if not job_id:
+            await self._check_generation(request.project_id, request.generation_id)
+            job_id = await self._imports.create(request.project_id, request.generation_id, request.request_id)
+        return pb.ImportExamplesResponse(job=job_to_pb(await self._jobs.get(job_id)))
+
+    async def CreateExample(
+        self, request: pb.CreateExampleRequest, context: Context
+    ) -> pb.CreateExampleResponse:
+        example_id = await first_answer(self._store.pool, "CreateExample", request.request_id)
+        if not example_id:
+            example = example_from_pb(request.example)
+            check_example(example)
+            wanted = project_service_pb2.GetProjectRequest(id=example.project_id)
+            await self._client.projects.GetProject(wanted)
+            example_id = await self._store.create(example, request.request_id)
+        return pb.CreateExampleResponse(example=example_to_pb(await self._store.get(example_id)))
+
+    async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
+        return pb.GetExampleResponse(example=example_to_pb(await self._store.get(request.id)))
+
+    async def ListExamples(
+        self, request: pb.ListExamplesRequest, context: Context
+    ) -> pb.ListExamplesResponse:
+        wanted, order = filter_from_pb(request.filter), order_name(request.order)
+        page = await self._store.list_page(
+            page_request(request.page_size, request.page_token, request.project_id, wanted, order),
+            request.project_id,
+            wanted,
+            order,
+        )
+        return pb.ListExamplesResponse(
+            examples=map(example_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def CountExamples(
+        self, request: pb.CountExamplesRequest, context: Context
+    ) -> pb.CountExamplesResponse:
+        wanted = countable(filter_from_pb(request.filter))
+        facets = [facet_name(facet) for facet in request.facets]
+        total, counted = await self._store.count(request.project_id, wanted, facets)
+        return pb.CountExamplesResponse(total=total, facets=map(facet_to_pb, counted))
+
+    async def UpdateExample(
+        self, request: pb.UpdateExampleRequest, context: Context
+    ) -> pb.UpdateExampleResponse:
+        review = review_from_pb(request.example, check_mask(request.update_mask, *REVIEWED))
+
+        def change(example: Example) -> Example:
+            wanted = merged(example, request.example, request.update_mask)
+            # Names the fields as those of this request: `example.messages[0].role`.
+            check_message(pb.CreateExampleRequest(example=wanted))
+            return revised(example, review)
+
+        example = await self._store.update(request.example.id, change)
+        return pb.UpdateExampleResponse(example=example_to_pb(example))
+
+    async def MarkSources(self, request: pb.MarkSourcesRequest, context: Context) -> pb.MarkSourcesResponse:
+        job_id = await self._markings.create(request.project_id, request.request_id)
+        # The job first: of one that has ended all is counted.
+        job = await self._jobs.get(job_id)
+        marked, unmarked = await self._markings.marked_by(job_id)
+        return pb.MarkSourcesResponse(job=job_to_pb(job), marked=marked, unmarked=unmarked)
+
+    async def DeleteExample(
+        self, request: pb.DeleteExampleRequest, context: Context
+    ) -> pb.DeleteExampleResponse:
+        await self._store.delete(request.id)
+        return pb.DeleteExampleResponse()
+
+    async def _check_generation(self, project_id: str, generation_id: str) -> None:
+        wanted = generation_service_pb2.GetGenerationRequest(id=generation_id)
+        answer = await self._client.generations.GetGeneration(wanted)
+        if answer.generation.project_id != project_id:
+            raise InvalidArgument(
+                "PROJECT_MISMATCH",
+                f"generation {generation_id} belongs to project {answer.generation.project_id}",
+                "generation_id",
+                generation_id=generation_id,
+                project_id=answer.generation.project_id,
+            )

@@ -1,0 +1,1 @@
+"""Imports: examples made of what other rooms, and other programs, have."""

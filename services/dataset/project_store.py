@@ -1,0 +1,37 @@
+"""What the room has of a project: the statements of `projects.sql`, behind functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.runtime.db import Pool, forget_requests, transaction
+from services.runtime.jobs import Jobs
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parent / "sql" / "projects.sql")
+
+
+class ProjectStore:
+    """All tables of the room."""
+
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
+        self.pool = pool
+        self.jobs = jobs
+
+    async def delete(self, project_id: str) -> dict[str, int]:
+        """Delete everything of a project; return the deleted rows by table."""
+        statements = {
+            "dataset_versions": SQL.delete_project_versions,
+            "example_contents": SQL.delete_project_contents,
+            "examples": SQL.delete_project_examples,
+            "version_numbers": SQL.delete_project_numbers,
+        }
+        async with transaction(self.pool) as connection:
+            requested = [row["resource_id"] for row in await connection.fetch(SQL.requested, project_id)]
+            # Go first: this waits for what they are storing now, and nothing more is stored after it.
+            await self.jobs.delete_project(connection, project_id)
+            await forget_requests(connection, *requested)
+            return {
+                table: int((await connection.execute(statement, project_id)).split()[-1])
+                for table, statement in statements.items()
+            }

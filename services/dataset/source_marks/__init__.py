@@ -1,0 +1,1 @@
+"""Since when the chunks of examples are gone."""

@@ -1,0 +1,18 @@
+-- name: requested
+-- What a project has that a request id made.
+SELECT resource_id FROM requests WHERE resource_id IN (
+    SELECT id FROM jobs WHERE project_id = $1
+    UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM examples WHERE project_id = $1)
+
+-- name: delete_project_versions
+DELETE FROM dataset_versions WHERE project_id = $1
+
+-- name: delete_project_contents
+DELETE FROM example_contents USING examples WHERE example_id = id AND project_id = $1
+
+-- name: delete_project_examples
+DELETE FROM examples WHERE project_id = $1
+
+-- name: delete_project_numbers
+DELETE FROM version_numbers WHERE project_id = $1

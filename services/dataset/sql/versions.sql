@@ -1,0 +1,42 @@
+-- name: next_number
+INSERT INTO version_numbers (project_id, last) VALUES ($1, 1)
+ON CONFLICT (project_id) DO UPDATE SET last = version_numbers.last + 1
+RETURNING last
+
+-- name: insert_version
+INSERT INTO dataset_versions (id, project_id, number, parent_id, options, job_id)
+SELECT $1, $2, $3, (SELECT id FROM dataset_versions WHERE project_id = $2 ORDER BY number DESC LIMIT 1), $4, $5
+
+-- name: list_versions
+-- A single version, or those of a project.
+SELECT version.*, to_jsonb(job) AS job
+FROM dataset_versions AS version JOIN job_view AS job ON job.id = version.job_id
+WHERE ($1::uuid IS NULL OR version.id = $1)
+  AND ($2::uuid IS NULL OR version.project_id = $2)
+  AND ($3::uuid IS NULL OR version.id < $3)
+ORDER BY version.id DESC
+LIMIT $4
+
+-- name: content_of
+SELECT content_sha256 FROM dataset_versions WHERE id = $1
+
+-- name: set_made
+UPDATE dataset_versions
+SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5
+WHERE id = $1
+
+-- name: delete_job
+-- Goes first, as whoever ends an item locks its job first.
+DELETE FROM jobs WHERE id = $1
+
+-- name: delete_version
+DELETE FROM dataset_versions WHERE id = $1
+
+-- name: any_kept_example
+SELECT EXISTS (
+    SELECT 1 FROM examples WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21))
+
+-- name: kept_examples
+SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
+WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+ORDER BY id

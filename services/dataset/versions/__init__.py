@@ -1,0 +1,1 @@
+"""Dataset versions: immutable sets of examples, and the files that hold them."""

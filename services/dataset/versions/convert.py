@@ -1,0 +1,121 @@
+"""Between the contracts of dataset versions and their domain."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from services.dataset.examples.convert import (
+    exam_item_to_pb,
+    lineage_to_pb,
+    message_to_pb,
+    preference_to_pb,
+    quote_to_pb,
+)
+from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
+from services.dataset.versions.versions import (
+    DatasetOptions,
+    DatasetVersion,
+    DatasetVersionExample,
+    VersionFile,
+)
+from services.runtime.convert import job_to_pb, stored_object, timestamp
+from services.runtime.errors import InvalidArgument
+from services.runtime.storage import Link
+from sishu.common.v1 import object_pb2
+from sishu.dataset.v1 import dataset_version_pb2, example_pb2
+
+FORMATS = {
+    dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL: MESSAGES_JSONL,
+    dataset_version_pb2.DATASET_FORMAT_LLAMA_FACTORY: LLAMA_FACTORY,
+    dataset_version_pb2.DATASET_FORMAT_PARQUET: PARQUET,
+}
+
+
+def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion:
+    """A dataset version."""
+    return dataset_version_pb2.DatasetVersion(
+        id=version.id,
+        project_id=version.project_id,
+        number=version.number,
+        parent_id=version.parent_id,
+        options=options_to_pb(version.options),
+        state=dataset_version_pb2.DatasetVersionState.Value(f"DATASET_VERSION_STATE_{version.state.upper()}"),
+        job=job_to_pb(version.job),
+        split_counts=version.split_counts,
+        dropped_counts=version.dropped_counts,
+        content_sha256=version.content_sha256,
+        create_time=timestamp(version.create_time),
+    )
+
+
+def member_to_pb(member: DatasetVersionExample) -> dataset_version_pb2.DatasetVersionExample:
+    """An example as a version holds it."""
+    return dataset_version_pb2.DatasetVersionExample(
+        example_id=member.example_id,
+        split=dataset_version_pb2.DatasetSplit.Value(f"DATASET_SPLIT_{member.split.upper()}"),
+        position=member.position,
+        kind=example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{member.kind.upper()}"),
+        messages=map(message_to_pb, member.messages),
+        quotes=map(quote_to_pb, member.quotes),
+        lineage=lineage_to_pb(member.lineage),
+        preference=preference_to_pb(member.preference),
+        exam_item=exam_item_to_pb(member.exam_item),
+    )
+
+
+def split_name(split: dataset_version_pb2.DatasetSplit.ValueType) -> str | None:
+    """The stored name of a split; nothing for unspecified."""
+    name = dataset_version_pb2.DatasetSplit.Name(split)
+    return None if split == 0 else name.removeprefix("DATASET_SPLIT_").lower()
+
+
+def options_to_pb(options: DatasetOptions) -> dataset_version_pb2.DatasetOptions:
+    """How a version is made."""
+    return dataset_version_pb2.DatasetOptions(
+        exam_share=options.exam_share,
+        max_exam_items=options.max_exam_items,
+        near_copy_threshold=options.near_copy_threshold,
+        seed=options.seed,
+        generation_ids=options.generation_ids,
+        system_prompt=options.system_prompt,
+    )
+
+
+def options_from_pb(message: dataset_version_pb2.DatasetOptions) -> DatasetOptions:
+    """How a version is to be made, with the defaults where nothing was said.
+
+    Raises:
+        InvalidArgument: the system prompt cannot be stored.
+    """
+    if "\0" in message.system_prompt:
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            "dataset_version.options.system_prompt: NUL characters cannot be stored",
+            "dataset_version.options.system_prompt",
+        )
+    usual = DatasetOptions()
+    return DatasetOptions(
+        exam_share=message.exam_share if message.HasField("exam_share") else usual.exam_share,
+        max_exam_items=message.max_exam_items,
+        near_copy_threshold=message.near_copy_threshold
+        if message.HasField("near_copy_threshold")
+        else usual.near_copy_threshold,
+        seed=message.seed if message.HasField("seed") else usual.seed,
+        generation_ids=sorted({str(uuid.UUID(each)) for each in message.generation_ids}),
+        system_prompt=message.system_prompt,
+    )
+
+
+def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:
+    """A file of a version with a link to read it."""
+    return stored_object(file.file_name, file.key, file.size_bytes, file.sha256, link)
+
+
+def files_in(
+    files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str | None
+) -> list[VersionFile]:
+    """The files of a format, of one split or of all; LLaMA-Factory gets one split at a time."""
+    name = FORMATS[wanted]
+    split = split or ("train" if name == LLAMA_FACTORY else None)
+    return [file for file in files if file.format == name and (not split or file.split == split)]

@@ -1,0 +1,88 @@
+"""Does the items of `make_dataset_version` jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.dataset.exam_split import Split
+from services.dataset.formats import JSON, MadeFile
+from services.dataset.versions import manifest
+from services.dataset.versions.store import VersionStore
+from services.dataset.versions.versions import DatasetVersion, VersionFile
+from services.dataset.versions.writing import VersionWriter
+from services.runtime.errors import SishuError
+from services.runtime.ids import new_id
+from services.runtime.jobs import Item, ItemClosed, Jobs
+from services.runtime.storage import Storage
+
+log = structlog.get_logger()
+
+
+class VersionWorker:
+    """Does the items of `make_dataset_version` jobs."""
+
+    def __init__(self, jobs: Jobs, store: VersionStore, storage: Storage) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._storage = storage
+        # A version in the writing holds a connection and asks for others: some must always be left.
+        self._writing = asyncio.Semaphore(max(1, store.pool.get_max_size() // 4))
+
+    async def make_version(self, item: Item) -> None:
+        """Split the kept examples, write and upload the files, and make the version complete.
+
+        Raises:
+            FailedPrecondition: no kept example is left.
+        """
+        version = await self._store.get(item.resource_id)
+        with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
+            async with self._writing:
+                split, made = await VersionWriter(
+                    self._jobs, self._store, item, version, Path(folder)
+                ).write()
+            await self._jobs.set_progress(item.job_id, "uploading")
+            # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
+            prefix = f"{version.prefix}{new_id()}/"
+            content, files = await self._upload(version, split, Path(folder), prefix, made)
+            try:
+                async with self._jobs.finish(item) as connection:
+                    await self._store.set_made(connection, version.id, split, content, files)
+            except ItemClosed:
+                await self._discard(prefix)
+                raise
+        log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
+
+    async def _upload(
+        self, version: DatasetVersion, split: Split, folder: Path, prefix: str, made: Sequence[MadeFile]
+    ) -> tuple[str, list[VersionFile]]:
+        parent_sha256 = await self._store.content_of(version.parent_id)
+        try:
+            files = [await self._put_file(folder, prefix, file) for file in made]
+            content = manifest.manifest_of(version.options, split, files, parent_sha256)
+            files.append(await self._put_manifest(prefix, content))
+        except (SishuError, asyncio.CancelledError):
+            await self._discard(prefix)
+            raise
+        return content["content_sha256"], files
+
+    async def _put_file(self, folder: Path, prefix: str, file: MadeFile) -> VersionFile:
+        key = prefix + file.name
+        info = await self._storage.put_file(key, folder / file.name, file.media_type)
+        return VersionFile(file.name, file.format, file.split, key, info.size, info.sha256, file.rows)
+
+    async def _put_manifest(self, prefix: str, content: Mapping[str, Any]) -> VersionFile:
+        key = prefix + manifest.NAME
+        info = await self._storage.put_bytes(key, manifest.manifest_bytes(content), JSON)
+        return VersionFile(manifest.NAME, "", "", key, info.size, info.sha256)
+
+    async def _discard(self, prefix: str) -> None:
+        """Delete what this try uploaded; what stays goes with the version or the project."""
+        with contextlib.suppress(SishuError):
+            await self._storage.delete_prefix(prefix)

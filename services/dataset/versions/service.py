@@ -1,0 +1,94 @@
+"""Dataset versions over their rpcs: one thin method each."""
+
+from __future__ import annotations
+
+from services.dataset.versions.convert import (
+    file_to_pb,
+    files_in,
+    member_to_pb,
+    options_from_pb,
+    split_name,
+    version_to_pb,
+)
+from services.dataset.versions.members import list_members
+from services.dataset.versions.store import VersionStore
+from services.dataset.versions.versions import VersionFile
+from services.runtime.db import first_answer
+from services.runtime.interceptors import Context
+from services.runtime.jobs import Jobs
+from services.runtime.pages import page_request
+from services.runtime.storage import Storage
+from sishu.common.v1 import object_pb2
+from sishu.dataset.v1 import dataset_service_pb2 as pb
+from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
+
+
+class DatasetServicer(DatasetServiceServicer):
+    """Dataset versions."""
+
+    def __init__(self, store: VersionStore, storage: Storage, jobs: Jobs) -> None:
+        self._store = store
+        self._storage = storage
+        self._jobs = jobs
+
+    async def CreateDatasetVersion(
+        self, request: pb.CreateDatasetVersionRequest, context: Context
+    ) -> pb.CreateDatasetVersionResponse:
+        version_id = await first_answer(self._store.pool, "CreateDatasetVersion", request.request_id)
+        if not version_id:
+            options = options_from_pb(request.dataset_version.options)
+            version_id = await self._store.create(
+                request.dataset_version.project_id, options, request.request_id
+            )
+        version = await self._store.get(version_id)
+        return pb.CreateDatasetVersionResponse(dataset_version=version_to_pb(version))
+
+    async def GetDatasetVersion(
+        self, request: pb.GetDatasetVersionRequest, context: Context
+    ) -> pb.GetDatasetVersionResponse:
+        version = await self._store.get(request.id)
+        return pb.GetDatasetVersionResponse(dataset_version=version_to_pb(version))
+
+    async def ListDatasetVersions(
+        self, request: pb.ListDatasetVersionsRequest, context: Context
+    ) -> pb.ListDatasetVersionsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.project_id)
+        page = await self._store.list_page(wanted, request.project_id)
+        return pb.ListDatasetVersionsResponse(
+            dataset_versions=map(version_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ListDatasetVersionExamples(
+        self, request: pb.ListDatasetVersionExamplesRequest, context: Context
+    ) -> pb.ListDatasetVersionExamplesResponse:
+        version = await self._store.get(request.dataset_version_id)
+        version.check_ready()
+        split = split_name(request.split)
+        wanted = page_request(request.page_size, request.page_token, version.id, split)
+        page = await list_members(self._storage, wanted, version, split)
+        return pb.ListDatasetVersionExamplesResponse(
+            dataset_version_examples=map(member_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def GetDatasetVersionFiles(
+        self, request: pb.GetDatasetVersionFilesRequest, context: Context
+    ) -> pb.GetDatasetVersionFilesResponse:
+        version = await self._store.get(request.id)
+        version.check_ready()
+        files = files_in(version.files, request.format, split_name(request.split))
+        return pb.GetDatasetVersionFilesResponse(
+            files=[await self._linked(file) for file in files], manifest=await self._linked(version.manifest)
+        )
+
+    async def DeleteDatasetVersion(
+        self, request: pb.DeleteDatasetVersionRequest, context: Context
+    ) -> pb.DeleteDatasetVersionResponse:
+        version = await self._store.get(request.id)
+        await self._jobs.cancel(version.job.id)
+        # The row goes last, so that a call that failed in the middle can be repeated.
+        deleted = await self._storage.delete_prefix(version.prefix)
+        await self._store.delete(version.id, version.job.id)
+        return pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
+
+    async def _linked(self, file: VersionFile) -> object_pb2.StoredObject:
+        return file_to_pb(file, await self._storage.link_to_get(file.key, file.file_name))

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from services.dataset.examples.examples import Example
+from services.dataset.versions import shards
+from services.dataset.versions.shards import DEALT, PLACE, SCHEMA, Dealer, place_of, row_of, table_of
+from tests.unit.dataset.makers import conversation, sft
+
+
+def dealt(folder: Path, examples: list[Example], seed: int = 0, batch: int = 7) -> list[pa.Table]:
+    folder.mkdir(exist_ok=True)
+    dealer = Dealer(folder, "train", len(examples))
+    rows = [{**row_of(one), PLACE: place_of(one.digest, seed)} for one in examples]
+    for start in range(0, len(rows), batch):
+        dealer.add(table_of(rows[start : start + batch], DEALT))
+    made = list(dealer.finish())
+    tables = [pq.read_table(shard.path) for shard, _ in made]
+    assert [shard.rows for shard, _ in made] == [table.num_rows for table in tables]
+    assert [table for _, table in made] == tables
+    return tables
+
+
+def ids(tables: list[pa.Table]) -> list[str]:
+    return [row_id for table in tables for row_id in table.column("id").to_pylist()]
+
+
+def test_every_row_is_in_one_shard_in_the_order_of_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROWS", 30)
+    examples = [sft(f"Question {number}?") for number in range(200)]
+    tables = dealt(tmp_path / "a", examples)
+    assert len(tables) == 7
+    assert ids(tables) == [one.id for one in sorted(examples, key=lambda one: place_of(one.digest, 0))]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        f"train-{number:05d}.parquet" for number in range(7)
+    ]
+
+
+def test_another_order_of_the_input_gives_the_same_bytes_and_another_seed_another_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "ROWS", 30)
+    examples = [sft(f"Question {number}? 问{number}") for number in range(90)]
+    first = dealt(tmp_path / "a", examples)
+    dealt(tmp_path / "b", examples[::-1], batch=11)
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("a", "b")]
+    assert files[0] == files[1]
+    other = ids(dealt(tmp_path / "c", examples, seed=1))
+    assert sorted(other) == sorted(ids(first))
+    assert other != ids(first)
+
+
+def test_a_row_says_what_is_known_of_its_example(tmp_path: Path) -> None:
+    one, other = sft("净利润？"), conversation("Q?", "A.", system="S.")
+    (table,) = dealt(tmp_path, [one, other])
+    assert table.schema.names == SCHEMA.names
+    by_id = {row["id"]: row for row in table.to_pylist()}
+    content = json.loads(by_id[one.id]["content"])
+    assert [message["content"] for message in content["messages"]] == ["净利润？", "Forty-two."]
+    quote = one.quotes[0]
+    assert content["quotes"] == [
+        {
+            "text": quote.text,
+            "chunk_id": quote.chunk_id,
+            "document_id": quote.document_id,
+            "document_version": 1,
+            "start": 10,
+            "end": 27,
+        }
+    ]
+    lineage = json.loads(by_id[one.id]["lineage"])
+    assert lineage["question_ids"] == list(one.lineage.question_ids)
+    assert lineage["answer_origin"] == {"model": "m", "parameters": {"seed": 7.0}, "calls": 2}
+    assert (by_id[one.id]["document_id"], by_id[one.id]["source"]) == (quote.document_id, "hand")
+    assert by_id[other.id]["kind"] == "conversation"
+
+
+def test_a_split_of_nothing_has_an_empty_shard(tmp_path: Path) -> None:
+    (table,) = dealt(tmp_path, [])
+    assert table.num_rows == 0
+    assert table.schema.names == SCHEMA.names
