@@ -1,18 +1,22 @@
-"""The one part that is compiled; without a C compiler it is left out, and Python and numpy do its work."""
+"""The two parts that are compiled; without a C compiler they are left out, and Python and numpy do their work."""
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = Path("services/ingest/outline/c")
+COMPILED = {
+    "services.ingest.outline.scan": Path("services/ingest/outline/c"),
+    "services.dataset.copies.loops": Path("services/dataset/copies/c"),
+}
 
 setup(
     ext_modules=[
         Extension(
-            "services.ingest.outline.scan",
-            sorted(map(str, SOURCES.glob("*.c"))),
-            depends=sorted(map(str, SOURCES.glob("*.h"))),
+            name,
+            sorted(map(str, sources.glob("*.c"))),
+            depends=sorted(map(str, sources.glob("*.h"))),
             optional=True,
-        ),
+        )
+        for name, sources in COMPILED.items()
     ]
 )

@@ -1,0 +1,110 @@
+"""What is held of a text in place of it: some of its 3-grams, and MinHash values of all of them.
+
+Of up to `LIMIT` different 3-grams all are held, and similarities are exact but for a chance of one in a million
+that two 3-grams share a number. Of a longer text the `LIMIT` lowest are held, which tell the similarity with a
+standard deviation of 0.025 (a bottom-k sketch: Cohen and Kaplan 2007). A million questions take about 1 GB, a
+million texts of any length at most 2.2 GB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from services.dataset.copies.native import loops
+from services.dataset.copies.texts import normalise
+
+Signatures: TypeAlias = npt.NDArray[np.uint16]
+Columns: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
+
+LANES = 256
+"""MinHash values of a text."""
+LIMIT = 384
+"""Most 3-grams that are held of a text."""
+BATCH = 2000
+"""Texts that one thread works on at a time."""
+THREADS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+FACTORS, TERMS = np.random.Generator(np.random.PCG64(2026)).integers(0, 2**32, (2, LANES), dtype=np.uint32)
+FACTORS |= np.uint32(1)
+
+
+@dataclass(frozen=True)
+class Sketches:
+    """Sketches of texts, a row each.
+
+    Args:
+        signatures: MinHash values, (texts, 256); the share of equal ones estimates the similarity of two texts with
+            a standard deviation of 0.03.
+        grams: the held 3-grams as numbers, text by text, ascending; empty when not wanted.
+        starts: where those of each text start, and the end of all.
+        sizes: how many different 3-grams each text has.
+        keys: a number for the set of all 3-grams of a text: equal sets, equal keys.
+    """
+
+    signatures: Signatures
+    grams: npt.NDArray[np.uint32]
+    starts: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int32]
+    keys: npt.NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def sketch(texts: Iterable[str], *, only_signatures: bool = False) -> Sketches:
+    """Sketches of texts, which are normalised and read once, batch by batch: they need not be in memory at once.
+
+    Args:
+        texts: the texts.
+        only_signatures: whether the 3-grams are left out; similarities are then estimated by the signatures.
+    """
+    columns = [bytearray() for _ in range(5)]
+    for found in batches(texts):
+        for at, (column, part) in enumerate(zip(columns, found, strict=True)):
+            if at > 0 or not only_signatures:
+                column += part
+    grams, kept, sizes, values, keys = columns
+    counts = np.frombuffer(kept, np.int32)
+    return Sketches(
+        np.frombuffer(values, np.uint16).reshape(len(counts), LANES),
+        np.frombuffer(grams, np.uint32),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
+        np.frombuffer(sizes, np.int32),
+        np.frombuffer(keys, np.uint64),
+    )
+
+
+def signatures(texts: Iterable[str]) -> Signatures:
+    """MinHash values of texts, (texts, 256)."""
+    return sketch(texts, only_signatures=True).signatures
+
+
+def from_signatures(signatures: Signatures) -> Sketches:
+    """Sketches without 3-grams, of signatures that were kept."""
+    count = len(signatures)
+    keys = np.zeros(count, np.uint64)
+    for columns in np.ascontiguousarray(signatures, np.uint16).view(np.uint64).T:
+        keys = (keys ^ columns) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+    none = np.zeros(0, np.uint32)
+    return Sketches(signatures, none, np.zeros(count + 1, np.int64), np.ones(count, np.int32), keys)
+
+
+def batches(texts: Iterable[str]) -> Iterator[Columns]:
+    """What is found of the texts, a batch at a time, in their order; some batches are worked on at a time."""
+    left = iter(texts)
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting = []
+        while batch := tuple(map(normalise, islice(left, BATCH))):
+            waiting.append(pool.submit(loops.sketch, batch, FACTORS, TERMS, LIMIT))
+            if len(waiting) > THREADS:
+                yield waiting.pop(0).result()
+        for one in waiting:
+            yield one.result()
