@@ -1,4 +1,4 @@
-"""The two parts that are compiled; without a C compiler they are left out, and Python and numpy do their work."""
+"""The two parts that are compiled; without a C compiler, Python and numpy do their work."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ main() {
 }
 
 fingerprint() {
-  { printf '%s\n' "$PWD"; cat pyproject.toml constraints.txt scripts/setup.sh setup.py services/ingest/outline/c/*; } | cksum
+  { printf '%s\n' "$PWD"; cat pyproject.toml constraints.txt scripts/setup.sh setup.py services/*/*/c/*; } | cksum
 }
 
 make_environment() {

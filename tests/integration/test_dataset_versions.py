@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 
-from services.dataset.near_copies import normalise, similarity
+from services.dataset.copies.texts import normalise, similarity
 from services.dataset.versions.manifest import content_sha256
 from services.runtime.ids import new_id
 from sishu.common.v1 import (

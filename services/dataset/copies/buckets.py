@@ -1,9 +1,10 @@
-"""Locality-sensitive hashing: texts that are alike share a bucket in one band of their MinHash values at least.
+"""Locality-sensitive hashing: texts that are alike share a bucket in one band of MinHash values at least.
 
-Broder 1997; Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", 3.4. In buckets of up to `FULL` texts all
-pairs are compared. Larger ones come of texts that have most in common, as those of a template: a text is compared
-with its neighbours only, in an order by further values in which the most alike are neighbours (an LSH forest: Bawa,
-Condie, Ganesan 2005). So the work is in proportion to the count of texts, but for the sorting, whatever the texts.
+Broder 1997; Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", 3.4. In buckets of up to `FULL` texts
+all pairs are compared. Larger ones come of texts that have most in common, as those of a template: a text is
+compared with its neighbours only, in an order by further values in which the most alike are neighbours (an
+LSH forest: Bawa, Condie, Ganesan 2005). So the work is in proportion to the count of texts, but for the
+sorting, whatever the texts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +31,8 @@ WINDOW = 6
 """Neighbours on either side with which a text of a larger bucket is compared."""
 DEEP = 16
 """Further values by which the texts of a larger bucket are ordered."""
+AHEAD = 2
+"""Bands that are made while another is worked on."""
 SLACK = 5 * 0.5 / LANES**0.5
 """Five standard deviations of an estimate by MinHash values."""
 
@@ -68,12 +72,12 @@ def buckets(signatures: Signatures, rows: Rows, threshold: float) -> Iterator[Bu
         threshold: how alike texts are that should share a bucket.
     """
     bands, depth = bands_for(threshold)
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(band, signatures, rows, 0, depth)
-        for at in range(bands):
-            found = waiting.result()
-            if at + 1 < bands:
-                waiting = pool.submit(band, signatures, rows, (at + 1) * depth, depth)
+    with ThreadPoolExecutor(AHEAD) as pool:
+        starts = iter(range(0, bands * depth, depth))
+        waiting = [pool.submit(band, signatures, rows, start, depth) for start in islice(starts, AHEAD)]
+        while waiting:
+            found = waiting.pop(0).result()
+            waiting += [pool.submit(band, signatures, rows, start, depth) for start in islice(starts, 1)]
             yield found
 
 
@@ -98,7 +102,7 @@ def band(signatures: Signatures, rows: Rows, start: int, depth: int) -> Buckets:
 
 
 def hashed(signatures: Signatures, rows: Rows, start: int, depth: int) -> Words:
-    """A number for the values of each row in a band; a chance collision costs some comparisons and no more."""
+    """A number for the values of each row in a band; a chance collision costs comparisons and no more."""
     values = signatures[rows, start : start + depth].astype(np.uint64)
     keys = np.zeros(len(rows), dtype=np.uint64)
     for column in values.T:
@@ -108,7 +112,11 @@ def hashed(signatures: Signatures, rows: Rows, start: int, depth: int) -> Words:
 
 
 def deeply_ordered(
-    signatures: Signatures, rows: Rows, members: npt.NDArray[np.intp], numbers: npt.NDArray[np.intp], start: int
+    signatures: Signatures,
+    rows: Rows,
+    members: npt.NDArray[np.intp],
+    numbers: npt.NDArray[np.intp],
+    start: int,
 ) -> npt.NDArray[np.intp]:
     """Members of large buckets, bucket by bucket, by the values from a column on.
 

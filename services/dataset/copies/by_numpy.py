@@ -1,4 +1,4 @@
-"""The hot loops without a compiler: the functions of `loops.pyi`, with the same results, some ten times as slow."""
+"""The hot loops without a compiler: what `loops.pyi` says, with the same results, some ten times as slow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sketch(
 
 
 def different_grams(texts: Sequence[str]) -> tuple[Longs, Words]:
-    """The 3-grams of all texts as numbers, ascending and without doubles in each text, and the text of each."""
+    """The text of each 3-gram, and all as numbers, ascending and without doubles in each text."""
     padded = [text if len(text) > 2 else text + "\0" * (3 - len(text)) for text in texts]
     letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     lengths = np.array([len(text) for text in padded])

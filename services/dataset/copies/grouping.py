@@ -25,12 +25,13 @@ ALL_PAIRS = 1 << 20
 def group_near_copies(texts: Texts, threshold: float) -> Indices:
     """A group for each text: texts at least `threshold` alike share one, and so do all their likes.
 
-    A pair at the threshold is missed once in a million, or when more than `FULL` texts have most in common and
-    each of the two has nearer neighbours among these (see `buckets`). The groups hang on the texts alone, whatever
-    their order.
+    A pair at the threshold is missed once in a million, or when more than `FULL` texts have most in common
+    and each of the two has nearer neighbours among these (see `buckets`). The groups hang on the texts alone,
+    whatever their order.
 
     Args:
-        texts: texts, read once; or sketches of them; or their signatures only: then similarities are estimates.
+        texts: texts, read once; or sketches of them; or their signatures only: then similarities are
+            estimates.
         threshold: Jaccard similarity of character 3-grams of the normalised texts, above 0, to 1.
 
     Returns:
@@ -48,7 +49,7 @@ def group_near_copies(texts: Texts, threshold: float) -> Indices:
 
 
 def clusters(groups: Indices) -> list[Indices]:
-    """The members of each group of at least two, ascending; the groups in the order of their first members."""
+    """The members of each group of several, ascending; the groups by their first members."""
     order = np.argsort(groups, kind="stable")
     edges = np.flatnonzero(np.diff(groups[order])) + 1
     return [members for members in np.split(order, edges) if len(members) > 1]
@@ -74,7 +75,7 @@ def leaks(kept: Iterable[str], others: Iterable[str], threshold: float) -> Indic
 
 
 def leaked(held: Sketches, kept: Indices, others: Indices, threshold: float) -> Indices:
-    """The places in `others` of those rows that are at least `threshold` like one of the rows `kept`, ascending."""
+    """The places in `others`, ascending, of rows at least `threshold` like one of the rows `kept`."""
     check(threshold)
     _, twins = distinct(held.keys)
     is_kept, marked = np.zeros((2, len(held)), np.uint8)
@@ -87,7 +88,8 @@ def leaked(held: Sketches, kept: Indices, others: Indices, threshold: float) -> 
         if mine.size * theirs.size <= ALL_PAIRS:
             ends = np.full(len(rows), len(rows), np.int32)
             one = Buckets(rows, np.zeros_like(ends), ends)
-            loops.match(*arguments(held, threshold, one, least=0), len(rows), WINDOW, is_kept, marked)
+            least = 0 if held.grams.size else None
+            loops.match(*arguments(held, threshold, one, least), len(rows), WINDOW, is_kept, marked)
         else:
             for found in buckets(held.signatures, rows, threshold):
                 loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
@@ -95,7 +97,7 @@ def leaked(held: Sketches, kept: Indices, others: Indices, threshold: float) -> 
 
 
 def distinct(keys: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """The first row of each set of 3-grams, in an order that hangs on the sets alone, and that of every row."""
+    """The first row of each set of 3-grams, ordered by the sets alone, and the first for every row."""
     _, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
     rows = firsts.astype(np.int32)
     return rows, rows[which]
@@ -108,8 +110,10 @@ def sketches_of(texts: Texts) -> Sketches:
     return from_signatures(texts) if isinstance(texts, np.ndarray) else sketch(texts)
 
 
-def arguments(held: Sketches, threshold: float, found: Buckets, least: int | None = None) -> tuple[object, ...]:
-    """What the loops are told of rows and buckets."""
+def arguments(
+    held: Sketches, threshold: float, found: Buckets, least: int | None = None
+) -> tuple[object, ...]:
+    """What the loops are told of rows and buckets; `least` MinHash values are equal of rows that are alike."""
     if least is None:
         least = least_equal(threshold) if held.grams.size else math.ceil(threshold * LANES)
     rows = (held.signatures, held.grams, held.starts, held.sizes, threshold, least)

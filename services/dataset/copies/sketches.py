@@ -1,9 +1,9 @@
 """What is held of a text in place of it: some of its 3-grams, and MinHash values of all of them.
 
-Of up to `LIMIT` different 3-grams all are held, and similarities are exact but for a chance of one in a million
-that two 3-grams share a number. Of a longer text the `LIMIT` lowest are held, which tell the similarity with a
-standard deviation of 0.025 (a bottom-k sketch: Cohen and Kaplan 2007). A million questions take about 1 GB, a
-million texts of any length at most 2.2 GB.
+Of up to `LIMIT` different 3-grams all are held, and similarities are exact but for a chance of one in a
+million that two 3-grams share a number. Of a longer text the `LIMIT` lowest are held, which tell the
+similarity with a standard deviation of 0.025 (a bottom-k sketch: Cohen and Kaplan 2007). A million questions
+take about 1 GB, a million texts of any length at most 2.2 GB.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Sketches:
     """Sketches of texts, a row each.
 
     Args:
-        signatures: MinHash values, (texts, 256); the share of equal ones estimates the similarity of two texts with
-            a standard deviation of 0.03.
+        signatures: MinHash values, (texts, 256); the share of equal ones estimates the similarity of two
+            texts with a standard deviation of 0.03.
         grams: the held 3-grams as numbers, text by text, ascending; empty when not wanted.
         starts: where those of each text start, and the end of all.
         sizes: how many different 3-grams each text has.
@@ -59,7 +59,7 @@ class Sketches:
 
 
 def sketch(texts: Iterable[str], *, only_signatures: bool = False) -> Sketches:
-    """Sketches of texts, which are normalised and read once, batch by batch: they need not be in memory at once.
+    """Sketches of texts, which are normalised and read once; they need not be in memory at once.
 
     Args:
         texts: the texts.
@@ -67,11 +67,12 @@ def sketch(texts: Iterable[str], *, only_signatures: bool = False) -> Sketches:
     """
     columns = [bytearray() for _ in range(5)]
     for found in batches(texts):
-        for at, (column, part) in enumerate(zip(columns, found, strict=True)):
-            if at > 0 or not only_signatures:
-                column += part
+        for column, part in zip(columns, found, strict=True):
+            column.extend(part)
+        if only_signatures:
+            columns[0].clear()
     grams, kept, sizes, values, keys = columns
-    counts = np.frombuffer(kept, np.int32)
+    counts = np.frombuffer(kept, np.int32) * (not only_signatures)
     return Sketches(
         np.frombuffer(values, np.uint16).reshape(len(counts), LANES),
         np.frombuffer(grams, np.uint32),

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from services.dataset.copies.grouping import group_near_copies, leaks
+from services.dataset.copies.texts import normalise
 from services.dataset.exam_split import DUPLICATE, NEAR_COPY, Entry, Split, split
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
-from services.dataset.near_copies import group_near_copies, leaks, normalise
 from services.runtime.errors import FailedPrecondition, Internal
 from services.runtime.jobs import Job
 

@@ -17,7 +17,9 @@ from services.dataset.copies.texts import grams
 from tests.integration.stores import ROOT
 
 WORDS = ["what", "is", "the", "profit", "of", "Kesto", "2023", "净利润", "多少", "🙂", "a", "\0", "\ud800"]
-texts = st.lists(st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)), max_size=12)
+texts = st.lists(
+    st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)), max_size=12
+)
 native = pytest.mark.skipif(compiled is None, reason="no C compiler")
 
 

@@ -132,6 +132,9 @@ def test_texts_of_an_iterator_sketches_and_signatures_give_the_same_groups() -> 
     assert group_near_copies(iter(texts), 0.9).tolist() == groups
     assert group_near_copies(sketch(texts), 0.9).tolist() == groups
     assert group_near_copies(signatures(texts), 0.9).tolist() == groups
+    rows = np.arange(len(texts))
+    for held in (sketch(texts), sketch(texts, only_signatures=True)):
+        assert leaked(held, rows[:15], rows[15:], 0.9).tolist() == list(range(5, 15))
 
 
 def test_texts_are_read_while_others_are_worked_on_and_not_held() -> None:
@@ -198,7 +201,9 @@ def test_many_leaks_are_found_as_comparing_all_would() -> None:
     ]
     found = (2000 + leaked(held, kept, others, 0.7)).tolist()
     assert set(expected) <= set(found)
-    assert all(any(similarity(texts[at], one) >= 0.7 for one in texts[:2000]) for at in set(found) - set(expected))
+    assert all(
+        any(similarity(texts[at], one) >= 0.7 for one in texts[:2000]) for at in set(found) - set(expected)
+    )
     assert len(expected) > 500
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.dataset.copies.texts import normalise, similarity
 from services.dataset.exam_split import NEAR_COPY, Entry, Split
-from services.dataset.near_copies import normalise, similarity
 from services.dataset.versions import versions
 from services.dataset.versions.versions import DatasetOptions, check_sides, entry_of, plan, without_leaks
 from services.runtime.errors import FailedPrecondition, Internal
