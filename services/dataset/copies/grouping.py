@@ -113,7 +113,7 @@ def sketches_of(texts: Texts) -> Sketches:
 def arguments(
     held: Sketches, threshold: float, found: Buckets, least: int | None = None
 ) -> tuple[object, ...]:
-    """What the loops are told of rows and buckets; `least` MinHash values are equal of rows that are alike."""
+    """What the loops are told; rows that are alike have `least` equal MinHash values."""
     if least is None:
         least = least_equal(threshold) if held.grams.size else math.ceil(threshold * LANES)
     rows = (held.signatures, held.grams, held.starts, held.sizes, threshold, least)
