@@ -1,0 +1,114 @@
+"""What a split needs to know of entries, as columns of numbers: a million entries are some 40 MB."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Longs: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+UNKNOWN = -1
+"""The code of an empty value."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Entries, a row each.
+
+    Args:
+        places: the place of each in a seeded order (`seeded_places`); the split hangs on it, not on the rows'
+            order.
+        groups: the number of its group of near copies; groups stay on one side.
+        strata: what is held out in proportion: a code of its document, or of document and tag (`crossed`).
+        facts: the same code for every form of a question about one fact; -1 when unknown.
+        exam_only: whether it must never be trained on.
+        units: numbers of what stays on one side where this is more than a group (`units_of`); groups by
+            default.
+    """
+
+    places: Longs
+    groups: Longs
+    strata: Longs
+    facts: Longs
+    exam_only: Flags
+    units: Longs | None = None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def seeded_places(digests: Iterable[str], ids: Sequence[str], seed: int) -> Longs:
+    """The place of each entry in an order that hangs on contents alone; ids tell equal contents apart.
+
+    Args:
+        digests: SHA-256 of the content of each entry, in hexadecimal digits.
+        ids: id of each entry.
+        seed: another seed gives another order.
+    """
+    prefix = f"{seed}:"
+    keys = b"".join(hashlib.sha256((prefix + digest).encode()).digest() for digest in digests)
+    firsts = np.frombuffer(keys, ">u8").reshape(-1, 4)[:, 0].astype(np.uint64)
+    order = np.argsort(firsts, kind="stable")
+    for tie in ties(firsts[order]):
+        order[tie] = sorted(order[tie].tolist(), key=lambda row: (keys[row * 32 : row * 32 + 32], ids[row]))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def ties(ascending: npt.NDArray[np.uint64]) -> list[slice]:
+    """Runs of equal numbers."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(ascending)) + 1, [len(ascending)]])
+    starts = np.flatnonzero(np.diff(edges) > 1)
+    return [slice(int(edges[start]), int(edges[start + 1])) for start in starts]
+
+
+def codes(values: Iterable[str]) -> Longs:
+    """The same number for the same value; -1 for an empty one."""
+    numbers: dict[str, int] = {"": UNKNOWN}
+    return np.fromiter((numbers.setdefault(value, len(numbers) - 1) for value in values), np.int64)
+
+
+def crossed(*columns: Longs) -> Longs:
+    """One code for the codes of a row in several columns."""
+    both = columns[0]
+    for column in columns[1:]:
+        _, left = np.unique(both, return_inverse=True)
+        _, right = np.unique(column, return_inverse=True)
+        both = left * (right.max(initial=0) + 1) + right
+    return both
+
+
+def units_of(groups: Longs, rows: Longs, values: Longs) -> Longs:
+    """Join groups that share a value, as a chunk or a fact, directly or by others; a number for each entry.
+
+    Args:
+        groups: number of the group of near copies of each entry.
+        rows: entries, each as often as it has values.
+        values: code of the value of each of these; -1 joins nothing.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    known = values != UNKNOWN
+    _, value = np.unique(values[known], return_inverse=True)
+    count = len(names) + (int(value.max()) + 1 if value.size else 0)
+    return components(count, group[rows[known]], len(names) + value)[group]
+
+
+def components(count: int, lefts: Longs, rights: Longs) -> Longs:
+    """The least node of the part of a graph that each of its nodes is in, by the ends of its edges."""
+    roots = np.arange(count)
+    while lefts.size:
+        # Every root with a lower neighbour is hung below the lowest of them, then all paths become short.
+        low, high = np.minimum(roots[lefts], roots[rights]), np.maximum(roots[lefts], roots[rights])
+        apart = low != high
+        lefts, rights = lefts[apart], rights[apart]
+        np.minimum.at(roots, high[apart], low[apart])
+        while not np.array_equal(roots, above := roots[roots]):
+            roots = above
+    return roots
