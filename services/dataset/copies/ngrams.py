@@ -11,18 +11,18 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from services.dataset.copies.texts import batched
 
 Longs: TypeAlias = npt.NDArray[np.int64]
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 SHORTEST = 8
 """Fewest words of a text that is looked for."""
-BATCH = 2000
 NO_BLANKS = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 )
@@ -148,10 +148,3 @@ def runs(numbers: Hashes, starts: Longs, length: int) -> tuple[Hashes, Longs]:
     lefts = np.repeat(starts[1:], np.diff(starts))[:count] - np.arange(count)
     places = np.flatnonzero(lefts >= length)
     return hashes[places], places
-
-
-def batched(texts: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Texts in lists of at most `BATCH`."""
-    left = iter(texts)
-    while batch := list(islice(left, BATCH)):
-        yield batch

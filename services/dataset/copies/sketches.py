@@ -12,14 +12,13 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from services.dataset.copies.native import loops
-from services.dataset.copies.texts import normalise
+from services.dataset.copies.texts import batched, normalise
 
 Signatures: TypeAlias = npt.NDArray[np.uint16]
 Columns: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
@@ -28,8 +27,6 @@ LANES = 256
 """MinHash values of a text."""
 LIMIT = 384
 """Most 3-grams that are held of a text."""
-BATCH = 2000
-"""Texts that one thread works on at a time."""
 THREADS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 FACTORS, TERMS = np.random.Generator(np.random.PCG64(2026)).integers(0, 2**32, (2, LANES), dtype=np.uint32)
 FACTORS |= np.uint32(1)
@@ -100,10 +97,9 @@ def from_signatures(signatures: Signatures) -> Sketches:
 
 def batches(texts: Iterable[str]) -> Iterator[Columns]:
     """What is found of the texts, a batch at a time, in their order; some batches are worked on at a time."""
-    left = iter(texts)
     with ThreadPoolExecutor(THREADS) as pool:
         waiting = []
-        while batch := tuple(map(normalise, islice(left, BATCH))):
+        for batch in batched(map(normalise, texts)):
             waiting.append(pool.submit(loops.sketch, batch, FACTORS, TERMS, LIMIT))
             if len(waiting) > THREADS:
                 yield waiting.pop(0).result()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.dataset.copies.buckets import MISSED, bands_for
 from services.dataset.copies.grouping import Indices, clusters, group_near_copies, leaked, leaks
 from services.dataset.copies.sketches import LANES, LIMIT, signatures, sketch
-from services.dataset.copies.texts import normalise, similarity
+from services.dataset.copies.texts import LETTERS, batched, normalise, similarity
 
 # Few words, so that drawn questions are often alike.
 WORDS = ["what", "is", "the", "net", "profit", "of", "Kesto", "2023", "2024", "多少", "净利润", "🙂", "?"]
@@ -156,6 +156,12 @@ def test_texts_are_read_while_others_are_worked_on_and_not_held() -> None:
             yield Text(f"text {at}")
 
     assert len(sketch(texts())) == 30_000
+
+
+def test_batches_of_long_texts_are_of_few() -> None:
+    assert list(map(len, batched(["a"] * 4001))) == [2000, 2000, 1]
+    assert list(map(len, batched(["a" * (LETTERS // 2)] * 5))) == [2, 2, 1]
+    assert list(batched([])) == []
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.01, float("nan")])

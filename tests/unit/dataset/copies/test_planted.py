@@ -36,3 +36,6 @@ def test_copies_among_texts_of_one_template_are_caught_in_bounded_time() -> None
     groups = group_near_copies(sketch([*texts, *copies]), 0.7)
     assert np.count_nonzero(groups[:500] == groups[10_000:]) >= 495
     assert len(set(groups.tolist())) >= 9_900
+    found = leaks(copies, texts, 0.7).tolist()
+    assert len(set(found) & set(range(500))) >= 495
+    assert len(found) <= 600
