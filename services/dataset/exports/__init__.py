@@ -1,0 +1,1 @@
+"""Exports: what a dataset version holds, as files that other programs read."""
