@@ -55,6 +55,11 @@ class FilePlan:
         return f"{LEFT_OUT_FOLDER}{self.name.replace('/', '-')}.jsonl"
 
     @property
+    def is_guessed(self) -> bool:
+        """Whether its readers guess the types of its columns from its beginning."""
+        return self.file_type == "jsonl"
+
+    @property
     def may_be_empty(self) -> bool:
         """Whether it stays if it has no rows: the names of parts say how many there are."""
         return "-of-" in self.name

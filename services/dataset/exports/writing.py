@@ -21,6 +21,9 @@ from services.dataset.exports.shards import Stored, read_rows
 from services.dataset.exports.sinks import JsonLines, open_bytes, open_sink
 from services.dataset.exports.survey import Mask, Survey
 
+SEEN_BYTES = 4_000_000
+"""Rows of so many bytes are surely seen by a reader that guesses types from ten megabytes."""
+
 Advance = Callable[[int], None]
 """Is told how many examples were looked at since it was last called; may raise to stop."""
 
@@ -108,26 +111,53 @@ class FileWriter:
 
     def _batches(self, left_out: LeftOut) -> Iterator[tuple[list[Row], int]]:
         """Rows, and of how many examples they were made."""
+        leader = self._leader() if self._plan.is_guessed and self._shape.needs_leader else None
+        if leader:
+            yield self._rows([leader], left_out), 0
+        for batch, size in self._stored():
+            rest = [row for row in batch if row[0] != leader[0]] if leader else batch
+            yield self._rows(rest, left_out), size
+
+    def _stored(self) -> Iterator[tuple[list[Stored], int]]:
+        """What is stored of the examples that no limit holds back, and how many were looked at."""
         start = self._plan.start
         for shard in self._plan.shards:
             for batch in read_rows(shard, self._shape.needs):
-                kept = batch if self._mask is None else masked(batch, self._mask, start)
+                yield batch if self._mask is None else masked(batch, self._mask, start), len(batch)
                 start += len(batch)
-                yield self._rows(kept, left_out), len(batch)
+
+    def _leader(self) -> Stored | None:
+        """The first example whose row shows the types of all columns, unless it is seen early as it is."""
+        passed = 0
+        for batch, _ in self._stored():
+            for stored in batch:
+                if stored[1] in self._shape.present:
+                    rows = self._made(stored)
+                    if not isinstance(rows, str) and any(map(self._shape.leads, rows)):
+                        return stored if passed > SEEN_BYTES else None
+                    passed += len(stored[2])
+        return None
+
+    def _made(self, stored: Stored) -> list[Row] | str:
+        """The rows of an example, or the reason why there is none."""
+        example_id, kind, content, columns = stored
+        dressed = self._dressing.dress(example_id, kind, orjson.loads(content), columns)
+        if self._marks and any(holds(dressed, self._marks)):
+            return MARK_IN_TEXT
+        return self._shape.rows(dressed)
 
     def _rows(self, examples: Sequence[Stored], left_out: LeftOut) -> list[Row]:
         found: list[Row] = []
-        carried, told, marks = self._shape.present, self._plan.tells, self._marks
-        rows_of, dress, count = self._shape.rows, self._dressing.dress, self._examples
-        for example_id, kind, content, columns in examples:
+        carried, told, made, count = self._shape.present, self._plan.tells, self._made, self._examples
+        for stored in examples:
+            kind = stored[1]
             if kind not in carried:
                 if kind in told:
-                    left_out.add(example_id, kind, KIND_NOT_CARRIED)
+                    left_out.add(stored[0], kind, KIND_NOT_CARRIED)
                 continue
-            dressed = dress(example_id, kind, orjson.loads(content), columns)
-            rows = MARK_IN_TEXT if marks and any(holds(dressed, marks)) else rows_of(dressed)
+            rows = made(stored)
             if isinstance(rows, str):
-                left_out.add(example_id, kind, rows)
+                left_out.add(stored[0], kind, rows)
             else:
                 found += rows
                 count[kind] += 1

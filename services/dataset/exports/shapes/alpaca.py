@@ -17,6 +17,10 @@ class Alpaca(Shape):
     kinds = ASKED
     reasoning = NO_FIELD
 
+    @property
+    def needs_leader(self) -> bool:  # noqa: D102
+        return "conversation" in self.present
+
     def rows(self, example: Dressed) -> list[Row]:  # noqa: D102
         question, answer = pair(example)
         row: Row = {"instruction": question, "input": "", "output": answer, "system": example.system}

@@ -28,6 +28,10 @@ class KtoLlamaFactory(Shape):
     kinds = KINDS
     reasoning = NO_FIELD
 
+    @property
+    def needs_leader(self) -> bool:  # noqa: D102
+        return True
+
     def rows(self, example: Dressed) -> list[Row]:  # noqa: D102
         return [
             {

@@ -41,6 +41,10 @@ class DpoLlamaFactory(PairShape):
     name = "dpo_llama_factory"
     reasoning = NO_FIELD
 
+    @property
+    def needs_leader(self) -> bool:  # noqa: D102
+        return True
+
     def paired(self, example: Dressed, chosen: Message, rejected: Message) -> list[Row]:  # noqa: D102
         return [
             {

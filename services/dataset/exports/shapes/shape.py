@@ -71,6 +71,19 @@ class Shape(ABC):
         """Texts that part texts here, and may stand in none."""
         return ()
 
+    @property
+    def needs_leader(self) -> bool:
+        """Whether there are rows from which a reader of JSON Lines could not guess the types of all columns.
+
+        `datasets`, and LLaMA-Factory by it, guess them from the first ten megabytes, and fail at what comes
+        later and is otherwise. Where no row among these `leads`, the first that does is put before all others.
+        """
+        return False
+
+    def leads(self, row: Row) -> bool:
+        """Whether a row shows the types of all columns."""
+        return bool(row.get("history", True))
+
     @abstractmethod
     def rows(self, example: Dressed) -> list[Row] | str:
         """The rows of an example, or the reason why there is none."""

@@ -230,3 +230,15 @@ def test_the_folder_of_llama_factory_names_what_it_has(tmp_path: Path) -> None:
     assert info["sishu_alpaca"]["columns"]["history"] == "history"
     assert "eval_dataset: sishu_validation_sharegpt" in (tmp_path / "out" / "sft.yaml").read_text()
     assert "eval_dataset" not in (tmp_path / "out" / "dpo.yaml").read_text()
+
+
+def test_a_row_that_shows_all_types_comes_early(tmp_path: Path) -> None:
+    many = [sft(f"s{at}", f"Question {at}?", "x" * 3000) for at in range(1500)]
+    late = [conversation(f"c{at}", "1?", "1", "2?", "2") for at in range(3)]
+    shards = write_shards(tmp_path / "version", "train", [*many, *late, *many[:10]], shard_rows=700)
+    result = export(shards, ExportOptions(shape="alpaca"), tmp_path / "out")
+    lines = (tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert result.written["train.jsonl"].rows == len(rows) == 1513
+    assert [at for at, row in enumerate(rows) if row["history"]] == [0, 1501, 1502]
+    assert [row["instruction"] for row in rows[1:1501]] == [f"Question {at}?" for at in range(1500)]
