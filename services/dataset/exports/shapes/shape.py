@@ -76,7 +76,7 @@ class Shape(ABC):
         """Whether there are rows from which a reader of JSON Lines could not guess the types of all columns.
 
         `datasets`, and LLaMA-Factory by it, guess them from the first ten megabytes, and fail at what comes
-        later and is otherwise. Where no row among these `leads`, the first that does is put before all others.
+        later and is otherwise. Where none of these rows `leads`, the first that does is put first.
         """
         return False
 

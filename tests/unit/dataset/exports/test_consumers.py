@@ -117,7 +117,7 @@ def seen(answer: dict[str, Any]) -> list[Said]:
 
 def test_llama_factory_loads_every_export(tmp_path: Path) -> None:
     shards = shards_of(tmp_path / "version")
-    splits = {
+    splits: dict[str, list[Row]] = {
         "train": one_of_all(),
         "validation": [sft("v", "Validate?", "Yes."), conversation("w", "1", "2", "3", "4")],
         "exam": one_of_all()[:11],
