@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.dataset.exports.exporting import ExportWorker
+from services.dataset.exports.store import ExportStore
 from services.dataset.imports.importing import ImportWorker
 from services.dataset.imports.store import ImportStore
 from services.dataset.project_store import ProjectStore
@@ -22,13 +24,16 @@ def build(parts: Parts) -> Built:
     pool, jobs = parts.pool, parts.jobs
     marks = SourceMarks(parts.client, SourceMarkStore(pool, jobs))
     importer = ImportWorker(jobs, ImportStore(pool, jobs), parts.client, marks)
+    versions = VersionStore(pool, jobs)
+    exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
             "import_examples": importer.import_examples,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
-            "make_dataset_version": VersionWorker(jobs, VersionStore(pool, jobs), parts.storage).make_version,
+            "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
+            "make_export": exporter.make_export,
         },
     )
 

@@ -21,6 +21,7 @@ class ProjectStore:
     async def delete(self, project_id: str) -> dict[str, int]:
         """Delete everything of a project; return the deleted rows by table."""
         statements = {
+            "exports": SQL.delete_project_exports,
             "dataset_versions": SQL.delete_project_versions,
             "example_contents": SQL.delete_project_contents,
             "examples": SQL.delete_project_examples,

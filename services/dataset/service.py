@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from services.dataset.examples.service import ExampleServicer
 from services.dataset.examples.store import ExampleStore
+from services.dataset.exports.service import ExportServicer
+from services.dataset.exports.store import ExportStore
 from services.dataset.imports.store import ImportStore
 from services.dataset.source_marks.store import SourceMarkStore
 from services.dataset.versions.service import DatasetServicer
@@ -12,6 +14,7 @@ from services.runtime.room import Parts
 from services.runtime.server import Servicer
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
+from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 
 PACKAGE = "sishu.dataset.v1"
 
@@ -22,8 +25,11 @@ def servicers(parts: Parts) -> list[Servicer]:
     examples = ExampleServicer(
         ExampleStore(pool), ImportStore(pool, jobs), SourceMarkStore(pool, jobs), jobs, parts.client
     )
-    datasets = DatasetServicer(VersionStore(pool, jobs), parts.storage, jobs)
+    versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
+    datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
+    exports = ExportServicer(export_store, versions, parts.storage, jobs)
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),
+        Servicer(f"{PACKAGE}.ExportService", add_ExportServiceServicer_to_server, exports),
     ]

@@ -23,6 +23,7 @@ from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
 from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
+from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
 from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceStub
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
+    from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
@@ -214,6 +216,11 @@ class Client:
     def datasets(self) -> DatasetServiceAsyncStub:
         """Dataset versions, in the dataset room."""
         return DatasetServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def exports(self) -> ExportServiceAsyncStub:
+        """Exports of dataset versions, in the dataset room."""
+        return ExportServiceStub(self.channel("dataset"))
 
     @cached_property
     def training(self) -> TrainingServiceAsyncStub:

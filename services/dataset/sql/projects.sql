@@ -5,6 +5,9 @@ SELECT resource_id FROM requests WHERE resource_id IN (
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
     UNION ALL SELECT id FROM examples WHERE project_id = $1)
 
+-- name: delete_project_exports
+DELETE FROM exports WHERE project_id = $1
+
 -- name: delete_project_versions
 DELETE FROM dataset_versions WHERE project_id = $1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.dataset.exports.store import ExportStore
 from services.dataset.versions.convert import (
     file_to_pb,
     files_in,
@@ -26,8 +27,9 @@ from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
 class DatasetServicer(DatasetServiceServicer):
     """Dataset versions."""
 
-    def __init__(self, store: VersionStore, storage: Storage, jobs: Jobs) -> None:
+    def __init__(self, store: VersionStore, exports: ExportStore, storage: Storage, jobs: Jobs) -> None:
         self._store = store
+        self._exports = exports
         self._storage = storage
         self._jobs = jobs
 
@@ -84,9 +86,13 @@ class DatasetServicer(DatasetServiceServicer):
         self, request: pb.DeleteDatasetVersionRequest, context: Context
     ) -> pb.DeleteDatasetVersionResponse:
         version = await self._store.get(request.id)
-        await self._jobs.cancel(version.job.id)
+        exports = await self._exports.of_version(version.id)
+        for job_id in (version.job.id, *(job_id for _, job_id in exports)):
+            await self._jobs.cancel(job_id)
         # The row goes last, so that a call that failed in the middle can be repeated.
         deleted = await self._storage.delete_prefix(version.prefix)
+        for export_id, job_id in exports:
+            await self._exports.delete(export_id, job_id)
         await self._store.delete(version.id, version.job.id)
         return pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
 

@@ -15,9 +15,14 @@ from services.dataset.examples.examples import Example
 from services.dataset.examples.filters import ExampleFilter
 from services.dataset.examples.store import example_of
 from services.dataset.versions.manifest import dropped_counts, split_counts
-from services.dataset.versions.versions import DatasetOptions, DatasetVersion, VersionFile, no_examples
+from services.dataset.versions.versions import (
+    DatasetOptions,
+    DatasetVersion,
+    VersionFile,
+    no_examples,
+    version_not_found,
+)
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
-from services.runtime.errors import NotFound
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -60,11 +65,7 @@ class VersionStore:
         """
         rows = await self.pool.fetch(SQL.list_versions, version_id, None, None, 1)
         if not rows:
-            raise NotFound(
-                "DATASET_VERSION_NOT_FOUND",
-                f"there is no dataset version {version_id}",
-                dataset_version_id=version_id,
-            )
+            raise version_not_found(version_id)
         return version_of(rows[0])
 
     async def list_page(self, page: PageRequest, project_id: str) -> Page[DatasetVersion]:

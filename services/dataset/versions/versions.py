@@ -11,7 +11,7 @@ from services.dataset.copies.grouping import group_near_copies, leaks
 from services.dataset.copies.texts import normalise
 from services.dataset.exam_split import DUPLICATE, NEAR_COPY, Entry, Split, split
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
-from services.runtime.errors import FailedPrecondition, Internal
+from services.runtime.errors import FailedPrecondition, Internal, NotFound
 from services.runtime.jobs import Job
 
 PARQUET = "parquet"
@@ -201,4 +201,13 @@ def no_examples() -> FailedPrecondition:
     """The error for a version of nothing."""
     return FailedPrecondition(
         "NO_EXAMPLES", "no kept example fits; import the examples of a generation first, or drop the filter"
+    )
+
+
+def version_not_found(version_id: str) -> NotFound:
+    """The error for a version that is not there."""
+    return NotFound(
+        "DATASET_VERSION_NOT_FOUND",
+        f"there is no dataset version {version_id}",
+        dataset_version_id=version_id,
     )
