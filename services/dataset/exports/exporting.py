@@ -8,7 +8,7 @@ import errno
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -141,7 +141,10 @@ class Making:
         rows = sum(shard.rows for shard in plan.shards)
         async with self._told(f"writing {plan.name} ({which})", rows) as progress:
             written = await asyncio.to_thread(writer.write, path, left_out_path, progress.advance)
+        named = [await self._left_out(plan, left_out_path)] if written.left_out else []
         if not written.rows and not plan.may_be_empty:
+            # There is no file to tell of whom it leaves out: the one that names them tells it.
+            await self._note([replace(one, split=plan.split, left_out=written.left_out) for one in named])
             return None
         await self._tell(f"uploading {plan.name} ({which})")
         info = await self._storage.put_file(self._prefix + plan.name, path, plan.media_type)
@@ -157,7 +160,6 @@ class Making:
             written.examples,
             written.left_out,
         )
-        named = [await self._left_out(plan, left_out_path)] if written.left_out else []
         await self._note([file, *named])
         await asyncio.to_thread(path.unlink)
         return file

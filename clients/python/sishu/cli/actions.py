@@ -10,6 +10,7 @@ import typer
 
 from sishu.cli import documents, gate_options, generations, providers, regenerate
 from sishu.cli.context import with_client
+from sishu.cli.exports import export_dataset
 from sishu.cli.find import find_model, find_model_of, find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
@@ -17,8 +18,7 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import Job
 from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
-from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat, DatasetVersion
-from sishu.errors import ApiError
+from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
@@ -28,7 +28,7 @@ from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
 from sishu.learn.deployments import deploy
 from sishu.learn.jobs import start_import, wait_for_success
 from sishu.learn.resources import absolute
-from sishu.learn.transfer import download_dataset, download_model
+from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
 from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
@@ -72,20 +72,6 @@ def create_dataset(project: ProjectOption, wait: WaitOption = False) -> None:
         return (await client.datasets.GetDatasetVersion(GetDatasetVersionRequest(id=made.id))).dataset_version
 
     show_one(with_client(work))
-
-
-def export_dataset(
-    version_id: IdArgument,
-    out: Annotated[Path, typer.Option(help=say("learn_out"))] = Path("dataset"),
-    file_format: Annotated[str, typer.Option("--format")] = "llama_factory",
-) -> None:
-    """`sishu dataset export`."""
-    name = f"DATASET_FORMAT_{file_format.upper()}"
-    if name not in DatasetFormat.keys():  # noqa: SIM118  # an enum wrapper is no mapping
-        known = [one.removeprefix("DATASET_FORMAT_").lower() for one in DatasetFormat.keys()[1:]]
-        raise ApiError("INVALID_ARGUMENT", "FORMAT_UNKNOWN", f"--format is one of {', '.join(known)}")
-    paths = with_client(lambda client: download_dataset(client, version_id, DatasetFormat.Value(name), out))
-    show_paths(paths)
 
 
 def create_model(
@@ -250,7 +236,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     ],
     "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
     "example": [("import", "import", import_examples)],
-    "dataset": [("create", "create", create_dataset), ("export", "export", export_dataset)],
+    "dataset": [("create", "create", create_dataset), ("export", "export_dataset", export_dataset)],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
     "run": [("create", "create", create_run)],
     "deployment": [("create", "create", create_deployment)],

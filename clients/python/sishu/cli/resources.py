@@ -20,6 +20,7 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
+from sishu.dataset.v1 import export_service_pb2 as exported
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.dataset.v1.example_pb2 import ExampleState
 from sishu.errors import ApiError
@@ -143,6 +144,13 @@ RESOURCES = (
         lambda client: client.datasets,
         dataset,
         ("id", "number", "state", "split_counts", "content_sha256", "create_time"),
+    ),
+    Resource(
+        "export",
+        "Export",
+        lambda client: client.exports,
+        exported,
+        ("id", "dataset_version_id", "state", "options.shape", "options.bundle", "create_time"),
     ),
     Resource(
         "run",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from sishu.cli.candidate_texts import CANDIDATE_TEXTS
 from sishu.cli.coverage_texts import COVERAGE_TEXTS
+from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 
@@ -18,6 +19,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **CANDIDATE_TEXTS,
     **QUESTION_TEMPLATE_TEXTS,
     **COVERAGE_TEXTS,
+    **EXPORT_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",
@@ -142,7 +144,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "`sishu job retry {}` runs what failed again",
         "`sishu job retry {}` 可重试失败的部分",
     ),
-    "export": ("Download the files of a version.", "下载某版本的文件。"),
     "results": ("List answers and scores.", "列出答案与得分。"),
     "add": ("Upload files and parse them.", "上传并解析文件。"),
     "fetch": ("Get files from the web and parse them.", "从网上获取文件并解析。"),

@@ -1,0 +1,70 @@
+"""`sishu dataset export`: a dataset version as files for other programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.export_options import ExportWishes
+from sishu.cli.options import IdArgument, takes
+from sishu.cli.output import CONSOLE, ERRORS
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.dataset.v1.export_pb2 import Export
+from sishu.learn.exports import download_export, export_of
+from sishu.learn.hub import push_folder
+from sishu.learn.progress import ProgressDisplay, Stage, watching
+
+
+@takes(ExportWishes)
+def export_dataset(
+    version_id: IdArgument,
+    options: ExportWishes,
+    out: Annotated[Path, typer.Option(help=say("export_out"))] = Path("dataset"),
+    file_format: Annotated[str, typer.Option("--format", help=say("export_format"))] = "llama_factory",
+    push_to: Annotated[str, typer.Option(metavar="REPO", help=say("export_push"))] = "",
+    public: Annotated[bool, typer.Option("--public", help=say("export_public"))] = False,
+) -> None:
+    """Have a dataset version written as files, and fetch them; what was broken off goes on."""
+    wanted = options.options(file_format)
+
+    async def work(client: Client) -> tuple[Export, list[Path], str]:
+        display = ProgressDisplay(ERRORS)
+        async with display.stage(say("export_making")) as stage:
+            export = await export_of(client, version_id, wanted, watching(stage))
+        async with display.stage(say("export_fetching")) as stage:
+            paths = await download_export(client, export.id, out, counting(stage))
+        # It asks the hub in a blocking way.
+        address = await asyncio.to_thread(push_folder, out, push_to, not public) if push_to else ""
+        return export, paths, address
+
+    export, paths, address = with_client(work)
+    show_left_out(export)
+    for line in (*map(str, paths), *([address] if address else [])):
+        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def counting(stage: Stage) -> Callable[[int], Callable[[int], None]]:
+    """Shows bytes that have come in a stage."""
+
+    def sized(total: int) -> Callable[[int], None]:
+        def advance(count: int) -> None:
+            stage.set(stage.done + count, total)
+
+        stage.set(0, total)
+        return advance
+
+    return sized
+
+
+def show_left_out(export: Export) -> None:
+    """Say how many examples have no place in the files."""
+    for file in export.files:
+        for one in file.left_out:
+            told = say("export_left_out").format(file.name, one.count, one.reason, one.kind)
+            ERRORS.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""`sishu dataset export`, run as a program against the dataset room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from services.dataset.exports.bundles import BUNDLES
+from services.runtime.ids import new_id
+from sishu.cli.export_options import BUNDLES as NAMED
+from tests.integration.dataset_school import School, about_herons, started_school
+from tests.integration.stores import Servers, room_environment
+
+
+@pytest_asyncio.fixture(scope="module")
+async def school(servers: Servers) -> AsyncIterator[School]:
+    async with started_school(servers) as started:
+        yield started
+
+
+async def run(school: School, *arguments: str) -> tuple[int, str]:
+    """The exit code and all that was printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sishu.cli.main", *arguments),
+        env=room_environment(school.stores, {"COLUMNS": "120"}),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 90.0)
+    assert process.returncode is not None
+    return process.returncode, printed.decode()
+
+
+def test_the_command_knows_all_bundles() -> None:
+    assert set(NAMED) == set(BUNDLES)
+
+
+async def test_a_version_is_written_fetched_and_not_fetched_again(school: School, tmp_path: Path) -> None:
+    project_id = new_id()
+    generation_id = await school.imported(project_id, about_herons(5))
+    version = await school.made(project_id, generation_ids=[generation_id])
+    out = tmp_path / "out"
+    command = ("dataset", "export", version.id, "--out", str(out))
+    code, printed = await run(school, *command)
+    assert code == 0, printed
+    info = json.loads((out / "dataset_info.json").read_text(encoding="utf-8"))
+    assert all((out / one["file_name"]).exists() for one in info.values())
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    code, printed = await run(school, *command)
+    assert (code, {path: path.stat().st_mtime_ns for path in out.iterdir()}) == (0, before)
+
+    code, printed = await run(
+        school,
+        *("dataset", "export", version.id, "--out", str(tmp_path / "csv"), "--format", "custom"),
+        *("--file-type", "csv", "--splits", "train", "--column", "ask={{ question }}\\n", "--column", "n=x"),
+    )
+    assert code == 0, printed
+    lines = (tmp_path / "csv" / "train.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "ask,n"
+    assert not (tmp_path / "csv" / "exam.csv").exists()
+
+    code, printed = await run(
+        school,
+        *("dataset", "export", version.id, "--out", str(tmp_path / "no"), "--format", "custom"),
+        *("--column", "ask={{ qestion }}"),
+    )
+    assert code == 1
+    assert "column ask: there is no variable qestion; did you mean question?" in printed
+    code, printed = await run(school, "export", "list", "--project", project_id)
+    assert code == 0
+    assert "llama_factory" in printed
+
+
+async def test_who_is_left_out_is_told(school: School, tmp_path: Path) -> None:
+    project_id = new_id()
+    await school.imported(project_id, about_herons(1))
+    version = await school.made(project_id, exam_share=0.0)
+    code, printed = await run(
+        school,
+        *("dataset", "export", version.id, "--out", str(tmp_path), "--format", "chatml"),
+        *("--system-prompt", "Say <|im_end|> often."),
+    )
+    assert code == 0, printed
+    assert "left_out/train.jsonl.jsonl: 3 examples left out (MARK_IN_TEXT of kind sft)" in printed
