@@ -15,8 +15,13 @@ from sishu.client import Client
 from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1 import dataset_version_pb2
+from sishu.dataset.v1.export_pb2 import ExportOptions
+from sishu.dataset.v1.export_service_pb2 import GetExportFilesRequest
+from sishu.learn.exports import export_of
 
 SPLIT = "train"
+ROWS = "train.jsonl"
+"""The file of an export that holds them."""
 BLOCK = 1 << 20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
@@ -58,20 +63,21 @@ async def check_version(client: Client, version_id: str, project_id: str) -> str
 async def fetch_rows(client: Client, version_id: str, path: Path) -> None:
     """Have the training rows of a version in a file, whole or not at all; one that is there is kept.
 
+    The dataset room makes an export of them, once for all runs.
+
     Raises:
         Unavailable: the bytes do not come, or are not those that were announced.
         ApiError: the dataset room refuses, or is away.
     """
-    request = pb.GetDatasetVersionFilesRequest(
-        id=version_id,
-        format=dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL,
-        split=dataset_version_pb2.DATASET_SPLIT_TRAIN,
-    )
-    files = (await client.datasets.GetDatasetVersionFiles(request)).files
-    if len(files) != 1:
+    wanted = ExportOptions(shape="messages_jsonl", splits=[dataset_version_pb2.DATASET_SPLIT_TRAIN])
+    export = await export_of(client, version_id, wanted)
+    request = GetExportFilesRequest(id=export.id)
+    files = [one for one in (await client.exports.GetExportFiles(request)).files if one.name == ROWS]
+    if not files:
         raise FailedPrecondition(
-            "EXPORT_UNEXPECTED",
-            f"version {version_id} has its training rows in {len(files)} files; one was expected",
+            "NO_TRAINING_ROWS",
+            f"dataset version {version_id} has no conversation to train on; keep more examples",
+            dataset_version_id=version_id,
         )
     if await asyncio.to_thread(digest_of, path) != files[0].sha256:
         await download(files[0], path)

@@ -17,7 +17,13 @@ from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from services.runtime.storage import Storage
 from sishu.dataset.v1 import dataset_service_pb2 as pb
-from sishu.dataset.v1 import dataset_service_pb2_grpc, dataset_version_pb2
+from sishu.dataset.v1 import (
+    dataset_service_pb2_grpc,
+    dataset_version_pb2,
+    export_pb2,
+    export_service_pb2_grpc,
+)
+from sishu.dataset.v1 import export_service_pb2 as exports
 from tests.integration.stores import HOST, Stores
 
 Row = dict[str, Any]
@@ -53,17 +59,32 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
             raise NotFound("DATASET_VERSION_NOT_FOUND", f"there is no dataset version {request.id}")
         return pb.GetDatasetVersionResponse(dataset_version=self.version)
 
-    async def GetDatasetVersionFiles(  # the name in the proto
-        self, request: pb.GetDatasetVersionFilesRequest, _context: Context
-    ) -> pb.GetDatasetVersionFilesResponse:
-        assert request.format == dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL
-        assert request.split == dataset_version_pb2.DATASET_SPLIT_TRAIN
-        if self.refusal:
-            raise self.refusal
-        key = f"datasets/{self.version.project_id}/{self.version.id}/train.jsonl"
-        info = await self.storage.put_bytes(key, self.data)
-        link = await self.storage.link_to_get(key)
-        return pb.GetDatasetVersionFilesResponse(
+
+@dataclass
+class FakeExports(export_service_pb2_grpc.ExportServiceServicer):
+    """The export of the training rows, which is always there."""
+
+    datasets: FakeDatasets
+
+    async def CreateExport(  # the name in the proto
+        self, request: exports.CreateExportRequest, _context: Context
+    ) -> exports.CreateExportResponse:
+        options = request.export.options
+        assert options.shape == "messages_jsonl"
+        assert options.splits == [dataset_version_pb2.DATASET_SPLIT_TRAIN]
+        if self.datasets.refusal:
+            raise self.datasets.refusal
+        found = export_pb2.Export(id=self.datasets.version.id, state=export_pb2.EXPORT_STATE_READY)
+        return exports.CreateExportResponse(export=found)
+
+    async def GetExportFiles(  # the name in the proto
+        self, request: exports.GetExportFilesRequest, _context: Context
+    ) -> exports.GetExportFilesResponse:
+        version, storage = self.datasets.version, self.datasets.storage
+        key = f"datasets/{version.project_id}/{version.id}/train.jsonl"
+        info = await storage.put_bytes(key, self.datasets.data)
+        link = await storage.link_to_get(key)
+        return exports.GetExportFilesResponse(
             files=[stored_object("train.jsonl", key, info.size, info.sha256, link)]
         )
 
@@ -88,7 +109,12 @@ async def fake_datasets(stores: Stores, rows: Sequence[Row], project_id: str) ->
             dataset_service_pb2_grpc.add_DatasetServiceServicer_to_server,
             fake,
         )
-        server = Server([servicer], "", RuntimeMetrics("dataset"))
+        exporter = Servicer(
+            "sishu.dataset.v1.ExportService",
+            export_service_pb2_grpc.add_ExportServiceServicer_to_server,
+            FakeExports(fake),  # type: ignore[abstract]
+        )
+        server = Server([servicer, exporter], "", RuntimeMetrics("dataset"))
         await server.start(HOST, int(stores.addresses["dataset"].rpartition(":")[2]))
         try:
             yield fake

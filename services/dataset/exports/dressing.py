@@ -75,17 +75,17 @@ class Dressing:
         system = ""
         if messages and messages[0]["role"] == "system":
             system, messages = messages[0]["content"], messages[1:]
-        preference = content.get("preference") or {}
-        return Dressed(
-            example_id,
-            kind,
-            self._system(system) if kind != "pretraining" else system,
-            [self._message(one) for one in messages],
-            self._answer(preference.get("chosen")),
-            self._answer(preference.get("rejected")),
-            content,
-            columns,
-        )
+        if (self._prompt or self._replace) and kind != "pretraining":
+            system = self._system(system)
+        told = self._message
+        chosen = rejected = None
+        if preference := content.get("preference"):
+            chosen, rejected = (
+                self._answer(preference.get("chosen")),
+                self._answer(preference.get("rejected")),
+            )
+        turns = [told(one) for one in messages]
+        return Dressed(example_id, kind, system, turns, chosen, rejected, content, columns)
 
     def _system(self, own: str) -> str:
         if self._replace or not own:

@@ -12,16 +12,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sishu.client import Client
-from sishu.dataset.v1.dataset_version_pb2 import DATASET_FORMAT_LLAMA_FACTORY
+from sishu.dataset.v1.dataset_version_pb2 import DATASET_SPLIT_TRAIN
+from sishu.dataset.v1.export_pb2 import ExportOptions
 from sishu.errors import ApiError
 from sishu.inference.v1.exam_pb2 import ArmScore
 from sishu.learn.chart import loss_chart
+from sishu.learn.exports import download_export, export_of
 from sishu.learn.gather import Gathered, gather
 from sishu.learn.options import LearnOptions
 from sishu.learn.pipeline import Learned
 from sishu.learn.report_words import WORDS
-from sishu.learn.transfer import download_dataset, download_model
+from sishu.learn.transfer import download_model
 
+FOR_LLAMA_FACTORY = ExportOptions(bundle="llama_factory", splits=[DATASET_SPLIT_TRAIN])
+"""What is trained on; the exam stays where it is."""
 VERSION = 1
 """Format of `report.json`; keys are added, never changed."""
 
@@ -59,9 +63,8 @@ async def write_report(client: Client, learned: Learned, options: LearnOptions) 
     """Write everything into the output folder; each file whole or not at all."""
     out = options.out
     gathered = await gather(client, learned)
-    dataset = await download_dataset(
-        client, learned.dataset_version.id, DATASET_FORMAT_LLAMA_FACTORY, out / "dataset"
-    )
+    exported = await export_of(client, learned.dataset_version.id, FOR_LLAMA_FACTORY)
+    dataset = await download_export(client, exported.id, out / "dataset")
     adapter = await download_model(client, learned.training_run.model_id, out / "adapter")
     json_path, html_path = out / "report.json", out / "report.html"
     values = report_values(learned, gathered, [*dataset, *adapter], out)

@@ -11,22 +11,11 @@ import httpx
 
 from sishu.client import Client
 from sishu.common.v1.object_pb2 import StoredObject
-from sishu.dataset.v1.dataset_service_pb2 import GetDatasetVersionFilesRequest
-from sishu.dataset.v1.dataset_version_pb2 import DatasetFormat
 from sishu.errors import ApiError
 from sishu.loopback import WITHOUT_PROXY
 from sishu.trainer.v1.model_service_pb2 import GetModelFilesRequest
 
 DOWNLOAD_SECONDS = 600.0
-
-
-async def download_dataset(
-    client: Client, version_id: str, file_format: DatasetFormat.ValueType, folder: Path
-) -> list[Path]:
-    """Download a dataset version in a format, with its manifest."""
-    request = GetDatasetVersionFilesRequest(id=version_id, format=file_format)
-    answer = await client.datasets.GetDatasetVersionFiles(request)
-    return await download([*answer.files, answer.manifest], folder)
 
 
 async def download_model(client: Client, model_id: str, folder: Path) -> list[Path]:
