@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BATCH = 1000
-"""Rows read at once; the size of a row group."""
+BATCH = 250
+"""Rows read at once; few enough to stay in the cache of the processor."""
 KEY = ("id", "kind", "content")
 NOTHING: Mapping[str, Any] = {}
 

@@ -16,6 +16,8 @@ Row = Mapping[str, Any]
 
 LINE_BREAKS = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\x85\u2028\u2029")
 """Characters that JSON allows in a string, and that some readers of lines take for the end of one."""
+GROUP = 1000
+"""Least rows of a row group, but for the last."""
 MEDIA_TYPES = {
     "json": "application/json",
     "jsonl": "application/jsonl",
@@ -132,20 +134,28 @@ class Parquet:
 
     def __init__(self, path: Path, schema: pa.Schema, compression: str) -> None:
         self._schema = schema
+        self._rows: list[Row] = []
         level = 3 if compression == "zstd" else None
         self._writer = pq.ParquetWriter(
             path, schema, version="2.6", compression=compression, compression_level=level
         )
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Add rows as one row group."""
-        if rows:
-            columns = [pa.array([row[one.name] for row in rows], one.type) for one in self._schema]
-            self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        """Add rows, a row group as soon as there are enough."""
+        self._rows += rows
+        if len(self._rows) >= GROUP:
+            self._flush()
 
     def close(self) -> None:
         """End the file."""
+        if self._rows:
+            self._flush()
         self._writer.close()
+
+    def _flush(self) -> None:
+        columns = [pa.array([row[one.name] for row in self._rows], one.type) for one in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
+        self._rows = []
 
 
 def open_sink(path: Path, file_type: str, compression: str, schema: pa.Schema) -> Sink:
