@@ -112,7 +112,9 @@ async def test_what_is_wrong_of_a_kind_is_refused_with_its_field(school: School)
             {
                 "kind": item,
                 "messages": turns("Who?", "Ada."),
-                "exam_item": exam_item_pb2.ExamItem(type=1, correct=[1]),
+                "exam_item": exam_item_pb2.ExamItem(
+                    type=exam_item_pb2.EXAM_ITEM_TYPE_TRUE_FALSE, correct=[1]
+                ),
             },
             "example.exam_item.correct",
         ),
