@@ -146,7 +146,7 @@ def plan(entries: Sequence[Entry], options: DatasetOptions) -> Split:
     kept, duplicates = without_duplicates(entries)
     ordered = sorted(kept, key=lambda entry: (entry.digest, entry.id))
     questions = [entry.question for entry in ordered]
-    groups = group_near_copies(questions, options.near_copy_threshold).tolist()
+    groups = list(map(int, group_near_copies(questions, options.near_copy_threshold)))
     found = split(ordered, groups, options.exam_share, options.max_exam_items, options.seed)
     found = without_leaks(found, options.near_copy_threshold)
     check_sides(found, dict(zip((entry.id for entry in ordered), groups, strict=True)))
