@@ -261,7 +261,7 @@ def templated_of(row: dict[str, Any]) -> dict[str, Any]:
         return {"text": chatml(row["messages"])}
     opened = chatml(row["prompt"]) + "<|im_start|>assistant\n"
     answers = {name: row[name] for name in ("chosen", "rejected", "completion") if name in row}
-    texts = {name: f"{one[0]['content']}<|im_end|>\n" for name, one in answers.items()}
+    texts: dict[str, str] = {name: f"{one[0]['content']}<|im_end|>\n" for name, one in answers.items()}
     found: dict[str, Any] = {"prompt": opened, **texts}
     return {**found, "label": row["label"]} if "label" in row else found
 
