@@ -89,10 +89,10 @@ from services.dataset.copies.native import compiled
 assert (compiled is None) == (sys.argv[1] == "plain")
 draw = random.Random(1)
 words = ["".join(draw.choices("abcdefgh文字", k=4)) for _ in range(40)]
-texts = [" ".join(draw.choices(words, k=9)) for _ in range(3000)]
-for threshold in (0.5, 0.7):
-    groups = group_near_copies(texts, threshold).tolist()
-    print(len(set(groups)), groups, leaks(texts[:1000], texts[1000:], threshold).tolist())
+texts = [" ".join(draw.choices(words, k=9)) for _ in range(2100)]
+texts += [text + " abc" for text in texts[:200]]
+groups = group_near_copies(texts, 0.7).tolist()
+print(len(set(groups)), groups, leaks(texts[:1000], texts[1000:], 0.7).tolist())
 """
 
 
@@ -105,7 +105,7 @@ def test_groups_and_leaks_are_the_same_where_nothing_is_compiled() -> None:
         for how in ("native", "plain")
     )
     assert native == plain
-    assert 1 < int(native.split()[0]) < 3000
+    assert 1 < int(native.split()[0]) <= 2100
 
 
 @native
