@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
 from services.dataset.exports.store import ExportStore
 from services.dataset.imports.importing import ImportWorker
@@ -31,6 +33,7 @@ def build(parts: Parts) -> Built:
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
             "import_examples": importer.import_examples,
+            "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
             "make_export": exporter.make_export,

@@ -23,6 +23,7 @@ class ProjectStore:
         statements = {
             "exports": SQL.delete_project_exports,
             "dataset_versions": SQL.delete_project_versions,
+            "example_revisions": SQL.delete_project_revisions,
             "example_contents": SQL.delete_project_contents,
             "examples": SQL.delete_project_examples,
             "version_numbers": SQL.delete_project_numbers,

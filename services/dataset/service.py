@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.service import ExampleServicer
 from services.dataset.examples.store import ExampleStore
 from services.dataset.exports.service import ExportServicer
@@ -23,7 +25,13 @@ def servicers(parts: Parts) -> list[Servicer]:
     """The services of the room."""
     pool, jobs = parts.pool, parts.jobs
     examples = ExampleServicer(
-        ExampleStore(pool), ImportStore(pool, jobs), SourceMarkStore(pool, jobs), jobs, parts.client
+        ExampleStore(pool),
+        RevisionStore(pool),
+        ChangeStore(pool, jobs),
+        ImportStore(pool, jobs),
+        SourceMarkStore(pool, jobs),
+        jobs,
+        parts.client,
     )
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
     datasets = DatasetServicer(versions, export_store, parts.storage, jobs)

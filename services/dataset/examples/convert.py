@@ -48,6 +48,7 @@ def example_to_pb(example: Example) -> example_pb2.Example:
         tag_ids=example.tag_ids,
         language=example.language,
         characters=example.characters,
+        delete_time=timestamp(example.delete_time),
     )
 
 

@@ -110,6 +110,7 @@ class Example:
     create_time: datetime | None = None
     update_time: datetime | None = None
     source_gone_time: datetime | None = None
+    delete_time: datetime | None = None
     preference: Preference | None = None
     exam_item: ExamItem | None = None
     score: float | None = None

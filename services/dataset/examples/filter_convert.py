@@ -36,6 +36,7 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
         source_gone=message.source_gone if message.HasField("source_gone") else None,
         example_ids=[uuid_text(one) for one in message.example_ids],
         text=message.text,
+        deleted=message.deleted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,14 @@ FACETS = (
     "model",
 )
 """By which examples are counted."""
+
+
+MORE = ("source_gone", "deleted")
+"""What the SQL function `matches` takes by name, in one argument."""
+APART = frozenset({*MORE, "text"})
+TIMES = frozenset({"create_time_from", "create_time_before"})
+NOTHING: tuple[Any, ...] = (None, (), [])
+"""Values that leave all in."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +67,16 @@ class ExampleFilter:
     example_ids: Sequence[str] = ()
     text: str = ""
     """Stands in one of the turns, whatever the case."""
+    deleted: bool = False
+    """Only deleted ones; otherwise they are left out."""
 
     @property
     def values(self) -> tuple[Any, ...]:
         """The arguments of the SQL function `matches`, in its order; what leaves all in is None."""
-        named = [getattr(self, field.name) for field in fields(self) if field.name != "text"]
-        return tuple(None if value in ((), []) else value for value in named)
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether it leaves any example out."""
-        return bool(self.text) or any(value is not None for value in self.values)
+        more = {name: value for name in MORE if (value := getattr(self, name)) not in NOTHING}
+        named = [getattr(self, field.name) for field in fields(self) if field.name not in APART]
+        values = [None if value in NOTHING else value for value in named]
+        return (*values[:-1], more or None, values[-1])
 
     def says(self, example: Example) -> bool:
         """Whether the text stands in one of the turns of an example."""
@@ -77,6 +84,20 @@ class ExampleFilter:
         return not wanted or any(
             wanted in part.lower() for turn in example.said for part in (turn.content, turn.reasoning)
         )
+
+
+def filter_json(wanted: ExampleFilter) -> dict[str, Any]:
+    """A filter as a JSON value: the fields that say something, times as texts."""
+    unset = ExampleFilter()
+    named = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    said = {name: value for name, value in named.items() if value != getattr(unset, name) and value != []}
+    return {name: value.isoformat() if name in TIMES else value for name, value in said.items()}
+
+
+def filter_of(values: Mapping[str, Any]) -> ExampleFilter:
+    """A filter from its JSON value."""
+    times = {name: datetime.fromisoformat(values[name]) for name in TIMES & values.keys()}
+    return ExampleFilter(**{**values, **times})
 
 
 def countable(wanted: ExampleFilter) -> ExampleFilter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.changes import Wanted
 from services.dataset.examples.convert import (
     example_from_pb,
     example_to_pb,
@@ -12,6 +14,8 @@ from services.dataset.examples.examples import Example
 from services.dataset.examples.filter_convert import facet_name, facet_to_pb, filter_from_pb, order_name
 from services.dataset.examples.filters import countable
 from services.dataset.examples.review import REVIEWED, revised
+from services.dataset.examples.revision_convert import become_from_pb, change_to_pb, revision_to_pb
+from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.rules import check_example
 from services.dataset.examples.store import ExampleStore
 from services.dataset.imports.store import ImportStore
@@ -36,12 +40,16 @@ class ExampleServicer(ExampleServiceServicer):
     def __init__(
         self,
         store: ExampleStore,
+        revisions: RevisionStore,
+        changes: ChangeStore,
         imports: ImportStore,
         markings: SourceMarkStore,
         jobs: Jobs,
         client: Client,
     ) -> None:
         self._store = store
+        self._revisions = revisions
+        self._changes = changes
         self._imports = imports
         self._markings = markings
         self._jobs = jobs
@@ -104,8 +112,8 @@ class ExampleServicer(ExampleServiceServicer):
             check_message(pb.CreateExampleRequest(example=wanted))
             return revised(example, review)
 
-        example = await self._store.update(request.example.id, change)
-        return pb.UpdateExampleResponse(example=example_to_pb(example))
+        example, change_id = await self._revisions.update(request.example.id, change, request.author)
+        return pb.UpdateExampleResponse(example=example_to_pb(example), change_id=change_id)
 
     async def MarkSources(self, request: pb.MarkSourcesRequest, context: Context) -> pb.MarkSourcesResponse:
         job_id = await self._markings.create(request.project_id, request.request_id)
@@ -117,8 +125,46 @@ class ExampleServicer(ExampleServiceServicer):
     async def DeleteExample(
         self, request: pb.DeleteExampleRequest, context: Context
     ) -> pb.DeleteExampleResponse:
-        await self._store.delete(request.id)
-        return pb.DeleteExampleResponse()
+        change_id = await self._revisions.delete(request.id, request.author)
+        return pb.DeleteExampleResponse(change_id=change_id)
+
+    async def ListExampleRevisions(
+        self, request: pb.ListExampleRevisionsRequest, context: Context
+    ) -> pb.ListExampleRevisionsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.example_id)
+        page = await self._revisions.list_page(wanted, request.example_id)
+        return pb.ListExampleRevisionsResponse(
+            example_revisions=map(revision_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateExamples(
+        self, request: pb.UpdateExamplesRequest, context: Context
+    ) -> pb.UpdateExamplesResponse:
+        wanted = Wanted(filter_from_pb(request.filter), become_from_pb(request))
+        change_id = await self._changes.create(
+            "UpdateExamples", "update", request.project_id, request.author, wanted, request.request_id
+        )
+        return pb.UpdateExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def DeleteExamples(
+        self, request: pb.DeleteExamplesRequest, context: Context
+    ) -> pb.DeleteExamplesResponse:
+        wanted = Wanted(filter_from_pb(request.filter))
+        change_id = await self._changes.create(
+            "DeleteExamples", "delete", request.project_id, request.author, wanted, request.request_id
+        )
+        return pb.DeleteExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def UndoExampleChange(
+        self, request: pb.UndoExampleChangeRequest, context: Context
+    ) -> pb.UndoExampleChangeResponse:
+        change_id = await self._changes.undo(request.change_id, request.author, request.request_id)
+        return pb.UndoExampleChangeResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def GetExampleChange(
+        self, request: pb.GetExampleChangeRequest, context: Context
+    ) -> pb.GetExampleChangeResponse:
+        return pb.GetExampleChangeResponse(example_change=change_to_pb(await self._changes.get(request.id)))
 
     async def _check_generation(self, project_id: str, generation_id: str) -> None:
         wanted = generation_service_pb2.GetGenerationRequest(id=generation_id)

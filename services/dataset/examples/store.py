@@ -16,7 +16,7 @@ from services.dataset.examples.content import content_json, content_of, lineage_
 from services.dataset.examples.copying import copy_examples
 from services.dataset.examples.examples import Example, Message, Quote
 from services.dataset.examples.filters import ExampleFilter
-from services.runtime.db import Connection, Pool, claim_request, fetch_planned, forget_requests, transaction
+from services.runtime.db import Connection, Pool, claim_request, fetch_planned, transaction
 from services.runtime.errors import NotFound
 from services.runtime.failures import Failure
 from services.runtime.pages import Page, PageRequest, next_token, page_of
@@ -62,29 +62,6 @@ class ExampleStore:
         """
         return await found(self.pool, SQL.get_example, example_id)
 
-    async def update(self, example_id: str, change: Callable[[Example], Example]) -> Example:
-        """Change what an example says, and its state; nobody else changes it meanwhile.
-
-        Raises:
-            NotFound: there is none.
-        """
-        async with transaction(self.pool) as connection:
-            changed = change(await found(connection, SQL.lock_example, example_id))
-            row = await connection.fetchrow(SQL.update_example, *changed_values(changed))
-        assert row is not None  # noqa: S101  # the row is locked
-        return example_of(row)
-
-    async def delete(self, example_id: str) -> None:
-        """Delete an example.
-
-        Raises:
-            NotFound: there is none.
-        """
-        async with transaction(self.pool) as connection:
-            if await connection.execute(SQL.delete_example, example_id) == "DELETE 0":
-                raise example_not_found(example_id)
-            await forget_requests(connection, example_id)
-
     async def list_page(
         self, page: PageRequest, project_id: str, wanted: ExampleFilter, order: str
     ) -> Page[Example]:
@@ -98,7 +75,7 @@ class ExampleStore:
         after: tuple[Any, ...] = key_values(order, page.after)
         count, give_up = LOOKED_AT, time.monotonic() + PAGE_SECONDS
         while True:
-            end = await self._place(project_id, wanted, order, after, count)
+            end = await self._place(project_id, order, after, count)
             limit = page.limit - len(rows)
             more = await self._list(project_id, wanted, order, after, end, limit)
             rows += filter(wanted.says, more)
@@ -125,11 +102,9 @@ class ExampleStore:
         return rows[0]["count"], counted
 
     async def _place(
-        self, project_id: str, wanted: ExampleFilter, order: str, after: tuple[Any, ...], count: int
+        self, project_id: str, order: str, after: tuple[Any, ...], count: int
     ) -> tuple[Any, ...]:
-        """The place after so many more examples; nothing where there are fewer, or nothing is left out."""
-        if not wanted.leaves_out:
-            return ()
+        """The place after so many more examples; nothing where there are fewer."""
         statement, width = getattr(SQL, f"place_{order}"), 1 if order in BY_ID else 2
         rows = await fetch_planned(self.pool, statement, project_id, count, *padded(after, width))
         return tuple(rows[0]) if rows else ()
@@ -225,6 +200,7 @@ def example_of(row: asyncpg.Record) -> Example:
         create_time=row["create_time"],
         update_time=row["update_time"],
         source_gone_time=row["source_gone_time"],
+        delete_time=row["delete_time"],
         **content_of(row["content"]),
     )
 

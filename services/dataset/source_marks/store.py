@@ -44,7 +44,9 @@ class SourceMarkStore:
     async def reject_replaced(self, project_id: str, question_ids: Sequence[str]) -> None:
         """Reject the kept examples of questions that others took the place of, but those changed by hand."""
         if question_ids:
-            await self.pool.execute(SQL.reject_replaced, project_id, question_ids, REPLACED.as_json())
+            await self.pool.execute(
+                SQL.reject_replaced, project_id, question_ids, REPLACED.as_json(), new_id()
+            )
 
     async def take_over(
         self, project_id: str, gone: Mapping[str, datetime | None], job_id: str | None = None

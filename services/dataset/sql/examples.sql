@@ -1,24 +1,6 @@
 -- name: get_example
-SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id WHERE id = $1
-
--- name: lock_example
-SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id WHERE id = $1
-FOR UPDATE OF examples
-
--- name: update_example
-WITH said AS (
-    UPDATE example_contents SET content = $10 WHERE example_id = $1 RETURNING content, lineage
-)
-UPDATE examples
-SET state = $2, rejection = $3, score = $4, labels = $5, tag_ids = $6, language = $7, characters = $8, key = $9,
-    update_time = greatest(now(), update_time + interval '1 microsecond')
-FROM said
-WHERE id = $1
-RETURNING examples.*, said.content, said.lineage
-
--- name: delete_example
-WITH gone AS (DELETE FROM example_contents WHERE example_id = $1)
-DELETE FROM examples WHERE id = $1
+SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
+WHERE id = $1 AND delete_time IS NULL
 
 -- name: list_oldest
 SELECT examples.*, content, lineage

@@ -11,6 +11,9 @@ DELETE FROM exports WHERE project_id = $1
 -- name: delete_project_versions
 DELETE FROM dataset_versions WHERE project_id = $1
 
+-- name: delete_project_revisions
+DELETE FROM example_revisions USING examples WHERE example_id = id AND project_id = $1
+
 -- name: delete_project_contents
 DELETE FROM example_contents USING examples WHERE example_id = id AND project_id = $1
 

@@ -33,5 +33,13 @@ LIMIT $5
 
 -- name: reject_replaced
 -- Those that nobody has changed by hand.
-UPDATE examples SET state = 'rejected', rejection = $3, update_time = now()
-WHERE project_id = $1 AND item_id = ANY ($2::uuid[]) AND state = 'kept' AND update_time = create_time
+WITH meant AS (
+    SELECT id, revision_count, state, rejection, score, labels, tag_ids FROM examples
+    WHERE project_id = $1 AND item_id = ANY ($2::uuid[]) AND state = 'kept' AND update_time = create_time AND delete_time IS NULL
+    FOR UPDATE
+), told AS (
+    INSERT INTO example_revisions (example_id, number, change_id, author, fields, state, rejection, score, labels, tag_ids)
+    SELECT id, revision_count + 1, $4, '', '{state,rejection}', state, rejection, score, labels, tag_ids FROM meant
+)
+UPDATE examples SET state = 'rejected', rejection = $3, update_time = now(), revision_count = examples.revision_count + 1
+FROM meant WHERE examples.id = meant.id

@@ -29,6 +29,8 @@ CREATE TABLE examples (
     source_gone_time timestamptz,                       -- as that of the question, when it was last asked for
     create_time      timestamptz   NOT NULL DEFAULT now(),
     update_time      timestamptz   NOT NULL DEFAULT now(),
+    delete_time      timestamptz,                       -- since when it is left out of everything
+    revision_count   integer       NOT NULL DEFAULT 0,  -- how often it was changed
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
 CREATE INDEX examples_by_project ON examples (project_id, id);
@@ -39,6 +41,7 @@ CREATE INDEX examples_by_document ON examples (document_id, id) WHERE document_i
 CREATE INDEX examples_by_tag ON examples USING gin (tag_ids) WHERE tag_ids <> '{}';
 CREATE INDEX examples_by_label ON examples USING gin (labels) WHERE labels <> '{}';
 CREATE INDEX examples_gone ON examples (project_id, item_id) WHERE source_gone_time IS NOT NULL;
+CREATE INDEX examples_deleted ON examples (project_id, id) WHERE delete_time IS NOT NULL;
 CREATE INDEX examples_by_key ON examples (project_id, key) WHERE state = 'kept';
 
 -- What examples say, and how they came to be; a row of `examples` each. Verbatim, as they are read much more often than looked into.
@@ -49,12 +52,13 @@ CREATE TABLE example_contents (
 );
 
 -- Whether an example is one of those that a filter means (`ExampleFilter.values`). The planner puts this expression in the place of the
--- call, and drops what is given as NULL, where it knows the arguments.
+-- call, and drops what is given as NULL, where it knows the arguments. What is asked for seldom is in `more`, by name, so that one thing
+-- more to ask for changes no statement.
 CREATE FUNCTION matches(
     e examples, states example_state[], kinds example_kind[], generation_ids uuid[], document_ids uuid[], path text[], tags uuid[],
     some_labels text[], min_score double precision, max_score double precision, reasons text[], languages text[], question_types text[],
     prompt_versions text[], models text[], min_characters integer, max_characters integer, time_from timestamptz,
-    time_before timestamptz, gone boolean, ids uuid[]
+    time_before timestamptz, more jsonb, ids uuid[]
 ) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (states IS NULL OR e.state = ANY (states))
        AND (kinds IS NULL OR e.kind = ANY (kinds))
@@ -74,7 +78,8 @@ CREATE FUNCTION matches(
        AND (max_characters IS NULL OR e.characters <= max_characters)
        AND (time_from IS NULL OR e.create_time >= time_from)
        AND (time_before IS NULL OR e.create_time < time_before)
-       AND (gone IS NULL OR (e.source_gone_time IS NOT NULL) = gone)
+       AND (more ->> 'source_gone' IS NULL OR (e.source_gone_time IS NOT NULL) = (more ->> 'source_gone')::boolean)
+       AND (e.delete_time IS NOT NULL) = coalesce((more ->> 'deleted')::boolean, false)
        AND (ids IS NULL OR e.id = ANY (ids))
 $$;
 

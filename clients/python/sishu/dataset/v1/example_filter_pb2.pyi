@@ -154,6 +154,7 @@ class ExampleFilter(_message.Message):
     SOURCE_GONE_FIELD_NUMBER: _builtins.int
     EXAMPLE_IDS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
     min_score: _builtins.float
     """OPTIONAL. Lowest score; leaves those without a score out."""
     max_score: _builtins.float
@@ -166,6 +167,8 @@ class ExampleFilter(_message.Message):
     """OPTIONAL. Whether a chunk of theirs is gone."""
     text: _builtins.str
     """OPTIONAL. A text that stands in what they say, whatever the case of its letters."""
+    deleted: _builtins.bool
+    """OPTIONAL. Only deleted ones; without it, only those that are not."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_example_pb2.ExampleState.ValueType]:
         """OPTIONAL. Where they stand."""
@@ -250,10 +253,11 @@ class ExampleFilter(_message.Message):
         source_gone: _builtins.bool | None = ...,
         example_ids: _abc.Iterable[_builtins.str] | None = ...,
         text: _builtins.str = ...,
+        deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "source_gone", b"source_gone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "deleted", b"deleted", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_characters: _TypeAlias = _typing.Literal["max_characters"]  # noqa: Y015
     _WhichOneofArgType__max_characters: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters"]  # noqa: Y015

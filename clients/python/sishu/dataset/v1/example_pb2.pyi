@@ -109,6 +109,7 @@ class Example(_message.Message):
     TAG_IDS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the example. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -172,6 +173,10 @@ class Example(_message.Message):
     def tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. UUIDs of tags of the generation room, each once, in their order."""
 
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was deleted; unset while it is not. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -193,10 +198,11 @@ class Example(_message.Message):
         tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         language: _builtins.str = ...,
         characters: _builtins.int = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "create_time", b"create_time", "exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -8,9 +8,11 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.dataset.v1 import example_filter_pb2 as _example_filter_pb2
 from sishu.dataset.v1 import example_pb2 as _example_pb2
+from sishu.dataset.v1 import example_revision_pb2 as _example_revision_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -314,6 +316,9 @@ class UpdateExampleRequest(_message.Message):
 
     EXAMPLE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    author: _builtins.str
+    """OPTIONAL. Who changes it, as they call themselves; without control characters."""
     @_builtins.property
     def example(self) -> _example_pb2.Example:
         """REQUIRED. The example with its id and the new values. A field that the mask does not name is not looked at; the changed example must
@@ -329,10 +334,11 @@ class UpdateExampleRequest(_message.Message):
         *,
         example: _example_pb2.Example | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        author: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "example", b"example", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,6 +351,9 @@ class UpdateExampleResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXAMPLE_FIELD_NUMBER: _builtins.int
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    change_id: _builtins.str
+    """UUID of the change, by which it can be undone; empty where nothing was changed."""
     @_builtins.property
     def example(self) -> _example_pb2.Example:
         """The example as stored."""
@@ -353,10 +362,11 @@ class UpdateExampleResponse(_message.Message):
         self,
         *,
         example: _example_pb2.Example | None = ...,
+        change_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["example", b"example"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["example", b"example"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "example", b"example"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,8 +437,328 @@ class DeleteExampleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """REQUIRED. UUID of the example."""
+    author: _builtins.str
+    """OPTIONAL. Who deletes it, as they call themselves; without control characters."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        author: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExampleRequest: _TypeAlias = DeleteExampleRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExampleResponse(_message.Message):
+    """DeleteExampleResponse says by what the deletion can be undone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    change_id: _builtins.str
+    """UUID of the change."""
+    def __init__(
+        self,
+        *,
+        change_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExampleResponse: _TypeAlias = DeleteExampleResponse  # noqa: Y015
+
+@_typing.final
+class ListExampleRevisionsRequest(_message.Message):
+    """ListExampleRevisionsRequest names an example, and pages its changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    example_id: _builtins.str
+    """REQUIRED. UUID of the example."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of changes to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        example_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExampleRevisionsRequest: _TypeAlias = ListExampleRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListExampleRevisionsResponse(_message.Message):
+    """ListExampleRevisionsResponse is a page of the changes of an example."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_REVISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def example_revisions(self) -> _containers.RepeatedCompositeFieldContainer[_example_revision_pb2.ExampleRevision]:
+        """The changes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        example_revisions: _abc.Iterable[_example_revision_pb2.ExampleRevision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_revisions", b"example_revisions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExampleRevisionsResponse: _TypeAlias = ListExampleRevisionsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateExamplesRequest(_message.Message):
+    """UpdateExamplesRequest says which examples change to what; at least one thing must change (INVALID_ARGUMENT `FIELD_INVALID`)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    ADD_LABELS_FIELD_NUMBER: _builtins.int
+    REMOVE_LABELS_FIELD_NUMBER: _builtins.int
+    ADD_TAG_IDS_FIELD_NUMBER: _builtins.int
+    REMOVE_TAG_IDS_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """REQUIRED. UUID of the project."""
+    state: _example_pb2.ExampleState.ValueType
+    """OPTIONAL. The state that they get; unset leaves it."""
+    score: _builtins.float
+    """OPTIONAL. The score that they get."""
+    author: _builtins.str
+    """OPTIONAL. Who changes them, as they call themselves; without control characters."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """REQUIRED. Which examples; an empty one means all. `example_ids` names single ones."""
+
+    @_builtins.property
+    def rejection(self) -> _failure_pb2.Failure:
+        """OPTIONAL. Why they are rejected, with `state` REJECTED only: as in UpdateExample. Without it, those that are rejected already keep their reason."""
+
+    @_builtins.property
+    def add_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Labels that they get."""
+
+    @_builtins.property
+    def remove_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Labels that they lose."""
+
+    @_builtins.property
+    def add_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of tags that they get."""
+
+    @_builtins.property
+    def remove_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of tags that they lose."""
+
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+        state: _example_pb2.ExampleState.ValueType = ...,
+        rejection: _failure_pb2.Failure | None = ...,
+        add_labels: _abc.Iterable[_builtins.str] | None = ...,
+        remove_labels: _abc.Iterable[_builtins.str] | None = ...,
+        add_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
+        remove_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
+        score: _builtins.float | None = ...,
+        author: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "filter", b"filter", "rejection", b"rejection", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "add_labels", b"add_labels", "add_tag_ids", b"add_tag_ids", "author", b"author", "filter", b"filter", "project_id", b"project_id", "rejection", b"rejection", "remove_labels", b"remove_labels", "remove_tag_ids", b"remove_tag_ids", "request_id", b"request_id", "score", b"score", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___UpdateExamplesRequest: _TypeAlias = UpdateExamplesRequest  # noqa: Y015
+
+@_typing.final
+class UpdateExamplesResponse(_message.Message):
+    """UpdateExamplesResponse carries the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change, with its job."""
+
+    def __init__(
+        self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateExamplesResponse: _TypeAlias = UpdateExamplesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteExamplesRequest(_message.Message):
+    """DeleteExamplesRequest says which examples are deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """REQUIRED. UUID of the project."""
+    author: _builtins.str
+    """OPTIONAL. Who deletes them, as they call themselves; without control characters."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """REQUIRED. Which examples; an empty one means all. `example_ids` names single ones."""
+
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+        author: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "filter", b"filter", "project_id", b"project_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExamplesRequest: _TypeAlias = DeleteExamplesRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExamplesResponse(_message.Message):
+    """DeleteExamplesResponse carries the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change, with its job."""
+
+    def __init__(
+        self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExamplesResponse: _TypeAlias = DeleteExamplesResponse  # noqa: Y015
+
+@_typing.final
+class UndoExampleChangeRequest(_message.Message):
+    """UndoExampleChangeRequest names a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    change_id: _builtins.str
+    """REQUIRED. UUID of the change, of one example or of many."""
+    author: _builtins.str
+    """OPTIONAL. Who undoes it, as they call themselves; without control characters."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    def __init__(
+        self,
+        *,
+        change_id: _builtins.str = ...,
+        author: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "change_id", b"change_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoExampleChangeRequest: _TypeAlias = UndoExampleChangeRequest  # noqa: Y015
+
+@_typing.final
+class UndoExampleChangeResponse(_message.Message):
+    """UndoExampleChangeResponse carries the change that undoes the other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change, with its job."""
+
+    def __init__(
+        self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoExampleChangeResponse: _TypeAlias = UndoExampleChangeResponse  # noqa: Y015
+
+@_typing.final
+class GetExampleChangeRequest(_message.Message):
+    """GetExampleChangeRequest names a change of many examples."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the change."""
     def __init__(
         self,
         *,
@@ -440,21 +770,28 @@ class DeleteExampleRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteExampleRequest: _TypeAlias = DeleteExampleRequest  # noqa: Y015
+Global___GetExampleChangeRequest: _TypeAlias = GetExampleChangeRequest  # noqa: Y015
 
 @_typing.final
-class DeleteExampleResponse(_message.Message):
-    """DeleteExampleResponse says what was deleted."""
+class GetExampleChangeResponse(_message.Message):
+    """GetExampleChangeResponse carries the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change, with its job."""
+
     def __init__(
         self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteExampleResponse: _TypeAlias = DeleteExampleResponse  # noqa: Y015
+Global___GetExampleChangeResponse: _TypeAlias = GetExampleChangeResponse  # noqa: Y015

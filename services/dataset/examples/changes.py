@@ -1,0 +1,91 @@
+"""Changes of many examples at once: which, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.dataset.examples.examples import Example
+from services.dataset.examples.filters import ExampleFilter, filter_json, filter_of
+from services.dataset.examples.review import rejection_by_hand
+from services.dataset.examples.rules import check_example
+from services.runtime.errors import InvalidArgument
+from services.runtime.failures import Failure
+from services.runtime.jobs import Job
+
+REJECTED_BY_HAND = rejection_by_hand("", "a person rejected this example")
+"""Why examples are rejected that are rejected without a reason."""
+
+
+@dataclass(frozen=True)
+class Become:
+    """What examples become; what is empty or None stays."""
+
+    state: str | None = None
+    rejection: Mapping[str, Any] | None = None
+    score: float | None = None
+    add_labels: Sequence[str] = ()
+    remove_labels: Sequence[str] = ()
+    add_tag_ids: Sequence[str] = ()
+    remove_tag_ids: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Demand that something changes.
+
+        Raises:
+            InvalidArgument: nothing does, or a rejection stands without the state.
+        """
+        if self.rejection and self.state != "rejected":
+            message = "rejection: only with state REJECTED"
+            raise InvalidArgument("FIELD_INVALID", message, "rejection")
+        if not any(value not in (None, (), []) for value in asdict(self).values()):
+            message = "state: say what changes: a state, a score, labels or tags"
+            raise InvalidArgument("FIELD_INVALID", message, "state")
+
+    def suits(self, example: Example) -> bool:
+        """Whether an example may become so: one that is kept obeys the rules of its kind."""
+        if self.state != "kept" or example.state == "kept":
+            return True
+        try:
+            check_example(example)
+        except InvalidArgument:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which examples change, and what they become; both are empty where a change is undone."""
+
+    examples: ExampleFilter = field(default_factory=ExampleFilter)
+    become: Become = field(default_factory=Become)
+
+    def as_json(self) -> dict[str, Any]:
+        """As a jsonb value."""
+        return {"examples": filter_json(self.examples), "become": asdict(self.become)}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Wanted:
+        """From its jsonb value."""
+        return cls(filter_of(values["examples"]), Become(**values["become"]))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of many examples, and how far it has got; `kind` is update, delete or undo."""
+
+    id: str
+    kind: str
+    author: str
+    undone_change_id: str
+    changed: int
+    skipped: int
+    create_time: datetime
+    job: Job
+
+
+def rejection_json(failure: Failure | None) -> dict[str, Any] | None:
+    """A reason as a jsonb value; nothing for nothing."""
+    return failure.as_json() if failure else None
