@@ -23,6 +23,9 @@ class ProjectStore:
         statements = {
             "exports": SQL.delete_project_exports,
             "dataset_versions": SQL.delete_project_versions,
+            "review_claims": SQL.delete_project_claims,
+            "reviews": SQL.delete_project_reviews,
+            "example_comments": SQL.delete_project_comments,
             "example_revisions": SQL.delete_project_revisions,
             "example_contents": SQL.delete_project_contents,
             "examples": SQL.delete_project_examples,

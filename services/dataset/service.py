@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.comment_store import CommentStore
 from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.service import ExampleServicer
 from services.dataset.examples.store import ExampleStore
 from services.dataset.exports.service import ExportServicer
 from services.dataset.exports.store import ExportStore
 from services.dataset.imports.store import ImportStore
+from services.dataset.reviews.service import ReviewServicer
+from services.dataset.reviews.store import ReviewStore
 from services.dataset.source_marks.store import SourceMarkStore
 from services.dataset.versions.service import DatasetServicer
 from services.dataset.versions.store import VersionStore
@@ -17,6 +20,7 @@ from services.runtime.server import Servicer
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
 from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
+from sishu.dataset.v1.review_service_pb2_grpc import add_ReviewServiceServicer_to_server
 
 PACKAGE = "sishu.dataset.v1"
 
@@ -28,6 +32,7 @@ def servicers(parts: Parts) -> list[Servicer]:
         ExampleStore(pool),
         RevisionStore(pool),
         ChangeStore(pool, jobs),
+        CommentStore(pool),
         ImportStore(pool, jobs),
         SourceMarkStore(pool, jobs),
         jobs,
@@ -36,8 +41,10 @@ def servicers(parts: Parts) -> list[Servicer]:
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
     datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
+    reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
+        Servicer(f"{PACKAGE}.ReviewService", add_ReviewServiceServicer_to_server, reviews),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),
         Servicer(f"{PACKAGE}.ExportService", add_ExportServiceServicer_to_server, exports),
     ]

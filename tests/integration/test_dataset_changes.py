@@ -13,8 +13,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from services.runtime.ids import new_id
 from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+from sishu.dataset.v1 import example_comment_pb2, example_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_filter_pb2 as filters
-from sishu.dataset.v1 import example_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_service_pb2 as pb
 from sishu.errors import ApiError
 from tests.integration.dataset_school import KEPT, REJECTED, School, rejected, started_school, turns
@@ -287,6 +287,42 @@ async def test_a_change_of_nothing_is_refused_and_a_repeated_one_is_the_first(sc
     )
     assert again.id == first.id
     assert (await made(school, first)).changed == 0
+
+
+async def test_people_comment_on_examples(school: School) -> None:
+    project_id = new_id()
+    example = await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    made = []
+    for author, text in [("Bea", "Which Ada?\nThere are two."), ("", "阿达？"), ("Cao", "Lovelace.")]:
+        comment = example_comment_pb2.ExampleComment(example_id=example.id, author=author, text=text)
+        request = pb.CreateExampleCommentRequest(example_comment=comment, request_id=new_id())
+        made.append((await school.client.examples.CreateExampleComment(request)).example_comment)
+        again = (await school.client.examples.CreateExampleComment(request)).example_comment
+        assert again == made[-1]
+    assert (made[0].author, made[0].text) == ("Bea", "Which Ada?\nThere are two.")
+
+    listing = pb.ListExampleCommentsRequest(example_id=example.id, page_size=2)
+    page = await school.client.examples.ListExampleComments(listing)
+    assert list(page.example_comments) == made[:2]
+    listing.page_token = page.next_page_token
+    assert list((await school.client.examples.ListExampleComments(listing)).example_comments) == made[2:]
+
+    gone = pb.DeleteExampleCommentRequest(id=made[0].id)
+    await school.client.examples.DeleteExampleComment(gone)
+    listing = pb.ListExampleCommentsRequest(example_id=example.id)
+    assert list((await school.client.examples.ListExampleComments(listing)).example_comments) == made[1:]
+    with pytest.raises(ApiError) as error:
+        await school.client.examples.DeleteExampleComment(gone)
+    assert error.value.reason == "EXAMPLE_COMMENT_NOT_FOUND"
+    comment = example_comment_pb2.ExampleComment(example_id=new_id(), text="?")
+    with pytest.raises(ApiError) as error:
+        await school.client.examples.CreateExampleComment(
+            pb.CreateExampleCommentRequest(example_comment=comment)
+        )
+    assert error.value.reason == "EXAMPLE_NOT_FOUND"
+    project = DeleteProjectDataRequest(project_id=project_id)
+    rows = (await school.client.project_data("dataset").DeleteProjectData(project)).deleted_rows
+    assert rows["dataset.example_comments"] == 2
 
 
 async def filled(school: School, project_id: str, count: int) -> None:

@@ -49,6 +49,8 @@ def example_to_pb(example: Example) -> example_pb2.Example:
         language=example.language,
         characters=example.characters,
         delete_time=timestamp(example.delete_time),
+        review_state=example_pb2.ReviewState.Value(f"REVIEW_STATE_{example.review_state.upper()}"),
+        review_count=example.review_count,
     )
 
 

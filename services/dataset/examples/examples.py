@@ -111,6 +111,8 @@ class Example:
     update_time: datetime | None = None
     source_gone_time: datetime | None = None
     delete_time: datetime | None = None
+    review_state: str = "unreviewed"
+    review_count: int = 0
     preference: Preference | None = None
     exam_item: ExamItem | None = None
     score: float | None = None

@@ -37,6 +37,9 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
         example_ids=[uuid_text(one) for one in message.example_ids],
         text=message.text,
         deleted=message.deleted,
+        review_states=[
+            name for value in message.review_states if (name := name_of(example_pb2.ReviewState, value))
+        ],
     )
 
 

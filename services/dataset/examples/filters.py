@@ -26,11 +26,12 @@ FACETS = (
     "question_type",
     "prompt_version",
     "model",
+    "review_state",
 )
 """By which examples are counted."""
 
 
-MORE = ("source_gone", "deleted")
+MORE = ("source_gone", "deleted", "review_states")
 """What the SQL function `matches` takes by name, in one argument."""
 APART = frozenset({*MORE, "text"})
 TIMES = frozenset({"create_time_from", "create_time_before"})
@@ -69,6 +70,7 @@ class ExampleFilter:
     """Stands in one of the turns, whatever the case."""
     deleted: bool = False
     """Only deleted ones; otherwise they are left out."""
+    review_states: Sequence[str] = ()
 
     @property
     def values(self) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
-"""Between the contracts of changes of examples and their domain."""
+"""Between the contracts of changes of examples and of comments on them, and their domain."""
 
 from __future__ import annotations
 
 from services.dataset.examples.changes import Become, Change, rejection_json
+from services.dataset.examples.comments import Comment
 from services.dataset.examples.convert import (
     example_state,
     example_to_pb,
@@ -12,7 +13,7 @@ from services.dataset.examples.convert import (
 )
 from services.dataset.examples.revisions import Revision
 from services.runtime.convert import job_to_pb, timestamp
-from sishu.dataset.v1 import example_revision_pb2
+from sishu.dataset.v1 import example_comment_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_service_pb2 as pb
 
 
@@ -62,3 +63,14 @@ def become_from_pb(request: pb.UpdateExamplesRequest) -> Become:
     )
     become.check()
     return become
+
+
+def comment_to_pb(comment: Comment) -> example_comment_pb2.ExampleComment:
+    """A comment."""
+    return example_comment_pb2.ExampleComment(
+        id=comment.id,
+        example_id=comment.example_id,
+        author=comment.author,
+        text=comment.text,
+        create_time=timestamp(comment.create_time),
+    )

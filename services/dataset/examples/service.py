@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changes import Wanted
+from services.dataset.examples.comment_store import CommentStore
 from services.dataset.examples.convert import (
     example_from_pb,
     example_to_pb,
@@ -14,7 +15,12 @@ from services.dataset.examples.examples import Example
 from services.dataset.examples.filter_convert import facet_name, facet_to_pb, filter_from_pb, order_name
 from services.dataset.examples.filters import countable
 from services.dataset.examples.review import REVIEWED, revised
-from services.dataset.examples.revision_convert import become_from_pb, change_to_pb, revision_to_pb
+from services.dataset.examples.revision_convert import (
+    become_from_pb,
+    change_to_pb,
+    comment_to_pb,
+    revision_to_pb,
+)
 from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.rules import check_example
 from services.dataset.examples.store import ExampleStore
@@ -42,6 +48,7 @@ class ExampleServicer(ExampleServiceServicer):
         store: ExampleStore,
         revisions: RevisionStore,
         changes: ChangeStore,
+        comments: CommentStore,
         imports: ImportStore,
         markings: SourceMarkStore,
         jobs: Jobs,
@@ -50,6 +57,7 @@ class ExampleServicer(ExampleServiceServicer):
         self._store = store
         self._revisions = revisions
         self._changes = changes
+        self._comments = comments
         self._imports = imports
         self._markings = markings
         self._jobs = jobs
@@ -165,6 +173,30 @@ class ExampleServicer(ExampleServiceServicer):
         self, request: pb.GetExampleChangeRequest, context: Context
     ) -> pb.GetExampleChangeResponse:
         return pb.GetExampleChangeResponse(example_change=change_to_pb(await self._changes.get(request.id)))
+
+    async def CreateExampleComment(
+        self, request: pb.CreateExampleCommentRequest, context: Context
+    ) -> pb.CreateExampleCommentResponse:
+        wanted = request.example_comment
+        comment = await self._comments.create(
+            wanted.example_id, wanted.author, wanted.text, request.request_id
+        )
+        return pb.CreateExampleCommentResponse(example_comment=comment_to_pb(comment))
+
+    async def ListExampleComments(
+        self, request: pb.ListExampleCommentsRequest, context: Context
+    ) -> pb.ListExampleCommentsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.example_id)
+        page = await self._comments.list_page(wanted, request.example_id)
+        return pb.ListExampleCommentsResponse(
+            example_comments=map(comment_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def DeleteExampleComment(
+        self, request: pb.DeleteExampleCommentRequest, context: Context
+    ) -> pb.DeleteExampleCommentResponse:
+        await self._comments.delete(request.id)
+        return pb.DeleteExampleCommentResponse()
 
     async def _check_generation(self, project_id: str, generation_id: str) -> None:
         wanted = generation_service_pb2.GetGenerationRequest(id=generation_id)

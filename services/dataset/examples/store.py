@@ -201,6 +201,8 @@ def example_of(row: asyncpg.Record) -> Example:
         update_time=row["update_time"],
         source_gone_time=row["source_gone_time"],
         delete_time=row["delete_time"],
+        review_state=row["review_state"],
+        review_count=row["review_count"],
         **content_of(row["content"]),
     )
 

@@ -3,13 +3,24 @@
 SELECT resource_id FROM requests WHERE resource_id IN (
     SELECT id FROM jobs WHERE project_id = $1
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
-    UNION ALL SELECT id FROM examples WHERE project_id = $1)
+    UNION ALL SELECT id FROM examples WHERE project_id = $1
+    UNION ALL SELECT id FROM reviews WHERE project_id = $1
+    UNION ALL SELECT example_comments.id FROM example_comments JOIN examples ON example_id = examples.id WHERE project_id = $1)
 
 -- name: delete_project_exports
 DELETE FROM exports WHERE project_id = $1
 
 -- name: delete_project_versions
 DELETE FROM dataset_versions WHERE project_id = $1
+
+-- name: delete_project_claims
+DELETE FROM review_claims WHERE project_id = $1
+
+-- name: delete_project_reviews
+DELETE FROM reviews WHERE project_id = $1
+
+-- name: delete_project_comments
+DELETE FROM example_comments USING examples WHERE example_id = examples.id AND project_id = $1
 
 -- name: delete_project_revisions
 DELETE FROM example_revisions USING examples WHERE example_id = id AND project_id = $1

@@ -5,6 +5,8 @@ CREATE TYPE example_state AS ENUM (
     'rejected' -- -> kept (review)
 );
 
+CREATE TYPE review_state AS ENUM ('unreviewed', 'accepted', 'rejected', 'disputed');
+
 -- By what examples are found and counted; narrow, so that a million of them are counted in a moment. What they say is in `example_contents`.
 CREATE TABLE examples (
     id               uuid          PRIMARY KEY,
@@ -31,6 +33,8 @@ CREATE TABLE examples (
     update_time      timestamptz   NOT NULL DEFAULT now(),
     delete_time      timestamptz,                       -- since when it is left out of everything
     revision_count   integer       NOT NULL DEFAULT 0,  -- how often it was changed
+    review_state     review_state  NOT NULL DEFAULT 'unreviewed', -- by its reviews
+    review_count     integer       NOT NULL DEFAULT 0,  -- how many people have reviewed it
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
 CREATE INDEX examples_by_project ON examples (project_id, id);
@@ -42,6 +46,7 @@ CREATE INDEX examples_by_tag ON examples USING gin (tag_ids) WHERE tag_ids <> '{
 CREATE INDEX examples_by_label ON examples USING gin (labels) WHERE labels <> '{}';
 CREATE INDEX examples_gone ON examples (project_id, item_id) WHERE source_gone_time IS NOT NULL;
 CREATE INDEX examples_deleted ON examples (project_id, id) WHERE delete_time IS NOT NULL;
+CREATE INDEX examples_to_review ON examples (project_id, review_count DESC, (coalesce(score, -1)), id) WHERE delete_time IS NULL;
 CREATE INDEX examples_by_key ON examples (project_id, key) WHERE state = 'kept';
 
 -- What examples say, and how they came to be; a row of `examples` each. Verbatim, as they are read much more often than looked into.
@@ -79,6 +84,7 @@ CREATE FUNCTION matches(
        AND (time_from IS NULL OR e.create_time >= time_from)
        AND (time_before IS NULL OR e.create_time < time_before)
        AND (more ->> 'source_gone' IS NULL OR (e.source_gone_time IS NOT NULL) = (more ->> 'source_gone')::boolean)
+       AND (more -> 'review_states' IS NULL OR more -> 'review_states' ? e.review_state::text)
        AND (e.delete_time IS NOT NULL) = coalesce((more ->> 'deleted')::boolean, false)
        AND (ids IS NULL OR e.id = ANY (ids))
 $$;
@@ -99,5 +105,6 @@ CREATE FUNCTION facet_values(e examples, facet text) RETURNS text[] LANGUAGE sql
         WHEN 'question_type' THEN ARRAY[e.question_type]
         WHEN 'prompt_version' THEN ARRAY[e.prompt_version]
         WHEN 'model' THEN ARRAY[e.model]
+        WHEN 'review_state' THEN ARRAY[e.review_state::text]
     END
 $$;

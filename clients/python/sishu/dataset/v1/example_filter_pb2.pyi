@@ -91,6 +91,8 @@ class _ExampleFacetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExampleF
     """By prompt version."""
     EXAMPLE_FACET_MODEL: _ExampleFacet.ValueType  # 13
     """By model."""
+    EXAMPLE_FACET_REVIEW_STATE: _ExampleFacet.ValueType  # 14
+    """By where they stand by the reviews of people: `unreviewed`, `accepted`, `rejected`, `disputed`."""
 
 class ExampleFacet(_ExampleFacet, metaclass=_ExampleFacetEnumTypeWrapper):
     """ExampleFacet is that by which examples are counted."""
@@ -123,6 +125,8 @@ EXAMPLE_FACET_PROMPT_VERSION: ExampleFacet.ValueType  # 12
 """By prompt version."""
 EXAMPLE_FACET_MODEL: ExampleFacet.ValueType  # 13
 """By model."""
+EXAMPLE_FACET_REVIEW_STATE: ExampleFacet.ValueType  # 14
+"""By where they stand by the reviews of people: `unreviewed`, `accepted`, `rejected`, `disputed`."""
 Global___ExampleFacet: _TypeAlias = ExampleFacet  # noqa: Y015
 
 @_typing.final
@@ -155,6 +159,7 @@ class ExampleFilter(_message.Message):
     EXAMPLE_IDS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     DELETED_FIELD_NUMBER: _builtins.int
+    REVIEW_STATES_FIELD_NUMBER: _builtins.int
     min_score: _builtins.float
     """OPTIONAL. Lowest score; leaves those without a score out."""
     max_score: _builtins.float
@@ -229,6 +234,10 @@ class ExampleFilter(_message.Message):
     def example_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. UUIDs of examples."""
 
+    @_builtins.property
+    def review_states(self) -> _containers.RepeatedScalarFieldContainer[_example_pb2.ReviewState.ValueType]:
+        """OPTIONAL. Where they stand by the reviews of people."""
+
     def __init__(
         self,
         *,
@@ -254,10 +263,11 @@ class ExampleFilter(_message.Message):
         example_ids: _abc.Iterable[_builtins.str] | None = ...,
         text: _builtins.str = ...,
         deleted: _builtins.bool = ...,
+        review_states: _abc.Iterable[_example_pb2.ReviewState.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "source_gone", b"source_gone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "deleted", b"deleted", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "deleted", b"deleted", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "review_states", b"review_states", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_characters: _TypeAlias = _typing.Literal["max_characters"]  # noqa: Y015
     _WhichOneofArgType__max_characters: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters"]  # noqa: Y015

@@ -85,6 +85,38 @@ EXAMPLE_STATE_REJECTED: ExampleState.ValueType  # 2
 """Kept with the reason, and left out of dataset versions."""
 Global___ExampleState: _TypeAlias = ExampleState  # noqa: Y015
 
+class _ReviewState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReviewStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVIEW_STATE_UNSPECIFIED: _ReviewState.ValueType  # 0
+    """Never returned; in a filter: any."""
+    REVIEW_STATE_UNREVIEWED: _ReviewState.ValueType  # 1
+    """Nobody has reviewed it."""
+    REVIEW_STATE_ACCEPTED: _ReviewState.ValueType  # 2
+    """All reviewers accepted it, edited or not."""
+    REVIEW_STATE_REJECTED: _ReviewState.ValueType  # 3
+    """All reviewers rejected it."""
+    REVIEW_STATE_DISPUTED: _ReviewState.ValueType  # 4
+    """Some reviewers rejected it, and others did not."""
+
+class ReviewState(_ReviewState, metaclass=_ReviewStateEnumTypeWrapper):
+    """ReviewState is where an example stands by the reviews of people."""
+
+REVIEW_STATE_UNSPECIFIED: ReviewState.ValueType  # 0
+"""Never returned; in a filter: any."""
+REVIEW_STATE_UNREVIEWED: ReviewState.ValueType  # 1
+"""Nobody has reviewed it."""
+REVIEW_STATE_ACCEPTED: ReviewState.ValueType  # 2
+"""All reviewers accepted it, edited or not."""
+REVIEW_STATE_REJECTED: ReviewState.ValueType  # 3
+"""All reviewers rejected it."""
+REVIEW_STATE_DISPUTED: ReviewState.ValueType  # 4
+"""Some reviewers rejected it, and others did not."""
+Global___ReviewState: _TypeAlias = ReviewState  # noqa: Y015
+
 @_typing.final
 class Example(_message.Message):
     """Example is one unit of training or examination."""
@@ -110,6 +142,8 @@ class Example(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    REVIEW_STATE_FIELD_NUMBER: _builtins.int
+    REVIEW_COUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the example. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -124,6 +158,10 @@ class Example(_message.Message):
     """Language of what it says: `zh`, `en`, or empty for another or none. OUTPUT_ONLY."""
     characters: _builtins.int
     """Characters of all that it says, reasoning included. OUTPUT_ONLY."""
+    review_state: Global___ReviewState.ValueType
+    """Where it stands by the reviews of people. OUTPUT_ONLY."""
+    review_count: _builtins.int
+    """How many people have reviewed it. OUTPUT_ONLY."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """The conversation, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. PREFERENCE: the
@@ -199,10 +237,12 @@ class Example(_message.Message):
         language: _builtins.str = ...,
         characters: _builtins.int = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        review_state: Global___ReviewState.ValueType = ...,
+        review_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "review_count", b"review_count", "review_state", b"review_state", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

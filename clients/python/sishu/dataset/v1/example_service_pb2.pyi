@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
+from sishu.dataset.v1 import example_comment_pb2 as _example_comment_pb2
 from sishu.dataset.v1 import example_filter_pb2 as _example_filter_pb2
 from sishu.dataset.v1 import example_pb2 as _example_pb2
 from sishu.dataset.v1 import example_revision_pb2 as _example_revision_pb2
@@ -795,3 +796,152 @@ class GetExampleChangeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetExampleChangeResponse: _TypeAlias = GetExampleChangeResponse  # noqa: Y015
+
+@_typing.final
+class CreateExampleCommentRequest(_message.Message):
+    """CreateExampleCommentRequest carries a comment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_COMMENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    @_builtins.property
+    def example_comment(self) -> _example_comment_pb2.ExampleComment:
+        """REQUIRED. The comment; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        example_comment: _example_comment_pb2.ExampleComment | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_comment", b"example_comment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_comment", b"example_comment", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateExampleCommentRequest: _TypeAlias = CreateExampleCommentRequest  # noqa: Y015
+
+@_typing.final
+class CreateExampleCommentResponse(_message.Message):
+    """CreateExampleCommentResponse carries the stored comment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_COMMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_comment(self) -> _example_comment_pb2.ExampleComment:
+        """The comment as stored."""
+
+    def __init__(
+        self,
+        *,
+        example_comment: _example_comment_pb2.ExampleComment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_comment", b"example_comment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_comment", b"example_comment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateExampleCommentResponse: _TypeAlias = CreateExampleCommentResponse  # noqa: Y015
+
+@_typing.final
+class ListExampleCommentsRequest(_message.Message):
+    """ListExampleCommentsRequest names an example, and pages its comments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    example_id: _builtins.str
+    """REQUIRED. UUID of the example."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of comments to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        example_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExampleCommentsRequest: _TypeAlias = ListExampleCommentsRequest  # noqa: Y015
+
+@_typing.final
+class ListExampleCommentsResponse(_message.Message):
+    """ListExampleCommentsResponse is a page of comments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_COMMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def example_comments(self) -> _containers.RepeatedCompositeFieldContainer[_example_comment_pb2.ExampleComment]:
+        """The comments, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        example_comments: _abc.Iterable[_example_comment_pb2.ExampleComment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_comments", b"example_comments", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExampleCommentsResponse: _TypeAlias = ListExampleCommentsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteExampleCommentRequest(_message.Message):
+    """DeleteExampleCommentRequest names the comment to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the comment."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExampleCommentRequest: _TypeAlias = DeleteExampleCommentRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExampleCommentResponse(_message.Message):
+    """DeleteExampleCommentResponse says nothing more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExampleCommentResponse: _TypeAlias = DeleteExampleCommentResponse  # noqa: Y015

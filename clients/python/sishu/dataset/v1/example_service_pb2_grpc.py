@@ -100,6 +100,21 @@ class ExampleServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.FromString,
                 _registered_method=True)
+        self.CreateExampleComment = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleService/CreateExampleComment',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentResponse.FromString,
+                _registered_method=True)
+        self.ListExampleComments = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleService/ListExampleComments',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsResponse.FromString,
+                _registered_method=True)
+        self.DeleteExampleComment = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleService/DeleteExampleComment',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentResponse.FromString,
+                _registered_method=True)
 
 
 class ExampleServiceServicer:
@@ -206,6 +221,27 @@ class ExampleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateExampleComment(self, request, context):
+        """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExampleComments(self, request, context):
+        """ListExampleComments returns the comments on an example, oldest first. NOT_FOUND `EXAMPLE_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExampleComment(self, request, context):
+        """DeleteExampleComment deletes a comment for good. NOT_FOUND `EXAMPLE_COMMENT_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExampleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -273,6 +309,21 @@ def add_ExampleServiceServicer_to_server(servicer, server):
                     servicer.GetExampleChange,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.SerializeToString,
+            ),
+            'CreateExampleComment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExampleComment,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentResponse.SerializeToString,
+            ),
+            'ListExampleComments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExampleComments,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsResponse.SerializeToString,
+            ),
+            'DeleteExampleComment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExampleComment,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -627,6 +678,87 @@ class ExampleService:
             '/sishu.dataset.v1.ExampleService/GetExampleChange',
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExampleComment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleService/CreateExampleComment',
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExampleComments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleService/ListExampleComments',
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleCommentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExampleComment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleService/DeleteExampleComment',
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleCommentResponse.FromString,
             options,
             channel_credentials,
             insecure,

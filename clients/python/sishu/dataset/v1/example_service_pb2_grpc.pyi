@@ -75,6 +75,12 @@ class ExampleServiceStub:
     """
     GetExampleChange: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleChangeRequest, _example_service_pb2.GetExampleChangeResponse]
     """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
+    CreateExampleComment: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleCommentRequest, _example_service_pb2.CreateExampleCommentResponse]
+    """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+    ListExampleComments: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleCommentsRequest, _example_service_pb2.ListExampleCommentsResponse]
+    """ListExampleComments returns the comments on an example, oldest first. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+    DeleteExampleComment: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleCommentRequest, _example_service_pb2.DeleteExampleCommentResponse]
+    """DeleteExampleComment deletes a comment for good. NOT_FOUND `EXAMPLE_COMMENT_NOT_FOUND`."""
 
 @_typing.type_check_only
 class ExampleServiceAsyncStub(ExampleServiceStub):
@@ -123,6 +129,12 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     """
     GetExampleChange: _aio.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleChangeRequest, _example_service_pb2.GetExampleChangeResponse]  # type: ignore[assignment]
     """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
+    CreateExampleComment: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleCommentRequest, _example_service_pb2.CreateExampleCommentResponse]  # type: ignore[assignment]
+    """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+    ListExampleComments: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleCommentsRequest, _example_service_pb2.ListExampleCommentsResponse]  # type: ignore[assignment]
+    """ListExampleComments returns the comments on an example, oldest first. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+    DeleteExampleComment: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleCommentRequest, _example_service_pb2.DeleteExampleCommentResponse]  # type: ignore[assignment]
+    """DeleteExampleComment deletes a comment for good. NOT_FOUND `EXAMPLE_COMMENT_NOT_FOUND`."""
 
 class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
     """ExampleService keeps examples: made from questions, or written by hand."""
@@ -246,5 +258,29 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.GetExampleChangeResponse, _abc.Awaitable[_example_service_pb2.GetExampleChangeResponse]]:
         """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
+
+    @_abc_1.abstractmethod
+    def CreateExampleComment(
+        self,
+        request: _example_service_pb2.CreateExampleCommentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_service_pb2.CreateExampleCommentResponse, _abc.Awaitable[_example_service_pb2.CreateExampleCommentResponse]]:
+        """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def ListExampleComments(
+        self,
+        request: _example_service_pb2.ListExampleCommentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_service_pb2.ListExampleCommentsResponse, _abc.Awaitable[_example_service_pb2.ListExampleCommentsResponse]]:
+        """ListExampleComments returns the comments on an example, oldest first. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def DeleteExampleComment(
+        self,
+        request: _example_service_pb2.DeleteExampleCommentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_service_pb2.DeleteExampleCommentResponse, _abc.Awaitable[_example_service_pb2.DeleteExampleCommentResponse]]:
+        """DeleteExampleComment deletes a comment for good. NOT_FOUND `EXAMPLE_COMMENT_NOT_FOUND`."""
 
 def add_ExampleServiceServicer_to_server(servicer: ExampleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

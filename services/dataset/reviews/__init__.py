@@ -1,0 +1,1 @@
+"""Reviews: the queue of examples for people, and what they say of them."""
