@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, gate_options, generations, providers, regenerate
+from sishu.cli import documents, examples, gate_options, generations, providers, regenerate
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
 from sishu.cli.find import find_model, find_model_of, find_project
@@ -235,7 +235,18 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("gates", "generation_gates", gate_options.list_gates),
     ],
     "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
-    "example": [("import", "import", import_examples)],
+    "example": [
+        ("import", "import", import_examples),
+        ("count", "example_count", examples.count_examples),
+        ("edit", "example_edit", examples.edit_example),
+        ("accept", "example_accept", examples.accept_examples),
+        ("reject", "example_reject", examples.reject_examples),
+        ("label", "example_label", examples.label_examples),
+        ("discard", "example_discard", examples.discard_examples),
+        ("comment", "example_comment", examples.comment_example),
+        ("history", "example_history", examples.list_history),
+        ("undo", "example_undo", examples.undo_change),
+    ],
     "dataset": [("create", "create", create_dataset), ("export", "export_dataset", export_dataset)],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
     "run": [("create", "create", create_run)],

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.runtime.errors import SishuError
-from sishu.cli import candidates, generate, genres, jobs, prompts, question_templates, stack, tags
+from sishu.cli import candidates, generate, genres, jobs, prompts, question_templates, reviews, stack, tags
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
@@ -62,6 +62,7 @@ def assemble() -> None:
     app.add_typer(question_templates.app, name="question-template")
     app.add_typer(tags.app, name="tag")
     app.add_typer(genres.app, name="genre")
+    app.add_typer(reviews.app, name="review")
     app.add_typer(jobs.app, name="job")
     use_whole_tables()
 

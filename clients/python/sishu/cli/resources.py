@@ -10,8 +10,9 @@ import typer
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
+from sishu.cli.example_options import ExampleOptions, example_filter
 from sishu.cli.find import find_project, is_id
-from sishu.cli.options import IdArgument, LimitOption, ProjectOption
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
@@ -21,8 +22,7 @@ from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
 from sishu.dataset.v1 import export_service_pb2 as exported
-from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
-from sishu.dataset.v1.example_pb2 import ExampleState
+from sishu.dataset.v1.example_filter_pb2 import ExampleOrder
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
 from sishu.generation.v1 import provider_service_pb2 as provider
@@ -136,7 +136,7 @@ RESOURCES = (
         "Example",
         lambda client: client.examples,
         example,
-        ("id", "kind", "state", "rejection.reason"),
+        ("id", "kind", "state", "score", "review_state", "rejection.reason"),
     ),
     Resource(
         "dataset",
@@ -306,15 +306,16 @@ def list_questions(resource: Resource) -> Callable[..., None]:
 def list_examples(resource: Resource) -> Callable[..., None]:
     """The `list` of examples with its filters."""
 
+    @takes(ExampleOptions)
     def list_of_examples(
         project_name: ProjectOption,
-        state: Annotated[str, typer.Option(help=say("example_state"))] = "",
-        source_gone: SourceGoneOption = False,
+        order: Annotated[str, typer.Option(help=say("example_order"))] = "oldest",
         limit: LimitOption = 100,
+        *,
+        options: ExampleOptions,
     ) -> None:
-        states = [chosen(ExampleState, "EXAMPLE_STATE", state)] if state else []
-        wanted = ExampleFilter(states=states, source_gone=True if source_gone else None)
-        listed(resource, limit, project_name, filter=wanted)
+        wanted = {"filter": example_filter(options), "order": chosen(ExampleOrder, "EXAMPLE_ORDER", order)}
+        listed(resource, limit, project_name, **wanted)
 
     return list_of_examples
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from sishu.cli.candidate_texts import CANDIDATE_TEXTS
 from sishu.cli.coverage_texts import COVERAGE_TEXTS
+from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
@@ -20,6 +21,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **QUESTION_TEMPLATE_TEXTS,
     **COVERAGE_TEXTS,
     **EXPORT_TEXTS,
+    **EXAMPLE_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",
@@ -117,7 +119,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "section": ("Sections of documents.", "文档的章节。"),
     "question": ("Questions and answers.", "问题与答案。"),
     "example": ("Examples for training and exam.", "训练与考试样例。"),
-    "example_state": ("Only in this state: kept or rejected.", "只看此状态： kept 或 rejected。"),
     "dataset": ("Dataset versions.", "数据集版本。"),
     "run": ("Training runs.", "训练任务。"),
     "model": ("Models.", "模型。"),
