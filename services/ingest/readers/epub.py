@@ -18,6 +18,7 @@ from services.ingest.readers.shared.html.images import fetch_from
 from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed, without_controls
 from services.ingest.readers.shared.images import Images
+from services.runtime.archives import encrypted
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
@@ -52,7 +53,7 @@ def read(source: Source) -> Reading:
     images = Images(source.folder)
     with archives.opened(source) as archive:
         if is_encrypted(archive, source):
-            raise archives.encrypted(source)
+            raise encrypted(source.name)
         fetch = fetch_from(archive, source)
         text = markdown_of(whole(archive, book_of(archive, source), source), images, fetch)
     return checked(Reading(text, images=images.placed(text)), source.name)

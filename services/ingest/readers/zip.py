@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import stat
-import struct
-import unicodedata
 import zipfile
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from services.ingest.documents import member_name
 from services.ingest.formats import format_of
 from services.ingest.readers.reading import MEMBERS, Member, Reading, Source, checked
-from services.ingest.readers.shared import archives, encodings
-from services.ingest.readers.shared.encodings import Candidate
+from services.ingest.readers.shared import archives
 from services.ingest.readers.shared.free_names import FreeNames
 from services.ingest.readers.shared.text_builder import TextBuilder
+from services.runtime.archives import encrypted, is_link, is_locked, is_unsafe, names_of, safe_name
 from services.runtime.errors import InvalidArgument
 from services.runtime.failures import Failure
 
-UTF8_FLAG = 0x800
-UNICODE_PATH = 0x7075
-"""Extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)."""
-CHARSETS = (
-    Candidate("cp437", "western"),
-    Candidate("gb18030", "simplified"),
-    Candidate("cp950", "traditional", 2),
-    Candidate("cp932", "japanese", 2),
-    Candidate("cp949", "korean", 2),
-    Candidate("cp866", "russian", 3),
-)
-"""What the zip programs of old systems wrote names in."""
 CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
 OFFICE_LOCK = "~$"
-DRIVE = re.compile(r"^[A-Za-z]:")
-SPACES = re.compile(r"\s")
-NAMELESS = "_"
 
 
 @dataclass(frozen=True)
@@ -57,11 +36,6 @@ class Packed:
     packed_as: str
     name: str
     document: str
-
-    @property
-    def is_link(self) -> bool:
-        """Whether it is a link, or a device."""
-        return stat.S_IFMT(self.entry.external_attr >> 16) not in {0, stat.S_IFREG}
 
 
 def read(source: Source) -> Reading:
@@ -116,8 +90,8 @@ def written(archive: zipfile.ZipFile, one: Packed, source: Source, path: Path) -
     path.parent.mkdir(exist_ok=True)
     path.touch()
     member = replace(source, name=one.document)
-    if archives.is_locked(one.entry):
-        return archives.encrypted(member, one.packed_as)
+    if is_locked(one.entry):
+        return encrypted(member.name, one.packed_as)
     try:
         with path.open("wb") as stream:
             for piece in archives.pieces(archive, one.entry, member):
@@ -125,7 +99,7 @@ def written(archive: zipfile.ZipFile, one: Packed, source: Source, path: Path) -
     except InvalidArgument as error:
         path.write_bytes(b"")
         return error
-    if one.is_link:
+    if is_link(one.entry):
         return link(one)
     return unsafe(one) if is_unsafe(one.packed_as) else None
 
@@ -140,58 +114,7 @@ def why_left_out(one: Packed) -> str:
         format_of(one.name)
     except InvalidArgument:
         return f"files of kind {PurePosixPath(one.name).suffix or '(no ending)'} are not read"
-    return "it is empty" if one.entry.file_size == 0 and not one.is_link else ""
-
-
-def tidy(name: str) -> str:
-    """A name as other systems write it."""
-    # Some Windows programs write their own separator, and macOS writes accents apart from letters.
-    return SPACES.sub(" ", unicodedata.normalize("NFC", name).replace("\\", "/"))
-
-
-def is_unsafe(name: str) -> bool:
-    """Whether a name leads out of the archive, or holds control characters."""
-    path = tidy(name)
-    tricks = path.startswith("/") or DRIVE.match(path) or ".." in path.split("/")
-    return bool(tricks) or not path.isprintable()
-
-
-def safe_name(name: str) -> str:
-    """A name as a relative path with `/`, without what makes it unsafe; `_` where nothing else is in it."""
-    path = "".join(sign if sign.isprintable() else "_" for sign in DRIVE.sub("", tidy(name), count=1))
-    return "/".join(part for part in path.split("/") if part not in {"", ".", ".."}) or NAMELESS
-
-
-def names_of(entries: Sequence[zipfile.ZipInfo]) -> list[str]:
-    """The names of files in the encoding that fits all of them; `zipfile` takes them for code page 437."""
-    marked = {index: name for index, entry in enumerate(entries) if (name := unicode_name(entry))}
-    raw = {
-        index: entry.orig_filename.encode("cp437")
-        for index, entry in enumerate(entries)
-        if index not in marked and not entry.flag_bits & UTF8_FLAG
-    }
-    together = b"\n".join(name for name in raw.values() if not name.isascii())
-    codec = encodings.best("utf-8", CHARSETS, together)
-    names = [entry.orig_filename for entry in entries]
-    for index, name in marked.items():
-        names[index] = name
-    for index, name_bytes in raw.items():
-        names[index] = name_bytes.decode(codec, "replace")
-    return names
-
-
-def unicode_name(entry: zipfile.ZipInfo) -> str:
-    """The name in the extra field for it, if that is of this name and no leftover of another."""
-    place = 0
-    while place + 4 <= len(entry.extra):
-        kind, size = struct.unpack_from("<HH", entry.extra, place)
-        field = entry.extra[place + 4 : place + 4 + size]
-        place += 4 + size
-        if kind == UNICODE_PATH and len(field) > 5 and not entry.flag_bits & UTF8_FLAG:
-            crc = struct.unpack_from("<I", field, 1)[0]
-            if crc == zlib.crc32(entry.orig_filename.encode("cp437")):
-                return field[5:].decode(errors="replace")
-    return ""
+    return "it is empty" if one.entry.file_size == 0 and not is_link(one.entry) else ""
 
 
 def unsafe(one: Packed) -> InvalidArgument:

@@ -20,13 +20,13 @@ from services.ingest.readers.rtf.reader import BEGINNING as RTF_BEGINNING
 from services.ingest.readers.rtf.reader import read as read_rtf
 from services.ingest.readers.shared import archives, markdown, opc
 from services.ingest.readers.shared.elements import Element
-from services.ingest.readers.shared.encodings import decode
 from services.ingest.readers.shared.html.encodings import decoded as page_text
 from services.ingest.readers.shared.html.images import Fetched
 from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.namespaces import R, W
+from services.runtime.encodings import decode
 from services.runtime.errors import InvalidArgument
 
 ZIP_BEGINNING = b"PK\x03\x04"

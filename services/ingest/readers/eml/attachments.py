@@ -12,8 +12,8 @@ from services.ingest.documents import check_name
 from services.ingest.formats import BY_ENDING, BY_MEDIA_TYPE
 from services.ingest.readers.eml.charsets import declared
 from services.ingest.readers.reading import MEMBERS, Member
-from services.ingest.readers.shared.encodings import as_utf8
 from services.ingest.readers.shared.free_names import FreeNames
+from services.runtime.encodings import as_utf8
 from services.runtime.errors import InvalidArgument
 
 Part: TypeAlias = "MIMEPart[Any, Any]"

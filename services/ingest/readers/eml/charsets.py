@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 
-from services.ingest.readers.shared.encodings import as_utf8
 from services.ingest.readers.shared.html.encodings import WIDER
+from services.runtime.encodings import as_utf8
 
 SINGLE_BYTE = ("iso8859", "cp125", "latin", "mac", "koi8")
 """Names of charsets in which any bytes are some text, UTF-8 too."""

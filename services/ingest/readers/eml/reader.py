@@ -11,13 +11,13 @@ from services.ingest.readers.eml import charsets
 from services.ingest.readers.eml.attachments import Attachments, Part
 from services.ingest.readers.reading import Reading, Source, checked, normalised
 from services.ingest.readers.shared import markdown
-from services.ingest.readers.shared.encodings import decode
 from services.ingest.readers.shared.html.encodings import decoded as page_in
 from services.ingest.readers.shared.html.images import Fetched
 from services.ingest.readers.shared.html.layout_tables import open_layout
 from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
+from services.runtime.encodings import decode
 from services.runtime.errors import InvalidArgument
 
 HEAD = ("From", "To", "Cc", "Date")

@@ -17,6 +17,7 @@ from services.ingest.readers.shared.html.markdown import markdown_of
 from services.ingest.readers.shared.html.tree import parsed
 from services.ingest.readers.shared.images import Images
 from services.ingest.readers.shared.pandoc import html_of
+from services.runtime.archives import encrypted
 
 SVG = OASIS % "svg-compatible"
 HREF = "{http://www.w3.org/1999/xlink}href"
@@ -41,7 +42,7 @@ def read(source: Source) -> Reading:
     images = Images(source.folder)
     with archives.opened(source) as archive:
         if is_encrypted(archive, source):
-            raise archives.encrypted(source)
+            raise encrypted(source.name)
         fetch = fetch_from(archive, source)
         content = archives.xml(archives.read(archive, CONTENT, source), source)
         words = {image.get(HREF, ""): words_of(image) for image in content.iter(f"{DRAW}image")}

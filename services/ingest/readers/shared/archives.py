@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 
 from lxml import etree
 
@@ -13,19 +12,12 @@ from services.ingest.formats import BY_MEDIA_TYPE
 from services.ingest.readers.reading import Source
 from services.ingest.readers.shared import ole
 from services.ingest.readers.shared.strict import loosened
+from services.runtime.archives import check_directory, encrypted, is_locked
 from services.runtime.errors import InvalidArgument
 
 MOST_BYTES = 1 << 30
 """All members together, unpacked."""
-MOST_MEMBERS = 10_000
-MOST_RATIO = 200
-"""How many times larger a member may be than its packed bytes; real sheets of equal rows reach 100."""
-FREE_BYTES = 10 << 20
-"""The ratio counts beyond so many unpacked bytes; less can harm nobody."""
 PIECE_BYTES = 1 << 20
-HEADER_BYTES = 30
-"""Least size of the header before a member's bytes (APPNOTE.TXT 4.3.7)."""
-ENCRYPTED_FLAG = 0x1
 DOCTYPE = [b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be")]
 ERR_RESOURCE_LIMIT = 114
 """libxml2's code for too much depth, text or expansion; lxml has no name for it."""
@@ -43,7 +35,7 @@ def opened(source: Source, *, partly_locked: bool = False) -> Iterator[zipfile.Z
         InvalidArgument: it is damaged, encrypted, or made to swell.
     """
     if ole.stream_in(source.path, [ole.ENCRYPTED]):
-        raise encrypted(source)
+        raise encrypted(source.name)
     try:
         archive = zipfile.ZipFile(source.path)
     except MemoryError:
@@ -52,30 +44,9 @@ def opened(source: Source, *, partly_locked: bool = False) -> Iterator[zipfile.Z
         # A damaged directory ends in any of a dozen errors.
         raise unreadable(source, str(error)) from error
     with archive:
-        check_directory(archive, source)
+        check_directory(archive, source.name, MOST_BYTES)
         check_locks(archive, source, partly_locked)
         yield archive
-
-
-def check_directory(archive: zipfile.ZipFile, source: Source) -> None:
-    """Refuse what the directory itself shows to be a bomb.
-
-    Raises:
-        InvalidArgument: the archive is one.
-    """
-    entries = archive.infolist()
-    if len(entries) > MOST_MEMBERS:
-        raise bomb(source, f"it holds {len(entries)} files, at most {MOST_MEMBERS} are taken")
-    total = sum(entry.file_size for entry in entries)
-    if total > MOST_BYTES:
-        raise bomb(source, f"it unpacks to {total} bytes, at most {MOST_BYTES} are taken")
-    for entry in entries:
-        if entry.file_size > FREE_BYTES + MOST_RATIO * entry.compress_size:
-            raise bomb(source, f"it unpacks to more than {MOST_RATIO} times its size", entry.filename)
-    by_place = sorted(entries, key=lambda entry: entry.header_offset)
-    for entry, following in pairwise(by_place):
-        if entry.header_offset + HEADER_BYTES + entry.compress_size > following.header_offset:
-            raise bomb(source, "its bytes overlap those of another", following.filename)
 
 
 def check_locks(archive: zipfile.ZipFile, source: Source, partly_locked: bool) -> None:
@@ -87,12 +58,7 @@ def check_locks(archive: zipfile.ZipFile, source: Source, partly_locked: bool) -
     files = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     locked = [entry.filename for entry in files if is_locked(entry)]
     if locked and not (partly_locked and len(locked) < len(files)):
-        raise encrypted(source, locked[0])
-
-
-def is_locked(entry: zipfile.ZipInfo) -> bool:
-    """Whether a member is encrypted."""
-    return bool(entry.flag_bits & ENCRYPTED_FLAG)
+        raise encrypted(source.name, locked[0])
 
 
 def read(archive: zipfile.ZipFile, name: str, source: Source) -> bytes:
@@ -173,26 +139,6 @@ def unreadable(source: Source, why: str, member: str = "") -> InvalidArgument:
     return InvalidArgument(
         f"{kind}_UNREADABLE",
         f"{source.name}: the {kind} file cannot be read ({why}); is it damaged or cut off? Save it anew",
-        name=source.name,
-        **({"member": member} if member else {}),
-    )
-
-
-def encrypted(source: Source, member: str = "") -> InvalidArgument:
-    """The error for a file that asks for a password."""
-    return InvalidArgument(
-        "FILE_ENCRYPTED",
-        f"{source.name}: {member or 'the file'} is encrypted; save it without a password",
-        name=source.name,
-        **({"member": member} if member else {}),
-    )
-
-
-def bomb(source: Source, why: str, member: str = "") -> InvalidArgument:
-    """The error for an archive that is made to swell, or too large."""
-    return InvalidArgument(
-        "ARCHIVE_BOMB",
-        f"{source.name}: {member or 'the archive'} is not unpacked: {why}; split the file",
         name=source.name,
         **({"member": member} if member else {}),
     )

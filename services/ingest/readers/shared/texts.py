@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.ingest.readers.reading import Source, normalised, text_too_long
-from services.ingest.readers.shared.encodings import decode_as
+from services.runtime.encodings import decode_as
 
 MOST_BYTES_OF_A_CHARACTER = 4
 NEXT_LINE = "\x85"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.ingest.cleaning import clean, moved
 from services.ingest.readers import ReadOptions, read_document
-from services.ingest.readers.shared.encodings import decode
+from services.runtime.encodings import decode
 from services.runtime.errors import InvalidArgument
 from tests.support.read_files import read_bytes, refusal, source_of
 

@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import re
 
-from services.ingest.readers.shared.encodings import decode_as
+from services.runtime.encodings import decode_as
 
 DECLARED = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)|encoding=[\"']([\w.:-]+)", re.IGNORECASE

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
 
-from services.ingest.readers.shared import letters
+from services.runtime import letters
 from services.runtime.errors import InvalidArgument
 
 MARKS = (
