@@ -1,0 +1,33 @@
+"""All of an import's data: from files to examples and faults."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.dataset.imports.conversion import Wanted, converted
+from services.dataset.imports.profile import Profile
+from services.dataset.imports.readers import read_rows
+from services.dataset.imports.readers.reading import Source
+from services.dataset.imports.rows import Fault, Imported
+from services.dataset.imports.sources import Part
+
+
+def read_parts(
+    parts: list[Part], folder: Path, wanted: Wanted, profile: Profile
+) -> Iterator[Imported | Fault]:
+    """What becomes of the rows of files, in their order; the profile looks at them as they pass.
+
+    Raises:
+        InvalidArgument: a file cannot be read, or its shape cannot be told.
+    """
+    for part in parts:
+        rows = read_rows(Source(part.path, part.name, folder, part.read))
+        taken = itertools.islice(rows, part.most_rows)
+        for one in converted(profile.watched(taken), part.name, wanted, part.shape):
+            if isinstance(one, Imported):
+                profile.add(one)
+            else:
+                profile.add_fault(one)
+            yield one
