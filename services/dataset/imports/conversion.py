@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from services.dataset.imports.languages import language_of
+from services.dataset.examples.languages import language_of
 from services.dataset.imports.rows import BadRow, Columns, Fault, Imported, Row, Rows, encoded
 from services.dataset.imports.shapes import SHAPES, MapOptions, Mapper, Shape, detected, mapper_of
 from services.dataset.imports.shapes.chats import MEDIA_UNSUPPORTED, TOOLS_UNSUPPORTED
@@ -31,8 +31,6 @@ MOST_LABELS, LONGEST_LABEL = 50, 100
 KEY_BYTES = 16
 WHOLE = {"preference", "pretraining"}
 """Kinds of which all that is said makes a duplicate, not what is asked only."""
-SAMPLE_CHARS = 200
-"""Of each message, so much tells the language."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ class Finish:
             key_of(kind, messages),
             sum([len(message["content"]) + len(message.get("reasoning", "")) for message in messages]),
             turns,
-            language_of("".join([message["content"][:SAMPLE_CHARS] for message in messages[-2:]])),
+            language_of(" ".join([message["content"] for message in messages])),
             score_of(row, columns.score) if columns.score else None,
             self._labels + labels_of(row, columns.labels) if columns.labels else self._labels,
             lineage_of(row, columns.lineage) if columns.lineage else b"",

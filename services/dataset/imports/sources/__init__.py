@@ -46,10 +46,11 @@ def folder_parts(folder: Path, choice: Choice) -> list[Part]:
     """
     if not folder.is_dir():
         raise nothing(choice)
-    if (folder / llama_factory.NAME).is_file() and not choice.files:
-        return llama_factory.parts_of(folder, choice)
+    # It has a `dataset_info.json`, too, of another sort.
     if hugging_face.is_saved(folder):
         return hugging_face.saved_parts(folder, choice)
+    if (folder / llama_factory.NAME).is_file() and not choice.files:
+        return llama_factory.parts_of(folder, choice)
     configs = hugging_face.configurations(folder)
     if configs and not choice.files:
         return hugging_face.card_parts(folder, configs, choice)

@@ -58,7 +58,7 @@ def inside(root: Path, wanted: str, name: str) -> Path:
     Raises:
         InvalidArgument: it is not there, or elsewhere.
     """
-    path = (root / wanted).resolve()
+    path = (root / wanted.replace("\0", "/../")).resolve()
     if "\0" in wanted or not path.is_relative_to(root.resolve()):
         raise InvalidArgument(
             "PATH_UNSAFE",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def unpacked(path: Path, name: str, folder: Path) -> Path:
         InvalidArgument: the archive is damaged, encrypted, made to swell, or holds links or names that
             lead out of it.
     """
-    root = folder / "unpacked"
+    folder.mkdir(parents=True, exist_ok=True)
+    root = Path(tempfile.mkdtemp(prefix="unpacked-", dir=folder))
     try:
         with zipfile.ZipFile(path) as archive:
             check_directory(archive, name, most_bytes(folder))
@@ -47,12 +49,11 @@ def unpacked(path: Path, name: str, folder: Path) -> Path:
                 write(archive, entry, root / safe_name(packed_as))
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
         raise damaged(name, str(error)) from error
-    return only_folder(root) if root.exists() else root
+    return only_folder(root)
 
 
 def most_bytes(folder: Path) -> int:
     """How many bytes may be unpacked: what the disk has room for."""
-    folder.mkdir(parents=True, exist_ok=True)
     return min(MOST_BYTES, max(0, shutil.disk_usage(folder).free - SPARE_BYTES))
 
 

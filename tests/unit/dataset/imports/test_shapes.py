@@ -244,15 +244,9 @@ def test_every_shape_has_a_row_here() -> None:
 def test_a_bad_row_is_told_by_field_and_reason(
     tmp_path: Path, row: dict[str, Any], reason: str, field: str
 ) -> None:
-    shape = (
-        detected([(1, row)], "x").name
-        if row.get("messages") != [] and row.get("output", A) and row.get("instruction", Q).strip()
-        else ""
-    )
-    found = imported(
-        write(tmp_path / "a.jsonl", [row]),
-        Wanted(shape=shape or ("messages" if "messages" in row else "alpaca")),
-    )
+    named = {"messages": "messages", "instruction": "alpaca"}
+    shape = next((shape for column, shape in named.items() if column in row), "")
+    found = imported(write(tmp_path / "a.jsonl", [row]), Wanted(shape=shape))
     assert contents(found) == [(reason, field)]
     (fault,) = found
     assert isinstance(fault, Fault)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from services.dataset.examples.languages import language_of
+from services.dataset.imports.faults import Faults, Threshold
+from services.dataset.imports.profile import QUANTILES, Histogram, Profile
+from services.dataset.imports.rows import Fault
+from services.runtime.errors import InvalidArgument
+from tests.unit.dataset.imports.importing import chat, imported, write
+
+
+@given(st.lists(st.integers(0, 10_000_000) | st.integers(0, 2000), max_size=300))
+def test_quantiles_are_right_to_one_percent(lengths: list[int]) -> None:
+    histogram = Histogram()
+    for length in lengths:
+        histogram.add(length)
+    found = histogram.lengths()
+    assert (found.count, found.total) == (len(lengths), sum(lengths))
+    assert sum(found.bins.values()) == len(lengths)
+    if lengths:
+        assert (found.least, found.most) == (min(lengths), max(lengths))
+        ranked = sorted(lengths)
+        for share in QUANTILES:
+            exact = ranked[max(1, round(share * len(lengths))) - 1]
+            assert abs(found.quantiles[share] - exact) <= 0.01 * exact
+
+
+def test_a_histogram_takes_no_more_memory_for_more_lengths() -> None:
+    histogram = Histogram()
+    draw = random.Random(5)  # noqa: S311  # the same lengths in each run
+    lengths = [int(draw.lognormvariate(6, 2)) for _ in range(50_000)]
+    for length in lengths:
+        histogram.add(length)
+    found = histogram.lengths()
+    assert found.quantiles[0.5] == pytest.approx(np.quantile(lengths, 0.5), rel=0.01)
+    assert len(histogram._waiting) < 5000
+
+
+def test_a_profile_tells_what_rows_are_like(tmp_path: Path) -> None:
+    rows = [
+        {"question": "Why?", "answer": "So it is.", "source": ""},
+        {"question": "Why?", "answer": "So it is.", "source": None},
+        {"question": "为什么？", "answer": "因为阀门关闭。", "source": "x"},
+        {"question": "", "answer": "x", "source": "x"},
+    ]
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))  # noqa: S106  # no password
+    tokenizer.pre_tokenizer = Whitespace()
+    profile = Profile(tokenizer)
+    imported(write(tmp_path / "a.jsonl", rows), profile=profile)
+    figures = profile.figures()
+    assert figures["examples"] == 3
+    assert figures["kinds"] == {"sft": 3}
+    assert figures["languages"] == {"en": 2, "zh": 1}
+    assert figures["turns"] == {"2": 3}
+    assert figures["duplicates"] == 1
+    assert figures["empty_columns"] == {"source": 2, "question": 1}
+    assert figures["faults"] == {"TEXT_EMPTY": 1}
+    assert figures["characters"].most == 13
+    assert figures["tokens"].most == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Why does the pump stop?", "en"),
+        ("水泵为什么停止？", "zh"),
+        ("水泵 pump 为什么停止？", "zh"),
+        ("The 水泵 stops when the valve is shut, says the manual.", "en"),
+        ("なぜポンプは止まりますか", ""),
+        ("왜 펌프가 멈추나요", ""),
+        ("Почему насос останавливается?", ""),
+        ("Où est la vanne fermée à l'arrêt, né d'une élévation?", ""),
+        ("123 + 4", ""),
+        ("", ""),
+    ],
+)
+def test_languages_are_told_by_letters(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+def test_too_many_faults_end_an_import() -> None:
+    fault = Fault("a.jsonl", 3, "answer", "TEXT_EMPTY", "answer is empty; fill it")
+    faults = Faults(Threshold(most_rows=2))
+    faults.add(fault)
+    faults.add(fault)
+    with pytest.raises(
+        InvalidArgument, match=r"more than 2 rows are bad: TEXT_EMPTY \(3\); the first is row 3 of a\.jsonl"
+    ):
+        faults.add(fault)
+    share = Faults(Threshold(most_share=0.5))
+    share.check(0)
+    share.add(fault)
+    share.check(2)
+    with pytest.raises(InvalidArgument, match="1 of 1 rows are bad, at most 50% may be"):
+        share.check(1)
+
+
+def test_a_row_that_says_nothing_new_is_seen(tmp_path: Path) -> None:
+    profile = Profile()
+    imported(write(tmp_path / "a.jsonl", [{"messages": chat("a", "b")}] * 5), profile=profile)
+    assert profile.figures()["duplicates"] == 4
