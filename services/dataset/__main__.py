@@ -8,6 +8,8 @@ from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
 from services.dataset.exports.store import ExportStore
+from services.dataset.imports.file_importing import FileImportWorker
+from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.importing import ImportWorker
 from services.dataset.imports.store import ImportStore
 from services.dataset.project_store import ProjectStore
@@ -28,12 +30,14 @@ def build(parts: Parts) -> Built:
     importer = ImportWorker(jobs, ImportStore(pool, jobs), parts.client, marks)
     versions = VersionStore(pool, jobs)
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
+    files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
             "import_examples": importer.import_examples,
             "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
+            "import_file": files.import_file,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
             "make_export": exporter.make_export,

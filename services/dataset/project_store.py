@@ -30,6 +30,8 @@ class ProjectStore:
             "example_contents": SQL.delete_project_contents,
             "examples": SQL.delete_project_examples,
             "version_numbers": SQL.delete_project_numbers,
+            "imports": SQL.delete_project_imports,
+            "import_uploads": SQL.delete_project_uploads,
         }
         async with transaction(self.pool) as connection:
             requested = [row["resource_id"] for row in await connection.fetch(SQL.requested, project_id)]

@@ -9,6 +9,8 @@ from services.dataset.examples.service import ExampleServicer
 from services.dataset.examples.store import ExampleStore
 from services.dataset.exports.service import ExportServicer
 from services.dataset.exports.store import ExportStore
+from services.dataset.imports.file_store import FileImportStore
+from services.dataset.imports.service import ImportServicer
 from services.dataset.imports.store import ImportStore
 from services.dataset.reviews.service import ReviewServicer
 from services.dataset.reviews.store import ReviewStore
@@ -20,6 +22,7 @@ from services.runtime.server import Servicer
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
 from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
+from sishu.dataset.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
 from sishu.dataset.v1.review_service_pb2_grpc import add_ReviewServiceServicer_to_server
 
 PACKAGE = "sishu.dataset.v1"
@@ -38,6 +41,7 @@ def servicers(parts: Parts) -> list[Servicer]:
         jobs,
         parts.client,
     )
+    imports = ImportServicer(FileImportStore(pool, jobs), parts.storage, parts.client)
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
     datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
@@ -45,6 +49,7 @@ def servicers(parts: Parts) -> list[Servicer]:
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
         Servicer(f"{PACKAGE}.ReviewService", add_ReviewServiceServicer_to_server, reviews),
+        Servicer(f"{PACKAGE}.ImportService", add_ImportServiceServicer_to_server, imports),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),
         Servicer(f"{PACKAGE}.ExportService", add_ExportServiceServicer_to_server, exports),
     ]

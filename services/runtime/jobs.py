@@ -20,7 +20,7 @@ from services.runtime.endings import MOST_ENDING_AT_ONCE, Endings, StoreResult
 from services.runtime.errors import FailedPrecondition, NotFound, SishuError
 from services.runtime.failures import Failure
 from services.runtime.gathering import Gathering
-from services.runtime.ids import new_id
+from services.runtime.ids import id_at, new_id
 from services.runtime.job_records import (
     ENDED,
     FailedItem,
@@ -47,7 +47,6 @@ QUEUED_AT_ONCE = 5000
 LAST_TURN = 2**31 - 1
 """What PgQueuer can count to; later turns are handed out in the order in which they were queued."""
 WATCH_SECONDS = 0.25
-NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Jobs:
@@ -248,20 +247,23 @@ class Jobs:
             await connection.execute(SQL.set_progress, job_id, progress)
 
     @asynccontextmanager
-    async def finish(self, item: Item, *, skipped: bool | Failure = False) -> AsyncIterator[Connection]:
+    async def finish(
+        self, item: Item, *, skipped: bool | Failure = False, late: bool = False
+    ) -> AsyncIterator[Connection]:
         """Store an item's result: what is done on the connection commits with its end, or not at all.
 
-        Of one that is skipped may be said why.
+        Of one that is skipped may be said why. What takes long is locked late, to be cancelled till then.
 
         Raises:
             ItemClosed: another worker was faster, or the job was cancelled; nothing is stored.
         """
         async with transaction(self.pool) as connection:
-            if not await self._lock(connection, item):
+            if not (late or await self._lock(connection, item)):
                 raise ItemClosed
             yield connection
-            why = skipped if isinstance(skipped, Failure) else None
-            open_items = await self._end(connection, item, "skipped" if skipped else "done", why)
+            if late and not await self._lock(connection, item):
+                raise ItemClosed
+            open_items = await self._end(connection, item, "skipped" if skipped else "done", skipped)
         await self._settle_if_near(item.job_id, open_items)
 
     async def finish_held(self, item: Item, store: StoreResult) -> None:
@@ -341,12 +343,11 @@ class Jobs:
         await connection.execute(SQL.enter_jobs, [item.job_id])
         return bool(await connection.fetchval(SQL.lock_item, item.id))
 
-    async def _end(self, connection: Connection, item: Item, state: str, why: Failure | None = None) -> int:
+    async def _end(self, connection: Connection, item: Item, state: str, why: Failure | bool = False) -> int:
         """End an item; return how many were open before, those that end at the same time included."""
-        open_items: int = await connection.fetchval(
-            SQL.end_item, item.job_id, item.id, state, why and why.as_json(), item.attempt
-        )
-        return open_items
+        failure = why.as_json() if isinstance(why, Failure) else None
+        ended = await connection.fetchval(SQL.end_item, item.job_id, item.id, state, failure, item.attempt)
+        return int(ended)
 
     async def _settle_if_near(self, job_id: str, open_items: int) -> None:
         """End the job when all its items have ended; while many are open, others will end after us."""
@@ -362,10 +363,9 @@ class Jobs:
     async def _rows_of_items(self, item_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
         return {row["id"]: row for row in await self.pool.fetch(SQL.load_items, item_ids)}
 
-    async def _count(
-        self, connection: Connection, job_id: str, *, total: int = 0, failed: int = 0, skipped: int = 0
-    ) -> None:
-        await connection.execute(SQL.add_counts, job_id, total, failed, skipped)
+    async def _count(self, connection: Connection, job_id: str, **counts: int) -> None:
+        added = [counts.get(name, 0) for name in ("total", "failed", "skipped")]
+        await connection.execute(SQL.add_counts, job_id, *added)
 
     async def _turns(self, connection: Connection, job_id: str, items: Sequence[NewItem]) -> Sequence[int]:
         """The turns of new items: those they have, or the next of their project."""
@@ -381,7 +381,7 @@ class Jobs:
 
     async def _enqueue_open(self, job_id: str) -> None:
         """Queue all open items of a job, some at a time; what a dying process leaves, `recover` queues."""
-        after = NO_ID
+        after = id_at(0)
         while rows := await self.pool.fetch(SQL.open_items, job_id, after, QUEUED_AT_ONCE):
             async with transaction(self.pool) as connection:
                 await self._enqueue(connection, rows)

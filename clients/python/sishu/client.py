@@ -24,6 +24,7 @@ from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
+from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
 from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceAsyncStub
+    from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceAsyncStub
     from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
@@ -218,6 +220,11 @@ class Client:
     def reviews(self) -> ReviewServiceAsyncStub:
         """Reviews, in the dataset room."""
         return ReviewServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def imports(self) -> ImportServiceAsyncStub:
+        """Imports of data files, in the dataset room."""
+        return ImportServiceStub(self.channel("dataset"))
 
     @cached_property
     def datasets(self) -> DatasetServiceAsyncStub:

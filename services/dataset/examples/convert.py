@@ -108,6 +108,8 @@ def lineage_to_pb(lineage: Lineage) -> example_pb2.Lineage:
         candidate_id=lineage.candidate_id,
         heading_path=lineage.heading_path,
         question_type=lineage.question_type,
+        import_id=lineage.import_id,
+        import_row=lineage.import_row,
     )
 
 

@@ -83,6 +83,8 @@ class Lineage:
     candidate_id: str = ""
     heading_path: Sequence[str] = ()
     question_type: str = ""
+    import_id: str = ""
+    import_row: int = 0
 
     @property
     def item_id(self) -> str:

@@ -16,6 +16,7 @@ from services.dataset.imports.rows import BadRow, Columns, Fault, Imported, Row,
 from services.dataset.imports.shapes import SHAPES, MapOptions, Mapper, Shape, detected, mapper_of
 from services.dataset.imports.shapes.chats import MEDIA_UNSUPPORTED, TOOLS_UNSUPPORTED
 from services.dataset.imports.shapes.detection import ROWS
+from services.dataset.imports.shapes.own import check_lineage
 from services.dataset.imports.shapes.table import COLUMNS, OWN, family_of, question_columns
 from services.dataset.imports.shapes.texts import refuse_filled
 from services.runtime.errors import InvalidArgument
@@ -26,6 +27,7 @@ UNKEPT = frozenset(MEDIA + TOOLS)
 """Columns that examples have not."""
 NUL = b"\\u0000"
 HIGHEST_SCORE = 5
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SEPARATORS = re.compile(r"[,，;；、|]")
 MOST_LABELS, LONGEST_LABEL = 50, 100
 KEY_BYTES = 16
@@ -176,6 +178,7 @@ class Finish:
             score_of(row, columns.score) if columns.score else None,
             self._labels + labels_of(row, columns.labels) if columns.labels else self._labels,
             lineage_of(row, columns.lineage) if columns.lineage else b"",
+            ids_of(row, columns.tags) if columns.tags else (),
         )
 
 
@@ -269,4 +272,19 @@ def lineage_of(row: Mapping[str, Any], column: str) -> bytes:
     if not isinstance(lineage, dict):
         raise BadRow("CONTENT_INVALID", f"{column} is no object in JSON; export the examples anew", column)
     refuse_nul(lineage, column)
+    check_lineage(lineage, column)
     return encoded(lineage)
+
+
+def ids_of(row: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    """The ids of a column.
+
+    Raises:
+        BadRow: it holds something else.
+    """
+    values = row.get(column) or []
+    if not isinstance(values, list) or not all(
+        isinstance(one, str) and UUID.fullmatch(one) for one in values
+    ):
+        raise BadRow("CONTENT_INVALID", f"{column} is no list of UUIDs; export the examples anew", column)
+    return tuple(values)

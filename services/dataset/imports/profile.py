@@ -178,11 +178,30 @@ class Profile:
             "faults": dict(self._faults),
         }
 
+    def as_json(self) -> dict[str, Any]:
+        """All that was seen, as JSON values."""
+        found = self.figures()
+        for name in ("characters", "tokens"):
+            found[name] = found[name] and as_json(found[name])
+        return found
+
     def _count_tokens(self, tokenizer: Tokenizer) -> None:
         texts = [text_of(content) for content in self._untold]
         self._untold.clear()
         for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
             self._tokens.add(len(encoding.ids))
+
+
+def as_json(lengths: Lengths) -> dict[str, Any]:
+    """Lengths as JSON values."""
+    return {
+        "count": lengths.count,
+        "total": lengths.total,
+        "min": lengths.least,
+        "max": lengths.most,
+        "quantiles": [[share, length] for share, length in lengths.quantiles.items()],
+        "bins": {str(power): count for power, count in lengths.bins.items()},
+    }
 
 
 def text_of(content: bytes) -> str:

@@ -58,6 +58,7 @@ class Imported(NamedTuple):
         score: 0 to 5, if it has one.
         labels: free words.
         lineage: JSON that an export of our own carries; empty otherwise.
+        tag_ids: those that an export of our own carries.
     """
 
     file: str
@@ -71,6 +72,7 @@ class Imported(NamedTuple):
     score: float | None
     labels: tuple[str, ...]
     lineage: bytes
+    tag_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Columns:
         labels: free words, a list or one text with `,` between them.
         score: a number from 0 to 5.
         lineage: where an example of our own came from.
+        tags: ids of its tags.
     """
 
     instruction: str | None = None
@@ -112,6 +115,7 @@ class Columns:
     labels: str | None = None
     score: str | None = None
     lineage: str | None = None
+    tags: str | None = None
 
 
 @dataclass(frozen=True)

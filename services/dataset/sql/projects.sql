@@ -3,6 +3,8 @@
 SELECT resource_id FROM requests WHERE resource_id IN (
     SELECT id FROM jobs WHERE project_id = $1
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM imports WHERE project_id = $1
+    UNION ALL SELECT id FROM import_uploads WHERE project_id = $1
     UNION ALL SELECT id FROM examples WHERE project_id = $1
     UNION ALL SELECT id FROM reviews WHERE project_id = $1
     UNION ALL SELECT example_comments.id FROM example_comments JOIN examples ON example_id = examples.id WHERE project_id = $1)
@@ -33,3 +35,9 @@ DELETE FROM examples WHERE project_id = $1
 
 -- name: delete_project_numbers
 DELETE FROM version_numbers WHERE project_id = $1
+
+-- name: delete_project_imports
+DELETE FROM imports WHERE project_id = $1
+
+-- name: delete_project_uploads
+DELETE FROM import_uploads WHERE project_id = $1

@@ -19,7 +19,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from services.dataset.examples.content import content_json, lineage_json
-from services.dataset.examples.examples import Example
+from services.dataset.examples.examples import Example, Lineage
 
 ROWS = 50_000
 """About how many rows a shard holds."""
@@ -142,13 +142,15 @@ def row_of(example: Example) -> dict[str, Any]:
         "document_id": example.document_id,
         "question_type": example.lineage.question_type,
         "language": example.language,
-        "source": source_of(example.lineage.generation_id),
+        "source": source_of(example.lineage),
     }
 
 
-def source_of(generation_id: str | None) -> str:
-    """Where an example comes from: a generation, or the hand of a person."""
-    return f"generation:{generation_id}" if generation_id else "hand"
+def source_of(lineage: Lineage) -> str:
+    """Where an example comes from: an import, a generation, or the hand of a person."""
+    if lineage.import_id:
+        return f"import:{lineage.import_id}"
+    return f"generation:{lineage.generation_id}" if lineage.generation_id else "hand"
 
 
 def shard_name(split: str, number: int) -> str:

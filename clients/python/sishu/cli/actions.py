@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, examples, gate_options, generations, providers, regenerate
+from sishu.cli import documents, examples, gate_options, generations, imports, providers, regenerate
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
 from sishu.cli.find import find_model, find_model_of, find_project
@@ -236,7 +236,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     ],
     "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
     "example": [
-        ("import", "import", import_examples),
+        ("import", "example_import", import_examples),
         ("count", "example_count", examples.count_examples),
         ("edit", "example_edit", examples.edit_example),
         ("accept", "example_accept", examples.accept_examples),
@@ -246,6 +246,11 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("comment", "example_comment", examples.comment_example),
         ("history", "example_history", examples.list_history),
         ("undo", "example_undo", examples.undo_change),
+    ],
+    "import": [
+        ("create", "import_file", imports.create_import),
+        ("preview", "import_preview", imports.preview_import),
+        ("faults", "import_faults", imports.list_faults),
     ],
     "dataset": [("create", "create", create_dataset), ("export", "export_dataset", export_dataset)],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],

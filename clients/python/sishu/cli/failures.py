@@ -83,6 +83,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "EXAMPLE_CHANGE_NOT_FOUND": ("没有修改 {change_id}；样例的修改见 `sishu example history`",),
     "EXAMPLE_COMMENT_NOT_FOUND": ("没有评论 {comment_id}；见 `sishu example comment`",),
     "REVIEW_NOT_FOUND": ("没有评审 {review_id}；评审人可能已另有结论",),
+    "IMPORT_NOT_FOUND": ("没有导入 {import_id}；见 `sishu import list`",),
     "DATASET_VERSION_NOT_FOUND": ("没有数据集版本 {dataset_version_id}",),
     "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
     "TRAINING_RUN_NOT_FOUND": ("没有训练任务 {run_id}",),

@@ -22,6 +22,7 @@ from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
 from sishu.dataset.v1 import export_service_pb2 as exported
+from sishu.dataset.v1 import import_service_pb2
 from sishu.dataset.v1.example_filter_pb2 import ExampleOrder
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
@@ -137,6 +138,14 @@ RESOURCES = (
         lambda client: client.examples,
         example,
         ("id", "kind", "state", "score", "review_state", "rejection.reason"),
+    ),
+    Resource(
+        "import",
+        "Import",
+        lambda client: client.imports,
+        import_service_pb2,
+        ("id", "job.state", "file.name", "counts.rows", "counts.kept", "counts.bad", "create_time"),
+        deletable=False,
     ),
     Resource(
         "dataset",

@@ -11,6 +11,7 @@ from sishu.cli.coverage_texts import COVERAGE_TEXTS
 from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
+from sishu.cli.import_texts import IMPORT_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 
 LANGUAGES = ("en", "zh")
@@ -22,6 +23,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **COVERAGE_TEXTS,
     **EXPORT_TEXTS,
     **EXAMPLE_TEXTS,
+    **IMPORT_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",
@@ -285,7 +287,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),
-    "import": ("Make examples of the answers of a generation.", "用一次生成的答案制作样例。"),
+    "example_import": ("Make examples of the answers of a generation.", "用一次生成的答案制作样例。"),
     "export_model": ("Download the files of a trained model.", "下载训练所得模型的文件。"),
     "wait": ("Wait until a job has ended.", "等待作业结束。"),
     "option_wait": ("Wait until it has ended.", "等待其结束。"),

@@ -10,7 +10,7 @@ from services.dataset.imports.readers.streams import PACKED_ENDINGS, unpacked_na
 from services.dataset.imports.rows import Rows
 from services.runtime.errors import InvalidArgument
 
-__all__ = ["FORMATS", "ReadOptions", "Source", "ending_of", "is_data", "read_rows"]
+__all__ = ["FORMATS", "ReadOptions", "Source", "check_ending", "ending_of", "is_data", "read_rows"]
 
 FORMATS: dict[str, Reader] = {
     ".json": json.read,
@@ -38,19 +38,28 @@ def is_data(name: str) -> bool:
     return ending_of(name) in FORMATS
 
 
+def check_ending(name: str) -> None:
+    """Refuse a file that cannot be read, by its name.
+
+    Raises:
+        InvalidArgument: files of its kind are not read.
+    """
+    ending = ending_of(name)
+    if ending not in FORMATS:
+        raise InvalidArgument(
+            "FORMAT_UNSUPPORTED",
+            f"{name}: files of kind {ending or '(no ending)'} hold no rows that can be read; use one "
+            f"of {', '.join(FORMATS)}, also packed as {', '.join(PACKED_ENDINGS)}, or a .zip of them",
+            name=name,
+            ending=ending,
+        )
+
+
 def read_rows(source: Source) -> Rows:
     """The rows of a file.
 
     Raises:
         InvalidArgument: files of its kind are not read, or it cannot be.
     """
-    ending = ending_of(source.name)
-    if ending not in FORMATS:
-        raise InvalidArgument(
-            "FORMAT_UNSUPPORTED",
-            f"{source.name}: files of kind {ending or '(no ending)'} hold no rows that can be read; use one "
-            f"of {', '.join(FORMATS)}, also packed as {', '.join(PACKED_ENDINGS)}, or a .zip of them",
-            name=source.name,
-            ending=ending,
-        )
-    return FORMATS[ending](source)
+    check_ending(source.name)
+    return FORMATS[ending_of(source.name)](source)

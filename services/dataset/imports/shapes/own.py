@@ -26,6 +26,20 @@ EXAM_ITEM = {
     "is_true": bool,
     "answer": str,
 }
+LINEAGE = {
+    **dict.fromkeys(
+        ["generation_id", "document_id", "fact_id", "candidate_id", "question_type", "import_id"], str
+    ),
+    **dict.fromkeys(["document_version", "import_row"], int),
+    **dict.fromkeys(["question_ids", "chunk_ids", "heading_path"], list),
+    **dict.fromkeys(["question_origin", "answer_origin"], dict),
+}
+ORIGINS = {"question_origin", "answer_origin"}
+ORIGIN = {
+    **dict.fromkeys(["prompt_version", "provider_id", "model"], str),
+    "parameters": dict,
+    **dict.fromkeys(["prompt_tokens", "completion_tokens", "calls"], int),
+}
 QUOTE = {
     "text": str,
     "chunk_id": str,
@@ -122,6 +136,21 @@ def check_preference(messages: list[chats.Message], preference: Mapping[str, Any
         raise invalid("content.preference", "has neither a chosen nor a rejected answer, or something else")
     for side in sides:
         check_message(preference[side], f"content.preference.{side}")
+
+
+def check_lineage(lineage: object, place: str) -> None:
+    """Hold a lineage against what one may be.
+
+    Raises:
+        BadRow: it is none.
+    """
+    check_fields(lineage, LINEAGE, place)
+    assert isinstance(lineage, dict)  # noqa: S101  # looked at just now
+    for key in ORIGINS & lineage.keys():
+        check_fields(lineage[key], ORIGIN, f"{place}.{key}")
+    for key, kind in LINEAGE.items():
+        if kind is list and not all(isinstance(one, str) for one in lineage.get(key, [])):
+            raise invalid(f"{place}.{key}", "is no list of texts")
 
 
 def check_fields(value: object, fields: Mapping[str, type], place: str) -> None:

@@ -47,11 +47,8 @@ def shape(name: str, family: str, needs: str, **columns: str) -> Shape:
 
 
 OWN_COLUMNS = {
-    "kind": "kind",
-    "content": "content",
-    "labels": "labels",
-    "score": "score",
-    "lineage": "lineage",
+    **{name: name for name in ("kind", "content", "labels", "score", "lineage")},
+    "tags": "tag_ids",
 }
 ALPACA = {"instruction": "instruction", "input": "input", "system": "system", "history": "history"}
 SHAREGPT = {"messages": "conversations", "system": "system"}

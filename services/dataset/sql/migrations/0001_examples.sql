@@ -20,6 +20,7 @@ CREATE TABLE examples (
     language         text          NOT NULL,            -- zh, en, or empty
     characters       integer       NOT NULL,
     generation_id    uuid,
+    import_id        uuid,
     -- The question or candidate that it was imported from. One example an item, however often and from wherever it is imported.
     item_id          uuid          UNIQUE,
     document_id      uuid,
@@ -41,6 +42,7 @@ CREATE INDEX examples_by_project ON examples (project_id, id);
 CREATE INDEX examples_by_score ON examples (project_id, (coalesce(score, -1)), id);
 CREATE INDEX examples_by_change ON examples (project_id, update_time, id);
 CREATE INDEX examples_by_generation ON examples (generation_id, id) WHERE generation_id IS NOT NULL;
+CREATE INDEX examples_by_import ON examples (import_id, id) WHERE import_id IS NOT NULL;
 CREATE INDEX examples_by_document ON examples (document_id, id) WHERE document_id IS NOT NULL;
 CREATE INDEX examples_by_tag ON examples USING gin (tag_ids) WHERE tag_ids <> '{}';
 CREATE INDEX examples_by_label ON examples USING gin (labels) WHERE labels <> '{}';

@@ -301,6 +301,8 @@ class Lineage(_message.Message):
     CANDIDATE_ID_FIELD_NUMBER: _builtins.int
     HEADING_PATH_FIELD_NUMBER: _builtins.int
     QUESTION_TYPE_FIELD_NUMBER: _builtins.int
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    IMPORT_ROW_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """UUID of the generation."""
     document_id: _builtins.str
@@ -313,6 +315,10 @@ class Lineage(_message.Message):
     """UUID of the candidate of the generation room that it was made of; empty where it was made of questions, or of none."""
     question_type: _builtins.str
     """What the question asks for, such as `fact` or `multi_hop`; empty where it does not say."""
+    import_id: _builtins.str
+    """UUID of the import of a data file that it came from; empty for none. OUTPUT_ONLY."""
+    import_row: _builtins.int
+    """Number of its row there, from 1. OUTPUT_ONLY."""
     @_builtins.property
     def question_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the questions that it was made of, in the order in which it asks them."""
@@ -347,10 +353,12 @@ class Lineage(_message.Message):
         candidate_id: _builtins.str = ...,
         heading_path: _abc.Iterable[_builtins.str] | None = ...,
         question_type: _builtins.str = ...,
+        import_id: _builtins.str = ...,
+        import_row: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "question_origin", b"question_origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "candidate_id", b"candidate_id", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "heading_path", b"heading_path", "question_ids", b"question_ids", "question_origin", b"question_origin", "question_type", b"question_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "candidate_id", b"candidate_id", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "heading_path", b"heading_path", "import_id", b"import_id", "import_row", b"import_row", "question_ids", b"question_ids", "question_origin", b"question_origin", "question_type", b"question_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

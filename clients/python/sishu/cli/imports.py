@@ -1,0 +1,173 @@
+"""Imports of data files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.find import find_project
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
+from sishu.cli.output import ERRORS, show_many, show_one
+from sishu.cli.parse_options import chosen
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.dataset.v1 import import_service_pb2 as pb
+from sishu.dataset.v1.example_pb2 import ExampleKind
+from sishu.dataset.v1.import_pb2 import (
+    REASONING_MODE_KEEP,
+    REASONING_MODE_PART,
+    Import,
+    ImportFault,
+    ImportFile,
+    ImportOptions,
+)
+from sishu.errors import ApiError
+from sishu.learn.data_files import upload_data
+from sishu.learn.jobs import wait_for_success
+
+DataArgument = Annotated[Path, typer.Argument(help=say("import_path"))]
+Words = list[str] | None
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """How rows are read; each option that is empty is left to the service."""
+
+    shape: Annotated[str, typer.Option(help=say("import_shape"))] = ""
+    column: Annotated[Words, typer.Option(help=say("import_column"))] = None
+    kind: Annotated[str, typer.Option(help=say("import_kind"))] = ""
+    label: Annotated[Words, typer.Option(help=say("import_label"))] = None
+    keep_thoughts: Annotated[bool, typer.Option("--keep-thoughts", help=say("import_keep_thoughts"))] = False
+    think: Annotated[str, typer.Option(help=say("import_think"))] = ""
+    max_bad_rows: Annotated[int | None, typer.Option(help=say("import_bad_rows"))] = None
+    max_bad_share: Annotated[float | None, typer.Option(help=say("import_bad_share"))] = None
+    dataset: Annotated[Words, typer.Option(help=say("import_dataset"))] = None
+    split: Annotated[Words, typer.Option(help=say("import_split"))] = None
+    files: Annotated[str, typer.Option(help=say("import_files"))] = ""
+    field: Annotated[str, typer.Option(help=say("import_field"))] = ""
+    sheet: Annotated[str, typer.Option(help=say("import_sheet"))] = ""
+    encoding: Annotated[str, typer.Option(help=say("encoding"))] = ""
+
+
+@takes(RowOptions)
+def create_import(
+    path: DataArgument, project: ProjectOption, options: RowOptions, wait: WaitOption = False
+) -> None:
+    """`sishu import create`: upload a file or folder, and make examples of its rows."""
+    wanted = row_options(options)
+
+    async def work(client: Client) -> Import:
+        project_id = (await find_project(client, project)).id
+        file = ImportFile(upload_id=await upload_data(client, project_id, path))
+        wrapped: dict[str, Any] = {"import": Import(project_id=project_id, file=file, options=wanted)}
+        request = pb.CreateImportRequest(**wrapped)
+        made = import_in(await client.imports.CreateImport(request))
+        if not wait:
+            return made
+        try:
+            await wait_for_success(client, "dataset", made.job)
+        finally:
+            made = import_in(await client.imports.GetImport(pb.GetImportRequest(id=made.id)))
+            tell_faults(made)
+        return made
+
+    show_one(with_client(work))
+
+
+@takes(RowOptions)
+def preview_import(
+    path: DataArgument,
+    project: ProjectOption,
+    options: RowOptions,
+    rows: Annotated[int, typer.Option(help=say("import_rows"))] = 5,
+) -> None:
+    """`sishu import preview`: what the first rows would become."""
+    wanted = row_options(options)
+
+    async def work(client: Client) -> pb.PreviewImportResponse:
+        upload_id = await upload_data(client, (await find_project(client, project)).id, path)
+        request = pb.PreviewImportRequest(upload_id=upload_id, options=wanted, rows=rows)
+        return await client.imports.PreviewImport(request)
+
+    answer = with_client(work)
+    for example in answer.examples:
+        show_one(example)
+    show_faults(list(answer.faults))
+
+
+def list_faults(import_id: IdArgument, limit: LimitOption = 100) -> None:
+    """`sishu import faults`."""
+
+    async def work(client: Client) -> list[ImportFault]:
+        request = pb.ListImportFaultsRequest(import_id=import_id, page_size=min(limit, 1000))
+        found: list[ImportFault] = []
+        while len(found) < limit:
+            page = await client.imports.ListImportFaults(request)
+            found += page.import_faults
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                break
+        return found[:limit]
+
+    show_faults(with_client(work))
+
+
+def show_faults(faults: list[ImportFault]) -> None:
+    """Print bad rows."""
+    show_many(faults, ("file", "row", "field", "reason", "message"))
+
+
+def tell_faults(made: Import) -> None:
+    """Say how many rows are bad, and where to look."""
+    if made.counts.bad:
+        words = say("import_bad").format(made.counts.bad, made.counts.rows, made.id)
+        ERRORS.print(words, highlight=False, markup=False)
+
+
+def row_options(options: RowOptions) -> ImportOptions:
+    """The options as the service takes them.
+
+    Raises:
+        ApiError: a word is none of those that there are, or a pair is none.
+    """
+    start, _, end = options.think.partition(",")
+    return ImportOptions(
+        shape=options.shape,
+        columns=dict(pair(one) for one in options.column or []),
+        kind=chosen(ExampleKind, "EXAMPLE_KIND", options.kind or "unspecified"),
+        labels=options.label,
+        reasoning=REASONING_MODE_KEEP if options.keep_thoughts else REASONING_MODE_PART,
+        think_start=start,
+        think_end=end,
+        max_bad_rows=options.max_bad_rows,
+        max_bad_share=options.max_bad_share,
+        datasets=options.dataset,
+        splits=options.split,
+        files=options.files,
+        field=options.field,
+        sheet=options.sheet,
+        encoding=options.encoding,
+    )
+
+
+def pair(text: str) -> tuple[str, str]:
+    """What is in a column, and its name.
+
+    Raises:
+        ApiError: there is no `=` between them.
+    """
+    what, mark, column = text.partition("=")
+    if not mark or not what or not column:
+        message = f"--column {text}: write what it holds and its name, such as instruction=question"
+        raise ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message)
+    return what, column
+
+
+def import_in(answer: Any) -> Import:
+    """The import that an answer carries; its name is a word of Python."""
+    found: Import = getattr(answer, "import")
+    return found

@@ -1,0 +1,161 @@
+"""Imports of data files: the statements of `file_imports.sql`, behind functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from services.dataset.examples.copying import CONTENT_COLUMNS, EXAMPLE_COLUMNS, copy_lines, line, once
+from services.dataset.imports.imports import Import, ImportCounts, ImportOptions, ImportUpload
+from services.dataset.imports.rows import Fault
+from services.runtime.db import Connection, Pool, claim_request, transaction
+from services.runtime.errors import NotFound
+from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs, NewItem, job_of
+from services.runtime.pages import Page, PageRequest, page_of
+from services.runtime.sql import Statements
+
+SQL = Statements(Path(__file__).parents[1] / "sql" / "file_imports.sql")
+
+KIND = "import_file"
+FAULT_COLUMNS = ("import_id", "position", "file", "row", "field", "reason", "message")
+DUPLICATES_SECONDS = 3600.0
+
+
+class FileImportStore:
+    """The tables `imports`, `import_uploads` and `import_faults`."""
+
+    def __init__(self, pool: Pool, jobs: Jobs) -> None:
+        self.pool = pool
+        self.jobs = jobs
+
+    async def create_upload(self, upload: ImportUpload, request_id: str) -> str:
+        """Announce a file; return its id. A request id gives its first one."""
+        async with transaction(self.pool) as connection:
+            upload_id = await claim_request(connection, "CreateImportUpload", request_id, upload.id)
+            if upload_id == upload.id:
+                values = (upload.id, upload.project_id, upload.name, upload.size_bytes, upload.sha256)
+                await connection.execute(SQL.insert_upload, *values)
+        return upload_id
+
+    async def get_upload(self, upload_id: str) -> ImportUpload:
+        """One upload.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self.pool.fetchrow(SQL.get_upload, upload_id)
+        if row is None:
+            raise NotFound(
+                "UPLOAD_NOT_FOUND", f"there is no upload {upload_id}; create one", upload_id=upload_id
+            )
+        return ImportUpload(**row)
+
+    async def create(self, upload: ImportUpload, options: ImportOptions, request_id: str) -> str:
+        """Start an import; return its id. A request id gives its first one."""
+        async with transaction(self.pool) as connection:
+            new = new_id()
+            import_id = await claim_request(connection, "CreateImport", request_id, new)
+            if import_id == new:
+                job = await self.jobs.create(
+                    connection,
+                    KIND,
+                    [NewItem(KIND, import_id, import_id)],
+                    project_id=upload.project_id,
+                    resource_id=import_id,
+                )
+                values = (import_id, upload.project_id, upload.id, asdict(options), job.id)
+                await connection.execute(SQL.insert_import, *values)
+        return import_id
+
+    async def get(self, import_id: str) -> Import:
+        """One import.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = await self.pool.fetch(SQL.list_imports, import_id, None, None, 1)
+        if not rows:
+            raise NotFound("IMPORT_NOT_FOUND", f"there is no import {import_id}", import_id=import_id)
+        return import_of(rows[0])
+
+    async def list_page(self, page: PageRequest, project_id: str) -> Page[Import]:
+        """Imports of a project, newest first."""
+        after = page.after[0] if page.after else None
+        rows = await self.pool.fetch(SQL.list_imports, None, project_id, after, page.limit)
+        return page_of(
+            [import_of(row) for row in rows],
+            page,
+            lambda one: (one.id,),
+            size_bytes=lambda one: len(json.dumps([asdict(one.options), one.profile], default=str).encode()),
+        )
+
+    async def list_faults(self, page: PageRequest, import_id: str) -> Page[tuple[int, Fault]]:
+        """Bad rows of an import, each with its place among them."""
+        after = int(page.after[0]) if page.after else -1
+        rows = await self.pool.fetch(SQL.list_faults, import_id, after, page.limit)
+        found = [
+            (row["position"], Fault(row["file"], row["row"], row["field"], row["reason"], row["message"]))
+            for row in rows
+        ]
+        return page_of(
+            found,
+            page,
+            lambda one: (str(one[0]),),
+            size_bytes=lambda one: sum(len(str(value).encode()) for value in one[1]),
+        )
+
+    async def begin(self, connection: Connection, project_id: str) -> None:
+        """Wait for other imports into the project."""
+        await connection.execute(SQL.lock_project, project_id, timeout=DUPLICATES_SECONDS)
+
+    async def copy(self, connection: Connection, examples: bytes, contents: bytes) -> None:
+        """Add rows: lines of both tables."""
+        await connection.copy_to_table("examples", source=once(examples), columns=EXAMPLE_COLUMNS)
+        await connection.copy_to_table("example_contents", source=once(contents), columns=CONTENT_COLUMNS)
+
+    async def reject_duplicates(self, connection: Connection, project_id: str, import_id: str) -> int:
+        """Reject what is there already; return how many are."""
+        done = await connection.execute(
+            SQL.reject_duplicates, project_id, import_id, timeout=DUPLICATES_SECONDS
+        )
+        return int(done.split()[-1])
+
+    async def set_counts(
+        self,
+        connection: Connection,
+        import_id: str,
+        counts: ImportCounts,
+        profile: Mapping[str, Any] | None,
+        faults: Sequence[Fault],
+    ) -> None:
+        """Store what became of the rows, over what an earlier try had."""
+        await connection.execute(SQL.delete_faults, import_id)
+        await connection.execute(SQL.set_counts, import_id, asdict(counts), profile)
+        lines = [
+            line(import_id, str(place), fault.file, str(fault.row), fault.field, fault.reason, fault.message)
+            for place, fault in enumerate(faults)
+        ]
+        await copy_lines(connection, "import_faults", FAULT_COLUMNS, lines)
+
+
+def import_of(row: asyncpg.Record) -> Import:
+    """A row of `list_imports`."""
+    counts = row["counts"]
+    return Import(
+        id=row["id"],
+        project_id=row["project_id"],
+        upload=ImportUpload(
+            row["upload_id"], row["project_id"], row["name"], row["size_bytes"], row["sha256"]
+        ),
+        options=ImportOptions(**row["options"]),
+        job=job_of(row["job"]),
+        counts=ImportCounts(**counts) if counts else None,
+        profile=row["profile"],
+        create_time=row["create_time"],
+    )

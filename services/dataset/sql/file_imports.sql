@@ -1,0 +1,53 @@
+-- name: insert_upload
+INSERT INTO import_uploads (id, project_id, name, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
+
+-- name: get_upload
+SELECT * FROM import_uploads WHERE id = $1
+
+-- name: insert_import
+INSERT INTO imports (id, project_id, upload_id, options, job_id) VALUES ($1, $2, $3, $4, $5)
+
+-- name: list_imports
+-- A single import, or those of a project, newest first.
+SELECT import.*, upload.name, upload.size_bytes, upload.sha256, to_jsonb(job) AS job
+FROM imports AS import
+JOIN import_uploads AS upload ON upload.id = import.upload_id
+JOIN job_view AS job ON job.id = import.job_id
+WHERE ($1::uuid IS NULL OR import.id = $1)
+  AND ($2::uuid IS NULL OR import.project_id = $2)
+  AND ($3::uuid IS NULL OR import.id < $3)
+ORDER BY import.id DESC
+LIMIT $4
+
+-- name: lock_project
+-- One import into a project at a time, so that of two duplicates the second sees the first.
+SELECT pg_advisory_xact_lock(hashtextextended('dataset.imports:' || $1::text, 0))
+
+-- name: reject_duplicates
+-- Of an import, what others of the project ask or say that were kept before, or rows before it. The first is found by the index of keys: as an
+-- array, for no plan is to look for it in the order of ids.
+UPDATE examples AS later
+SET state = 'rejected', rejection = jsonb_build_object(
+    'code', 'ALREADY_EXISTS',
+    'reason', 'DUPLICATE',
+    'message', 'example ' || duplicate.first_id || ' asks the same question',
+    'metadata', jsonb_build_object('example_id', duplicate.first_id))
+FROM (
+    SELECT mine.id, (
+        SELECT (array_agg(other.id ORDER BY other.id))[1]
+        FROM examples AS other
+        WHERE other.project_id = $1 AND other.state = 'kept' AND other.key = mine.key
+    ) AS first_id
+    FROM examples AS mine
+    WHERE mine.import_id = $2
+) AS duplicate
+WHERE later.id = duplicate.id AND duplicate.first_id <> later.id
+
+-- name: set_counts
+UPDATE imports SET counts = $2, profile = $3 WHERE id = $1
+
+-- name: delete_faults
+DELETE FROM import_faults WHERE import_id = $1
+
+-- name: list_faults
+SELECT * FROM import_faults WHERE import_id = $1 AND position > $2 ORDER BY position LIMIT $3
