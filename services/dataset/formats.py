@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from services.dataset.examples.examples import Example, Message
+import orjson
 
 Row: TypeAlias = Mapping[str, Any]
 """The content of an example (examples/content.py) with its id and kind."""
@@ -120,19 +120,6 @@ def is_conversation(row: Row) -> bool:
     return row["kind"] in CONVERSATIONS
 
 
-def with_system_prompt(example: Example, prompt: str) -> Example:
-    """The example with a system message before it; one of its own follows in the same message.
-
-    A text has none.
-    """
-    if not prompt or example.kind == "pretraining":
-        return example
-    first, *rest = example.messages
-    if first.role == "system":
-        return replace(example, messages=[replace(first, content=f"{prompt}\n\n{first.content}"), *rest])
-    return replace(example, messages=[Message("system", prompt), first, *rest])
-
-
 def parted(messages: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     """The system message of a conversation, or nothing, and the turns after it."""
     if messages and messages[0]["role"] == "system":
@@ -222,4 +209,7 @@ def sharegpt_name(split: str) -> str:
 
 def encode(row: object) -> bytes:
     """A row as one line of UTF-8 JSON."""
-    return json.dumps(row, ensure_ascii=False).translate(LINE_BREAKS).encode()
+    text = orjson.dumps(row)
+    if b"\xc2\x85" in text or b"\xe2\x80" in text:
+        return text.decode().translate(LINE_BREAKS).encode()
+    return text

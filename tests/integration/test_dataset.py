@@ -17,7 +17,7 @@ from sishu.common.v1 import (
 )
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
 from tests.integration.dataset_school import (
@@ -89,7 +89,9 @@ async def test_two_generations_may_ask_the_same_and_a_version_keeps_the_newest(s
     new = await school.imported(project_id, about_herons(4))
     assert {example.state for example in await school.listed(project_id)} == {KEPT}
     assert len(await school.listed(project_id)) == 2 * 4 * 3
-    alone = await school.made(project_id, exam_share=0.2, generation_ids=[new])
+    alone = await school.made(
+        project_id, exam_share=0.2, filter=example_filter_pb2.ExampleFilter(generation_ids=[new])
+    )
     assert sum(alone.split_counts.values()) == 4 * 3 - sum(alone.dropped_counts.values())
     both = await school.made(project_id, exam_share=0.2)
     assert both.dropped_counts["DUPLICATE"] == 4 * 3

@@ -22,7 +22,7 @@ from sishu.common.v1 import (
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
 from tests.integration.dataset_school import (
@@ -63,7 +63,12 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     project_id = new_id()
     generation_id = await school.imported(project_id, [*about_herons(20), *about_herons(1), rejected("No?")])
     kept = {one.id: one for one in await school.listed(project_id, states=[KEPT])}
-    version = await school.made(project_id, system_prompt="Be brief.", generation_ids=[generation_id], seed=3)
+    version = await school.made(
+        project_id,
+        system_prompt="Be brief.",
+        filter=example_filter_pb2.ExampleFilter(generation_ids=[generation_id]),
+        seed=3,
+    )
 
     assert (version.number, version.parent_id) == (1, "")
     assert version.split_counts == {"train": 48, "exam": 12}
@@ -165,7 +170,9 @@ async def test_a_version_needs_a_kept_example(school: School) -> None:
     assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "NO_EXAMPLES")
     await school.imported(project_id, [question("Yes?")])
     with pytest.raises(ApiError) as error:
-        await school.start_version(project_id, generation_ids=[new_id()])
+        await school.start_version(
+            project_id, filter=example_filter_pb2.ExampleFilter(generation_ids=[new_id()])
+        )
     assert error.value.reason == "NO_EXAMPLES"
 
 

@@ -22,7 +22,7 @@ SELECT content_sha256 FROM dataset_versions WHERE id = $1
 
 -- name: set_made
 UPDATE dataset_versions
-SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5
+SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5, figures = $6
 WHERE id = $1
 
 -- name: delete_job
@@ -36,7 +36,13 @@ DELETE FROM dataset_versions WHERE id = $1
 SELECT EXISTS (
     SELECT 1 FROM examples WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21))
 
--- name: kept_examples
-SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
+-- name: count_kept
+SELECT count(*) FROM examples WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+
+-- name: kept_rows
+-- As a version takes them; lists are JSON.
+SELECT id, kind, content, lineage, to_json(labels), to_json(tag_ids), document_id, question_type, language, generation_id,
+    array_to_string(heading_path, ' / '), score, characters
+FROM examples JOIN example_contents ON example_id = id
 WHERE project_id = $1 AND state = 'kept' AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ORDER BY id

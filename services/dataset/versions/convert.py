@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from services.dataset.examples.convert import (
@@ -13,14 +12,13 @@ from services.dataset.examples.convert import (
     quote_to_pb,
 )
 from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
+from services.dataset.versions.options_convert import options_to_pb
 from services.dataset.versions.versions import (
-    DatasetOptions,
     DatasetVersion,
     DatasetVersionExample,
     VersionFile,
 )
 from services.runtime.convert import job_to_pb, stored_object, timestamp
-from services.runtime.errors import InvalidArgument
 from services.runtime.storage import Link
 from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_version_pb2, example_pb2
@@ -46,6 +44,18 @@ def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion
         dropped_counts=version.dropped_counts,
         content_sha256=version.content_sha256,
         create_time=timestamp(version.create_time),
+        coverage=[
+            dataset_version_pb2.DatasetCoverage(
+                facet=facet,
+                total=counts["total"],
+                split_counts={side: count for side, count in counts.items() if side != "total"},
+            )
+            for facet, counts in version.coverage.items()
+        ],
+        source_counts=[
+            dataset_version_pb2.SourceCount(source=source, split_counts=counts)
+            for source, counts in version.source_counts.items()
+        ],
     )
 
 
@@ -68,43 +78,6 @@ def split_name(split: dataset_version_pb2.DatasetSplit.ValueType) -> str | None:
     """The stored name of a split; nothing for unspecified."""
     name = dataset_version_pb2.DatasetSplit.Name(split)
     return None if split == 0 else name.removeprefix("DATASET_SPLIT_").lower()
-
-
-def options_to_pb(options: DatasetOptions) -> dataset_version_pb2.DatasetOptions:
-    """How a version is made."""
-    return dataset_version_pb2.DatasetOptions(
-        exam_share=options.exam_share,
-        max_exam_items=options.max_exam_items,
-        near_copy_threshold=options.near_copy_threshold,
-        seed=options.seed,
-        generation_ids=options.generation_ids,
-        system_prompt=options.system_prompt,
-    )
-
-
-def options_from_pb(message: dataset_version_pb2.DatasetOptions) -> DatasetOptions:
-    """How a version is to be made, with the defaults where nothing was said.
-
-    Raises:
-        InvalidArgument: the system prompt cannot be stored.
-    """
-    if "\0" in message.system_prompt:
-        raise InvalidArgument(
-            "FIELD_INVALID",
-            "dataset_version.options.system_prompt: NUL characters cannot be stored",
-            "dataset_version.options.system_prompt",
-        )
-    usual = DatasetOptions()
-    return DatasetOptions(
-        exam_share=message.exam_share if message.HasField("exam_share") else usual.exam_share,
-        max_exam_items=message.max_exam_items,
-        near_copy_threshold=message.near_copy_threshold
-        if message.HasField("near_copy_threshold")
-        else usual.near_copy_threshold,
-        seed=message.seed if message.HasField("seed") else usual.seed,
-        generation_ids=sorted({str(uuid.UUID(each)) for each in message.generation_ids}),
-        system_prompt=message.system_prompt,
-    )
 
 
 def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:

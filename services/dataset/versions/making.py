@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from services.dataset.exam_split import Split
 from services.dataset.formats import JSON, MadeFile
 from services.dataset.versions import manifest
+from services.dataset.versions.planning import Made
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import DatasetVersion, VersionFile
 from services.dataset.versions.writing import VersionWriter
@@ -44,28 +44,26 @@ class VersionWorker:
         version = await self._store.get(item.resource_id)
         with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
             async with self._writing:
-                split, made = await VersionWriter(
-                    self._jobs, self._store, item, version, Path(folder)
-                ).write()
+                made = await VersionWriter(self._jobs, self._store, item, version, Path(folder)).write()
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"
-            content, files = await self._upload(version, split, Path(folder), prefix, made)
+            content, files = await self._upload(version, Path(folder), prefix, made)
             try:
                 async with self._jobs.finish(item) as connection:
-                    await self._store.set_made(connection, version.id, split, content, files)
+                    await self._store.set_made(connection, version.id, made, content, files)
             except ItemClosed:
                 await self._discard(prefix)
                 raise
         log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
 
     async def _upload(
-        self, version: DatasetVersion, split: Split, folder: Path, prefix: str, made: Sequence[MadeFile]
+        self, version: DatasetVersion, folder: Path, prefix: str, made: Made
     ) -> tuple[str, list[VersionFile]]:
         parent_sha256 = await self._store.content_of(version.parent_id)
         try:
-            files = [await self._put_file(folder, prefix, file) for file in made]
-            content = manifest.manifest_of(version.options, split, files, parent_sha256)
+            files = [await self._put_file(folder, prefix, file) for file in made.files]
+            content = manifest.manifest_of(version.options, made, files, parent_sha256)
             files.append(await self._put_manifest(prefix, content))
         except (SishuError, asyncio.CancelledError):
             await self._discard(prefix)

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.dataset.exam_split import Split
-from services.dataset.versions.versions import DatasetOptions, VersionFile
+from services.dataset.versions.options import DatasetOptions, options_json
+from services.dataset.versions.planning import Made
+from services.dataset.versions.versions import VersionFile
 
 SCHEMA = "sishu.dataset_version/1"
 NAME = "manifest.json"
@@ -18,15 +19,17 @@ OUTSIDE = frozenset({"parent_content_sha256", "content_sha256"})
 
 
 def manifest_of(
-    options: DatasetOptions, split: Split, files: Sequence[VersionFile], parent_content_sha256: str
+    options: DatasetOptions, made: Made, files: Sequence[VersionFile], parent_content_sha256: str
 ) -> dict[str, Any]:
     """The manifest; equal examples, options and seed give an equal one but for the parent."""
     manifest = {
         "schema": SCHEMA,
-        "options": {**asdict(options), "generation_ids": sorted(options.generation_ids)},
-        "split_counts": split_counts(split),
-        "dropped_counts": dropped_counts(split),
-        "facts_in_train": split.facts_in_train,
+        "options": options_json(options),
+        "split_counts": made.plan.split_counts,
+        "dropped_counts": dict(made.plan.dropped),
+        "facts_in_train": made.plan.facts_in_train,
+        "source_counts": made.sources,
+        "coverage": made.coverage,
         "files": [described(file) for file in sorted(files, key=lambda file: file.name)],
         "parent_content_sha256": parent_content_sha256,
     }
@@ -48,13 +51,3 @@ def content_sha256(manifest: Mapping[str, Any]) -> str:
 def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
     """The manifest as it is stored."""
     return (json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
-
-
-def split_counts(split: Split) -> dict[str, int]:
-    """Examples by split."""
-    return {side: len(entries) for side, entries in split.sides.items()}
-
-
-def dropped_counts(split: Split) -> dict[str, int]:
-    """Examples left out, by reason; reasons that did not occur are left out too."""
-    return {reason: len(entries) for reason, entries in sorted(split.dropped.items()) if entries}

@@ -7,11 +7,11 @@ from services.dataset.versions.convert import (
     file_to_pb,
     files_in,
     member_to_pb,
-    options_from_pb,
     split_name,
     version_to_pb,
 )
 from services.dataset.versions.members import list_members
+from services.dataset.versions.options_convert import options_from_pb
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import VersionFile
 from services.runtime.db import first_answer

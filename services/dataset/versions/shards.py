@@ -1,13 +1,12 @@
-"""The rows of a version as Parquet shards, dealt by a seeded place, so that their order is a fair draw.
+"""The rows of a version as Parquet shards, in the order of a seeded place, so that it is a fair draw.
 
-A row's place is a number of 64 bits. A shard holds a range of places and is sorted by them, so that the
-shards of a split, one after the other, are the split in the order of the places.
+A row's place is a number of 64 bits. Rows are first dealt to files by ranges of places, whatever their split.
+One range after the other is then sorted, and every split takes its rows: a split is in the order of places.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,10 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from services.dataset.examples.content import content_json, lineage_json
-from services.dataset.examples.examples import Example, Lineage
-
 ROWS = 50_000
-"""About how many rows a shard holds."""
+"""Most rows of a shard."""
 GROUP = 1000
 """Rows of a row group."""
-PLACES = 2**64
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -39,13 +34,13 @@ SCHEMA = pa.schema(
         "question_type": pa.string(),
         "language": pa.string(),
         "source": pa.string(),
+        "digest": pa.string(),
     }
 )
-"""Columns of the shards; `content` and `lineage` are JSON (examples/content.py)."""
-PLACE = "place"
-DEALT = SCHEMA.append(pa.field(PLACE, pa.uint64()))
-
-Places = npt.NDArray[np.uint64]
+"""Columns of the shards; `content` and `lineage` are JSON (examples/content.py), `digest` is the first half
+of the SHA-256 of kind and content, in hexadecimal digits."""
+PLACE, ROW = "place", "row"
+DEALT = SCHEMA.append(pa.field(PLACE, pa.uint64())).append(pa.field(ROW, pa.int64()))
 
 
 @dataclass(frozen=True)
@@ -56,23 +51,16 @@ class Shard:
     rows: int
 
 
-def place_of(digest: str, seed: int) -> int:
-    """The seeded place of what has this SHA-256, whatever its id."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{digest}".encode()).digest()[:8], "big")
-
-
 class Dealer:
-    """Deals the rows of a split to shards.
+    """Deals rows to files by their places.
 
     Args:
-        folder: where they are made.
-        split: `train`, `validation` or `exam`.
-        rows: how many there will be.
+        folder: where the files are.
+        rows: about how many rows there will be.
     """
 
-    def __init__(self, folder: Path, split: str, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int) -> None:
         self._folder = folder
-        self._split = split
         self._count = max(1, -(-rows // ROWS))
         self._streams: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
 
@@ -89,25 +77,20 @@ class Dealer:
         for number, start, end in zip(found, starts, [*starts[1:], len(order)], strict=True):
             self._stream(int(number)).write_table(dealt.slice(start, end - start))
 
-    def finish(self) -> Iterator[tuple[Shard, pa.Table]]:
-        """Write the shards, one after the other; each with its rows."""
+    def close(self) -> None:
+        """No more rows come."""
         for stream in self._streams.values():
             stream.close()
-        for number in range(self._count):
-            yield self._finish(number)
 
-    def _finish(self, number: int) -> tuple[Shard, pa.Table]:
-        dealt = self._dealt(number)
-        if dealt.exists():
-            with pa.memory_map(str(dealt)) as source:
-                table = pa.ipc.open_stream(source).read_all()
-                rows = table.sort_by([(PLACE, "ascending"), ("id", "ascending")]).select(SCHEMA.names)
-            dealt.unlink()
-        else:
-            rows = SCHEMA.empty_table()
-        path = self._folder / shard_name(self._split, number)
-        write_shard(path, rows)
-        return Shard(path, rows.num_rows), rows
+    def ranges(self) -> Iterator[pa.Table]:
+        """All rows in the order of their places, a range at a time; each can be had once."""
+        for number in range(self._count):
+            path = self._dealt(number)
+            if path.exists():
+                with pa.memory_map(str(path)) as source:
+                    rows = pa.ipc.open_stream(source).read_all()
+                    yield rows.sort_by([(PLACE, "ascending"), ("id", "ascending")])
+                path.unlink()
 
     def _stream(self, number: int) -> pa.ipc.RecordBatchStreamWriter:
         if number not in self._streams:
@@ -115,42 +98,58 @@ class Dealer:
         return self._streams[number]
 
     def _dealt(self, number: int) -> Path:
-        return self._folder / f".{shard_name(self._split, number)}.dealt"
+        return self._folder / f".{number:05d}.dealt"
+
+
+class ShardWriter:
+    """Writes the rows of one split, as they come, to shards of `ROWS` rows; at least one."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._folder = folder
+        self._split = split
+        self._waiting: list[pa.Table] = []
+        self._held = 0
+        self._number = 0
+
+    def add(self, rows: pa.Table) -> Iterator[tuple[Shard, pa.Table]]:
+        """Take rows; the shards that are full now, each with its rows."""
+        self._waiting.append(rows)
+        self._held += rows.num_rows
+        while self._held >= ROWS:
+            yield self._write(ROWS)
+
+    def finish(self) -> Iterator[tuple[Shard, pa.Table]]:
+        """The last shard, with its rows."""
+        if self._held or not self._number:
+            yield self._write(self._held)
+
+    def _write(self, count: int) -> tuple[Shard, pa.Table]:
+        waiting = pa.concat_tables([SCHEMA.empty_table(), *self._waiting])
+        rows, rest = waiting.slice(0, count), waiting.slice(count)
+        self._waiting, self._held = [rest], rest.num_rows
+        path = self._folder / shard_name(self._split, self._number)
+        self._number += 1
+        write_shard(path, rows)
+        return Shard(path, rows.num_rows), rows
+
+
+def of_side(rows: pa.Table, sides: npt.NDArray[np.int8], side: int) -> pa.Table:
+    """The rows of a range that are on a side, in the columns of a shard."""
+    mine = sides[rows.column(ROW).to_numpy()] == side
+    found: Any = rows.select(SCHEMA.names).filter(pa.array(mine))
+    return found
 
 
 def write_shard(path: Path, rows: pa.Table) -> None:
     """Write a Parquet file with fixed settings: it holds no time and no name."""
-    pq.write_table(rows, path, row_group_size=GROUP, version="2.6", compression="zstd", compression_level=3)
-
-
-def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SCHEMA) -> pa.Table:
-    """Rows as a table."""
-    columns = {name: [row[name] for row in rows] for name in schema.names}
-    return pa.Table.from_pydict(columns, schema=schema)
-
-
-def row_of(example: Example) -> dict[str, Any]:
-    """What a shard holds of an example."""
-    return {
-        "id": example.id,
-        "kind": example.kind,
-        "content": content_json(example),
-        "lineage": lineage_json(example.lineage),
-        "score": example.score,
-        "labels": example.labels,
-        "tag_ids": example.tag_ids,
-        "document_id": example.document_id,
-        "question_type": example.lineage.question_type,
-        "language": example.language,
-        "source": source_of(example.lineage),
-    }
-
-
-def source_of(lineage: Lineage) -> str:
-    """Where an example comes from: an import, a generation, or the hand of a person."""
-    if lineage.import_id:
-        return f"import:{lineage.import_id}"
-    return f"generation:{lineage.generation_id}" if lineage.generation_id else "hand"
+    pq.write_table(
+        rows.combine_chunks(),
+        path,
+        row_group_size=GROUP,
+        version="2.6",
+        compression="zstd",
+        compression_level=3,
+    )
 
 
 def shard_name(split: str, number: int) -> str:

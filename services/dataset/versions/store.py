@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
-from services.dataset.exam_split import Split
-from services.dataset.examples.examples import Example
-from services.dataset.examples.filters import ExampleFilter
-from services.dataset.examples.store import example_of
-from services.dataset.versions.manifest import dropped_counts, split_counts
-from services.dataset.versions.versions import (
-    DatasetOptions,
-    DatasetVersion,
-    VersionFile,
-    no_examples,
-    version_not_found,
+from services.dataset.versions.options import DatasetOptions, options_json, options_of
+from services.dataset.versions.planning import Made, no_examples
+from services.dataset.versions.versions import DatasetVersion, VersionFile, version_not_found
+from services.runtime.db import (
+    CONNECT_SECONDS,
+    Connection,
+    Pool,
+    claim_request,
+    fetch_planned,
+    forget_requests,
+    transaction,
 )
-from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -30,8 +29,9 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "versions.sql")
 
-ROWS = 1000
-"""Rows that come from Postgres at once."""
+Taker = Callable[[bytes], Coroutine[Any, Any, None]]
+READ_SECONDS = 3600.0
+"""Within which Postgres gives the examples of a version."""
 
 
 class VersionStore:
@@ -51,8 +51,7 @@ class VersionStore:
             new = new_id()
             version_id = await claim_request(connection, "CreateDatasetVersion", request_id, new)
             if version_id == new:
-                wanted = ExampleFilter(generation_ids=tuple(options.generation_ids))
-                if not await connection.fetchval(SQL.any_kept_example, project_id, *wanted.values):
+                if not await connection.fetchval(SQL.any_kept_example, project_id, *options.filter.values):
                     raise no_examples()
                 await self._insert(connection, version_id, project_id, options)
         return version_id
@@ -76,27 +75,40 @@ class VersionStore:
             [version_of(row) for row in rows],
             page,
             lambda version: (version.id,),
-            size_bytes=lambda version: len(json.dumps(asdict(version.options), ensure_ascii=False).encode()),
+            size_bytes=lambda version: len(
+                json.dumps(options_json(version.options), ensure_ascii=False).encode()
+            ),
         )
 
     async def content_of(self, version_id: str) -> str:
         """Content hash of a version; empty when it has none, or is gone."""
         return (await self.pool.fetchval(SQL.content_of, version_id)) or "" if version_id else ""
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """Read examples as they are at one instant."""
-        async with (
-            self.pool.acquire(timeout=CONNECT_SECONDS) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield Snapshot(connection)
+    async def count(self, version: DatasetVersion) -> int:
+        """How many kept examples a version would be made of now."""
+        wanted = version.options.filter
+        found = await fetch_planned(self.pool, SQL.count_kept, version.project_id, *wanted.values)
+        return int(found[0]["count"])
+
+    async def copy_rows(
+        self, version: DatasetVersion, take: Callable[[bytes], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Give the kept examples of a version, as they are at one instant, by id: whole lines of CSV."""
+        async with self.pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            await connection.copy_from_query(
+                SQL.kept_rows,
+                version.project_id,
+                *version.options.filter.values,
+                output=take,
+                format="csv",
+                timeout=READ_SECONDS,
+            )
 
     async def set_made(
         self,
         connection: Connection,
         version_id: str,
-        split: Split,
+        made: Made,
         content_sha256: str,
         files: Sequence[VersionFile],
     ) -> None:
@@ -104,10 +116,11 @@ class VersionStore:
         await connection.execute(
             SQL.set_made,
             version_id,
-            split_counts(split),
-            dropped_counts(split),
+            made.plan.split_counts,
+            dict(made.plan.dropped),
             content_sha256,
             [asdict(file) for file in files],
+            {"coverage": made.coverage, "sources": made.sources},
         )
 
     async def delete(self, version_id: str, job_id: str) -> None:
@@ -128,21 +141,14 @@ class VersionStore:
             resource_id=version_id,
         )
         number = await connection.fetchval(SQL.next_number, project_id)
-        await connection.execute(SQL.insert_version, version_id, project_id, number, asdict(options), job.id)
+        await connection.execute(
+            SQL.insert_version, version_id, project_id, number, options_json(options), job.id
+        )
 
 
-class Snapshot:
-    """The examples at one instant."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def kept_examples(self, version: DatasetVersion) -> AsyncIterator[list[Example]]:
-        """The kept examples that a version is made of, by id, some at a time."""
-        wanted = ExampleFilter(generation_ids=tuple(version.options.generation_ids))
-        cursor = await self._connection.cursor(SQL.kept_examples, version.project_id, *wanted.values)
-        while rows := await cursor.fetch(ROWS):
-            yield [example_of(row) for row in rows]
+def size_of(version: DatasetVersion) -> int:
+    """About how many bytes it takes in an answer."""
+    return len(json.dumps(options_json(version.options), ensure_ascii=False).encode())
 
 
 def version_of(row: asyncpg.Record) -> DatasetVersion:
@@ -152,11 +158,13 @@ def version_of(row: asyncpg.Record) -> DatasetVersion:
         project_id=row["project_id"],
         number=row["number"],
         parent_id=row["parent_id"] or "",
-        options=DatasetOptions(**row["options"]),
+        options=options_of(row["options"]),
         job=job_of(row["job"]),
         split_counts=row["split_counts"],
         dropped_counts=row["dropped_counts"],
         content_sha256=row["content_sha256"],
         files=[VersionFile(**file) for file in row["files"]],
         create_time=row["create_time"],
+        coverage=row["figures"].get("coverage", {}),
+        source_counts=row["figures"].get("sources", {}),
     )

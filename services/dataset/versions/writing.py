@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from services.dataset.exam_split import Entry, Split
-from services.dataset.formats import MadeFile, SplitFiles, shard_file, with_system_prompt, write_dataset_info
-from services.dataset.versions.shards import DEALT, PLACE, Dealer, place_of, row_of, table_of
-from services.dataset.versions.store import Snapshot, VersionStore
-from services.dataset.versions.versions import DatasetVersion, entry_of, plan
+from services.dataset.copies.sketches import sketch
+from services.dataset.formats import MadeFile, SplitFiles, shard_file, write_dataset_info
+from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
+from services.dataset.versions.reading import RowReader
+from services.dataset.versions.shards import Dealer, ShardWriter, of_side
+from services.dataset.versions.store import VersionStore
+from services.dataset.versions.versions import DatasetVersion
 from services.runtime.jobs import Item, Jobs
 
-Sides = Mapping[str, tuple[str, int]]
-"""Split and place of each example of a version, by its id."""
+BLOCK = 4 << 20
+"""Bytes of rows that are taken at once."""
+BATCH = 1000
+"""Rows written at once."""
 
 
 class VersionWriter:
@@ -33,70 +40,119 @@ class VersionWriter:
         self._version = version
         self._folder = folder
 
-    async def write(self) -> tuple[Split, list[MadeFile]]:
+    async def write(self) -> Made:
         """Decide where each example goes, and write the files.
 
         Raises:
             FailedPrecondition: no kept example is left.
         """
-        async with self._store.snapshot() as snapshot:
-            split, history = await self._plan(snapshot)
-            dealers = await self._deal(snapshot, split)
-            made = []
-            for side, dealer in dealers.items():
-                await self._tell(f"writing {side}")
-                made += await asyncio.to_thread(self._finish, side, dealer, history)
-        return split, made
-
-    async def _plan(self, snapshot: Snapshot) -> tuple[Split, bool]:
         await self._tell("reading examples")
-        entries: list[Entry] = []
-        history = False
-        async for examples in snapshot.kept_examples(self._version):
-            entries += map(entry_of, examples)
-            history |= any(example.kind == "conversation" for example in examples)
+        reader = RowReader(self._folder, self._version.options, await self._store.count(self._version))
+        async with Blocks(reader) as blocks:
+            await self._store.copy_rows(self._version, blocks.add)
+        entries = await asyncio.to_thread(reader.finish)
         await self._tell(f"splitting {len(entries)} examples")
-        return await asyncio.to_thread(plan, entries, self._version.options), history
+        plan = await asyncio.to_thread(
+            lambda: Planner(entries, sketch(reader.asked()), self._version.options).plan()
+        )
+        await self._tell(f"writing {sum(plan.split_counts.values())} examples")
+        files = await asyncio.to_thread(self._write, reader, plan)
+        return Made(plan, files, coverage(entries, plan.sides), source_counts(entries, plan.sides))
 
-    async def _deal(self, snapshot: Snapshot, split: Split) -> dict[str, Dealer]:
-        seed, prompt = self._version.options.seed, self._version.options.system_prompt
-        sides: Sides = {
-            entry.id: (side, place_of(entry.digest, seed))
-            for side, entries in split.sides.items()
-            for entry in entries
-        }
-        dealers = {side: Dealer(self._folder, side, len(entries)) for side, entries in split.sides.items()}
-        dealt = 0
-        async for examples in snapshot.kept_examples(self._version):
-            said = [with_system_prompt(one, prompt) for one in examples if one.id in sides]
-            rows = [(sides[one.id][0], {**row_of(one), PLACE: sides[one.id][1]}) for one in said]
-            for side, dealer in dealers.items():
-                mine = [row for its_side, row in rows if its_side == side]
-                if mine:
-                    await asyncio.to_thread(dealer.add, table_of(mine, DEALT))
-            dealt += len(rows)
-            await self._tell(f"{dealt} of {len(sides)} examples read")
-        return dealers
-
-    def _finish(self, side: str, dealer: Dealer, history: bool) -> list[MadeFile]:
-        shards: list[MadeFile] = []
-        with contextlib.closing(SplitFiles(self._folder, side, history)) as files:
-            for shard, rows in dealer.finish():
-                shards.append(shard_file(shard.path.name, side, shard.rows))
-                for batch in rows.select(["id", "kind", "content"]).to_batches(BATCH):
-                    files.write(contents(batch))
-        return [*shards, *files.files, write_dataset_info(self._folder, side, history)]
+    def _write(self, reader: RowReader, plan: Plan) -> list[MadeFile]:
+        with contextlib.ExitStack() as stack:
+            sides = {
+                side: stack.enter_context(contextlib.closing(Side(self._folder, name, reader.history)))
+                for side, name in enumerate(SPLITS)
+                if name in plan.split_counts
+            }
+            deal(reader.dealer, plan.sides, sides)
+            made = [file for side in sides.values() for file in side.made]
+        infos = [write_dataset_info(self._folder, side.split, reader.history) for side in sides.values()]
+        return [*made, *infos]
 
     async def _tell(self, words: str) -> None:
         await self._jobs.set_progress(self._item.job_id, words)
 
 
-BATCH = 1000
-"""Rows written at once."""
+class Blocks:
+    """Hands rows to a reader in blocks, in a thread, while the next come in."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self._reader = reader
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._working: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Blocks:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if error[0] is None and self._parts:
+            await self._hand_over()
+        if self._working:
+            await self._working
+
+    async def add(self, rows: bytes) -> None:
+        """Take whole rows: Postgres sends every row in a message of its own."""
+        self._parts.append(rows)
+        self._size += len(rows)
+        if self._size >= BLOCK:
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        block, self._parts, self._size = b"".join(self._parts), [], 0
+        if self._working:
+            await self._working
+        self._working = asyncio.create_task(asyncio.to_thread(self._reader.add, block))
+
+
+class Side:
+    """The files of one split, written side by side."""
+
+    def __init__(self, folder: Path, split: str, history: bool) -> None:
+        self.split = split
+        self._shards = ShardWriter(folder, split)
+        self._files = SplitFiles(folder, split, history)
+        self._made: list[MadeFile] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Take the next rows."""
+        self._take(self._shards.add(rows))
+
+    def finish(self) -> None:
+        """No more rows come."""
+        self._take(self._shards.finish())
+
+    def close(self) -> None:
+        """End the files."""
+        self._files.close()
+
+    @property
+    def made(self) -> list[MadeFile]:
+        """All files."""
+        return [*self._made, *self._files.files]
+
+    def _take(self, shards: Iterator[tuple[Any, pa.Table]]) -> None:
+        for shard, rows in shards:
+            self._made.append(shard_file(shard.path.name, self.split, shard.rows))
+            for batch in rows.select(["id", "kind", "content"]).to_batches(BATCH):
+                self._files.write(contents(batch))
+
+
+def deal(dealer: Dealer, sides: npt.NDArray[np.int8], writers: dict[int, Side]) -> None:
+    """Give every split its rows, in the order of their places."""
+    for rows in dealer.ranges():
+        for side, writer in writers.items():
+            writer.add(of_side(rows, sides, side))
+    for writer in writers.values():
+        writer.finish()
 
 
 def contents(batch: pa.RecordBatch) -> list[dict[str, object]]:
     """Id, kind and content of each row."""
+    texts = batch["content"].cast(pa.binary()).to_pylist()
     return [
-        {"id": row["id"], "kind": row["kind"], **orjson.loads(row["content"])} for row in batch.to_pylist()
+        {"id": one, "kind": kind, **orjson.loads(text)}
+        for one, kind, text in zip(batch["id"].to_pylist(), batch["kind"].to_pylist(), texts, strict=True)
     ]

@@ -14,9 +14,9 @@ from services.dataset.examples.examples import Example, Message, Preference
 from services.dataset.formats import (
     BATCH,
     SplitFiles,
-    with_system_prompt,
     write_dataset_info,
 )
+from services.dataset.versions.reading import prompted
 from tests.unit.dataset.makers import conversation, sft
 
 HARD = [
@@ -39,7 +39,7 @@ Turns = list[tuple[str, str]]
 
 def write(folder: Path, examples: list[Example], system_prompt: str = "", split: str = "train") -> None:
     history = any(example.kind == "conversation" for example in examples)
-    rows = [row_of(with_system_prompt(example, system_prompt)) for example in examples]
+    rows = [with_prompt(row_of(example), system_prompt) for example in examples]
     with closing(SplitFiles(folder, split, history)) as files:
         for start in range(0, len(rows), BATCH):
             files.write(rows[start : start + BATCH])
@@ -48,6 +48,10 @@ def write(folder: Path, examples: list[Example], system_prompt: str = "", split:
 
 def row_of(example: Example) -> dict[str, Any]:
     return {"id": example.id, "kind": example.kind, **json.loads(content_json(example))}
+
+
+def with_prompt(row: dict[str, Any], prompt: str) -> dict[str, Any]:
+    return json.loads(prompted(row, prompt)) if prompt else row
 
 
 def read_as_llama_factory(folder: Path, name: str) -> list[tuple[str, Turns]]:
@@ -127,12 +131,12 @@ def test_the_same_examples_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_system_prompt_comes_before_a_system_message_of_the_examples_own() -> None:
-    assert said(with_system_prompt(sft("Q?"), "Be brief."))[0] == "Be brief."
-    own = conversation("Q?", "A.", system="Speak Latin.")
-    assert said(with_system_prompt(own, "Be brief.")) == ("Be brief.\n\nSpeak Latin.", said(own)[1])
-    assert with_system_prompt(own, "") == own
-    text = Example("1", "2", "pretraining", [Message("assistant", "Herons fish.")])
-    assert with_system_prompt(text, "Be brief.") == text
+    brief = {"role": "system", "content": "Be brief."}
+    first, *rest = row_of(sft("Q?"))["messages"]
+    assert with_prompt(row_of(sft("Q?")), "Be brief.")["messages"] == [brief, first, *rest]
+    own = row_of(conversation("Q?", "A.", system="Speak Latin."))
+    both = {"role": "system", "content": "Be brief.\n\nSpeak Latin."}
+    assert with_prompt(own, "Be brief.") == {**own, "messages": [both, *own["messages"][1:]]}
 
 
 def test_only_conversations_are_written_for_programs_that_read_them(tmp_path: Path) -> None:

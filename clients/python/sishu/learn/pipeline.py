@@ -207,7 +207,7 @@ class Pipeline:
             await wait_for_success(self._client, "dataset", job, watching(stage))
         async with self._display.stage(self._words("stage_dataset")) as stage:
             wanted = self._options.dataset()
-            wanted.generation_ids.append(generation.id)
+            wanted.filter.generation_ids.append(generation.id)
             version = DatasetVersion(project_id=project.id, options=wanted)
 
             async def start(request_id: str) -> DatasetVersion:

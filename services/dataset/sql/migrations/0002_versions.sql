@@ -17,6 +17,7 @@ CREATE TABLE dataset_versions (
     dropped_counts jsonb       NOT NULL DEFAULT '{}',
     content_sha256 text        NOT NULL DEFAULT '',
     files          jsonb       NOT NULL DEFAULT '[]',
+    figures        jsonb       NOT NULL DEFAULT '{}',   -- coverage and counts by source
     create_time    timestamptz NOT NULL DEFAULT now(),
     UNIQUE (project_id, number)
 );

@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from services.dataset.exam_split import EXAM_LIMIT, NEAR_COPY, Split
-from services.dataset.versions.manifest import content_sha256, manifest_bytes, manifest_of
-from services.dataset.versions.versions import DatasetOptions, VersionFile
-from tests.unit.dataset.makers import entry
+import numpy as np
 
-OPTIONS = DatasetOptions(generation_ids=["b", "a"], system_prompt="请简短", seed=4)
-SPLIT = Split(
-    train=[entry("a", fact="f"), entry("b", fact="g")],
-    exam=[entry("c", fact="f"), entry("d", fact="h")],
-    dropped={NEAR_COPY: [entry("e")], EXAM_LIMIT: []},
+from services.dataset.examples.filters import ExampleFilter
+from services.dataset.versions.manifest import content_sha256, manifest_bytes, manifest_of
+from services.dataset.versions.options import DatasetOptions
+from services.dataset.versions.planning import Made, Plan
+from services.dataset.versions.versions import VersionFile
+
+OPTIONS = DatasetOptions(filter=ExampleFilter(generation_ids=["a", "b"]), system_prompt="请简短", seed=4)
+SPLIT = Made(
+    Plan(np.array([0, 0, 2, 2, 3], np.int8), {"NEAR_COPY": 1}, facts_in_train=1),
+    [],
+    {"document": {"total": 2, "train": 1, "validation": 0, "exam": 1}},
+    {"hand": {"train": 2, "exam": 2}},
 )
 FILES = [
     VersionFile("train.jsonl", "messages_jsonl", "train", "a/train.jsonl", 7, "00"),
@@ -41,7 +45,7 @@ def test_every_file_and_option_is_part_of_the_content() -> None:
     changed = [
         manifest_of(OPTIONS, SPLIT, [replace(FILES[0], sha256="22"), FILES[1]], ""),
         manifest_of(replace(OPTIONS, seed=5), SPLIT, FILES, ""),
-        manifest_of(OPTIONS, replace(SPLIT, exam=[]), FILES, ""),
+        manifest_of(OPTIONS, replace(SPLIT, plan=replace(SPLIT.plan, facts_in_train=0)), FILES, ""),
         manifest_of(OPTIONS, SPLIT, FILES, ""),
     ]
     assert len({manifest["content_sha256"] for manifest in changed}) == 4
@@ -53,5 +57,7 @@ def test_where_the_files_are_is_no_part_of_the_content() -> None:
 
 
 def test_the_order_of_files_and_generations_changes_nothing() -> None:
-    turned = manifest_of(replace(OPTIONS, generation_ids=["a", "b"]), SPLIT, FILES[::-1], "")
+    turned = manifest_of(
+        replace(OPTIONS, filter=ExampleFilter(generation_ids=["b", "a"])), SPLIT, FILES[::-1], ""
+    )
     assert turned == manifest_of(OPTIONS, SPLIT, FILES, "")

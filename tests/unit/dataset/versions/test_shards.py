@@ -1,25 +1,51 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example
 from services.dataset.versions import shards
-from services.dataset.versions.shards import DEALT, PLACE, SCHEMA, Dealer, place_of, row_of, table_of
+from services.dataset.versions.options import DatasetOptions
+from services.dataset.versions.reading import RowReader
+from services.dataset.versions.shards import SCHEMA, ShardWriter, of_side
 from tests.unit.dataset.makers import conversation, sft
 
 
-def dealt(folder: Path, examples: list[Example], seed: int = 0, batch: int = 7) -> list[pa.Table]:
+def copied(examples: list[Example]) -> bytes:
+    """Examples as Postgres copies them out."""
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    for one in examples:
+        texts = [one.id, one.kind, content_json(one), lineage_json(one.lineage)]
+        lists = [json.dumps(list(one.labels)), json.dumps(list(one.tag_ids))]
+        rest = [one.document_id, one.lineage.question_type, one.language, one.lineage.generation_id, ""]
+        score = "" if one.score is None else one.score
+        writer.writerow([*texts, *lists, *rest, score, one.characters])
+    return lines.getvalue().encode()
+
+
+def dealt(
+    folder: Path, examples: list[Example], seed: int = 0, batch: int = 7, prompt: str = ""
+) -> list[pa.Table]:
     folder.mkdir(exist_ok=True)
-    dealer = Dealer(folder, "train", len(examples))
-    rows = [{**row_of(one), PLACE: place_of(one.digest, seed)} for one in examples]
-    for start in range(0, len(rows), batch):
-        dealer.add(table_of(rows[start : start + batch], DEALT))
-    made = list(dealer.finish())
+    reader = RowReader(folder, DatasetOptions(seed=seed, system_prompt=prompt), len(examples))
+    for start in range(0, len(examples), batch):
+        reader.add(copied(examples[start : start + batch]))
+    entries = reader.finish()
+    assert list(reader.asked()) == [one.asks for one in examples]
+    (folder / ".asked").unlink()
+    writer = ShardWriter(folder, "train")
+    sides = np.zeros(len(entries), np.int8)
+    made = [each for rows in reader.dealer.ranges() for each in writer.add(of_side(rows, sides, 0))]
+    made += writer.finish()
     tables = [pq.read_table(shard.path) for shard, _ in made]
     assert [shard.rows for shard, _ in made] == [table.num_rows for table in tables]
     assert [table for _, table in made] == tables
@@ -30,14 +56,15 @@ def ids(tables: list[pa.Table]) -> list[str]:
     return [row_id for table in tables for row_id in table.column("id").to_pylist()]
 
 
-def test_every_row_is_in_one_shard_in_the_order_of_its_place(
+def test_every_row_is_in_one_shard_and_shards_are_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "ROWS", 30)
     examples = [sft(f"Question {number}?") for number in range(200)]
     tables = dealt(tmp_path / "a", examples)
-    assert len(tables) == 7
-    assert ids(tables) == [one.id for one in sorted(examples, key=lambda one: place_of(one.digest, 0))]
+    assert [table.num_rows for table in tables] == [30] * 6 + [20]
+    assert sorted(ids(tables)) == sorted(one.id for one in examples)
+    assert ids(tables) != [one.id for one in examples]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
         f"train-{number:05d}.parquet" for number in range(7)
     ]
@@ -58,7 +85,7 @@ def test_another_order_of_the_input_gives_the_same_bytes_and_another_seed_anothe
 
 
 def test_a_row_says_what_is_known_of_its_example(tmp_path: Path) -> None:
-    one, other = sft("净利润？"), conversation("Q?", "A.", system="S.")
+    one, other = sft("净利润？"), conversation('Q,\n"?', "A.", system="S.")
     (table,) = dealt(tmp_path, [one, other])
     assert table.schema.names == SCHEMA.names
     by_id = {row["id"]: row for row in table.to_pylist()}
@@ -80,6 +107,17 @@ def test_a_row_says_what_is_known_of_its_example(tmp_path: Path) -> None:
     assert lineage["answer_origin"] == {"model": "m", "parameters": {"seed": 7.0}, "calls": 2}
     assert (by_id[one.id]["document_id"], by_id[one.id]["source"]) == (quote.document_id, "hand")
     assert by_id[other.id]["kind"] == "conversation"
+    assert json.loads(by_id[other.id]["content"])["messages"][1]["content"] == 'Q,\n"?'
+
+
+def test_a_system_prompt_changes_what_is_said_and_no_place(tmp_path: Path) -> None:
+    examples = [sft(f"Question {number}?") for number in range(20)]
+    (plain,) = dealt(tmp_path / "a", examples)
+    (prompted,) = dealt(tmp_path / "b", examples, prompt="Be brief.")
+    assert ids([plain]) == ids([prompted])
+    said = [json.loads(text)["messages"][0]["content"] for text in prompted.column("content").to_pylist()]
+    assert said == ["Be brief."] * 20
+    assert not set(plain.column("digest").to_pylist()) & set(prompted.column("digest").to_pylist())
 
 
 def test_a_split_of_nothing_has_an_empty_shard(tmp_path: Path) -> None:

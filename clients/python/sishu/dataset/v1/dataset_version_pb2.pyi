@@ -13,6 +13,7 @@ from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
 from sishu.common.v1 import text_span_pb2 as _text_span_pb2
+from sishu.dataset.v1 import example_filter_pb2 as _example_filter_pb2
 from sishu.dataset.v1 import example_pb2 as _example_pb2
 import builtins as _builtins
 import sys
@@ -65,6 +66,8 @@ class _DatasetSplitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetS
     """What is trained on."""
     DATASET_SPLIT_EXAM: _DatasetSplit.ValueType  # 2
     """What is held out to examine models with."""
+    DATASET_SPLIT_VALIDATION: _DatasetSplit.ValueType  # 3
+    """What is held out to validate training."""
 
 class DatasetSplit(_DatasetSplit, metaclass=_DatasetSplitEnumTypeWrapper):
     """DatasetSplit is a side of a dataset version."""
@@ -75,7 +78,113 @@ DATASET_SPLIT_TRAIN: DatasetSplit.ValueType  # 1
 """What is trained on."""
 DATASET_SPLIT_EXAM: DatasetSplit.ValueType  # 2
 """What is held out to examine models with."""
+DATASET_SPLIT_VALIDATION: DatasetSplit.ValueType  # 3
+"""What is held out to validate training."""
 Global___DatasetSplit: _TypeAlias = DatasetSplit  # noqa: Y015
+
+class _DatasetGrouping:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DatasetGroupingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetGrouping.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATASET_GROUPING_UNSPECIFIED: _DatasetGrouping.ValueType  # 0
+    """The same as NEAR_COPIES."""
+    DATASET_GROUPING_NEAR_COPIES: _DatasetGrouping.ValueType  # 1
+    """Near copies of a question; of those that are held out one is taken, the others are left out as `NEAR_COPY`."""
+    DATASET_GROUPING_FACT: _DatasetGrouping.ValueType  # 2
+    """Near copies, and questions about one fact. What would divide a fact is left out as `SAME_UNIT`."""
+    DATASET_GROUPING_CHUNK: _DatasetGrouping.ValueType  # 3
+    """Near copies, and questions about one chunk. What would divide a chunk is left out as `SAME_UNIT`."""
+
+class DatasetGrouping(_DatasetGrouping, metaclass=_DatasetGroupingEnumTypeWrapper):
+    """DatasetGrouping is what stays on one side of a version. Near copies always do."""
+
+DATASET_GROUPING_UNSPECIFIED: DatasetGrouping.ValueType  # 0
+"""The same as NEAR_COPIES."""
+DATASET_GROUPING_NEAR_COPIES: DatasetGrouping.ValueType  # 1
+"""Near copies of a question; of those that are held out one is taken, the others are left out as `NEAR_COPY`."""
+DATASET_GROUPING_FACT: DatasetGrouping.ValueType  # 2
+"""Near copies, and questions about one fact. What would divide a fact is left out as `SAME_UNIT`."""
+DATASET_GROUPING_CHUNK: DatasetGrouping.ValueType  # 3
+"""Near copies, and questions about one chunk. What would divide a chunk is left out as `SAME_UNIT`."""
+Global___DatasetGrouping: _TypeAlias = DatasetGrouping  # noqa: Y015
+
+class _DatasetStrata:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DatasetStrataEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetStrata.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATASET_STRATA_UNSPECIFIED: _DatasetStrata.ValueType  # 0
+    """The same as DOCUMENT."""
+    DATASET_STRATA_DOCUMENT: _DatasetStrata.ValueType  # 1
+    """The document."""
+    DATASET_STRATA_TAG: _DatasetStrata.ValueType  # 2
+    """The first tag."""
+    DATASET_STRATA_DOCUMENT_AND_TAG: _DatasetStrata.ValueType  # 3
+    """Both together."""
+
+class DatasetStrata(_DatasetStrata, metaclass=_DatasetStrataEnumTypeWrapper):
+    """DatasetStrata is that of which every value is held out in proportion."""
+
+DATASET_STRATA_UNSPECIFIED: DatasetStrata.ValueType  # 0
+"""The same as DOCUMENT."""
+DATASET_STRATA_DOCUMENT: DatasetStrata.ValueType  # 1
+"""The document."""
+DATASET_STRATA_TAG: DatasetStrata.ValueType  # 2
+"""The first tag."""
+DATASET_STRATA_DOCUMENT_AND_TAG: DatasetStrata.ValueType  # 3
+"""Both together."""
+Global___DatasetStrata: _TypeAlias = DatasetStrata  # noqa: Y015
+
+class _BalanceFacet:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BalanceFacetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BalanceFacet.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BALANCE_FACET_UNSPECIFIED: _BalanceFacet.ValueType  # 0
+    """Never valid."""
+    BALANCE_FACET_TAG: _BalanceFacet.ValueType  # 1
+    """By tag; an example with several counts for each."""
+    BALANCE_FACET_LABEL: _BalanceFacet.ValueType  # 2
+    """By label; an example with several counts for each."""
+    BALANCE_FACET_DOCUMENT: _BalanceFacet.ValueType  # 3
+    """By document."""
+    BALANCE_FACET_SECTION: _BalanceFacet.ValueType  # 4
+    """By section: its titles from the top of the document."""
+    BALANCE_FACET_QUESTION_TYPE: _BalanceFacet.ValueType  # 5
+    """By what the question asks for."""
+    BALANCE_FACET_LENGTH: _BalanceFacet.ValueType  # 6
+    """By length in characters, in buckets that begin at 0, 50, 100, 200, 500, 1000, 2000, 5000 and 10000."""
+    BALANCE_FACET_SOURCE: _BalanceFacet.ValueType  # 7
+    """By source: `generation:<id>`, `import:<id>`, `hand`."""
+    BALANCE_FACET_KIND: _BalanceFacet.ValueType  # 8
+    """By kind of example."""
+
+class BalanceFacet(_BalanceFacet, metaclass=_BalanceFacetEnumTypeWrapper):
+    """BalanceFacet is that by which a version is balanced. Examples without a value are not held back."""
+
+BALANCE_FACET_UNSPECIFIED: BalanceFacet.ValueType  # 0
+"""Never valid."""
+BALANCE_FACET_TAG: BalanceFacet.ValueType  # 1
+"""By tag; an example with several counts for each."""
+BALANCE_FACET_LABEL: BalanceFacet.ValueType  # 2
+"""By label; an example with several counts for each."""
+BALANCE_FACET_DOCUMENT: BalanceFacet.ValueType  # 3
+"""By document."""
+BALANCE_FACET_SECTION: BalanceFacet.ValueType  # 4
+"""By section: its titles from the top of the document."""
+BALANCE_FACET_QUESTION_TYPE: BalanceFacet.ValueType  # 5
+"""By what the question asks for."""
+BALANCE_FACET_LENGTH: BalanceFacet.ValueType  # 6
+"""By length in characters, in buckets that begin at 0, 50, 100, 200, 500, 1000, 2000, 5000 and 10000."""
+BALANCE_FACET_SOURCE: BalanceFacet.ValueType  # 7
+"""By source: `generation:<id>`, `import:<id>`, `hand`."""
+BALANCE_FACET_KIND: BalanceFacet.ValueType  # 8
+"""By kind of example."""
+Global___BalanceFacet: _TypeAlias = BalanceFacet  # noqa: Y015
 
 class _DatasetFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -107,7 +216,7 @@ Global___DatasetFormat: _TypeAlias = DatasetFormat  # noqa: Y015
 
 @_typing.final
 class DatasetVersion(_message.Message):
-    """DatasetVersion is an immutable set of examples, split into train and exam, with its files in the bucket."""
+    """DatasetVersion is an immutable set of examples, split into train, validation and exam, with its files in the bucket."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -162,6 +271,8 @@ class DatasetVersion(_message.Message):
     DROPPED_COUNTS_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    SOURCE_COUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the version. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -186,7 +297,7 @@ class DatasetVersion(_message.Message):
 
     @_builtins.property
     def split_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Examples by split: `train` and `exam`; empty until the version is ready. OUTPUT_ONLY."""
+        """Examples by split: `train`, `exam`, and `validation` where there are some; empty until the version is ready. OUTPUT_ONLY."""
 
     @_builtins.property
     def dropped_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
@@ -195,6 +306,14 @@ class DatasetVersion(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the version was created. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetCoverage]:
+        """How many different documents, sections, tags and facts (`facet`) the examples have in all, and by split. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def source_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCount]:
+        """Examples by source and split. OUTPUT_ONLY."""
 
     def __init__(
         self,
@@ -210,14 +329,116 @@ class DatasetVersion(_message.Message):
         dropped_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         content_sha256: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        coverage: _abc.Iterable[Global___DatasetCoverage] | None = ...,
+        source_counts: _abc.Iterable[Global___SourceCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "split_counts", b"split_counts", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetVersion: _TypeAlias = DatasetVersion  # noqa: Y015
+
+@_typing.final
+class DatasetCoverage(_message.Message):
+    """DatasetCoverage is how many different values of a facet the examples of a version have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SplitCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FACET_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    SPLIT_COUNTS_FIELD_NUMBER: _builtins.int
+    facet: _builtins.str
+    """`document`, `section`, `tag` or `fact`."""
+    total: _builtins.int
+    """Of all examples that the filter means, those that were left out included."""
+    @_builtins.property
+    def split_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """On each side."""
+
+    def __init__(
+        self,
+        *,
+        facet: _builtins.str = ...,
+        total: _builtins.int = ...,
+        split_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facet", b"facet", "split_counts", b"split_counts", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetCoverage: _TypeAlias = DatasetCoverage  # noqa: Y015
+
+@_typing.final
+class SourceCount(_message.Message):
+    """SourceCount is how many examples of a source a version holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SplitCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SPLIT_COUNTS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """`generation:<id>`, `import:<id>`, or `hand`."""
+    @_builtins.property
+    def split_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By split."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        split_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "split_counts", b"split_counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceCount: _TypeAlias = SourceCount  # noqa: Y015
 
 @_typing.final
 class DatasetVersionExample(_message.Message):
@@ -289,12 +510,40 @@ class DatasetOptions(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class SourceWeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EXAM_SHARE_FIELD_NUMBER: _builtins.int
     MAX_EXAM_ITEMS_FIELD_NUMBER: _builtins.int
     NEAR_COPY_THRESHOLD_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
-    GENERATION_IDS_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     SYSTEM_PROMPT_FIELD_NUMBER: _builtins.int
+    EXAM_COUNT_FIELD_NUMBER: _builtins.int
+    VALIDATION_SHARE_FIELD_NUMBER: _builtins.int
+    VALIDATION_COUNT_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    STRATIFY_BY_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
+    SOURCE_WEIGHTS_FIELD_NUMBER: _builtins.int
     exam_share: _builtins.float
     """OPTIONAL. Share of the examples that is held out for the exam, 0 to 0.9; unset lets the service choose (at present 0.2). The stored version shows
     what was taken.
@@ -311,9 +560,35 @@ class DatasetOptions(_message.Message):
     """
     system_prompt: _builtins.str
     """OPTIONAL. System message put before every conversation; may be empty."""
+    exam_count: _builtins.int
+    """OPTIONAL. Number of exam items, in place of the share; 0 means that the share counts. Near copies of them are left out besides."""
+    validation_share: _builtins.float
+    """OPTIONAL. Share of the examples that is held out to validate training, 0 to 0.9, chosen after the exam; 0 means none."""
+    validation_count: _builtins.int
+    """OPTIONAL. Number of examples to validate on, in place of the share."""
+    group_by: Global___DatasetGrouping.ValueType
+    """OPTIONAL. What stays on one side; unset means NEAR_COPIES."""
+    stratify_by: Global___DatasetStrata.ValueType
+    """OPTIONAL. By what examples are held out in proportion; unset means DOCUMENT."""
     @_builtins.property
-    def generation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """OPTIONAL. Only examples of these generations; empty means all kept examples of the project."""
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """OPTIONAL. Which of the kept examples of the project; unset means all. It cannot go by `text`."""
+
+    @_builtins.property
+    def balance(self) -> _containers.RepeatedCompositeFieldContainer[Global___BalanceCap]:
+        """OPTIONAL. Most examples of every value of a facet, held one after the other before the split; a seeded draw says which stay. What is too
+        much is left out as `BALANCE`. Exam items by hand are neither counted nor left out.
+        """
+
+    @_builtins.property
+    def replay(self) -> Global___Replay:
+        """OPTIONAL. General data that is mixed into train, and never examined."""
+
+    @_builtins.property
+    def source_weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """OPTIONAL. In what proportion these sources (`generation:<id>`, `import:<id>`, `hand`) are in train: as many examples stay as there can
+        be without one twice; what is too much of a source is left out as `SOURCE_WEIGHT`. Other sources stay as they are.
+        """
 
     def __init__(
         self,
@@ -322,12 +597,20 @@ class DatasetOptions(_message.Message):
         max_exam_items: _builtins.int = ...,
         near_copy_threshold: _builtins.float | None = ...,
         seed: _builtins.int | None = ...,
-        generation_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
         system_prompt: _builtins.str = ...,
+        exam_count: _builtins.int = ...,
+        validation_share: _builtins.float = ...,
+        validation_count: _builtins.int = ...,
+        group_by: Global___DatasetGrouping.ValueType = ...,
+        stratify_by: Global___DatasetStrata.ValueType = ...,
+        balance: _abc.Iterable[Global___BalanceCap] | None = ...,
+        replay: Global___Replay | None = ...,
+        source_weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "near_copy_threshold", b"near_copy_threshold", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "filter", b"filter", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "generation_ids", b"generation_ids", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "seed", b"seed", "system_prompt", b"system_prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "balance", b"balance", "exam_count", b"exam_count", "exam_share", b"exam_share", "filter", b"filter", "group_by", b"group_by", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed", "source_weights", b"source_weights", "stratify_by", b"stratify_by", "system_prompt", b"system_prompt", "validation_count", b"validation_count", "validation_share", b"validation_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exam_share: _TypeAlias = _typing.Literal["exam_share"]  # noqa: Y015
     _WhichOneofArgType__exam_share: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share"]  # noqa: Y015
@@ -343,3 +626,68 @@ class DatasetOptions(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___DatasetOptions: _TypeAlias = DatasetOptions  # noqa: Y015
+
+@_typing.final
+class BalanceCap(_message.Message):
+    """BalanceCap is the most examples of every value of a facet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACET_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    facet: Global___BalanceFacet.ValueType
+    """REQUIRED. The facet."""
+    most: _builtins.int
+    """REQUIRED. Most examples of each of its values."""
+    def __init__(
+        self,
+        *,
+        facet: Global___BalanceFacet.ValueType = ...,
+        most: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facet", b"facet", "most", b"most"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BalanceCap: _TypeAlias = BalanceCap  # noqa: Y015
+
+@_typing.final
+class Replay(_message.Message):
+    """Replay is general data that keeps a model from forgetting: kept examples of the project, named by a label or an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    share: _builtins.float
+    """OPTIONAL. Its share of train, 0 to 0.9; unset lets the service choose (at present 0.1). Less where there is not enough; what is too much
+    is left out as `REPLAY`.
+    """
+    label: _builtins.str
+    """Those with this label."""
+    import_id: _builtins.str
+    """Those of this import."""
+    def __init__(
+        self,
+        *,
+        share: _builtins.float | None = ...,
+        label: _builtins.str = ...,
+        import_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["label", "import_id"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___Replay: _TypeAlias = Replay  # noqa: Y015

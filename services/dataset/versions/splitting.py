@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.choosing import Budget, Facts, Lists, Side, Units, choose
-from services.dataset.split_columns import UNKNOWN, Columns, Flags, Longs
+from services.dataset.versions.choosing import Budget, Facts, Lists, Side, Units, choose
+from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs
 
 Bytes: TypeAlias = npt.NDArray[np.int8]
 

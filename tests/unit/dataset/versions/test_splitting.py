@@ -13,13 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dataset import exam_split
-from services.dataset.choosing import Side
-from services.dataset.exam_split import Entry
-from services.dataset.split_columns import Columns, codes, components, crossed, seeded_places, units_of
-from services.dataset.splitting import EXAM_LIMIT, NEAR_COPY, SAME_UNIT, Sides, split
+from services.dataset.versions.choosing import Side
+from services.dataset.versions.split_columns import (
+    Columns,
+    codes,
+    components,
+    crossed,
+    seeded_places,
+    units_of,
+)
+from services.dataset.versions.splitting import EXAM_LIMIT, NEAR_COPY, SAME_UNIT, Sides, split
 from services.runtime.ids import derived_id
+from tests.unit.dataset import one_by_one
 from tests.unit.dataset.makers import entry
+from tests.unit.dataset.one_by_one import Entry
 
 kinds = st.tuples(
     st.sampled_from("abc"),
@@ -112,9 +119,9 @@ def test_by_default_the_split_is_that_of_one_object_an_example(
 ) -> None:
     entries, groups = drawn
     groups = list(range(len(entries))) if no_copies else groups
-    expected = exam_split.split(entries, groups, share, most, seed)
+    expected = one_by_one.split(entries, groups, share, most, seed)
     found = split(columns_of(entries, groups, seed), Side(share, most=most))
-    wanted = exam_split.Budget.of(len(entries), share, most)
+    wanted = one_by_one.Budget.of(len(entries), share, most)
     if not wanted.of_items and len(set(groups)) < len(groups):
         # What a document gives too much or too little, others make up for; there it comes as close at least.
         held_out = len(expected.exam) + len(expected.dropped[NEAR_COPY])

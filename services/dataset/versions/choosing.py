@@ -13,7 +13,7 @@ from itertools import accumulate, chain
 
 import numpy as np
 
-from services.dataset.split_columns import Longs
+from services.dataset.versions.split_columns import Longs
 
 TIERS = 4
 

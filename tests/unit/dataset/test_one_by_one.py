@@ -8,9 +8,9 @@ from itertools import chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dataset.exam_split import EXAM_LIMIT, NEAR_COPY, Entry, Split, split
 from services.runtime.ids import derived_id
 from tests.unit.dataset.makers import entry
+from tests.unit.dataset.one_by_one import EXAM_LIMIT, NEAR_COPY, Entry, Split, split
 
 kinds = st.tuples(
     st.sampled_from("abc"),

@@ -1,0 +1,108 @@
+"""How a dataset version is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from services.dataset.examples.filters import ExampleFilter
+
+GROUPINGS = ("near_copies", "fact", "chunk")
+"""What stays on one side."""
+STRATA = ("document", "tag", "document_and_tag")
+"""In proportion to what is held out."""
+FACETS = ("tag", "label", "document", "section", "question_type", "length", "source", "kind")
+"""By which a version is balanced."""
+
+
+@dataclass(frozen=True)
+class Cap:
+    """At most so many examples of every value of a facet."""
+
+    facet: str
+    most: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """General data that is mixed into train: the examples with a label, or of an import."""
+
+    share: float = 0.1
+    """Its share of train, 0 to 0.9; less where there is not enough."""
+    label: str = ""
+    import_id: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """How a version is made."""
+
+    exam_share: float = 0.2
+    """Share of the examples that is held out for the exam, 0 to 0.9."""
+    exam_count: int = 0
+    """Exam items, in place of the share; 0 means that the share counts."""
+    max_exam_items: int = 0
+    """Most exam items; 0 means no limit."""
+    validation_share: float = 0.0
+    """As `exam_share`, for validation."""
+    validation_count: int = 0
+    """As `exam_count`, for validation."""
+    near_copy_threshold: float = 0.7
+    """Jaccard similarity of character 3-grams from which two questions are near copies."""
+    seed: int = 0
+    """Seed of the split, of what is left out by chance, and of the order of the rows."""
+    filter: ExampleFilter = field(default_factory=ExampleFilter)
+    """Which of the kept examples."""
+    system_prompt: str = ""
+    """System message put before every conversation; may be empty."""
+    group_by: str = "near_copies"
+    """What stays on one side besides near copies."""
+    stratify_by: str = "document"
+    """By what examples are held out in proportion."""
+    balance: Sequence[Cap] = ()
+    """Caps, held one after the other."""
+    replay: Replay | None = None
+    source_weights: Mapping[str, float] = field(default_factory=dict)
+    """In what proportion the named sources are in train; what is too much of one is left out."""
+
+
+def options_json(options: DatasetOptions) -> dict[str, Any]:
+    """Options as JSON values: as they are stored, and named in the manifest."""
+    usual = ExampleFilter()
+    wanted = {
+        each.name: plain(each.name, getattr(options.filter, each.name))
+        for each in fields(ExampleFilter)
+        if getattr(options.filter, each.name) != getattr(usual, each.name)
+    }
+    values = {each.name: getattr(options, each.name) for each in fields(options)}
+    return {
+        **values,
+        "filter": {name: value for name, value in wanted.items() if value != []},
+        "balance": [asdict(cap) for cap in options.balance],
+        "replay": asdict(options.replay) if options.replay else None,
+        "source_weights": dict(options.source_weights),
+    }
+
+
+def plain(name: str, value: Any) -> Any:
+    """A field of a filter as a JSON value; the order of values that it leaves in means nothing."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return list(value) if name == "heading_path" else sorted(set(value))
+    return value
+
+
+def options_of(values: Mapping[str, Any]) -> DatasetOptions:
+    """Options from their JSON values."""
+    wanted = dict(values["filter"])
+    for name in {"create_time_from", "create_time_before"} & wanted.keys():
+        wanted[name] = datetime.fromisoformat(wanted[name])
+    rest = {
+        "filter": ExampleFilter(**wanted),
+        "balance": [Cap(**cap) for cap in values["balance"]],
+        "replay": Replay(**values["replay"]) if values["replay"] else None,
+    }
+    return DatasetOptions(**{**values, **rest})

@@ -1,0 +1,116 @@
+"""Between the contract of the options of dataset versions and their domain."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.dataset.examples.convert import name_of
+from services.dataset.examples.filter_convert import filter_from_pb
+from services.dataset.examples.filters import ExampleFilter, countable
+from services.dataset.versions.options import Cap, DatasetOptions, Replay
+from services.runtime.errors import InvalidArgument
+from sishu.dataset.v1 import dataset_version_pb2 as pb
+from sishu.dataset.v1 import example_filter_pb2, example_pb2
+
+FIELD = "dataset_version.options"
+
+
+def options_to_pb(options: DatasetOptions) -> pb.DatasetOptions:
+    """How a version is made."""
+    return pb.DatasetOptions(
+        exam_share=options.exam_share,
+        max_exam_items=options.max_exam_items,
+        near_copy_threshold=options.near_copy_threshold,
+        seed=options.seed,
+        filter=filter_to_pb(options.filter) if options.filter.leaves_out else None,
+        system_prompt=options.system_prompt,
+        exam_count=options.exam_count,
+        validation_share=options.validation_share,
+        validation_count=options.validation_count,
+        group_by=pb.DatasetGrouping.Value(f"DATASET_GROUPING_{options.group_by.upper()}"),
+        stratify_by=pb.DatasetStrata.Value(f"DATASET_STRATA_{options.stratify_by.upper()}"),
+        balance=[
+            pb.BalanceCap(facet=pb.BalanceFacet.Value(f"BALANCE_FACET_{cap.facet.upper()}"), most=cap.most)
+            for cap in options.balance
+        ],
+        replay=replay_to_pb(options.replay) if options.replay else None,
+        source_weights=options.source_weights,
+    )
+
+
+def replay_to_pb(replay: Replay) -> pb.Replay:
+    """General data."""
+    source = {"label": replay.label} if replay.label else {"import_id": replay.import_id}
+    return pb.Replay(share=replay.share, **source)
+
+
+def filter_to_pb(wanted: ExampleFilter) -> example_filter_pb2.ExampleFilter:
+    """Which examples are meant."""
+    message = example_filter_pb2.ExampleFilter(
+        states=[example_pb2.ExampleState.Value(f"EXAMPLE_STATE_{one.upper()}") for one in wanted.states],
+        kinds=[example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{one.upper()}") for one in wanted.kinds],
+        **{name: getattr(wanted, name) for name in SAME},
+    )
+    for name in ("create_time_from", "create_time_before"):
+        if time := getattr(wanted, name):
+            moment = Timestamp()
+            moment.FromDatetime(time)
+            getattr(message, name).CopyFrom(moment)
+    return message
+
+
+SAME = (
+    "generation_ids",
+    "document_ids",
+    "heading_path",
+    "tag_ids",
+    "labels",
+    "min_score",
+    "max_score",
+    "rejection_reasons",
+    "languages",
+    "question_types",
+    "prompt_versions",
+    "models",
+    "min_characters",
+    "max_characters",
+    "source_gone",
+    "example_ids",
+)
+"""Fields of a filter that are the same in contract and domain."""
+
+
+def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
+    """How a version is to be made, with the defaults where nothing was said.
+
+    Raises:
+        InvalidArgument: the system prompt cannot be stored, or the filter goes by text.
+    """
+    if "\0" in message.system_prompt:
+        field = f"{FIELD}.system_prompt"
+        raise InvalidArgument("FIELD_INVALID", f"{field}: NUL characters cannot be stored", field)
+    usual = DatasetOptions()
+    return DatasetOptions(
+        exam_share=message.exam_share if message.HasField("exam_share") else usual.exam_share,
+        exam_count=message.exam_count,
+        max_exam_items=message.max_exam_items,
+        validation_share=message.validation_share,
+        validation_count=message.validation_count,
+        near_copy_threshold=message.near_copy_threshold
+        if message.HasField("near_copy_threshold")
+        else usual.near_copy_threshold,
+        seed=message.seed if message.HasField("seed") else usual.seed,
+        filter=countable(filter_from_pb(message.filter)),
+        system_prompt=message.system_prompt,
+        group_by=name_of(pb.DatasetGrouping, message.group_by) or usual.group_by,
+        stratify_by=name_of(pb.DatasetStrata, message.stratify_by) or usual.stratify_by,
+        balance=[Cap(name_of(pb.BalanceFacet, cap.facet) or "", cap.most) for cap in message.balance],
+        replay=replay_from_pb(message.replay) if message.HasField("replay") else None,
+        source_weights=dict(sorted(message.source_weights.items())),
+    )
+
+
+def replay_from_pb(message: pb.Replay) -> Replay:
+    """General data."""
+    share = message.share if message.HasField("share") else Replay().share
+    return Replay(share, message.label, message.import_id.lower())
