@@ -37,14 +37,11 @@ async def school(servers: Servers) -> AsyncIterator[School]:
 
 async def made(school: School, project_id: str, *scores: float) -> list[example_pb2.Example]:
     """Examples with these scores; below 0: without one."""
-    return [
-        await school.create(
-            project_id=project_id,
-            messages=turns(f"{number}?", "x"),
-            **({"score": score} if score >= 0 else {}),
-        )
-        for number, score in enumerate(scores)
-    ]
+    found = []
+    for number, score in enumerate(scores):
+        fields: dict[str, Any] = {"score": score} if score >= 0 else {}
+        found.append(await school.create(project_id=project_id, messages=turns(f"{number}?", "x"), **fields))
+    return found
 
 
 async def claimed(school: School, project_id: str, reviewer: str, **fields: Any) -> str:
