@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.dataset.deduplications.finding import DuplicateWorker
+from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
@@ -31,6 +33,7 @@ def build(parts: Parts) -> Built:
     versions = VersionStore(pool, jobs)
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
     files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
+    duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs))
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
@@ -38,6 +41,8 @@ def build(parts: Parts) -> Built:
             "import_examples": importer.import_examples,
             "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
             "import_file": files.import_file,
+            "find_duplicates": duplicates.find_duplicates,
+            "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
             "make_export": exporter.make_export,

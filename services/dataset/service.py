@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.dataset.deduplications.service import DeduplicationServicer
+from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.comment_store import CommentStore
 from services.dataset.examples.revision_store import RevisionStore
@@ -20,6 +22,7 @@ from services.dataset.versions.store import VersionStore
 from services.runtime.room import Parts
 from services.runtime.server import Servicer
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
+from sishu.dataset.v1.deduplication_service_pb2_grpc import add_DeduplicationServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
 from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from sishu.dataset.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
@@ -46,10 +49,14 @@ def servicers(parts: Parts) -> list[Servicer]:
     datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
+    deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
         Servicer(f"{PACKAGE}.ReviewService", add_ReviewServiceServicer_to_server, reviews),
         Servicer(f"{PACKAGE}.ImportService", add_ImportServiceServicer_to_server, imports),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),
         Servicer(f"{PACKAGE}.ExportService", add_ExportServiceServicer_to_server, exports),
+        Servicer(
+            f"{PACKAGE}.DeduplicationService", add_DeduplicationServiceServicer_to_server, deduplications
+        ),
     ]

@@ -22,6 +22,7 @@ import grpc
 from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
 from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
+from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
 from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub
     from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
+    from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceAsyncStub
@@ -235,6 +237,11 @@ class Client:
     def exports(self) -> ExportServiceAsyncStub:
         """Exports of dataset versions, in the dataset room."""
         return ExportServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def deduplications(self) -> DeduplicationServiceAsyncStub:
+        """Searches for examples that say the same, in the dataset room."""
+        return DeduplicationServiceStub(self.channel("dataset"))
 
     @cached_property
     def training(self) -> TrainingServiceAsyncStub:

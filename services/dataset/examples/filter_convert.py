@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dataset.examples.convert import name_of, uuid_text
-from services.dataset.examples.filters import ExampleFilter
+from services.dataset.examples.filters import NOTHING, ExampleFilter
 from services.dataset.examples.store import FacetCounts
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
 
@@ -41,6 +41,14 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
             name for value in message.review_states if (name := name_of(example_pb2.ReviewState, value))
         ],
     )
+
+
+def filter_to_pb(wanted: ExampleFilter) -> example_filter_pb2.ExampleFilter:
+    """A filter, as `filter_from_pb` reads it."""
+    said = {name: value for name, value in vars(wanted).items() if value not in NOTHING}
+    states = [example_pb2.ExampleState.Value(f"EXAMPLE_STATE_{one.upper()}") for one in wanted.states]
+    kinds = [example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{one.upper()}") for one in wanted.kinds]
+    return example_filter_pb2.ExampleFilter(**{**said, "states": states, "kinds": kinds})
 
 
 def moment(time: Timestamp) -> datetime | None:

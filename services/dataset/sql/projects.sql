@@ -3,6 +3,7 @@
 SELECT resource_id FROM requests WHERE resource_id IN (
     SELECT id FROM jobs WHERE project_id = $1
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM deduplications WHERE project_id = $1
     UNION ALL SELECT id FROM imports WHERE project_id = $1
     UNION ALL SELECT id FROM import_uploads WHERE project_id = $1
     UNION ALL SELECT id FROM examples WHERE project_id = $1
@@ -23,6 +24,15 @@ DELETE FROM reviews WHERE project_id = $1
 
 -- name: delete_project_comments
 DELETE FROM example_comments USING examples WHERE example_id = examples.id AND project_id = $1
+
+-- name: delete_project_duplicates
+DELETE FROM duplicates USING deduplications WHERE deduplication_id = id AND project_id = $1
+
+-- name: delete_project_clusters
+DELETE FROM duplicate_clusters USING deduplications WHERE deduplication_id = id AND project_id = $1
+
+-- name: delete_project_deduplications
+DELETE FROM deduplications WHERE project_id = $1
 
 -- name: delete_project_revisions
 DELETE FROM example_revisions USING examples WHERE example_id = id AND project_id = $1
