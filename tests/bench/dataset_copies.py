@@ -35,14 +35,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from services.dataset.choosing import Side
 from services.dataset.copies.embeddings import near_by_embedding
 from services.dataset.copies.grouping import Indices, group_near_copies, leaked
 from services.dataset.copies.native import compiled
 from services.dataset.copies.ngrams import shared_ngrams
 from services.dataset.copies.sketches import sketch
-from services.dataset.split_columns import Columns, seeded_places
-from services.dataset.splitting import split
+from services.dataset.versions.choosing import Side
+from services.dataset.versions.split_columns import Columns, seeded_places
+from services.dataset.versions.splitting import split
 from tests.integration.stores import ROOT
 
 SIZES = (10_000, 100_000, 1_000_000)

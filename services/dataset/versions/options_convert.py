@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.dataset.examples.convert import name_of
 from services.dataset.examples.filter_convert import filter_from_pb
-from services.dataset.examples.filters import ExampleFilter, countable
+from services.dataset.examples.filters import ExampleFilter, countable, filter_json
 from services.dataset.versions.options import Cap, DatasetOptions, Replay
 from services.runtime.errors import InvalidArgument
 from sishu.dataset.v1 import dataset_version_pb2 as pb
@@ -22,7 +22,7 @@ def options_to_pb(options: DatasetOptions) -> pb.DatasetOptions:
         max_exam_items=options.max_exam_items,
         near_copy_threshold=options.near_copy_threshold,
         seed=options.seed,
-        filter=filter_to_pb(options.filter) if options.filter.leaves_out else None,
+        filter=filter_to_pb(options.filter) if filter_json(options.filter) else None,
         system_prompt=options.system_prompt,
         exam_count=options.exam_count,
         validation_share=options.validation_share,

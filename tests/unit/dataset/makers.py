@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from services.dataset.copies.sketches import sketch
 from services.dataset.copies.texts import normalise
+from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example, Lineage, Message, Origin, Quote
 from services.dataset.versions.entries import EXAM_ITEM, Coder, Entries, Pairs
 from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.planning import Plan, Planner
+from services.dataset.versions.shards import SCHEMA
 from services.runtime.ids import derived_id
 from tests.unit.dataset.one_by_one import Entry
 
@@ -44,6 +47,27 @@ def entry(question: str, document: str = "", fact: str = "", *, exam_only: bool 
     """An entry whose id and digest hang on the question."""
     digest = hashlib.sha256(question.encode()).hexdigest()
     return Entry(derived_id(question), digest, question, document, fact, exam_only)
+
+
+def shard_of(examples: Sequence[Example]) -> pa.Table:
+    """Examples as a shard of a version has them."""
+    rows = [
+        {
+            "id": one.id,
+            "kind": one.kind,
+            "content": content_json(one),
+            "lineage": lineage_json(one.lineage),
+            "score": one.score,
+            "labels": list(one.labels),
+            "tag_ids": list(one.tag_ids),
+            "document_id": one.document_id,
+            "question_type": one.lineage.question_type,
+            "language": one.language,
+            "source": "hand",
+        }
+        for one in examples
+    ]
+    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def columns_of(found: Sequence[Entry], seed: int = 0) -> Entries:

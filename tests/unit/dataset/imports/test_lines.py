@@ -8,8 +8,8 @@ from services.dataset.examples.examples import Example, Lineage, Message, Origin
 from services.dataset.imports.conversion import Wanted, converted
 from services.dataset.imports.lines import Lines, new_ids
 from services.dataset.imports.rows import Imported
-from services.dataset.versions.shards import row_of, table_of
 from services.runtime.ids import new_id
+from tests.unit.dataset.makers import shard_of
 
 DOCUMENT = "01a21738-77f7-7f55-8901-7031b2b8a8e0"
 LINEAGE = Lineage(
@@ -33,7 +33,7 @@ def test_lines_of_imports_are_those_of_the_same_examples_otherwise_made() -> Non
     project, import_id = new_id(), new_id()
     lines = Lines(project, import_id)
     for number, example in enumerate(EXAMPLES, 1):
-        rows = iter([(number, table_of([row_of(example)]).to_pylist()[0])])
+        rows = iter([(number, shard_of([example]).to_pylist()[0])])
         (one,) = converted(rows, "x", Wanted(shape="sishu"))
         assert isinstance(one, Imported)
         lines.add(one)

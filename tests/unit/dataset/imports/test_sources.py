@@ -11,14 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.dataset.examples.content import content_json
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
 from services.dataset.formats import SplitFiles, write_dataset_info
 from services.dataset.imports.rows import Fault, Imported
 from services.dataset.imports.sources import Choice, parts_in, zipped
 from services.dataset.imports.sources.llama_factory import COLUMNS, REMOTE, TAGS
-from services.dataset.versions.shards import row_of, table_of, write_shard
+from services.dataset.versions.shards import write_shard
 from services.runtime.errors import InvalidArgument
 from tests.unit.dataset.imports.importing import chat, contents, imported, write
+from tests.unit.dataset.makers import shard_of
 
 Q, A = "Why does the pump stop?", "Since the valve is shut."
 ALPACA = [{"instruction": Q, "input": "", "output": A, "system": "Be short."}]
@@ -233,7 +235,7 @@ EXAMPLES = [
 
 
 def test_shards_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
-    table = table_of([row_of(one) for one in EXAMPLES])
+    table = shard_of(EXAMPLES)
     (tmp_path / "v").mkdir()
     write_shard(tmp_path / "v" / "train-00000.parquet", table)
     write(tmp_path / "v" / "manifest.json", {"schema": 1})
@@ -250,7 +252,7 @@ def test_shards_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
 
 def test_exports_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
     files = SplitFiles(tmp_path, "train", True)
-    said = [{"id": one.id, "kind": one.kind, **json.loads(row_of(one)["content"])} for one in EXAMPLES[:2]]
+    said = [{"id": one.id, "kind": one.kind, **json.loads(content_json(one))} for one in EXAMPLES[:2]]
     files.write(said)
     files.close()
     write_dataset_info(tmp_path, "train", True)
