@@ -50,9 +50,11 @@ def group_near_copies(texts: Texts, threshold: float) -> Indices:
 
 def clusters(groups: Indices) -> list[Indices]:
     """The members of each group of several, ascending; the groups by their first members."""
-    order = np.argsort(groups, kind="stable")
-    edges = np.flatnonzero(np.diff(groups[order])) + 1
-    return [members for members in np.split(order, edges) if len(members) > 1]
+    _, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(sizes[which] > 1)
+    members = several[np.argsort(which[several], kind="stable")]
+    ends = np.cumsum(sizes[sizes > 1])
+    return np.split(members, ends[:-1]) if members.size else []
 
 
 def leaks(kept: Iterable[str], others: Iterable[str], threshold: float) -> Indices:
