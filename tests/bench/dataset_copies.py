@@ -13,9 +13,10 @@ own:
 - `embedding`: grouping of vectors of 256 numbers (up to 100,000 only);
 - `split`: train, validation and exam of so many entries.
 
-For each `CASE_s` and `CASE_peak_mb` by size, and `growth`: how many times as long ten times the texts take (n
-log n: 12 to 13). `compiled` is 1 if the C of `services/dataset/copies/c` was compiled, else 0. `caught` is
-the share of copies found in the largest run of `questions`, `texts`, `chinese` and `template`.
+For each `CASE_s`, `CASE_cpu_s` (of all threads) and `CASE_peak_mb` by size, and `growth`: how many times the
+CPU seconds ten times the texts take (n log n: 12 to 13). `compiled` is 1 if the C of
+`services/dataset/copies/c` was compiled, else 0. `caught` is the share of copies found in the largest run of
+`questions`, `texts`, `chinese` and `template`.
 
 `--sizes 10000,100000` measures less; `--cases questions,split` as well.
 """
@@ -32,6 +33,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -69,9 +71,11 @@ def main() -> None:
     for case in arguments.cases.split(","):
         found = [(size, apart(case, size)) for size in sizes_of(case, arguments.sizes)]
         figures[f"{case}_s"] = {size: one["s"] for size, one in found}
+        figures[f"{case}_cpu_s"] = {size: one["cpu_s"] for size, one in found}
         figures[f"{case}_peak_mb"] = {size: one["peak_mb"] for size, one in found}
         growth[case] = [
-            round(later["s"] / max(0.001, former["s"]), 1) for (_, former), (_, later) in pairwise(found)
+            round(later["cpu_s"] / max(0.001, former["cpu_s"]), 1)
+            for (_, former), (_, later) in pairwise(found)
         ]
         peaks += [one["peak_mb"] for _, one in found]
         if "caught" in found[-1][1]:
@@ -102,13 +106,43 @@ def apart(case: str, size: int) -> dict[str, float]:
 
 def measured(case: str, size: int) -> dict[str, float]:
     """Seconds, megabytes, and where it is known the share of copies found."""
-    before = time.perf_counter()
+    clock = Clock()
     spent, caught = CASES[case](size)
+    taken = clock.seconds
     figures = {
-        "s": round(time.perf_counter() - before - spent, 2),
+        "s": round(taken.wall - spent.wall, 2),
+        "cpu_s": round(taken.cpu - spent.cpu, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     return figures if caught is None else {**figures, "caught": caught}
+
+
+class Seconds(NamedTuple):
+    """Of the clock on the wall, and of all threads."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    def plus(self, other: Seconds) -> Seconds:
+        """Both together."""
+        return Seconds(self.wall + other.wall, self.cpu + other.cpu)
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self, cpu: Callable[[], float] = time.process_time) -> None:
+        self._cpu = cpu
+        self._start = Seconds(time.perf_counter(), cpu())
+
+    @property
+    def seconds(self) -> Seconds:
+        """The seconds so far."""
+        return Seconds(time.perf_counter() - self._start.wall, self._cpu() - self._start.cpu)
+
+
+Measured: TypeAlias = tuple[Seconds, float | None]
+"""Seconds that do not count, and the share of copies found."""
 
 
 class Made:
@@ -128,7 +162,7 @@ class Made:
         fresh: Callable[[random.Random], str],
         change: Callable[[random.Random, str], str],
     ) -> None:
-        self.seconds = 0.0
+        self.seconds = Seconds()
         self.copies: list[tuple[int, int]] = []
         self._size, self._share, self._fresh, self._change = size, share, fresh, change
 
@@ -136,7 +170,7 @@ class Made:
         draw = random.Random(1)  # noqa: S311  # no secret
         some: list[tuple[int, str]] = []
         for at in range(self._size):
-            started = time.perf_counter()
+            clock = Clock(time.thread_time)
             if some and draw.random() < self._share:
                 first, text = some[draw.randrange(len(some))]
                 self.copies.append((first, at))
@@ -145,7 +179,7 @@ class Made:
                 text = self._fresh(draw)
                 if len(some) < 1000:
                     some.append((at, text))
-            self.seconds += time.perf_counter() - started
+            self.seconds = self.seconds.plus(clock.seconds)
             yield text
 
     def caught(self, groups: Indices) -> float:
@@ -175,28 +209,26 @@ def from_template(chance: random.Random) -> str:
     return TEMPLATE + "".join(chance.choices(LETTERS, k=17))
 
 
-def grouped(
-    share: float, fresh: Callable[[random.Random], str]
-) -> Callable[[int], tuple[float, float | None]]:
+def grouped(share: float, fresh: Callable[[random.Random], str]) -> Callable[[int], Measured]:
     """Measures grouping: seconds that the texts took, and the share of copies found."""
 
-    def run(size: int) -> tuple[float, float | None]:
+    def run(size: int) -> Measured:
         made = Made(size, share, fresh, changed)
         groups = group_near_copies(made, THRESHOLD)
-        started = time.perf_counter()
+        clock = Clock()
         caught = made.caught(groups)
-        return made.seconds + time.perf_counter() - started, caught
+        return made.seconds.plus(clock.seconds), caught
 
     return run
 
 
-def equal(size: int) -> tuple[float, float | None]:
+def equal(size: int) -> Measured:
     """Groups one text again and again."""
     groups = group_near_copies(("What is the net profit of this year?" for _ in range(size)), THRESHOLD)
-    return 0.0, float(not groups.any())
+    return Seconds(), float(not groups.any())
 
 
-def leaks(size: int) -> tuple[float, float | None]:
+def leaks(size: int) -> Measured:
     """Looks for the last tenth in all others."""
     made = Made(size, 0.1, words(12), changed)
     held = sketch(made)
@@ -205,7 +237,7 @@ def leaks(size: int) -> tuple[float, float | None]:
     return made.seconds, None
 
 
-def ngrams(size: int) -> tuple[float, float | None]:
+def ngrams(size: int) -> Measured:
     """Looks for the first thousandth in all."""
     made = Made(size, 0.1, words(14), changed)
     left = iter(made)
@@ -214,31 +246,31 @@ def ngrams(size: int) -> tuple[float, float | None]:
     return made.seconds, None
 
 
-def embedding(size: int) -> tuple[float, float | None]:
+def embedding(size: int) -> Measured:
     """Groups vectors."""
-    started = time.perf_counter()
+    clock = Clock()
     vectors = np.random.Generator(np.random.PCG64(1)).standard_normal((size, 256), dtype=np.float32)
-    spent = time.perf_counter() - started
+    spent = clock.seconds
     near_by_embedding(vectors, 0.9)
     return spent, None
 
 
-def split_of(size: int) -> tuple[float, float | None]:
+def split_of(size: int) -> Measured:
     """Splits entries of a hundredth as many documents, with near copies and facts."""
-    started = time.perf_counter()
+    clock = Clock()
     draw = np.random.Generator(np.random.PCG64(1))
     rows = np.arange(size)
     digests, ids = [f"{row:064x}" for row in range(size)], [f"{row:036}" for row in range(size)]
     groups = np.where(draw.random(size) < 0.1, draw.integers(0, size, size), rows)
     strata, facts = draw.integers(0, size // 100, size), draw.integers(-1, size // 3, size)
     exam_only = draw.random(size) < 0.0001
-    spent = time.perf_counter() - started
+    spent = clock.seconds
     columns = Columns(seeded_places(digests, ids, 1), groups, strata, facts, exam_only)
     split(columns, Side(0.1), Side(0.05))
     return spent, None
 
 
-CASES: dict[str, Callable[[int], tuple[float, float | None]]] = {
+CASES: dict[str, Callable[[int], Measured]] = {
     "questions": grouped(0.1, words(12)),
     "texts": grouped(0.1, words(145)),
     "chinese": grouped(0.1, chinese),
