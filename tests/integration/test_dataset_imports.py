@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +21,10 @@ from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import example_pb2, import_pb2
 from sishu.dataset.v1 import import_service_pb2 as pb
 from sishu.errors import ApiError
+from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import KEPT, PARQUET, REJECTED, FakeProjects, School, started_school
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
+from tests.integration.stores import Rooms, Servers, started_room
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
 
@@ -363,3 +365,33 @@ async def test_a_deleted_project_takes_its_imports_with_it(school: School) -> No
     assert answer.deleted_objects == 1
     assert await refused(got(school, done.id)) == "IMPORT_NOT_FOUND"
     assert await refused(start(school, project_id, left)) == "UPLOAD_NOT_FOUND"
+
+
+async def test_a_folder_is_imported_from_the_command_line(school: School, tmp_path: Path) -> None:
+    project_id = new_id()
+    cli = CommandLine(Rooms(school.stores, school.client, {}), project_id)
+    rows = [*asked(30), {"question": "Why?", "answer": ""}]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.jsonl").write_bytes(lines(rows))
+    (tmp_path / "data" / "b.json").write_text("{")
+    where = (str(tmp_path / "data"), "--project", project_id, "--files", "*.jsonl")
+    code, printed = await cli.run("--json", "import", "preview", *where, "--rows", "2")
+    assert code == 0, printed
+    assert [json.loads(line)["messages"][0]["content"] for line in printed.splitlines()] == [
+        "What is 0?",
+        "What is 1?",
+    ]
+    code, printed = await cli.run("--json", "import", "create", *where, "--label", "mine", "--wait")
+    assert code == 0, printed
+    assert "1 of 31 rows are no examples" in printed
+    done = json.loads(printed.splitlines()[-1])
+    assert (done["counts"]["kept"], done["file"]["name"]) == ("30", "data.zip")
+    code, printed = await cli.run("--json", "import", "faults", done["id"])
+    assert [json.loads(line)["reason"] for line in printed.splitlines()] == ["TEXT_EMPTY"]
+    code, printed = await cli.run("import", "list", "--project", project_id)
+    assert (code, done["id"] in printed) == (0, True), printed
+    code, printed = await cli.run("import", "create", *where, "--column", "oops")
+    assert code == 1
+    assert "--column oops: write what it holds and its name" in printed
+    code, printed = await cli.run("import", "create", str(tmp_path / "none"), "--project", project_id)
+    assert (code, "there is no file or folder" in printed) == (1, True), printed
