@@ -19,7 +19,7 @@ from services.dataset.imports.rows import Imported
 
 PLAIN = Lineage()
 STEP_BITS = 32
-"""Ids of a batch follow one another in random steps of so many bits."""
+"""Ids of a batch follow one another in a random step of so many bits."""
 VERSION, VARIANT = 7 << 76, 2 << 62
 LOW = (1 << 62) - 1
 
@@ -100,8 +100,8 @@ def escaped(text: str) -> str:
 def new_ids() -> Iterator[str]:
     """New UUIDv7, each larger than the one before."""
     first = (int(time.time() * 1000) << 80) | VERSION | VARIANT
-    counter = secrets.randbits(60)
+    counter, step = secrets.randbits(60), 1 + secrets.randbits(STEP_BITS)
     while True:
-        counter += 1 + secrets.randbits(STEP_BITS)
+        counter += step
         digits = f"{first | ((counter >> 62) & 0xFFF) << 64 | (counter & LOW):032x}"
         yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
