@@ -26,6 +26,7 @@ TOOLS = ("tools", "tool_calls", "functions")
 UNKEPT = frozenset(MEDIA + TOOLS)
 """Columns that examples have not."""
 NUL = b"\\u0000"
+REASONING = b'"reasoning":'
 HIGHEST_SCORE = 5
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SEPARATORS = re.compile(r"[,，;；、|]")
@@ -164,17 +165,20 @@ class Finish:
         if "preference" in content:
             sides = content["preference"]
             messages = [*messages, *(sides[side] for side in ("chosen", "rejected") if side in sides)]
-        turns = len(messages) - (messages[0]["role"] == "system")
+        texts = [message["content"] for message in messages]
+        characters = sum(map(len, texts))
+        if REASONING in data:
+            characters += sum([len(message.get("reasoning", "")) for message in messages])
         columns = self._columns
         return Imported(
             self._name,
             number,
             kind,
             data,
-            key_of(kind, messages),
-            sum([len(message["content"]) + len(message.get("reasoning", "")) for message in messages]),
-            turns,
-            language_of(" ".join([message["content"] for message in messages])),
+            key_of(kind, messages, texts),
+            characters,
+            len(messages) - (messages[0]["role"] == "system"),
+            language_of(" ".join(texts)),
             score_of(row, columns.score) if columns.score else None,
             self._labels + labels_of(row, columns.labels) if columns.labels else self._labels,
             lineage_of(row, columns.lineage) if columns.lineage else b"",
@@ -182,13 +186,13 @@ class Finish:
         )
 
 
-def key_of(kind: str, messages: Sequence[Mapping[str, str]]) -> bytes:
+def key_of(kind: str, messages: Sequence[Mapping[str, str]], texts: Sequence[str]) -> bytes:
     """Equal for exact duplicates, runs of blanks made one space, as `Example.key` has it."""
     if kind in WHOLE:
-        texts = [kind, *[message["content"] for message in messages]]
+        told = [kind, *texts]
     else:
-        texts = [message["content"] for message in messages if message["role"] == "user"]
-    return hashlib.sha256(" ".join("\n".join(texts).split()).encode()).digest()[:KEY_BYTES]
+        told = [text for message, text in zip(messages, texts, strict=True) if message["role"] == "user"]
+    return hashlib.sha256(" ".join("\n".join(told).split()).encode()).digest()[:KEY_BYTES]
 
 
 def refuse_nul(value: object, field: str = "") -> None:

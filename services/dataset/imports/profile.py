@@ -126,9 +126,7 @@ class Profile:
 
     def __init__(self, tokenizer: Tokenizer | None = None) -> None:
         self._tokenizer = tokenizer
-        self._kinds: Counter[str] = Counter()
-        self._languages: Counter[str] = Counter()
-        self._turns: Counter[int] = Counter()
+        self._groups: Counter[tuple[str, str, int]] = Counter()
         self._characters = Histogram()
         self._tokens = Histogram()
         self._digests = array("q")
@@ -138,9 +136,7 @@ class Profile:
 
     def add(self, one: Imported) -> None:
         """Look at an example."""
-        self._kinds[one.kind] += 1
-        self._languages[one.language] += 1
-        self._turns[one.turns] += 1
+        self._groups[one.kind, one.language, one.turns] += 1
         self._characters.add(one.characters)
         self._digests.append(hash(one.content))
         if self._tokenizer is not None:
@@ -157,7 +153,7 @@ class Profile:
         empty = self._empty
         for number, row in rows:
             if not isinstance(row, BadRow):
-                for column, value in row.items():
+                for column, value in () if all(row.values()) else row.items():
                     if not value and (value is None or value in ("", [])):
                         empty[column] += 1
             yield number, row
@@ -166,17 +162,25 @@ class Profile:
         """All that was seen."""
         if self._tokenizer is not None:
             self._count_tokens(self._tokenizer)
+        kinds, languages, turns = (self._by(place) for place in range(3))
         return {
-            "examples": self._kinds.total(),
-            "kinds": dict(self._kinds),
-            "languages": dict(self._languages),
-            "turns": {str(turns): count for turns, count in sorted(self._turns.items())},
+            "examples": self._groups.total(),
+            "kinds": dict(kinds),
+            "languages": dict(languages),
+            "turns": {str(number): count for number, count in sorted(turns.items())},
             "characters": self._characters.lengths(),
             "tokens": self._tokens.lengths() if self._tokenizer is not None else None,
             "duplicates": duplicates_in(self._digests),
             "empty_columns": dict(self._empty),
             "faults": dict(self._faults),
         }
+
+    def _by(self, place: int) -> Counter[Any]:
+        """Counts by one of kind, language and turns."""
+        found: Counter[Any] = Counter()
+        for group, count in self._groups.items():
+            found[group[place]] += count
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """All that was seen, as JSON values."""
