@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-LOOKED_AT = 1000
+import re
+
+LOOKED_AT = 400
 """Characters at the start that are looked at."""
 WORD_LETTERS = 2
 """Letters that say about as much as one Chinese character."""
 PLAIN_LETTERS = 50
 """English has less than one letter with an accent to so many without."""
+LATIN = re.compile("[A-Za-z]")
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HAN_STARTS, ACCENT_STARTS = bytes(range(0xE4, 0xEA)), bytes(range(0xC3, 0xCA))
 """First bytes in UTF-8 of nearly all Chinese characters, and of Latin letters with accents."""
@@ -25,11 +28,12 @@ WITHOUT_KIND = bytes(
 
 def language_of(text: str) -> str:
     """`zh`, `en`, or empty for another language, or none."""
-    start = text[:LOOKED_AT].encode("utf-8", "replace")
+    beginning = text[:LOOKED_AT]
+    if beginning.isascii():
+        return "en" if LATIN.search(beginning) else ""
+    start = beginning.encode("utf-8", "replace")
     kinds = start.translate(KINDS, WITHOUT_KIND)
     latin = kinds.count(b"l")
-    if latin == len(kinds):
-        return "en" if latin and not has_kana(start) else ""
     han, accented, others = kinds.count(b"h"), kinds.count(b"a"), kinds.count(b"o")
     if has_kana(start) or others > han + latin:
         return ""
