@@ -118,6 +118,23 @@ async def test_equal_options_give_the_export_that_is_there(school: School) -> No
     assert (await ask(school, version_id, shape="alpaca", splits=[1, 2])).state == READY
 
 
+async def test_a_request_id_gives_its_first_export(school: School) -> None:
+    _, version_id = await version_of(school, 2)
+    request_id = new_id()
+
+    async def again(shape: str) -> exports.Export:
+        options = exports.ExportOptions(shape=shape)
+        wanted = exports.Export(dataset_version_id=version_id, options=options)
+        request = pb.CreateExportRequest(export=wanted, request_id=request_id)
+        return (await school.client.exports.CreateExport(request)).export
+
+    first = await again("alpaca")
+    assert (await again("openai")).id == first.id
+    await ready(school, first)
+    await school.client.exports.DeleteExport(pb.DeleteExportRequest(id=first.id))
+    assert (await again("openai")).id != first.id
+
+
 async def test_a_bundle_is_a_folder_with_all_that_its_program_wants(school: School) -> None:
     _, version_id = await version_of(school)
     made = await ready(school, await ask(school, version_id, bundle="hugging_face"))

@@ -6,6 +6,7 @@ from services.dataset.exports.convert import export_to_pb, link_to_pb, name_of, 
 from services.dataset.exports.plan import check_options
 from services.dataset.exports.store import ExportStore
 from services.dataset.versions.store import VersionStore
+from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.pages import page_request
@@ -26,11 +27,14 @@ class ExportServicer(ExportServiceServicer):
     async def CreateExport(
         self, request: pb.CreateExportRequest, context: Context
     ) -> pb.CreateExportResponse:
-        options = options_from_pb(request.export.options)
-        check_options(options)
-        version = await self._versions.get(request.export.dataset_version_id)
-        version.check_ready()
-        export = await self._store.get(await self._store.create(version, options))
+        export_id = await first_answer(self._store.pool, "CreateExport", request.request_id)
+        if not export_id:
+            options = options_from_pb(request.export.options)
+            check_options(options)
+            version = await self._versions.get(request.export.dataset_version_id)
+            version.check_ready()
+            export_id = await self._store.create(version, options, request.request_id)
+        export = await self._store.get(export_id)
         return pb.CreateExportResponse(export=export_to_pb(export))
 
     async def GetExport(self, request: pb.GetExportRequest, context: Context) -> pb.GetExportResponse:

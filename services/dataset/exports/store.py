@@ -18,7 +18,7 @@ from services.dataset.exports.exports import (
 )
 from services.dataset.exports.options import ExportOptions
 from services.dataset.versions.versions import DatasetVersion, version_not_found
-from services.runtime.db import Connection, Pool, transaction
+from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import ItemClosed, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -35,19 +35,20 @@ class ExportStore:
         self.pool = pool
         self.jobs = jobs
 
-    async def create(self, version: DatasetVersion, options: ExportOptions) -> str:
+    async def create(self, version: DatasetVersion, options: ExportOptions, request_id: str = "") -> str:
         """Start an export of a version that is ready; return its id, for equal options that of the first.
 
-        One that failed is resumed; one that was cancelled is made anew.
+        One that failed is resumed; one that was cancelled is made anew. A request id gives its first one.
         """
         digest = options_sha256(options)
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.lock_options, version.id, digest)
             found: str | None = await connection.fetchval(SQL.same_export, version.id, digest)
-            export_id = found or new_id()
-            if not found:
+            wanted = found or new_id()
+            export_id = await claim_request(connection, "CreateExport", request_id, wanted)
+            if export_id == wanted and not found:
                 await self._insert(connection, export_id, version, options, digest)
-        if not found:
+        if export_id != found:
             return export_id
         return await self._resumed(version, options, await self.get(export_id))
 
@@ -101,6 +102,7 @@ class ExportStore:
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.delete_job, job_id)
             await connection.execute(SQL.delete_export, export_id)
+            await forget_requests(connection, export_id)
 
     async def _resumed(self, version: DatasetVersion, options: ExportOptions, export: Export) -> str:
         if export.state == "failed":

@@ -3,6 +3,7 @@
 SELECT resource_id FROM requests WHERE resource_id IN (
     SELECT id FROM jobs WHERE project_id = $1
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM exports WHERE project_id = $1
     UNION ALL SELECT id FROM deduplications WHERE project_id = $1
     UNION ALL SELECT id FROM imports WHERE project_id = $1
     UNION ALL SELECT id FROM import_uploads WHERE project_id = $1

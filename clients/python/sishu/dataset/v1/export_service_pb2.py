@@ -27,7 +27,7 @@ from sishu.common.v1 import object_pb2 as sishu_dot_common_dot_v1_dot_object__pb
 from sishu.dataset.v1 import export_pb2 as sishu_dot_dataset_dot_v1_dot_export__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/dataset/v1/export_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1dsishu/dataset/v1/export.proto\"G\n\x13\x43reateExportRequest\x12\x30\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.ExportB\x06\xbaH\x03\xc8\x01\x01\"@\n\x14\x43reateExportResponse\x12(\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Export\"(\n\x10GetExportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x11GetExportResponse\x12(\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Export\"\x95\x01\n\x12ListExportsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\x12\x64\x61taset_version_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13ListExportsResponse\x12)\n\x07\x65xports\x18\x01 \x03(\x0b\x32\x18.sishu.dataset.v1.Export\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15GetExportFilesRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x16GetExportFilesResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"+\n\x13\x44\x65leteExportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"/\n\x14\x44\x65leteExportResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xf8\x03\n\rExportService\x12]\n\x0c\x43reateExport\x12%.sishu.dataset.v1.CreateExportRequest\x1a&.sishu.dataset.v1.CreateExportResponse\x12Y\n\tGetExport\x12\".sishu.dataset.v1.GetExportRequest\x1a#.sishu.dataset.v1.GetExportResponse\"\x03\x90\x02\x01\x12_\n\x0bListExports\x12$.sishu.dataset.v1.ListExportsRequest\x1a%.sishu.dataset.v1.ListExportsResponse\"\x03\x90\x02\x01\x12h\n\x0eGetExportFiles\x12\'.sishu.dataset.v1.GetExportFilesRequest\x1a(.sishu.dataset.v1.GetExportFilesResponse\"\x03\x90\x02\x01\x12\x62\n\x0c\x44\x65leteExport\x12%.sishu.dataset.v1.DeleteExportRequest\x1a&.sishu.dataset.v1.DeleteExportResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%sishu/dataset/v1/export_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1csishu/common/v1/object.proto\x1a\x1dsishu/dataset/v1/export.proto\"h\n\x13\x43reateExportRequest\x12\x30\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.ExportB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"@\n\x14\x43reateExportResponse\x12(\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Export\"(\n\x10GetExportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"=\n\x11GetExportResponse\x12(\n\x06\x65xport\x18\x01 \x01(\x0b\x32\x18.sishu.dataset.v1.Export\"\x95\x01\n\x12ListExportsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\x12\x64\x61taset_version_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13ListExportsResponse\x12)\n\x07\x65xports\x18\x01 \x03(\x0b\x32\x18.sishu.dataset.v1.Export\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15GetExportFilesRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"F\n\x16GetExportFilesResponse\x12,\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1d.sishu.common.v1.StoredObject\"+\n\x13\x44\x65leteExportRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"/\n\x14\x44\x65leteExportResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xf8\x03\n\rExportService\x12]\n\x0c\x43reateExport\x12%.sishu.dataset.v1.CreateExportRequest\x1a&.sishu.dataset.v1.CreateExportResponse\x12Y\n\tGetExport\x12\".sishu.dataset.v1.GetExportRequest\x1a#.sishu.dataset.v1.GetExportResponse\"\x03\x90\x02\x01\x12_\n\x0bListExports\x12$.sishu.dataset.v1.ListExportsRequest\x1a%.sishu.dataset.v1.ListExportsResponse\"\x03\x90\x02\x01\x12h\n\x0eGetExportFiles\x12\'.sishu.dataset.v1.GetExportFilesRequest\x1a(.sishu.dataset.v1.GetExportFilesResponse\"\x03\x90\x02\x01\x12\x62\n\x0c\x44\x65leteExport\x12%.sishu.dataset.v1.DeleteExportRequest\x1a&.sishu.dataset.v1.DeleteExportResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.dataset.v1P\001Z\'sishu.dev/go/sishu/dataset/v1;datasetv1'
   _globals['_CREATEEXPORTREQUEST'].fields_by_name['export']._loaded_options = None
   _globals['_CREATEEXPORTREQUEST'].fields_by_name['export']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CREATEEXPORTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEEXPORTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_GETEXPORTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETEXPORTREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTEXPORTSREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -60,25 +62,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTSERVICE'].methods_by_name['DeleteExport']._loaded_options = None
   _globals['_EXPORTSERVICE'].methods_by_name['DeleteExport']._serialized_options = b'\220\002\002'
   _globals['_CREATEEXPORTREQUEST']._serialized_start=149
-  _globals['_CREATEEXPORTREQUEST']._serialized_end=220
-  _globals['_CREATEEXPORTRESPONSE']._serialized_start=222
-  _globals['_CREATEEXPORTRESPONSE']._serialized_end=286
-  _globals['_GETEXPORTREQUEST']._serialized_start=288
-  _globals['_GETEXPORTREQUEST']._serialized_end=328
-  _globals['_GETEXPORTRESPONSE']._serialized_start=330
-  _globals['_GETEXPORTRESPONSE']._serialized_end=391
-  _globals['_LISTEXPORTSREQUEST']._serialized_start=394
-  _globals['_LISTEXPORTSREQUEST']._serialized_end=543
-  _globals['_LISTEXPORTSRESPONSE']._serialized_start=545
-  _globals['_LISTEXPORTSRESPONSE']._serialized_end=634
-  _globals['_GETEXPORTFILESREQUEST']._serialized_start=636
-  _globals['_GETEXPORTFILESREQUEST']._serialized_end=681
-  _globals['_GETEXPORTFILESRESPONSE']._serialized_start=683
-  _globals['_GETEXPORTFILESRESPONSE']._serialized_end=753
-  _globals['_DELETEEXPORTREQUEST']._serialized_start=755
-  _globals['_DELETEEXPORTREQUEST']._serialized_end=798
-  _globals['_DELETEEXPORTRESPONSE']._serialized_start=800
-  _globals['_DELETEEXPORTRESPONSE']._serialized_end=847
-  _globals['_EXPORTSERVICE']._serialized_start=850
-  _globals['_EXPORTSERVICE']._serialized_end=1354
+  _globals['_CREATEEXPORTREQUEST']._serialized_end=253
+  _globals['_CREATEEXPORTRESPONSE']._serialized_start=255
+  _globals['_CREATEEXPORTRESPONSE']._serialized_end=319
+  _globals['_GETEXPORTREQUEST']._serialized_start=321
+  _globals['_GETEXPORTREQUEST']._serialized_end=361
+  _globals['_GETEXPORTRESPONSE']._serialized_start=363
+  _globals['_GETEXPORTRESPONSE']._serialized_end=424
+  _globals['_LISTEXPORTSREQUEST']._serialized_start=427
+  _globals['_LISTEXPORTSREQUEST']._serialized_end=576
+  _globals['_LISTEXPORTSRESPONSE']._serialized_start=578
+  _globals['_LISTEXPORTSRESPONSE']._serialized_end=667
+  _globals['_GETEXPORTFILESREQUEST']._serialized_start=669
+  _globals['_GETEXPORTFILESREQUEST']._serialized_end=714
+  _globals['_GETEXPORTFILESRESPONSE']._serialized_start=716
+  _globals['_GETEXPORTFILESRESPONSE']._serialized_end=786
+  _globals['_DELETEEXPORTREQUEST']._serialized_start=788
+  _globals['_DELETEEXPORTREQUEST']._serialized_end=831
+  _globals['_DELETEEXPORTRESPONSE']._serialized_start=833
+  _globals['_DELETEEXPORTRESPONSE']._serialized_end=880
+  _globals['_EXPORTSERVICE']._serialized_start=883
+  _globals['_EXPORTSERVICE']._serialized_end=1387
 # @@protoc_insertion_point(module_scope)
