@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.dataset.deduplications.service import DeduplicationServicer
 from services.dataset.deduplications.store import DeduplicationStore
+from services.dataset.examples.change_service import ExampleChangeServicer
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.comment_store import CommentStore
 from services.dataset.examples.revision_store import RevisionStore
@@ -23,6 +24,7 @@ from services.runtime.room import Parts
 from services.runtime.server import Servicer
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from sishu.dataset.v1.deduplication_service_pb2_grpc import add_DeduplicationServiceServicer_to_server
+from sishu.dataset.v1.example_change_service_pb2_grpc import add_ExampleChangeServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
 from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from sishu.dataset.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
@@ -37,7 +39,6 @@ def servicers(parts: Parts) -> list[Servicer]:
     examples = ExampleServicer(
         ExampleStore(pool),
         RevisionStore(pool),
-        ChangeStore(pool, jobs),
         CommentStore(pool),
         ImportStore(pool, jobs),
         SourceMarkStore(pool, jobs),
@@ -48,10 +49,12 @@ def servicers(parts: Parts) -> list[Servicer]:
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
     datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
+    changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
+        Servicer(f"{PACKAGE}.ExampleChangeService", add_ExampleChangeServiceServicer_to_server, changes),
         Servicer(f"{PACKAGE}.ReviewService", add_ReviewServiceServicer_to_server, reviews),
         Servicer(f"{PACKAGE}.ImportService", add_ImportServiceServicer_to_server, imports),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),

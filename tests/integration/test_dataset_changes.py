@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from services.runtime.ids import new_id
 from sishu.common.v1 import failure_pb2, job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+from sishu.dataset.v1 import example_change_service_pb2 as changes
 from sishu.dataset.v1 import example_comment_pb2, example_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_filter_pb2 as filters
 from sishu.dataset.v1 import example_service_pb2 as pb
@@ -42,9 +43,9 @@ async def history(
 ) -> list[example_revision_pb2.ExampleRevision]:
     """The changes of an example, newest first."""
     found: list[example_revision_pb2.ExampleRevision] = []
-    request = pb.ListExampleRevisionsRequest(example_id=example_id, page_size=page_size)
+    request = changes.ListExampleRevisionsRequest(example_id=example_id, page_size=page_size)
     while True:
-        page = await school.client.examples.ListExampleRevisions(request)
+        page = await school.client.example_changes.ListExampleRevisions(request)
         found += page.example_revisions
         request.page_token = page.next_page_token
         if not request.page_token:
@@ -60,20 +61,20 @@ async def changed(school: School, example: example_pb2.Example, author: str, *pa
 async def made(school: School, change: Change) -> Change:
     """The change when its job has ended."""
     assert (await school.ended(change.job)).state == job_pb2.JOB_STATE_SUCCEEDED
-    request = pb.GetExampleChangeRequest(id=change.id)
-    return (await school.client.examples.GetExampleChange(request)).example_change
+    request = changes.GetExampleChangeRequest(id=change.id)
+    return (await school.client.example_changes.GetExampleChange(request)).example_change
 
 
 async def undone(school: School, change_id: str, author: str = "") -> Change:
-    request = pb.UndoExampleChangeRequest(change_id=change_id, author=author)
-    return await made(school, (await school.client.examples.UndoExampleChange(request)).example_change)
+    request = changes.UndoExampleChangeRequest(change_id=change_id, author=author)
+    return await made(school, (await school.client.example_changes.UndoExampleChange(request)).example_change)
 
 
 async def start_update(
     school: School, project_id: str, wanted: filters.ExampleFilter, **fields: Any
 ) -> Change:
-    request = pb.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
-    return (await school.client.examples.UpdateExamples(request)).example_change
+    request = changes.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
+    return (await school.client.example_changes.UpdateExamples(request)).example_change
 
 
 async def updated(school: School, project_id: str, wanted: dict[str, Any], **fields: Any) -> Change:
@@ -82,10 +83,10 @@ async def updated(school: School, project_id: str, wanted: dict[str, Any], **fie
 
 
 async def deleted(school: School, project_id: str, author: str = "", **wanted: Any) -> Change:
-    request = pb.DeleteExamplesRequest(
+    request = changes.DeleteExamplesRequest(
         project_id=project_id, filter=filters.ExampleFilter(**wanted), author=author
     )
-    return await made(school, (await school.client.examples.DeleteExamples(request)).example_change)
+    return await made(school, (await school.client.example_changes.DeleteExamples(request)).example_change)
 
 
 def same(left: list[example_pb2.Example], right: list[example_pb2.Example]) -> bool:
@@ -355,15 +356,15 @@ async def test_a_killed_worker_changes_each_once_and_cancelling_leaves_what_is_d
     school, project_id, count = idle_school, new_id(), 60_000
     await filled(school, project_id, count)
     change = await start_update(school, project_id, filters.ExampleFilter(), add_labels=["a"], score=1)
-    request = pb.GetExampleChangeRequest(id=change.id)
+    request = changes.GetExampleChangeRequest(id=change.id)
 
     async def begun() -> bool:
-        return (await school.client.examples.GetExampleChange(request)).example_change.changed > 0
+        return (await school.client.example_changes.GetExampleChange(request)).example_change.changed > 0
 
     async with started_room(school.stores, "dataset", "worker") as worker:
         await eventually(begun)
         await worker.kill()
-    half = (await school.client.examples.GetExampleChange(request)).example_change
+    half = (await school.client.example_changes.GetExampleChange(request)).example_change
     assert 0 < half.changed < count
     async with started_room(school.stores, "dataset", "worker"):
         assert (await made(school, change)).changed == count
@@ -373,14 +374,14 @@ async def test_a_killed_worker_changes_each_once_and_cancelling_leaves_what_is_d
     (revision,) = await history(school, example_id)
     assert revision.change_id == change.id
 
-    undo = pb.UndoExampleChangeRequest(change_id=change.id)
-    second = (await school.client.examples.UndoExampleChange(undo)).example_change
+    undo = changes.UndoExampleChangeRequest(change_id=change.id)
+    second = (await school.client.example_changes.UndoExampleChange(undo)).example_change
     request.id = second.id
     async with started_room(school.stores, "dataset", "worker"):
         await eventually(begun)
         await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=second.job.id))
         await school.ended(second.job)
-        left = (await school.client.examples.GetExampleChange(request)).example_change.changed
+        left = (await school.client.example_changes.GetExampleChange(request)).example_change.changed
         assert 0 < left < count
         assert (await school.client.examples.CountExamples(counted)).total == count - left
         # The rest is undone by another change.

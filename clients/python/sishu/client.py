@@ -23,6 +23,7 @@ from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
 from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceStub
+from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
 from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceAsyncStub
+    from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceAsyncStub
@@ -217,6 +219,11 @@ class Client:
     def examples(self) -> ExampleServiceAsyncStub:
         """Examples, in the dataset room."""
         return ExampleServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def example_changes(self) -> ExampleChangeServiceAsyncStub:
+        """Changes of examples, in the dataset room."""
+        return ExampleChangeServiceStub(self.channel("dataset"))
 
     @cached_property
     def reviews(self) -> ReviewServiceAsyncStub:

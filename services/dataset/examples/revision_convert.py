@@ -13,8 +13,8 @@ from services.dataset.examples.convert import (
 )
 from services.dataset.examples.revisions import Revision
 from services.runtime.convert import job_to_pb, timestamp
+from sishu.dataset.v1 import example_change_service_pb2 as pb
 from sishu.dataset.v1 import example_comment_pb2, example_revision_pb2
-from sishu.dataset.v1 import example_service_pb2 as pb
 
 
 def revision_to_pb(revision: Revision) -> example_revision_pb2.ExampleRevision:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from services.dataset.examples.change_store import ChangeStore
-from services.dataset.examples.changes import Wanted
 from services.dataset.examples.comment_store import CommentStore
 from services.dataset.examples.convert import (
     example_from_pb,
@@ -16,10 +14,7 @@ from services.dataset.examples.filter_convert import facet_name, facet_to_pb, fi
 from services.dataset.examples.filters import countable
 from services.dataset.examples.review import REVIEWED, revised
 from services.dataset.examples.revision_convert import (
-    become_from_pb,
-    change_to_pb,
     comment_to_pb,
-    revision_to_pb,
 )
 from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.rules import check_example
@@ -47,7 +42,6 @@ class ExampleServicer(ExampleServiceServicer):
         self,
         store: ExampleStore,
         revisions: RevisionStore,
-        changes: ChangeStore,
         comments: CommentStore,
         imports: ImportStore,
         markings: SourceMarkStore,
@@ -56,7 +50,6 @@ class ExampleServicer(ExampleServiceServicer):
     ) -> None:
         self._store = store
         self._revisions = revisions
-        self._changes = changes
         self._comments = comments
         self._imports = imports
         self._markings = markings
@@ -135,44 +128,6 @@ class ExampleServicer(ExampleServiceServicer):
     ) -> pb.DeleteExampleResponse:
         change_id = await self._revisions.delete(request.id, request.author)
         return pb.DeleteExampleResponse(change_id=change_id)
-
-    async def ListExampleRevisions(
-        self, request: pb.ListExampleRevisionsRequest, context: Context
-    ) -> pb.ListExampleRevisionsResponse:
-        wanted = page_request(request.page_size, request.page_token, request.example_id)
-        page = await self._revisions.list_page(wanted, request.example_id)
-        return pb.ListExampleRevisionsResponse(
-            example_revisions=map(revision_to_pb, page.rows), next_page_token=page.next_token
-        )
-
-    async def UpdateExamples(
-        self, request: pb.UpdateExamplesRequest, context: Context
-    ) -> pb.UpdateExamplesResponse:
-        wanted = Wanted(filter_from_pb(request.filter), become_from_pb(request))
-        change_id = await self._changes.create(
-            "UpdateExamples", "update", request.project_id, request.author, wanted, request.request_id
-        )
-        return pb.UpdateExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
-
-    async def DeleteExamples(
-        self, request: pb.DeleteExamplesRequest, context: Context
-    ) -> pb.DeleteExamplesResponse:
-        wanted = Wanted(filter_from_pb(request.filter))
-        change_id = await self._changes.create(
-            "DeleteExamples", "delete", request.project_id, request.author, wanted, request.request_id
-        )
-        return pb.DeleteExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
-
-    async def UndoExampleChange(
-        self, request: pb.UndoExampleChangeRequest, context: Context
-    ) -> pb.UndoExampleChangeResponse:
-        change_id = await self._changes.undo(request.change_id, request.author, request.request_id)
-        return pb.UndoExampleChangeResponse(example_change=change_to_pb(await self._changes.get(change_id)))
-
-    async def GetExampleChange(
-        self, request: pb.GetExampleChangeRequest, context: Context
-    ) -> pb.GetExampleChangeResponse:
-        return pb.GetExampleChangeResponse(example_change=change_to_pb(await self._changes.get(request.id)))
 
     async def CreateExampleComment(
         self, request: pb.CreateExampleCommentRequest, context: Context

@@ -18,6 +18,7 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.failure_pb2 import Failure
 from sishu.common.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER
+from sishu.dataset.v1 import example_change_service_pb2 as changes
 from sishu.dataset.v1 import example_service_pb2 as pb
 from sishu.dataset.v1.example_comment_pb2 import ExampleComment
 from sishu.dataset.v1.example_filter_pb2 import ExampleFacet, ExampleFilter
@@ -158,8 +159,10 @@ def discard_examples(
 
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
-        request = pb.DeleteExamplesRequest(project_id=project_id, filter=wanted, author=named_author(author))
-        return await ended(client, (await client.examples.DeleteExamples(request)).example_change)
+        request = changes.DeleteExamplesRequest(
+            project_id=project_id, filter=wanted, author=named_author(author)
+        )
+        return await ended(client, (await client.example_changes.DeleteExamples(request)).example_change)
 
     show_change(with_client(work))
 
@@ -190,8 +193,8 @@ def list_history(example_id: IdArgument, limit: LimitOption = 100) -> None:
     """`sishu example history`."""
 
     async def work(client: Client) -> Sequence[ExampleRevision]:
-        request = pb.ListExampleRevisionsRequest(example_id=example_id, page_size=limit)
-        return (await client.examples.ListExampleRevisions(request)).example_revisions
+        request = changes.ListExampleRevisionsRequest(example_id=example_id, page_size=limit)
+        return (await client.example_changes.ListExampleRevisions(request)).example_revisions
 
     show_many(with_client(work), ("number", "change_id", "author", "create_time", "changed_fields"))
 
@@ -203,8 +206,8 @@ def undo_change(
     """`sishu example undo`."""
 
     async def work(client: Client) -> ExampleChange:
-        request = pb.UndoExampleChangeRequest(change_id=change_id, author=named_author(author))
-        return await ended(client, (await client.examples.UndoExampleChange(request)).example_change)
+        request = changes.UndoExampleChangeRequest(change_id=change_id, author=named_author(author))
+        return await ended(client, (await client.example_changes.UndoExampleChange(request)).example_change)
 
     show_change(with_client(work))
 
@@ -217,8 +220,8 @@ def change_all(
 
     async def work(client: Client) -> ExampleChange:
         project_id = await project_of(client, project, wanted)
-        request = pb.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
-        return await ended(client, (await client.examples.UpdateExamples(request)).example_change)
+        request = changes.UpdateExamplesRequest(project_id=project_id, filter=wanted, **fields)
+        return await ended(client, (await client.example_changes.UpdateExamples(request)).example_change)
 
     show_change(with_client(work))
 
@@ -257,7 +260,9 @@ async def got(client: Client, example_id: str) -> Example:
 async def ended(client: Client, change: ExampleChange) -> ExampleChange:
     """A change when its job has ended."""
     await wait_for_success(client, "dataset", change.job)
-    return (await client.examples.GetExampleChange(pb.GetExampleChangeRequest(id=change.id))).example_change
+    return (
+        await client.example_changes.GetExampleChange(changes.GetExampleChangeRequest(id=change.id))
+    ).example_change
 
 
 def show_change(change: ExampleChange) -> None:

@@ -75,31 +75,6 @@ class ExampleServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleResponse.FromString,
                 _registered_method=True)
-        self.ListExampleRevisions = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/ListExampleRevisions',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsResponse.FromString,
-                _registered_method=True)
-        self.UpdateExamples = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/UpdateExamples',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesResponse.FromString,
-                _registered_method=True)
-        self.DeleteExamples = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/DeleteExamples',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesResponse.FromString,
-                _registered_method=True)
-        self.UndoExampleChange = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/UndoExampleChange',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeResponse.FromString,
-                _registered_method=True)
-        self.GetExampleChange = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/GetExampleChange',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.FromString,
-                _registered_method=True)
         self.CreateExampleComment = channel.unary_unary(
                 '/sishu.dataset.v1.ExampleService/CreateExampleComment',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleCommentRequest.SerializeToString,
@@ -176,46 +151,8 @@ class ExampleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExample(self, request, context):
-        """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by UndoExampleChange. Dataset
+        """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
         versions that hold a copy of it keep the copy. With its project it is deleted for good.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListExampleRevisions(self, request, context):
-        """ListExampleRevisions returns the changes of an example, newest first; also of a deleted one. NOT_FOUND `EXAMPLE_NOT_FOUND`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def UpdateExamples(self, request, context):
-        """UpdateExamples starts a job (`update_examples`) that changes all examples that a filter means and that there are now. What it has changed
-        stays when it is cancelled, and can be undone. One that is to become KEPT and breaks the rules of its kind, or that would have too many
-        labels or tags, stays as it is.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteExamples(self, request, context):
-        """DeleteExamples starts a job (`update_examples`) that deletes all examples that a filter means and that there are now, as DeleteExample does.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def UndoExampleChange(self, request, context):
-        """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
-        changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetExampleChange(self, request, context):
-        """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,31 +221,6 @@ def add_ExampleServiceServicer_to_server(servicer, server):
                     servicer.DeleteExample,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleResponse.SerializeToString,
-            ),
-            'ListExampleRevisions': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListExampleRevisions,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsResponse.SerializeToString,
-            ),
-            'UpdateExamples': grpc.unary_unary_rpc_method_handler(
-                    servicer.UpdateExamples,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesResponse.SerializeToString,
-            ),
-            'DeleteExamples': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteExamples,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesResponse.SerializeToString,
-            ),
-            'UndoExampleChange': grpc.unary_unary_rpc_method_handler(
-                    servicer.UndoExampleChange,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeResponse.SerializeToString,
-            ),
-            'GetExampleChange': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetExampleChange,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.SerializeToString,
             ),
             'CreateExampleComment': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateExampleComment,
@@ -543,141 +455,6 @@ class ExampleService:
             '/sishu.dataset.v1.ExampleService/DeleteExample',
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExampleResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListExampleRevisions(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/ListExampleRevisions',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ListExampleRevisionsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def UpdateExamples(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/UpdateExamples',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.UpdateExamplesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteExamples(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/DeleteExamples',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.DeleteExamplesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def UndoExampleChange(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/UndoExampleChange',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.UndoExampleChangeResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetExampleChange(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/GetExampleChange',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.GetExampleChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,

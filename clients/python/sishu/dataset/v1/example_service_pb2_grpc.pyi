@@ -57,24 +57,9 @@ class ExampleServiceStub:
     was deleted, its example stays as it is. An import does so for the questions that it reads.
     """
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]
-    """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by UndoExampleChange. Dataset
+    """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
     versions that hold a copy of it keep the copy. With its project it is deleted for good.
     """
-    ListExampleRevisions: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleRevisionsRequest, _example_service_pb2.ListExampleRevisionsResponse]
-    """ListExampleRevisions returns the changes of an example, newest first; also of a deleted one. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
-    UpdateExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExamplesRequest, _example_service_pb2.UpdateExamplesResponse]
-    """UpdateExamples starts a job (`update_examples`) that changes all examples that a filter means and that there are now. What it has changed
-    stays when it is cancelled, and can be undone. One that is to become KEPT and breaks the rules of its kind, or that would have too many
-    labels or tags, stays as it is.
-    """
-    DeleteExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExamplesRequest, _example_service_pb2.DeleteExamplesResponse]
-    """DeleteExamples starts a job (`update_examples`) that deletes all examples that a filter means and that there are now, as DeleteExample does."""
-    UndoExampleChange: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.UndoExampleChangeRequest, _example_service_pb2.UndoExampleChangeResponse]
-    """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
-    changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
-    """
-    GetExampleChange: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleChangeRequest, _example_service_pb2.GetExampleChangeResponse]
-    """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
     CreateExampleComment: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleCommentRequest, _example_service_pb2.CreateExampleCommentResponse]
     """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
     ListExampleComments: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleCommentsRequest, _example_service_pb2.ListExampleCommentsResponse]
@@ -111,24 +96,9 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     was deleted, its example stays as it is. An import does so for the questions that it reads.
     """
     DeleteExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
-    """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by UndoExampleChange. Dataset
+    """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
     versions that hold a copy of it keep the copy. With its project it is deleted for good.
     """
-    ListExampleRevisions: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleRevisionsRequest, _example_service_pb2.ListExampleRevisionsResponse]  # type: ignore[assignment]
-    """ListExampleRevisions returns the changes of an example, newest first; also of a deleted one. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
-    UpdateExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.UpdateExamplesRequest, _example_service_pb2.UpdateExamplesResponse]  # type: ignore[assignment]
-    """UpdateExamples starts a job (`update_examples`) that changes all examples that a filter means and that there are now. What it has changed
-    stays when it is cancelled, and can be undone. One that is to become KEPT and breaks the rules of its kind, or that would have too many
-    labels or tags, stays as it is.
-    """
-    DeleteExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExamplesRequest, _example_service_pb2.DeleteExamplesResponse]  # type: ignore[assignment]
-    """DeleteExamples starts a job (`update_examples`) that deletes all examples that a filter means and that there are now, as DeleteExample does."""
-    UndoExampleChange: _aio.UnaryUnaryMultiCallable[_example_service_pb2.UndoExampleChangeRequest, _example_service_pb2.UndoExampleChangeResponse]  # type: ignore[assignment]
-    """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
-    changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
-    """
-    GetExampleChange: _aio.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleChangeRequest, _example_service_pb2.GetExampleChangeResponse]  # type: ignore[assignment]
-    """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
     CreateExampleComment: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleCommentRequest, _example_service_pb2.CreateExampleCommentResponse]  # type: ignore[assignment]
     """CreateExampleComment stores what somebody says about an example. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
     ListExampleComments: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ListExampleCommentsRequest, _example_service_pb2.ListExampleCommentsResponse]  # type: ignore[assignment]
@@ -210,54 +180,9 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.DeleteExampleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.DeleteExampleResponse, _abc.Awaitable[_example_service_pb2.DeleteExampleResponse]]:
-        """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by UndoExampleChange. Dataset
+        """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
         versions that hold a copy of it keep the copy. With its project it is deleted for good.
         """
-
-    @_abc_1.abstractmethod
-    def ListExampleRevisions(
-        self,
-        request: _example_service_pb2.ListExampleRevisionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.ListExampleRevisionsResponse, _abc.Awaitable[_example_service_pb2.ListExampleRevisionsResponse]]:
-        """ListExampleRevisions returns the changes of an example, newest first; also of a deleted one. NOT_FOUND `EXAMPLE_NOT_FOUND`."""
-
-    @_abc_1.abstractmethod
-    def UpdateExamples(
-        self,
-        request: _example_service_pb2.UpdateExamplesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.UpdateExamplesResponse, _abc.Awaitable[_example_service_pb2.UpdateExamplesResponse]]:
-        """UpdateExamples starts a job (`update_examples`) that changes all examples that a filter means and that there are now. What it has changed
-        stays when it is cancelled, and can be undone. One that is to become KEPT and breaks the rules of its kind, or that would have too many
-        labels or tags, stays as it is.
-        """
-
-    @_abc_1.abstractmethod
-    def DeleteExamples(
-        self,
-        request: _example_service_pb2.DeleteExamplesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.DeleteExamplesResponse, _abc.Awaitable[_example_service_pb2.DeleteExamplesResponse]]:
-        """DeleteExamples starts a job (`update_examples`) that deletes all examples that a filter means and that there are now, as DeleteExample does."""
-
-    @_abc_1.abstractmethod
-    def UndoExampleChange(
-        self,
-        request: _example_service_pb2.UndoExampleChangeRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.UndoExampleChangeResponse, _abc.Awaitable[_example_service_pb2.UndoExampleChangeResponse]]:
-        """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
-        changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
-        """
-
-    @_abc_1.abstractmethod
-    def GetExampleChange(
-        self,
-        request: _example_service_pb2.GetExampleChangeRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.GetExampleChangeResponse, _abc.Awaitable[_example_service_pb2.GetExampleChangeResponse]]:
-        """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
 
     @_abc_1.abstractmethod
     def CreateExampleComment(

@@ -1,0 +1,59 @@
+"""Changes of examples over their rpcs: one thin method each."""
+
+from __future__ import annotations
+
+from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.changes import Wanted
+from services.dataset.examples.filter_convert import filter_from_pb
+from services.dataset.examples.revision_convert import become_from_pb, change_to_pb, revision_to_pb
+from services.dataset.examples.revision_store import RevisionStore
+from services.runtime.interceptors import Context
+from services.runtime.pages import page_request
+from sishu.dataset.v1 import example_change_service_pb2 as pb
+from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceServicer
+
+
+class ExampleChangeServicer(ExampleChangeServiceServicer):
+    """Changes of examples."""
+
+    def __init__(self, revisions: RevisionStore, changes: ChangeStore) -> None:
+        self._revisions = revisions
+        self._changes = changes
+
+    async def ListExampleRevisions(
+        self, request: pb.ListExampleRevisionsRequest, context: Context
+    ) -> pb.ListExampleRevisionsResponse:
+        wanted = page_request(request.page_size, request.page_token, request.example_id)
+        page = await self._revisions.list_page(wanted, request.example_id)
+        return pb.ListExampleRevisionsResponse(
+            example_revisions=map(revision_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def UpdateExamples(
+        self, request: pb.UpdateExamplesRequest, context: Context
+    ) -> pb.UpdateExamplesResponse:
+        wanted = Wanted(filter_from_pb(request.filter), become_from_pb(request))
+        change_id = await self._changes.create(
+            "UpdateExamples", "update", request.project_id, request.author, wanted, request.request_id
+        )
+        return pb.UpdateExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def DeleteExamples(
+        self, request: pb.DeleteExamplesRequest, context: Context
+    ) -> pb.DeleteExamplesResponse:
+        wanted = Wanted(filter_from_pb(request.filter))
+        change_id = await self._changes.create(
+            "DeleteExamples", "delete", request.project_id, request.author, wanted, request.request_id
+        )
+        return pb.DeleteExamplesResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def UndoExampleChange(
+        self, request: pb.UndoExampleChangeRequest, context: Context
+    ) -> pb.UndoExampleChangeResponse:
+        change_id = await self._changes.undo(request.change_id, request.author, request.request_id)
+        return pb.UndoExampleChangeResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def GetExampleChange(
+        self, request: pb.GetExampleChangeRequest, context: Context
+    ) -> pb.GetExampleChangeResponse:
+        return pb.GetExampleChangeResponse(example_change=change_to_pb(await self._changes.get(request.id)))
