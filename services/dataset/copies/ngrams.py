@@ -47,9 +47,14 @@ class Shared:
 
 def words_of(text: str) -> list[str]:
     """The words of a text, case folded."""
+    return WORD.findall(as_words_see_it(text))
+
+
+def as_words_see_it(text: str) -> str:
+    """The form of a text in which its words are found: NFKC, case folded."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return WORD.findall(text.casefold())
+    return text.casefold()
 
 
 class Runs:

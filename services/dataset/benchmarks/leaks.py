@@ -1,0 +1,179 @@
+"""The leak guard: which texts that are trained on hold a question that they must not hold.
+
+A text leaks a question when both share a run of 13 words (letters, in Chinese and its like), or when what it
+asks is a near copy of the question. Instructions that many of the questions share are left aside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from services.dataset.copies.buckets import bands_for, hashed
+from services.dataset.copies.grouping import leaked
+from services.dataset.copies.instructions import Instructions
+from services.dataset.copies.likeness import similarities
+from services.dataset.copies.ngrams import NO_BLANKS, Runs, Shared, words_of
+from services.dataset.copies.sketches import Sketches, sketch
+
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+BENCHMARK_LEAK = "BENCHMARK_LEAK"
+"""Why an example is left out of train that holds a question of a benchmark."""
+WORDS = 13
+"""Words of a run that tells of a leak; of Chinese and its like half as many letters again, which say as much."""
+THRESHOLD = 0.7
+"""Jaccard similarity of character 3-grams from which two questions are near copies."""
+CANDIDATES = 64
+"""Questions of a bucket with which a text is compared."""
+FEW = 1 << 16
+"""Pairs that are all compared."""
+ROUNDING = 1e-6
+SHARED_CHARACTERS = 500
+LETTER = re.compile(f"[{NO_BLANKS}]")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A text that holds a question.
+
+    Args:
+        row: index of the text.
+        item: index of the question.
+        shared: the words that both have; empty where it is a near copy only.
+        similarity: how like the question is what the text asks; 0 where it only shares words.
+    """
+
+    row: int
+    item: int
+    shared: str
+    similarity: float
+
+
+class LeakGuard:
+    """Knows the questions; looks at texts, some at a time, so that their number does not matter.
+
+    Args:
+        items: the questions.
+        threshold: how alike near copies are.
+        words: words of a run.
+    """
+
+    def __init__(self, items: Sequence[str], threshold: float = THRESHOLD, words: int = WORDS) -> None:
+        self._instructions = Instructions(items)
+        plain = self._instructions.without(items)
+        self._runs = [SomeRuns(plain, words, letters=False), SomeRuns(plain, words * 3 // 2, letters=True)]
+        self._near = NearItems(plain, threshold)
+
+    def find(self, asked: Sequence[str], said: Sequence[str]) -> list[Leak]:
+        """Which of some texts hold a question, ascending.
+
+        Args:
+            asked: what each asks: it is compared with the questions.
+            said: all that each says: runs of words are looked for in it.
+        """
+        plain = self._instructions.without(said)
+        shared = {one.other: one for runs in self._runs for one in runs.shared_with(plain)}
+        near = self._near.find(self._instructions.without(asked))
+        found = []
+        for row in sorted(shared.keys() | near.keys()):
+            item, similarity = near.get(row, (shared[row].kept if row in shared else 0, 0.0))
+            words = shared[row].words[:SHARED_CHARACTERS] if row in shared else ""
+            found.append(Leak(row, item, words, similarity))
+        return found
+
+
+class SomeRuns:
+    """The runs of words of those questions that are written in letters, or in words with blanks between.
+
+    Args:
+        items: the questions.
+        words: words of a run.
+        letters: which of them.
+    """
+
+    def __init__(self, items: Sequence[str], words: int, *, letters: bool) -> None:
+        self._items = [at for at, item in enumerate(items) if mostly_letters(item) == letters]
+        self._runs = Runs([items[at] for at in self._items], words)
+
+    def shared_with(self, texts: Sequence[str]) -> Iterator[Shared]:
+        """What each of some texts shares with one of the questions."""
+        for one in self._runs.shared_with(texts) if self._items else ():
+            yield Shared(one.other, self._items[one.kept], one.words)
+
+
+def mostly_letters(text: str) -> bool:
+    """Whether most words of a text are letters of a script without blanks."""
+    return 2 * len(LETTER.findall(text)) > len(words_of(text))
+
+
+class NearItems:
+    """Finds the question that a text is a near copy of.
+
+    Args:
+        items: the questions; of each some 1 to 2 KB are held.
+        threshold: how alike near copies are.
+    """
+
+    def __init__(self, items: Sequence[str], threshold: float) -> None:
+        self._threshold = threshold
+        self._held = sketch(items)
+        rows = np.arange(len(items), dtype=np.int32)
+        self._bands: list[tuple[int, int, npt.NDArray[np.uint64], Indices]] = []
+        bands, depth = bands_for(threshold)
+        for start in range(0, bands * depth, depth):
+            keys = hashed(self._held.signatures, rows, start, depth)
+            order = np.argsort(keys, kind="stable")
+            self._bands.append((start, depth, keys[order], order))
+
+    def find(self, texts: Sequence[str]) -> dict[int, tuple[int, float]]:
+        """By the index of a text the question that it is most like, and how much."""
+        if not texts or not len(self._held):
+            return {}
+        both = joined(sketch(texts), self._held)
+        rows = np.arange(len(both))
+        leaking = rows[leaked(both, rows[len(texts) :], rows[: len(texts)], self._threshold)]
+        if not len(leaking):
+            return {}
+        rows, items = self._candidates(both, leaking)
+        alike = similarities(both, rows, items + len(texts))
+        near = alike >= self._threshold - ROUNDING
+        best = np.lexsort((-items[near], alike[near]))
+        pairs = zip(
+            rows[near][best].tolist(), items[near][best].tolist(), alike[near][best].tolist(), strict=True
+        )
+        # The last of a row is the best.
+        return {row: (item, similarity) for row, item, similarity in pairs}
+
+    def _candidates(self, held: Sketches, rows: Indices) -> tuple[Indices, Indices]:
+        """Pairs of rows and questions that share a bucket, or are compared as there are few, each once."""
+        count = len(self._held)
+        if len(rows) * count <= FEW:
+            return np.repeat(rows, count), np.tile(np.arange(count), len(rows))
+        pairs = np.unique(np.concatenate(list(self._in_buckets(held, rows))))
+        return pairs // count, pairs % count
+
+    def _in_buckets(self, held: Sketches, rows: Indices) -> Iterator[Indices]:
+        for start, depth, keys, order in self._bands:
+            wanted = hashed(held.signatures, rows.astype(np.int32), start, depth)
+            first = np.searchsorted(keys, wanted, "left")
+            counts = np.minimum(np.searchsorted(keys, wanted, "right") - first, CANDIDATES)
+            owners = np.repeat(rows, counts)
+            places = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+            yield owners * len(self._held) + order[places + np.repeat(first, counts)]
+
+
+def joined(one: Sketches, other: Sketches) -> Sketches:
+    """The sketches of both, the first ones first."""
+    return Sketches(
+        np.concatenate([one.signatures, other.signatures]),
+        np.concatenate([one.grams, other.grams]),
+        np.concatenate([one.starts, other.starts[1:] + one.starts[-1]]),
+        np.concatenate([one.sizes, other.sizes]),
+        np.concatenate([one.keys, other.keys]),
+    )
