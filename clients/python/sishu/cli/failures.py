@@ -85,6 +85,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "REVIEW_NOT_FOUND": ("没有评审 {review_id}；评审人可能已另有结论",),
     "IMPORT_NOT_FOUND": ("没有导入 {import_id}；见 `sishu import list`",),
     "DATASET_VERSION_NOT_FOUND": ("没有数据集版本 {dataset_version_id}",),
+    "DEDUPLICATION_NOT_FOUND": ("没有重复查找 {deduplication_id}；见 `sishu dedupe list`",),
+    "DEDUPLICATION_NOT_READY": ("重复查找 {deduplication_id} 还没有结果；见 `sishu job get {job_id}`",),
     "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
     "TRAINING_RUN_NOT_FOUND": ("没有训练任务 {run_id}",),
     "DEPLOYMENT_NOT_FOUND": ("没有已加载的模型 {deployment_id}",),

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from services.runtime.errors import SishuError
-from sishu.cli import candidates, generate, genres, jobs, prompts, question_templates, reviews, stack, tags
+from sishu.cli import (
+    candidates,
+    dedupe,
+    generate,
+    genres,
+    jobs,
+    prompts,
+    question_templates,
+    reviews,
+    stack,
+    tags,
+)
 from sishu.cli.actions import ACTIONS
 from sishu.cli.chat import chat
 from sishu.cli.context import SETTINGS, Interrupted
@@ -60,6 +71,7 @@ def assemble() -> None:
     app.add_typer(candidates.app, name="candidate")
     app.add_typer(prompts.app, name="prompt")
     app.add_typer(question_templates.app, name="question-template")
+    app.add_typer(dedupe.app, name="dedupe")
     app.add_typer(tags.app, name="tag")
     app.add_typer(genres.app, name="genre")
     app.add_typer(reviews.app, name="review")

@@ -1,0 +1,124 @@
+"""`sishu dedupe`: examples that say the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sishu.cli.context import with_client
+from sishu.cli.documents import first
+from sishu.cli.find import find_project
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption
+from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.parse_options import chosen
+from sishu.cli.texts import say
+from sishu.client import Client
+from sishu.dataset.v1 import deduplication_service_pb2 as pb
+from sishu.dataset.v1.deduplication_pb2 import (
+    ComparedBy,
+    Deduplication,
+    DeduplicationOptions,
+    DuplicateCluster,
+)
+from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
+from sishu.dataset.v1.example_pb2 import ExampleState
+from sishu.learn.jobs import wait_for_success
+
+app = typer.Typer(no_args_is_help=True, help=say("dedupe"))
+
+SEARCH_COLUMNS = ("id", "job.state", "counts.clusters", "counts.duplicates", "counts.near_copies", "rejected")
+CLUSTER_COLUMNS = ("number", "size", "keeper_id", "duplicates")
+
+
+@app.command("create", help=say("dedupe_create"))
+def create_search(
+    project: ProjectOption,
+    threshold: Annotated[float | None, typer.Option(help=say("dedupe_threshold"))] = None,
+    by: Annotated[str, typer.Option(help=say("dedupe_by"))] = "asked",
+    state: Annotated[str, typer.Option(help=say("dedupe_state"))] = "",
+    label: Annotated[list[str] | None, typer.Option(help=say("dedupe_label"))] = None,
+    wait: WaitOption = False,
+) -> None:
+    """Start a search; with --wait print what it has found."""
+    states = [chosen(ExampleState, "EXAMPLE_STATE", state)] if state else []
+    options = DeduplicationOptions(compared_by=chosen(ComparedBy, "COMPARED_BY", by), threshold=threshold)
+
+    async def work(client: Client) -> Deduplication:
+        wanted = Deduplication(
+            project_id=(await find_project(client, project)).id,
+            filter=ExampleFilter(states=states, labels=label or ()),
+            options=options,
+        )
+        request = pb.CreateDeduplicationRequest(deduplication=wanted)
+        made = (await client.deduplications.CreateDeduplication(request)).deduplication
+        if not wait:
+            return made
+        await wait_for_success(client, "dataset", made.job)
+        return await got(client, made.id)
+
+    show_one(with_client(work))
+
+
+@app.command("list", help=say("list"))
+def list_searches(project: ProjectOption, limit: LimitOption = 100) -> None:
+    """Print the searches of a project, newest first."""
+
+    async def work(client: Client) -> list[Deduplication]:
+        request = pb.ListDeduplicationsRequest(project_id=(await find_project(client, project)).id)
+        return await first(client.deduplications.ListDeduplications, request, "deduplications", limit)
+
+    show_many(with_client(work), SEARCH_COLUMNS)
+
+
+@app.command("get", help=say("get"))
+def get_search(search_id: IdArgument) -> None:
+    """Print a search whole."""
+    show_one(with_client(lambda client: got(client, search_id)))
+
+
+@app.command("clusters", help=say("dedupe_clusters"))
+def list_clusters(search_id: IdArgument, limit: LimitOption = 100) -> None:
+    """Print the clusters that a search has found."""
+
+    async def work(client: Client) -> list[DuplicateCluster]:
+        request = pb.ListDuplicateClustersRequest(deduplication_id=search_id)
+        return await first(client.deduplications.ListDuplicateClusters, request, "duplicate_clusters", limit)
+
+    show_many(with_client(work), CLUSTER_COLUMNS)
+
+
+@app.command("apply", help=say("dedupe_apply"))
+def apply_search(
+    search_id: IdArgument,
+    author: Annotated[str, typer.Option(help=say("dedupe_author"))] = "",
+    wait: WaitOption = False,
+) -> None:
+    """Reject the duplicates that a search has found."""
+
+    async def work(client: Client) -> Deduplication:
+        request = pb.ApplyDeduplicationRequest(id=search_id, author=author)
+        begun = (await client.deduplications.ApplyDeduplication(request)).deduplication
+        if not wait:
+            return begun
+        await wait_for_success(client, "dataset", begun.apply_job)
+        return await got(client, search_id)
+
+    show_one(with_client(work))
+
+
+@app.command("delete", help=say("delete"))
+def delete_search(search_id: IdArgument) -> None:
+    """Delete a search and what it has found."""
+
+    async def work(client: Client) -> pb.DeleteDeduplicationResponse:
+        return await client.deduplications.DeleteDeduplication(pb.DeleteDeduplicationRequest(id=search_id))
+
+    with_client(work)
+    CONSOLE.print(say("deleted"))
+
+
+async def got(client: Client, search_id: str) -> Deduplication:
+    """A search."""
+    request = pb.GetDeduplicationRequest(id=search_id)
+    return (await client.deduplications.GetDeduplication(request)).deduplication

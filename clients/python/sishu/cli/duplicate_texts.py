@@ -1,0 +1,33 @@
+"""What the commands say that are about examples that say the same, in English and Chinese."""
+
+from __future__ import annotations
+
+DUPLICATE_TEXTS: dict[str, tuple[str, str]] = {
+    "dedupe": (
+        "Examples that say the same: find them, and reject all but the best.",
+        "内容相同的样例：查找，并只保留最好的一个。",
+    ),
+    "dedupe_create": ("Search for examples that say the same.", "查找内容相同的样例。"),
+    "dedupe_threshold": (
+        "How alike near copies are, above 0 to 1; 1 finds only what is exactly the same.",
+        "近似到什么程度算重复，大于 0、不超过 1；1 表示只找完全相同的。",
+    ),
+    "dedupe_by": (
+        "What is compared: asked (the questions) or said (all turns).",
+        "比较的内容： asked （问题）或 said （全部对话）。",
+    ),
+    "dedupe_state": (
+        "Only examples in this state: kept or rejected.",
+        "只比较此状态的样例： kept 或 rejected。",
+    ),
+    "dedupe_label": ("Only examples with this label; may be repeated.", "只比较带此标签的样例；可重复给出。"),
+    "dedupe_clusters": (
+        "Show what a search has found, the largest clusters first.",
+        "显示查找结果，最大的一组在前。",
+    ),
+    "dedupe_apply": (
+        "Reject all examples of each cluster but the one that is kept; nothing is deleted.",
+        "每组只保留一个样例，其余标为未采用；不删除任何内容。",
+    ),
+    "dedupe_author": ("Who rejects them; stands in their history.", "操作者，记入样例的修改历史。"),
+}
