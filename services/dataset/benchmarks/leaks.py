@@ -26,7 +26,7 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 BENCHMARK_LEAK = "BENCHMARK_LEAK"
 """Why an example is left out of train that holds a question of a benchmark."""
 WORDS = 13
-"""Words of a run that tells of a leak; of letters of Chinese and its like half as many again, as much in all."""
+"""Words of a run that tells of a leak; of letters of Chinese and its like half as many again."""
 THRESHOLD = 0.7
 """Jaccard similarity of character 3-grams from which two questions are near copies."""
 CANDIDATES = 64
