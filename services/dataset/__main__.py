@@ -6,6 +6,8 @@ from pathlib import Path
 
 from services.dataset.deduplications.finding import DuplicateWorker
 from services.dataset.deduplications.store import DeduplicationStore
+from services.dataset.diffs.making import DiffWorker
+from services.dataset.diffs.store import DiffStore
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
@@ -46,6 +48,7 @@ def build(parts: Parts) -> Built:
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
             "make_export": exporter.make_export,
+            "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
         },
     )
 

@@ -22,6 +22,7 @@ class ProjectStore:
         """Delete everything of a project; return the deleted rows by table."""
         statements = {
             "exports": SQL.delete_project_exports,
+            "dataset_diffs": SQL.delete_project_diffs,
             "dataset_versions": SQL.delete_project_versions,
             "review_claims": SQL.delete_project_claims,
             "reviews": SQL.delete_project_reviews,

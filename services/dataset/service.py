@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.dataset.deduplications.service import DeduplicationServicer
 from services.dataset.deduplications.store import DeduplicationStore
+from services.dataset.diffs.store import DiffStore
 from services.dataset.examples.change_service import ExampleChangeServicer
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.comment_store import CommentStore
@@ -47,7 +48,7 @@ def servicers(parts: Parts) -> list[Servicer]:
     )
     imports = ImportServicer(FileImportStore(pool, jobs), parts.storage, parts.client)
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
-    datasets = DatasetServicer(versions, export_store, parts.storage, jobs)
+    datasets = DatasetServicer(versions, export_store, DiffStore(pool, jobs), parts.storage, jobs)
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
     changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))

@@ -51,7 +51,11 @@ LLAMA_FACTORY = versions.DATASET_FORMAT_LLAMA_FACTORY
 PARQUET = versions.DATASET_FORMAT_PARQUET
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
 ANY_SPLIT = versions.DATASET_SPLIT_UNSPECIFIED
-SPLITS = {"train": versions.DATASET_SPLIT_TRAIN, "exam": versions.DATASET_SPLIT_EXAM}
+SPLITS = {
+    "train": versions.DATASET_SPLIT_TRAIN,
+    "validation": versions.DATASET_SPLIT_VALIDATION,
+    "exam": versions.DATASET_SPLIT_EXAM,
+}
 Held = versions.DatasetVersionExample
 FORMS = ["What does heron {n} weigh?", "请问苍鹭{n}有多重？", "Tell me how heavy {n} is."]
 

@@ -181,7 +181,7 @@ async def test_what_a_version_holds_is_listed_as_its_files_have_it(school: Schoo
     await school.imported(project_id, about_herons(6))
     sources = {one.id: one for one in await school.listed(project_id)}
     version = await school.made(project_id, system_prompt="Be brief.")
-    by_side = {side: await school.held(version.id, split=split) for side, split in SPLITS.items()}
+    by_side = {side: await school.held(version.id, split=SPLITS[side]) for side in ("train", "exam")}
     assert await school.held(version.id) == [*by_side["train"], *by_side["exam"]]
     assert {side: len(found) for side, found in by_side.items()} == version.split_counts
     for side, found in by_side.items():

@@ -3,6 +3,7 @@
 SELECT resource_id FROM requests WHERE resource_id IN (
     SELECT id FROM jobs WHERE project_id = $1
     UNION ALL SELECT id FROM dataset_versions WHERE project_id = $1
+    UNION ALL SELECT id FROM dataset_diffs WHERE project_id = $1
     UNION ALL SELECT id FROM exports WHERE project_id = $1
     UNION ALL SELECT id FROM deduplications WHERE project_id = $1
     UNION ALL SELECT id FROM imports WHERE project_id = $1
@@ -13,6 +14,9 @@ SELECT resource_id FROM requests WHERE resource_id IN (
 
 -- name: delete_project_exports
 DELETE FROM exports WHERE project_id = $1
+
+-- name: delete_project_diffs
+DELETE FROM dataset_diffs WHERE project_id = $1
 
 -- name: delete_project_versions
 DELETE FROM dataset_versions WHERE project_id = $1

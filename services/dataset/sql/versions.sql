@@ -29,6 +29,11 @@ WHERE id = $1
 -- Goes first, as whoever ends an item locks its job first.
 DELETE FROM jobs WHERE id = $1
 
+-- name: delete_diffs
+-- Those that a version is in, with their jobs.
+WITH gone AS (DELETE FROM dataset_diffs WHERE base_id = $1 OR version_id = $1 RETURNING job_id)
+DELETE FROM jobs USING gone WHERE id = job_id
+
 -- name: delete_version
 DELETE FROM dataset_versions WHERE id = $1
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
+from services.dataset.diffs.listing import list_changes
+from services.dataset.diffs.store import DiffStore
 from services.dataset.exports.store import ExportStore
 from services.dataset.versions.convert import (
     file_to_pb,
@@ -27,9 +30,17 @@ from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
 class DatasetServicer(DatasetServiceServicer):
     """Dataset versions."""
 
-    def __init__(self, store: VersionStore, exports: ExportStore, storage: Storage, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        store: VersionStore,
+        exports: ExportStore,
+        diffs: DiffStore,
+        storage: Storage,
+        jobs: Jobs,
+    ) -> None:
         self._store = store
         self._exports = exports
+        self._diffs = diffs
         self._storage = storage
         self._jobs = jobs
 
@@ -80,6 +91,34 @@ class DatasetServicer(DatasetServiceServicer):
         files = files_in(version.files, request.format, split_name(request.split))
         return pb.GetDatasetVersionFilesResponse(
             files=[await self._linked(file) for file in files], manifest=await self._linked(version.manifest)
+        )
+
+    async def DiffDatasetVersions(
+        self, request: pb.DiffDatasetVersionsRequest, context: Context
+    ) -> pb.DiffDatasetVersionsResponse:
+        diff_id = await first_answer(self._store.pool, "DiffDatasetVersions", request.request_id)
+        if not diff_id:
+            base = await self._store.get(request.base_version_id)
+            version = await self._store.get(request.dataset_version_id)
+            base.check_ready()
+            version.check_ready()
+            diff_id = await self._diffs.create(base, version, request.request_id)
+        return pb.DiffDatasetVersionsResponse(dataset_diff=diff_to_pb(await self._diffs.get(diff_id)))
+
+    async def GetDatasetDiff(
+        self, request: pb.GetDatasetDiffRequest, context: Context
+    ) -> pb.GetDatasetDiffResponse:
+        return pb.GetDatasetDiffResponse(dataset_diff=diff_to_pb(await self._diffs.get(request.id)))
+
+    async def ListDatasetChanges(
+        self, request: pb.ListDatasetChangesRequest, context: Context
+    ) -> pb.ListDatasetChangesResponse:
+        diff = await self._diffs.get(request.dataset_diff_id)
+        change = change_name(request.kind)
+        wanted = page_request(request.page_size, request.page_token, diff.id, change)
+        page = await list_changes(self._storage, wanted, diff, change)
+        return pb.ListDatasetChangesResponse(
+            dataset_changes=map(change_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def DeleteDatasetVersion(

@@ -127,6 +127,7 @@ class VersionStore:
         """Delete a version and its job; missing ones are no error."""
         async with transaction(self.pool) as connection:
             await connection.execute(SQL.delete_job, job_id)
+            await connection.execute(SQL.delete_diffs, version_id)
             await connection.execute(SQL.delete_version, version_id)
             await forget_requests(connection, version_id)
 
@@ -144,6 +145,12 @@ class VersionStore:
         await connection.execute(
             SQL.insert_version, version_id, project_id, number, options_json(options), job.id
         )
+
+
+def version_not_found(version_id: str) -> NotFound:
+    """The error for a version that is not there."""
+    message = f"there is no dataset version {version_id}"
+    return NotFound("DATASET_VERSION_NOT_FOUND", message, dataset_version_id=version_id)
 
 
 def size_of(version: DatasetVersion) -> int:

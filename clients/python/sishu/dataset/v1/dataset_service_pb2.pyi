@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.common.v1 import object_pb2 as _object_pb2
+from sishu.dataset.v1 import dataset_diff_pb2 as _dataset_diff_pb2
 from sishu.dataset.v1 import dataset_version_pb2 as _dataset_version_pb2
 import builtins as _builtins
 import sys
@@ -297,6 +298,168 @@ class GetDatasetVersionFilesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDatasetVersionFilesResponse: _TypeAlias = GetDatasetVersionFilesResponse  # noqa: Y015
+
+@_typing.final
+class DiffDatasetVersionsRequest(_message.Message):
+    """DiffDatasetVersionsRequest names two versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_VERSION_ID_FIELD_NUMBER: _builtins.int
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    base_version_id: _builtins.str
+    """REQUIRED. UUID of the version that is compared with."""
+    dataset_version_id: _builtins.str
+    """REQUIRED. UUID of the version."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    def __init__(
+        self,
+        *,
+        base_version_id: _builtins.str = ...,
+        dataset_version_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_version_id", b"base_version_id", "dataset_version_id", b"dataset_version_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffDatasetVersionsRequest: _TypeAlias = DiffDatasetVersionsRequest  # noqa: Y015
+
+@_typing.final
+class DiffDatasetVersionsResponse(_message.Message):
+    """DiffDatasetVersionsResponse carries the diff in the making."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_DIFF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dataset_diff(self) -> _dataset_diff_pb2.DatasetDiff:
+        """The diff with its job."""
+
+    def __init__(
+        self,
+        *,
+        dataset_diff: _dataset_diff_pb2.DatasetDiff | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_diff", b"dataset_diff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_diff", b"dataset_diff"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffDatasetVersionsResponse: _TypeAlias = DiffDatasetVersionsResponse  # noqa: Y015
+
+@_typing.final
+class GetDatasetDiffRequest(_message.Message):
+    """GetDatasetDiffRequest names a diff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """REQUIRED. UUID of the diff."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetDiffRequest: _TypeAlias = GetDatasetDiffRequest  # noqa: Y015
+
+@_typing.final
+class GetDatasetDiffResponse(_message.Message):
+    """GetDatasetDiffResponse carries the diff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_DIFF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dataset_diff(self) -> _dataset_diff_pb2.DatasetDiff:
+        """The diff."""
+
+    def __init__(
+        self,
+        *,
+        dataset_diff: _dataset_diff_pb2.DatasetDiff | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_diff", b"dataset_diff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_diff", b"dataset_diff"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDatasetDiffResponse: _TypeAlias = GetDatasetDiffResponse  # noqa: Y015
+
+@_typing.final
+class ListDatasetChangesRequest(_message.Message):
+    """ListDatasetChangesRequest filters and pages the changes of a diff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_DIFF_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    dataset_diff_id: _builtins.str
+    """REQUIRED. UUID of the diff."""
+    kind: _dataset_diff_pb2.DatasetChangeKind.ValueType
+    """OPTIONAL. Only changes of this kind."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of changes to return; 0 means 100; larger than 1000 is read as 1000."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        dataset_diff_id: _builtins.str = ...,
+        kind: _dataset_diff_pb2.DatasetChangeKind.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_diff_id", b"dataset_diff_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetChangesRequest: _TypeAlias = ListDatasetChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListDatasetChangesResponse(_message.Message):
+    """ListDatasetChangesResponse is a page of changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def dataset_changes(self) -> _containers.RepeatedCompositeFieldContainer[_dataset_diff_pb2.DatasetChange]:
+        """The changes by kind and id."""
+
+    def __init__(
+        self,
+        *,
+        dataset_changes: _abc.Iterable[_dataset_diff_pb2.DatasetChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_changes", b"dataset_changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDatasetChangesResponse: _TypeAlias = ListDatasetChangesResponse  # noqa: Y015
 
 @_typing.final
 class DeleteDatasetVersionRequest(_message.Message):

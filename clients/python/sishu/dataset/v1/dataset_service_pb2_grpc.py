@@ -60,6 +60,21 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
                 _registered_method=True)
+        self.DiffDatasetVersions = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/DiffDatasetVersions',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsResponse.FromString,
+                _registered_method=True)
+        self.GetDatasetDiff = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/GetDatasetDiff',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffResponse.FromString,
+                _registered_method=True)
+        self.ListDatasetChanges = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/ListDatasetChanges',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
+                _registered_method=True)
         self.DeleteDatasetVersion = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/DeleteDatasetVersion',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionRequest.SerializeToString,
@@ -109,6 +124,28 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiffDatasetVersions(self, request, context):
+        """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
+        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while one is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDatasetDiff(self, request, context):
+        """GetDatasetDiff returns one diff. NOT_FOUND `DATASET_DIFF_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasetChanges(self, request, context):
+        """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteDatasetVersion(self, request, context):
         """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
         (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
@@ -144,6 +181,21 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.GetDatasetVersionFiles,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.SerializeToString,
+            ),
+            'DiffDatasetVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffDatasetVersions,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsResponse.SerializeToString,
+            ),
+            'GetDatasetDiff': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDatasetDiff,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffResponse.SerializeToString,
+            ),
+            'ListDatasetChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasetChanges,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.SerializeToString,
             ),
             'DeleteDatasetVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDatasetVersion,
@@ -287,6 +339,87 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/GetDatasetVersionFiles',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffDatasetVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/DiffDatasetVersions',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDatasetDiff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/GetDatasetDiff',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetDiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasetChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/ListDatasetChanges',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,14 @@ class DatasetServiceStub:
     """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
     FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
+    DiffDatasetVersions: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DiffDatasetVersionsRequest, _dataset_service_pb2.DiffDatasetVersionsResponse]
+    """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
+    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while one is made.
+    """
+    GetDatasetDiff: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetDiffRequest, _dataset_service_pb2.GetDatasetDiffResponse]
+    """GetDatasetDiff returns one diff. NOT_FOUND `DATASET_DIFF_NOT_FOUND`."""
+    ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
+    """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
     """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
     (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
@@ -75,6 +83,14 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
     FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
+    DiffDatasetVersions: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DiffDatasetVersionsRequest, _dataset_service_pb2.DiffDatasetVersionsResponse]  # type: ignore[assignment]
+    """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
+    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while one is made.
+    """
+    GetDatasetDiff: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetDiffRequest, _dataset_service_pb2.GetDatasetDiffResponse]  # type: ignore[assignment]
+    """GetDatasetDiff returns one diff. NOT_FOUND `DATASET_DIFF_NOT_FOUND`."""
+    ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
+    """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
     """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
     (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
@@ -128,6 +144,32 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
         FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
         """
+
+    @_abc_1.abstractmethod
+    def DiffDatasetVersions(
+        self,
+        request: _dataset_service_pb2.DiffDatasetVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.DiffDatasetVersionsResponse, _abc.Awaitable[_dataset_service_pb2.DiffDatasetVersionsResponse]]:
+        """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
+        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while one is made.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDatasetDiff(
+        self,
+        request: _dataset_service_pb2.GetDatasetDiffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.GetDatasetDiffResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetDiffResponse]]:
+        """GetDatasetDiff returns one diff. NOT_FOUND `DATASET_DIFF_NOT_FOUND`."""
+
+    @_abc_1.abstractmethod
+    def ListDatasetChanges(
+        self,
+        request: _dataset_service_pb2.ListDatasetChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.ListDatasetChangesResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetChangesResponse]]:
+        """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
 
     @_abc_1.abstractmethod
     def DeleteDatasetVersion(

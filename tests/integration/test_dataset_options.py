@@ -1,0 +1,147 @@
+"""The dataset room: how versions are made, and what changed between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from services.runtime.ids import new_id
+from sishu.dataset.v1 import dataset_diff_pb2 as diffs
+from sishu.dataset.v1 import dataset_service_pb2 as datasets
+from sishu.dataset.v1 import dataset_version_pb2 as versions
+from sishu.dataset.v1 import example_filter_pb2, example_pb2
+from sishu.dataset.v1 import example_service_pb2 as examples
+from sishu.errors import ApiError
+from tests.integration.dataset_school import (
+    JSONL,
+    READY,
+    School,
+    about_herons,
+    name_of,
+    started_school,
+    turns,
+)
+from tests.integration.stores import Servers
+
+TRAIN, EXAM = versions.DATASET_SPLIT_TRAIN, versions.DATASET_SPLIT_EXAM
+VALIDATION = versions.DATASET_SPLIT_VALIDATION
+
+
+@pytest_asyncio.fixture(scope="module")
+async def school(servers: Servers) -> AsyncIterator[School]:
+    async with started_school(servers) as started:
+        yield started
+
+
+async def test_a_version_is_made_as_its_options_say(school: School) -> None:
+    project_id = new_id()
+    generation_id = await school.imported(project_id, about_herons(20))
+    for number in range(9):
+        await school.create(
+            project_id=project_id,
+            messages=turns(f"What is {name_of(900 + number)}?", "No bird."),
+            labels=["general"],
+        )
+    version = await school.made(
+        project_id,
+        exam_count=6,
+        validation_count=5,
+        balance=[versions.BalanceCap(facet=versions.BALANCE_FACET_SOURCE, most=40)],
+        replay=versions.Replay(label="general", share=0.2),
+        group_by=versions.DATASET_GROUPING_CHUNK,
+        stratify_by=versions.DATASET_STRATA_DOCUMENT_AND_TAG,
+        filter=example_filter_pb2.ExampleFilter(kinds=[example_pb2.EXAMPLE_KIND_SFT]),
+        system_prompt="Be brief.",
+    )
+    assert version.split_counts == {"train": 36, "validation": 5, "exam": 6}
+    assert version.dropped_counts == {"BALANCE": 20, "REPLAY": 2}
+    sources = {one.source: dict(one.split_counts) for one in version.source_counts}
+    assert sources == {
+        f"generation:{generation_id}": {"train": 29, "validation": 5, "exam": 6},
+        "hand": {"train": 7},
+    }
+    coverage = {one.facet: (one.total, dict(one.split_counts)) for one in version.coverage}
+    assert coverage["document"] == (1, {"train": 1, "validation": 1, "exam": 1})
+    assert coverage["fact"][0] == 20
+    held = await school.held(version.id, split=VALIDATION)
+    assert [one.messages[0].content for one in held] == ["Be brief."] * 5
+    (lines,) = (await school.files(version.id, JSONL, "validation")).values()
+    assert len(lines.splitlines()) == 5
+
+    manifest = await school.manifest(version.id)
+    assert manifest["options"]["balance"] == [{"facet": "source", "most": 40}]
+    assert manifest["options"]["replay"] == {"share": 0.2, "label": "general", "import_id": ""}
+    assert manifest["source_counts"] == sources
+    assert manifest["coverage"]["fact"]["total"] == 20
+    shown = (await school.version(version.id)).options
+    assert (shown.exam_count, shown.group_by) == (6, versions.DATASET_GROUPING_CHUNK)
+    assert list(shown.filter.kinds) == [example_pb2.EXAMPLE_KIND_SFT]
+
+
+async def test_a_filter_by_text_is_refused(school: School) -> None:
+    wanted = example_filter_pb2.ExampleFilter(text="heron")
+    with pytest.raises(ApiError) as error:
+        await school.start_version(new_id(), filter=wanted)
+    assert (error.value.reason, error.value.code) == ("FIELD_INVALID", "INVALID_ARGUMENT")
+
+
+async def diff_of(school: School, base_id: str, version_id: str) -> diffs.DatasetDiff:
+    request = datasets.DiffDatasetVersionsRequest(base_version_id=base_id, dataset_version_id=version_id)
+    started = (await school.client.datasets.DiffDatasetVersions(request)).dataset_diff
+    await school.ended(started.job)
+    found = await school.client.datasets.GetDatasetDiff(datasets.GetDatasetDiffRequest(id=started.id))
+    assert found.dataset_diff.ready
+    return found.dataset_diff
+
+
+async def changes(
+    school: School, diff_id: str, **filters: diffs.DatasetChangeKind
+) -> list[diffs.DatasetChange]:
+    found: list[diffs.DatasetChange] = []
+    request = datasets.ListDatasetChangesRequest(dataset_diff_id=diff_id, page_size=2, **filters)
+    while True:
+        page = await school.client.datasets.ListDatasetChanges(request)
+        found += page.dataset_changes
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
+async def test_a_diff_says_what_became_of_every_example(school: School) -> None:
+    project_id = new_id()
+    made = [
+        await school.create(project_id=project_id, messages=turns(f"Who is {name_of(number)}?", "Ada."))
+        for number in range(8)
+    ]
+    base = await school.made(project_id, exam_share=0)
+    made[0].messages[1].content = "Grace."
+    await school.update(made[0], "messages")
+    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=made[1].id))
+    new = await school.create(project_id=project_id, messages=turns(f"Who is {name_of(99)}?", "Ada."))
+    version = await school.made(project_id, exam_share=0)
+    diff = await diff_of(school, base.id, version.id)
+    assert dict(diff.change_counts) == {"added": 1, "removed": 1, "changed": 1, "moved": 0}
+    found = [(one.example_id, one.kind, one.base_split, one.split) for one in await changes(school, diff.id)]
+    assert found == [
+        (new.id, diffs.DATASET_CHANGE_KIND_ADDED, 0, TRAIN),
+        (made[1].id, diffs.DATASET_CHANGE_KIND_REMOVED, TRAIN, 0),
+        (made[0].id, diffs.DATASET_CHANGE_KIND_CHANGED, TRAIN, TRAIN),
+    ]
+    only = await changes(school, diff.id, kind=diffs.DATASET_CHANGE_KIND_REMOVED)
+    assert [one.example_id for one in only] == [made[1].id]
+
+    examined = await school.made(project_id, exam_count=3)
+    moved = await diff_of(school, version.id, examined.id)
+    assert dict(moved.change_counts) == {"added": 0, "removed": 0, "changed": 0, "moved": 3}
+    assert {one.split for one in await changes(school, moved.id)} == {EXAM}
+
+    await school.client.datasets.DeleteDatasetVersion(datasets.DeleteDatasetVersionRequest(id=version.id))
+    with pytest.raises(ApiError) as error:
+        await changes(school, moved.id)
+    assert error.value.reason == "DATASET_DIFF_NOT_FOUND"
+    with pytest.raises(ApiError) as error:
+        await diff_of(school, base.id, version.id)
+    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
+    assert (await school.version(examined.id)).state == READY
