@@ -147,12 +147,6 @@ class VersionStore:
         )
 
 
-def version_not_found(version_id: str) -> NotFound:
-    """The error for a version that is not there."""
-    message = f"there is no dataset version {version_id}"
-    return NotFound("DATASET_VERSION_NOT_FOUND", message, dataset_version_id=version_id)
-
-
 def size_of(version: DatasetVersion) -> int:
     """About how many bytes it takes in an answer."""
     return len(json.dumps(options_json(version.options), ensure_ascii=False).encode())

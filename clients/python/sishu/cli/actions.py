@@ -8,17 +8,24 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli import documents, examples, gate_options, generations, imports, providers, regenerate
+from sishu.cli import (
+    datasets,
+    documents,
+    examples,
+    gate_options,
+    generations,
+    imports,
+    providers,
+    regenerate,
+)
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
-from sishu.cli.find import find_model, find_model_of, find_project
+from sishu.cli.find import find_model, find_model_of, find_project, find_version
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import Job
-from sishu.dataset.v1.dataset_service_pb2 import CreateDatasetVersionRequest, GetDatasetVersionRequest
-from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
@@ -59,21 +66,6 @@ def import_examples(
     show_one(with_client(work))
 
 
-def create_dataset(project: ProjectOption, wait: WaitOption = False) -> None:
-    """`sishu dataset create`."""
-
-    async def work(client: Client) -> DatasetVersion:
-        wanted = DatasetVersion(project_id=(await find_project(client, project)).id)
-        request = CreateDatasetVersionRequest(dataset_version=wanted)
-        made = (await client.datasets.CreateDatasetVersion(request)).dataset_version
-        if not wait:
-            return made
-        await wait_for_success(client, "dataset", made.job)
-        return (await client.datasets.GetDatasetVersion(GetDatasetVersionRequest(id=made.id))).dataset_version
-
-    show_one(with_client(work))
-
-
 def create_model(
     name: NameArgument,
     project: ProjectOption,
@@ -110,7 +102,7 @@ def export_model(
 def create_run(
     name: NameArgument,
     project: ProjectOption,
-    dataset: Annotated[str, typer.Option(help=say("dataset"))],
+    dataset: Annotated[str, typer.Option(help=say("dataset_version"))],
     model: Annotated[str, typer.Option(help=say("model"))],
     epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None,
     learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None,
@@ -123,7 +115,7 @@ def create_run(
         wanted = TrainingRun(
             project_id=project_id,
             name=name,
-            dataset_version_id=dataset,
+            dataset_version_id=await find_version(client, dataset),
             base_model_id=await find_model_of(client, project_id, model),
             config=TrainingConfig(epochs=epochs, learning_rate=learning_rate),
         )
@@ -156,7 +148,7 @@ def create_deployment(
 
 def create_exam(
     project: ProjectOption,
-    dataset: Annotated[str, typer.Option(help=say("dataset"))],
+    dataset: Annotated[str, typer.Option(help=say("dataset_version"))],
     arm: Annotated[list[str], typer.Option(help="NAME=DEPLOYMENT_ID")],
     wait: WaitOption = False,
 ) -> None:
@@ -165,7 +157,7 @@ def create_exam(
     async def work(client: Client) -> Exam:
         wanted = Exam(
             project_id=(await find_project(client, project)).id,
-            dataset_version_id=dataset,
+            dataset_version_id=await find_version(client, dataset),
             arms=[
                 ExamArm(name=name, deployment_id=value)
                 for name, _, value in (one.partition("=") for one in arm)
@@ -252,7 +244,11 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("preview", "import_preview", imports.preview_import),
         ("faults", "import_faults", imports.list_faults),
     ],
-    "dataset": [("create", "create", create_dataset), ("export", "export_dataset", export_dataset)],
+    "dataset": [
+        ("create", "create", datasets.create_dataset),
+        ("export", "export_dataset", export_dataset),
+        ("diff", "dataset_diff", datasets.diff_datasets),
+    ],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
     "run": [("create", "create", create_run)],
     "deployment": [("create", "create", create_deployment)],

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from sishu.cli.context import with_client
+from sishu.cli.datasets import VersionArgument
 from sishu.cli.export_options import ExportWishes
-from sishu.cli.options import IdArgument, takes
+from sishu.cli.find import find_version
+from sishu.cli.options import takes
 from sishu.cli.output import CONSOLE, ERRORS
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -23,7 +25,7 @@ from sishu.learn.progress import ProgressDisplay, Stage, watching
 
 @takes(ExportWishes)
 def export_dataset(
-    version_id: IdArgument,
+    version: VersionArgument,
     options: ExportWishes,
     out: Annotated[Path, typer.Option(help=say("export_out"))] = Path("dataset"),
     file_format: Annotated[str, typer.Option("--format", help=say("export_format"))] = "llama_factory",
@@ -34,7 +36,7 @@ def export_dataset(
     wanted = options.options(file_format)
 
     async def work(client: Client) -> tuple[Export, list[Path], str]:
-        display = ProgressDisplay(ERRORS)
+        display, version_id = ProgressDisplay(ERRORS), await find_version(client, version)
         async with display.stage(say("export_making")) as stage:
             export = await export_of(client, version_id, wanted, watching(stage))
         async with display.stage(say("export_fetching")) as stage:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 
 from sishu.client import Client
+from sishu.dataset.v1.dataset_service_pb2 import ListDatasetVersionsRequest
+from sishu.dataset.v1.dataset_version_pb2 import DATASET_VERSION_STATE_READY
 from sishu.errors import ApiError
 from sishu.generation.v1.provider_service_pb2 import ListProvidersRequest
 from sishu.ingest.v1.project_pb2 import Project
@@ -91,3 +93,34 @@ async def find_model(client: Client, name: str) -> Model:
             metadata={"name": name},
         )
     return found[0]
+
+
+LATEST = "latest"
+"""Names the newest version of a project that is ready."""
+
+
+async def find_version(client: Client, name: str) -> str:
+    """The id of a dataset version, given by id, `PROJECT/NUMBER`, or `PROJECT/latest`.
+
+    Raises:
+        ApiError: there is none.
+    """
+    if is_id(name):
+        return name
+    project_name, _, wanted = name.rpartition("/")
+    token = "" if project_name else None
+    while token is not None:
+        request = ListDatasetVersionsRequest(project_id=(await find_project(client, project_name)).id)
+        request.page_token = token
+        page = await client.datasets.ListDatasetVersions(request)
+        for version in page.dataset_versions:
+            newest = wanted == LATEST and version.state == DATASET_VERSION_STATE_READY
+            if newest or wanted == str(version.number):
+                return version.id
+        token = page.next_page_token or None
+    raise ApiError(
+        "NOT_FOUND",
+        "DATASET_VERSION_NOT_FOUND",
+        f"there is no dataset version {name!r}; see `sishu dataset list`",
+        metadata={"name": name},
+    )

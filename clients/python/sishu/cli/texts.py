@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from sishu.cli.candidate_texts import CANDIDATE_TEXTS
 from sishu.cli.coverage_texts import COVERAGE_TEXTS
+from sishu.cli.dataset_texts import DATASET_TEXTS
 from sishu.cli.duplicate_texts import DUPLICATE_TEXTS
 from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
@@ -26,6 +27,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,
+    **DATASET_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",

@@ -1,0 +1,55 @@
+"""What the commands about dataset versions say, in English and Chinese."""
+
+from __future__ import annotations
+
+DATASET_TEXTS: dict[str, tuple[str, str]] = {
+    "dataset_version": (
+        "Dataset version: its id, PROJECT/NUMBER, or PROJECT/latest.",
+        "数据集版本：ID、项目/编号，或 项目/latest。",
+    ),
+    "dataset_diff": ("Show what changed from one version to another.", "显示两个版本之间的变化。"),
+    "dataset_diff_kind": (
+        "Only changes of this kind: added, removed, changed or moved.",
+        "只看此类变化：added、removed、changed 或 moved。",
+    ),
+    "dataset_exam_share": ("Share held out for the exam, 0 to 0.9.", "留作考试的比例，0 到 0.9。"),
+    "dataset_exam_count": ("Number of exam items, in place of the share.", "考题数量，替代比例。"),
+    "dataset_validation_share": ("Share held out to validate training.", "留作验证的比例。"),
+    "dataset_validation_count": ("Number of examples to validate on.", "验证样例数量。"),
+    "dataset_seed": ("Seed of split and order.", "划分与排序的随机种子。"),
+    "dataset_system_prompt": ("System message before every conversation.", "每段对话前的系统消息。"),
+    "dataset_group_by": (
+        "What stays on one side: near_copies, fact or chunk.",
+        "保持在同一侧的单位：near_copies、fact 或 chunk。",
+    ),
+    "dataset_stratify_by": (
+        "Hold out in proportion by document, tag or document_and_tag.",
+        "按 document、tag 或 document_and_tag 成比例抽取。",
+    ),
+    "dataset_cap": (
+        "Most examples of every value of a facet; facets: tag, label, document, section, question_type, "
+        "length, source, kind. Can be repeated.",
+        "某一维度每个取值的最多样例数；维度：tag、label、document、section、question_type、length、source、"
+        "kind。可重复。",
+    ),
+    "dataset_replay_label": (
+        "Label of general data to mix into train.",
+        "混入训练集的通用数据的标签。",
+    ),
+    "dataset_replay_import": (
+        "Id of an import of general data to mix into train.",
+        "混入训练集的通用数据的导入 ID。",
+    ),
+    "dataset_replay_share": ("Share of general data in train.", "通用数据在训练集中的比例。"),
+    "dataset_weight": (
+        "Weight of a source in train, such as hand=1. Can be repeated.",
+        "某一来源在训练集中的权重，如 hand=1。可重复。",
+    ),
+    "dataset_generation": (
+        "Only examples of this generation. Can be repeated.",
+        "只用此生成任务的样例。可重复。",
+    ),
+    "dataset_tag": ("Only examples with this tag id. Can be repeated.", "只用带此标签 ID 的样例。可重复。"),
+    "dataset_label": ("Only examples with this label. Can be repeated.", "只用带此标记的样例。可重复。"),
+    "dataset_min_score": ("Only examples with this score or more.", "只用不低于此分数的样例。"),
+}
