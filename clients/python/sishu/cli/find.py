@@ -122,5 +122,5 @@ async def find_version(client: Client, name: str) -> str:
         "NOT_FOUND",
         "DATASET_VERSION_NOT_FOUND",
         f"there is no dataset version {name!r}; see `sishu dataset list`",
-        metadata={"name": name},
+        metadata={"dataset_version_id": name},
     )
