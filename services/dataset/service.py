@@ -19,6 +19,7 @@ from services.dataset.imports.store import ImportStore
 from services.dataset.reviews.service import ReviewServicer
 from services.dataset.reviews.store import ReviewStore
 from services.dataset.source_marks.store import SourceMarkStore
+from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.service import DatasetServicer
 from services.dataset.versions.store import VersionStore
 from services.runtime.room import Parts
@@ -48,7 +49,14 @@ def servicers(parts: Parts) -> list[Servicer]:
     )
     imports = ImportServicer(FileImportStore(pool, jobs), parts.storage, parts.client)
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
-    datasets = DatasetServicer(versions, export_store, DiffStore(pool, jobs), parts.storage, jobs)
+    datasets = DatasetServicer(
+        versions,
+        export_store,
+        DiffStore(pool, jobs),
+        parts.storage,
+        jobs,
+        LaterRoomsByRpc(parts.client),
+    )
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
     changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))

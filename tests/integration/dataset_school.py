@@ -39,7 +39,9 @@ from sishu.generation.v1 import (
     question_service_pb2,
     question_service_pb2_grpc,
 )
+from sishu.inference.v1 import exam_pb2, exam_service_pb2, exam_service_pb2_grpc
 from sishu.ingest.v1 import project_pb2, project_service_pb2, project_service_pb2_grpc
+from sishu.trainer.v1 import training_run_pb2, training_service_pb2, training_service_pb2_grpc
 from tests.integration.stand_ins import serving
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 
@@ -129,6 +131,29 @@ class FakeProjects(project_service_pb2_grpc.ProjectServiceServicer):
         return project_service_pb2.GetProjectResponse(project=project_pb2.Project(id=request.id))
 
 
+@dataclass
+class FakeLater(training_service_pb2_grpc.TrainingServiceServicer, exam_service_pb2_grpc.ExamServiceServicer):
+    """Trainer and inference rooms with some runs and exams, a page each."""
+
+    runs: list[training_run_pb2.TrainingRun] = field(default_factory=list)
+    exams: list[exam_pb2.Exam] = field(default_factory=list)
+
+    async def ListTrainingRuns(  # the name in the proto
+        self, request: training_service_pb2.ListTrainingRunsRequest, _context: Context
+    ) -> training_service_pb2.ListTrainingRunsResponse:
+        place = int(request.page_token or 0)
+        more = str(place + 1) if place + 1 < len(self.runs) else ""
+        found = self.runs[place : place + 1]
+        return training_service_pb2.ListTrainingRunsResponse(training_runs=found, next_page_token=more)
+
+    async def ListExams(  # the name in the proto
+        self, request: exam_service_pb2.ListExamsRequest, _context: Context
+    ) -> exam_service_pb2.ListExamsResponse:
+        place = int(request.page_token or 0)
+        more = str(place + 1) if place + 1 < len(self.exams) else ""
+        return exam_service_pb2.ListExamsResponse(exams=self.exams[place : place + 1], next_page_token=more)
+
+
 def question(
     text: str, answer: str = "1.4 kg.\r\n轻。", place: int = 0, document_id: str = ""
 ) -> question_pb2.Question:
@@ -208,6 +233,7 @@ class School:
     client: Client
     room: Room
     generations: FakeGenerations
+    later: FakeLater
 
     async def ended(self, job: job_pb2.Job, seconds: float = 90.0) -> job_pb2.Job:
         request = job_service_pb2.WatchJobRequest(id=job.id)
@@ -342,11 +368,22 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
         project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
         projects,
     )
+    later = FakeLater()  # type: ignore[abstract]
+    training = Servicer(
+        "sishu.trainer.v1.TrainingService",
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server,
+        later,
+    )
+    examining = Servicer(
+        "sishu.inference.v1.ExamService", exam_service_pb2_grpc.add_ExamServiceServicer_to_server, later
+    )
     async with (
         fresh_stores(servers) as stores,
+        serving(stores, "trainer", training),
+        serving(stores, "inference", examining),
         serving(stores, "generation", *asked),
         serving(stores, "ingest", project_service),
         started_room(stores, "dataset", env=env) as room,
         stores.client() as client,
     ):
-        yield School(stores, client, room, generations)
+        yield School(stores, client, room, generations, later)

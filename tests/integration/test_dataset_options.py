@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,6 +15,8 @@ from sishu.dataset.v1 import dataset_version_pb2 as versions
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
+from sishu.inference.v1 import exam_pb2
+from sishu.trainer.v1 import training_run_pb2
 from tests.integration.dataset_school import (
     JSONL,
     READY,
@@ -145,3 +148,23 @@ async def test_a_diff_says_what_became_of_every_example(school: School) -> None:
         await diff_of(school, base.id, version.id)
     assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
     assert (await school.version(examined.id)).state == READY
+
+
+async def test_a_version_in_use_is_not_deleted(school: School) -> None:
+    project_id = new_id()
+    await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    version = await school.made(project_id, exam_share=0)
+    other: dict[str, Any] = {"dataset_version_id": new_id()}
+    run: dict[str, Any] = {"id": new_id(), "dataset_version_id": version.id}
+    exam: dict[str, Any] = {"id": new_id(), "dataset_version_id": version.id}
+    request = datasets.DeleteDatasetVersionRequest(id=version.id)
+    for runs, exams in (([other, run], []), ([], [other, exam])):
+        school.later.runs = [training_run_pb2.TrainingRun(**one) for one in runs]
+        school.later.exams = [exam_pb2.Exam(**one) for one in exams]
+        with pytest.raises(ApiError) as error:
+            await school.client.datasets.DeleteDatasetVersion(request)
+        assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "DATASET_VERSION_IN_USE")
+        assert error.value.metadata["used_by"] in {f"training run {run['id']}", f"exam {exam['id']}"}
+        assert (await school.version(version.id)).state == READY
+    school.later.runs, school.later.exams = [training_run_pb2.TrainingRun(**other)], []
+    await school.client.datasets.DeleteDatasetVersion(request)

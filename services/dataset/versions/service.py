@@ -13,6 +13,7 @@ from services.dataset.versions.convert import (
     split_name,
     version_to_pb,
 )
+from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.members import list_members
 from services.dataset.versions.options_convert import options_from_pb
 from services.dataset.versions.store import VersionStore
@@ -37,7 +38,9 @@ class DatasetServicer(DatasetServiceServicer):
         diffs: DiffStore,
         storage: Storage,
         jobs: Jobs,
+        later: LaterRoomsByRpc,
     ) -> None:
+        self._later = later
         self._store = store
         self._exports = exports
         self._diffs = diffs
@@ -125,6 +128,7 @@ class DatasetServicer(DatasetServiceServicer):
         self, request: pb.DeleteDatasetVersionRequest, context: Context
     ) -> pb.DeleteDatasetVersionResponse:
         version = await self._store.get(request.id)
+        await self._later.check_unused(version.project_id, version.id)
         exports = await self._exports.of_version(version.id)
         for job_id in (version.job.id, *(job_id for _, job_id in exports)):
             await self._jobs.cancel(job_id)

@@ -147,8 +147,8 @@ class DatasetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDatasetVersion(self, request, context):
-        """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
-        (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+        """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
+        training run or an exam of the project refers to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

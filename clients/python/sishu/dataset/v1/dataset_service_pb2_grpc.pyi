@@ -58,8 +58,8 @@ class DatasetServiceStub:
     ListDatasetChanges: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]
     """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
-    """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
-    (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+    """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
+    training run or an exam of the project refers to it.
     """
 
 @_typing.type_check_only
@@ -92,8 +92,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     ListDatasetChanges: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetChangesRequest, _dataset_service_pb2.ListDatasetChangesResponse]  # type: ignore[assignment]
     """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
-    """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
-    (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+    """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
+    training run or an exam of the project refers to it.
     """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -177,8 +177,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dataset_service_pb2.DeleteDatasetVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionResponse]]:
-        """DeleteDatasetVersion deletes a version with its files. The examples stay. It may refuse while something refers to the version
-        (FAILED_PRECONDITION `DATASET_VERSION_IN_USE`); at present it does not.
+        """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
+        training run or an exam of the project refers to it.
         """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
