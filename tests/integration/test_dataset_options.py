@@ -99,9 +99,7 @@ async def diff_of(school: School, base_id: str, version_id: str) -> diffs.Datase
     return found.dataset_diff
 
 
-async def changes(
-    school: School, diff_id: str, **filters: diffs.DatasetChangeKind
-) -> list[diffs.DatasetChange]:
+async def changes(school: School, diff_id: str, **filters: Any) -> list[diffs.DatasetChange]:
     found: list[diffs.DatasetChange] = []
     request = datasets.ListDatasetChangesRequest(dataset_diff_id=diff_id, page_size=2, **filters)
     while True:
