@@ -114,15 +114,15 @@ async def test_duplicates_are_found_rejected_and_brought_back(school: School) ->
     assert gone[same].rejection.reason == "DUPLICATE"
     assert gone[first].rejection.metadata["example_id"] == best
     assert gone[first].rejection.metadata["deduplication_id"] == search.id
-    history = await school.client.examples.ListExampleRevisions(
-        example_service_pb2.ListExampleRevisionsRequest(example_id=first)
+    history = await school.client.example_changes.ListExampleRevisions(
+        example_change_service_pb2.ListExampleRevisionsRequest(example_id=first)
     )
     assert [(one.author, one.change_id) for one in history.example_revisions] == [("Ada", done.apply_job.id)]
 
     again = await applied(school, search)
     assert (again.apply_job.id, again.rejected) == (done.apply_job.id, 3)
-    undo = await school.client.examples.UndoExampleChange(
-        example_service_pb2.UndoExampleChangeRequest(change_id=done.apply_job.id)
+    undo = await school.client.example_changes.UndoExampleChange(
+        example_change_service_pb2.UndoExampleChangeRequest(change_id=done.apply_job.id)
     )
     await school.ended(undo.example_change.job)
     assert {one.state for one in await school.listed(project_id)} == {KEPT}

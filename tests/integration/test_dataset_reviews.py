@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from services.runtime.ids import new_id
 from sishu.common.v1 import failure_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
+from sishu.dataset.v1 import example_change_service_pb2 as changes
 from sishu.dataset.v1 import example_filter_pb2 as filters
 from sishu.dataset.v1 import example_pb2, review_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
@@ -40,7 +41,8 @@ async def made(school: School, project_id: str, *scores: float) -> list[example_
     found = []
     for number, score in enumerate(scores):
         fields: dict[str, Any] = {"score": score} if score >= 0 else {}
-        found.append(await school.create(project_id=project_id, messages=turns(f"{number}?", "x"), **fields))
+        messages = turns(f"{number}?", "x")
+        found.append(await school.create(project_id=project_id, messages=messages, **fields))
     return found
 
 
@@ -113,8 +115,8 @@ async def test_a_review_changes_the_example_as_its_reviewer(school: School) -> N
     answer = await said(school, two.id, "Bea", EDIT, example=two, update_mask=FieldMask(paths=["messages"]))
     assert answer.example.messages[1].content == "y"
     assert answer.example.review_state == example_pb2.REVIEW_STATE_ACCEPTED
-    request = examples.ListExampleRevisionsRequest(example_id=two.id)
-    (revision,) = (await school.client.examples.ListExampleRevisions(request)).example_revisions
+    request = changes.ListExampleRevisionsRequest(example_id=two.id)
+    (revision,) = (await school.client.example_changes.ListExampleRevisions(request)).example_revisions
     assert (revision.author, revision.change_id) == ("Bea", answer.review.change_id)
 
     why = failure_pb2.Failure(message="There is none.", reason="WRONG")

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from services.dataset.diffs.diffs import ChangesFile, DatasetDiff
-from services.dataset.versions.store import version_not_found
-from services.dataset.versions.versions import DatasetVersion
+from services.dataset.versions.versions import DatasetVersion, version_not_found
 from services.runtime.db import Connection, Pool, claim_request, transaction
 from services.runtime.errors import NotFound
 from services.runtime.ids import new_id

@@ -36,7 +36,7 @@ FROM (
     SELECT mine.id, (
         SELECT (array_agg(other.id ORDER BY other.id))[1]
         FROM examples AS other
-        WHERE other.project_id = $1 AND other.state = 'kept' AND other.key = mine.key
+        WHERE other.project_id = $1 AND other.state = 'kept' AND other.delete_time IS NULL AND other.key = mine.key
     ) AS first_id
     FROM examples AS mine
     WHERE mine.import_id = $2

@@ -12,6 +12,6 @@ SELECT item_id FROM examples WHERE item_id = ANY ($1::uuid[])
 -- name: first_examples
 -- Within its generation: another may ask the same of other texts, or another model; a version keeps the newest.
 SELECT DISTINCT ON (key) key, id FROM examples
-WHERE project_id = $1 AND state = 'kept' AND key = ANY ($2::bytea[])
+WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL AND key = ANY ($2::bytea[])
   AND generation_id IS NOT DISTINCT FROM $3
 ORDER BY key, id
