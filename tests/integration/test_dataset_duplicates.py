@@ -13,7 +13,12 @@ from services.dataset.examples.examples import Example, Message
 from services.runtime.ids import new_id
 from sishu.common.v1 import job_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
-from sishu.dataset.v1 import deduplication_pb2, example_pb2, example_service_pb2
+from sishu.dataset.v1 import (
+    deduplication_pb2,
+    example_change_service_pb2,
+    example_pb2,
+    example_service_pb2,
+)
 from sishu.dataset.v1 import deduplication_service_pb2 as pb
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.errors import ApiError

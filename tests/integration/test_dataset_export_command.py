@@ -43,7 +43,7 @@ def test_the_command_knows_all_bundles() -> None:
 async def test_a_version_is_written_fetched_and_not_fetched_again(school: School, tmp_path: Path) -> None:
     project_id = new_id()
     generation_id = await school.imported(project_id, about_herons(5))
-    version = await school.made(project_id, generation_ids=[generation_id])
+    version = await school.made(project_id, filter={"generation_ids": [generation_id]})
     out = tmp_path / "out"
     command = ("dataset", "export", version.id, "--out", str(out))
     code, printed = await run(school, *command)

@@ -77,7 +77,7 @@ async def files_of(school: School, export_id: str) -> dict[str, bytes]:
 async def version_of(school: School, herons: int = 10) -> tuple[str, str]:
     project_id = new_id()
     generation_id = await school.imported(project_id, about_herons(herons))
-    return project_id, (await school.made(project_id, generation_ids=[generation_id])).id
+    return project_id, (await school.made(project_id, filter={"generation_ids": [generation_id]})).id
 
 
 async def test_an_export_holds_what_the_version_holds(school: School) -> None:
