@@ -11,7 +11,7 @@ TESTERS ?= 2
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 EXTRAS := --extra local --extra engine --extra dev --extra bench
 
-.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench-quality bench pins clean
+.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-generation: bench-setup ## Measure calls to language models: speed, concur
 
 bench-quality: bench-setup ## Measure what the gates of questions and answers keep and catch.
 	@python -m tests.bench.bench_quality
+
+bench-dataset: bench-setup ## Measure imports, lists, deduplication, versions and exports of a million examples.
+	@python -m tests.bench.bench_dataset
 
 bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done
