@@ -83,10 +83,14 @@ ORDER BY update_time DESC, id DESC OFFSET $2 LIMIT 1
 SELECT count(*) FROM examples WHERE project_id = $1 AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 
 -- name: count_by_facet
--- The most frequent values.
-SELECT value, count(*) AS count
-FROM examples, unnest(facet_values(examples, $22)) AS value
-WHERE project_id = $1 AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) AND value <> ''
+-- The most frequent values. Grouped before the lists of values are taken apart: far fewer lists than examples differ.
+SELECT value, sum(count)::bigint AS count
+FROM (
+    SELECT facet_values(examples, $22) AS values, count(*) AS count
+    FROM examples WHERE project_id = $1 AND matches(examples, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+    GROUP BY values
+) AS grouped, unnest(values) AS value
+WHERE value <> ''
 GROUP BY value
-ORDER BY count(*) DESC, value
+ORDER BY sum(count) DESC, value
 LIMIT $23
