@@ -120,6 +120,7 @@ async def test_a_document_whose_bytes_are_gone_fails_too(client: Client, rooms: 
     assert (document.state, document.failure) == (document_pb2.DOCUMENT_STATE_FAILED, job.failure)
 
 
+@pytest.mark.full
 async def test_a_document_fails_when_the_wait_for_its_bytes_is_given_up_and_is_parsed_after_a_retry(
     stores: Stores, start_room: StartRoom
 ) -> None:

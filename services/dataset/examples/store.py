@@ -105,7 +105,7 @@ class ExampleStore:
         self, project_id: str, order: str, after: tuple[Any, ...], count: int
     ) -> tuple[Any, ...]:
         """The place after so many more examples; nothing where there are fewer."""
-        statement, width = getattr(SQL, f"place_{order}"), 1 if order in BY_ID else 2
+        statement, width = STATEMENTS[order][1], 1 if order in BY_ID else 2
         rows = await fetch_planned(self.pool, statement, project_id, count, *padded(after, width))
         return tuple(rows[0]) if rows else ()
 
@@ -118,13 +118,21 @@ class ExampleStore:
         end: tuple[Any, ...],
         limit: int,
     ) -> list[Example]:
-        statement, width = getattr(SQL, f"list_{order}"), 1 if order in BY_ID else 2
+        statement, width = STATEMENTS[order][0], 1 if order in BY_ID else 2
         text = orjson.dumps(wanted.text.lower()).decode()[1:-1]
         places = (*padded(after, width), *padded(end, width))
         rows = await fetch_planned(self.pool, statement, project_id, *wanted.values, text, limit, *places)
         return [example_of(row) for row in rows]
 
 
+STATEMENTS = {
+    "oldest": (SQL.list_oldest, SQL.place_oldest),
+    "newest": (SQL.list_newest, SQL.place_newest),
+    "lowest_score": (SQL.list_lowest_score, SQL.place_lowest_score),
+    "highest_score": (SQL.list_highest_score, SQL.place_highest_score),
+    "last_changed": (SQL.list_last_changed, SQL.place_last_changed),
+}
+"""By order: what lists examples, and what tells the place after so many."""
 BY_ID = frozenset({"oldest", "newest"})
 """Orders whose key is the id alone."""
 KEYS: dict[str, Callable[[Example], tuple[Any, ...]]] = {

@@ -21,6 +21,7 @@ CREATE TABLE imports (
     create_time timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX imports_by_project ON imports (project_id, id);
+CREATE INDEX imports_by_upload ON imports (upload_id);
 
 -- The first bad rows of an import.
 CREATE TABLE import_faults (
