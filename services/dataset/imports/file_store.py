@@ -121,6 +121,7 @@ class FileImportStore:
 
     async def reject_duplicates(self, connection: Connection, project_id: str, import_id: str) -> int:
         """Reject what is there already; return how many are."""
+        await connection.execute(SQL.join_by_hashing)
         done = await connection.execute(
             SQL.reject_duplicates, project_id, import_id, timeout=DUPLICATES_SECONDS
         )

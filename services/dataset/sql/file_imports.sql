@@ -23,9 +23,12 @@ LIMIT $4
 -- One import into a project at a time, so that of two duplicates the second sees the first.
 SELECT pg_advisory_xact_lock(hashtextextended('dataset.imports:' || $1::text, 0))
 
+-- name: join_by_hashing
+-- In the transaction: what was just copied in is in no statistics, by which the planner would go from row to row.
+SET LOCAL enable_nestloop = off
+
 -- name: reject_duplicates
--- Of an import, what others of the project ask or say that were kept before, or rows before it. The first is found by the index of keys: as an
--- array, for no plan is to look for it in the order of ids.
+-- Of an import, what others of the project ask or say that were kept before, or rows before it.
 UPDATE examples AS later
 SET state = 'rejected', rejection = jsonb_build_object(
     'code', 'ALREADY_EXISTS',
@@ -33,15 +36,16 @@ SET state = 'rejected', rejection = jsonb_build_object(
     'message', 'example ' || duplicate.first_id || ' asks the same question',
     'metadata', jsonb_build_object('example_id', duplicate.first_id))
 FROM (
-    SELECT mine.id, (
-        SELECT (array_agg(other.id ORDER BY other.id))[1]
-        FROM examples AS other
-        WHERE other.project_id = $1 AND other.state = 'kept' AND other.delete_time IS NULL AND other.key = mine.key
-    ) AS first_id
+    SELECT mine.id, first.id AS first_id
     FROM examples AS mine
-    WHERE mine.import_id = $2
+    JOIN (
+        SELECT DISTINCT ON (key) key, id FROM examples
+        WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL
+        ORDER BY key, id
+    ) AS first ON first.key = mine.key
+    WHERE mine.import_id = $2 AND first.id <> mine.id
 ) AS duplicate
-WHERE later.id = duplicate.id AND duplicate.first_id <> later.id
+WHERE later.id = duplicate.id
 
 -- name: set_counts
 UPDATE imports SET counts = $2, profile = $3 WHERE id = $1
