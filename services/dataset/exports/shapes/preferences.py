@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import pyarrow as pa
 
 from services.dataset.exports.dressing import Dressed, Message
@@ -30,9 +32,9 @@ class PairShape(Shape):
             return ANSWER_MISSING
         return self.paired(example, example.chosen, example.rejected)
 
+    @abstractmethod
     def paired(self, example: Dressed, chosen: Message, rejected: Message) -> list[Row] | str:
         """The rows of a pair, or the reason why there is none."""
-        raise NotImplementedError
 
 
 class DpoLlamaFactory(PairShape):
