@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -171,13 +171,6 @@ class Example:
         first = self.quotes[0]
         place = [first.document_id, first.document_version, first.start, first.end]
         return json.dumps([first.chunk_id, first.text] if first.end == 0 else place)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what it says, whatever its id and time."""
-        parts = [self.kind, *map(asdict, self.said), *(quote.text for quote in self.quotes)]
-        parts += [asdict(self.exam_item)] if self.exam_item else []
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def said(messages: Sequence[Message], preference: Preference | None) -> list[Message]:
