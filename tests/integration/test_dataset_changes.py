@@ -350,6 +350,7 @@ async def filled(school: School, project_id: str, count: int) -> None:
         )
 
 
+@pytest.mark.full
 async def test_a_killed_worker_changes_each_once_and_cancelling_leaves_what_is_done(
     idle_school: School,
 ) -> None:

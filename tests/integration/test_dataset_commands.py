@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from services.runtime.ids import new_id
@@ -78,6 +79,7 @@ async def test_single_examples_are_changed_and_that_is_undone(school: School) ->
     assert (code, "没有修改" in printed) == (1, True)
 
 
+@pytest.mark.full
 async def test_filters_say_which_are_listed_counted_and_changed(school: School) -> None:
     cli = command_line(school)
     examples = await made(school, cli, "Herons?", "Storks?", "Whales?")
@@ -113,6 +115,7 @@ async def test_comments_are_made_listed_and_deleted(school: School) -> None:
     assert await read(cli, "example", "comment", example.id, "--delete", comment["id"]) == []
 
 
+@pytest.mark.full
 async def test_reviews_go_without_a_terminal(school: School) -> None:
     cli = command_line(school)
     examples = await made(school, cli, "Who?", "When?", "Where?")

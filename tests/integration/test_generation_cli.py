@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from sishu.client import Client
@@ -113,6 +114,7 @@ async def test_an_address_without_its_version_gets_a_hint(cli: Cli) -> None:
     assert (code, "take http://127.0.0.1:9/v1" in printed) == (0, True)
 
 
+@pytest.mark.full
 async def test_what_is_said_in_an_update_changes_and_nothing_else(cli: Cli) -> None:
     address = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m"]
     prices = ["--price-prompt", "1", "--price-completion", "2", "--currency", "EUR"]

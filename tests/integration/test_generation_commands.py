@@ -56,6 +56,7 @@ async def made(cli: CommandLine, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(printed.splitlines()[-1]))
 
 
+@pytest.mark.full
 async def test_a_forecast_is_told_in_words_and_numbers_and_paid_once(
     cli: CommandLine, client: Client, mock: MockServer
 ) -> None:

@@ -303,6 +303,7 @@ async def test_a_budget_pauses_coverage_with_what_is_there_and_more_money_lets_i
     assert {one.answered_facts for one in await ledger(client, project)} == {1}
 
 
+@pytest.mark.full
 async def test_a_changed_page_is_asked_about_alone_and_what_it_said_before_is_marked(
     rooms: Rooms, client: Client, mock: MockServer
 ) -> None:

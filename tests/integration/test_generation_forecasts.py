@@ -50,6 +50,7 @@ def holds(estimate: Estimate, truth: float) -> bool:
     return 0 < estimate.low <= truth <= estimate.high < 2 * truth
 
 
+@pytest.mark.full
 async def test_a_pilot_tells_what_the_whole_takes_and_is_not_paid_again(
     client: Client, mock: MockServer
 ) -> None:

@@ -451,6 +451,7 @@ async def test_a_preview_shows_the_messages_as_they_are_sent(cli: CommandLine, t
     assert "Write 4 questions" in made["messages"][0]["content"]
 
 
+@pytest.mark.full
 async def test_what_is_wrong_is_said_with_what_there_is(cli: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "mine.jinja"
     file.write_text("Ask.\n=====\n{{ fcats }}")

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
@@ -86,6 +87,7 @@ async def test_a_document_can_be_deleted_again_after_the_s3_server_was_gone(
         assert await storage.delete_prefix(f"documents/{project}/") == 0
 
 
+@pytest.mark.full
 async def test_what_a_killed_deletion_left_is_swept(stores: Stores, start_room: StartRoom) -> None:
     room = await start_room("ingest")
     async with stores.client() as client, stores.storage() as storage, stores.pool("ingest", 1) as pool:
@@ -239,6 +241,7 @@ async def test_a_deletion_waits_for_what_is_being_added_to_its_project(client: C
     assert (await deleting).reason == "SERVICE_UNREACHABLE"
 
 
+@pytest.mark.full
 async def test_a_parse_in_work_leaves_nothing_of_a_deleted_project(
     stores: Stores, start_room: StartRoom
 ) -> None:

@@ -63,6 +63,7 @@ async def test_a_page_becomes_a_document_and_when_it_changed_its_next_version(
         assert await text_of(client, document.id) == "# Returns\n\nWithin 31 days.\n"
 
 
+@pytest.mark.full
 async def test_a_fetch_names_what_it_fetched_and_the_command_parses_and_prints_that_alone(
     stores: Stores, start_room: StartRoom
 ) -> None:

@@ -95,6 +95,7 @@ async def test_a_text_that_needs_too_much_memory_is_refused(stores: Stores, star
     assert "SISHU_INGEST_PARSE_MEMORY_MIB" in message
 
 
+@pytest.mark.full
 async def test_a_text_that_takes_too_long_is_refused(stores: Stores, start_room: StartRoom) -> None:
     contents = {"slow.md": SLOW_TEXT, "quick.txt": b"text"}
     found = await reasons_in_small_room(stores, start_room, contents, parse_seconds=8)
