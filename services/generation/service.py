@@ -6,6 +6,9 @@ from services.generation.asking.callers import Callers
 from services.generation.candidates.service import CandidateServicer
 from services.generation.coverage.ledger import CoverageLedger
 from services.generation.coverage.service import CoverageServicer
+from services.generation.embeddings.embeddings import TextEmbedder
+from services.generation.embeddings.service import EmbeddingServicer
+from services.generation.embeddings.store import EmbeddingStore
 from services.generation.generations.service import GenerationServicer
 from services.generation.genre_audiences.service import GenreAudienceServicer
 from services.generation.prompts.previews import Previewer
@@ -21,6 +24,7 @@ from services.runtime.secrets import SecretBox
 from services.runtime.server import Servicer
 from sishu.generation.v1.candidate_service_pb2_grpc import add_CandidateServiceServicer_to_server
 from sishu.generation.v1.coverage_service_pb2_grpc import add_CoverageServiceServicer_to_server
+from sishu.generation.v1.embedding_service_pb2_grpc import add_EmbeddingServiceServicer_to_server
 from sishu.generation.v1.generation_service_pb2_grpc import (
     add_GenerationServiceServicer_to_server,
 )
@@ -62,6 +66,7 @@ def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer
         desk.candidates,
     )
     ledger = CoverageLedger(desk.sections, desk.coverage)
+    embedder = TextEmbedder(EmbeddingStore(desk.jobs.pool), calling.embedder)
     providers = ProviderServicer(desk.providers, secrets, calling.trial, calling.endpoints)
     return [
         Servicer(f"{PACKAGE}.ProviderService", add_ProviderServiceServicer_to_server, providers),
@@ -96,5 +101,10 @@ def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer
             f"{PACKAGE}.CoverageService",
             add_CoverageServiceServicer_to_server,
             CoverageServicer(ledger, MarkingStore(desk.jobs.pool, desk.jobs)),
+        ),
+        Servicer(
+            f"{PACKAGE}.EmbeddingService",
+            add_EmbeddingServiceServicer_to_server,
+            EmbeddingServicer(embedder, desk.providers),
         ),
     ]

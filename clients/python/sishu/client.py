@@ -31,6 +31,7 @@ from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
 from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceStub
+from sishu.generation.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceStub
 from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
+    from sishu.generation.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
     from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
     from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceAsyncStub
     from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceAsyncStub
@@ -184,6 +186,11 @@ class Client:
     def providers(self) -> ProviderServiceAsyncStub:
         """Providers, in the generation room."""
         return ProviderServiceStub(self.channel("generation"))
+
+    @cached_property
+    def embeddings(self) -> EmbeddingServiceAsyncStub:
+        """Embeddings of texts, in the generation room."""
+        return EmbeddingServiceStub(self.channel("generation"))
 
     @cached_property
     def generations(self) -> GenerationServiceAsyncStub:

@@ -14,6 +14,7 @@ from services.generation.asking.call_store import (
     delete_answers,
 )
 from services.generation.candidates.store import delete_generation_candidates, delete_project_candidates
+from services.generation.embeddings.store import delete_embeddings
 from services.generation.generations.generations import (
     Generation,
     GenerationStats,
@@ -139,6 +140,7 @@ class Store:
             await forget_markings(connection, project_id)
             await self.jobs.delete_project(connection, project_id)
             await delete_answers(connection, project_id)
+            await delete_embeddings(connection, project_id)
             candidates = await delete_project_candidates(connection, project_id)
             questions = await connection.execute(SQL.delete_project_questions, project_id)
             generations = await connection.fetch(SQL.delete_project_generations, project_id)

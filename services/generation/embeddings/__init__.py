@@ -1,0 +1,1 @@
+"""Embeddings of texts for other rooms, remembered by project."""
