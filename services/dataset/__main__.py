@@ -35,7 +35,7 @@ def build(parts: Parts) -> Built:
     versions = VersionStore(pool, jobs)
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
     files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
-    duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs))
+    duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs), parts.client)
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),

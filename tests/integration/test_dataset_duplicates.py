@@ -27,6 +27,8 @@ from tests.integration.processes import eventually
 from tests.integration.stores import Servers, started_room
 
 Search = deduplication_pb2.Deduplication
+EXACT = deduplication_pb2.DUPLICATE_KIND_EXACT
+NEAR = deduplication_pb2.DUPLICATE_KIND_NEAR_COPY
 ASKED = "How long is the warranty of the water pump that was sold in Kiel in the year before last?"
 
 
@@ -101,7 +103,7 @@ async def test_duplicates_are_found_rejected_and_brought_back(school: School) ->
     )
     large, small = await clusters(school, search)
     assert (large.number, large.keeper_id, large.size) == (1, best, 3)
-    assert [(one.example_id, one.exact) for one in large.duplicates] == [(first, False), (same, True)]
+    assert [(one.example_id, one.kind) for one in large.duplicates] == [(first, NEAR), (same, EXACT)]
     assert 0.8 <= large.duplicates[0].similarity < large.duplicates[1].similarity == 1
     assert (small.keeper_id, [one.example_id for one in small.duplicates]) == (pair[0], [pair[1]])
     page = await school.client.deduplications.ListDuplicates(

@@ -25,11 +25,15 @@ class Comparison:
     Args:
         compared_by: `asked` or `said`.
         wanted: only examples in whose turns this text stands, in lower case; empty for all.
+        kept: is given each text as it is, where it is wanted later.
     """
 
-    def __init__(self, compared_by: str, wanted: str = "") -> None:
+    def __init__(
+        self, compared_by: str, wanted: str = "", kept: Callable[[str], object] | None = None
+    ) -> None:
         self._compared_by = compared_by
         self._wanted = wanted
+        self._kept = kept
         self._ids = bytearray()
         self._digests = array("Q")
         self._kinds = array("b")
@@ -69,7 +73,10 @@ class Comparison:
                 if self._wanted and not says(content, self._wanted):
                     continue
                 by_asked = self._compared_by == ASKED
-                text = normalise(asked_text(row["kind"], content) if by_asked else said_text(content))
+                said = asked_text(row["kind"], content) if by_asked else said_text(content)
+                if self._kept:
+                    self._kept(said)
+                text = normalise(said)
                 self._add(row, text)
                 yield text
             tell(len(self))

@@ -37,6 +37,8 @@ def options_to_pb(options: DeduplicationOptions) -> pb.DeduplicationOptions:
     return pb.DeduplicationOptions(
         compared_by=pb.ComparedBy.Value(f"COMPARED_BY_{options.compared_by.upper()}"),
         threshold=options.threshold,
+        embedding_provider_id=options.embedding_provider_id,
+        meaning_similarity=options.meaning_similarity if options.embedding_provider_id else None,
     )
 
 
@@ -46,6 +48,10 @@ def options_from_pb(message: pb.DeduplicationOptions) -> DeduplicationOptions:
     return DeduplicationOptions(
         compared_by=name_of(pb.ComparedBy, message.compared_by) or usual.compared_by,
         threshold=message.threshold if message.HasField("threshold") else usual.threshold,
+        embedding_provider_id=message.embedding_provider_id,
+        meaning_similarity=message.meaning_similarity
+        if message.HasField("meaning_similarity")
+        else usual.meaning_similarity,
     )
 
 
@@ -61,4 +67,8 @@ def cluster_to_pb(cluster: DuplicateCluster) -> pb.DuplicateCluster:
 
 def duplicate_to_pb(duplicate: Duplicate) -> pb.Duplicate:
     """A duplicate."""
-    return pb.Duplicate(**vars(duplicate))
+    return pb.Duplicate(
+        example_id=duplicate.example_id,
+        similarity=duplicate.similarity,
+        kind=pb.DuplicateKind.Value(f"DUPLICATE_KIND_{duplicate.kind.upper()}"),
+    )

@@ -12,6 +12,8 @@ from services.runtime.jobs import Job
 
 ASKED, SAID = "asked", "said"
 """What is compared: what is asked, or all that is said."""
+DUPLICATE_KINDS = ("exact", "near_copy", "meaning_copy")
+"""How a duplicate is like its keeper: it says the same, nearly the same, or means the same."""
 SHOWN = 100
 """Duplicates that are shown with a cluster."""
 
@@ -23,16 +25,25 @@ class DeduplicationOptions:
     compared_by: str = ASKED
     threshold: float = 0.8
     """Jaccard similarity of character 3-grams from which two texts are near copies, above 0, to 1."""
+    embedding_provider_id: str = ""
+    """Who says what texts mean; nothing where meaning is not compared."""
+    meaning_similarity: float = 0.95
+    """Cosine of embeddings from which two texts mean the same, above 0, to 1."""
 
 
 @dataclass(frozen=True)
 class DeduplicationCounts:
-    """What a search found: examples compared, clusters, and the examples beside their keepers."""
+    """What a search found, and what embeddings cost: examples compared, clusters, those beside keepers."""
 
     examples: int = 0
     clusters: int = 0
     duplicates: int = 0
     near_copies: int = 0
+    meaning_copies: int = 0
+    embedded: int = 0
+    embedding_tokens: int = 0
+    embedding_cost: float = 0.0
+    embedding_currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,8 @@ class Duplicate:
 
     example_id: str
     similarity: float
-    exact: bool
+    kind: str
+    """One of `DUPLICATE_KINDS`."""
 
 
 @dataclass(frozen=True)

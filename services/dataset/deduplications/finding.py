@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
 
+from services.dataset.copies.sketches import Sketches
 from services.dataset.deduplications.clustering import Found, find_duplicates
 from services.dataset.deduplications.comparing import Comparison
-from services.dataset.deduplications.deduplications import Deduplication
+from services.dataset.deduplications.deduplications import Deduplication, DeduplicationCounts
+from services.dataset.deduplications.embedding import TextEmbedder, TextFile
 from services.dataset.deduplications.store import ROWS, DeduplicationStore
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
+from sishu.client import Client
 
 TOLD_EVERY = 20_000
 """Examples after which the job says how far it is."""
@@ -26,9 +32,10 @@ log = structlog.get_logger()
 class DuplicateWorker:
     """Does the items of `find_duplicates` and `apply_deduplication` jobs."""
 
-    def __init__(self, jobs: Jobs, store: DeduplicationStore) -> None:
+    def __init__(self, jobs: Jobs, store: DeduplicationStore, client: Client) -> None:
         self._jobs = jobs
         self._store = store
+        self._client = client
         # One search holds up to some GB.
         self._searching = asyncio.Semaphore(1)
 
@@ -36,9 +43,10 @@ class DuplicateWorker:
         """Compare the examples of a search, and store the clusters with the end of the job."""
         search = await self._store.get(item.resource_id)
         async with self._searching:
-            comparison, found = await self._search(item, search)
+            with tempfile.TemporaryDirectory(prefix="sishu-duplicates-") as folder:
+                comparison, found, cost = await self._search(item, search, Path(folder))
         async with self._jobs.finish(item) as connection:
-            await self._store.set_found(connection, search.id, comparison, found)
+            await self._store.set_found(connection, search.id, comparison, found, cost)
         log.info("duplicates_found", deduplication_id=search.id, duplicates=len(found.rows))
 
     async def apply_deduplication(self, item: Item) -> None:
@@ -51,8 +59,30 @@ class DuplicateWorker:
             pass
         log.info("deduplication_applied", deduplication_id=item.resource_id)
 
-    async def _search(self, item: Item, search: Deduplication) -> tuple[Comparison, Found]:
-        comparison = Comparison(search.options.compared_by, search.filter.text.lower())
+    async def _search(
+        self, item: Item, search: Deduplication, folder: Path
+    ) -> tuple[Comparison, Found, DeduplicationCounts]:
+        options, cost = search.options, DeduplicationCounts()
+        texts = TextFile(folder / "texts") if options.embedding_provider_id else None
+        comparison = Comparison(options.compared_by, search.filter.text.lower(), texts.add if texts else None)
+        held = await self._sketched(item, search, comparison)
+        meanings = None
+        if texts:
+            meanings, cost = await TextEmbedder(self._client, options.embedding_provider_id).embedded(
+                texts.texts(),
+                comparison.columns().digests,
+                options.meaning_similarity,
+                folder,
+                partial(self._jobs.set_progress, item.job_id),
+            )
+        await self._jobs.set_progress(item.job_id, f"comparing {len(held)} examples")
+        found = await asyncio.to_thread(
+            find_duplicates, held, comparison.columns(), options.threshold, meanings
+        )
+        return comparison, found, cost
+
+    async def _sketched(self, item: Item, search: Deduplication, comparison: Comparison) -> Sketches:
+        """Let the examples of a search pass by."""
         loop = asyncio.get_running_loop()
         told = 0
 
@@ -64,10 +94,7 @@ class DuplicateWorker:
                 asyncio.run_coroutine_threadsafe(words, loop).result(FETCH_SECONDS)
 
         async with self._store.compared(search) as cursor:
-            held = await asyncio.to_thread(comparison.sketched, batches(cursor, loop), tell)
-        await self._jobs.set_progress(item.job_id, f"comparing {len(held)} examples")
-        threshold = search.options.threshold
-        return comparison, await asyncio.to_thread(find_duplicates, held, comparison.columns(), threshold)
+            return await asyncio.to_thread(comparison.sketched, batches(cursor, loop), tell)
 
 
 def batches(cursor: Any, loop: asyncio.AbstractEventLoop) -> Iterator[Sequence[Any]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import numpy as np
 import orjson
 
 from services.dataset.deduplications.clustering import Found
 from services.dataset.deduplications.comparing import Comparison
 from services.dataset.deduplications.deduplications import (
+    DUPLICATE_KINDS,
     SHOWN,
     Deduplication,
     DeduplicationCounts,
@@ -41,7 +43,7 @@ LINES = 20_000
 """Rows that go to Postgres at once."""
 REJECTED_AT_ONCE = 5000
 CLUSTER_COLUMNS = ("deduplication_id", "number", "keeper_id", "keeper_revision", "size")
-DUPLICATE_COLUMNS = ("deduplication_id", "cluster", "example_id", "revision", "similarity", "exact")
+DUPLICATE_COLUMNS = ("deduplication_id", "cluster", "example_id", "revision", "similarity", "kind")
 
 
 class DeduplicationStore:
@@ -109,9 +111,14 @@ class DeduplicationStore:
             )
 
     async def set_found(
-        self, connection: Connection, deduplication_id: str, comparison: Comparison, found: Found
+        self,
+        connection: Connection,
+        deduplication_id: str,
+        comparison: Comparison,
+        found: Found,
+        cost: DeduplicationCounts,
     ) -> None:
-        """Store what a search found, inside the transaction that ends its job."""
+        """Store what a search found and what it cost, inside the transaction that ends its job."""
         await copy_all(
             connection,
             "duplicate_clusters",
@@ -121,8 +128,15 @@ class DeduplicationStore:
         await copy_all(
             connection, "duplicates", DUPLICATE_COLUMNS, duplicate_lines(found, comparison, deduplication_id)
         )
-        exact = int(found.exact.sum())
-        counts = DeduplicationCounts(len(comparison), found.clusters, exact, len(found.rows) - exact)
+        exact, near, meant = np.bincount(found.kinds, minlength=len(DUPLICATE_KINDS)).tolist()
+        counts = replace(
+            cost,
+            examples=len(comparison),
+            clusters=found.clusters,
+            duplicates=exact,
+            near_copies=near,
+            meaning_copies=meant,
+        )
         await connection.execute(SQL.set_found, deduplication_id, asdict(counts))
 
     async def start_applying(self, deduplication_id: str, author: str) -> None:
@@ -198,15 +212,15 @@ def cluster_lines(found: Found, comparison: Comparison, deduplication_id: str) -
 
 def duplicate_lines(found: Found, comparison: Comparison, deduplication_id: str) -> Iterator[str]:
     """The rows of `duplicates`."""
-    columns = (found.rows, found.numbers, found.similarities, found.exact)
-    for row, number, similarity, exact in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (found.rows, found.numbers, found.similarities, found.kinds)
+    for row, number, similarity, kind in zip(*(column.tolist() for column in columns), strict=True):
         yield line(
             deduplication_id,
             str(number),
             comparison.id_of(row),
             str(comparison.revision_of(row)),
             f"{similarity:.6f}",
-            "true" if exact else "false",
+            DUPLICATE_KINDS[kind],
         )
 
 

@@ -33,7 +33,7 @@ UPDATE deduplications SET counts = $2 WHERE id = $1
 
 -- name: list_clusters
 SELECT cluster.*, (
-    SELECT coalesce(jsonb_agg(jsonb_build_object('example_id', example_id, 'similarity', similarity, 'exact', exact)), '[]')
+    SELECT coalesce(jsonb_agg(jsonb_build_object('example_id', example_id, 'similarity', similarity, 'kind', kind)), '[]')
     FROM (
         SELECT * FROM duplicates AS one
         WHERE one.deduplication_id = cluster.deduplication_id AND one.cluster = cluster.number
@@ -46,7 +46,7 @@ ORDER BY number
 LIMIT $3
 
 -- name: list_duplicates
-SELECT example_id, similarity, exact FROM duplicates
+SELECT example_id, similarity, kind FROM duplicates
 WHERE deduplication_id = $1 AND cluster = $2 AND ($3::uuid IS NULL OR example_id > $3)
 ORDER BY example_id
 LIMIT $4
@@ -61,12 +61,12 @@ SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused'
 -- name: reject_duplicates
 -- The next duplicates; of these those become rejected that are as they were when they were compared, and whose keepers are.
 WITH next AS (
-    SELECT cluster, example_id, revision, similarity, exact FROM duplicates
+    SELECT cluster, example_id, revision, similarity, kind FROM duplicates
     WHERE deduplication_id = $1 AND (cluster, example_id) > ($2::integer, $3::uuid)
     ORDER BY cluster, example_id
     LIMIT $4
 ), meant AS (
-    SELECT e.*, next.similarity, next.exact, keeper.id AS keeper_id
+    SELECT e.*, next.similarity, next.kind AS copy_kind, keeper.id AS keeper_id
     FROM next
     JOIN duplicate_clusters AS found ON found.deduplication_id = $1 AND found.number = next.cluster
     JOIN examples AS keeper ON keeper.id = found.keeper_id
@@ -83,9 +83,10 @@ WITH next AS (
     SET state = 'rejected',
         rejection = jsonb_build_object(
             'code', 'FAILED_PRECONDITION',
-            'reason', CASE WHEN meant.exact THEN 'DUPLICATE' ELSE 'NEAR_COPY' END,
-            'message', CASE WHEN meant.exact THEN 'it says the same as example ' ELSE 'it says nearly the same as example ' END
-                || meant.keeper_id,
+            'reason', CASE meant.copy_kind WHEN 'exact' THEN 'DUPLICATE' WHEN 'near_copy' THEN 'NEAR_COPY' ELSE 'MEANING_COPY' END,
+            'message', CASE meant.copy_kind WHEN 'exact' THEN 'it says the same as example '
+                                            WHEN 'near_copy' THEN 'it says nearly the same as example '
+                                            ELSE 'it means the same as example ' END || meant.keeper_id,
             'metadata', jsonb_build_object(
                 'example_id', meant.keeper_id, 'deduplication_id', $1::uuid,
                 'similarity', to_char(meant.similarity, 'FM0.000'))),

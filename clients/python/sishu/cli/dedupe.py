@@ -8,7 +8,7 @@ import typer
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project
+from sishu.cli.find import find_project, find_provider
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.parse_options import chosen
@@ -27,7 +27,15 @@ from sishu.learn.jobs import wait_for_success
 
 app = typer.Typer(no_args_is_help=True, help=say("dedupe"))
 
-SEARCH_COLUMNS = ("id", "job.state", "counts.clusters", "counts.duplicates", "counts.near_copies", "rejected")
+SEARCH_COLUMNS = (
+    "id",
+    "job.state",
+    "counts.clusters",
+    "counts.duplicates",
+    "counts.near_copies",
+    "counts.meaning_copies",
+    "rejected",
+)
 CLUSTER_COLUMNS = ("number", "size", "keeper_id", "duplicates")
 
 
@@ -36,19 +44,28 @@ def create_search(
     project: ProjectOption,
     threshold: Annotated[float | None, typer.Option(help=say("dedupe_threshold"))] = None,
     by: Annotated[str, typer.Option(help=say("dedupe_by"))] = "asked",
+    embedding_provider: Annotated[str, typer.Option(help=say("dedupe_embedding_provider"))] = "",
+    meaning_similarity: Annotated[float | None, typer.Option(help=say("dedupe_meaning_similarity"))] = None,
     state: Annotated[str, typer.Option(help=say("dedupe_state"))] = "",
     label: Annotated[list[str] | None, typer.Option(help=say("dedupe_label"))] = None,
     wait: WaitOption = False,
 ) -> None:
     """Start a search; with --wait print what it has found."""
     states = [chosen(ExampleState, "EXAMPLE_STATE", state)] if state else []
-    options = DeduplicationOptions(compared_by=chosen(ComparedBy, "COMPARED_BY", by), threshold=threshold)
+    compared_by = chosen(ComparedBy, "COMPARED_BY", by)
 
     async def work(client: Client) -> Deduplication:
+        owner = await find_project(client, project)
+        provider = await find_provider(client, owner.id, embedding_provider) if embedding_provider else ""
         wanted = Deduplication(
-            project_id=(await find_project(client, project)).id,
+            project_id=owner.id,
             filter=ExampleFilter(states=states, labels=label or ()),
-            options=options,
+            options=DeduplicationOptions(
+                compared_by=compared_by,
+                threshold=threshold,
+                embedding_provider_id=provider,
+                meaning_similarity=meaning_similarity,
+            ),
         )
         request = pb.CreateDeduplicationRequest(deduplication=wanted)
         made = (await client.deduplications.CreateDeduplication(request)).deduplication

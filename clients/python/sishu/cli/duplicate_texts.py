@@ -12,6 +12,14 @@ DUPLICATE_TEXTS: dict[str, tuple[str, str]] = {
         "How alike near copies are, above 0 to 1; 1 finds only what is exactly the same.",
         "近似到什么程度算重复，大于 0、不超过 1；1 表示只找完全相同的。",
     ),
+    "dedupe_embedding_provider": (
+        "Compare what texts mean, too: provider of a model of embeddings (id or name).",
+        "同时比较含义：嵌入模型的提供方（编号或名称）。",
+    ),
+    "dedupe_meaning_similarity": (
+        "Cosine of embeddings from which texts mean the same; 0.95 unless said.",
+        "嵌入向量余弦达到多少算含义相同，默认 0.95 。",
+    ),
     "dedupe_by": (
         "What is compared: asked (the questions) or said (all turns).",
         "比较的内容： asked （问题）或 said （全部对话）。",

@@ -31,6 +31,6 @@ CREATE TABLE duplicates (
     example_id       uuid    NOT NULL,
     revision         integer NOT NULL,                  -- as `keeper_revision`
     similarity       real    NOT NULL,
-    exact            boolean NOT NULL,
+    kind             text    NOT NULL,                  -- `exact`, `near_copy` or `meaning_copy`
     PRIMARY KEY (deduplication_id, cluster, example_id)
 );

@@ -14,6 +14,8 @@ from services.dataset.copies.texts import normalise, similarity
 from services.dataset.deduplications import clustering
 from services.dataset.deduplications.clustering import Found, find_duplicates
 from services.dataset.deduplications.comparing import Comparison
+from services.dataset.deduplications.deduplications import DUPLICATE_KINDS
+from services.dataset.deduplications.meanings import Meanings, joined
 from services.dataset.examples.content_texts import asked_text, said_text
 
 
@@ -49,7 +51,7 @@ def test_a_kept_example_is_kept_before_a_better_rejected_one_then_the_better_the
     )
     assert set(found.keepers.tolist()) == {2}
     assert found.rows.tolist() == [0, 1, 3]
-    assert found.exact.all()
+    assert not found.kinds.any()
     assert found.similarities.tolist() == [1.0, 1.0, 1.0]
 
 
@@ -65,7 +67,8 @@ def test_the_largest_cluster_comes_first_and_near_copies_are_told_from_exact_one
     )
     assert found.numbers.tolist() == [1, 1, 2]
     assert found.keepers.tolist() == [2, 2, 0]
-    assert dict(zip(found.rows.tolist(), found.exact.tolist(), strict=True)) == {3: False, 4: True, 1: True}
+    kinds = [DUPLICATE_KINDS[kind] for kind in found.kinds]
+    assert dict(zip(found.rows.tolist(), kinds, strict=True)) == {3: "near_copy", 4: "exact", 1: "exact"}
     expected = similarity(normalise(LONG), normalise(LONG.upper() + "?"))
     assert found.similarities.max() == 1
     assert found.similarities.min() == pytest.approx(expected)
@@ -94,6 +97,25 @@ def test_no_more_rounds_than_are_allowed_and_the_rest_stays(monkeypatch: pytest.
     monkeypatch.setattr(clustering, "ROUNDS", 1)
     found = found_in(*(row(at, text) for at, text in enumerate(chain)), threshold=0.8)
     assert found.clusters == 1
+
+
+def test_what_means_the_same_joins_a_cluster_and_a_vector_of_nothing_none() -> None:
+    rows = [row(0, LONG), row(1, LONG + "?"), row(2, "Wie lange gilt die Garantie?"), row(3, "Sonst nichts.")]
+    rows += [row(4, "Wie lange gilt die Garantie?", kind="exam_item"), row(5, "Ebenso."), row(6, "Auch so.")]
+    comparison = Comparison("asked")
+    held = comparison.sketched([rows], lambda count: None)
+    vectors = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [0, 0], [0, 0]], np.float16)
+    meanings = Meanings(np.array([0, 1, 2, 3, 2, 4, 5]), vectors, 0.97)
+    found = find_duplicates(held, comparison.columns(), 0.8, meanings)
+    assert found.rows.tolist() == [1, 2]
+    assert found.keepers.tolist() == [0, 0]
+    assert [DUPLICATE_KINDS[kind] for kind in found.kinds] == ["near_copy", "meaning_copy"]
+    assert found.similarities[1] == pytest.approx(1 / 1.04**0.5, abs=1e-3)
+
+
+def test_groups_that_share_a_row_are_joined() -> None:
+    groups, others = np.array([0, 0, 2, 3, 3, 5]), np.array([0, 1, 1, 3, 4, 0])
+    assert joined(groups, others).tolist() == [0, 0, 0, 3, 3, 0]
 
 
 def test_nothing_and_one_example_have_no_duplicates() -> None:

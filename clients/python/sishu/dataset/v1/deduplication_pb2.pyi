@@ -46,6 +46,34 @@ COMPARED_BY_SAID: ComparedBy.ValueType  # 2
 """All turns, and the answers of a preference."""
 Global___ComparedBy: _TypeAlias = ComparedBy  # noqa: Y015
 
+class _DuplicateKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DuplicateKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DuplicateKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DUPLICATE_KIND_UNSPECIFIED: _DuplicateKind.ValueType  # 0
+    """Never used."""
+    DUPLICATE_KIND_EXACT: _DuplicateKind.ValueType  # 1
+    """It says exactly the same, case, width and blanks left aside."""
+    DUPLICATE_KIND_NEAR_COPY: _DuplicateKind.ValueType  # 2
+    """It says nearly the same."""
+    DUPLICATE_KIND_MEANING_COPY: _DuplicateKind.ValueType  # 3
+    """It means the same, in other words."""
+
+class DuplicateKind(_DuplicateKind, metaclass=_DuplicateKindEnumTypeWrapper):
+    """DuplicateKind is how a duplicate is like the example that is kept."""
+
+DUPLICATE_KIND_UNSPECIFIED: DuplicateKind.ValueType  # 0
+"""Never used."""
+DUPLICATE_KIND_EXACT: DuplicateKind.ValueType  # 1
+"""It says exactly the same, case, width and blanks left aside."""
+DUPLICATE_KIND_NEAR_COPY: DuplicateKind.ValueType  # 2
+"""It says nearly the same."""
+DUPLICATE_KIND_MEANING_COPY: DuplicateKind.ValueType  # 3
+"""It means the same, in other words."""
+Global___DuplicateKind: _TypeAlias = DuplicateKind  # noqa: Y015
+
 @_typing.final
 class Deduplication(_message.Message):
     """Deduplication is a search for examples that say the same. It changes no example; ApplyDeduplication does."""
@@ -124,24 +152,39 @@ class DeduplicationOptions(_message.Message):
 
     COMPARED_BY_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    EMBEDDING_PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
     compared_by: Global___ComparedBy.ValueType
     """OPTIONAL. By what they are compared; unset lets the service choose (at present ASKED). The stored search shows what was taken."""
     threshold: _builtins.float
     """OPTIONAL. Texts at least this alike (Jaccard similarity of their character 3-grams, case, width and blanks left aside) are near copies; 1 finds only those
     that say exactly the same. Unset lets the service choose (at present 0.8); the stored search shows what was taken.
     """
+    embedding_provider_id: _builtins.str
+    """OPTIONAL. UUID of a provider whose model embeds texts (EmbeddingService of the generation room): texts that mean the same are found, too, whatever their words. It is
+    paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
+    """
+    meaning_similarity: _builtins.float
+    """OPTIONAL. Cosine of embeddings from which two texts mean the same. Unset lets the service choose (at present 0.95); the stored search shows what was taken."""
     def __init__(
         self,
         *,
         compared_by: Global___ComparedBy.ValueType = ...,
         threshold: _builtins.float | None = ...,
+        embedding_provider_id: _builtins.str = ...,
+        meaning_similarity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "threshold", b"threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity", "_threshold", b"_threshold", "meaning_similarity", b"meaning_similarity", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "compared_by", b"compared_by", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity", "_threshold", b"_threshold", "compared_by", b"compared_by", "embedding_provider_id", b"embedding_provider_id", "meaning_similarity", b"meaning_similarity", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__meaning_similarity: _TypeAlias = _typing.Literal["meaning_similarity"]  # noqa: Y015
+    _WhichOneofArgType__meaning_similarity: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity"]  # noqa: Y015
     _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
     _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__meaning_similarity) -> _WhichOneofReturnType__meaning_similarity | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
 
 Global___DeduplicationOptions: _TypeAlias = DeduplicationOptions  # noqa: Y015
@@ -156,6 +199,11 @@ class DeduplicationCounts(_message.Message):
     CLUSTERS_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     NEAR_COPIES_FIELD_NUMBER: _builtins.int
+    MEANING_COPIES_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    EMBEDDING_TOKENS_FIELD_NUMBER: _builtins.int
+    EMBEDDING_COST_FIELD_NUMBER: _builtins.int
+    EMBEDDING_CURRENCY_FIELD_NUMBER: _builtins.int
     examples: _builtins.int
     """Examples that were compared."""
     clusters: _builtins.int
@@ -164,6 +212,16 @@ class DeduplicationCounts(_message.Message):
     """Examples that say exactly what the one says that is kept, case, width and blanks left aside."""
     near_copies: _builtins.int
     """Examples that say nearly what the one says that is kept."""
+    meaning_copies: _builtins.int
+    """Examples that mean what the one means that is kept, in other words."""
+    embedded: _builtins.int
+    """Texts that were embedded for this search; others were remembered."""
+    embedding_tokens: _builtins.int
+    """Tokens that this took, as the server counts them."""
+    embedding_cost: _builtins.float
+    """What it cost by the price of the provider; 0 where it has none."""
+    embedding_currency: _builtins.str
+    """Currency of the cost; empty where the provider has no price."""
     def __init__(
         self,
         *,
@@ -171,10 +229,15 @@ class DeduplicationCounts(_message.Message):
         clusters: _builtins.int = ...,
         duplicates: _builtins.int = ...,
         near_copies: _builtins.int = ...,
+        meaning_copies: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        embedding_tokens: _builtins.int = ...,
+        embedding_cost: _builtins.float = ...,
+        embedding_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "duplicates", b"duplicates", "examples", b"examples", "near_copies", b"near_copies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "duplicates", b"duplicates", "embedded", b"embedded", "embedding_cost", b"embedding_cost", "embedding_currency", b"embedding_currency", "embedding_tokens", b"embedding_tokens", "examples", b"examples", "meaning_copies", b"meaning_copies", "near_copies", b"near_copies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,23 +287,23 @@ class Duplicate(_message.Message):
 
     EXAMPLE_ID_FIELD_NUMBER: _builtins.int
     SIMILARITY_FIELD_NUMBER: _builtins.int
-    EXACT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     example_id: _builtins.str
     """UUID of the example, which may have been changed or deleted since."""
     similarity: _builtins.float
-    """How like the keeper it is: Jaccard similarity of their 3-grams, 0 to 1; of long texts an estimate."""
-    exact: _builtins.bool
-    """Whether it says exactly the same."""
+    """How like the keeper it is, 0 to 1: Jaccard similarity of their 3-grams, of long texts an estimate; of a MEANING_COPY the cosine of their embeddings."""
+    kind: Global___DuplicateKind.ValueType
+    """In which way."""
     def __init__(
         self,
         *,
         example_id: _builtins.str = ...,
         similarity: _builtins.float = ...,
-        exact: _builtins.bool = ...,
+        kind: Global___DuplicateKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exact", b"exact", "example_id", b"example_id", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "kind", b"kind", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,8 @@ class DeduplicationServiceServicer:
     """
 
     def CreateDeduplication(self, request, context):
-        """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`.
+        """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`. Where meaning is to be compared, the provider is tried first: NOT_FOUND
+        `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +113,7 @@ class DeduplicationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyDeduplication(self, request, context):
-        """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE or NEAR_COPY and the keeper's id in the
+        """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE, NEAR_COPY or MEANING_COPY and the keeper's id in the
         metadata (`example_id`); those that were changed since the search stay as they are, and so do those whose keeper was. Nothing is deleted. A search is applied once: repeated, the call gives the
         job of the first, unless that failed or was cancelled. FAILED_PRECONDITION `DEDUPLICATION_NOT_READY`.
         """

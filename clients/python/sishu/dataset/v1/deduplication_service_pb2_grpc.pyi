@@ -34,7 +34,9 @@ class DeduplicationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DeduplicationServiceAsyncStub: ...
     CreateDeduplication: _grpc.UnaryUnaryMultiCallable[_deduplication_service_pb2.CreateDeduplicationRequest, _deduplication_service_pb2.CreateDeduplicationResponse]
-    """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`."""
+    """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`. Where meaning is to be compared, the provider is tried first: NOT_FOUND
+    `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
+    """
     GetDeduplication: _grpc.UnaryUnaryMultiCallable[_deduplication_service_pb2.GetDeduplicationRequest, _deduplication_service_pb2.GetDeduplicationResponse]
     """GetDeduplication returns one search. NOT_FOUND `DEDUPLICATION_NOT_FOUND`."""
     ListDeduplications: _grpc.UnaryUnaryMultiCallable[_deduplication_service_pb2.ListDeduplicationsRequest, _deduplication_service_pb2.ListDeduplicationsResponse]
@@ -44,7 +46,7 @@ class DeduplicationServiceStub:
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_deduplication_service_pb2.ListDuplicatesRequest, _deduplication_service_pb2.ListDuplicatesResponse]
     """ListDuplicates returns the examples of a cluster beside the one that is kept."""
     ApplyDeduplication: _grpc.UnaryUnaryMultiCallable[_deduplication_service_pb2.ApplyDeduplicationRequest, _deduplication_service_pb2.ApplyDeduplicationResponse]
-    """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE or NEAR_COPY and the keeper's id in the
+    """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE, NEAR_COPY or MEANING_COPY and the keeper's id in the
     metadata (`example_id`); those that were changed since the search stay as they are, and so do those whose keeper was. Nothing is deleted. A search is applied once: repeated, the call gives the
     job of the first, unless that failed or was cancelled. FAILED_PRECONDITION `DEDUPLICATION_NOT_READY`.
     """
@@ -57,7 +59,9 @@ class DeduplicationServiceAsyncStub(DeduplicationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDeduplication: _aio.UnaryUnaryMultiCallable[_deduplication_service_pb2.CreateDeduplicationRequest, _deduplication_service_pb2.CreateDeduplicationResponse]  # type: ignore[assignment]
-    """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`."""
+    """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`. Where meaning is to be compared, the provider is tried first: NOT_FOUND
+    `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
+    """
     GetDeduplication: _aio.UnaryUnaryMultiCallable[_deduplication_service_pb2.GetDeduplicationRequest, _deduplication_service_pb2.GetDeduplicationResponse]  # type: ignore[assignment]
     """GetDeduplication returns one search. NOT_FOUND `DEDUPLICATION_NOT_FOUND`."""
     ListDeduplications: _aio.UnaryUnaryMultiCallable[_deduplication_service_pb2.ListDeduplicationsRequest, _deduplication_service_pb2.ListDeduplicationsResponse]  # type: ignore[assignment]
@@ -67,7 +71,7 @@ class DeduplicationServiceAsyncStub(DeduplicationServiceStub):
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_deduplication_service_pb2.ListDuplicatesRequest, _deduplication_service_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
     """ListDuplicates returns the examples of a cluster beside the one that is kept."""
     ApplyDeduplication: _aio.UnaryUnaryMultiCallable[_deduplication_service_pb2.ApplyDeduplicationRequest, _deduplication_service_pb2.ApplyDeduplicationResponse]  # type: ignore[assignment]
-    """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE or NEAR_COPY and the keeper's id in the
+    """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE, NEAR_COPY or MEANING_COPY and the keeper's id in the
     metadata (`example_id`); those that were changed since the search stay as they are, and so do those whose keeper was. Nothing is deleted. A search is applied once: repeated, the call gives the
     job of the first, unless that failed or was cancelled. FAILED_PRECONDITION `DEDUPLICATION_NOT_READY`.
     """
@@ -83,7 +87,9 @@ class DeduplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deduplication_service_pb2.CreateDeduplicationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deduplication_service_pb2.CreateDeduplicationResponse, _abc.Awaitable[_deduplication_service_pb2.CreateDeduplicationResponse]]:
-        """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`."""
+        """CreateDeduplication starts a job (`find_duplicates`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`. Where meaning is to be compared, the provider is tried first: NOT_FOUND
+        `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
+        """
 
     @_abc_1.abstractmethod
     def GetDeduplication(
@@ -123,7 +129,7 @@ class DeduplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _deduplication_service_pb2.ApplyDeduplicationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_deduplication_service_pb2.ApplyDeduplicationResponse, _abc.Awaitable[_deduplication_service_pb2.ApplyDeduplicationResponse]]:
-        """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE or NEAR_COPY and the keeper's id in the
+        """ApplyDeduplication starts a job (`apply_deduplication`) that rejects all examples of each cluster but the keeper, with reason DUPLICATE, NEAR_COPY or MEANING_COPY and the keeper's id in the
         metadata (`example_id`); those that were changed since the search stay as they are, and so do those whose keeper was. Nothing is deleted. A search is applied once: repeated, the call gives the
         job of the first, unless that failed or was cancelled. FAILED_PRECONDITION `DEDUPLICATION_NOT_READY`.
         """
