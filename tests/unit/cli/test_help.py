@@ -52,6 +52,22 @@ def test_no_help_is_cut_off_on_a_narrow_screen(language: str) -> None:
     assert [path for path, shown in found["shown"].items() if "…" in shown] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Arguments", "Options", "[required]", "and exit")),
+        ("zh", ("参数", "选项", "[必填]", "显示此说明")),
+    ],
+)
+def test_the_words_around_ours_are_in_the_same_language(language: str, words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "sishu.cli.main", "--lang", language, "provider", "get", "--help"]
+    wide = {**os.environ, "COLUMNS": "120"}
+    printed = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120, env=wide
+    ).stdout
+    assert [word for word in words if word not in printed] == []
+
+
 def test_a_table_breaks_a_long_word_into_lines() -> None:
     words = "请检查密钥及其权限以及地址和模型的名称是否正确"
     table, printed = WholeTable(box=None, pad_edge=False, show_header=False), io.StringIO()

@@ -1,4 +1,4 @@
-"""Help that is whole at any width: what is too long for its column goes on in the next line.
+"""Help that is whole at any width, and in the user's language.
 
 The libraries break lines at blanks and cut off a longer word with an ellipsis. Chinese has no blanks, so a
 whole clause counts as one word. Lists of columns inside a cell cut once more; they become one text.
@@ -12,6 +12,21 @@ import typer.rich_utils
 from rich.columns import Columns
 from rich.table import Table
 from rich.text import Text
+
+from sishu.cli.texts import say
+
+WORDS = {
+    "ARGUMENTS_PANEL_TITLE": "help_arguments",
+    "OPTIONS_PANEL_TITLE": "help_options",
+    "COMMANDS_PANEL_TITLE": "help_commands",
+    "ERRORS_PANEL_TITLE": "help_error",
+    "DEFAULT_STRING": "help_default",
+    "ENVVAR_STRING": "help_variable",
+    "REQUIRED_LONG_STRING": "help_required",
+    "RICH_HELP": "help_hint",
+}
+"""Words of the library around our own, by its names for them."""
+OF_HELP = "Show this message and exit."
 
 
 class WholeTable(Table):
@@ -27,12 +42,16 @@ class WholeTable(Table):
 def whole(cell: Any) -> Any:
     """A cell that can be broken into lines: texts side by side are one, each name of an option has a line."""
     if isinstance(cell, Columns):
-        return Text(" ").join(one for one in cell.renderables if isinstance(one, Text))
-    if isinstance(cell, Text) and cell.plain.startswith("--"):
-        return Text("\n").join(cell.split(","))
-    return cell
+        cell = Text(" ").join(one for one in cell.renderables if isinstance(one, Text))
+    if not isinstance(cell, Text):
+        return cell
+    if cell.plain.strip() == OF_HELP:
+        return Text(say("help_help"), cell.style)
+    return Text("\n").join(cell.split(",")) if cell.plain.startswith("--") else cell
 
 
 def use_whole_tables() -> None:
-    """Let the command line library print its help in such tables; it offers no setting for that."""
+    """Let the command line library print its help in such tables and words; it offers no setting for that."""
     typer.rich_utils.Table = WholeTable  # type: ignore[attr-defined]  # the name that it looks up
+    for name, text in WORDS.items():
+        setattr(typer.rich_utils, name, say(text))
