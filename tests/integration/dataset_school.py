@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.errors import NotFound
@@ -23,7 +25,6 @@ from sishu.common.v1 import (
     job_pb2,
     job_service_pb2,
     message_pb2,
-    object_pb2,
     origin_pb2,
     text_span_pb2,
 )
@@ -48,11 +49,7 @@ from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, 
 READY = versions.DATASET_VERSION_STATE_READY
 KEPT, REJECTED = example_pb2.EXAMPLE_STATE_KEPT, example_pb2.EXAMPLE_STATE_REJECTED
 ANSWERED = question_pb2.QUESTION_STATE_ANSWERED
-JSONL = versions.DATASET_FORMAT_MESSAGES_JSONL
-LLAMA_FACTORY = versions.DATASET_FORMAT_LLAMA_FACTORY
-PARQUET = versions.DATASET_FORMAT_PARQUET
 ENDED = {job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED}
-ANY_SPLIT = versions.DATASET_SPLIT_UNSPECIFIED
 SPLITS = {
     "train": versions.DATASET_SPLIT_TRAIN,
     "validation": versions.DATASET_SPLIT_VALIDATION,
@@ -304,21 +301,38 @@ class School:
         assert version.state == READY
         return version
 
-    async def files(
-        self, version_id: str, wanted: versions.DatasetFormat.ValueType, split: str = ""
-    ) -> dict[str, bytes]:
-        """Contents of the files of a format by name."""
-        request = datasets.GetDatasetVersionFilesRequest(
-            id=version_id, format=wanted, split=SPLITS.get(split, ANY_SPLIT)
-        )
-        files = (await self.client.datasets.GetDatasetVersionFiles(request)).files
-        return {file.name: await downloaded(file) for file in files}
+    async def files(self, version_id: str, split: str = "") -> dict[str, bytes]:
+        """The files of a version by name, those of one split or all, held against their size and SHA-256."""
+        async with self.stores.pool("dataset", 1) as pool, self.stores.storage() as storage:
+            files = await pool.fetchval("SELECT files FROM dataset_versions WHERE id = $1", version_id)
+            found = {}
+            for file in files:
+                if split in ("", file["split"]):
+                    content = await storage.get_bytes(file["key"])
+                    assert len(content) == file["size_bytes"]
+                    assert hashlib.sha256(content).hexdigest() == file["sha256"]
+                    found[file["name"]] = content
+        return found
+
+    async def shards(self, version_id: str, split: str = "") -> dict[str, bytes]:
+        """The Parquet files of a version by name."""
+        found = await self.files(version_id, split)
+        found.pop("manifest.json", None)
+        return found
+
+    async def rows(self, version_id: str, split: str) -> list[dict[str, Any]]:
+        """Ids and messages, roles and contents only, as the shards of a split have them."""
+        found = []
+        for content in (await self.shards(version_id, split)).values():
+            table = pq.read_table(io.BytesIO(content), columns=["id", "content"])
+            for row in table.to_pylist():
+                messages = json.loads(row["content"])["messages"]
+                said = [{"role": one["role"], "content": one["content"]} for one in messages]
+                found.append({"id": row["id"], "messages": said})
+        return found
 
     async def manifest(self, version_id: str) -> dict[str, Any]:
-        request = datasets.GetDatasetVersionFilesRequest(id=version_id, format=JSONL)
-        answer = await self.client.datasets.GetDatasetVersionFiles(request)
-        assert answer.manifest.name == "manifest.json"
-        found: dict[str, Any] = json.loads(await downloaded(answer.manifest))
+        found: dict[str, Any] = json.loads((await self.files(version_id))["manifest.json"])
         return found
 
     async def closed_imports(self) -> float:
@@ -336,14 +350,6 @@ class School:
     async def update(self, example: example_pb2.Example, *paths: str) -> example_pb2.Example:
         request = examples.UpdateExampleRequest(example=example, update_mask=FieldMask(paths=paths))
         return (await self.client.examples.UpdateExample(request)).example
-
-
-async def downloaded(file: object_pb2.StoredObject) -> bytes:
-    """The content behind a link, held against its size and SHA-256."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        content = (await http.get(file.url)).raise_for_status().content
-    assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size_bytes, file.sha256)
-    return content
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from sishu.dataset.v1 import example_pb2, import_pb2
 from sishu.dataset.v1 import import_service_pb2 as pb
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import KEPT, PARQUET, REJECTED, FakeProjects, School, started_school
+from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, started_school
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms, Servers, started_room
 
@@ -288,7 +288,7 @@ async def test_shards_of_a_version_come_back_as_they_were(school: School) -> Non
     await imported(school, here, "a.jsonl", lines(rows[:40]), labels=["one", 'tw"o\\'])
     await imported(school, here, "b.jsonl", lines(rows[40:]))
     version = await school.made(here)
-    files = await school.files(version.id, PARQUET)
+    files = await school.shards(version.id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, data in files.items():

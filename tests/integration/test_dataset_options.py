@@ -18,7 +18,6 @@ from sishu.errors import ApiError
 from sishu.inference.v1 import exam_pb2
 from sishu.trainer.v1 import training_run_pb2
 from tests.integration.dataset_school import (
-    JSONL,
     READY,
     School,
     about_herons,
@@ -70,8 +69,7 @@ async def test_a_version_is_made_as_its_options_say(school: School) -> None:
     assert coverage["fact"][0] == 20
     held = await school.held(version.id, split=VALIDATION)
     assert [one.messages[0].content for one in held] == ["Be brief."] * 5
-    (lines,) = (await school.files(version.id, JSONL, "validation")).values()
-    assert len(lines.splitlines()) == 5
+    assert len(await school.rows(version.id, "validation")) == 5
 
     manifest = await school.manifest(version.id)
     assert manifest["options"]["balance"] == [{"facet": "source", "most": 40}]

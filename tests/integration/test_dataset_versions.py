@@ -22,15 +22,12 @@ from sishu.common.v1 import (
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
-from sishu.dataset.v1 import example_filter_pb2, example_pb2
+from sishu.dataset.v1 import example_filter_pb2, example_pb2, export_pb2, export_service_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
 from tests.integration.dataset_school import (
     FORMS,
-    JSONL,
     KEPT,
-    LLAMA_FACTORY,
-    PARQUET,
     READY,
     SPLITS,
     Held,
@@ -75,8 +72,7 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     assert not version.dropped_counts
     rows = {}
     for side in ("train", "exam"):
-        (lines,) = (await school.files(version.id, JSONL, side)).values()
-        rows[side] = [json.loads(line) for line in lines.splitlines()]
+        rows[side] = await school.rows(version.id, side)
     assert {row["id"] for side in rows.values() for row in side} == set(kept)
     for row in rows["train"]:
         system, asked, answer = row["messages"]
@@ -94,30 +90,20 @@ async def test_a_version_holds_every_kept_example_once_and_its_files_agree(schoo
     assert max(similarity(normalise(one), normalise(other)) for one, other in pairs) < 0.7
 
 
-async def test_a_version_has_the_files_of_each_format(school: School) -> None:
+async def test_the_manifest_of_a_version_names_its_files(school: School) -> None:
     project_id = new_id()
     await school.imported(project_id, about_herons(10))
     version = await school.made(project_id)
-    assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
-    assert set(await school.files(version.id, PARQUET, "exam")) == {"exam-00000.parquet"}
-    factory = await school.files(version.id, LLAMA_FACTORY)
-    assert set(factory) == {"alpaca.json", "sharegpt.json", "dataset_info.json"}
-    info = json.loads(factory["dataset_info.json"])
-    assert {one["file_name"] for one in info.values()} == {"alpaca.json", "sharegpt.json"}
-    assert len(json.loads(factory["alpaca.json"])) == version.split_counts["train"]
-    exam = await school.files(version.id, LLAMA_FACTORY, "exam")
-    assert set(exam) == {"alpaca_exam.json", "sharegpt_exam.json", "dataset_info.json"}
-
-    stored = await school.files(version.id, PARQUET)
+    assert set(await school.shards(version.id, "exam")) == {"exam-00000.parquet"}
+    stored = await school.shards(version.id)
     assert set(stored) == {"train-00000.parquet", "exam-00000.parquet"}
     manifest = await school.manifest(version.id)
     assert content_sha256(manifest) == manifest["content_sha256"] == version.content_sha256
     digests = {file["name"]: file["sha256"] for file in manifest["files"]}
-    assert digests["train-00000.parquet"] == hashlib.sha256(stored["train-00000.parquet"]).hexdigest()
-    assert digests["alpaca.json"] == hashlib.sha256(factory["alpaca.json"]).hexdigest()
+    assert digests == {name: hashlib.sha256(content).hexdigest() for name, content in stored.items()}
     assert manifest["facts_in_train"] == version.split_counts["exam"] == 6
     table = pq.read_table(io.BytesIO(stored["train-00000.parquet"]))
-    assert table.num_rows == 24
+    assert table.num_rows == version.split_counts["train"] == 24
     lineages = map(json.loads, table.column("lineage").to_pylist())
     assert {lineage["answer_origin"]["model"] for lineage in lineages} == {"mock"}
 
@@ -129,10 +115,9 @@ async def test_equal_versions_have_equal_content_and_another_seed_another(school
     again = await school.made(project_id, seed=1)
     other = await school.made(project_id, seed=2)
     assert first.content_sha256 == again.content_sha256 != other.content_sha256
-    for wanted in (JSONL, LLAMA_FACTORY):
-        assert await school.files(first.id, wanted) == await school.files(again.id, wanted)
-    one, two = [(await school.files(version.id, PARQUET)) for version in (first, again)]
-    assert one["train-00000.parquet"] == two["train-00000.parquet"]
+    one, two = [(await school.shards(version.id)) for version in (first, again)]
+    assert set(one) == {"train-00000.parquet", "exam-00000.parquet"}
+    assert one == two
     assert (await school.manifest(again.id))["parent_content_sha256"] == first.content_sha256
 
     assert [first.number, again.number, other.number] == [1, 2, 3]
@@ -185,10 +170,9 @@ async def test_what_a_version_holds_is_listed_as_its_files_have_it(school: Schoo
     assert await school.held(version.id) == [*by_side["train"], *by_side["exam"]]
     assert {side: len(found) for side, found in by_side.items()} == version.split_counts
     for side, found in by_side.items():
-        (lines,) = (await school.files(version.id, JSONL, side)).values()
         assert [(one.example_id, said(one)) for one in found] == [
             (row["id"], [(each["role"], each["content"]) for each in row["messages"]])
-            for row in map(json.loads, lines.splitlines())
+            for row in await school.rows(version.id, side)
         ]
         assert [one.position for one in found] == list(range(len(found)))
         assert {one.split for one in found} == {SPLITS[side]}
@@ -209,12 +193,12 @@ async def test_a_version_keeps_its_copy_of_a_changed_or_deleted_example(school: 
     project_id = new_id()
     await school.imported(project_id, about_herons(4))
     version = await school.made(project_id)
-    files, held = await school.files(version.id, JSONL), await school.held(version.id)
+    files, held = await school.files(version.id), await school.held(version.id)
     changed, deleted, *_ = await school.listed(project_id)
     changed.messages[1].content = "Changed."
     await school.update(changed, "messages")
     await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=deleted.id))
-    assert await school.files(version.id, JSONL) == files
+    assert await school.files(version.id) == files
     assert await school.held(version.id) == held
     assert len(held) == 12
     assert (await school.version(version.id)).split_counts == version.split_counts
@@ -255,7 +239,7 @@ async def test_a_deleted_version_leaves_no_object_and_gives_its_number_to_none(s
     await school.imported(project_id, about_herons(2))
     version = await school.made(project_id)
     request = datasets.DeleteDatasetVersionRequest(id=version.id)
-    assert (await school.client.datasets.DeleteDatasetVersion(request)).deleted_objects == 11
+    assert (await school.client.datasets.DeleteDatasetVersion(request)).deleted_objects == 3
     for read in (school.version(version.id), school.held(version.id)):
         with pytest.raises(ApiError) as error:
             await read
@@ -273,7 +257,11 @@ async def test_a_version_in_the_making_is_not_handed_over_and_can_be_cancelled(i
     assert version.state == versions.DATASET_VERSION_STATE_MAKING
     assert (version.options.exam_share, version.options.near_copy_threshold) == (0.2, 0.7)
     assert (version.options.HasField("seed"), version.options.seed) == (True, 0)
-    for read in (school.files(version.id, JSONL), school.held(version.id)):
+    export = export_pb2.Export(
+        dataset_version_id=version.id, options=export_pb2.ExportOptions(shape="messages_jsonl")
+    )
+    handed_over = school.client.exports.CreateExport(export_service_pb2.CreateExportRequest(export=export))
+    for read in (handed_over, school.held(version.id)):
         with pytest.raises(ApiError) as error:
             await read
         assert (error.value.code, error.value.reason) == ("FAILED_PRECONDITION", "DATASET_VERSION_NOT_READY")
@@ -322,7 +310,7 @@ async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) ->
         await school.stores.servers.s3.start()
         await school.ended(version.job)
     assert (await school.version(version.id)).state == READY
-    assert set(await school.files(version.id, JSONL)) == {"train.jsonl", "exam.jsonl"}
+    assert set(await school.shards(version.id)) == {"train-00000.parquet", "exam-00000.parquet"}
 
 
 async def test_a_version_is_made_though_the_worker_that_makes_it_is_killed(idle_school: School) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from services.dataset.diffs.comparing import Held, compare, held_in, write_changes
 from services.dataset.diffs.diffs import ChangesFile
 from services.dataset.diffs.store import DiffStore
-from services.dataset.formats import PARQUET_TYPE
+from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import PARQUET, DatasetVersion
 from services.runtime.errors import SishuError

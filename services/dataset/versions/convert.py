@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.dataset.examples.convert import (
     exam_item_to_pb,
     lineage_to_pb,
@@ -11,23 +9,10 @@ from services.dataset.examples.convert import (
     preference_to_pb,
     quote_to_pb,
 )
-from services.dataset.formats import LLAMA_FACTORY, MESSAGES_JSONL, PARQUET
 from services.dataset.versions.options_convert import options_to_pb
-from services.dataset.versions.versions import (
-    DatasetVersion,
-    DatasetVersionExample,
-    VersionFile,
-)
-from services.runtime.convert import job_to_pb, stored_object, timestamp
-from services.runtime.storage import Link
-from sishu.common.v1 import object_pb2
+from services.dataset.versions.versions import DatasetVersion, DatasetVersionExample
+from services.runtime.convert import job_to_pb, timestamp
 from sishu.dataset.v1 import dataset_version_pb2, example_pb2
-
-FORMATS = {
-    dataset_version_pb2.DATASET_FORMAT_MESSAGES_JSONL: MESSAGES_JSONL,
-    dataset_version_pb2.DATASET_FORMAT_LLAMA_FACTORY: LLAMA_FACTORY,
-    dataset_version_pb2.DATASET_FORMAT_PARQUET: PARQUET,
-}
 
 
 def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion:
@@ -78,17 +63,3 @@ def split_name(split: dataset_version_pb2.DatasetSplit.ValueType) -> str | None:
     """The stored name of a split; nothing for unspecified."""
     name = dataset_version_pb2.DatasetSplit.Name(split)
     return None if split == 0 else name.removeprefix("DATASET_SPLIT_").lower()
-
-
-def file_to_pb(file: VersionFile, link: Link) -> object_pb2.StoredObject:
-    """A file of a version with a link to read it."""
-    return stored_object(file.file_name, file.key, file.size_bytes, file.sha256, link)
-
-
-def files_in(
-    files: Sequence[VersionFile], wanted: dataset_version_pb2.DatasetFormat.ValueType, split: str | None
-) -> list[VersionFile]:
-    """The files of a format, of one split or of all; LLaMA-Factory gets one split at a time."""
-    name = FORMATS[wanted]
-    split = split or ("train" if name == LLAMA_FACTORY else None)
-    return [file for file in files if file.format == name and (not split or file.split == split)]

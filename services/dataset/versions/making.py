@@ -11,11 +11,11 @@ from typing import Any
 
 import structlog
 
-from services.dataset.formats import JSON, MadeFile
 from services.dataset.versions import manifest
 from services.dataset.versions.planning import Made
+from services.dataset.versions.shards import PARQUET_TYPE, Shard
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import DatasetVersion, VersionFile
+from services.dataset.versions.versions import PARQUET, DatasetVersion, VersionFile
 from services.dataset.versions.writing import VersionWriter
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
@@ -48,7 +48,7 @@ class VersionWorker:
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"
-            content, files = await self._upload(version, Path(folder), prefix, made)
+            content, files = await self._upload(version, prefix, made)
             try:
                 async with self._jobs.finish(item) as connection:
                     await self._store.set_made(connection, version.id, made, content, files)
@@ -58,11 +58,11 @@ class VersionWorker:
         log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
 
     async def _upload(
-        self, version: DatasetVersion, folder: Path, prefix: str, made: Made
+        self, version: DatasetVersion, prefix: str, made: Made
     ) -> tuple[str, list[VersionFile]]:
         parent_sha256 = await self._store.content_of(version.parent_id)
         try:
-            files = [await self._put_file(folder, prefix, file) for file in made.files]
+            files = [await self._put_shard(prefix, shard) for shard in made.shards]
             content = manifest.manifest_of(version.options, made, files, parent_sha256)
             files.append(await self._put_manifest(prefix, content))
         except (SishuError, asyncio.CancelledError):
@@ -70,14 +70,14 @@ class VersionWorker:
             raise
         return content["content_sha256"], files
 
-    async def _put_file(self, folder: Path, prefix: str, file: MadeFile) -> VersionFile:
-        key = prefix + file.name
-        info = await self._storage.put_file(key, folder / file.name, file.media_type)
-        return VersionFile(file.name, file.format, file.split, key, info.size, info.sha256, file.rows)
+    async def _put_shard(self, prefix: str, shard: Shard) -> VersionFile:
+        name, key = shard.path.name, prefix + shard.path.name
+        info = await self._storage.put_file(key, shard.path, PARQUET_TYPE)
+        return VersionFile(name, PARQUET, shard.split, key, info.size, info.sha256, shard.rows)
 
     async def _put_manifest(self, prefix: str, content: Mapping[str, Any]) -> VersionFile:
         key = prefix + manifest.NAME
-        info = await self._storage.put_bytes(key, manifest.manifest_bytes(content), JSON)
+        info = await self._storage.put_bytes(key, manifest.manifest_bytes(content), "application/json")
         return VersionFile(manifest.NAME, "", "", key, info.size, info.sha256)
 
     async def _discard(self, prefix: str) -> None:

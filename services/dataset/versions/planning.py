@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from services.dataset.copies.grouping import group_near_copies, leaked
 from services.dataset.copies.sketches import Sketches
-from services.dataset.formats import MadeFile
 from services.dataset.versions.balancing import over_caps, over_share, over_weights
 from services.dataset.versions.choosing import Side
 from services.dataset.versions.entries import Entries, Flags
 from services.dataset.versions.options import DatasetOptions, Replay
+from services.dataset.versions.shards import Shard
 from services.dataset.versions.split_columns import UNKNOWN, Columns, Longs, crossed, units_of
 from services.dataset.versions.splitting import NEAR_COPY, SAME_UNIT, facts_in_train, split
 from services.runtime.errors import FailedPrecondition, Internal
@@ -48,10 +48,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """A version whose files lie in a folder."""
+    """A version whose shards lie in a folder."""
 
     plan: Plan
-    files: Sequence[MadeFile]
+    shards: Sequence[Shard]
     coverage: Mapping[str, Mapping[str, int]]
     sources: Mapping[str, Mapping[str, int]]
 

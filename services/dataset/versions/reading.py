@@ -82,7 +82,6 @@ class RowReader:
         self._parts: dict[str, list[Longs]] = {}
         self._pairs: dict[str, list[Pairs]] = {"tag": [], "label": [], "chunk": []}
         self.rows = 0
-        self.history = False
 
     def add(self, block: bytes) -> None:
         """Take whole lines of CSV."""
@@ -177,7 +176,6 @@ class RowReader:
             found.facts.append(fact_of(values, lineage))
             found.sources.append(source_of(lineage.get("import_id"), generation))
             found.chunks.append(lineage.get("chunk_ids", []))
-            self.history |= kind == "conversation"
             told = content
             if prompt and kind != "pretraining":
                 told = prompted(values, prompt)

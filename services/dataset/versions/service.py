@@ -6,24 +6,16 @@ from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
 from services.dataset.exports.store import ExportStore
-from services.dataset.versions.convert import (
-    file_to_pb,
-    files_in,
-    member_to_pb,
-    split_name,
-    version_to_pb,
-)
+from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb
 from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.members import list_members
 from services.dataset.versions.options_convert import options_from_pb
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import VersionFile
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
-from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
 
@@ -86,16 +78,6 @@ class DatasetServicer(DatasetServiceServicer):
             dataset_version_examples=map(member_to_pb, page.rows), next_page_token=page.next_token
         )
 
-    async def GetDatasetVersionFiles(
-        self, request: pb.GetDatasetVersionFilesRequest, context: Context
-    ) -> pb.GetDatasetVersionFilesResponse:
-        version = await self._store.get(request.id)
-        version.check_ready()
-        files = files_in(version.files, request.format, split_name(request.split))
-        return pb.GetDatasetVersionFilesResponse(
-            files=[await self._linked(file) for file in files], manifest=await self._linked(version.manifest)
-        )
-
     async def DiffDatasetVersions(
         self, request: pb.DiffDatasetVersionsRequest, context: Context
     ) -> pb.DiffDatasetVersionsResponse:
@@ -138,6 +120,3 @@ class DatasetServicer(DatasetServiceServicer):
             await self._exports.delete(export_id, job_id)
         await self._store.delete(version.id, version.job.id)
         return pb.DeleteDatasetVersionResponse(deleted_objects=deleted)
-
-    async def _linked(self, file: VersionFile) -> object_pb2.StoredObject:
-        return file_to_pb(file, await self._storage.link_to_get(file.key, file.file_name))

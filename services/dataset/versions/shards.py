@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+PARQUET_TYPE = "application/vnd.apache.parquet"
 ROWS = 50_000
 """Most rows of a shard."""
 GROUP = 1000
@@ -48,6 +49,7 @@ class Shard:
     """A file of a split with its number of rows."""
 
     path: Path
+    split: str
     rows: int
 
 
@@ -111,26 +113,26 @@ class ShardWriter:
         self._held = 0
         self._number = 0
 
-    def add(self, rows: pa.Table) -> Iterator[tuple[Shard, pa.Table]]:
-        """Take rows; the shards that are full now, each with its rows."""
+    def add(self, rows: pa.Table) -> Iterator[Shard]:
+        """Take rows; the shards that are full now."""
         self._waiting.append(rows)
         self._held += rows.num_rows
         while self._held >= ROWS:
             yield self._write(ROWS)
 
-    def finish(self) -> Iterator[tuple[Shard, pa.Table]]:
-        """The last shard, with its rows."""
+    def finish(self) -> Iterator[Shard]:
+        """The last shard."""
         if self._held or not self._number:
             yield self._write(self._held)
 
-    def _write(self, count: int) -> tuple[Shard, pa.Table]:
+    def _write(self, count: int) -> Shard:
         waiting = pa.concat_tables([SCHEMA.empty_table(), *self._waiting])
         rows, rest = waiting.slice(0, count), waiting.slice(count)
         self._waiting, self._held = [rest], rest.num_rows
         path = self._folder / shard_name(self._split, self._number)
         self._number += 1
         write_shard(path, rows)
-        return Shard(path, rows.num_rows), rows
+        return Shard(path, self._split, rows.num_rows)
 
 
 def of_side(rows: pa.Table, sides: npt.NDArray[np.int8], side: int) -> pa.Table:

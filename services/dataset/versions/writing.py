@@ -1,35 +1,27 @@
-"""Writes the files of a dataset version from the examples as they are at one instant."""
+"""Writes the shards of a dataset version from the examples as they are at one instant."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
-import pyarrow as pa
 
 from services.dataset.copies.sketches import sketch
-from services.dataset.formats import MadeFile, SplitFiles, shard_file, write_dataset_info
 from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
 from services.dataset.versions.reading import RowReader
-from services.dataset.versions.shards import Dealer, ShardWriter, of_side
+from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.jobs import Item, Jobs
 
 BLOCK = 4 << 20
 """Bytes of rows that are taken at once."""
-BATCH = 1000
-"""Rows written at once."""
 
 
 class VersionWriter:
-    """Writes the files of one version into a folder."""
+    """Writes the shards of one version into a folder."""
 
     def __init__(
         self, jobs: Jobs, store: VersionStore, item: Item, version: DatasetVersion, folder: Path
@@ -41,7 +33,7 @@ class VersionWriter:
         self._folder = folder
 
     async def write(self) -> Made:
-        """Decide where each example goes, and write the files.
+        """Decide where each example goes, and write the shards.
 
         Raises:
             FailedPrecondition: no kept example is left.
@@ -56,20 +48,16 @@ class VersionWriter:
             lambda: Planner(entries, sketch(reader.asked()), self._version.options).plan()
         )
         await self._tell(f"writing {sum(plan.split_counts.values())} examples")
-        files = await asyncio.to_thread(self._write, reader, plan)
-        return Made(plan, files, coverage(entries, plan.sides), source_counts(entries, plan.sides))
+        shards = await asyncio.to_thread(self._write, reader, plan)
+        return Made(plan, shards, coverage(entries, plan.sides), source_counts(entries, plan.sides))
 
-    def _write(self, reader: RowReader, plan: Plan) -> list[MadeFile]:
-        with contextlib.ExitStack() as stack:
-            sides = {
-                side: stack.enter_context(contextlib.closing(Side(self._folder, name, reader.history)))
-                for side, name in enumerate(SPLITS)
-                if name in plan.split_counts
-            }
-            deal(reader.dealer, plan.sides, sides)
-            made = [file for side in sides.values() for file in side.made]
-        infos = [write_dataset_info(self._folder, side.split, reader.history) for side in sides.values()]
-        return [*made, *infos]
+    def _write(self, reader: RowReader, plan: Plan) -> list[Shard]:
+        sides = {
+            side: ShardWriter(self._folder, name)
+            for side, name in enumerate(SPLITS)
+            if name in plan.split_counts
+        }
+        return deal(reader.dealer, plan.sides, sides)
 
     async def _tell(self, words: str) -> None:
         await self._jobs.set_progress(self._item.job_id, words)
@@ -107,52 +95,12 @@ class Blocks:
         self._working = asyncio.create_task(asyncio.to_thread(self._reader.add, block))
 
 
-class Side:
-    """The files of one split, written side by side."""
-
-    def __init__(self, folder: Path, split: str, history: bool) -> None:
-        self.split = split
-        self._shards = ShardWriter(folder, split)
-        self._files = SplitFiles(folder, split, history)
-        self._made: list[MadeFile] = []
-
-    def add(self, rows: pa.Table) -> None:
-        """Take the next rows."""
-        self._take(self._shards.add(rows))
-
-    def finish(self) -> None:
-        """No more rows come."""
-        self._take(self._shards.finish())
-
-    def close(self) -> None:
-        """End the files."""
-        self._files.close()
-
-    @property
-    def made(self) -> list[MadeFile]:
-        """All files."""
-        return [*self._made, *self._files.files]
-
-    def _take(self, shards: Iterator[tuple[Any, pa.Table]]) -> None:
-        for shard, rows in shards:
-            self._made.append(shard_file(shard.path.name, self.split, shard.rows))
-            for batch in rows.select(["id", "kind", "content"]).to_batches(BATCH):
-                self._files.write(contents(batch))
-
-
-def deal(dealer: Dealer, sides: npt.NDArray[np.int8], writers: dict[int, Side]) -> None:
-    """Give every split its rows, in the order of their places."""
+def deal(dealer: Dealer, sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]) -> list[Shard]:
+    """Give every split its rows, in the order of their places; the shards."""
+    made: list[Shard] = []
     for rows in dealer.ranges():
         for side, writer in writers.items():
-            writer.add(of_side(rows, sides, side))
+            made += writer.add(of_side(rows, sides, side))
     for writer in writers.values():
-        writer.finish()
-
-
-def contents(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """Id, kind and content of each row."""
-    texts = batch["content"].cast(pa.binary()).to_pylist()
-    return [
-        {"id": one, "kind": kind, **orjson.loads(text)}
-        for one, kind, text in zip(batch["id"].to_pylist(), batch["kind"].to_pylist(), texts, strict=True)
-    ]
+        made += writer.finish()
+    return made

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.dataset.examples.content import content_json
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
-from services.dataset.formats import SplitFiles, write_dataset_info
+from services.dataset.exports.making import export
+from services.dataset.exports.options import ExportOptions
+from services.dataset.exports.shards import shard_at
 from services.dataset.imports.rows import Fault, Imported
 from services.dataset.imports.sources import Choice, parts_in, zipped
 from services.dataset.imports.sources.llama_factory import COLUMNS, REMOTE, TAGS
@@ -251,15 +252,14 @@ def test_shards_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
 
 
 def test_exports_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
-    files = SplitFiles(tmp_path, "train", True)
-    said = [{"id": one.id, "kind": one.kind, **json.loads(content_json(one))} for one in EXAMPLES[:2]]
-    files.write(said)
-    files.close()
-    write_dataset_info(tmp_path, "train", True)
+    write_shard(tmp_path / "train.parquet", shard_of(EXAMPLES[:2]))
+    shards = [shard_at("train", tmp_path / "train.parquet")]
+    export(shards, ExportOptions(shape="messages_jsonl"), tmp_path / "lines")
+    export(shards, ExportOptions(bundle="llama_factory", reasoning="none"), tmp_path / "factory")
     plain = [("sft", {"messages": chat(Q, A)}), ("conversation", {"messages": chat(Q, A, "So?", "Open it.")})]
-    assert contents(imported(tmp_path / "train.jsonl")) == plain
-    assert contents(imported(tmp_path)) == plain
-    assert contents(imported(tmp_path, choice=Choice(datasets=("sishu_alpaca",)))) == plain
+    assert contents(imported(tmp_path / "lines" / "train.jsonl")) == plain
+    assert contents(imported(tmp_path / "factory")) == plain
+    assert contents(imported(tmp_path / "factory", choice=Choice(datasets=("sishu_alpaca",)))) == plain
 
 
 def test_a_folder_of_hugging_face_is_read_by_its_splits(tmp_path: Path) -> None:

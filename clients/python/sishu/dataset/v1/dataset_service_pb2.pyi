@@ -7,7 +7,6 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from sishu.common.v1 import object_pb2 as _object_pb2
 from sishu.dataset.v1 import dataset_diff_pb2 as _dataset_diff_pb2
 from sishu.dataset.v1 import dataset_version_pb2 as _dataset_version_pb2
 import builtins as _builtins
@@ -238,66 +237,6 @@ class ListDatasetVersionExamplesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDatasetVersionExamplesResponse: _TypeAlias = ListDatasetVersionExamplesResponse  # noqa: Y015
-
-@_typing.final
-class GetDatasetVersionFilesRequest(_message.Message):
-    """GetDatasetVersionFilesRequest names version and format."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
-    SPLIT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """REQUIRED. UUID of the version."""
-    format: _dataset_version_pb2.DatasetFormat.ValueType
-    """REQUIRED. Format of the files."""
-    split: _dataset_version_pb2.DatasetSplit.ValueType
-    """OPTIONAL. Only this split; unset means TRAIN for LLAMA_FACTORY, and every split for the other formats."""
-    def __init__(
-        self,
-        *,
-        id: _builtins.str = ...,
-        format: _dataset_version_pb2.DatasetFormat.ValueType = ...,
-        split: _dataset_version_pb2.DatasetSplit.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "id", b"id", "split", b"split"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetDatasetVersionFilesRequest: _TypeAlias = GetDatasetVersionFilesRequest  # noqa: Y015
-
-@_typing.final
-class GetDatasetVersionFilesResponse(_message.Message):
-    """GetDatasetVersionFilesResponse links the files."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FILES_FIELD_NUMBER: _builtins.int
-    MANIFEST_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def files(self) -> _containers.RepeatedCompositeFieldContainer[_object_pb2.StoredObject]:
-        """The files of the format."""
-
-    @_builtins.property
-    def manifest(self) -> _object_pb2.StoredObject:
-        """`manifest.json`, whatever the format: how the version was made, and the size and the SHA-256 of every file of every format."""
-
-    def __init__(
-        self,
-        *,
-        files: _abc.Iterable[_object_pb2.StoredObject] | None = ...,
-        manifest: _object_pb2.StoredObject | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "manifest", b"manifest"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetDatasetVersionFilesResponse: _TypeAlias = GetDatasetVersionFilesResponse  # noqa: Y015
 
 @_typing.final
 class DiffDatasetVersionsRequest(_message.Message):

@@ -55,11 +55,6 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.FromString,
                 _registered_method=True)
-        self.GetDatasetVersionFiles = channel.unary_unary(
-                '/sishu.dataset.v1.DatasetService/GetDatasetVersionFiles',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
-                _registered_method=True)
         self.DiffDatasetVersions = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/DiffDatasetVersions',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DiffDatasetVersionsRequest.SerializeToString,
@@ -111,14 +106,6 @@ class DatasetServiceServicer:
     def ListDatasetVersionExamples(self, request, context):
         """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
         in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetDatasetVersionFiles(self, request, context):
-        """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
-        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,11 +163,6 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetVersionExamples,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.SerializeToString,
-            ),
-            'GetDatasetVersionFiles': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetDatasetVersionFiles,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.SerializeToString,
             ),
             'DiffDatasetVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.DiffDatasetVersions,
@@ -312,33 +294,6 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/ListDatasetVersionExamples',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetDatasetVersionFiles(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.DatasetService/GetDatasetVersionFiles',
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.GetDatasetVersionFilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,10 +45,6 @@ class DatasetServiceStub:
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
-    GetDatasetVersionFiles: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionFilesRequest, _dataset_service_pb2.GetDatasetVersionFilesResponse]
-    """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
-    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
-    """
     DiffDatasetVersions: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DiffDatasetVersionsRequest, _dataset_service_pb2.DiffDatasetVersionsResponse]
     """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
     FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while one is made.
@@ -78,10 +74,6 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     ListDatasetVersionExamples: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]  # type: ignore[assignment]
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
-    """
-    GetDatasetVersionFiles: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionFilesRequest, _dataset_service_pb2.GetDatasetVersionFilesResponse]  # type: ignore[assignment]
-    """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
-    FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
     """
     DiffDatasetVersions: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DiffDatasetVersionsRequest, _dataset_service_pb2.DiffDatasetVersionsResponse]  # type: ignore[assignment]
     """DiffDatasetVersions starts a job that compares two versions, by the ids of examples and by what they say.
@@ -133,16 +125,6 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetVersionExamplesResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetVersionExamplesResponse]]:
         """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
         in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
-        """
-
-    @_abc_1.abstractmethod
-    def GetDatasetVersionFiles(
-        self,
-        request: _dataset_service_pb2.GetDatasetVersionFilesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dataset_service_pb2.GetDatasetVersionFilesResponse, _abc.Awaitable[_dataset_service_pb2.GetDatasetVersionFilesResponse]]:
-        """GetDatasetVersionFiles returns links to the files that were written with the version, in a format.
-        FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
         """
 
     @_abc_1.abstractmethod

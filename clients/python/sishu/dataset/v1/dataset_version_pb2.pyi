@@ -186,34 +186,6 @@ BALANCE_FACET_KIND: BalanceFacet.ValueType  # 8
 """By kind of example."""
 Global___BalanceFacet: _TypeAlias = BalanceFacet  # noqa: Y015
 
-class _DatasetFormat:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _DatasetFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatasetFormat.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    DATASET_FORMAT_UNSPECIFIED: _DatasetFormat.ValueType  # 0
-    """Never valid."""
-    DATASET_FORMAT_MESSAGES_JSONL: _DatasetFormat.ValueType  # 1
-    """One JSON object a line: `id`, `messages`. What our trainer reads."""
-    DATASET_FORMAT_LLAMA_FACTORY: _DatasetFormat.ValueType  # 2
-    """LLaMA-Factory's `alpaca.json`, `sharegpt.json` and the `dataset_info.json` that names them."""
-    DATASET_FORMAT_PARQUET: _DatasetFormat.ValueType  # 3
-    """Parquet, as the version is stored: the shards of a split one after the other. `content` and `lineage` are JSON objects."""
-
-class DatasetFormat(_DatasetFormat, metaclass=_DatasetFormatEnumTypeWrapper):
-    """DatasetFormat is a file format that other programs read."""
-
-DATASET_FORMAT_UNSPECIFIED: DatasetFormat.ValueType  # 0
-"""Never valid."""
-DATASET_FORMAT_MESSAGES_JSONL: DatasetFormat.ValueType  # 1
-"""One JSON object a line: `id`, `messages`. What our trainer reads."""
-DATASET_FORMAT_LLAMA_FACTORY: DatasetFormat.ValueType  # 2
-"""LLaMA-Factory's `alpaca.json`, `sharegpt.json` and the `dataset_info.json` that names them."""
-DATASET_FORMAT_PARQUET: DatasetFormat.ValueType  # 3
-"""Parquet, as the version is stored: the shards of a split one after the other. `content` and `lineage` are JSON objects."""
-Global___DatasetFormat: _TypeAlias = DatasetFormat  # noqa: Y015
-
 @_typing.final
 class DatasetVersion(_message.Message):
     """DatasetVersion is an immutable set of examples, split into train, validation and exam, with its files in the bucket."""
