@@ -9,11 +9,14 @@ SELECT $1, $2, $3, (SELECT id FROM dataset_versions WHERE project_id = $2 ORDER 
 
 -- name: list_versions
 -- A single version, or those of a project.
-SELECT version.*, to_jsonb(job) AS job
+SELECT version.*, to_jsonb(job) AS job,
+       ARRAY(SELECT name FROM version_tags WHERE dataset_version_id = version.id ORDER BY name COLLATE "C") AS tags
 FROM dataset_versions AS version JOIN job_view AS job ON job.id = version.job_id
 WHERE ($1::uuid IS NULL OR version.id = $1)
   AND ($2::uuid IS NULL OR version.project_id = $2)
   AND ($3::uuid IS NULL OR version.id < $3)
+  AND ($5::integer = 0 OR version.number = $5)
+  AND ($6::text = '' OR version.id = (SELECT dataset_version_id FROM version_tags WHERE project_id = $2 AND name = $6))
 ORDER BY version.id DESC
 LIMIT $4
 

@@ -41,6 +41,7 @@ def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion
             dataset_version_pb2.SourceCount(source=source, split_counts=counts)
             for source, counts in version.source_counts.items()
         ],
+        tags=version.tags,
     )
 
 

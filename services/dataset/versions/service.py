@@ -6,6 +6,8 @@ from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
 from services.dataset.exports.store import ExportStore
+from services.dataset.version_tags.store import VersionTagStore
+from services.dataset.version_tags.version_tags import check_tag, check_untagged
 from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb
 from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.members import list_members
@@ -38,6 +40,7 @@ class DatasetServicer(DatasetServiceServicer):
         self._diffs = diffs
         self._storage = storage
         self._jobs = jobs
+        self._tags = VersionTagStore(store.pool)
 
     async def CreateDatasetVersion(
         self, request: pb.CreateDatasetVersionRequest, context: Context
@@ -60,11 +63,30 @@ class DatasetServicer(DatasetServiceServicer):
     async def ListDatasetVersions(
         self, request: pb.ListDatasetVersionsRequest, context: Context
     ) -> pb.ListDatasetVersionsResponse:
-        wanted = page_request(request.page_size, request.page_token, request.project_id)
-        page = await self._store.list_page(wanted, request.project_id)
+        chosen = (request.project_id, request.number, request.tag)
+        wanted = page_request(request.page_size, request.page_token, *chosen)
+        page = await self._store.list_page(wanted, *chosen)
         return pb.ListDatasetVersionsResponse(
             dataset_versions=map(version_to_pb, page.rows), next_page_token=page.next_token
         )
+
+    async def SetDatasetVersionTag(
+        self, request: pb.SetDatasetVersionTagRequest, context: Context
+    ) -> pb.SetDatasetVersionTagResponse:
+        check_tag(request.tag)
+        version = await self._store.get(request.dataset_version_id)
+        version.check_ready()
+        before = await self._tags.set(version, request.tag)
+        tagged = version_to_pb(await self._store.get(version.id))
+        return pb.SetDatasetVersionTagResponse(dataset_version=tagged, previous_version_id=before)
+
+    async def DeleteDatasetVersionTag(
+        self, request: pb.DeleteDatasetVersionTagRequest, context: Context
+    ) -> pb.DeleteDatasetVersionTagResponse:
+        version = await self._store.get(request.dataset_version_id)
+        await self._tags.delete(version.id, request.tag)
+        rest = version_to_pb(await self._store.get(version.id))
+        return pb.DeleteDatasetVersionTagResponse(dataset_version=rest)
 
     async def ListDatasetVersionExamples(
         self, request: pb.ListDatasetVersionExamplesRequest, context: Context
@@ -110,6 +132,7 @@ class DatasetServicer(DatasetServiceServicer):
         self, request: pb.DeleteDatasetVersionRequest, context: Context
     ) -> pb.DeleteDatasetVersionResponse:
         version = await self._store.get(request.id)
+        check_untagged(version)
         await self._later.check_unused(version.project_id, version.id)
         exports = await self._exports.of_version(version.id)
         for job_id in (version.job.id, *(job_id for _, job_id in exports)):

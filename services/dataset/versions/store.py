@@ -62,15 +62,18 @@ class VersionStore:
         Raises:
             NotFound: there is none.
         """
-        rows = await self.pool.fetch(SQL.list_versions, version_id, None, None, 1)
+        rows = await self.pool.fetch(SQL.list_versions, version_id, None, None, 1, 0, "")
         if not rows:
             raise version_not_found(version_id)
         return version_of(rows[0])
 
-    async def list_page(self, page: PageRequest, project_id: str) -> Page[DatasetVersion]:
-        """Versions of a project, newest first."""
+    async def list_page(
+        self, page: PageRequest, project_id: str, number: int = 0, tag: str = ""
+    ) -> Page[DatasetVersion]:
+        """Versions of a project, newest first; only the one with a number or tag where that is given."""
         after = page.after[0] if page.after else None
-        rows = await self.pool.fetch(SQL.list_versions, None, project_id, after, page.limit)
+        values = (None, project_id, after, page.limit, number, tag)
+        rows = await self.pool.fetch(SQL.list_versions, *values)
         return page_of(
             [version_of(row) for row in rows],
             page,
@@ -168,4 +171,5 @@ def version_of(row: asyncpg.Record) -> DatasetVersion:
         create_time=row["create_time"],
         coverage=row["figures"].get("coverage", {}),
         source_counts=row["figures"].get("sources", {}),
+        tags=row["tags"],
     )

@@ -54,6 +54,7 @@ class DatasetVersion:
     """Different documents, sections, tags and facts: `total`, and by split."""
     source_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Examples by source and split."""
+    tags: Sequence[str] = ()
 
     @property
     def prefix(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli import (
+    dataset_versions,
     datasets,
     documents,
     examples,
@@ -248,6 +249,8 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("create", "create", datasets.create_dataset),
         ("export", "export_dataset", export_dataset),
         ("diff", "dataset_diff", datasets.diff_datasets),
+        ("tag", "dataset_set_tag", dataset_versions.tag_dataset),
+        ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),
     ],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
     "run": [("create", "create", create_run)],

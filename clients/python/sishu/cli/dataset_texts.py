@@ -4,9 +4,19 @@ from __future__ import annotations
 
 DATASET_TEXTS: dict[str, tuple[str, str]] = {
     "dataset_version": (
-        "Dataset version: its id, PROJECT/NUMBER, or PROJECT/latest.",
-        "数据集版本：ID、项目/编号，或 项目/latest。",
+        "Dataset version: its id, PROJECT/NUMBER, PROJECT/latest, or PROJECT/TAG such as acme/prod.",
+        "数据集版本：ID、项目/编号、项目/latest，或 项目/标签，如 acme/prod。",
     ),
+    "dataset_version_tag": (
+        "Tag: a letter, then letters, digits, dots, dashes and underscores.",
+        "标签：以字母开头，可含字母、数字、点、短横和下划线。",
+    ),
+    "dataset_set_tag": (
+        "Put a tag such as prod on a version; another version that bears it loses it.",
+        "给版本加上标签（如 prod）；原来带此标签的版本不再带它。",
+    ),
+    "dataset_delete_tag": ("Take a tag off a version.", "去掉版本的标签。"),
+    "dataset_tag_moved": ("tag {} taken from version {}", "标签 {} 原属版本 {}，现已移走"),
     "dataset_diff": ("Show what changed from one version to another.", "显示两个版本之间的变化。"),
     "dataset_diff_kind": (
         "Only changes of this kind: added, removed, changed or moved.",

@@ -89,6 +89,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "DEDUPLICATION_NOT_READY": ("重复查找 {deduplication_id} 还没有结果；见 `sishu job get {job_id}`",),
     "DATASET_DIFF_NOT_FOUND": ("没有数据集对比 {dataset_diff_id}",),
     "DATASET_DIFF_NOT_READY": ("数据集对比 {dataset_diff_id} 尚未完成；见作业 {job_id}",),
+    "DATASET_VERSION_TAGGED": (
+        "数据集版本 {dataset_version_id} 带有标签 {tags}；请先去掉标签或改贴到其他版本，再删除",
+    ),
+    "VERSION_TAG_NOT_FOUND": ("数据集版本 {dataset_version_id} 没有标签 {tag}；见 `sishu dataset list`",),
+    "VERSION_TAG_RESERVED": ("标签 {tag} 不能手工指定，latest 总是指最新版本；请换一个",),
     "DATASET_VERSION_IN_USE": ("数据集版本 {dataset_version_id} 正被{used_by}使用；请先删除它们",),
     "MODEL_NOT_FOUND": ("没有名为 {name} 的模型；见 `sishu model list`", "没有模型 {model_id}"),
     "TRAINING_RUN_NOT_FOUND": ("没有训练任务 {run_id}",),

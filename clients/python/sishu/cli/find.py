@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 
 from sishu.client import Client
 from sishu.dataset.v1.dataset_service_pb2 import ListDatasetVersionsRequest
-from sishu.dataset.v1.dataset_version_pb2 import DATASET_VERSION_STATE_READY
+from sishu.dataset.v1.dataset_version_pb2 import DATASET_VERSION_STATE_READY, DatasetVersion
 from sishu.errors import ApiError
 from sishu.generation.v1.provider_service_pb2 import ListProvidersRequest
 from sishu.ingest.v1.project_pb2 import Project
@@ -97,10 +98,23 @@ async def find_model(client: Client, name: str) -> Model:
 
 LATEST = "latest"
 """Names the newest version of a project that is ready."""
+LONGEST_TAG = 63
+"""Letters."""
+
+
+async def versions_of(client: Client, request: ListDatasetVersionsRequest) -> AsyncIterator[DatasetVersion]:
+    """The versions that a request means, page by page."""
+    while True:
+        page = await client.datasets.ListDatasetVersions(request)
+        for version in page.dataset_versions:
+            yield version
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return
 
 
 async def find_version(client: Client, name: str) -> str:
-    """The id of a dataset version, given by id, `PROJECT/NUMBER`, or `PROJECT/latest`.
+    """The id of a dataset version, given by id, `PROJECT/NUMBER`, `PROJECT/latest`, or `PROJECT/TAG`.
 
     Raises:
         ApiError: there is none.
@@ -108,16 +122,15 @@ async def find_version(client: Client, name: str) -> str:
     if is_id(name):
         return name
     project_name, _, wanted = name.rpartition("/")
-    token = "" if project_name else None
-    while token is not None:
+    if project_name and 0 < len(wanted) <= LONGEST_TAG:
         request = ListDatasetVersionsRequest(project_id=(await find_project(client, project_name)).id)
-        request.page_token = token
-        page = await client.datasets.ListDatasetVersions(request)
-        for version in page.dataset_versions:
-            newest = wanted == LATEST and version.state == DATASET_VERSION_STATE_READY
-            if newest or wanted == str(version.number):
+        if wanted.isdecimal() and int(wanted) < 2**31:
+            request.number = int(wanted)
+        elif wanted != LATEST:
+            request.tag = wanted
+        async for version in versions_of(client, request):
+            if wanted != LATEST or version.state == DATASET_VERSION_STATE_READY:
                 return version.id
-        token = page.next_page_token or None
     raise ApiError(
         "NOT_FOUND",
         "DATASET_VERSION_NOT_FOUND",

@@ -108,4 +108,6 @@ def shown(owner: Message, name: str, value: Any) -> str:
         return number.removeprefix(prefix).lower()
     if isinstance(value, Timestamp):
         return value.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if value.seconds else ""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
     return str(value)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
 from sishu.cli.example_options import ExampleOptions, example_filter
-from sishu.cli.find import find_project, is_id
+from sishu.cli.find import find_project, find_version, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.parse_options import chosen
@@ -152,7 +152,7 @@ RESOURCES = (
         "DatasetVersion",
         lambda client: client.datasets,
         dataset,
-        ("id", "number", "state", "split_counts", "content_sha256", "create_time"),
+        ("id", "number", "tags", "state", "split_counts", "content_sha256", "create_time"),
     ),
     Resource(
         "export",
@@ -372,7 +372,9 @@ async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -
 
 
 async def resolved(client: Client, resource: Resource, name: str, project_name: str = "") -> str:
-    """The id; a project may be given by name, and a provider beside its project."""
+    """The id; a project may be given by name, a provider beside its project, a version by number or tag."""
+    if resource.name == "dataset":
+        return await find_version(client, name)
     if resource.name == "provider":
         return await named_provider(client, name, project_name)
     # By id also a project whose deletion failed in the middle, which is found no more.

@@ -127,22 +127,30 @@ class ListDatasetVersionsRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """REQUIRED. UUID of the project."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of versions to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
     page_token: _builtins.str
     """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    tag: _builtins.str
+    """OPTIONAL. Only the version that bears this tag."""
+    number: _builtins.int
+    """OPTIONAL. Only the version with this number; 0 means all."""
     def __init__(
         self,
         *,
         project_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +183,110 @@ class ListDatasetVersionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDatasetVersionsResponse: _TypeAlias = ListDatasetVersionsResponse  # noqa: Y015
+
+@_typing.final
+class SetDatasetVersionTagRequest(_message.Message):
+    """SetDatasetVersionTagRequest names version and tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    dataset_version_id: _builtins.str
+    """REQUIRED. UUID of the dataset version."""
+    tag: _builtins.str
+    """REQUIRED. The tag: a letter, then up to 62 letters, digits, dots, dashes and underscores."""
+    def __init__(
+        self,
+        *,
+        dataset_version_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version_id", b"dataset_version_id", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDatasetVersionTagRequest: _TypeAlias = SetDatasetVersionTagRequest  # noqa: Y015
+
+@_typing.final
+class SetDatasetVersionTagResponse(_message.Message):
+    """SetDatasetVersionTagResponse carries the version that bears the tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_FIELD_NUMBER: _builtins.int
+    PREVIOUS_VERSION_ID_FIELD_NUMBER: _builtins.int
+    previous_version_id: _builtins.str
+    """UUID of the version that bore the tag before; empty for none."""
+    @_builtins.property
+    def dataset_version(self) -> _dataset_version_pb2.DatasetVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        dataset_version: _dataset_version_pb2.DatasetVersion | None = ...,
+        previous_version_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_version", b"dataset_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version", b"dataset_version", "previous_version_id", b"previous_version_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDatasetVersionTagResponse: _TypeAlias = SetDatasetVersionTagResponse  # noqa: Y015
+
+@_typing.final
+class DeleteDatasetVersionTagRequest(_message.Message):
+    """DeleteDatasetVersionTagRequest names version and tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    dataset_version_id: _builtins.str
+    """REQUIRED. UUID of the dataset version."""
+    tag: _builtins.str
+    """REQUIRED. The tag."""
+    def __init__(
+        self,
+        *,
+        dataset_version_id: _builtins.str = ...,
+        tag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version_id", b"dataset_version_id", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDatasetVersionTagRequest: _TypeAlias = DeleteDatasetVersionTagRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDatasetVersionTagResponse(_message.Message):
+    """DeleteDatasetVersionTagResponse carries the version without the tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dataset_version(self) -> _dataset_version_pb2.DatasetVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        dataset_version: _dataset_version_pb2.DatasetVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_version", b"dataset_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_version", b"dataset_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDatasetVersionTagResponse: _TypeAlias = DeleteDatasetVersionTagResponse  # noqa: Y015
 
 @_typing.final
 class ListDatasetVersionExamplesRequest(_message.Message):

@@ -50,6 +50,16 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.FromString,
                 _registered_method=True)
+        self.SetDatasetVersionTag = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/SetDatasetVersionTag',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagResponse.FromString,
+                _registered_method=True)
+        self.DeleteDatasetVersionTag = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/DeleteDatasetVersionTag',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.FromString,
+                _registered_method=True)
         self.ListDatasetVersionExamples = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/ListDatasetVersionExamples',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
@@ -103,6 +113,23 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetDatasetVersionTag(self, request, context):
+        """SetDatasetVersionTag puts a tag on a version; another version of the project that bears it loses it. A version with a tag is not
+        deleted. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made; INVALID_ARGUMENT
+        `VERSION_TAG_RESERVED` for `latest`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDatasetVersionTag(self, request, context):
+        """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
+        does not bear it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDatasetVersionExamples(self, request, context):
         """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
         in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
@@ -135,7 +162,7 @@ class DatasetServiceServicer:
 
     def DeleteDatasetVersion(self, request, context):
         """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
-        training run or an exam of the project refers to it.
+        training run or an exam of the project refers to it, `DATASET_VERSION_TAGGED` while it bears a tag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +185,16 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetVersions,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.SerializeToString,
+            ),
+            'SetDatasetVersionTag': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDatasetVersionTag,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagResponse.SerializeToString,
+            ),
+            'DeleteDatasetVersionTag': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDatasetVersionTag,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.SerializeToString,
             ),
             'ListDatasetVersionExamples': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDatasetVersionExamples,
@@ -267,6 +304,60 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/ListDatasetVersions',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDatasetVersionTag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/SetDatasetVersionTag',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.SetDatasetVersionTagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDatasetVersionTag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/DeleteDatasetVersionTag',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.FromString,
             options,
             channel_credentials,
             insecure,

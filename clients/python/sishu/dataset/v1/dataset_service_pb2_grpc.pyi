@@ -41,6 +41,15 @@ class DatasetServiceStub:
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
     ListDatasetVersions: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionsRequest, _dataset_service_pb2.ListDatasetVersionsResponse]
     """ListDatasetVersions returns dataset versions, newest first."""
+    SetDatasetVersionTag: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.SetDatasetVersionTagRequest, _dataset_service_pb2.SetDatasetVersionTagResponse]
+    """SetDatasetVersionTag puts a tag on a version; another version of the project that bears it loses it. A version with a tag is not
+    deleted. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made; INVALID_ARGUMENT
+    `VERSION_TAG_RESERVED` for `latest`.
+    """
+    DeleteDatasetVersionTag: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionTagRequest, _dataset_service_pb2.DeleteDatasetVersionTagResponse]
+    """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
+    does not bear it.
+    """
     ListDatasetVersionExamples: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
@@ -55,7 +64,7 @@ class DatasetServiceStub:
     """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]
     """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
-    training run or an exam of the project refers to it.
+    training run or an exam of the project refers to it, `DATASET_VERSION_TAGGED` while it bears a tag.
     """
 
 @_typing.type_check_only
@@ -71,6 +80,15 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
     ListDatasetVersions: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionsRequest, _dataset_service_pb2.ListDatasetVersionsResponse]  # type: ignore[assignment]
     """ListDatasetVersions returns dataset versions, newest first."""
+    SetDatasetVersionTag: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.SetDatasetVersionTagRequest, _dataset_service_pb2.SetDatasetVersionTagResponse]  # type: ignore[assignment]
+    """SetDatasetVersionTag puts a tag on a version; another version of the project that bears it loses it. A version with a tag is not
+    deleted. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made; INVALID_ARGUMENT
+    `VERSION_TAG_RESERVED` for `latest`.
+    """
+    DeleteDatasetVersionTag: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionTagRequest, _dataset_service_pb2.DeleteDatasetVersionTagResponse]  # type: ignore[assignment]
+    """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
+    does not bear it.
+    """
     ListDatasetVersionExamples: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]  # type: ignore[assignment]
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
@@ -85,7 +103,7 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     """ListDatasetChanges returns the changes of a diff, by kind and id. FAILED_PRECONDITION `DATASET_DIFF_NOT_READY` while it is made."""
     DeleteDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionRequest, _dataset_service_pb2.DeleteDatasetVersionResponse]  # type: ignore[assignment]
     """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
-    training run or an exam of the project refers to it.
+    training run or an exam of the project refers to it, `DATASET_VERSION_TAGGED` while it bears a tag.
     """
 
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,6 +134,27 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.ListDatasetVersionsResponse, _abc.Awaitable[_dataset_service_pb2.ListDatasetVersionsResponse]]:
         """ListDatasetVersions returns dataset versions, newest first."""
+
+    @_abc_1.abstractmethod
+    def SetDatasetVersionTag(
+        self,
+        request: _dataset_service_pb2.SetDatasetVersionTagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.SetDatasetVersionTagResponse, _abc.Awaitable[_dataset_service_pb2.SetDatasetVersionTagResponse]]:
+        """SetDatasetVersionTag puts a tag on a version; another version of the project that bears it loses it. A version with a tag is not
+        deleted. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made; INVALID_ARGUMENT
+        `VERSION_TAG_RESERVED` for `latest`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteDatasetVersionTag(
+        self,
+        request: _dataset_service_pb2.DeleteDatasetVersionTagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionTagResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionTagResponse]]:
+        """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
+        does not bear it.
+        """
 
     @_abc_1.abstractmethod
     def ListDatasetVersionExamples(
@@ -160,7 +199,7 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionResponse]]:
         """DeleteDatasetVersion deletes a version with its files. The examples stay. FAILED_PRECONDITION `DATASET_VERSION_IN_USE` while a
-        training run or an exam of the project refers to it.
+        training run or an exam of the project refers to it, `DATASET_VERSION_TAGGED` while it bears a tag.
         """
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

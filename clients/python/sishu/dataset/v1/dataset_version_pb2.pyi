@@ -245,6 +245,7 @@ class DatasetVersion(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
     SOURCE_COUNTS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the version. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -287,6 +288,12 @@ class DatasetVersion(_message.Message):
     def source_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCount]:
         """Examples by source and split. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its tags, such as `prod`, in order; each stands on one version of the project. `latest` is none of them: it always means the newest
+        version that is ready. OUTPUT_ONLY.
+        """
+
     def __init__(
         self,
         *,
@@ -303,10 +310,11 @@ class DatasetVersion(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         coverage: _abc.Iterable[Global___DatasetCoverage] | None = ...,
         source_counts: _abc.Iterable[Global___SourceCount] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Tags: names that people give to dataset versions, such as `prod`."""
