@@ -17,6 +17,8 @@ from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.importing import ImportWorker
 from services.dataset.imports.store import ImportStore
 from services.dataset.project_store import ProjectStore
+from services.dataset.restores.restoring import RestoreWorker
+from services.dataset.restores.store import RestoreStore
 from services.dataset.service import servicers
 from services.dataset.source_marks.marking import MarkWorker
 from services.dataset.source_marks.source_marks import SourceMarks
@@ -36,6 +38,7 @@ def build(parts: Parts) -> Built:
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
     files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
     duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs), parts.client)
+    restorer = RestoreWorker(jobs, RestoreStore(pool, jobs), versions, parts.storage)
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
@@ -47,6 +50,7 @@ def build(parts: Parts) -> Built:
             "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
+            "restore_dataset_version": restorer.restore,
             "make_export": exporter.make_export,
             "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
         },

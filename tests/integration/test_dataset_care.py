@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from services.dataset.restores.restores import Member
+from services.dataset.restores.store import RestoreStore
+from services.runtime.db import open_pool
 from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
+from sishu.common.v1 import job_pb2, message_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
+from sishu.dataset.v1 import example_change_service_pb2 as changes
+from sishu.dataset.v1 import example_pb2, example_revision_pb2
+from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import School, started_school, turns
-from tests.integration.stores import Rooms, Servers
+from tests.integration.dataset_school import Held, School, about_herons, started_school, turns
+from tests.integration.stores import Rooms, Servers, started_room
 
 
 @pytest_asyncio.fixture(scope="module")
 async def school(servers: Servers) -> AsyncIterator[School]:
     async with started_school(servers) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="module")
+async def idle_school(servers: Servers) -> AsyncIterator[School]:
+    """A school whose queue is worked on only where a test starts a worker."""
+    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
         yield started
 
 
@@ -94,6 +111,141 @@ async def test_commands_name_versions_by_number_and_tag(school: School) -> None:
     assert (code, "带有标签 prod" in printed) == (1, True)
     code, printed = await cli.run("dataset", "delete", f"{cli.project}/2")
     assert (code, "deleted" in printed) == (0, True)
-    code, printed = await cli.run("dataset", "get", f"{cli.project}/2")
-    assert (code, "DATASET_VERSION_NOT_FOUND" in printed) == (1, True)
     assert [two.number, one.number] == [2, 1]
+
+
+async def restored(school: School, version_id: str, **fields: Any) -> example_revision_pb2.ExampleChange:
+    request = datasets.RestoreDatasetVersionRequest(dataset_version_id=version_id, **fields)
+    change = (await school.client.datasets.RestoreDatasetVersion(request)).example_change
+    assert (await school.ended(change.job)).state == job_pb2.JOB_STATE_SUCCEEDED
+    return await told(school, change.id)
+
+
+async def told(school: School, change_id: str) -> example_revision_pb2.ExampleChange:
+    request = changes.GetExampleChangeRequest(id=change_id)
+    return (await school.client.example_changes.GetExampleChange(request)).example_change
+
+
+async def undone(school: School, change_id: str) -> example_revision_pb2.ExampleChange:
+    request = changes.UndoExampleChangeRequest(change_id=change_id)
+    change = (await school.client.example_changes.UndoExampleChange(request)).example_change
+    await school.ended(change.job)
+    return await told(school, change.id)
+
+
+def essence(example: example_pb2.Example) -> example_pb2.Example:
+    """All of an example but when it was changed."""
+    same = example_pb2.Example()
+    same.CopyFrom(example)
+    same.ClearField("update_time")
+    return same
+
+
+async def essences(school: School, project_id: str) -> list[example_pb2.Example]:
+    return [essence(one) for one in await school.listed(project_id)]
+
+
+async def changed_since(school: School, project_id: str) -> None:
+    """Change the examples of a project in every way, and add one."""
+    one, two, three, four, *_ = await school.listed(project_id)
+    one.messages[1].content = "爱达。"
+    one.score = 1
+    await school.update(one, "messages", "score")
+    two.state = example_pb2.EXAMPLE_STATE_REJECTED
+    await school.update(two, "state")
+    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=three.id))
+    four.labels[:] = ["new"]
+    await school.update(four, "labels")
+    await school.create(project_id=project_id, messages=turns("New?", "Yes."))
+
+
+async def test_examples_become_again_what_they_are_in_a_version(school: School) -> None:
+    project_id = new_id()
+    await school.imported(project_id, about_herons(3))
+    await school.create(
+        project_id=project_id,
+        messages=[
+            message_pb2.Message(role=message_pb2.ROLE_SYSTEM, content="Be kind."),
+            *turns("Who?", "I."),
+        ],
+        labels=["z", "a"],
+        score=3.5,
+    )
+    version = await school.made(project_id, system_prompt="Be brief.", seed=4)
+    before = await essences(school, project_id)
+    await changed_since(school, project_id)
+    after = await essences(school, project_id)
+    assert after != before
+
+    change = await restored(school, version.id, author="Bea", delete_added=True)
+    assert dict(change.counts) == {"changed": 3, "brought_back": 1, "deleted": 1}
+    assert (change.changed, change.skipped, change.author) == (5, 6, "Bea")
+    assert change.kind == example_revision_pb2.EXAMPLE_CHANGE_KIND_RESTORE
+    assert await essences(school, project_id) == before
+    again = await school.made(project_id, system_prompt="Be brief.", seed=4)
+    assert again.content_sha256 == version.content_sha256
+    request = changes.ListExampleRevisionsRequest(example_id=before[0].id)
+    revision = (await school.client.example_changes.ListExampleRevisions(request)).example_revisions[0]
+    assert list(revision.changed_fields) == ["messages", "score"]
+    assert (revision.change_id, revision.before.messages[1].content) == (change.id, "爱达。")
+
+    undo = await undone(school, change.id)
+    assert (undo.changed, undo.skipped) == (5, 0)
+    assert await essences(school, project_id) == after
+    kept = await restored(school, version.id)
+    assert dict(kept.counts) == {"changed": 3, "brought_back": 1}
+    assert await essences(school, project_id) == [*before, after[-1]]
+    assert not (await restored(school, version.id)).changed
+
+
+async def test_a_restore_is_asked_for_once_and_of_ready_versions(school: School) -> None:
+    project_id, request_id = new_id(), new_id()
+    example = await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    version = await school.made(project_id, exam_share=0)
+    first = await restored(school, version.id, request_id=request_id)
+    assert (first.changed, first.skipped) == (0, 1)
+    await school.client.examples.DeleteExample(examples.DeleteExampleRequest(id=example.id))
+    assert (await restored(school, version.id, request_id=request_id)).id == first.id
+    assert await school.listed(project_id) == []
+    cli = CommandLine(Rooms(school.stores, school.client, {}), project_id)
+    code, printed = await cli.run("dataset", "restore", f"{project_id}/1", env={"SISHU_AUTHOR": "Bea"})
+    assert (code, "0 changed back, 1 brought back" in printed) == (0, True)
+    assert [essence(one) for one in await school.listed(project_id)] == [essence(example)]
+    with pytest.raises(ApiError) as error:
+        await restored(school, new_id())
+    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
+
+
+@pytest.mark.full
+async def test_a_restore_goes_on_where_a_killed_worker_has_stopped(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
+    found = [await school.create(project_id=project_id, messages=turns(f"{n}?", "Yes.")) for n in range(9)]
+    async with started_room(school.stores, "dataset", "worker"):
+        version = await school.made(project_id)
+    for one in found:
+        one.messages[1].content = "No."
+        await school.update(one, "messages")
+    request = datasets.RestoreDatasetVersionRequest(dataset_version_id=version.id)
+    change = (await school.client.datasets.RestoreDatasetVersion(request)).example_change
+    pool = await open_pool(school.stores.env["SISHU_DATABASE_URL"], "dataset", 2)
+    store = RestoreStore(pool, Jobs(pool, "dataset"))
+    members = [
+        Member(one.example_id, "sft", content(one), None, (), (), "en")
+        for one in await school.held(version.id)
+    ]
+    # As much as a worker has done that was killed after its first batch; its double comes too late.
+    for _ in range(2):
+        await store.put_back(change.id, project_id, 0, members[:4])
+    assert ((await told(school, change.id)).changed) == 4
+    await pool.close()
+    async with started_room(school.stores, "dataset", "worker"):
+        await school.ended(change.job)
+    assert (await told(school, change.id)).changed == 9
+    assert {one.messages[1].content for one in await school.listed(project_id)} == {"Yes."}
+
+
+def content(held: Held) -> str:
+    roles = {message_pb2.ROLE_USER: "user", message_pb2.ROLE_ASSISTANT: "assistant"}
+    return json.dumps(
+        {"messages": [{"role": roles[one.role], "content": one.content} for one in held.messages]}
+    )

@@ -175,4 +175,5 @@ def change_of(row: asyncpg.Record) -> Change:
         skipped=row["skipped"],
         create_time=row["create_time"],
         job=job_of(row["job"]),
+        counts=row["counts"] or {},
     )

@@ -74,7 +74,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of many examples, and how far it has got; `kind` is update, delete or undo."""
+    """A change of many examples, and how far it has got; `kind` is update, delete, undo or restore."""
 
     id: str
     kind: str
@@ -84,6 +84,8 @@ class Change:
     skipped: int
     create_time: datetime
     job: Job
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Of a restore: examples by what became of them."""
 
 
 def rejection_json(failure: Failure | None) -> dict[str, Any] | None:

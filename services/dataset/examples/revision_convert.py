@@ -42,6 +42,7 @@ def change_to_pb(change: Change) -> example_revision_pb2.ExampleChange:
         skipped=change.skipped,
         create_time=timestamp(change.create_time),
         job=job_to_pb(change.job),
+        counts=change.counts,
     )
 
 

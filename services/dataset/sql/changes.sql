@@ -3,7 +3,7 @@ INSERT INTO example_changes (id, kind, author, wanted, undone_change_id, last)
 SELECT $1, $2, $3, $4, $5, (SELECT id FROM examples WHERE project_id = $6 ORDER BY id DESC LIMIT 1)
 
 -- name: get_change
-SELECT change.*, to_jsonb(job) AS job
+SELECT change.*, to_jsonb(job) AS job, (SELECT counts FROM dataset_restores AS restore WHERE restore.id = change.id) AS counts
 FROM example_changes AS change JOIN job_view AS job ON job.id = change.id
 WHERE change.id = $1
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
+from services.dataset.examples.change_store import ChangeStore
+from services.dataset.examples.revision_convert import change_to_pb as example_change_to_pb
 from services.dataset.exports.store import ExportStore
+from services.dataset.restores.store import RestoreStore
 from services.dataset.version_tags.store import VersionTagStore
 from services.dataset.version_tags.version_tags import check_tag, check_untagged
 from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb
@@ -41,6 +44,8 @@ class DatasetServicer(DatasetServiceServicer):
         self._storage = storage
         self._jobs = jobs
         self._tags = VersionTagStore(store.pool)
+        self._restores = RestoreStore(store.pool, jobs)
+        self._changes = ChangeStore(store.pool, jobs)
 
     async def CreateDatasetVersion(
         self, request: pb.CreateDatasetVersionRequest, context: Context
@@ -87,6 +92,19 @@ class DatasetServicer(DatasetServiceServicer):
         await self._tags.delete(version.id, request.tag)
         rest = version_to_pb(await self._store.get(version.id))
         return pb.DeleteDatasetVersionTagResponse(dataset_version=rest)
+
+    async def RestoreDatasetVersion(
+        self, request: pb.RestoreDatasetVersionRequest, context: Context
+    ) -> pb.RestoreDatasetVersionResponse:
+        change_id = await first_answer(self._store.pool, "RestoreDatasetVersion", request.request_id)
+        if not change_id:
+            version = await self._store.get(request.dataset_version_id)
+            version.check_ready()
+            change_id = await self._restores.create(
+                version, request.delete_added, request.author, request.request_id
+            )
+        change = await self._changes.get(change_id)
+        return pb.RestoreDatasetVersionResponse(example_change=example_change_to_pb(change))
 
     async def ListDatasetVersionExamples(
         self, request: pb.ListDatasetVersionExamplesRequest, context: Context

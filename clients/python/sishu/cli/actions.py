@@ -249,6 +249,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("create", "create", datasets.create_dataset),
         ("export", "export_dataset", export_dataset),
         ("diff", "dataset_diff", datasets.diff_datasets),
+        ("restore", "dataset_restore", dataset_versions.restore_dataset),
         ("tag", "dataset_set_tag", dataset_versions.tag_dataset),
         ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),
     ],

@@ -11,6 +11,18 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "Tag: a letter, then letters, digits, dots, dashes and underscores.",
         "标签：以字母开头，可含字母、数字、点、短横和下划线。",
     ),
+    "dataset_restore": (
+        "Make examples again what they are in a version; `sishu example undo` takes it back.",
+        "把项目中的样例恢复成某个版本中的样子；可用 `sishu example undo` 撤销。",
+    ),
+    "dataset_delete_added": (
+        "Delete the examples that were added since and are not in the version; otherwise they stay.",
+        "删除此后新增、且不在该版本中的样例；不给出则保留。",
+    ),
+    "dataset_restored": (
+        "{changed} changed back, {brought_back} brought back, {deleted} deleted, {missing} missing",
+        "改回 {changed}，找回 {brought_back}，删除 {deleted}，已不存在 {missing}",
+    ),
     "dataset_set_tag": (
         "Put a tag such as prod on a version; another version that bears it loses it.",
         "给版本加上标签（如 prod）；原来带此标签的版本不再带它。",

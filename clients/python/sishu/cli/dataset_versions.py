@@ -1,4 +1,4 @@
-"""`sishu dataset tag|untag`: names that people give to versions."""
+"""`sishu dataset tag|untag|restore`: names that people give to versions, and the way back to one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import with_client
+from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.datasets import VersionArgument
+from sishu.cli.example_options import AuthorOption, named_author
+from sishu.cli.examples import ended, show_change
 from sishu.cli.find import find_version
-from sishu.cli.output import ERRORS, show_one
+from sishu.cli.output import CONSOLE, ERRORS, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
+from sishu.dataset.v1.example_revision_pb2 import ExampleChange
 
 TagArgument = Annotated[str, typer.Argument(metavar="TAG", help=say("dataset_version_tag"))]
+
+
+RESTORED = ("changed", "brought_back", "deleted", "missing")
+"""What can become of examples."""
 
 
 def tag_dataset(version: VersionArgument, tag: TagArgument) -> None:
@@ -42,3 +49,25 @@ def untag_dataset(version: VersionArgument, tag: TagArgument) -> None:
         return (await client.datasets.DeleteDatasetVersionTag(request)).dataset_version
 
     show_one(with_client(work))
+
+
+def restore_dataset(
+    version: VersionArgument,
+    delete_added: Annotated[bool, typer.Option("--delete-added", help=say("dataset_delete_added"))] = False,
+    author: AuthorOption = "",
+) -> None:
+    """`sishu dataset restore`: bring the examples back to what a version holds, and count them."""
+
+    async def work(client: Client) -> ExampleChange:
+        request = pb.RestoreDatasetVersionRequest(
+            dataset_version_id=await find_version(client, version),
+            delete_added=delete_added,
+            author=named_author(author),
+        )
+        return await ended(client, (await client.datasets.RestoreDatasetVersion(request)).example_change)
+
+    change = with_client(work)
+    show_change(change)
+    if not SETTINGS.json:
+        told = say("dataset_restored").format(**{name: change.counts.get(name, 0) for name in RESTORED})
+        CONSOLE.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.dataset.v1 import dataset_diff_pb2 as sishu_dot_dataset_dot_v1_dot_dataset__diff__pb2
 from sishu.dataset.v1 import dataset_version_pb2 as sishu_dot_dataset_dot_v1_dot_dataset__version__pb2
+from sishu.dataset.v1 import example_revision_pb2 as sishu_dot_dataset_dot_v1_dot_example__revision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/dataset/v1/dataset_diff.proto\x1a&sishu/dataset/v1/dataset_version.proto\"\x81\x01\n\x1b\x43reateDatasetVersionRequest\x12\x41\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersionB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Y\n\x1c\x43reateDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"0\n\x18GetDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x19GetDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"\xa3\x01\n\x1aListDatasetVersionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x03tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x06number\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"r\n\x1bListDatasetVersionsResponse\x12:\n\x10\x64\x61taset_versions\x18\x01 \x03(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x1bSetDatasetVersionTagRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x03tag\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^\\p{L}[\\p{L}\\p{N}._-]{0,62}$\"v\n\x1cSetDatasetVersionTagResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x1b\n\x13previous_version_id\x18\x02 \x01(\t\"^\n\x1e\x44\x65leteDatasetVersionTagRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x03tag\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"\\\n\x1f\x44\x65leteDatasetVersionTagResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"\xbc\x01\n!ListDatasetVersionExamplesRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x88\x01\n\"ListDatasetVersionExamplesResponse\x12I\n\x18\x64\x61taset_version_examples\x18\x01 \x03(\x0b\x32\'.sishu.dataset.v1.DatasetVersionExample\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1a\x44iffDatasetVersionsRequest\x12!\n\x0f\x62\x61se_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x12\x64\x61taset_version_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x1b\x44iffDatasetVersionsResponse\x12\x33\n\x0c\x64\x61taset_diff\x18\x01 \x01(\x0b\x32\x1d.sishu.dataset.v1.DatasetDiff\"-\n\x15GetDatasetDiffRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetDatasetDiffResponse\x12\x33\n\x0c\x64\x61taset_diff\x18\x01 \x01(\x0b\x32\x1d.sishu.dataset.v1.DatasetDiff\"\xb5\x01\n\x19ListDatasetChangesRequest\x12!\n\x0f\x64\x61taset_diff_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x04kind\x18\x02 \x01(\x0e\x32#.sishu.dataset.v1.DatasetChangeKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"o\n\x1aListDatasetChangesResponse\x12\x38\n\x0f\x64\x61taset_changes\x18\x01 \x03(\x0b\x32\x1f.sishu.dataset.v1.DatasetChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x1b\x44\x65leteDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x1c\x44\x65leteDatasetVersionResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xd4\t\n\x0e\x44\x61tasetService\x12u\n\x14\x43reateDatasetVersion\x12-.sishu.dataset.v1.CreateDatasetVersionRequest\x1a..sishu.dataset.v1.CreateDatasetVersionResponse\x12q\n\x11GetDatasetVersion\x12*.sishu.dataset.v1.GetDatasetVersionRequest\x1a+.sishu.dataset.v1.GetDatasetVersionResponse\"\x03\x90\x02\x01\x12w\n\x13ListDatasetVersions\x12,.sishu.dataset.v1.ListDatasetVersionsRequest\x1a-.sishu.dataset.v1.ListDatasetVersionsResponse\"\x03\x90\x02\x01\x12z\n\x14SetDatasetVersionTag\x12-.sishu.dataset.v1.SetDatasetVersionTagRequest\x1a..sishu.dataset.v1.SetDatasetVersionTagResponse\"\x03\x90\x02\x02\x12\x83\x01\n\x17\x44\x65leteDatasetVersionTag\x12\x30.sishu.dataset.v1.DeleteDatasetVersionTagRequest\x1a\x31.sishu.dataset.v1.DeleteDatasetVersionTagResponse\"\x03\x90\x02\x02\x12\x8c\x01\n\x1aListDatasetVersionExamples\x12\x33.sishu.dataset.v1.ListDatasetVersionExamplesRequest\x1a\x34.sishu.dataset.v1.ListDatasetVersionExamplesResponse\"\x03\x90\x02\x01\x12r\n\x13\x44iffDatasetVersions\x12,.sishu.dataset.v1.DiffDatasetVersionsRequest\x1a-.sishu.dataset.v1.DiffDatasetVersionsResponse\x12h\n\x0eGetDatasetDiff\x12\'.sishu.dataset.v1.GetDatasetDiffRequest\x1a(.sishu.dataset.v1.GetDatasetDiffResponse\"\x03\x90\x02\x01\x12t\n\x12ListDatasetChanges\x12+.sishu.dataset.v1.ListDatasetChangesRequest\x1a,.sishu.dataset.v1.ListDatasetChangesResponse\"\x03\x90\x02\x01\x12z\n\x14\x44\x65leteDatasetVersion\x12-.sishu.dataset.v1.DeleteDatasetVersionRequest\x1a..sishu.dataset.v1.DeleteDatasetVersionResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_service.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/dataset/v1/dataset_diff.proto\x1a&sishu/dataset/v1/dataset_version.proto\x1a\'sishu/dataset/v1/example_revision.proto\"\x81\x01\n\x1b\x43reateDatasetVersionRequest\x12\x41\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersionB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"Y\n\x1c\x43reateDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"0\n\x18GetDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"V\n\x19GetDatasetVersionResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"\xa3\x01\n\x1aListDatasetVersionsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x03tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x06number\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"r\n\x1bListDatasetVersionsResponse\x12:\n\x10\x64\x61taset_versions\x18\x01 \x03(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x1bSetDatasetVersionTagRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\x03tag\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^\\p{L}[\\p{L}\\p{N}._-]{0,62}$\"v\n\x1cSetDatasetVersionTagResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\x12\x1b\n\x13previous_version_id\x18\x02 \x01(\t\"^\n\x1e\x44\x65leteDatasetVersionTagRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x03tag\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\"\\\n\x1f\x44\x65leteDatasetVersionTagResponse\x12\x39\n\x0f\x64\x61taset_version\x18\x01 \x01(\x0b\x32 .sishu.dataset.v1.DatasetVersion\"\xaa\x01\n\x1cRestoreDatasetVersionRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x14\n\x0c\x64\x65lete_added\x18\x02 \x01(\x08\x12-\n\x06\x61uthor\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x1f\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"X\n\x1dRestoreDatasetVersionResponse\x12\x37\n\x0e\x65xample_change\x18\x01 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleChange\"\xbc\x01\n!ListDatasetVersionExamplesRequest\x12$\n\x12\x64\x61taset_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x37\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplitB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x88\x01\n\"ListDatasetVersionExamplesResponse\x12I\n\x18\x64\x61taset_version_examples\x18\x01 \x03(\x0b\x32\'.sishu.dataset.v1.DatasetVersionExample\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x01\n\x1a\x44iffDatasetVersionsRequest\x12!\n\x0f\x62\x61se_version_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x12\x64\x61taset_version_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x1b\x44iffDatasetVersionsResponse\x12\x33\n\x0c\x64\x61taset_diff\x18\x01 \x01(\x0b\x32\x1d.sishu.dataset.v1.DatasetDiff\"-\n\x15GetDatasetDiffRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetDatasetDiffResponse\x12\x33\n\x0c\x64\x61taset_diff\x18\x01 \x01(\x0b\x32\x1d.sishu.dataset.v1.DatasetDiff\"\xb5\x01\n\x19ListDatasetChangesRequest\x12!\n\x0f\x64\x61taset_diff_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12;\n\x04kind\x18\x02 \x01(\x0e\x32#.sishu.dataset.v1.DatasetChangeKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"o\n\x1aListDatasetChangesResponse\x12\x38\n\x0f\x64\x61taset_changes\x18\x01 \x03(\x0b\x32\x1f.sishu.dataset.v1.DatasetChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x1b\x44\x65leteDatasetVersionRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x1c\x44\x65leteDatasetVersionResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xce\n\n\x0e\x44\x61tasetService\x12u\n\x14\x43reateDatasetVersion\x12-.sishu.dataset.v1.CreateDatasetVersionRequest\x1a..sishu.dataset.v1.CreateDatasetVersionResponse\x12q\n\x11GetDatasetVersion\x12*.sishu.dataset.v1.GetDatasetVersionRequest\x1a+.sishu.dataset.v1.GetDatasetVersionResponse\"\x03\x90\x02\x01\x12w\n\x13ListDatasetVersions\x12,.sishu.dataset.v1.ListDatasetVersionsRequest\x1a-.sishu.dataset.v1.ListDatasetVersionsResponse\"\x03\x90\x02\x01\x12z\n\x14SetDatasetVersionTag\x12-.sishu.dataset.v1.SetDatasetVersionTagRequest\x1a..sishu.dataset.v1.SetDatasetVersionTagResponse\"\x03\x90\x02\x02\x12\x83\x01\n\x17\x44\x65leteDatasetVersionTag\x12\x30.sishu.dataset.v1.DeleteDatasetVersionTagRequest\x1a\x31.sishu.dataset.v1.DeleteDatasetVersionTagResponse\"\x03\x90\x02\x02\x12x\n\x15RestoreDatasetVersion\x12..sishu.dataset.v1.RestoreDatasetVersionRequest\x1a/.sishu.dataset.v1.RestoreDatasetVersionResponse\x12\x8c\x01\n\x1aListDatasetVersionExamples\x12\x33.sishu.dataset.v1.ListDatasetVersionExamplesRequest\x1a\x34.sishu.dataset.v1.ListDatasetVersionExamplesResponse\"\x03\x90\x02\x01\x12r\n\x13\x44iffDatasetVersions\x12,.sishu.dataset.v1.DiffDatasetVersionsRequest\x1a-.sishu.dataset.v1.DiffDatasetVersionsResponse\x12h\n\x0eGetDatasetDiff\x12\'.sishu.dataset.v1.GetDatasetDiffRequest\x1a(.sishu.dataset.v1.GetDatasetDiffResponse\"\x03\x90\x02\x01\x12t\n\x12ListDatasetChanges\x12+.sishu.dataset.v1.ListDatasetChangesRequest\x1a,.sishu.dataset.v1.ListDatasetChangesResponse\"\x03\x90\x02\x01\x12z\n\x14\x44\x65leteDatasetVersion\x12-.sishu.dataset.v1.DeleteDatasetVersionRequest\x1a..sishu.dataset.v1.DeleteDatasetVersionResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEDATASETVERSIONTAGREQUEST'].fields_by_name['dataset_version_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_DELETEDATASETVERSIONTAGREQUEST'].fields_by_name['tag']._loaded_options = None
   _globals['_DELETEDATASETVERSIONTAGREQUEST'].fields_by_name['tag']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['dataset_version_id']._loaded_options = None
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['dataset_version_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['author']._loaded_options = None
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['author']._serialized_options = b'\272H\032r\030\030\310\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESTOREDATASETVERSIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['dataset_version_id']._loaded_options = None
   _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['dataset_version_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTDATASETVERSIONEXAMPLESREQUEST'].fields_by_name['split']._loaded_options = None
@@ -101,46 +108,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETSERVICE'].methods_by_name['ListDatasetChanges']._serialized_options = b'\220\002\001'
   _globals['_DATASETSERVICE'].methods_by_name['DeleteDatasetVersion']._loaded_options = None
   _globals['_DATASETSERVICE'].methods_by_name['DeleteDatasetVersion']._serialized_options = b'\220\002\002'
-  _globals['_CREATEDATASETVERSIONREQUEST']._serialized_start=167
-  _globals['_CREATEDATASETVERSIONREQUEST']._serialized_end=296
-  _globals['_CREATEDATASETVERSIONRESPONSE']._serialized_start=298
-  _globals['_CREATEDATASETVERSIONRESPONSE']._serialized_end=387
-  _globals['_GETDATASETVERSIONREQUEST']._serialized_start=389
-  _globals['_GETDATASETVERSIONREQUEST']._serialized_end=437
-  _globals['_GETDATASETVERSIONRESPONSE']._serialized_start=439
-  _globals['_GETDATASETVERSIONRESPONSE']._serialized_end=525
-  _globals['_LISTDATASETVERSIONSREQUEST']._serialized_start=528
-  _globals['_LISTDATASETVERSIONSREQUEST']._serialized_end=691
-  _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_start=693
-  _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_end=807
-  _globals['_SETDATASETVERSIONTAGREQUEST']._serialized_start=809
-  _globals['_SETDATASETVERSIONTAGREQUEST']._serialized_end=926
-  _globals['_SETDATASETVERSIONTAGRESPONSE']._serialized_start=928
-  _globals['_SETDATASETVERSIONTAGRESPONSE']._serialized_end=1046
-  _globals['_DELETEDATASETVERSIONTAGREQUEST']._serialized_start=1048
-  _globals['_DELETEDATASETVERSIONTAGREQUEST']._serialized_end=1142
-  _globals['_DELETEDATASETVERSIONTAGRESPONSE']._serialized_start=1144
-  _globals['_DELETEDATASETVERSIONTAGRESPONSE']._serialized_end=1236
-  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_start=1239
-  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_end=1427
-  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_start=1430
-  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_end=1566
-  _globals['_DIFFDATASETVERSIONSREQUEST']._serialized_start=1569
-  _globals['_DIFFDATASETVERSIONSREQUEST']._serialized_end=1703
-  _globals['_DIFFDATASETVERSIONSRESPONSE']._serialized_start=1705
-  _globals['_DIFFDATASETVERSIONSRESPONSE']._serialized_end=1787
-  _globals['_GETDATASETDIFFREQUEST']._serialized_start=1789
-  _globals['_GETDATASETDIFFREQUEST']._serialized_end=1834
-  _globals['_GETDATASETDIFFRESPONSE']._serialized_start=1836
-  _globals['_GETDATASETDIFFRESPONSE']._serialized_end=1913
-  _globals['_LISTDATASETCHANGESREQUEST']._serialized_start=1916
-  _globals['_LISTDATASETCHANGESREQUEST']._serialized_end=2097
-  _globals['_LISTDATASETCHANGESRESPONSE']._serialized_start=2099
-  _globals['_LISTDATASETCHANGESRESPONSE']._serialized_end=2210
-  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_start=2212
-  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_end=2263
-  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_start=2265
-  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_end=2320
-  _globals['_DATASETSERVICE']._serialized_start=2323
-  _globals['_DATASETSERVICE']._serialized_end=3559
+  _globals['_CREATEDATASETVERSIONREQUEST']._serialized_start=208
+  _globals['_CREATEDATASETVERSIONREQUEST']._serialized_end=337
+  _globals['_CREATEDATASETVERSIONRESPONSE']._serialized_start=339
+  _globals['_CREATEDATASETVERSIONRESPONSE']._serialized_end=428
+  _globals['_GETDATASETVERSIONREQUEST']._serialized_start=430
+  _globals['_GETDATASETVERSIONREQUEST']._serialized_end=478
+  _globals['_GETDATASETVERSIONRESPONSE']._serialized_start=480
+  _globals['_GETDATASETVERSIONRESPONSE']._serialized_end=566
+  _globals['_LISTDATASETVERSIONSREQUEST']._serialized_start=569
+  _globals['_LISTDATASETVERSIONSREQUEST']._serialized_end=732
+  _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_start=734
+  _globals['_LISTDATASETVERSIONSRESPONSE']._serialized_end=848
+  _globals['_SETDATASETVERSIONTAGREQUEST']._serialized_start=850
+  _globals['_SETDATASETVERSIONTAGREQUEST']._serialized_end=967
+  _globals['_SETDATASETVERSIONTAGRESPONSE']._serialized_start=969
+  _globals['_SETDATASETVERSIONTAGRESPONSE']._serialized_end=1087
+  _globals['_DELETEDATASETVERSIONTAGREQUEST']._serialized_start=1089
+  _globals['_DELETEDATASETVERSIONTAGREQUEST']._serialized_end=1183
+  _globals['_DELETEDATASETVERSIONTAGRESPONSE']._serialized_start=1185
+  _globals['_DELETEDATASETVERSIONTAGRESPONSE']._serialized_end=1277
+  _globals['_RESTOREDATASETVERSIONREQUEST']._serialized_start=1280
+  _globals['_RESTOREDATASETVERSIONREQUEST']._serialized_end=1450
+  _globals['_RESTOREDATASETVERSIONRESPONSE']._serialized_start=1452
+  _globals['_RESTOREDATASETVERSIONRESPONSE']._serialized_end=1540
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_start=1543
+  _globals['_LISTDATASETVERSIONEXAMPLESREQUEST']._serialized_end=1731
+  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_start=1734
+  _globals['_LISTDATASETVERSIONEXAMPLESRESPONSE']._serialized_end=1870
+  _globals['_DIFFDATASETVERSIONSREQUEST']._serialized_start=1873
+  _globals['_DIFFDATASETVERSIONSREQUEST']._serialized_end=2007
+  _globals['_DIFFDATASETVERSIONSRESPONSE']._serialized_start=2009
+  _globals['_DIFFDATASETVERSIONSRESPONSE']._serialized_end=2091
+  _globals['_GETDATASETDIFFREQUEST']._serialized_start=2093
+  _globals['_GETDATASETDIFFREQUEST']._serialized_end=2138
+  _globals['_GETDATASETDIFFRESPONSE']._serialized_start=2140
+  _globals['_GETDATASETDIFFRESPONSE']._serialized_end=2217
+  _globals['_LISTDATASETCHANGESREQUEST']._serialized_start=2220
+  _globals['_LISTDATASETCHANGESREQUEST']._serialized_end=2401
+  _globals['_LISTDATASETCHANGESRESPONSE']._serialized_start=2403
+  _globals['_LISTDATASETCHANGESRESPONSE']._serialized_end=2514
+  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_start=2516
+  _globals['_DELETEDATASETVERSIONREQUEST']._serialized_end=2567
+  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_start=2569
+  _globals['_DELETEDATASETVERSIONRESPONSE']._serialized_end=2624
+  _globals['_DATASETSERVICE']._serialized_start=2627
+  _globals['_DATASETSERVICE']._serialized_end=3985
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.dataset.v1 import dataset_diff_pb2 as _dataset_diff_pb2
 from sishu.dataset.v1 import dataset_version_pb2 as _dataset_version_pb2
+from sishu.dataset.v1 import example_revision_pb2 as _example_revision_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -287,6 +288,66 @@ class DeleteDatasetVersionTagResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDatasetVersionTagResponse: _TypeAlias = DeleteDatasetVersionTagResponse  # noqa: Y015
+
+@_typing.final
+class RestoreDatasetVersionRequest(_message.Message):
+    """RestoreDatasetVersionRequest names the version, and says what becomes of what was added since."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    DELETE_ADDED_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    dataset_version_id: _builtins.str
+    """REQUIRED. UUID of the dataset version."""
+    delete_added: _builtins.bool
+    """OPTIONAL. Whether examples that were added since the version was asked for, and are not in it, are deleted, as
+    ExampleChangeService.DeleteExamples does. They stay otherwise.
+    """
+    author: _builtins.str
+    """OPTIONAL. Who restores it; stands in the history of the examples."""
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    def __init__(
+        self,
+        *,
+        dataset_version_id: _builtins.str = ...,
+        delete_added: _builtins.bool = ...,
+        author: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "dataset_version_id", b"dataset_version_id", "delete_added", b"delete_added", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreDatasetVersionRequest: _TypeAlias = RestoreDatasetVersionRequest  # noqa: Y015
+
+@_typing.final
+class RestoreDatasetVersionResponse(_message.Message):
+    """RestoreDatasetVersionResponse carries the change in the making."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change with its job."""
+
+    def __init__(
+        self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreDatasetVersionResponse: _TypeAlias = RestoreDatasetVersionResponse  # noqa: Y015
 
 @_typing.final
 class ListDatasetVersionExamplesRequest(_message.Message):

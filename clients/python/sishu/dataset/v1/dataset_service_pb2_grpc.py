@@ -60,6 +60,11 @@ class DatasetServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.FromString,
                 _registered_method=True)
+        self.RestoreDatasetVersion = channel.unary_unary(
+                '/sishu.dataset.v1.DatasetService/RestoreDatasetVersion',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionResponse.FromString,
+                _registered_method=True)
         self.ListDatasetVersionExamples = channel.unary_unary(
                 '/sishu.dataset.v1.DatasetService/ListDatasetVersionExamples',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.ListDatasetVersionExamplesRequest.SerializeToString,
@@ -130,6 +135,16 @@ class DatasetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestoreDatasetVersion(self, request, context):
+        """RestoreDatasetVersion starts a job (`restore_dataset_version`) that makes the examples of a version what they are there: what they say, their
+        score, labels and tags; they are kept, and come back where they were deleted. What the version left out stays as it is. All of it is
+        one change, which ExampleChangeService tells of and undoes. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION
+        `DATASET_VERSION_NOT_READY` while it is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDatasetVersionExamples(self, request, context):
         """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
         in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
@@ -195,6 +210,11 @@ def add_DatasetServiceServicer_to_server(servicer, server):
                     servicer.DeleteDatasetVersionTag,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.SerializeToString,
+            ),
+            'RestoreDatasetVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreDatasetVersion,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionResponse.SerializeToString,
             ),
             'ListDatasetVersionExamples': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDatasetVersionExamples,
@@ -358,6 +378,33 @@ class DatasetService:
             '/sishu.dataset.v1.DatasetService/DeleteDatasetVersionTag',
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.DeleteDatasetVersionTagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreDatasetVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.DatasetService/RestoreDatasetVersion',
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_dataset__service__pb2.RestoreDatasetVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

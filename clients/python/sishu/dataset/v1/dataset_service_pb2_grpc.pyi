@@ -50,6 +50,12 @@ class DatasetServiceStub:
     """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
     does not bear it.
     """
+    RestoreDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.RestoreDatasetVersionRequest, _dataset_service_pb2.RestoreDatasetVersionResponse]
+    """RestoreDatasetVersion starts a job (`restore_dataset_version`) that makes the examples of a version what they are there: what they say, their
+    score, labels and tags; they are kept, and come back where they were deleted. What the version left out stays as it is. All of it is
+    one change, which ExampleChangeService tells of and undoes. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION
+    `DATASET_VERSION_NOT_READY` while it is made.
+    """
     ListDatasetVersionExamples: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
     in its order. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `DATASET_VERSION_NOT_READY` while it is made.
@@ -88,6 +94,12 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     DeleteDatasetVersionTag: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.DeleteDatasetVersionTagRequest, _dataset_service_pb2.DeleteDatasetVersionTagResponse]  # type: ignore[assignment]
     """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
     does not bear it.
+    """
+    RestoreDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.RestoreDatasetVersionRequest, _dataset_service_pb2.RestoreDatasetVersionResponse]  # type: ignore[assignment]
+    """RestoreDatasetVersion starts a job (`restore_dataset_version`) that makes the examples of a version what they are there: what they say, their
+    score, labels and tags; they are kept, and come back where they were deleted. What the version left out stays as it is. All of it is
+    one change, which ExampleChangeService tells of and undoes. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION
+    `DATASET_VERSION_NOT_READY` while it is made.
     """
     ListDatasetVersionExamples: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.ListDatasetVersionExamplesRequest, _dataset_service_pb2.ListDatasetVersionExamplesResponse]  # type: ignore[assignment]
     """ListDatasetVersionExamples returns what a version holds, as it was when the version was made: the training split first, each split
@@ -154,6 +166,18 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_dataset_service_pb2.DeleteDatasetVersionTagResponse, _abc.Awaitable[_dataset_service_pb2.DeleteDatasetVersionTagResponse]]:
         """DeleteDatasetVersionTag takes a tag off a version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`, or `VERSION_TAG_NOT_FOUND` when the version
         does not bear it.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreDatasetVersion(
+        self,
+        request: _dataset_service_pb2.RestoreDatasetVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dataset_service_pb2.RestoreDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.RestoreDatasetVersionResponse]]:
+        """RestoreDatasetVersion starts a job (`restore_dataset_version`) that makes the examples of a version what they are there: what they say, their
+        score, labels and tags; they are kept, and come back where they were deleted. What the version left out stays as it is. All of it is
+        one change, which ExampleChangeService tells of and undoes. NOT_FOUND `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION
+        `DATASET_VERSION_NOT_READY` while it is made.
         """
 
     @_abc_1.abstractmethod

@@ -36,6 +36,8 @@ class _ExampleChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Exa
     """DeleteExamples."""
     EXAMPLE_CHANGE_KIND_UNDO: _ExampleChangeKind.ValueType  # 3
     """UndoExampleChange."""
+    EXAMPLE_CHANGE_KIND_RESTORE: _ExampleChangeKind.ValueType  # 4
+    """DatasetService.RestoreDatasetVersion."""
 
 class ExampleChangeKind(_ExampleChangeKind, metaclass=_ExampleChangeKindEnumTypeWrapper):
     """ExampleChangeKind is what is done to many examples at once."""
@@ -48,6 +50,8 @@ EXAMPLE_CHANGE_KIND_DELETE: ExampleChangeKind.ValueType  # 2
 """DeleteExamples."""
 EXAMPLE_CHANGE_KIND_UNDO: ExampleChangeKind.ValueType  # 3
 """UndoExampleChange."""
+EXAMPLE_CHANGE_KIND_RESTORE: ExampleChangeKind.ValueType  # 4
+"""DatasetService.RestoreDatasetVersion."""
 Global___ExampleChangeKind: _TypeAlias = ExampleChangeKind  # noqa: Y015
 
 @_typing.final
@@ -108,6 +112,26 @@ class ExampleChange(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class CountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
@@ -117,6 +141,7 @@ class ExampleChange(_message.Message):
     SKIPPED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of the change: that of its job."""
     project_id: _builtins.str
@@ -139,6 +164,12 @@ class ExampleChange(_message.Message):
     def job(self) -> _job_pb2.Job:
         """The job; follow it with this room's JobService."""
 
+    @_builtins.property
+    def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Of a RESTORE, examples by what became of them so far: `changed`, `brought_back` (they were deleted), `deleted` (they were added since),
+        `missing` (the project has them no more).
+        """
+
     def __init__(
         self,
         *,
@@ -151,10 +182,11 @@ class ExampleChange(_message.Message):
         skipped: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         job: _job_pb2.Job | None = ...,
+        counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "changed", b"changed", "create_time", b"create_time", "id", b"id", "job", b"job", "kind", b"kind", "project_id", b"project_id", "skipped", b"skipped", "undone_change_id", b"undone_change_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "changed", b"changed", "counts", b"counts", "create_time", b"create_time", "id", b"id", "job", b"job", "kind", b"kind", "project_id", b"project_id", "skipped", b"skipped", "undone_change_id", b"undone_change_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Restores: the examples of a project become again what they are in a version."""
