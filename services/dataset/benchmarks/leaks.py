@@ -1,7 +1,8 @@
 """The leak guard: which texts that are trained on hold a question that they must not hold.
 
 A text leaks a question when both share a run of 13 words (letters, in Chinese and its like), or when what it
-asks is a near copy of the question. Instructions that many of the questions share are left aside.
+asks is a near copy of the question. Instructions that many of the questions share are left aside, and numbers
+are compared as digits, however they are written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from services.dataset.copies.grouping import leaked
 from services.dataset.copies.instructions import Instructions
 from services.dataset.copies.likeness import similarities
 from services.dataset.copies.ngrams import NO_BLANKS, Runs, Shared, words_of
+from services.dataset.copies.numbers import in_digits
 from services.dataset.copies.sketches import Sketches, sketch
 
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -35,6 +37,8 @@ FEW = 1 << 16
 """Pairs that are all compared."""
 ROUNDING = 1e-6
 SHARED_CHARACTERS = 500
+SHARED_WORDS, NEAR_COPY = "shared_words", "near_copy"
+"""Ways in which a leak is found."""
 LETTER = re.compile(f"[{NO_BLANKS}]")
 
 
@@ -54,6 +58,11 @@ class Leak:
     shared: str
     similarity: float
 
+    @property
+    def ways(self) -> list[str]:
+        """How it was found."""
+        return [SHARED_WORDS] * bool(self.shared) + [NEAR_COPY] * bool(self.similarity)
+
 
 class LeakGuard:
     """Knows the questions; looks at texts, some at a time, so that their number does not matter.
@@ -62,13 +71,37 @@ class LeakGuard:
         items: the questions.
         threshold: how alike near copies are.
         words: words of a run.
+        forms: other forms in which some questions are asked, such as with their choices, each after the
+            index of its question.
+        told: what else nobody may say of some questions, such as their answers; runs of words are looked for.
+        sketches: those that `sketches` of an equal guard were; otherwise they are made.
     """
 
-    def __init__(self, items: Sequence[str], threshold: float = THRESHOLD, words: int = WORDS) -> None:
-        self._instructions = Instructions(items)
-        plain = self._instructions.without(items)
+    def __init__(
+        self,
+        items: Sequence[str],
+        threshold: float = THRESHOLD,
+        words: int = WORDS,
+        forms: Sequence[tuple[int, str]] = (),
+        told: Sequence[tuple[int, str]] = (),
+        sketches: Sketches | None = None,
+    ) -> None:
+        asked = [in_digits(text) for text in (*items, *(text for _, text in forms))]
+        owners = [*range(len(items)), *(item for item, _ in forms)]
+        self._instructions = Instructions(whole_texts(asked, owners, len(items)))
+        plain = self._instructions.without(asked)
+        self._near_owners = owners
+        self._near = NearItems(plain, threshold, sketches)
+        # What is no question is no leak unless a whole run of it is there.
+        long = [(item, text) for item, text in told if len(words_of(text)) >= words]
+        plain += self._instructions.without([in_digits(text) for _, text in long])
+        self._run_owners = [*owners, *(item for item, _ in long)]
         self._runs = [SomeRuns(plain, words, letters=False), SomeRuns(plain, words * 3 // 2, letters=True)]
-        self._near = NearItems(plain, threshold)
+
+    @property
+    def sketches(self) -> Sketches:
+        """What near copies are told by."""
+        return self._near.held
 
     def find(self, asked: Sequence[str], said: Sequence[str]) -> list[Leak]:
         """Which of some texts hold a question, ascending.
@@ -77,15 +110,26 @@ class LeakGuard:
             asked: what each asks: it is compared with the questions.
             said: all that each says: runs of words are looked for in it.
         """
-        plain = self._instructions.without(said)
+        plain = self._instructions.without([in_digits(text) for text in said])
         shared = {one.other: one for runs in self._runs for one in runs.shared_with(plain)}
-        near = self._near.find(self._instructions.without(asked))
+        near = self._near.find(self._instructions.without([in_digits(text) for text in asked]))
         found = []
         for row in sorted(shared.keys() | near.keys()):
-            item, similarity = near.get(row, (shared[row].kept if row in shared else 0, 0.0))
             words = shared[row].words[:SHARED_CHARACTERS] if row in shared else ""
+            item, similarity = self._run_owners[shared[row].kept] if row in shared else 0, 0.0
+            if row in near:
+                place, similarity = near[row]
+                item = self._near_owners[place]
             found.append(Leak(row, item, words, similarity))
         return found
+
+
+def whole_texts(texts: Sequence[str], owners: Sequence[int], count: int) -> list[str]:
+    """Of every question the longest form, so that it counts once."""
+    found = [""] * count
+    for owner, text in zip(owners, texts, strict=True):
+        found[owner] = max(found[owner], text, key=len)
+    return found
 
 
 class SomeRuns:
@@ -118,24 +162,25 @@ class NearItems:
     Args:
         items: the questions; of each some 1 to 2 KB are held.
         threshold: how alike near copies are.
+        held: sketches of the questions, where there are some already.
     """
 
-    def __init__(self, items: Sequence[str], threshold: float) -> None:
+    def __init__(self, items: Sequence[str], threshold: float, held: Sketches | None = None) -> None:
         self._threshold = threshold
-        self._held = sketch(items)
+        self.held = sketch(items) if held is None else held
         rows = np.arange(len(items), dtype=np.int32)
         self._bands: list[tuple[int, int, npt.NDArray[np.uint64], Indices]] = []
         bands, depth = bands_for(threshold)
         for start in range(0, bands * depth, depth):
-            keys = hashed(self._held.signatures, rows, start, depth)
+            keys = hashed(self.held.signatures, rows, start, depth)
             order = np.argsort(keys, kind="stable")
             self._bands.append((start, depth, keys[order], order))
 
     def find(self, texts: Sequence[str]) -> dict[int, tuple[int, float]]:
         """By the index of a text the question that it is most like, and how much."""
-        if not texts or not len(self._held):
+        if not texts or not len(self.held):
             return {}
-        both = joined(sketch(texts), self._held)
+        both = joined(sketch(texts), self.held)
         rows = np.arange(len(both))
         leaking = rows[leaked(both, rows[len(texts) :], rows[: len(texts)], self._threshold)]
         if not len(leaking):
@@ -152,7 +197,7 @@ class NearItems:
 
     def _candidates(self, held: Sketches, rows: Indices) -> tuple[Indices, Indices]:
         """Pairs of rows and questions that share a bucket, or are compared as there are few, each once."""
-        count = len(self._held)
+        count = len(self.held)
         if len(rows) * count <= FEW:
             return np.repeat(rows, count), np.tile(np.arange(count), len(rows))
         pairs = np.unique(np.concatenate(list(self._in_buckets(held, rows))))
@@ -165,7 +210,7 @@ class NearItems:
             counts = np.minimum(np.searchsorted(keys, wanted, "right") - first, CANDIDATES)
             owners = np.repeat(rows, counts)
             places = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-            yield owners * len(self._held) + order[places + np.repeat(first, counts)]
+            yield owners * len(self.held) + order[places + np.repeat(first, counts)]
 
 
 def joined(one: Sketches, other: Sketches) -> Sketches:
