@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from services.dataset.benchmarks.guards import Benchmarks
+from services.dataset.benchmarks.making import BenchmarkWorker
+from services.dataset.benchmarks.store import BenchmarkStore
 from services.dataset.deduplications.finding import DuplicateWorker
 from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.diffs.making import DiffWorker
@@ -16,6 +19,8 @@ from services.dataset.imports.file_importing import FileImportWorker
 from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.importing import ImportWorker
 from services.dataset.imports.store import ImportStore
+from services.dataset.leak_checks.checking import LeakWorker
+from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.project_store import ProjectStore
 from services.dataset.restores.restoring import RestoreWorker
 from services.dataset.restores.store import RestoreStore
@@ -39,6 +44,9 @@ def build(parts: Parts) -> Built:
     files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
     duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs), parts.client)
     restorer = RestoreWorker(jobs, RestoreStore(pool, jobs), versions, parts.storage)
+    benchmark_store = BenchmarkStore(pool, jobs)
+    benchmarks = Benchmarks(benchmark_store, parts.storage)
+    leaks = LeakWorker(jobs, LeakCheckStore(pool, jobs), benchmarks, versions, parts.storage)
     return Built(
         servicers=servicers(parts),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
@@ -46,6 +54,8 @@ def build(parts: Parts) -> Built:
             "import_examples": importer.import_examples,
             "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
             "import_file": files.import_file,
+            "make_benchmark": BenchmarkWorker(jobs, benchmark_store, parts.storage).make_benchmark,
+            "find_leaks": leaks.find_leaks,
             "find_duplicates": duplicates.find_duplicates,
             "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,

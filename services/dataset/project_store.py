@@ -34,6 +34,8 @@ class ProjectStore:
             "example_contents": SQL.delete_project_contents,
             "examples": SQL.delete_project_examples,
             "version_numbers": SQL.delete_project_numbers,
+            "leak_checks": SQL.delete_project_leak_checks,
+            "benchmarks": SQL.delete_project_benchmarks,
             "imports": SQL.delete_project_imports,
             "import_uploads": SQL.delete_project_uploads,
         }

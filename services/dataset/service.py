@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from services.dataset.benchmarks.guards import Benchmarks
+from services.dataset.benchmarks.service import BenchmarkServicer
+from services.dataset.benchmarks.store import BenchmarkStore
 from services.dataset.deduplications.service import DeduplicationServicer
 from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.diffs.store import DiffStore
@@ -16,6 +19,8 @@ from services.dataset.exports.store import ExportStore
 from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.service import ImportServicer
 from services.dataset.imports.store import ImportStore
+from services.dataset.leak_checks.service import LeakCheckServicer
+from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.reviews.service import ReviewServicer
 from services.dataset.reviews.store import ReviewStore
 from services.dataset.source_marks.store import SourceMarkStore
@@ -24,12 +29,14 @@ from services.dataset.versions.service import DatasetServicer
 from services.dataset.versions.store import VersionStore
 from services.runtime.room import Parts
 from services.runtime.server import Servicer
+from sishu.dataset.v1.benchmark_service_pb2_grpc import add_BenchmarkServiceServicer_to_server
 from sishu.dataset.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from sishu.dataset.v1.deduplication_service_pb2_grpc import add_DeduplicationServiceServicer_to_server
 from sishu.dataset.v1.example_change_service_pb2_grpc import add_ExampleChangeServiceServicer_to_server
 from sishu.dataset.v1.example_service_pb2_grpc import add_ExampleServiceServicer_to_server
 from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_to_server
 from sishu.dataset.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
+from sishu.dataset.v1.leak_check_service_pb2_grpc import add_LeakCheckServiceServicer_to_server
 from sishu.dataset.v1.review_service_pb2_grpc import add_ReviewServiceServicer_to_server
 
 PACKAGE = "sishu.dataset.v1"
@@ -61,6 +68,16 @@ def servicers(parts: Parts) -> list[Servicer]:
     changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
+    benchmark_store = BenchmarkStore(pool, jobs)
+    benchmarks = BenchmarkServicer(benchmark_store, FileImportStore(pool, jobs), parts.storage, jobs)
+    leak_checks = LeakCheckServicer(
+        LeakCheckStore(pool, jobs),
+        Benchmarks(benchmark_store, parts.storage),
+        versions,
+        parts.storage,
+        jobs,
+        parts.client,
+    )
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
         Servicer(f"{PACKAGE}.ExampleChangeService", add_ExampleChangeServiceServicer_to_server, changes),
@@ -71,4 +88,6 @@ def servicers(parts: Parts) -> list[Servicer]:
         Servicer(
             f"{PACKAGE}.DeduplicationService", add_DeduplicationServiceServicer_to_server, deduplications
         ),
+        Servicer(f"{PACKAGE}.BenchmarkService", add_BenchmarkServiceServicer_to_server, benchmarks),
+        Servicer(f"{PACKAGE}.LeakCheckService", add_LeakCheckServiceServicer_to_server, leak_checks),
     ]

@@ -21,12 +21,14 @@ import grpc
 
 from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
 from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
+from sishu.dataset.v1.benchmark_service_pb2_grpc import BenchmarkServiceStub
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
 from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceStub
 from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceStub
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
 from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
 from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
+from sishu.dataset.v1.leak_check_service_pb2_grpc import LeakCheckServiceStub
 from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
@@ -54,12 +56,14 @@ if TYPE_CHECKING:
     # The generator types asynchronous stubs apart; at run time there is one class for both.
     from sishu.common.v1.job_service_pb2_grpc import JobServiceAsyncStub
     from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceAsyncStub
+    from sishu.dataset.v1.benchmark_service_pb2_grpc import BenchmarkServiceAsyncStub
     from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceAsyncStub
     from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceAsyncStub
     from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceAsyncStub
     from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceAsyncStub
     from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceAsyncStub
     from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceAsyncStub
+    from sishu.dataset.v1.leak_check_service_pb2_grpc import LeakCheckServiceAsyncStub
     from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
@@ -256,6 +260,16 @@ class Client:
     def deduplications(self) -> DeduplicationServiceAsyncStub:
         """Searches for examples that say the same, in the dataset room."""
         return DeduplicationServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def benchmarks(self) -> BenchmarkServiceAsyncStub:
+        """Benchmarks, in the dataset room."""
+        return BenchmarkServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def leak_checks(self) -> LeakCheckServiceAsyncStub:
+        """Searches for examples that hold questions of benchmarks or exams, in the dataset room."""
+        return LeakCheckServiceStub(self.channel("dataset"))
 
     @cached_property
     def training(self) -> TrainingServiceAsyncStub:

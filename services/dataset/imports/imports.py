@@ -151,7 +151,7 @@ def check_options(options: ImportOptions) -> None:
     check_encoding(options.encoding)
 
 
-def check_encoding(encoding: str) -> None:
+def check_encoding(encoding: str, field: str = "import.options.encoding") -> None:
     """Refuse an encoding that is none.
 
     Raises:
@@ -163,7 +163,7 @@ def check_encoding(encoding: str) -> None:
         raise InvalidArgument(
             "ENCODING_UNSUPPORTED",
             f"there is no encoding {encoding!r}; use a name such as utf-8 or gb18030, or leave it empty",
-            "import.options.encoding",
+            field,
             encoding=encoding,
         ) from None
 
@@ -178,3 +178,19 @@ def check_name(name: str) -> None:
         raise InvalidArgument("FIELD_INVALID", "name: leave control characters out of it", "name")
     if not name.lower().endswith(".zip"):
         check_ending(name)
+
+
+def check_upload_of(upload: ImportUpload, project_id: str, field: str = "import.file.upload_id") -> None:
+    """Refuse an upload of another project.
+
+    Raises:
+        InvalidArgument: it is of one.
+    """
+    if upload.project_id != project_id:
+        raise InvalidArgument(
+            "PROJECT_MISMATCH",
+            f"upload {upload.id} belongs to project {upload.project_id}",
+            field,
+            upload_id=upload.id,
+            project_id=upload.project_id,
+        )

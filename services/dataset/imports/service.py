@@ -9,13 +9,12 @@ from services.dataset.imports.file_convert import (
     preview_to_pb,
 )
 from services.dataset.imports.file_store import FileImportStore
-from services.dataset.imports.imports import ImportUpload, check_name, check_options
+from services.dataset.imports.imports import ImportUpload, check_name, check_options, check_upload_of
 from services.dataset.imports.previews import previewed
 from services.dataset.imports.rows import Fault, Imported
 from services.dataset.imports.uploads import check_arrived
 from services.runtime.convert import timestamp
 from services.runtime.db import first_answer
-from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
@@ -72,7 +71,7 @@ class ImportServicer(ImportServiceServicer):
             options = options_from_pb(wanted.options)
             check_options(options)
             upload = await self._store.get_upload(wanted.file.upload_id)
-            check_project(upload, wanted.project_id)
+            check_upload_of(upload, wanted.project_id)
             await check_arrived(self._storage, upload)
             import_id = await self._store.create(upload, options, request.request_id)
         return pb.CreateImportResponse(**{"import": import_to_pb(await self._store.get(import_id))})
@@ -93,20 +92,4 @@ class ImportServicer(ImportServiceServicer):
         page = await self._store.list_faults(wanted, request.import_id)
         return pb.ListImportFaultsResponse(
             import_faults=[fault_to_pb(fault) for _, fault in page.rows], next_page_token=page.next_token
-        )
-
-
-def check_project(upload: ImportUpload, project_id: str) -> None:
-    """Refuse an upload of another project.
-
-    Raises:
-        InvalidArgument: it is of one.
-    """
-    if upload.project_id != project_id:
-        raise InvalidArgument(
-            "PROJECT_MISMATCH",
-            f"upload {upload.id} belongs to project {upload.project_id}",
-            "import.file.upload_id",
-            upload_id=upload.id,
-            project_id=upload.project_id,
         )

@@ -6,6 +6,8 @@ SELECT resource_id FROM requests WHERE resource_id IN (
     UNION ALL SELECT id FROM dataset_diffs WHERE project_id = $1
     UNION ALL SELECT id FROM exports WHERE project_id = $1
     UNION ALL SELECT id FROM deduplications WHERE project_id = $1
+    UNION ALL SELECT id FROM benchmarks WHERE project_id = $1
+    UNION ALL SELECT id FROM leak_checks WHERE project_id = $1
     UNION ALL SELECT id FROM imports WHERE project_id = $1
     UNION ALL SELECT id FROM import_uploads WHERE project_id = $1
     UNION ALL SELECT id FROM examples WHERE project_id = $1
@@ -50,6 +52,12 @@ DELETE FROM examples WHERE project_id = $1
 
 -- name: delete_project_numbers
 DELETE FROM version_numbers WHERE project_id = $1
+
+-- name: delete_project_leak_checks
+DELETE FROM leak_checks WHERE project_id = $1
+
+-- name: delete_project_benchmarks
+DELETE FROM benchmarks WHERE project_id = $1
 
 -- name: delete_project_imports
 DELETE FROM imports WHERE project_id = $1

@@ -1,0 +1,1 @@
+"""Leak checks: searches for examples that hold questions of benchmarks or exams."""
