@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -14,8 +16,9 @@ from sishu.dataset.v1 import benchmark_pb2, benchmark_service_pb2, example_pb2, 
 from sishu.dataset.v1 import leak_check_service_pb2 as pb
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_SPLIT_TRAIN, DATASET_SPLIT_UNSPECIFIED
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
+from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import FakeProjects, School, started_school, turns
-from tests.integration.stores import Servers
+from tests.integration.stores import Rooms, Servers
 from tests.integration.test_dataset_imports import lines, refused, uploaded
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
@@ -218,3 +221,25 @@ async def test_benchmarks_and_checks_are_listed_and_deleted(school: School) -> N
     wanted = DeleteProjectDataRequest(project_id=project_id)
     gone = await client.project_data("dataset").DeleteProjectData(wanted)
     assert (gone.deleted_rows["dataset.benchmarks"], gone.deleted_rows["dataset.leak_checks"]) == (1, 1)
+
+
+async def test_leaks_are_found_from_the_command_line(school: School, tmp_path: Path) -> None:
+    cli = CommandLine(Rooms(school.stores, school.client, {}), new_id())
+    example_id = await asked(school, cli.project, "What was it?", f"Somebody asked: {ASKED} Nobody knew.")
+    path = tmp_path / "pumps.jsonl"
+    path.write_bytes(lines(ROWS))
+    project = ("--project", cli.project)
+    code, printed = await cli.run("benchmark", "create", str(path), *project, "--name", "pumps", "--wait")
+    assert code == 0, printed
+    assert "no questions: 1; the first is row 2 of pumps.jsonl: question holds no text" in printed
+    code, printed = await cli.run(
+        "--json", "leak-check", "create", *project, "--benchmark", "pumps", "--wait"
+    )
+    assert code == 0, printed
+    check = json.loads(printed)
+    assert check["counts"]["leaking_examples"] == "1"
+    code, printed = await cli.run("--json", "leak-check", "leaks", check["id"])
+    leak = json.loads(printed)
+    assert (leak["example_id"], leak["ways"]) == (example_id, ["LEAK_WAY_SHARED_WORDS"])
+    code, printed = await cli.run("--lang", "zh", "leak-check", "create", *project, "--benchmark", "none")
+    assert (code, "没有名为 none 的评测集" in printed) == (1, True)

@@ -16,6 +16,7 @@ from sishu.cli import (
     gate_options,
     generations,
     imports,
+    leaks,
     providers,
     regenerate,
 )
@@ -244,6 +245,11 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("create", "import_file", imports.create_import),
         ("preview", "import_preview", imports.preview_import),
         ("faults", "import_faults", imports.list_faults),
+    ],
+    "benchmark": [("create", "benchmark_create", leaks.create_benchmark)],
+    "leak-check": [
+        ("create", "leak_check_create", leaks.create_leak_check),
+        ("leaks", "leak_leaks", leaks.list_leaks),
     ],
     "dataset": [
         ("create", "create", datasets.create_dataset),

@@ -87,6 +87,14 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "DATASET_VERSION_NOT_FOUND": ("没有数据集版本 {dataset_version_id}",),
     "DEDUPLICATION_NOT_FOUND": ("没有重复查找 {deduplication_id}；见 `sishu dedupe list`",),
     "DEDUPLICATION_NOT_READY": ("重复查找 {deduplication_id} 还没有结果；见 `sishu job get {job_id}`",),
+    "BENCHMARK_NOT_FOUND": (
+        "没有名为 {name} 的评测集；见 `sishu benchmark list`",
+        "没有评测集 {benchmark_id}；见 `sishu benchmark list`",
+    ),
+    "BENCHMARK_NOT_READY": ("评测集 {benchmark_id} 尚未就绪；见 `sishu job get {job_id}`",),
+    "LEAK_CHECK_NOT_FOUND": ("没有泄漏检查 {leak_check_id}；见 `sishu leak-check list`",),
+    "LEAK_CHECK_NOT_READY": ("泄漏检查 {leak_check_id} 还没有结果；见 `sishu job get {job_id}`",),
+    "LEAK_SOURCE_MISSING": ("没有可比较的对象；请给出评测集（--benchmark）、--exam，或两者",),
     "DATASET_DIFF_NOT_FOUND": ("没有数据集对比 {dataset_diff_id}",),
     "DATASET_DIFF_NOT_READY": ("数据集对比 {dataset_diff_id} 尚未完成；见作业 {job_id}",),
     "DATASET_VERSION_TAGGED": (

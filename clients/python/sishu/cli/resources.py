@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from sishu.cli.context import with_client
 from sishu.cli.example_options import ExampleOptions, example_filter
 from sishu.cli.find import find_project, find_version, is_id
+from sishu.cli.leaks import BENCHMARK_COLUMNS, CHECK_COLUMNS
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.parse_options import chosen
@@ -19,10 +20,10 @@ from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_p
 from sishu.cli.question_templates import template_ids
 from sishu.cli.texts import say
 from sishu.client import Client
+from sishu.dataset.v1 import benchmark_service_pb2, import_service_pb2, leak_check_service_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as dataset
 from sishu.dataset.v1 import example_service_pb2 as example
 from sishu.dataset.v1 import export_service_pb2 as exported
-from sishu.dataset.v1 import import_service_pb2
 from sishu.dataset.v1.example_filter_pb2 import ExampleOrder
 from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
@@ -146,6 +147,20 @@ RESOURCES = (
         import_service_pb2,
         ("id", "job.state", "file.name", "counts.rows", "counts.kept", "counts.bad", "create_time"),
         deletable=False,
+    ),
+    Resource(
+        "benchmark",
+        "Benchmark",
+        lambda client: client.benchmarks,
+        benchmark_service_pb2,
+        BENCHMARK_COLUMNS,
+    ),
+    Resource(
+        "leak-check",
+        "LeakCheck",
+        lambda client: client.leak_checks,
+        leak_check_service_pb2,
+        CHECK_COLUMNS,
     ),
     Resource(
         "dataset",

@@ -14,6 +14,7 @@ from sishu.cli.example_texts import EXAMPLE_TEXTS
 from sishu.cli.export_texts import EXPORT_TEXTS
 from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
+from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
 
 LANGUAGES = ("en", "zh")
@@ -27,6 +28,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,
+    **LEAK_TEXTS,
     **DATASET_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
