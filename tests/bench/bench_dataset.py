@@ -19,6 +19,7 @@ PARTS = (
     "dataset_imports",
     "dataset_pages",
     "dataset_dedupe",
+    "dataset_leaks",
     "dataset_versions",
     "dataset_exporting",
 )
@@ -36,6 +37,7 @@ GROWING = {
     "page_p99_ms_by_size": "page_p99_ms",
     "count_ms_by_size": "count_ms",
     "growth": "dedupe",
+    "leaks_by_size": "leak_check_s",
     "versions": "version",
     "export_growth": "export_cpu",
 }
@@ -44,6 +46,7 @@ QUICK = {
     "dataset_imports": ("--sizes", "10000", "100000"),
     "dataset_pages": ("--examples", "100000"),
     "dataset_dedupe": ("--examples", "10000", "100000"),
+    "dataset_leaks": ("--examples", "10000"),
     "dataset_versions": ("--sizes", "10000", "100000"),
     "dataset_exporting": ("--rows", "10000,100000"),
 }

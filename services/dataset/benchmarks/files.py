@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from services.dataset.benchmarks.items import Item
 from services.dataset.benchmarks.leaks import THRESHOLD, WORDS, LeakGuard
 from services.dataset.copies.sketches import LANES, Sketches
+from services.dataset.copies.texts import normalise
 
 QUESTIONS = pa.schema(
     {
@@ -30,8 +32,10 @@ SIGNATURES = pa.schema(
         "key": pa.uint64(),
     }
 )
-"""A row for what each question asks, then for each that has choices one more; all numbers little-endian."""
+"""A row for what each question asks, then for each that is asked with its choices, too, one more."""
 GROUP = 1000
+OFTEN = 2
+"""Questions that may ask the same in the same words."""
 
 
 def write_questions(items: Sequence[Item], path: Path) -> None:
@@ -103,10 +107,17 @@ def guard_of(
         held: the sketches of what they ask, where there are some.
         answers: whether their answers and choices may not be said either.
     """
-    forms = [(at, "\n".join([item.question, *item.choices])) for at, item in enumerate(items) if item.choices]
+    counts = Counter(normalise(item.question) for item in items)
+    whole = ["\n".join([item.question, *item.choices]) for item in items]
+    # What many ask, such as which of some statements is true, is a question only with its choices.
+    asked = [
+        text if counts[normalise(item.question)] > OFTEN else item.question
+        for item, text in zip(items, whole, strict=True)
+    ]
+    forms = [(at, text) for at, text in enumerate(whole) if text != asked[at]]
     told = [
         (at, text)
         for at, item in enumerate(items if answers else ())
         for text in (*item.choices, item.answer)
     ]
-    return LeakGuard([item.question for item in items], threshold, words, forms, told, held)
+    return LeakGuard(asked, threshold, words, forms, told, held)

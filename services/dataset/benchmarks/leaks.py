@@ -2,7 +2,7 @@
 
 A text leaks a question when both share a run of 13 words (letters, in Chinese and its like), or when what it
 asks is a near copy of the question. Instructions that many of the questions share are left aside, and numbers
-are compared as digits, however they are written.
+are compared as digits, however they are written; marks of choices at the beginning of a line do not count.
 """
 
 from __future__ import annotations
@@ -33,10 +33,15 @@ THRESHOLD = 0.7
 """Jaccard similarity of character 3-grams from which two questions are near copies."""
 CANDIDATES = 64
 """Questions of a bucket with which a text is compared."""
+NEAREST = 8
+"""Questions whose similarity to a text is worked out: their signatures agree most with its own."""
+BLOCK = 1 << 14
 FEW = 1 << 16
 """Pairs that are all compared."""
 ROUNDING = 1e-6
 SHARED_CHARACTERS = 500
+MARK = re.compile(r"^[ \t]*(?:[(（]?(?:[A-Za-z]|\d{1,2})[)）.．:：、]|[①-⑳]\.?)[ \t]*", re.MULTILINE)
+"""The mark of a choice, such as `A.`, `(2)` or `③`."""
 SHARED_WORDS, NEAR_COPY = "shared_words", "near_copy"
 """Ways in which a leak is found."""
 LETTER = re.compile(f"[{NO_BLANKS}]")
@@ -86,7 +91,7 @@ class LeakGuard:
         told: Sequence[tuple[int, str]] = (),
         sketches: Sketches | None = None,
     ) -> None:
-        asked = [in_digits(text) for text in (*items, *(text for _, text in forms))]
+        asked = [compared(text) for text in (*items, *(text for _, text in forms))]
         owners = [*range(len(items)), *(item for item, _ in forms)]
         self._instructions = Instructions(whole_texts(asked, owners, len(items)))
         plain = self._instructions.without(asked)
@@ -94,7 +99,7 @@ class LeakGuard:
         self._near = NearItems(plain, threshold, sketches)
         # What is no question is no leak unless a whole run of it is there.
         long = [(item, text) for item, text in told if len(words_of(text)) >= words]
-        plain += self._instructions.without([in_digits(text) for _, text in long])
+        plain += self._instructions.without([compared(text) for _, text in long])
         self._run_owners = [*owners, *(item for item, _ in long)]
         self._runs = [SomeRuns(plain, words, letters=False), SomeRuns(plain, words * 3 // 2, letters=True)]
 
@@ -110,9 +115,9 @@ class LeakGuard:
             asked: what each asks: it is compared with the questions.
             said: all that each says: runs of words are looked for in it.
         """
-        plain = self._instructions.without([in_digits(text) for text in said])
+        plain = self._instructions.without([compared(text) for text in said])
         shared = {one.other: one for runs in self._runs for one in runs.shared_with(plain)}
-        near = self._near.find(self._instructions.without([in_digits(text) for text in asked]))
+        near = self._near.find(self._instructions.without([compared(text) for text in asked]))
         found = []
         for row in sorted(shared.keys() | near.keys()):
             words = shared[row].words[:SHARED_CHARACTERS] if row in shared else ""
@@ -122,6 +127,11 @@ class LeakGuard:
                 item = self._near_owners[place]
             found.append(Leak(row, item, words, similarity))
         return found
+
+
+def compared(text: str) -> str:
+    """The form in which texts are compared."""
+    return in_digits(MARK.sub("", text))
 
 
 def whole_texts(texts: Sequence[str], owners: Sequence[int], count: int) -> list[str]:
@@ -185,7 +195,7 @@ class NearItems:
         leaking = rows[leaked(both, rows[len(texts) :], rows[: len(texts)], self._threshold)]
         if not len(leaking):
             return {}
-        rows, items = self._candidates(both, leaking)
+        rows, items = likeliest(both, *self._candidates(both, leaking), len(texts))
         alike = similarities(both, rows, items + len(texts))
         near = alike >= self._threshold - ROUNDING
         best = np.lexsort((-items[near], alike[near]))
@@ -211,6 +221,25 @@ class NearItems:
             owners = np.repeat(rows, counts)
             places = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
             yield owners * len(self.held) + order[places + np.repeat(first, counts)]
+
+
+def likeliest(held: Sketches, rows: Indices, items: Indices, texts: int) -> tuple[Indices, Indices]:
+    """Of each row those pairs whose signatures agree most: the nearest is among them.
+
+    Args:
+        held: sketches of texts, then of questions.
+        rows: the text of each pair.
+        items: its question.
+        texts: how many texts there are.
+    """
+    equal = np.empty(len(rows), np.int16)
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        equal[part] = (held.signatures[rows[part]] == held.signatures[items[part] + texts]).sum(axis=1)
+    order = np.lexsort((items, -equal, rows))
+    firsts = np.searchsorted(rows[order], rows[order])
+    kept = order[np.arange(len(order)) - firsts < NEAREST]
+    return rows[kept], items[kept]
 
 
 def joined(one: Sketches, other: Sketches) -> Sketches:

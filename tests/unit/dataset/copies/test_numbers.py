@@ -11,7 +11,7 @@ from services.dataset.copies.numbers import in_digits
     ("text", "wanted"),
     [
         ("nineteen eighty-seven", "1987"),
-        ("Two hundred and five of them", "205 of them"),
+        ("Two hundred and five of Them", "205 of them"),
         ("two thousand five hundred and twelve", "2512"),
         ("three million two hundred thousand", "3200000"),
         ("nineteen hundred", "1900"),
