@@ -40,6 +40,7 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
         review_states=[
             name for value in message.review_states if (name := name_of(example_pb2.ReviewState, value))
         ],
+        import_ids=[uuid_text(one) for one in message.import_ids],
     )
 
 

@@ -31,7 +31,7 @@ FACETS = (
 """By which examples are counted."""
 
 
-MORE = ("source_gone", "deleted", "review_states")
+MORE = ("source_gone", "deleted", "review_states", "import_ids")
 """What the SQL function `matches` takes by name, in one argument."""
 APART = frozenset({*MORE, "text"})
 TIMES = frozenset({"create_time_from", "create_time_before"})
@@ -71,6 +71,7 @@ class ExampleFilter:
     deleted: bool = False
     """Only deleted ones; otherwise they are left out."""
     review_states: Sequence[str] = ()
+    import_ids: Sequence[str] = ()
 
     @property
     def values(self) -> tuple[Any, ...]:

@@ -76,6 +76,7 @@ SAME = (
     "max_characters",
     "source_gone",
     "example_ids",
+    "import_ids",
 )
 """Fields of a filter that are the same in contract and domain."""
 

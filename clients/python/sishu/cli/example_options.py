@@ -28,6 +28,7 @@ class ExampleOptions:
     of_generation: Annotated[
         list[str] | None, typer.Option("--generation", help=say("filter_generation"))
     ] = None
+    of_import: Annotated[list[str] | None, typer.Option("--import", help=say("filter_import"))] = None
     document: Annotated[list[str] | None, typer.Option(help=say("filter_document"))] = None
     section: Annotated[list[str] | None, typer.Option(help=say("filter_section"))] = None
     tag: Annotated[list[str] | None, typer.Option(help=say("filter_tag"))] = None
@@ -60,6 +61,7 @@ def example_filter(options: ExampleOptions) -> ExampleFilter:
         states=[chosen(ExampleState, "EXAMPLE_STATE", options.state)] if options.state else [],
         kinds=[chosen(ExampleKind, "EXAMPLE_KIND", one) for one in options.kind or []],
         generation_ids=options.of_generation,
+        import_ids=options.of_import,
         document_ids=options.document,
         heading_path=options.section,
         tag_ids=options.tag,

@@ -83,6 +83,7 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "Only of this generation: id; may be repeated.",
         "只看此生成任务： ID； 可重复给出。",
     ),
+    "filter_import": ("Only of this import: id; may be repeated.", "只看此次导入： ID； 可重复给出。"),
     "filter_document": ("Only about this document: id; may be repeated.", "只看此文档： ID； 可重复给出。"),
     "filter_section": (
         "Only about this section, or below it: titles from the top, one option each.",

@@ -22,7 +22,7 @@ CREATE TABLE examples (
     generation_id    uuid,
     import_id        uuid,
     -- The question or candidate that it was imported from. One example an item, however often and from wherever it is imported.
-    item_id          uuid          UNIQUE,
+    item_id          uuid,
     document_id      uuid,
     heading_path     text[]        NOT NULL,
     question_type    text          NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE examples (
     review_count     integer       NOT NULL DEFAULT 0,  -- how many people have reviewed it
     CHECK ((rejection IS NOT NULL) = (state = 'rejected'))
 );
+CREATE UNIQUE INDEX examples_by_item ON examples (item_id) WHERE item_id IS NOT NULL;
 CREATE INDEX examples_by_project ON examples (project_id, id);
 CREATE INDEX examples_by_score ON examples (project_id, (coalesce(score, -1)), id);
 CREATE INDEX examples_by_change ON examples (project_id, update_time, id);
@@ -57,6 +58,11 @@ CREATE TABLE example_contents (
     content    json NOT NULL,
     lineage    json NOT NULL
 );
+
+-- UUIDs of an array in JSON. Of what the planner knows it knows this, too, and can look it up in an index.
+CREATE FUNCTION uuids_in(ids jsonb) RETURNS uuid[] LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT array_agg(id::uuid) FROM jsonb_array_elements_text(ids) AS id
+$$;
 
 -- Whether an example is one of those that a filter means (`ExampleFilter.values`). The planner puts this expression in the place of the
 -- call, and drops what is given as NULL, where it knows the arguments. What is asked for seldom is in `more`, by name, so that one thing
@@ -86,6 +92,7 @@ CREATE FUNCTION matches(
        AND (time_from IS NULL OR e.create_time >= time_from)
        AND (time_before IS NULL OR e.create_time < time_before)
        AND (more ->> 'source_gone' IS NULL OR (e.source_gone_time IS NOT NULL) = (more ->> 'source_gone')::boolean)
+       AND (more -> 'import_ids' IS NULL OR e.import_id = ANY (uuids_in(more -> 'import_ids')))
        AND (more -> 'review_states' IS NULL OR more -> 'review_states' ? e.review_state::text)
        AND (e.delete_time IS NOT NULL) = coalesce((more ->> 'deleted')::boolean, false)
        AND (ids IS NULL OR e.id = ANY (ids))

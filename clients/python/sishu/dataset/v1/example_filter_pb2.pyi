@@ -160,6 +160,7 @@ class ExampleFilter(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     DELETED_FIELD_NUMBER: _builtins.int
     REVIEW_STATES_FIELD_NUMBER: _builtins.int
+    IMPORT_IDS_FIELD_NUMBER: _builtins.int
     min_score: _builtins.float
     """OPTIONAL. Lowest score; leaves those without a score out."""
     max_score: _builtins.float
@@ -238,6 +239,10 @@ class ExampleFilter(_message.Message):
     def review_states(self) -> _containers.RepeatedScalarFieldContainer[_example_pb2.ReviewState.ValueType]:
         """OPTIONAL. Where they stand by the reviews of people."""
 
+    @_builtins.property
+    def import_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. UUIDs of imports that they came with."""
+
     def __init__(
         self,
         *,
@@ -264,10 +269,11 @@ class ExampleFilter(_message.Message):
         text: _builtins.str = ...,
         deleted: _builtins.bool = ...,
         review_states: _abc.Iterable[_example_pb2.ReviewState.ValueType] | None = ...,
+        import_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "source_gone", b"source_gone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "deleted", b"deleted", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "review_states", b"review_states", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters", "_max_score", b"_max_score", "_min_characters", b"_min_characters", "_min_score", b"_min_score", "_source_gone", b"_source_gone", "create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "deleted", b"deleted", "document_ids", b"document_ids", "example_ids", b"example_ids", "generation_ids", b"generation_ids", "heading_path", b"heading_path", "import_ids", b"import_ids", "kinds", b"kinds", "labels", b"labels", "languages", b"languages", "max_characters", b"max_characters", "max_score", b"max_score", "min_characters", b"min_characters", "min_score", b"min_score", "models", b"models", "prompt_versions", b"prompt_versions", "question_types", b"question_types", "rejection_reasons", b"rejection_reasons", "review_states", b"review_states", "source_gone", b"source_gone", "states", b"states", "tag_ids", b"tag_ids", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_characters: _TypeAlias = _typing.Literal["max_characters"]  # noqa: Y015
     _WhichOneofArgType__max_characters: _TypeAlias = _typing.Literal["_max_characters", b"_max_characters"]  # noqa: Y015
