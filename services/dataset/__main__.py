@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.benchmarks.making import BenchmarkWorker
 from services.dataset.benchmarks.store import BenchmarkStore
+from services.dataset.config import DatasetConfig
 from services.dataset.deduplications.finding import DuplicateWorker
 from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.diffs.making import DiffWorker
@@ -16,9 +18,11 @@ from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
 from services.dataset.exports.store import ExportStore
 from services.dataset.imports.file_importing import FileImportWorker
-from services.dataset.imports.file_store import FileImportStore
-from services.dataset.imports.importing import ImportWorker
+from services.dataset.imports.generation_importing import GenerationImportWorker
+from services.dataset.imports.generation_store import GenerationImportStore
 from services.dataset.imports.store import ImportStore
+from services.dataset.imports.tokenizers import Tokenizers
+from services.dataset.imports.uploads import UploadSweeper
 from services.dataset.leak_checks.checking import LeakWorker
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.project_store import ProjectStore
@@ -30,6 +34,7 @@ from services.dataset.source_marks.source_marks import SourceMarks
 from services.dataset.source_marks.store import SourceMarkStore
 from services.dataset.versions.making import VersionWorker
 from services.dataset.versions.store import VersionStore
+from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
 
@@ -38,24 +43,28 @@ def build(parts: Parts) -> Built:
     """Wire the room."""
     pool, jobs = parts.pool, parts.jobs
     marks = SourceMarks(parts.client, SourceMarkStore(pool, jobs))
-    importer = ImportWorker(jobs, ImportStore(pool, jobs), parts.client, marks)
+    config, imports = read(DatasetConfig, os.environ), ImportStore(pool, jobs)
+    tokenizers = Tokenizers(config.tokenizer_folder)
+    generations = GenerationImportWorker(
+        jobs, imports, GenerationImportStore(pool), parts.client, marks, tokenizers
+    )
     versions = VersionStore(pool, jobs)
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
-    files = FileImportWorker(jobs, FileImportStore(pool, jobs), parts.storage)
     duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs), parts.client)
     restorer = RestoreWorker(jobs, RestoreStore(pool, jobs), versions, parts.storage)
     benchmark_store = BenchmarkStore(pool, jobs)
     benchmarks = Benchmarks(benchmark_store, parts.storage)
     leaks = LeakWorker(jobs, LeakCheckStore(pool, jobs), benchmarks, versions, parts.storage)
+    files = FileImportWorker(jobs, imports, parts.storage, tokenizers)
     return Built(
-        servicers=servicers(parts),
+        servicers=servicers(parts, tokenizers),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
-            "import_examples": importer.import_examples,
             "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
             "import_file": files.import_file,
             "make_benchmark": BenchmarkWorker(jobs, benchmark_store, parts.storage).make_benchmark,
             "find_leaks": leaks.find_leaks,
+            "import_generations": generations.import_generations,
             "find_duplicates": duplicates.find_duplicates,
             "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
@@ -64,6 +73,7 @@ def build(parts: Parts) -> Built:
             "make_export": exporter.make_export,
             "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
         },
+        background=[UploadSweeper(imports, parts.storage, config.upload_seconds).run],
     )
 
 

@@ -16,9 +16,9 @@ from services.dataset.examples.service import ExampleServicer
 from services.dataset.examples.store import ExampleStore
 from services.dataset.exports.service import ExportServicer
 from services.dataset.exports.store import ExportStore
-from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.service import ImportServicer
 from services.dataset.imports.store import ImportStore
+from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.leak_checks.service import LeakCheckServicer
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.reviews.service import ReviewServicer
@@ -42,19 +42,18 @@ from sishu.dataset.v1.review_service_pb2_grpc import add_ReviewServiceServicer_t
 PACKAGE = "sishu.dataset.v1"
 
 
-def servicers(parts: Parts) -> list[Servicer]:
+def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
     """The services of the room."""
     pool, jobs = parts.pool, parts.jobs
     examples = ExampleServicer(
         ExampleStore(pool),
         RevisionStore(pool),
         CommentStore(pool),
-        ImportStore(pool, jobs),
         SourceMarkStore(pool, jobs),
         jobs,
         parts.client,
     )
-    imports = ImportServicer(FileImportStore(pool, jobs), parts.storage, parts.client)
+    imports = ImportServicer(ImportStore(pool, jobs), parts.storage, parts.client, tokenizers)
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
     datasets = DatasetServicer(
         versions,
@@ -69,7 +68,7 @@ def servicers(parts: Parts) -> list[Servicer]:
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
     benchmark_store = BenchmarkStore(pool, jobs)
-    benchmarks = BenchmarkServicer(benchmark_store, FileImportStore(pool, jobs), parts.storage, jobs)
+    benchmarks = BenchmarkServicer(benchmark_store, ImportStore(pool, jobs), parts.storage, jobs)
     leak_checks = LeakCheckServicer(
         LeakCheckStore(pool, jobs),
         Benchmarks(benchmark_store, parts.storage),

@@ -11,9 +11,9 @@ import structlog
 
 from services.ingest.deletion_store import DeletionStore
 from services.ingest.documents import Deletion
-from services.ingest.sweeping import sweep_often
 from services.runtime.faults import as_sishu_error
 from services.runtime.storage import Storage
+from services.runtime.sweeping import sweep_often
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import structlog
 
 from services.ingest.object_notes import ObjectNotes
-from services.ingest.sweeping import sweep_often
 from services.runtime.db import Connection
 from services.runtime.errors import Unavailable
 from services.runtime.storage import Storage
+from services.runtime.sweeping import sweep_often
 
 SWEEP_SECONDS = 600.0
 LEFT_AFTER_SECONDS = 6 * 3600.0

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +13,13 @@ from numpy.typing import NDArray
 
 from services.ingest.outline.lines import Codes, Ints, code_points
 from services.ingest.outline.native import scan
-from services.runtime.errors import InvalidArgument
+from services.runtime import tokenizers
+from services.runtime.tokenizers import Naming
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-FILE = "tokenizer.json"
+NAMING = Naming("ingest", "SISHU_INGEST_TOKENIZER_FOLDER", "split_options.tokenizer", "an estimate")
 
 NOTHING, LETTER, DIGIT, SIGN, CJK = range(5)
 CJK_RANGES = ((0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF))
@@ -208,69 +206,18 @@ def array_of(numbers: NDArray[np.int32]) -> array[int]:
 
 
 def allowed_tokenizer(name: str, folder: str) -> str:
-    """What `load_tokenizer` takes for the name that a request gives: nothing else of this machine is opened.
-
-    Args:
-        name: a hub id, or a path in the folder; empty for none.
-        folder: what requests may name; empty for nothing.
+    """What `load_tokenizer` takes for the name that a request gives: a hub id, or what lies in a folder.
 
     Raises:
         InvalidArgument: it is neither.
     """
-    if not name:
-        return ""
-    if folder and name.isprintable():
-        root = Path(folder).expanduser().resolve()
-        path = (root / name).resolve()
-        if path.is_relative_to(root) and (path.exists() or not HUB_ID.fullmatch(name)):
-            return str(path)
-    if HUB_ID.fullmatch(name):
-        return name
-    raise InvalidArgument(
-        "TOKENIZER_NOT_ALLOWED",
-        f"tokenizer {name!r} is no hub id such as org/name, and not in the folder of tokenizers of the "
-        "ingest machines (SISHU_INGEST_TOKENIZER_FOLDER); give a hub id, put the tokenizer there, or "
-        "leave it empty for an estimate",
-        "split_options.tokenizer",
-        tokenizer=name,
-    )
+    return tokenizers.allowed_tokenizer(name, folder, NAMING)
 
 
-@functools.lru_cache(maxsize=4)
 def load_tokenizer(name: str) -> Tokenizer:
-    """The tokenizer of a model.
-
-    Args:
-        name: absolute path of a folder with a `tokenizer.json`, or of such a file; or a hub id `org/name`,
-            which is looked up in the local cache of the hub and then at the hub.
+    """The tokenizer of a model: a hub id, or a path.
 
     Raises:
         InvalidArgument: it cannot be had.
     """
-    # Seconds of imports that only those pay who name a tokenizer.
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    path = Path(name)
-    if path.is_dir():
-        path /= FILE
-    try:
-        if path.is_absolute() and path.is_file():
-            return Tokenizer.from_file(str(path))
-        if HUB_ID.fullmatch(name):
-            return Tokenizer.from_pretrained(name)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise not_found(name, str(error).partition("\n")[0][:300]) from error
-    raise not_found(name, "there is no such file or folder")
-
-
-def not_found(name: str, cause: str) -> InvalidArgument:
-    """The error for a tokenizer that cannot be had."""
-    return InvalidArgument(
-        "TOKENIZER_NOT_FOUND",
-        f"tokenizer {name}: {cause}; give a folder with tokenizer.json, such a file, or a hub id such as "
-        "org/name that this machine can reach, or leave it empty for an estimate",
-        "split_options.tokenizer",
-        tokenizer=name,
-    )
+    return tokenizers.load_tokenizer(name, NAMING)

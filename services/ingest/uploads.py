@@ -11,10 +11,10 @@ from services.ingest.documents import Document, Upload, check_name
 from services.ingest.formats import format_of
 from services.ingest.objects import FreshObjects
 from services.ingest.store import Store
-from services.ingest.sweeping import sweep_often
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.ids import new_id
 from services.runtime.storage import URL_LIFE, Storage
+from services.runtime.sweeping import sweep_often
 
 SWEEPS_IN_A_LIFE = 24
 SWEPT_AT_ONCE = 1000

@@ -33,16 +33,16 @@ from sishu.dataset.v1 import dataset_version_pb2 as versions
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.generation.v1 import (
-    generation_pb2,
-    generation_service_pb2,
+    candidate_service_pb2_grpc,
     generation_service_pb2_grpc,
     question_pb2,
-    question_service_pb2,
     question_service_pb2_grpc,
 )
 from sishu.inference.v1 import exam_pb2, exam_service_pb2, exam_service_pb2_grpc
 from sishu.ingest.v1 import project_pb2, project_service_pb2, project_service_pb2_grpc
+from sishu.learn.jobs import start_import
 from sishu.trainer.v1 import training_run_pb2, training_service_pb2, training_service_pb2_grpc
+from tests.integration.fake_generations import FakeGenerations
 from tests.integration.stand_ins import serving
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
 
@@ -57,62 +57,6 @@ SPLITS = {
 }
 Held = versions.DatasetVersionExample
 FORMS = ["What does heron {n} weigh?", "请问苍鹭{n}有多重？", "Tell me how heavy {n} is."]
-
-
-@dataclass
-class Gate:
-    """Holds the pages of questions from a place on back until it is opened."""
-
-    place: int
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def let_by(self, place: int) -> None:
-        if place >= self.place:
-            self.reached.set()
-            await self.opened.wait()
-
-
-@dataclass
-class FakeGenerations(
-    generation_service_pb2_grpc.GenerationServiceServicer, question_service_pb2_grpc.QuestionServiceServicer
-):
-    """A generation room's questions, page by page, each page after a pause and past the gate."""
-
-    projects: dict[str, str] = field(default_factory=dict)
-    questions: dict[str, list[question_pb2.Question]] = field(default_factory=dict)
-    page_seconds: float = 0.0
-    largest_page: int = 1000
-    pages: int = 0
-    gate: Gate | None = None
-
-    async def GetGeneration(  # the name in the proto
-        self, request: generation_service_pb2.GetGenerationRequest, _context: Context
-    ) -> generation_service_pb2.GetGenerationResponse:
-        if request.id not in self.projects:
-            raise NotFound("GENERATION_NOT_FOUND", f"there is no generation {request.id}")
-        found = generation_pb2.Generation(id=request.id, project_id=self.projects[request.id])
-        return generation_service_pb2.GetGenerationResponse(generation=found)
-
-    async def ListQuestions(  # the name in the proto
-        self, request: question_service_pb2.ListQuestionsRequest, _context: Context
-    ) -> question_service_pb2.ListQuestionsResponse:
-        await asyncio.sleep(self.page_seconds)
-        self.pages += 1
-        found, start = self.questions[request.generation_id], int(request.page_token or 0)
-        if self.gate:
-            await self.gate.let_by(start)
-        end = start + min(request.page_size, self.largest_page)
-        more = str(end) if end < len(found) else ""
-        return question_service_pb2.ListQuestionsResponse(questions=found[start:end], next_page_token=more)
-
-    def add(self, project_id: str, questions: list[question_pb2.Question]) -> str:
-        generation_id = new_id()
-        self.projects[generation_id] = project_id
-        self.questions[generation_id] = questions
-        for question in questions:
-            question.project_id, question.generation_id = project_id, generation_id
-        return generation_id
 
 
 class FakeProjects(project_service_pb2_grpc.ProjectServiceServicer):
@@ -241,10 +185,7 @@ class School:
         raise AssertionError("the stream ended before the job")
 
     async def start_import(self, project_id: str, generation_id: str, request_id: str = "") -> job_pb2.Job:
-        request = examples.ImportExamplesRequest(
-            project_id=project_id, generation_id=generation_id, request_id=request_id
-        )
-        return (await self.client.examples.ImportExamples(request)).job
+        return (await start_import(self.client, project_id, [generation_id], request_id)).job
 
     async def imported(self, project_id: str, questions: list[question_pb2.Question]) -> str:
         generation_id = self.generations.add(project_id, questions)
@@ -337,7 +278,7 @@ class School:
 
     async def closed_imports(self) -> float:
         """How many imports the room has given up because their job was cancelled."""
-        name = 'sishu_dataset_items_total{kind="import_examples",outcome="closed"} '
+        name = 'sishu_dataset_items_total{kind="import_generations",outcome="closed"} '
         async with httpx.AsyncClient(trust_env=False) as http:
             text = (await http.get(f"http://{HOST}:{self.room.metrics_port}/metrics")).text
         return float(text.partition(name)[2].partition("\n")[0] or 0)
@@ -366,6 +307,11 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
         Servicer(
             "sishu.generation.v1.QuestionService",
             question_service_pb2_grpc.add_QuestionServiceServicer_to_server,
+            generations,
+        ),
+        Servicer(
+            "sishu.generation.v1.CandidateService",
+            candidate_service_pb2_grpc.add_CandidateServiceServicer_to_server,
             generations,
         ),
     ]

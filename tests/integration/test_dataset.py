@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,12 +20,13 @@ from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
+from sishu.dataset.v1.import_pb2 import Import
+from sishu.dataset.v1.import_service_pb2 import CreateImportRequest
 from sishu.errors import ApiError
 from tests.integration.dataset_school import (
     KEPT,
     REJECTED,
     FakeProjects,
-    Gate,
     School,
     about_herons,
     open_question,
@@ -33,6 +35,7 @@ from tests.integration.dataset_school import (
     started_school,
     turns,
 )
+from tests.integration.fake_generations import Gate
 from tests.integration.processes import eventually
 from tests.integration.stores import Servers, started_room
 
@@ -194,8 +197,9 @@ async def test_a_repeated_request_makes_anew_what_was_deleted_since(school: Scho
 
 async def test_an_import_says_where_from(school: School) -> None:
     with pytest.raises(ApiError) as error:
-        await school.client.examples.ImportExamples(examples.ImportExamplesRequest(project_id=new_id()))
-    assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", "source")
+        wanted: dict[str, Any] = {"import": Import(project_id=new_id())}
+        await school.client.imports.CreateImport(CreateImportRequest(**wanted))
+    assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", "import.source")
 
 
 async def test_an_import_names_a_wrong_generation(school: School) -> None:
@@ -204,7 +208,7 @@ async def test_an_import_names_a_wrong_generation(school: School) -> None:
     assert (error.value.code, error.value.reason) == ("NOT_FOUND", "GENERATION_NOT_FOUND")
     with pytest.raises(ApiError) as error:
         await school.start_import(new_id(), school.generations.add(new_id(), []))
-    assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", "generation_id")
+    assert (error.value.code, error.value.field) == ("INVALID_ARGUMENT", "import.generations.generation_ids")
 
 
 async def test_people_write_review_and_delete_examples(school: School) -> None:

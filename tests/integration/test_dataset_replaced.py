@@ -6,9 +6,10 @@ import pytest_asyncio
 
 from sishu.client import Client
 from sishu.dataset.v1 import example_pb2
-from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest, ListExamplesRequest
+from sishu.dataset.v1.example_service_pb2 import ListExamplesRequest
 from sishu.generation.v1 import generation_pb2
 from sishu.generation.v1.question_options_pb2 import RegenerationOptions
+from sishu.learn.jobs import start_import
 from tests.integration.documents import end_of, parsed_project
 from tests.integration.generations import (
     ONLY_THE_FACT,
@@ -29,8 +30,7 @@ async def written(
 ) -> generation_pb2.Generation:
     wanted = generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT, **options)  # type: ignore[arg-type]
     done = await generated(client, await start_generation(client, project, provider, wanted))
-    request = ImportExamplesRequest(project_id=project, generation_id=done.id)
-    await end_of(client, "dataset", (await client.examples.ImportExamples(request)).job.id)
+    await end_of(client, "dataset", (await start_import(client, project, [done.id])).job.id)
     return done
 
 

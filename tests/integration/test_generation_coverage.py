@@ -28,6 +28,7 @@ from sishu.generation.v1.question_options_pb2 import CoverageOptions
 from sishu.ingest.v1.chunk_pb2 import Chunk
 from sishu.ingest.v1.chunk_service_pb2 import ListChunksRequest, ListChunksResponse, UpdateChunkRequest
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
+from sishu.learn.jobs import start_import
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
     JOB_SECONDS,
@@ -124,10 +125,8 @@ async def example_marks(client: Client, project: str) -> tuple[int, int]:
 
 async def imported(client: Client, generation: generation_pb2.Generation) -> None:
     """Have examples made of a generation."""
-    request = example_service_pb2.ImportExamplesRequest(
-        project_id=generation.project_id, generation_id=generation.id
-    )
-    await end_of(client, "dataset", (await client.examples.ImportExamples(request)).job.id)
+    made = await start_import(client, generation.project_id, [generation.id])
+    await end_of(client, "dataset", made.job.id)
 
 
 async def gone_examples(client: Client, project: str) -> set[str]:

@@ -26,6 +26,7 @@ from sishu.generation.v1 import question_template_service_pb2 as pb
 from sishu.generation.v1.question_options_pb2 import ANSWER_REASONING_ASKED, AnswerOptions
 from sishu.ingest.v1 import chunk_pb2
 from sishu.ingest.v1.document_service_pb2 import DeleteDocumentRequest
+from sishu.learn.jobs import start_import
 from tests.integration.command_line import CommandLine
 from tests.integration.documents import (
     chunks_of,
@@ -278,8 +279,7 @@ async def test_examples_of_templates_hold_the_chunk_and_are_no_duplicates(
     done = await run(client, project, provider, templates, templates_only=True)
     gone = (await documents_of(client, project))["b.md"].id
     await client.documents.DeleteDocument(DeleteDocumentRequest(id=gone))
-    request = example_pb.ImportExamplesRequest(project_id=project, generation_id=done.id)
-    job = (await client.examples.ImportExamples(request)).job
+    job = (await start_import(client, project, [done.id])).job
     assert (await end_of(client, "dataset", job.id)).state == job_pb2.JOB_STATE_SUCCEEDED
     listed = await client.examples.ListExamples(
         example_pb.ListExamplesRequest(project_id=project, page_size=1000)

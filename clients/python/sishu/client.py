@@ -243,7 +243,7 @@ class Client:
 
     @cached_property
     def imports(self) -> ImportServiceAsyncStub:
-        """Imports of data files, in the dataset room."""
+        """Imports of data files and of generations, in the dataset room."""
         return ImportServiceStub(self.channel("dataset"))
 
     @cached_property

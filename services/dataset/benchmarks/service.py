@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from services.dataset.benchmarks.convert import benchmark_to_pb, options_from_pb
 from services.dataset.benchmarks.store import BenchmarkStore
-from services.dataset.imports.file_store import FileImportStore
 from services.dataset.imports.imports import check_encoding, check_upload_of
+from services.dataset.imports.store import ImportStore
 from services.dataset.imports.uploads import check_arrived
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
@@ -19,7 +19,7 @@ from sishu.dataset.v1.benchmark_service_pb2_grpc import BenchmarkServiceServicer
 class BenchmarkServicer(BenchmarkServiceServicer):
     """Benchmarks."""
 
-    def __init__(self, store: BenchmarkStore, uploads: FileImportStore, storage: Storage, jobs: Jobs) -> None:
+    def __init__(self, store: BenchmarkStore, uploads: ImportStore, storage: Storage, jobs: Jobs) -> None:
         self._store = store
         self._uploads = uploads
         self._storage = storage

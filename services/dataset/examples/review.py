@@ -56,7 +56,7 @@ def revised(example: Example, review: Review) -> Example:
 
 
 REPLACED = Failure(
-    FailedPrecondition.code, "REPLACED", "its question was regenerated, and the new one took its place"
+    FailedPrecondition.code, "REPLACED", "what it was made of was regenerated, and the new one took its place"
 )
 
 

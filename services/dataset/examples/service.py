@@ -19,11 +19,9 @@ from services.dataset.examples.revision_convert import (
 from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.rules import check_example
 from services.dataset.examples.store import ExampleStore
-from services.dataset.imports.store import ImportStore
 from services.dataset.source_marks.store import SourceMarkStore
 from services.runtime.convert import job_to_pb
 from services.runtime.db import first_answer
-from services.runtime.errors import InvalidArgument
 from services.runtime.interceptors import Context, check_message
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
@@ -31,7 +29,6 @@ from services.runtime.pages import page_request
 from sishu.client import Client
 from sishu.dataset.v1 import example_service_pb2 as pb
 from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceServicer
-from sishu.generation.v1 import generation_service_pb2
 from sishu.ingest.v1 import project_service_pb2
 
 
@@ -43,7 +40,6 @@ class ExampleServicer(ExampleServiceServicer):
         store: ExampleStore,
         revisions: RevisionStore,
         comments: CommentStore,
-        imports: ImportStore,
         markings: SourceMarkStore,
         jobs: Jobs,
         client: Client,
@@ -51,19 +47,9 @@ class ExampleServicer(ExampleServiceServicer):
         self._store = store
         self._revisions = revisions
         self._comments = comments
-        self._imports = imports
         self._markings = markings
         self._jobs = jobs
         self._client = client
-
-    async def ImportExamples(
-        self, request: pb.ImportExamplesRequest, context: Context
-    ) -> pb.ImportExamplesResponse:
-        job_id = await first_answer(self._store.pool, "ImportExamples", request.request_id)
-        if not job_id:
-            await self._check_generation(request.project_id, request.generation_id)
-            job_id = await self._imports.create(request.project_id, request.generation_id, request.request_id)
-        return pb.ImportExamplesResponse(job=job_to_pb(await self._jobs.get(job_id)))
 
     async def CreateExample(
         self, request: pb.CreateExampleRequest, context: Context
@@ -152,15 +138,3 @@ class ExampleServicer(ExampleServiceServicer):
     ) -> pb.DeleteExampleCommentResponse:
         await self._comments.delete(request.id)
         return pb.DeleteExampleCommentResponse()
-
-    async def _check_generation(self, project_id: str, generation_id: str) -> None:
-        wanted = generation_service_pb2.GetGenerationRequest(id=generation_id)
-        answer = await self._client.generations.GetGeneration(wanted)
-        if answer.generation.project_id != project_id:
-            raise InvalidArgument(
-                "PROJECT_MISMATCH",
-                f"generation {generation_id} belongs to project {answer.generation.project_id}",
-                "generation_id",
-                generation_id=generation_id,
-                project_id=answer.generation.project_id,
-            )

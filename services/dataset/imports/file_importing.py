@@ -9,22 +9,27 @@ import time
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from services.dataset.imports.faults import Faults
-from services.dataset.imports.file_store import FileImportStore
-from services.dataset.imports.imports import Import, ImportCounts
+from services.dataset.imports.imports import Import, ImportCounts, ImportUpload
 from services.dataset.imports.lines import Lines
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.reading import read_parts
 from services.dataset.imports.rows import Imported
 from services.dataset.imports.sources import parts_in
+from services.dataset.imports.store import ImportStore
+from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.imports.uploads import downloaded
 from services.runtime.db import Connection, transaction
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 BATCH = 2000
 """Rows that are stored at once."""
@@ -49,15 +54,25 @@ class Reading:
 
     Args:
         wanted: the import.
+        upload: what it imports.
         path: its file.
         folder: where things may be unpacked.
+        tokenizer: counts tokens, if one does.
     """
 
-    def __init__(self, wanted: Import, path: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        wanted: Import,
+        upload: ImportUpload,
+        path: Path,
+        folder: Path,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
         self._wanted = wanted
+        self._name = upload.name
         self._path = path
         self._folder = folder
-        self.profile = Profile()
+        self.profile = Profile(tokenizer)
         self.faults = Faults(wanted.options.threshold)
         self.examples = 0
 
@@ -73,7 +88,7 @@ class Reading:
             InvalidArgument: the file cannot be read, or too many rows are bad.
         """
         options = self._wanted.options
-        parts = parts_in(self._path, self._wanted.upload.name, self._folder, options.choice)
+        parts = parts_in(self._path, self._name, self._folder, options.choice)
         lines, size = Lines(self._wanted.project_id, self._wanted.id), 0
         for one in read_parts(parts, self._folder, options.wanted, self.profile):
             if not isinstance(one, Imported):
@@ -87,9 +102,7 @@ class Reading:
                 size = 0
         yield Block(*lines.take(), self.rows)
         if not self.rows:
-            raise InvalidArgument(
-                "FILE_EMPTY", f"{self._wanted.upload.name}: the file holds no rows; send another"
-            )
+            raise InvalidArgument("FILE_EMPTY", f"{self._name}: the file holds no rows; send another")
         self.faults.check(self.rows)
 
     def counts(self, duplicates: int = 0, *, kept: bool = True) -> ImportCounts:
@@ -103,10 +116,11 @@ class Reading:
 class FileImportWorker:
     """Does the items of `import_file` jobs."""
 
-    def __init__(self, jobs: Jobs, store: FileImportStore, storage: Storage) -> None:
+    def __init__(self, jobs: Jobs, store: ImportStore, storage: Storage, tokenizers: Tokenizers) -> None:
         self._jobs = jobs
         self._store = store
         self._storage = storage
+        self._tokenizers = tokenizers
         # An import holds a connection and asks for others: some must always be left.
         self._importing = asyncio.Semaphore(max(1, store.pool.get_max_size() // 4))
 
@@ -118,17 +132,20 @@ class FileImportWorker:
             ItemClosed: the job was cancelled.
         """
         wanted = await self._store.get(item.resource_id)
+        upload = wanted.upload
+        assert upload is not None  # noqa: S101  # what makes a job one of this kind
+        tokenizer = await self._tokenizers.load(wanted.options.tokenizer)
         with tempfile.TemporaryDirectory(prefix="sishu-import-") as folder:
             await self._jobs.set_progress(item.job_id, "fetching")
-            path = await downloaded(self._storage, wanted.upload, Path(folder))
-            reading = Reading(wanted, path, Path(folder))
+            path = await downloaded(self._storage, upload, Path(folder))
+            reading = Reading(wanted, upload, path, Path(folder), tokenizer)
             try:
                 async with self._importing, self._jobs.finish(item, late=True) as connection:
                     await self._store_rows(item, wanted, reading, connection)
             except InvalidArgument:
                 await self._keep_faults(wanted, reading)
                 raise
-        await self._storage.delete(wanted.upload.key)
+        await self._storage.delete(upload.key)
         log.info("file_imported", import_id=wanted.id, rows=reading.rows, bad=reading.faults.count)
 
     async def _store_rows(self, item: Item, wanted: Import, reading: Reading, connection: Connection) -> None:

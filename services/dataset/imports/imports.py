@@ -1,4 +1,4 @@
-"""Imports of data files: what is imported, how, and what became of it."""
+"""Imports of data files and of generations: what is imported, how, and what became of it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class ImportOptions:
         field: key of the list in a JSON object.
         sheet: of a workbook.
         encoding: of texts.
+        tokenizer: counts tokens for the profile.
     """
 
     shape: str = ""
@@ -57,6 +58,7 @@ class ImportOptions:
     field: str = ""
     sheet: str = ""
     encoding: str = ""
+    tokenizer: str = ""
 
     @property
     def wanted(self) -> Wanted:
@@ -96,23 +98,46 @@ class ImportUpload:
 
 
 @dataclass(frozen=True)
+class GenerationSource:
+    """Generations that are imported; `with_rejected` with what gates have rejected there."""
+
+    generation_ids: Sequence[str]
+    with_rejected: bool = False
+
+
+@dataclass(frozen=True)
 class ImportCounts:
-    """What became of the rows of an import."""
+    """What became of the rows of an import; the last three are of generations only.
+
+    Args:
+        rows: that were read; of generations, questions and candidates that have ended.
+        kept: examples.
+        duplicates: examples that were rejected as such.
+        bad: rows that are no examples.
+        bad_by_reason: the same by reason.
+        rejected: examples that were rejected for another reason.
+        left_out: what was rejected in the generation room, and did not become an example.
+        known: what was an example before.
+    """
 
     rows: int = 0
     kept: int = 0
     duplicates: int = 0
     bad: int = 0
     bad_by_reason: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    left_out: int = 0
+    known: int = 0
 
 
 @dataclass(frozen=True)
 class Import:
-    """An import of an upload."""
+    """An import of an upload or of generations: one of the two is there."""
 
     id: str
     project_id: str
-    upload: ImportUpload
+    upload: ImportUpload | None
+    generations: GenerationSource | None
     options: ImportOptions
     job: Job
     counts: ImportCounts | None
@@ -149,6 +174,29 @@ def check_options(options: ImportOptions) -> None:
             "import.options.think_start",
         )
     check_encoding(options.encoding)
+
+
+def check_of_generations(options: ImportOptions) -> None:
+    """Refuse what says how the rows of a file are read.
+
+    Raises:
+        InvalidArgument: something does.
+    """
+    usual = ImportOptions(labels=options.labels, tokenizer=options.tokenizer)
+    said = [one.name for one in fields(ImportOptions) if plain(options, one.name) != plain(usual, one.name)]
+    if said:
+        name = f"import.options.{said[0]}"
+        raise InvalidArgument(
+            "FIELD_INVALID",
+            f"{name}: that is of the rows of files; of generations give labels and a tokenizer only",
+            name,
+        )
+
+
+def plain(options: ImportOptions, name: str) -> Any:
+    """What an option says, a sequence as a list."""
+    value = getattr(options, name)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def check_encoding(encoding: str, field: str = "import.options.encoding") -> None:

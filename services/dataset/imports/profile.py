@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.dataset.imports.rows import BadRow, Fault, Imported
+from services.dataset.imports.rows import BadRow, Fault, Imported, Stored
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -143,6 +143,17 @@ class Profile:
             self._untold.append(one.content)
             if len(self._untold) >= TOKENS_AT_ONCE:
                 self._count_tokens(self._tokenizer)
+
+    def add_stored(self, rows: Iterable[Stored]) -> None:
+        """Look at examples that are stored."""
+        for one in rows:
+            messages = orjson.loads(one.content)["messages"]
+            turns = len(messages) - (messages[0]["role"] == "system")
+            self.add(
+                Imported(
+                    "", 0, one.kind, one.content, b"", one.characters, turns, one.language, None, (), b""
+                )
+            )
 
     def add_fault(self, fault: Fault) -> None:
         """Count a fault."""

@@ -75,6 +75,15 @@ class Imported(NamedTuple):
     tag_ids: tuple[str, ...] = ()
 
 
+class Stored(NamedTuple):
+    """What a profile tells of an example that is stored."""
+
+    kind: str
+    content: bytes
+    characters: int
+    language: str
+
+
 @dataclass(frozen=True)
 class Columns:
     """Which column holds what; None for no such column.

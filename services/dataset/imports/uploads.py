@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import structlog
+
 from services.dataset.imports.imports import ImportUpload
+from services.dataset.imports.store import ImportStore
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
-from services.runtime.storage import Storage, file_info
+from services.runtime.storage import URL_LIFE, Storage, file_info
+from services.runtime.sweeping import sweep_often
+
+SWEEPS_IN_A_LIFE = 24
+SWEPT_AT_ONCE = 1000
+
+log = structlog.get_logger()
 
 
 async def check_arrived(storage: Storage, upload: ImportUpload) -> None:
@@ -63,3 +72,30 @@ def mismatch(upload: ImportUpload, size: int) -> InvalidArgument:
         "import.file.upload_id",
         name=upload.name,
     )
+
+
+class UploadSweeper:
+    """Deletes what was uploaded long ago, and that no import took.
+
+    Args:
+        seconds: how long an upload lives; it goes once links given until then have ended too.
+    """
+
+    def __init__(self, store: ImportStore, storage: Storage, seconds: float) -> None:
+        self._store = store
+        self._storage = storage
+        self._seconds = seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep often until `stop` is set."""
+        await sweep_often("import_uploads", self.sweep_some, self._seconds / SWEEPS_IN_A_LIFE, stop)
+
+    async def sweep_some(self) -> bool:
+        """Sweep the first of the old uploads; whether there may be more."""
+        old = await self._store.old_uploads(self._seconds + URL_LIFE.total_seconds(), SWEPT_AT_ONCE)
+        for upload in old:
+            await self._storage.delete(upload.key)
+        if old:
+            await self._store.forget_uploads([upload.id for upload in old])
+            log.info("import_uploads_swept", count=len(old))
+        return len(old) == SWEPT_AT_ONCE

@@ -42,7 +42,7 @@ class SourceMarkStore:
         return (row["marked"], row["unmarked"]) if row else (0, 0)
 
     async def reject_replaced(self, project_id: str, question_ids: Sequence[str]) -> None:
-        """Reject the kept examples of questions that others took the place of, but those changed by hand."""
+        """Reject the kept examples of items that others took the place of, but those changed by hand."""
         if question_ids:
             await self.pool.execute(
                 SQL.reject_replaced, project_id, question_ids, REPLACED.as_json(), new_id()
@@ -51,11 +51,11 @@ class SourceMarkStore:
     async def take_over(
         self, project_id: str, gone: Mapping[str, datetime | None], job_id: str | None = None
     ) -> tuple[int, int]:
-        """Mark the examples of questions as these are; say how many are newly marked, and are no longer.
+        """Mark the examples of items as these are; say how many are newly marked, and are no longer.
 
         Args:
             project_id: the project.
-            gone: since when a chunk of each question is gone, by its id; nothing while all are there.
+            gone: since when a chunk of each item is gone, by its id; nothing while all are there.
             job_id: the job that counts them, if one does.
         """
         values = (project_id, list(gone), list(gone.values()), job_id)
@@ -63,16 +63,23 @@ class SourceMarkStore:
         return (row["marked"], row["unmarked"]) if row else (0, 0)
 
     async def marked(
-        self, project_id: str, after: str, last: str | None, without: Sequence[str], limit: int
+        self,
+        project_id: str,
+        are_questions: bool,
+        after: str,
+        last: str | None,
+        without: Sequence[str],
+        limit: int,
     ) -> list[str]:
-        """The next questions of marked examples.
+        """The next questions, or candidates, of marked examples.
 
         Args:
             project_id: the project.
+            are_questions: which of the two.
             after: only those after this one.
             last: only those up to this one; nothing for all.
             without: but for these.
             limit: at most so many.
         """
-        rows = await self.pool.fetch(SQL.marked_questions, project_id, after, last, without, limit)
+        rows = await self.pool.fetch(SQL.marked_items, project_id, after, last, without, limit, are_questions)
         return [row["item_id"] for row in rows]

@@ -1,17 +1,75 @@
--- name: lock_generation
--- One import of a generation at a time, so that of two duplicates the second sees the first.
-SELECT pg_advisory_xact_lock(hashtextextended('dataset.examples:' || $1::text, 0))
+-- name: insert_upload
+INSERT INTO import_uploads (id, project_id, name, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
+-- name: get_upload
+SELECT id, project_id, name, size_bytes, sha256, create_time FROM import_uploads WHERE id = $1
 
--- name: imported_items
-SELECT item_id FROM examples WHERE item_id = ANY ($1::uuid[])
+-- name: old_uploads
+-- Whose bytes no import waits for or reads.
+SELECT id, project_id, name, size_bytes, sha256, create_time
+FROM import_uploads AS upload
+WHERE sweep_time IS NULL AND create_time < now() - make_interval(secs => $1) AND NOT EXISTS (
+    SELECT FROM imports JOIN jobs ON jobs.id = imports.job_id
+    WHERE upload_id = upload.id AND jobs.state IN ('pending', 'running', 'paused'))
+ORDER BY create_time
+LIMIT $2
 
--- name: first_examples
--- Within its generation: another may ask the same of other texts, or another model; a version keeps the newest.
-SELECT DISTINCT ON (key) key, id FROM examples
-WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL AND key = ANY ($2::bytea[])
-  AND generation_id IS NOT DISTINCT FROM $3
-ORDER BY key, id
+-- name: delete_uploads
+DELETE FROM import_uploads AS upload
+WHERE id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM imports WHERE upload_id = upload.id)
+
+-- name: note_swept
+-- Those of which an import tells still.
+UPDATE import_uploads SET sweep_time = now() WHERE id = ANY ($1::uuid[])
+
+-- name: insert_import
+INSERT INTO imports (id, project_id, upload_id, generations, options, job_id) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: list_imports
+-- A single import, or those of a project, newest first.
+SELECT import.*, upload.name, upload.size_bytes, upload.sha256, to_jsonb(job) AS job
+FROM imports AS import
+LEFT JOIN import_uploads AS upload ON upload.id = import.upload_id
+JOIN job_view AS job ON job.id = import.job_id
+WHERE ($1::uuid IS NULL OR import.id = $1)
+  AND ($2::uuid IS NULL OR import.project_id = $2)
+  AND ($3::uuid IS NULL OR import.id < $3)
+ORDER BY import.id DESC
+LIMIT $4
+
+-- name: lock_project
+-- One import into a project at a time, so that of two duplicates the second sees the first.
+SELECT pg_advisory_xact_lock(hashtextextended('dataset.imports:' || $1::text, 0))
+
+-- name: join_by_hashing
+-- In the transaction: what was just copied in is in no statistics, by which the planner would go from row to row.
+SET LOCAL enable_nestloop = off
+
+-- name: reject_duplicates
+-- Of an import, what others of the project ask or say that were kept before, or rows before it.
+UPDATE examples AS later
+SET state = 'rejected', rejection = jsonb_build_object(
+    'code', 'ALREADY_EXISTS',
+    'reason', 'DUPLICATE',
+    'message', 'example ' || duplicate.first_id || ' asks the same question',
+    'metadata', jsonb_build_object('example_id', duplicate.first_id))
+FROM (
+    SELECT mine.id, first.id AS first_id
+    FROM examples AS mine
+    JOIN (
+        SELECT DISTINCT ON (key) key, id FROM examples
+        WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL
+        ORDER BY key, id
+    ) AS first ON first.key = mine.key
+    WHERE mine.import_id = $2 AND first.id <> mine.id
+) AS duplicate
+WHERE later.id = duplicate.id
+
+-- name: set_counts
+UPDATE imports SET counts = $2, profile = $3 WHERE id = $1
+
+-- name: delete_faults
+DELETE FROM import_faults WHERE import_id = $1
+
+-- name: list_faults
+SELECT * FROM import_faults WHERE import_id = $1 AND position > $2 ORDER BY position LIMIT $3

@@ -1,5 +1,5 @@
 -- name: set_gone
--- Takes over since when the chunks of questions are gone; says of how many examples that is news, and of what kind. The job $4
+-- Takes over since when the chunks of questions and candidates are gone; says of how many examples that is news, and of what kind. The job $4
 -- counts them, too, if it is one of its own.
 WITH changed AS (
     UPDATE examples SET source_gone_time = question.gone_time
@@ -23,11 +23,12 @@ INSERT INTO source_markings (job_id) VALUES ($1)
 -- name: get_marking
 SELECT marked, unmarked FROM source_markings WHERE job_id = $1
 
--- name: marked_questions
--- The next questions of marked examples between two, but for some.
+-- name: marked_items
+-- The next questions ($6), or candidates, of marked examples between two, but for some.
 SELECT item_id FROM examples
 WHERE project_id = $1 AND source_gone_time IS NOT NULL AND item_id > $2
   AND ($3::uuid IS NULL OR item_id <= $3) AND item_id <> ALL ($4::uuid[])
+  AND (kind = 'sft') = $6
 ORDER BY item_id
 LIMIT $5
 

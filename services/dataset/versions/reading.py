@@ -174,7 +174,7 @@ class RowReader:
             found.asks.append(asks)
             found.wordings.append(hashlib.sha256(normalise(asks).encode()).digest()[:8])
             found.facts.append(fact_of(values, lineage))
-            found.sources.append(source_of(lineage.get("import_id"), generation))
+            found.sources.append(source_of(lineage, generation))
             found.chunks.append(lineage.get("chunk_ids", []))
             told = content
             if prompt and kind != "pretraining":
@@ -220,10 +220,10 @@ def fact_of(values: dict[str, Any], lineage: dict[str, Any]) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
-def source_of(import_id: str | None, generation_id: str | None) -> str:
-    """Where an example comes from: an import, a generation, or the hand of a person."""
-    if import_id:
-        return f"import:{import_id}"
+def source_of(lineage: dict[str, Any], generation_id: str | None) -> str:
+    """Where an example comes from: a data file (its import), a generation, or the hand of a person."""
+    if lineage.get("import_row"):
+        return f"import:{lineage['import_id']}"
     return f"generation:{generation_id}" if generation_id else "hand"
 
 

@@ -138,6 +138,7 @@ class Candidate:
     replaces_id: str | None = None
     source_gone_time: datetime | None = None
     judgement: Judgement | None = None
+    heading_path: Sequence[str] = ()
 
     @property
     def size_bytes(self) -> int:

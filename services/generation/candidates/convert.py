@@ -51,6 +51,7 @@ def candidate_to_pb(candidate: Candidate) -> candidate_pb2.Candidate:
         reasoning=candidate.reasoning,
         origin=origin_to_pb(candidate.call),
         tag_ids=candidate.tag_ids,
+        heading_path=candidate.heading_path,
         create_time=timestamp(candidate.create_time),
         replaces_id=candidate.replaces_id or "",
         source_gone_time=timestamp(candidate.source_gone_time) if candidate.source_gone_time else None,

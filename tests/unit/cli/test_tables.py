@@ -72,7 +72,7 @@ def test_a_long_text_is_cut_in_a_table(
     assert lines_of(capsys, monkeypatch, ROWS["chunk"], CHUNK_COLUMNS, 200)[-1].strip().endswith("…")
 
 
-@pytest.mark.parametrize("kind", ["generate", "parse_documents", "import_examples", "fetch_documents"])
+@pytest.mark.parametrize("kind", ["generate", "parse_documents", "import_generations", "fetch_documents"])
 @pytest.mark.parametrize(("width", "shows_time"), [(80, False), (120, True)])
 def test_a_job_stands_on_one_line_with_what_it_does_below(
     capsys: pytest.CaptureFixture[str],

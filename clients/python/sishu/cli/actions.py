@@ -27,7 +27,6 @@ from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOpti
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.common.v1.job_pb2 import Job
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
@@ -35,7 +34,7 @@ from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamReques
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
 from sishu.learn.deployments import deploy
-from sishu.learn.jobs import start_import, wait_for_success
+from sishu.learn.jobs import wait_for_success
 from sishu.learn.resources import absolute
 from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
@@ -50,20 +49,6 @@ def create_project(name: NameArgument, description: Annotated[str, typer.Option(
     async def work(client: Client) -> Project:
         request = CreateProjectRequest(project=Project(name=name, description=description))
         return (await client.projects.CreateProject(request)).project
-
-    show_one(with_client(work))
-
-
-def import_examples(
-    project: ProjectOption,
-    generation: Annotated[str, typer.Option(help=say("generation"))],
-    wait: WaitOption = False,
-) -> None:
-    """`sishu example import`: make examples of the answers of a generation."""
-
-    async def work(client: Client) -> Job:
-        job = await start_import(client, (await find_project(client, project)).id, generation)
-        return await wait_for_success(client, "dataset", job) if wait else job
 
     show_one(with_client(work))
 
@@ -230,7 +215,6 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     ],
     "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
     "example": [
-        ("import", "example_import", import_examples),
         ("count", "example_count", examples.count_examples),
         ("edit", "example_edit", examples.edit_example),
         ("accept", "example_accept", examples.accept_examples),
@@ -243,6 +227,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
     ],
     "import": [
         ("create", "import_file", imports.create_import),
+        ("generations", "import_generations", imports.import_generations),
         ("preview", "import_preview", imports.preview_import),
         ("faults", "import_faults", imports.list_faults),
     ],

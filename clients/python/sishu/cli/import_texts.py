@@ -1,14 +1,28 @@
-"""What the commands say that are about imports of data files, in English and Chinese."""
+"""What the commands say that are about imports, in English and Chinese."""
 
 from __future__ import annotations
 
 IMPORT_TEXTS: dict[str, tuple[str, str]] = {
-    "import": ("Imports of data files.", "数据文件的导入。"),
+    "import": ("Imports of data files and of generations.", "数据文件和生成任务的导入。"),
     "import_file": (
         "Make examples of the rows of a data file: JSON, JSON Lines, CSV, XLSX, Parquet, Arrow, a folder of "
         "LLaMA-Factory or Hugging Face, a project of Easy Dataset. All good rows come in, or none.",
         "把数据文件的每一行变成样例：JSON、JSON Lines、CSV、XLSX、Parquet、Arrow、LLaMA-Factory 或 "
         "Hugging Face 的文件夹、Easy Dataset 的项目。合格的行要么全部导入，要么都不导入。",
+    ),
+    "import_generations": (
+        "Make examples of the questions, conversations, preference pairs, passages and exam items that "
+        "generations have made; what is an example already is passed over.",
+        "把生成任务产生的问答、对话、偏好对、文段和考题变成样例；已经是样例的会跳过。",
+    ),
+    "import_with_rejected": (
+        "Also what gates rejected, as rejected examples with the reason.",
+        "也导入被关卡拒绝的内容，作为带原因的已拒绝样例。",
+    ),
+    "import_tokenizer": (
+        "Model whose tokenizer counts tokens for the profile: a hub id, or a name in "
+        "SISHU_DATASET_TOKENIZER_FOLDER.",
+        "统计概况时用哪个模型的分词器计数： hub 上的名称，或 SISHU_DATASET_TOKENIZER_FOLDER 中的名称。",
     ),
     "import_preview": (
         "Show what the first rows of a data file would become; nothing is stored.",

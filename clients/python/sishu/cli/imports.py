@@ -1,4 +1,4 @@
-"""Imports of data files."""
+"""Imports of data files and of generations."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from sishu.dataset.v1.import_pb2 import (
     Import,
     ImportFault,
     ImportFile,
+    ImportGenerations,
     ImportOptions,
 )
 from sishu.errors import ApiError
 from sishu.learn.data_files import upload_data
-from sishu.learn.jobs import wait_for_success
+from sishu.learn.jobs import import_in, wait_for_success
 
 DataArgument = Annotated[Path, typer.Argument(help=say("import_path"))]
 Words = list[str] | None
@@ -51,6 +52,7 @@ class RowOptions:
     field: Annotated[str, typer.Option(help=say("import_field"))] = ""
     sheet: Annotated[str, typer.Option(help=say("import_sheet"))] = ""
     encoding: Annotated[str, typer.Option(help=say("encoding"))] = ""
+    tokenizer: Annotated[str, typer.Option(help=say("import_tokenizer"))] = ""
 
 
 @takes(RowOptions)
@@ -63,19 +65,46 @@ def create_import(
     async def work(client: Client) -> Import:
         project_id = (await find_project(client, project)).id
         file = ImportFile(upload_id=await upload_data(client, project_id, path))
-        wrapped: dict[str, Any] = {"import": Import(project_id=project_id, file=file, options=wanted)}
-        request = pb.CreateImportRequest(**wrapped)
-        made = import_in(await client.imports.CreateImport(request))
-        if not wait:
-            return made
-        try:
-            await wait_for_success(client, "dataset", made.job)
-        finally:
-            made = import_in(await client.imports.GetImport(pb.GetImportRequest(id=made.id)))
-            tell_faults(made)
-        return made
+        return await created(client, Import(project_id=project_id, file=file, options=wanted), wait)
 
     show_one(with_client(work))
+
+
+def import_generations(
+    generation_ids: Annotated[list[str], typer.Argument(metavar="GENERATION_ID...", help=say("generation"))],
+    project: ProjectOption,
+    with_rejected: Annotated[bool, typer.Option("--with-rejected", help=say("import_with_rejected"))] = False,
+    label: Annotated[Words, typer.Option(help=say("import_label"))] = None,
+    tokenizer: Annotated[str, typer.Option(help=say("import_tokenizer"))] = "",
+    wait: WaitOption = False,
+) -> None:
+    """`sishu import generations`: make examples of what generations have made."""
+    source = ImportGenerations(generation_ids=generation_ids, with_rejected=with_rejected)
+    options = ImportOptions(labels=label, tokenizer=tokenizer)
+
+    async def work(client: Client) -> Import:
+        project_id = (await find_project(client, project)).id
+        return await created(client, Import(project_id=project_id, generations=source, options=options), wait)
+
+    show_one(with_client(work))
+
+
+async def created(client: Client, wanted: Import, wait: bool) -> Import:
+    """A new import, when it has ended if that is waited for.
+
+    Raises:
+        ApiError: it is refused, or it failed.
+    """
+    wrapped: dict[str, Any] = {"import": wanted}
+    made = import_in(await client.imports.CreateImport(pb.CreateImportRequest(**wrapped)))
+    if not wait:
+        return made
+    try:
+        await wait_for_success(client, "dataset", made.job)
+    finally:
+        made = import_in(await client.imports.GetImport(pb.GetImportRequest(id=made.id)))
+        tell_faults(made)
+    return made
 
 
 @takes(RowOptions)
@@ -151,6 +180,7 @@ def row_options(options: RowOptions) -> ImportOptions:
         field=options.field,
         sheet=options.sheet,
         encoding=options.encoding,
+        tokenizer=options.tokenizer,
     )
 
 
@@ -165,9 +195,3 @@ def pair(text: str) -> tuple[str, str]:
         message = f"--column {text}: write what it holds and its name, such as instruction=question"
         raise ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message)
     return what, column
-
-
-def import_in(answer: Any) -> Import:
-    """The import that an answer carries; its name is a word of Python."""
-    found: Import = getattr(answer, "import")
-    return found

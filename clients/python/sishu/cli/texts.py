@@ -305,7 +305,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),
-    "example_import": ("Make examples of the answers of a generation.", "用一次生成的答案制作样例。"),
     "export_model": ("Download the files of a trained model.", "下载训练所得模型的文件。"),
     "wait": ("Wait until a job has ended.", "等待作业结束。"),
     "option_wait": ("Wait until it has ended.", "等待其结束。"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sishu.client import Client
 from sishu.common.v1.job_pb2 import (
@@ -17,7 +17,8 @@ from sishu.common.v1.job_pb2 import (
     JobFailure,
 )
 from sishu.common.v1.job_service_pb2 import ListJobFailuresRequest, RetryJobRequest, WatchJobRequest
-from sishu.dataset.v1.example_service_pb2 import ImportExamplesRequest
+from sishu.dataset.v1.import_pb2 import Import, ImportGenerations
+from sishu.dataset.v1.import_service_pb2 import CreateImportRequest
 from sishu.errors import ApiError, error_of
 from sishu.ingest.v1.document_pb2 import Document
 from sishu.ingest.v1.document_service_pb2 import ParseDocumentsRequest
@@ -170,10 +171,19 @@ def job_error(job: Job, failures: Sequence[JobFailure]) -> ApiError:
     return ApiError(error.code, error.reason, message, metadata=metadata)
 
 
-async def start_import(client: Client, project_id: str, generation_id: str, request_id: str = "") -> Job:
-    """The job that makes examples of the answers of a generation."""
-    request = ImportExamplesRequest(project_id=project_id, generation_id=generation_id, request_id=request_id)
-    return (await client.examples.ImportExamples(request)).job
+async def start_import(
+    client: Client, project_id: str, generation_ids: Sequence[str], request_id: str = ""
+) -> Import:
+    """The import that makes examples of what generations have made, with what gates rejected there."""
+    generations = ImportGenerations(generation_ids=generation_ids, with_rejected=True)
+    wrapped: dict[str, Any] = {"import": Import(project_id=project_id, generations=generations)}
+    return import_in(await client.imports.CreateImport(CreateImportRequest(**wrapped, request_id=request_id)))
+
+
+def import_in(answer: Any) -> Import:
+    """The import that an answer carries; its name is a word of Python."""
+    found: Import = getattr(answer, "import")
+    return found
 
 
 async def parse_documents(

@@ -198,13 +198,13 @@ class Pipeline:
     async def _dataset(self, project: Project, generation: Generation) -> DatasetVersion:
         state = (project.id, generation.id, generation.stats.answered)
         async with self._display.stage(self._words("stage_import")) as stage:
-            job = await begun(
-                lambda request_id: start_import(self._client, project.id, generation.id, request_id),
-                lambda job: job,
+            made = await begun(
+                lambda request_id: start_import(self._client, project.id, [generation.id], request_id),
+                lambda made: made.job,
                 "import",
                 *state,
             )
-            await wait_for_success(self._client, "dataset", job, watching(stage))
+            await wait_for_success(self._client, "dataset", made.job, watching(stage))
         async with self._display.stage(self._words("stage_dataset")) as stage:
             wanted = self._options.dataset()
             wanted.filter.generation_ids.append(generation.id)

@@ -193,7 +193,7 @@ class Example(_message.Message):
 
     @_builtins.property
     def source_gone_time(self) -> _timestamp_pb2.Timestamp:
-        """Since when a chunk of its question is known to be in no current version of its document, when that was last asked for; unset while all are. OUTPUT_ONLY."""
+        """Since when a chunk of its question or candidate is known to be in no current version of its document, when that was last asked for; unset while all are. OUTPUT_ONLY."""
 
     @_builtins.property
     def preference(self) -> Global___Preference:
@@ -314,11 +314,11 @@ class Lineage(_message.Message):
     candidate_id: _builtins.str
     """UUID of the candidate of the generation room that it was made of; empty where it was made of questions, or of none."""
     question_type: _builtins.str
-    """What the question asks for, such as `fact` or `multi_hop`; empty where it does not say."""
+    """What the question asks for, such as `fact` or `multi_hop`; of a passage, its form, such as `outline`. Empty where nothing says so."""
     import_id: _builtins.str
-    """UUID of the import of a data file that it came from; empty for none. OUTPUT_ONLY."""
+    """UUID of the import that it came with; empty for none. OUTPUT_ONLY."""
     import_row: _builtins.int
-    """Number of its row there, from 1. OUTPUT_ONLY."""
+    """Number of its row there, from 1; 0 where it came from a generation. OUTPUT_ONLY."""
     @_builtins.property
     def question_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the questions that it was made of, in the order in which it asks them."""

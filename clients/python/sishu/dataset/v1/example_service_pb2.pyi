@@ -24,62 +24,6 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class ImportExamplesRequest(_message.Message):
-    """ImportExamplesRequest names what to make examples of."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PROJECT_ID_FIELD_NUMBER: _builtins.int
-    GENERATION_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    project_id: _builtins.str
-    """REQUIRED. UUID of the project."""
-    generation_id: _builtins.str
-    """REQUIRED. UUID of a generation of the project; at present there is no other source."""
-    request_id: _builtins.str
-    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
-    def __init__(
-        self,
-        *,
-        project_id: _builtins.str = ...,
-        generation_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "source", b"source"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id", "project_id", b"project_id", "request_id", b"request_id", "source", b"source"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["generation_id"]  # noqa: Y015
-    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
-
-Global___ImportExamplesRequest: _TypeAlias = ImportExamplesRequest  # noqa: Y015
-
-@_typing.final
-class ImportExamplesResponse(_message.Message):
-    """ImportExamplesResponse carries the job."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOB_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def job(self) -> _job_pb2.Job:
-        """The job; follow it with this room's JobService."""
-
-    def __init__(
-        self,
-        *,
-        job: _job_pb2.Job | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ImportExamplesResponse: _TypeAlias = ImportExamplesResponse  # noqa: Y015
-
-@_typing.final
 class CreateExampleRequest(_message.Message):
     """CreateExampleRequest carries the example."""
 

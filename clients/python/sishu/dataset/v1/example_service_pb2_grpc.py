@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ExampleServiceStub:
-    """ExampleService keeps examples: made from questions, or written by hand.
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand.
     """
 
     def __init__(self, channel):
@@ -35,11 +35,6 @@ class ExampleServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.ImportExamples = channel.unary_unary(
-                '/sishu.dataset.v1.ExampleService/ImportExamples',
-                request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesRequest.SerializeToString,
-                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesResponse.FromString,
-                _registered_method=True)
         self.CreateExample = channel.unary_unary(
                 '/sishu.dataset.v1.ExampleService/CreateExample',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleRequest.SerializeToString,
@@ -93,17 +88,8 @@ class ExampleServiceStub:
 
 
 class ExampleServiceServicer:
-    """ExampleService keeps examples: made from questions, or written by hand.
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand.
     """
-
-    def ImportExamples(self, request, context):
-        """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-        repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
-        understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
 
     def CreateExample(self, request, context):
         """CreateExample stores an example written by hand.
@@ -143,8 +129,8 @@ class ExampleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkSources(self, request, context):
-        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
-        was deleted, its example stays as it is. An import does so for the questions that it reads.
+        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions or candidates the generation room has marked with `source_gone_time`, and no longer marks those of which these are no longer;
+        where the question or candidate was deleted, the example stays as it is. An import does so for what it reads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,11 +168,6 @@ class ExampleServiceServicer:
 
 def add_ExampleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ImportExamples': grpc.unary_unary_rpc_method_handler(
-                    servicer.ImportExamples,
-                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesRequest.FromString,
-                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesResponse.SerializeToString,
-            ),
             'CreateExample': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateExample,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__service__pb2.CreateExampleRequest.FromString,
@@ -246,35 +227,8 @@ def add_ExampleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExampleService:
-    """ExampleService keeps examples: made from questions, or written by hand.
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand.
     """
-
-    @staticmethod
-    def ImportExamples(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/sishu.dataset.v1.ExampleService/ImportExamples',
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesRequest.SerializeToString,
-            sishu_dot_dataset_dot_v1_dot_example__service__pb2.ImportExamplesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def CreateExample(request,

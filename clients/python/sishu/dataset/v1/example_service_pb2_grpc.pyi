@@ -27,17 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExampleServiceStub:
-    """ExampleService keeps examples: made from questions, or written by hand."""
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExampleServiceAsyncStub: ...
-    ImportExamples: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]
-    """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-    repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
-    understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
-    """
     CreateExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]
     """CreateExample stores an example written by hand."""
     GetExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleRequest, _example_service_pb2.GetExampleResponse]
@@ -53,8 +48,8 @@ class ExampleServiceStub:
     without a `rejection` gets one whose reason is REVIEW.
     """
     MarkSources: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]
-    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
-    was deleted, its example stays as it is. An import does so for the questions that it reads.
+    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions or candidates the generation room has marked with `source_gone_time`, and no longer marks those of which these are no longer;
+    where the question or candidate was deleted, the example stays as it is. An import does so for what it reads.
     """
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]
     """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
@@ -69,14 +64,9 @@ class ExampleServiceStub:
 
 @_typing.type_check_only
 class ExampleServiceAsyncStub(ExampleServiceStub):
-    """ExampleService keeps examples: made from questions, or written by hand."""
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    ImportExamples: _aio.UnaryUnaryMultiCallable[_example_service_pb2.ImportExamplesRequest, _example_service_pb2.ImportExamplesResponse]  # type: ignore[assignment]
-    """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-    repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
-    understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
-    """
     CreateExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.CreateExampleRequest, _example_service_pb2.CreateExampleResponse]  # type: ignore[assignment]
     """CreateExample stores an example written by hand."""
     GetExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.GetExampleRequest, _example_service_pb2.GetExampleResponse]  # type: ignore[assignment]
@@ -92,8 +82,8 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     without a `rejection` gets one whose reason is REVIEW.
     """
     MarkSources: _aio.UnaryUnaryMultiCallable[_example_service_pb2.MarkSourcesRequest, _example_service_pb2.MarkSourcesResponse]  # type: ignore[assignment]
-    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
-    was deleted, its example stays as it is. An import does so for the questions that it reads.
+    """MarkSources starts a job (`mark_sources`) that marks the examples whose questions or candidates the generation room has marked with `source_gone_time`, and no longer marks those of which these are no longer;
+    where the question or candidate was deleted, the example stays as it is. An import does so for what it reads.
     """
     DeleteExample: _aio.UnaryUnaryMultiCallable[_example_service_pb2.DeleteExampleRequest, _example_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """DeleteExample deletes an example: it is found no more but by `filter.deleted`, and can be had again by ExampleChangeService.UndoExampleChange. Dataset
@@ -107,18 +97,7 @@ class ExampleServiceAsyncStub(ExampleServiceStub):
     """DeleteExampleComment deletes a comment for good. NOT_FOUND `EXAMPLE_COMMENT_NOT_FOUND`."""
 
 class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ExampleService keeps examples: made from questions, or written by hand."""
-
-    @_abc_1.abstractmethod
-    def ImportExamples(
-        self,
-        request: _example_service_pb2.ImportExamplesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_example_service_pb2.ImportExamplesResponse, _abc.Awaitable[_example_service_pb2.ImportExamplesResponse]]:
-        """ImportExamples starts a job (`import_examples`) that makes an example of every item of the source that has none, so the call can be
-        repeated at any time. The items of a generation are its answered and its rejected questions. That of a question template is asked after the text of its chunk, without which it is not
-        understood; where the chunk is gone, the example is rejected (`PASSAGE_GONE`).
-        """
+    """ExampleService keeps examples: brought by imports (ImportService), or written by hand."""
 
     @_abc_1.abstractmethod
     def CreateExample(
@@ -170,8 +149,8 @@ class ExampleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _example_service_pb2.MarkSourcesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_example_service_pb2.MarkSourcesResponse, _abc.Awaitable[_example_service_pb2.MarkSourcesResponse]]:
-        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions the generation room has marked with `source_gone_time`, and no longer marks those whose questions are no longer; where a question
-        was deleted, its example stays as it is. An import does so for the questions that it reads.
+        """MarkSources starts a job (`mark_sources`) that marks the examples whose questions or candidates the generation room has marked with `source_gone_time`, and no longer marks those of which these are no longer;
+        where the question or candidate was deleted, the example stays as it is. An import does so for what it reads.
         """
 
     @_abc_1.abstractmethod

@@ -28,7 +28,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/dataset/v1/import.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\xd9\x02\n\x06Import\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1c.sishu.dataset.v1.ImportFileH\x00\x12\x30\n\x07options\x18\x04 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12.\n\x06\x63ounts\x18\x06 \x01(\x0b\x32\x1e.sishu.dataset.v1.ImportCounts\x12\x30\n\x07profile\x18\x07 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportProfile\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"K\n\nImportFile\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\xb2\x05\n\rImportOptions\x12\x16\n\x05shape\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12X\n\x07\x63olumns\x18\x02 \x03(\x0b\x32,.sishu.dataset.v1.ImportOptions.ColumnsEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x14\"\x06r\x04\x10\x01\x18\x32*\x07r\x05\x10\x01\x18\xf4\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x0c\xbaH\t\x82\x01\x06\x18\x00\x18\x01\x18\x05\x12\"\n\x06labels\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x32\x18\x01\"\x06r\x04\x10\x01\x18\x64\x12<\n\treasoning\x18\x05 \x01(\x0e\x32\x1f.sishu.dataset.v1.ReasoningModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x0bthink_start\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1a\n\tthink_end\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\"\n\x0cmax_bad_rows\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x33\n\rmax_bad_share\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12#\n\x08\x64\x61tasets\x18\n \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\x06splits\x18\x0b \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05\x66iles\x18\x0c \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05\x66ield\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05sheet\x18\x0e \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x08\x65ncoding\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_max_bad_rowsB\x10\n\x0e_max_bad_share\"\xc7\x01\n\x0cImportCounts\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x0c\n\x04kept\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12\x0b\n\x03\x62\x61\x64\x18\x04 \x01(\x03\x12\x46\n\rbad_by_reason\x18\x05 \x03(\x0b\x32/.sishu.dataset.v1.ImportCounts.BadByReasonEntry\x1a\x32\n\x10\x42\x61\x64\x42yReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x9e\x04\n\rImportProfile\x12\x39\n\x05kinds\x18\x01 \x03(\x0b\x32*.sishu.dataset.v1.ImportProfile.KindsEntry\x12\x41\n\tlanguages\x18\x02 \x03(\x0b\x32..sishu.dataset.v1.ImportProfile.LanguagesEntry\x12\x39\n\x05turns\x18\x03 \x03(\x0b\x32*.sishu.dataset.v1.ImportProfile.TurnsEntry\x12\x33\n\ncharacters\x18\x04 \x01(\x0b\x32\x1f.sishu.dataset.v1.LengthProfile\x12\x12\n\nduplicates\x18\x05 \x01(\x03\x12H\n\rempty_columns\x18\x06 \x03(\x0b\x32\x31.sishu.dataset.v1.ImportProfile.EmptyColumnsEntry\x1a,\n\nKindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x33\n\x11\x45mptyColumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xdc\x01\n\rLengthProfile\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0b\n\x03min\x18\x03 \x01(\x03\x12\x0b\n\x03max\x18\x04 \x01(\x03\x12-\n\tquantiles\x18\x05 \x03(\x0b\x32\x1a.sishu.dataset.v1.Quantile\x12\x37\n\x04\x62ins\x18\x06 \x03(\x0b\x32).sishu.dataset.v1.LengthProfile.BinsEntry\x1a+\n\tBinsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\")\n\x08Quantile\x12\r\n\x05share\x18\x01 \x01(\x01\x12\x0e\n\x06length\x18\x02 \x01(\x03\"X\n\x0bImportFault\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x03\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*a\n\rReasoningMode\x12\x1e\n\x1aREASONING_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13REASONING_MODE_PART\x10\x01\x12\x17\n\x13REASONING_MODE_KEEP\x10\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsishu/dataset/v1/import.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\x95\x03\n\x06Import\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12,\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1c.sishu.dataset.v1.ImportFileH\x00\x12:\n\x0bgenerations\x18\t \x01(\x0b\x32#.sishu.dataset.v1.ImportGenerationsH\x00\x12\x30\n\x07options\x18\x04 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportOptions\x12!\n\x03job\x18\x05 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12.\n\x06\x63ounts\x18\x06 \x01(\x0b\x32\x1e.sishu.dataset.v1.ImportCounts\x12\x30\n\x07profile\x18\x07 \x01(\x0b\x32\x1f.sishu.dataset.v1.ImportProfile\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\"K\n\nImportFile\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"U\n\x11ImportGenerations\x12)\n\x0egeneration_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\xb0\x01\x01\x12\x15\n\rwith_rejected\x18\x02 \x01(\x08\"\xcf\x05\n\rImportOptions\x12\x16\n\x05shape\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12X\n\x07\x63olumns\x18\x02 \x03(\x0b\x32,.sishu.dataset.v1.ImportOptions.ColumnsEntryB\x19\xbaH\x16\x9a\x01\x13\x10\x14\"\x06r\x04\x10\x01\x18\x32*\x07r\x05\x10\x01\x18\xf4\x03\x12\x39\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKindB\x0c\xbaH\t\x82\x01\x06\x18\x00\x18\x01\x18\x05\x12\"\n\x06labels\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x32\x18\x01\"\x06r\x04\x10\x01\x18\x64\x12<\n\treasoning\x18\x05 \x01(\x0e\x32\x1f.sishu.dataset.v1.ReasoningModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x0bthink_start\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1a\n\tthink_end\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\"\n\x0cmax_bad_rows\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x33\n\rmax_bad_share\x18\t \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12#\n\x08\x64\x61tasets\x18\n \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\x06splits\x18\x0b \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x64\"\x07r\x05\x10\x01\x18\xc8\x01\x12\x17\n\x05\x66iles\x18\x0c \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05\x66ield\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x05sheet\x18\x0e \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x08\x65ncoding\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1b\n\ttokenizer\x18\x10 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_max_bad_rowsB\x10\n\x0e_max_bad_share\"\xfa\x01\n\x0cImportCounts\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x0c\n\x04kept\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12\x0b\n\x03\x62\x61\x64\x18\x04 \x01(\x03\x12\x46\n\rbad_by_reason\x18\x05 \x03(\x0b\x32/.sishu.dataset.v1.ImportCounts.BadByReasonEntry\x12\x10\n\x08rejected\x18\x06 \x01(\x03\x12\x10\n\x08left_out\x18\x07 \x01(\x03\x12\r\n\x05known\x18\x08 \x01(\x03\x1a\x32\n\x10\x42\x61\x64\x42yReasonEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xcf\x04\n\rImportProfile\x12\x39\n\x05kinds\x18\x01 \x03(\x0b\x32*.sishu.dataset.v1.ImportProfile.KindsEntry\x12\x41\n\tlanguages\x18\x02 \x03(\x0b\x32..sishu.dataset.v1.ImportProfile.LanguagesEntry\x12\x39\n\x05turns\x18\x03 \x03(\x0b\x32*.sishu.dataset.v1.ImportProfile.TurnsEntry\x12\x33\n\ncharacters\x18\x04 \x01(\x0b\x32\x1f.sishu.dataset.v1.LengthProfile\x12\x12\n\nduplicates\x18\x05 \x01(\x03\x12H\n\rempty_columns\x18\x06 \x03(\x0b\x32\x31.sishu.dataset.v1.ImportProfile.EmptyColumnsEntry\x12/\n\x06tokens\x18\x07 \x01(\x0b\x32\x1f.sishu.dataset.v1.LengthProfile\x1a,\n\nKindsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x30\n\x0eLanguagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x33\n\x11\x45mptyColumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xdc\x01\n\rLengthProfile\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0b\n\x03min\x18\x03 \x01(\x03\x12\x0b\n\x03max\x18\x04 \x01(\x03\x12-\n\tquantiles\x18\x05 \x03(\x0b\x32\x1a.sishu.dataset.v1.Quantile\x12\x37\n\x04\x62ins\x18\x06 \x03(\x0b\x32).sishu.dataset.v1.LengthProfile.BinsEntry\x1a+\n\tBinsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\")\n\x08Quantile\x12\r\n\x05share\x18\x01 \x01(\x01\x12\x0e\n\x06length\x18\x02 \x01(\x03\"X\n\x0bImportFault\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0b\n\x03row\x18\x02 \x01(\x03\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*a\n\rReasoningMode\x12\x1e\n\x1aREASONING_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13REASONING_MODE_PART\x10\x01\x12\x17\n\x13REASONING_MODE_KEEP\x10\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORT'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_IMPORTFILE'].fields_by_name['upload_id']._loaded_options = None
   _globals['_IMPORTFILE'].fields_by_name['upload_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_IMPORTGENERATIONS'].fields_by_name['generation_ids']._loaded_options = None
+  _globals['_IMPORTGENERATIONS'].fields_by_name['generation_ids']._serialized_options = b'\272H\016\222\001\013\010\001\020d\"\005r\003\260\001\001'
   _globals['_IMPORTOPTIONS_COLUMNSENTRY']._loaded_options = None
   _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_options = b'8\001'
   _globals['_IMPORTOPTIONS'].fields_by_name['shape']._loaded_options = None
@@ -74,6 +76,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTOPTIONS'].fields_by_name['sheet']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_IMPORTOPTIONS'].fields_by_name['encoding']._loaded_options = None
   _globals['_IMPORTOPTIONS'].fields_by_name['encoding']._serialized_options = b'\272H\004r\002\0302'
+  _globals['_IMPORTOPTIONS'].fields_by_name['tokenizer']._loaded_options = None
+  _globals['_IMPORTOPTIONS'].fields_by_name['tokenizer']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._loaded_options = None
   _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._serialized_options = b'8\001'
   _globals['_IMPORTPROFILE_KINDSENTRY']._loaded_options = None
@@ -86,36 +90,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTPROFILE_EMPTYCOLUMNSENTRY']._serialized_options = b'8\001'
   _globals['_LENGTHPROFILE_BINSENTRY']._loaded_options = None
   _globals['_LENGTHPROFILE_BINSENTRY']._serialized_options = b'8\001'
-  _globals['_REASONINGMODE']._serialized_start=2393
-  _globals['_REASONINGMODE']._serialized_end=2490
+  _globals['_REASONINGMODE']._serialized_start=2669
+  _globals['_REASONINGMODE']._serialized_end=2766
   _globals['_IMPORT']._serialized_start=173
-  _globals['_IMPORT']._serialized_end=518
-  _globals['_IMPORTFILE']._serialized_start=520
-  _globals['_IMPORTFILE']._serialized_end=595
-  _globals['_IMPORTOPTIONS']._serialized_start=598
-  _globals['_IMPORTOPTIONS']._serialized_end=1288
-  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_start=1207
-  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_end=1253
-  _globals['_IMPORTCOUNTS']._serialized_start=1291
-  _globals['_IMPORTCOUNTS']._serialized_end=1490
-  _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._serialized_start=1440
-  _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._serialized_end=1490
-  _globals['_IMPORTPROFILE']._serialized_start=1493
-  _globals['_IMPORTPROFILE']._serialized_end=2035
-  _globals['_IMPORTPROFILE_KINDSENTRY']._serialized_start=1842
-  _globals['_IMPORTPROFILE_KINDSENTRY']._serialized_end=1886
-  _globals['_IMPORTPROFILE_LANGUAGESENTRY']._serialized_start=1888
-  _globals['_IMPORTPROFILE_LANGUAGESENTRY']._serialized_end=1936
-  _globals['_IMPORTPROFILE_TURNSENTRY']._serialized_start=1938
-  _globals['_IMPORTPROFILE_TURNSENTRY']._serialized_end=1982
-  _globals['_IMPORTPROFILE_EMPTYCOLUMNSENTRY']._serialized_start=1984
-  _globals['_IMPORTPROFILE_EMPTYCOLUMNSENTRY']._serialized_end=2035
-  _globals['_LENGTHPROFILE']._serialized_start=2038
-  _globals['_LENGTHPROFILE']._serialized_end=2258
-  _globals['_LENGTHPROFILE_BINSENTRY']._serialized_start=2215
-  _globals['_LENGTHPROFILE_BINSENTRY']._serialized_end=2258
-  _globals['_QUANTILE']._serialized_start=2260
-  _globals['_QUANTILE']._serialized_end=2301
-  _globals['_IMPORTFAULT']._serialized_start=2303
-  _globals['_IMPORTFAULT']._serialized_end=2391
+  _globals['_IMPORT']._serialized_end=578
+  _globals['_IMPORTFILE']._serialized_start=580
+  _globals['_IMPORTFILE']._serialized_end=655
+  _globals['_IMPORTGENERATIONS']._serialized_start=657
+  _globals['_IMPORTGENERATIONS']._serialized_end=742
+  _globals['_IMPORTOPTIONS']._serialized_start=745
+  _globals['_IMPORTOPTIONS']._serialized_end=1464
+  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_start=1383
+  _globals['_IMPORTOPTIONS_COLUMNSENTRY']._serialized_end=1429
+  _globals['_IMPORTCOUNTS']._serialized_start=1467
+  _globals['_IMPORTCOUNTS']._serialized_end=1717
+  _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._serialized_start=1667
+  _globals['_IMPORTCOUNTS_BADBYREASONENTRY']._serialized_end=1717
+  _globals['_IMPORTPROFILE']._serialized_start=1720
+  _globals['_IMPORTPROFILE']._serialized_end=2311
+  _globals['_IMPORTPROFILE_KINDSENTRY']._serialized_start=2118
+  _globals['_IMPORTPROFILE_KINDSENTRY']._serialized_end=2162
+  _globals['_IMPORTPROFILE_LANGUAGESENTRY']._serialized_start=2164
+  _globals['_IMPORTPROFILE_LANGUAGESENTRY']._serialized_end=2212
+  _globals['_IMPORTPROFILE_TURNSENTRY']._serialized_start=2214
+  _globals['_IMPORTPROFILE_TURNSENTRY']._serialized_end=2258
+  _globals['_IMPORTPROFILE_EMPTYCOLUMNSENTRY']._serialized_start=2260
+  _globals['_IMPORTPROFILE_EMPTYCOLUMNSENTRY']._serialized_end=2311
+  _globals['_LENGTHPROFILE']._serialized_start=2314
+  _globals['_LENGTHPROFILE']._serialized_end=2534
+  _globals['_LENGTHPROFILE_BINSENTRY']._serialized_start=2491
+  _globals['_LENGTHPROFILE_BINSENTRY']._serialized_end=2534
+  _globals['_QUANTILE']._serialized_start=2536
+  _globals['_QUANTILE']._serialized_end=2577
+  _globals['_IMPORTFAULT']._serialized_start=2579
+  _globals['_IMPORTFAULT']._serialized_end=2667
 # @@protoc_insertion_point(module_scope)

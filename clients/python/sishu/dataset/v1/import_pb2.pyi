@@ -48,13 +48,14 @@ Global___ReasoningMode: _TypeAlias = ReasoningMode  # noqa: Y015
 
 @_typing.final
 class Import(_message.Message):
-    """Import brings the examples of a data file into a project: all of its good rows at once, or nothing."""
+    """Import brings examples into a project: of a data file all good rows at once, or nothing; of generations what they have made."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
+    GENERATIONS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
@@ -69,12 +70,16 @@ class Import(_message.Message):
         """A file that was uploaded."""
 
     @_builtins.property
+    def generations(self) -> Global___ImportGenerations:
+        """What generations have made."""
+
+    @_builtins.property
     def options(self) -> Global___ImportOptions:
-        """How its rows are read; unset finds out by itself."""
+        """How its rows are read; unset finds out by itself. Of generations only `labels` and `tokenizer` are taken."""
 
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job that does it (`import_file`). OUTPUT_ONLY."""
+        """The job that does it (`import_file` or `import_generations`). OUTPUT_ONLY."""
 
     @_builtins.property
     def counts(self) -> Global___ImportCounts:
@@ -82,7 +87,7 @@ class Import(_message.Message):
 
     @_builtins.property
     def profile(self) -> Global___ImportProfile:
-        """What the rows are like; unset until the job has succeeded. OUTPUT_ONLY."""
+        """What the rows are like, or the examples that they became; unset until the job has succeeded. OUTPUT_ONLY."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -94,17 +99,18 @@ class Import(_message.Message):
         id: _builtins.str = ...,
         project_id: _builtins.str = ...,
         file: Global___ImportFile | None = ...,
+        generations: Global___ImportGenerations | None = ...,
         options: Global___ImportOptions | None = ...,
         job: _job_pb2.Job | None = ...,
         counts: Global___ImportCounts | None = ...,
         profile: Global___ImportProfile | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "file", b"file", "job", b"job", "options", b"options", "profile", b"profile", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "file", b"file", "generations", b"generations", "job", b"job", "options", b"options", "profile", b"profile", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "file", b"file", "id", b"id", "job", b"job", "options", b"options", "profile", b"profile", "project_id", b"project_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "file", b"file", "generations", b"generations", "id", b"id", "job", b"job", "options", b"options", "profile", b"profile", "project_id", b"project_id", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["file"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["file", "generations"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
@@ -141,6 +147,37 @@ class ImportFile(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportFile: _TypeAlias = ImportFile  # noqa: Y015
+
+@_typing.final
+class ImportGenerations(_message.Message):
+    """ImportGenerations are generations whose questions and candidates become examples, each one. An item that is an example already is passed over, so the
+    same import can be had again at any time: it brings what is new. What was regenerated comes as an example of its own, and the one that it takes the
+    place of is rejected (`REPLACED`), which is a revision like any, unless a person has changed it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_IDS_FIELD_NUMBER: _builtins.int
+    WITH_REJECTED_FIELD_NUMBER: _builtins.int
+    with_rejected: _builtins.bool
+    """OPTIONAL. Whether what a gate rejected becomes rejected examples, with the reason; otherwise it is left out."""
+    @_builtins.property
+    def generation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """UUIDs of generations of the project. REQUIRED."""
+
+    def __init__(
+        self,
+        *,
+        generation_ids: _abc.Iterable[_builtins.str] | None = ...,
+        with_rejected: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_ids", b"generation_ids", "with_rejected", b"with_rejected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportGenerations: _TypeAlias = ImportGenerations  # noqa: Y015
 
 @_typing.final
 class ImportOptions(_message.Message):
@@ -183,6 +220,7 @@ class ImportOptions(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
     ENCODING_FIELD_NUMBER: _builtins.int
+    TOKENIZER_FIELD_NUMBER: _builtins.int
     shape: _builtins.str
     """OPTIONAL. Shape of the rows: `alpaca`, `sharegpt`, `messages`, `prompt_completion`, `question_answer`, `text`, `dpo_alpaca`, `dpo_sharegpt`, `preference`,
     `kto`, `kto_alpaca`, `kto_sharegpt`, `kto_messages`, `sishu` (an export of this room) or `columns`; empty finds out from the first rows.
@@ -207,6 +245,10 @@ class ImportOptions(_message.Message):
     """OPTIONAL. Sheet of a workbook; empty means all."""
     encoding: _builtins.str
     """OPTIONAL. Encoding of texts, such as `gb18030`; empty finds out."""
+    tokenizer: _builtins.str
+    """OPTIONAL. Model whose tokenizer counts tokens for the profile: a hub id, or a `tokenizer.json`, or what holds one, in the folder that the
+    operator of the room has set (SISHU_DATASET_TOKENIZER_FOLDER); empty counts characters only.
+    """
     @_builtins.property
     def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """OPTIONAL. What is in which column, where the shape does not say so: names of columns by `instruction`, `input`, `answer`, `system`, `reasoning`, `history`,
@@ -243,10 +285,11 @@ class ImportOptions(_message.Message):
         field: _builtins.str = ...,
         sheet: _builtins.str = ...,
         encoding: _builtins.str = ...,
+        tokenizer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_bad_rows", b"_max_bad_rows", "_max_bad_share", b"_max_bad_share", "max_bad_rows", b"max_bad_rows", "max_bad_share", b"max_bad_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_bad_rows", b"_max_bad_rows", "_max_bad_share", b"_max_bad_share", "columns", b"columns", "datasets", b"datasets", "encoding", b"encoding", "field", b"field", "files", b"files", "kind", b"kind", "labels", b"labels", "max_bad_rows", b"max_bad_rows", "max_bad_share", b"max_bad_share", "reasoning", b"reasoning", "shape", b"shape", "sheet", b"sheet", "splits", b"splits", "think_end", b"think_end", "think_start", b"think_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_bad_rows", b"_max_bad_rows", "_max_bad_share", b"_max_bad_share", "columns", b"columns", "datasets", b"datasets", "encoding", b"encoding", "field", b"field", "files", b"files", "kind", b"kind", "labels", b"labels", "max_bad_rows", b"max_bad_rows", "max_bad_share", b"max_bad_share", "reasoning", b"reasoning", "shape", b"shape", "sheet", b"sheet", "splits", b"splits", "think_end", b"think_end", "think_start", b"think_start", "tokenizer", b"tokenizer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_bad_rows: _TypeAlias = _typing.Literal["max_bad_rows"]  # noqa: Y015
     _WhichOneofArgType__max_bad_rows: _TypeAlias = _typing.Literal["_max_bad_rows", b"_max_bad_rows"]  # noqa: Y015
@@ -261,7 +304,7 @@ Global___ImportOptions: _TypeAlias = ImportOptions  # noqa: Y015
 
 @_typing.final
 class ImportCounts(_message.Message):
-    """ImportCounts counts rows. OUTPUT_ONLY."""
+    """ImportCounts counts rows. Of generations a row is a question or a candidate that has ended. OUTPUT_ONLY."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -290,6 +333,9 @@ class ImportCounts(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     BAD_FIELD_NUMBER: _builtins.int
     BAD_BY_REASON_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """Rows that were read."""
     kept: _builtins.int
@@ -298,6 +344,12 @@ class ImportCounts(_message.Message):
     """Examples that were rejected as duplicates (`DUPLICATE`) of others of the project, or of rows before them."""
     bad: _builtins.int
     """Rows that are no examples; ListImportFaults says which."""
+    rejected: _builtins.int
+    """Of generations: examples that were rejected for another reason."""
+    left_out: _builtins.int
+    """Of generations: what was rejected there, and is left out here."""
+    known: _builtins.int
+    """Of generations: what was an example before."""
     @_builtins.property
     def bad_by_reason(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Bad rows by reason."""
@@ -310,10 +362,13 @@ class ImportCounts(_message.Message):
         duplicates: _builtins.int = ...,
         bad: _builtins.int = ...,
         bad_by_reason: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        rejected: _builtins.int = ...,
+        left_out: _builtins.int = ...,
+        known: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad", b"bad", "bad_by_reason", b"bad_by_reason", "duplicates", b"duplicates", "kept", b"kept", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bad", b"bad", "bad_by_reason", b"bad_by_reason", "duplicates", b"duplicates", "kept", b"kept", "known", b"known", "left_out", b"left_out", "rejected", b"rejected", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,6 +466,7 @@ class ImportProfile(_message.Message):
     CHARACTERS_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     EMPTY_COLUMNS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     duplicates: _builtins.int
     """Examples whose content equals that of one before them."""
     @_builtins.property
@@ -433,6 +489,10 @@ class ImportProfile(_message.Message):
     def empty_columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Rows with nothing in a column, by column."""
 
+    @_builtins.property
+    def tokens(self) -> Global___LengthProfile:
+        """Lengths in tokens of the tokenizer that `options` name; unset without one."""
+
     def __init__(
         self,
         *,
@@ -442,10 +502,11 @@ class ImportProfile(_message.Message):
         characters: Global___LengthProfile | None = ...,
         duplicates: _builtins.int = ...,
         empty_columns: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        tokens: Global___LengthProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "duplicates", b"duplicates", "empty_columns", b"empty_columns", "kinds", b"kinds", "languages", b"languages", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "duplicates", b"duplicates", "empty_columns", b"empty_columns", "kinds", b"kinds", "languages", b"languages", "tokens", b"tokens", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ImportServiceStub:
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport.
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
     """
 
     def __init__(self, channel):
@@ -68,7 +69,8 @@ class ImportServiceStub:
 
 
 class ImportServiceServicer:
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport.
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
     """
 
     def CreateImportUpload(self, request, context):
@@ -87,8 +89,10 @@ class ImportServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateImport(self, request, context):
-        """CreateImport starts a job (`import_file`) that makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
-        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+        """CreateImport starts a job. Of a file (`import_file`) it makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
+        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others. Of generations (`import_generations`) it makes an example
+        of every question and candidate that has ended and is none, page by page. The question of a template is asked after the text of its chunk, without which it is not understood; where the
+        chunk is gone, the example is rejected (`PASSAGE_GONE`). NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `PROJECT_MISMATCH`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +161,8 @@ def add_ImportServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ImportService:
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport.
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ImportServiceStub:
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport."""
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,8 +42,10 @@ class ImportServiceStub:
     256 MiB (INVALID_ARGUMENT `PREVIEW_TOO_LARGE`).
     """
     CreateImport: _grpc.UnaryUnaryMultiCallable[_import_service_pb2.CreateImportRequest, _import_service_pb2.CreateImportResponse]
-    """CreateImport starts a job (`import_file`) that makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
-    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+    """CreateImport starts a job. Of a file (`import_file`) it makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
+    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others. Of generations (`import_generations`) it makes an example
+    of every question and candidate that has ended and is none, page by page. The question of a template is asked after the text of its chunk, without which it is not understood; where the
+    chunk is gone, the example is rejected (`PASSAGE_GONE`). NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `PROJECT_MISMATCH`.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_import_service_pb2.GetImportRequest, _import_service_pb2.GetImportResponse]
     """GetImport returns one import. NOT_FOUND `IMPORT_NOT_FOUND`."""
@@ -52,7 +56,9 @@ class ImportServiceStub:
 
 @_typing.type_check_only
 class ImportServiceAsyncStub(ImportServiceStub):
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport."""
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateImportUpload: _aio.UnaryUnaryMultiCallable[_import_service_pb2.CreateImportUploadRequest, _import_service_pb2.CreateImportUploadResponse]  # type: ignore[assignment]
@@ -62,8 +68,10 @@ class ImportServiceAsyncStub(ImportServiceStub):
     256 MiB (INVALID_ARGUMENT `PREVIEW_TOO_LARGE`).
     """
     CreateImport: _aio.UnaryUnaryMultiCallable[_import_service_pb2.CreateImportRequest, _import_service_pb2.CreateImportResponse]  # type: ignore[assignment]
-    """CreateImport starts a job (`import_file`) that makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
-    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+    """CreateImport starts a job. Of a file (`import_file`) it makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
+    FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others. Of generations (`import_generations`) it makes an example
+    of every question and candidate that has ended and is none, page by page. The question of a template is asked after the text of its chunk, without which it is not understood; where the
+    chunk is gone, the example is rejected (`PASSAGE_GONE`). NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `PROJECT_MISMATCH`.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_import_service_pb2.GetImportRequest, _import_service_pb2.GetImportResponse]  # type: ignore[assignment]
     """GetImport returns one import. NOT_FOUND `IMPORT_NOT_FOUND`."""
@@ -73,7 +81,9 @@ class ImportServiceAsyncStub(ImportServiceStub):
     """ListImportFaults returns the bad rows of an import, in their order; of more than 10,000 the first. Also of one that failed for them."""
 
 class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ImportService brings data files into projects, by three steps: CreateImportUpload, HTTP PUT of the bytes to the returned address, CreateImport."""
+    """ImportService brings examples into projects: of generations by CreateImport; of data files by three steps: CreateImportUpload, HTTP PUT of the bytes to
+    the returned address, CreateImport.
+    """
 
     @_abc_1.abstractmethod
     def CreateImportUpload(
@@ -99,8 +109,10 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _import_service_pb2.CreateImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_import_service_pb2.CreateImportResponse, _abc.Awaitable[_import_service_pb2.CreateImportResponse]]:
-        """CreateImport starts a job (`import_file`) that makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
-        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others.
+        """CreateImport starts a job. Of a file (`import_file`) it makes an example of each good row, in one transaction: after a failure nothing is there. NOT_FOUND `UPLOAD_NOT_FOUND`;
+        FAILED_PRECONDITION `UPLOAD_MISSING` when nothing arrived; INVALID_ARGUMENT `UPLOAD_MISMATCH` when the bytes are others. Of generations (`import_generations`) it makes an example
+        of every question and candidate that has ended and is none, page by page. The question of a template is asked after the text of its chunk, without which it is not understood; where the
+        chunk is gone, the example is rejected (`PASSAGE_GONE`). NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `PROJECT_MISMATCH`.
         """
 
     @_abc_1.abstractmethod
