@@ -20,7 +20,7 @@ from services.generation.calls.gate import Gate
 from services.generation.calls.llm import priced
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import ErrorTold, Reply, Usage, count, error_told, mapping
-from services.generation.calls.transport import Transport, answer_of, posted
+from services.generation.calls.transport import Transport, answer_of, kind_of
 from services.generation.providers.providers import Endpoint, Provider
 from services.runtime.errors import FailedPrecondition, SishuError
 
@@ -106,9 +106,9 @@ class Embedder:
         limits = openai.Timeout(EMBED_SECONDS, connect=10.0)
         try:
             async with asyncio.timeout(EMBED_SECONDS), self._transport.client(endpoint) as client:
-                response = await posted(client.sdk, body, limits, "/embeddings")
+                response = await client.poster.post(body, limits, "/embeddings")
                 async with aclosing(response):
-                    answer = await answer_of(response)
+                    answer = await answer_of(response, kind_of(response))
             vectors, tokens = read(answer, len(texts))
         except (openai.OpenAIError, httpx2.HTTPError, ErrorTold, *UNREADABLE, TimeoutError) as error:
             raise provider_error(error, endpoint) from error

@@ -8,12 +8,13 @@ as `6m0s`, or seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+PREFIX = b"x-ratelimit-"
 LONGEST = 86400.0
 """A reset further away is none that work could wait for, or a time of the day."""
 
@@ -34,6 +35,12 @@ class Left:
     def per_minute(self) -> float:
         """The rate at which it lasts. A bucket that fills as it is emptied stays half full at that rate."""
         return 60 * self.amount / self.seconds
+
+
+def rate_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Of the headers of an answer, as they came, those that say it; most answers have none."""
+    found = [(name.lower(), value) for name, value in raw if name[: len(PREFIX)].lower() == PREFIX]
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found}
 
 
 def calls_left(headers: Mapping[str, str]) -> Left | None:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import httpx
 import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from services.generation.calls.hiding import name_without_key, reply_without_key
+from services.generation.calls.posting import Poster
 from services.generation.calls.provider_errors import provider_error, words_of
+from services.generation.calls.rate_headers import rate_headers
 from services.generation.calls.replies import ErrorTold, Reply, WebPage, reply_of
 from services.generation.calls.streams import Events, Gathered, StreamFailed
 from services.generation.providers.providers import Endpoint
@@ -49,6 +50,7 @@ class Client:
     """The SDK's client of an endpoint.
 
     Args:
+        poster: sends by it.
         calls: calls in progress.
         whole: whether the server sends answers whole, as far as is known.
         streams: whether it sends them piece by piece.
@@ -56,6 +58,7 @@ class Client:
     """
 
     sdk: AsyncOpenAI
+    poster: Poster
     calls: int = 0
     whole: bool = True
     streams: bool = True
@@ -71,7 +74,7 @@ class Transport:
         stream_seconds: longest time of a streamed call.
         connect_seconds: longest time until a server takes the connection.
         most_clients: endpoints whose connections are kept while nobody uses them.
-        heard: is told the headers of every answer.
+        heard: is told the headers of every answer that say how much may still be asked.
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class Transport:
         """The client of an endpoint, made at first use; of too many, those idle for longest are closed."""
         client = self._clients.get(endpoint.id)
         if client is None:
-            client = self._clients[endpoint.id] = Client(self._made(endpoint))
+            client = self._clients[endpoint.id] = self._made(endpoint)
         self._clients.move_to_end(endpoint.id)
         client.calls += 1
         try:
@@ -122,19 +125,21 @@ class Transport:
             client.calls -= 1
             await self._shrink()
 
-    def _made(self, endpoint: Endpoint) -> AsyncOpenAI:
-        async def tell(response: httpx.Response) -> None:
-            if self._heard:
-                self._heard(endpoint, response.headers)
+    def _made(self, endpoint: Endpoint) -> Client:
+        async def tell(response: httpx2.Response) -> None:
+            if self._heard and (found := rate_headers(response.headers.raw)):
+                self._heard(endpoint, found)
 
-        return AsyncOpenAI(
+        http = DefaultAioHttpClient(timeout=self._timeout, event_hooks={"response": [tell]})
+        sdk = AsyncOpenAI(
             base_url=endpoint.base_url,
             # The SDK refuses an empty key; a server that needs none ignores this one.
             api_key=endpoint.api_key or "none",
             max_retries=0,
             timeout=self._timeout,
-            http_client=DefaultAioHttpClient(timeout=self._timeout, event_hooks={"response": [tell]}),
+            http_client=http,
         )
+        return Client(sdk, Poster(sdk, http))
 
     async def _shrink(self) -> None:
         surplus = len(self._clients) - self._most_clients
@@ -237,10 +242,11 @@ class Transport:
         gathered = Gathered()
         try:
             async with asyncio.timeout(self._stream_seconds), asyncio.timeout(seconds) as idle:
-                response = await posted(client.sdk, body, limits)
+                response = await client.poster.post(body, limits)
                 async with aclosing(response):
-                    if not is_stream(response, asked=bool(body.get("stream"))):
-                        return await answer_of(response), 0.0
+                    kind = kind_of(response)
+                    if not is_stream(kind, asked=bool(body.get("stream"))):
+                        return await answer_of(response, kind), 0.0
                     await self._gather(response, gathered, idle)
         except httpx2.TransportError as error:
             if not gathered.whole:
@@ -266,20 +272,24 @@ class Transport:
         gathered.take(events.end())
 
 
-def is_stream(response: httpx2.Response, *, asked: bool) -> bool:
-    """Whether an answer comes piece by piece; not all servers name the type of what they were asked for."""
-    kind = response.headers.get("content-type", "")
+def kind_of(response: httpx2.Response) -> str:
+    """The type of an answer, as far as the server names it."""
+    return response.headers.get("content-type", "")
+
+
+def is_stream(kind: str, *, asked: bool) -> bool:
+    """Whether an answer of a type comes piece by piece; not all servers name that of what was asked for."""
     return "event-stream" in kind or (asked and "json" not in kind and "html" not in kind)
 
 
-async def answer_of(response: httpx2.Response) -> Any:
-    """The decoded answer that a server sends whole.
+async def answer_of(response: httpx2.Response, kind: str) -> Any:
+    """The decoded answer of a type that a server sends whole.
 
     Raises:
         ValueError: it is no JSON, or too long.
         WebPage: it is none of a model.
     """
-    if "html" in response.headers.get("content-type", ""):
+    if "html" in kind:
         raise WebPage
     portions, size = [], 0
     async for portion in response.aiter_bytes():
@@ -291,23 +301,3 @@ async def answer_of(response: httpx2.Response) -> Any:
         return json.loads(b"".join(portions))
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
-
-
-async def posted(
-    sdk: AsyncOpenAI, body: Mapping[str, Any], limits: openai.Timeout, path: str = "/chat/completions"
-) -> httpx2.Response:
-    """Send a request, for a completion unless a path says otherwise; the body of the answer is not read.
-
-    Not by `chat.completions.create`: it walks the messages for types, at a third of a call's CPU time, and
-    makes pydantic objects of the answer.
-    """
-    response: object = await sdk.post(
-        path,
-        cast_to=httpx2.Response,
-        body=body,
-        options={"timeout": limits},
-        stream=True,
-    )
-    if not isinstance(response, httpx2.Response):
-        raise TypeError("the SDK gave no response")
-    return response
