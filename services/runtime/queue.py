@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import cast
 
 import asyncpg
@@ -25,10 +26,12 @@ from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
 
 from services.runtime.db import PASSES, Connection, Pool, is_misuse, wait_for_database
+from services.runtime.sql import Statements
 
-SUPPLIED_SECONDS = 0.05
+SUPPLIED_SECONDS = 0.1
 """How long a worker that has enough to do leaves the queue alone."""
 AWAY_SECONDS = 5.0
+SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 UNLIMITED = EntrypointExecutionParameter(concurrency_limit=0)
 
 
@@ -88,14 +91,7 @@ class ChoosyManager(QueueManager):
         """Yield what may be taken until nothing is there; see `QueueManager.fetch_jobs`."""
         while not self.shutdown.is_set():
             try:
-                jobs = await self.queries.dequeue(
-                    batch_size=batch_size,
-                    # Asked before each look into the queue, as it may change at any time.
-                    entrypoints={name: UNLIMITED for name in self.entrypoint_registry if self.may_take(name)},
-                    queue_manager_id=self.queue_manager_id,
-                    global_concurrency_limit=global_concurrency_limit,
-                    heartbeat_timeout=heartbeat_timeout,
-                )
+                jobs = await self._taken(batch_size, global_concurrency_limit, heartbeat_timeout)
             except PASSES as error:
                 await self._outlast(error)
                 continue
@@ -109,6 +105,28 @@ class ChoosyManager(QueueManager):
             # A look costs as much for one item as for many.
             if len(jobs) < batch_size and self.is_supplied():
                 await asyncio.sleep(SUPPLIED_SECONDS)
+
+    async def _taken(
+        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
+    ) -> list[Job]:
+        """Items that are taken now, of the names that may be.
+
+        PgQueuer's statement looks for each name that it is given, which takes ten times as long for all of
+        them as for the few of which there are items.
+        """
+        rows = await self.pool.fetch(SQL.names_at_hand, heartbeat_timeout)
+        names = [row["name"] for row in rows if row["name"] in self.entrypoint_registry]
+        # Asked before each look into the queue, as it may change at any time.
+        open_now = [name for name in names if self.may_take(name)]
+        if not open_now:
+            return []
+        return await self.queries.dequeue(
+            batch_size=batch_size,
+            entrypoints=dict.fromkeys(open_now, UNLIMITED),
+            queue_manager_id=self.queue_manager_id,
+            global_concurrency_limit=global_concurrency_limit,
+            heartbeat_timeout=heartbeat_timeout,
+        )
 
     async def _effective_dequeue_timeout(self, dequeue_timeout: timedelta) -> timedelta:
         """How long to wait for news. PgQueuer asks the database for that, too."""

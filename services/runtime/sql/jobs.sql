@@ -51,6 +51,20 @@ UPDATE turn_now SET turn = $1 WHERE turn < $1
 SELECT name FROM unnest($1::text[]) AS given (name)
 WHERE EXISTS (SELECT FROM pgqueuer WHERE entrypoint = given.name AND status = 'queued' AND execute_after <= now())
 
+-- name: names_at_hand
+-- PgQueuer's names of what is queued, also for later, or was left for $1 by a worker that is dead. From one name to the next
+-- by an index: of hundreds of names items have few.
+WITH RECURSIVE names AS (
+    (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' ORDER BY entrypoint LIMIT 1)
+    UNION ALL
+    SELECT (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' AND entrypoint > names.entrypoint
+            ORDER BY entrypoint LIMIT 1)
+    FROM names WHERE names.entrypoint IS NOT NULL
+)
+SELECT entrypoint AS name FROM names WHERE entrypoint IS NOT NULL
+UNION
+SELECT entrypoint FROM pgqueuer WHERE status = 'picked' AND heartbeat < now() - $1::interval
+
 -- name: lock_turns
 -- Nothing where somebody takes turns now; nobody does until the end of the transaction.
 SELECT true FROM turn_now FOR UPDATE SKIP LOCKED
