@@ -12,7 +12,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -24,7 +24,7 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
-TOGETHER_SECONDS = 0.02
+TOGETHER_SECONDS = 0.05
 """How long a result waits for others."""
 MOST_TOGETHER = 64
 STOPPED_SECONDS = 5.0
@@ -32,7 +32,23 @@ STOPPED_SECONDS = 5.0
 MOST_ENDING_AT_ONCE = 1000 * MOST_TOGETHER
 """Of more transactions than a Postgres runs at once."""
 
-StoreResult: TypeAlias = Callable[[Connection], Awaitable[None]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Joint(Generic[T]):
+    """A result that is stored by one call together with those of others that end at the same time.
+
+    Args:
+        store: stores results; those of items with the same function come to it together.
+        result: what it is to store of this item.
+    """
+
+    store: Callable[[Connection, Sequence[T]], Awaitable[None]]
+    result: T
+
+
+StoreResult: TypeAlias = Callable[[Connection], Awaitable[None]] | Joint[Any]
 """Stores a result; may be called again when nothing of the call before was stored."""
 
 log = structlog.get_logger()
@@ -118,8 +134,7 @@ class Endings:
             # One that was handed out twice is stored once.
             once = {ending.item.id: ending for ending in reversed(group)}
             stored = [once[row["id"]] for row in rows]
-            for ending in stored:
-                await ending.store(connection)
+            await store_all(connection, [ending.store for ending in stored])
             items = [ending.item for ending in stored]
             counts = await connection.fetch(
                 SQL.end_items,
@@ -138,6 +153,18 @@ class Endings:
                 await self._pool.execute(SQL.settle_job, job_id)
             except Exception as error:
                 log.warning("job_not_settled", settled=job_id, error=as_sishu_error(error).message)
+
+
+async def store_all(connection: Connection, stores: Iterable[StoreResult]) -> None:
+    """Store results, those that go together by one call after the others."""
+    together: dict[Callable[..., Awaitable[None]], list[Any]] = {}
+    for store in stores:
+        if isinstance(store, Joint):
+            together.setdefault(store.store, []).append(store.result)
+        else:
+            await store(connection)
+    for store_them, results in together.items():
+        await store_them(connection, results)
 
 
 def spoiled(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from services.generation.generations.generations import Generation
 from services.generation.generations.store import Store
 from services.generation.questions.questions import Answer, CallRecord, NewQuestion
-from services.generation.questions.store import QuestionStore
+from services.generation.questions.store import NewAnswer, QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -88,7 +88,7 @@ async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_ne
         asked = await QuestionStore(pool).get(several.id)
         async with transaction(pool) as connection:
             answer = Answer("Nobody says.", [], "", call_of(provider))
-            await QuestionStore(pool).set_answer(connection, asked, answer, None)
+            await QuestionStore(pool).set_answers(connection, [NewAnswer(asked, answer)])
     for chunk_id in chunks:
         (found,) = await about(client, project, chunk_id)
         assert [found.id, *found.chunk_ids, *found.document_ids] == [several.id, *chunks, document]
@@ -113,7 +113,7 @@ async def test_pages_of_long_rows_end_early(client: Client, rooms: Rooms) -> Non
             asked = await QuestionStore(pool).get(one.id)
             async with transaction(pool) as connection:
                 answer = Answer("Yes.", [], "想" * 100_000, call_of(provider))
-                await QuestionStore(pool).set_answer(connection, asked, answer, None)
+                await QuestionStore(pool).set_answers(connection, [NewAnswer(asked, answer)])
     request = pb.ListQuestionsRequest(project_id=project, page_size=1000)
     pages: list[list[str]] = []
     while not pages or request.page_token:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
 
 from services.runtime.db import Connection, transaction
-from services.runtime.endings import StoreResult
+from services.runtime.endings import Joint, StoreResult
 from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs, NewItem
@@ -63,6 +63,26 @@ async def test_one_whose_result_cannot_be_stored_spoils_no_other(desk: Desk) -> 
     assert type(ends[4]).__name__ == "NotNullViolationError"
     assert await desk.results() == {item.key: 1 for item in items if item.key != "0004"}
     assert await desk.counts(job) == (10, 9, 0, 0)
+
+
+async def test_results_that_go_together_are_stored_by_one_call_unless_one_spoils_it(desk: Desk) -> None:
+    calls: list[list[str | None]] = []
+
+    async def store(connection: Connection, keys: Sequence[str | None]) -> None:
+        calls.append(list(keys))
+        await connection.execute("INSERT INTO results (key) SELECT unnest($1::text[])", keys)
+
+    for number, bad in enumerate([None, "0004"]):
+        job = await desk.job(some(10))
+        items = await desk.items(job)
+        joints = [Joint(store, None if item.key == bad else item.key) for item in items]
+        ends = await asyncio.gather(*map(desk.jobs.finish_held, items, joints), return_exceptions=True)
+        assert [type(end).__name__ for end in ends].count("NotNullViolationError") == number
+        assert await desk.counts(job) == (10, 10 - number, 0, 0)
+    keys = [item.key for item in items]
+    assert calls[0] == keys
+    assert len(calls) == 1 + 1 + 10
+    assert await desk.results() == {key: 1 if key == "0004" else 2 for key in keys}
 
 
 async def test_closed_items_among_them_are_told_and_not_stored(desk: Desk) -> None:

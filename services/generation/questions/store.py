@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +14,8 @@ from services.generation.asking.call_store import (
     NOTHING,
     Settlement,
     call_of,
-    call_values,
     insert_call,
-    with_call,
+    insert_calls,
 )
 from services.generation.gates.copy_store import insert_marks, without_copies
 from services.generation.gates.judgement_store import judgement_of
@@ -46,7 +45,25 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "questions.sql")
-SET_ANSWER = with_call(SQL.set_answer)
+
+
+@dataclass(frozen=True)
+class NewAnswer:
+    """An answer to store.
+
+    Args:
+        question: what it answers.
+        answer: what was answered.
+        rejection: why it is not kept; nothing where it is.
+        settlement: what is stored with its call.
+        judged: whether a judge is to decide.
+    """
+
+    question: Question | OpenQuestion
+    answer: Answer
+    rejection: Failure | None = None
+    settlement: Settlement = NOTHING
+    judged: bool = False
 
 
 class QuestionStore:
@@ -113,35 +130,26 @@ class QuestionStore:
         await link_questions(connection, one.project_id, [new.id for new in questions])
         return [new.id for new in questions if not new.rejection]
 
-    async def set_answer(
-        self,
-        connection: Connection,
-        question: Question | OpenQuestion,
-        answer: Answer,
-        rejection: Failure | None,
-        settlement: Settlement = NOTHING,
-        *,
-        judged: bool = False,
-    ) -> None:
-        """Store the answer of an open question, kept or rejected; one that is to be judged waits for that.
+    async def set_answers(self, connection: Connection, answers: Sequence[NewAnswer]) -> None:
+        """Store answers of open questions, kept or rejected; those that are to be judged wait for that.
 
         One whose original was replaced meanwhile is rejected as well.
         """
-        if not rejection and not judged:
-            rejection = await overtaken(connection, QUESTION, question.replaces_id)
-        state = "rejected" if rejection else "judging" if judged else "answered"
-        await connection.execute(
-            SET_ANSWER,
-            *call_values(question.generation_id, answer.call, settlement),
-            state,
-            rejection.as_json() if rejection else None,
-            answer.text,
-            [vars(quote) for quote in answer.quotes],
-            answer.reasoning,
-            question.id,
-        )
-        if state == "answered":
-            await take_place(connection, QUESTION, question.id, question.replaces_id)
+        plain = [one for one in answers if not one.question.replaces_id]
+        # Of two that would take one place, the first does.
+        for some in (plain, *([one] for one in answers if one.question.replaces_id)):
+            if some:
+                await self._set_answers(connection, some)
+
+    async def _set_answers(self, connection: Connection, answers: Sequence[NewAnswer]) -> None:
+        calls = [(one.question.generation_id, one.answer.call, one.settlement) for one in answers]
+        rows = [await answer_values(connection, one) for one in answers]
+        await insert_calls(connection, calls)
+        # Row by row: a plan for many, made while the table is new, would read all of it for long.
+        await connection.executemany(SQL.set_answer, rows)
+        for (question_id, state, *_), one in zip(rows, answers, strict=True):
+            if state == "answered":
+                await take_place(connection, QUESTION, question_id, one.question.replaces_id)
 
     async def get(self, question_id: str) -> Question:
         """One question.
@@ -174,6 +182,23 @@ class QuestionStore:
         """
         if not count_of(await self.pool.execute(SQL.delete_question, question_id)):
             raise question_not_found(question_id)
+
+
+async def answer_values(connection: Connection, one: NewAnswer) -> tuple[Any, ...]:
+    """The parameters of `set_answer`: the question, what becomes of it, and the answer."""
+    rejection, answer = one.rejection, one.answer
+    if not rejection and not one.judged:
+        rejection = await overtaken(connection, QUESTION, one.question.replaces_id)
+    state = "rejected" if rejection else "judging" if one.judged else "answered"
+    return (
+        one.question.id,
+        state,
+        rejection and rejection.as_json(),
+        answer.text,
+        [vars(quote) for quote in answer.quotes],
+        answer.reasoning,
+        answer.call.id,
+    )
 
 
 async def insert_rows(

@@ -21,6 +21,40 @@ call AS (
         cached            = own.cached + EXCLUDED.cached
 ), released AS (DELETE FROM reservations WHERE item_id = $19)
 
+-- name: insert_calls
+-- As `call`, for some at once. Of those who asked the same at the same time one answer is kept.
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1)
+        AS given (id uuid, generation_id uuid, prompt_version text, provider_id uuid, model text, parameters jsonb,
+                  prompt_tokens bigint, completion_tokens bigint, calls bigint, seconds float8, cost float8, currency text,
+                  chunk_id uuid, failure text, cached jsonb, project_id uuid, key text, answer text, item_id uuid)
+), call AS (
+    INSERT INTO llm_calls (id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
+                           completion_tokens, calls, seconds, cost, currency, chunk_id, failure, cached)
+    SELECT id, generation_id, prompt_version, provider_id, model, parameters, prompt_tokens,
+           completion_tokens, calls, seconds, cost, currency, chunk_id, failure, cached
+    FROM given
+), kept AS (
+    INSERT INTO llm_answers (project_id, key, answer)
+    SELECT DISTINCT ON (project_id, key) project_id, decode(key, 'hex'), answer::jsonb FROM given WHERE key IS NOT NULL
+    ORDER BY project_id, key
+    ON CONFLICT (project_id, key) DO UPDATE SET answer = EXCLUDED.answer, claimed_by = NULL, create_time = now()
+), summed AS (
+    INSERT INTO call_sums AS own (generation_id, shard, prompt_tokens, completion_tokens, calls, seconds, cost, currency, cached)
+    SELECT generation_id, pg_backend_pid() % 64, sum(prompt_tokens), sum(completion_tokens), sum(calls), sum(seconds),
+           sum(cost), max(currency), count(cached)
+    FROM given GROUP BY generation_id ORDER BY generation_id
+    ON CONFLICT (generation_id, shard) DO UPDATE
+    SET prompt_tokens     = own.prompt_tokens + EXCLUDED.prompt_tokens,
+        completion_tokens = own.completion_tokens + EXCLUDED.completion_tokens,
+        calls             = own.calls + EXCLUDED.calls,
+        seconds           = own.seconds + EXCLUDED.seconds,
+        cost              = own.cost + EXCLUDED.cost,
+        currency          = coalesce(nullif(EXCLUDED.currency, ''), own.currency),
+        cached            = own.cached + EXCLUDED.cached
+)
+DELETE FROM reservations WHERE item_id IN (SELECT item_id FROM given)
+
 -- name: find_answer
 -- The answer that is kept, but for $4, which was read and is of no use any more. Where there is none, the item $3 claims
 -- it, and says whether it did: not while another that claimed it is in work. Who comes as the answer is being stored

@@ -18,10 +18,9 @@ LEFT JOIN LATERAL (
 INSERT INTO missing_questions (call_id, generation_id, reason, count) VALUES ($1, $2, $3, $4)
 
 -- name: set_answer
--- With the call, as `call` of calls.sql.
 UPDATE questions
-SET state = $20, rejection = $21, answer = $22, answer_quotes = $23, answer_reasoning = $24, answer_call_id = $1
-WHERE id = $25 AND state = 'open'
+SET state = $2, rejection = $3, answer = $4, answer_quotes = $5, answer_reasoning = $6, answer_call_id = $7
+WHERE id = $1 AND state = 'open'
 
 -- name: get_open_questions
 SELECT generations.id AS generation_id, generations.options AS generation_options,

@@ -23,6 +23,7 @@ from services.generation.questions.further_forms import (
 )
 from services.generation.questions.links import Linker, known_links, linked_fact, linker, unlinked
 from services.generation.questions.question_types import FACT, MULTI_HOP, batches
+from services.generation.questions.store import NewAnswer
 from services.generation.questions.subjects import (
     Subject,
     answer_call_of,
@@ -33,6 +34,7 @@ from services.generation.questions.subjects import (
 from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
+from services.runtime.endings import Joint
 from services.runtime.jobs import Item, NewItem
 
 
@@ -136,14 +138,18 @@ class QuestionWriter:
             answer, rejection = checked(subject, question.text, asked, options, language)
             judged = options.gates.judge is not None and rejection is None
 
-            async def store(connection: Connection) -> None:
-                await self._desk.questions.set_answer(
-                    connection, question, answer, rejection, asked.settlement, judged=judged
-                )
-                following = after_answer(item, options, question, kept=rejection is None)
-                await self._desk.jobs.add_items(connection, item.job_id, following)
+            given = NewAnswer(question, answer, rejection, asked.settlement, judged)
+            following = after_answer(item, options, question, kept=rejection is None)
+            result = (given, item.job_id, following)
+            await self._desk.jobs.finish_held(item, Joint(self._store_answers, result))
 
-            await self._desk.jobs.finish_held(item, store)
+    async def _store_answers(
+        self, connection: Connection, results: Sequence[tuple[NewAnswer, str, Sequence[NewItem]]]
+    ) -> None:
+        """Store answers, and to the job of each the items that follow."""
+        await self._desk.questions.set_answers(connection, [given for given, _, _ in results])
+        for _, job_id, following in results:
+            await self._desk.jobs.add_items(connection, job_id, following)
 
     async def _plans(
         self, generation: Generation, chunks: Sequence[SourceChunk], find: Linker

@@ -27,8 +27,10 @@ from services.generation.gates.gates import first_on
 from services.generation.generations.generations import Generation
 from services.generation.providers.providers import Provider
 from services.generation.questions.questions import Answer, NewQuestion
+from services.generation.questions.store import NewAnswer
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
+from services.runtime.endings import Joint
 from services.runtime.ids import derived_id, new_id
 from services.runtime.jobs import Item, NewItem
 
@@ -92,10 +94,8 @@ class TopicWriter:
             answer = Answer(asked.value, [], asked.reasoning, asked.call)
             rejection = first_on(topic_answer_failures(asked.value, options), options.gates)
 
-            async def store(connection: Connection) -> None:
-                await desk.questions.set_answer(connection, question, answer, rejection, asked.settlement)
-
-            await desk.jobs.finish_held(item, store)
+            new = NewAnswer(question, answer, rejection, asked.settlement)
+            await desk.jobs.finish_held(item, Joint(desk.questions.set_answers, new))
 
     async def _task(
         self,
