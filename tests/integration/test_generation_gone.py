@@ -201,3 +201,45 @@ async def test_what_waits_for_a_judge_and_whose_chunk_is_deleted_is_rejected(
     assert ended.job.counts.skipped == count
     assert dict(ended.stats.rejected_by_reason) == {"CHUNK_GONE": count}
     assert not await waiting()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_waits_for_its_question_or_answer_and_whose_chunk_is_deleted_is_skipped_with_the_reason(
+    client: Client, mock: MockServer, rooms: Rooms, begun: bool
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    await mock.control(next_faults=["ok"] * begun + ["500"] * 20)
+    made = await start_generation(client, project, provider)
+    await eventually(lambda: in_trouble(client, made.id))
+    # Workers have the chunk at hand for a while, as it never changes.
+    async with rooms.stores.pool("generation") as pool:
+        await pool.execute(
+            "UPDATE questions SET chunk_ids = $1 WHERE generation_id = $2", [new_id()], made.id
+        )
+        await pool.execute("UPDATE job_items SET resource_id = $1 WHERE kind = 'write_questions'", new_id())
+    ended = await generated(client, made)
+    counts, told, stats = ended.job.counts, {"CHUNK_GONE": 2}, ended.stats
+    assert (ended.job.state, counts.failed) == (job_pb2.JOB_STATE_SUCCEEDED, 0), ended.job
+    assert counts.skipped == (2 if begun else 1)
+    assert (dict(stats.rejected_by_reason), dict(stats.missing_by_reason)) == (
+        (told, {}) if begun else ({}, told)
+    )
+    assert {one.state for one in await questions_of(client, ended)} == ({REJECTED} if begun else set())
+
+
+async def test_a_question_that_is_deleted_before_it_is_answered_is_skipped(
+    client: Client, mock: MockServer
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(1)}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    await mock.control(next_faults=["ok", *["500"] * 20])
+    made = await start_generation(client, project, provider)
+    await eventually(lambda: in_trouble(client, made.id))
+    first, second = await questions_of(client, made)
+    await client.questions.DeleteQuestion(DeleteQuestionRequest(id=first.id))
+    await mock.control(next_faults=[])
+    ended = await generated(client, made)
+    assert (ended.job.state, ended.job.counts.skipped) == (job_pb2.JOB_STATE_SUCCEEDED, 1), ended.job
+    (left,) = await questions_of(client, ended)
+    assert (left.id, left.state) == (second.id, ANSWERED)

@@ -63,13 +63,13 @@ async def set_candidate_judgement(
         await take_place(connection, CANDIDATE, candidate.id, candidate.replaces_id)
 
 
-async def reject_unseen_question(connection: Connection, question_id: str) -> None:
-    """Reject a question that waits for a judge, which cannot see its source any more."""
-    await connection.execute(SQL.reject_unseen_question, question_id, UNSEEN.as_json())
+async def reject_without_chunk(connection: Connection, question_id: str, why: Failure = UNSEEN) -> None:
+    """Reject a question that waits for its answer or for a judge, and whose source nobody sees any more."""
+    await connection.execute(SQL.reject_without_chunk, question_id, why.as_json())
 
 
 async def reject_unseen_candidate(connection: Connection, candidate_id: str) -> None:
-    """As `reject_unseen_question`, of a candidate."""
+    """As `reject_without_chunk`, of a candidate that waits for a judge."""
     await connection.execute(SQL.reject_unseen_candidate, candidate_id, UNSEEN.as_json())
 
 

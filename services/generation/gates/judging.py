@@ -19,6 +19,7 @@ SCORES = [number / 2 for number in range(11)]
 LONGEST_REASON = 1000
 
 UNSEEN = Failure("FAILED_PRECONDITION", "CHUNK_GONE", "its chunk was deleted before it was judged")
+UNANSWERED = Failure("FAILED_PRECONDITION", "CHUNK_GONE", "its chunk was deleted before it was answered")
 """Why something is rejected that no judge can see beside its source any more. No gate: it cannot be off."""
 
 

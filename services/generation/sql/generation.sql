@@ -103,7 +103,8 @@ CROSS JOIN LATERAL (
                            * coalesce(jsonb_array_length(item.payload -> 'voices'), 1)
                            * coalesce(jsonb_array_length(item.payload -> 'facts'), 1) - (item.kind = 'write_answer')::integer END
                 FROM job_items AS item
-                WHERE item.job_id = (job.job ->> 'id')::uuid AND item.state = 'failed'
+                WHERE item.job_id = (job.job ->> 'id')::uuid
+                  AND (item.state = 'failed' OR item.state = 'skipped' AND item.failure IS NOT NULL)
                   AND (item.kind IN ('write_questions', 'answer_template')
                        OR (item.kind = 'write_answer' AND item.payload ? 'voices'))
                 UNION ALL

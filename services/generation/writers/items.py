@@ -9,6 +9,7 @@ from services.generation.writers.candidates import KINDS, CandidateWriter
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.desk import Desk
 from services.generation.writers.genre_audiences import GenreAudienceWriter
+from services.generation.writers.gone import passing_over_gone
 from services.generation.writers.judging import JudgeWriter
 from services.generation.writers.knowledge import KnowledgeProbe
 from services.generation.writers.preference_pairs import PreferencePairWriter
@@ -37,17 +38,22 @@ def question_handlers(desk: Desk) -> Handlers:
         "plan_questions": questions.plan_questions,
         "plan_pilot": questions.plan_pilot,
         "plan_coverage": CoverageWriter(desk).plan_coverage,
-        "write_questions": questions.write_questions,
-        "write_answer": questions.write_answer,
         "judge_answer": JudgeWriter(desk).judge_answer,
         "probe_fact": KnowledgeProbe(desk).probe_fact,
-        "answer_template": TemplateWriter(desk).answer_template,
         "plan_regeneration": regeneration.plan_regeneration,
         "regenerate_questions": regeneration.regenerate_questions,
         "regenerate_answer": regeneration.regenerate_answer,
         "write_topics": topics.write_topics,
         "write_topic_questions": topics.write_topic_questions,
         "write_topic_answer": topics.write_topic_answer,
+        **passing_over_gone(
+            desk,
+            {
+                "write_questions": questions.write_questions,
+                "write_answer": questions.write_answer,
+                "answer_template": TemplateWriter(desk).answer_template,
+            },
+        ),
     }
 
 
@@ -69,7 +75,7 @@ def candidate_handlers(desk: Desk) -> Handlers:
     return {
         "plan_candidates": candidates.plan_candidates,
         "skip_chunk": candidates.skip_chunk,
-        **{kind.item: candidates.write_candidate for kind in KINDS.values()},
+        **passing_over_gone(desk, {kind.item: candidates.write_candidate for kind in KINDS.values()}),
         "regenerate_candidate": CandidateRegenerator(desk).regenerate_candidate,
         "judge_candidate": JudgeWriter(desk).judge_candidate,
         "plan_preference_pairs": pairs.plan_preference_pairs,

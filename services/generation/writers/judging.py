@@ -9,7 +9,7 @@ from services.generation.asking.call_store import Settlement
 from services.generation.candidates import candidate_judging
 from services.generation.gates.judgement_store import (
     reject_unseen_candidate,
-    reject_unseen_question,
+    reject_without_chunk,
     set_candidate_judgement,
     set_judgement,
 )
@@ -51,7 +51,7 @@ class JudgeWriter:
         question = await self._desk.questions.find(item.resource_id)
         if question is None:
             return await self._skip(item)
-        chunks = await self._seen(item, question.chunk_ids, reject_unseen_question)
+        chunks = await self._seen(item, question.chunk_ids, reject_without_chunk)
         if chunks is None:
             return None
         subject = await subject_of(item, chunks[0], self._desk.chunks)
