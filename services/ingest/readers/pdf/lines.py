@@ -25,6 +25,8 @@ SENTENCE_MARKS = ".!?:;。！？：；…"
 CLOSING = "\"'”’»)]）】」』》"
 ENTRY = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$|…{2,}\s*\d*$")
 """A line of a table of contents."""
+ENTRY_POINTS, ENTRY_DOTS, ENTRY_CHARS = 4, "……", 40
+"""It has so many points, or these, in its last characters."""
 MARK_ENDS = (".", ")", "、", "．")
 BROKEN_ENDS = (HYPHEN, "-")
 LATIN = "\u2e80"
@@ -106,7 +108,7 @@ def blocks_of(lines: Sequence[Run], titles: dict[str, int]) -> list[Block]:
     for line, right in zip(lines, right_sides(lines, pitch), strict=True):
         if groups and not (
             starts_block(groups[-1], line, sides[-1], pitch, titles)
-            or starts_heading(groups[-1][-1], line, body)
+            or (body and starts_heading(groups[-1][-1], line, body))
         ):
             groups[-1].append(line)
         else:
@@ -119,13 +121,13 @@ def right_sides(lines: Sequence[Run], pitch: float) -> list[float]:
     """Where a full line would end, for each line: where the longest does of those that it stands with."""
     ends: list[float] = []
     first = 0
-    for at, line in enumerate(lines):
-        before = lines[at - 1] if at else line
-        step = line.bottom - before.bottom
-        if abs(line.size - before.size) > SIZE_STEP * line.size or not -1 < step < LEAP * pitch * line.size:
-            ends += [max(one.right for one in lines[first:at])] * (at - first)
+    leap = LEAP * pitch
+    for at, (before, line) in enumerate(pairwise(lines), 1):
+        size = line.size
+        if abs(size - before.size) > SIZE_STEP * size or not -1 < line.bottom - before.bottom < leap * size:
+            ends += [max([one.right for one in lines[first:at]])] * (at - first)
             first = at
-    return ends + [max(one.right for one in lines[first:])] * (len(lines) - first)
+    return ends + [max([one.right for one in lines[first:]])] * (len(lines) - first)
 
 
 def pitch_of(lines: Sequence[Run]) -> float:
@@ -141,7 +143,7 @@ def pitch_of(lines: Sequence[Run]) -> float:
 def body_of(lines: Sequence[Run]) -> float:
     """Font size of most of the text; only looked for where a line may be a numbered heading."""
     sizes = Counter[float]()
-    if any(CHAPTER.match(line.text) for line in lines):
+    if any(map(CHAPTER.match, [line.text for line in lines])):
         for line in lines:
             sizes[line.size] += len(line.text)
     return sizes.most_common(1)[0][0] if sizes else 0.0
@@ -150,7 +152,8 @@ def body_of(lines: Sequence[Run]) -> float:
 def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles: dict[str, int]) -> bool:
     """Whether a line begins a block of its own below the lines of a group."""
     before = group[-1]
-    size = max(line.size, before.size)
+    # Called for each line of a document, so that `max` would show.
+    size = line.size if line.size > before.size else before.size
     step = (line.bottom - before.bottom) / (pitch * size)
     if line.mono and before.mono:
         return step > 3.0
@@ -161,9 +164,9 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
         or (step > WIDER and not (step < LEAP and goes_on(before, line, right)))
         or line.bottom <= before.top
         or bool(titles and (title_level(line.text, titles) or title_level(before.text, titles)))
-        or marks_item(group, line, right)
+        or (may_mark(line.text) and marks_item(group, line, right))
         or moved(group, line, right)
-        or changes_script(group, line)
+        or (line.text[0] >= LATIN and changes_script(group, line))
         or (ends_sentence(before.text) and not full(before, line, right))
     )
 
@@ -171,8 +174,7 @@ def starts_block(group: list[Run], line: Run, right: float, pitch: float, titles
 def starts_heading(before: Run, line: Run, body: float) -> bool:
     """Whether a line in large type begins a heading of its own below another, by its number."""
     return (
-        body > 0
-        and line.size >= LARGER * body
+        line.size >= LARGER * body
         and before.text[-1:] not in OPEN_ENDS
         and CHAPTER.match(line.text) is not None
     )
@@ -185,8 +187,6 @@ def goes_on(before: Run, after: Run, right: float) -> bool:
 
 def marks_item(group: list[Run], line: Run, right: float) -> bool:
     """Whether a line begins with the mark of a list item, and not by chance with a number of the sentence."""
-    if not may_mark(line.text):
-        return False
     if BULLET.match(line.text):
         return True
     before = group[-1]
@@ -200,6 +200,7 @@ def may_mark(text: str) -> bool:
     return not (text[0].isalpha() and text[0].isascii() and text[1:2] not in MARK_ENDS)
 
 
+@lru_cache(maxsize=64)
 def is_item(text: str) -> bool:
     """Whether a text begins with the mark of a list item."""
     return may_mark(text) and bool(BULLET.match(text) or NUMBER.match(text))
@@ -221,7 +222,7 @@ def moved(group: list[Run], line: Run, right: float) -> bool:
 
 def changes_script(group: list[Run], line: Run) -> bool:
     """Whether a line in Chinese or Japanese follows lines that hold none of it, and may be at an end."""
-    if line.text[0] < LATIN or not WIDE.match(line.text):
+    if not WIDE.match(line.text):
         return False
     ends = len(group) > 1 or group[-1].text[-1:] in SENTENCE_MARKS + CLOSING
     return ends and not any(WIDE.search(one.text) for one in group)
@@ -283,7 +284,7 @@ def is_broken(text: str, after: str) -> bool:
 
 def wrapped(before: Run, after: Run, right: float, in_cell: bool) -> bool:
     """Whether only the width ended a line."""
-    if not before.text or not after.text or ENTRY.search(before.text, max(len(before.text) - 40, 0)):
+    if not before.text or not after.text or is_entry(before.text):
         return False
     if in_cell:
         return full(before, after, right)
@@ -291,6 +292,15 @@ def wrapped(before: Run, after: Run, right: float, in_cell: bool) -> bool:
     if going_on and (len(before.text) >= FULL_LINE or RUNS_ON.match(after.text)):
         return True
     return letters(before.text) >= FULL_ENOUGH and full(before, after, right)
+
+
+def is_entry(text: str) -> bool:
+    """Whether a line is one of a table of contents."""
+    tail = max(len(text) - ENTRY_CHARS, 0)
+    # Nearly no line has so many points, and to count them takes a tenth of the time of a search.
+    if text.count(".", tail) < ENTRY_POINTS and ENTRY_DOTS not in text:
+        return False
+    return ENTRY.search(text, tail) is not None
 
 
 def block_of(group: list[Run], right: float, titles: dict[str, int]) -> Block:

@@ -17,7 +17,7 @@ from services.ingest.readers.pdf.layout import Placed, Run
 from services.ingest.readers.pdf.lines import Block, title_key
 from services.ingest.readers.pdf.marks import Marks, boxed, level_with_labels, marked, note_of
 from services.ingest.readers.pdf.objects import Drawn, drawn_on, things_on
-from services.ingest.readers.pdf.open import annotated_page, damaged_page, opened, page_of
+from services.ingest.readers.pdf.open import annotated_page, damaged_page, opened, page_of, text_of
 from services.ingest.readers.pdf.paths import Box
 from services.ingest.readers.pdf.pictures import BACKGROUND, Pictures, cover
 from services.ingest.readers.pdf.render import scale_of
@@ -106,7 +106,8 @@ class PageReader:
             return self._transcribed(number, choice)
         page, over = annotated_page(self._pdf, number, name)
         try:
-            return self._page(page, over, choice, self._titles.get(number, {}))
+            with text_of(page) as textpage:
+                return self._page(page, textpage, over, choice, self._titles.get(number, {}))
         except pypdfium2.PdfiumError as error:
             raise damaged_page(name, number, error) from error
         except (MemoryError, SishuError):
@@ -138,9 +139,8 @@ class PageReader:
         return blocks
 
     def _page(
-        self, page: pypdfium2.PdfPage, over: Annotations, choice: str, titles: dict[str, int]
+        self, page: pypdfium2.PdfPage, textpage: Any, over: Annotations, choice: str, titles: dict[str, int]
     ) -> list[Block]:
-        textpage = page.get_textpage()
         bounds = page.get_bbox()
         things = things_on(page)
         by_word = len(things.lines) > 1
@@ -167,7 +167,6 @@ class PageReader:
             is_shown = covered < (SCANNED if layer.letters < FEW_LETTERS else BACKGROUND)
             placed = self._pictures.keep(page, drawn.pictures) if is_shown else []
             blocks = recognised(runs + boxed(over, bounds, 0), drawn, placed, titles)
-        textpage.close()
         blocks += [Block("note", text) for text in loose]
         if not blocks:
             blocks = [Block("image", placed.text) for placed in self._pictures.keep(page, drawn.pictures)]

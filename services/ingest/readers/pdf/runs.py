@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from services.ingest.readers.pdf.calls import (
     Answers,
-    address_of,
     char_font,
     char_matrix,
     char_size,
-    pointer,
 )
 from services.ingest.readers.pdf.layout import Run
 from services.ingest.readers.pdf.marks import with_marks
@@ -39,18 +37,18 @@ NAME_BYTES = 128
 MATRICES = Answers(np.float32, 6)
 
 
-def runs_of(textpage: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
+def runs_of(handle: Any, layer: Layer, free: Flags | None = None) -> list[Run]:
     """The words as runs: words on a line without a wide gap.
 
     Args:
-        textpage: PDFium's text page.
+        handle: PDFium's text page.
         layer: its words.
         free: which words to take; all if None.
     """
     firsts, afters, sides = stretches(layer, free)
     if not firsts:
         return []
-    styles = zip(*looks(textpage, firsts, middles_of(layer.text, firsts, afters), afters), strict=True)
+    styles = zip(*looks(handle, firsts, middles_of(layer.text, firsts, afters), afters), strict=True)
     sizes, bolds, monos = map(list, styles)
     if layer.inserts:
         texts = [with_marks(layer, first, after) for first, after in zip(firsts, afters, strict=True)]
@@ -114,32 +112,29 @@ def breaks_of(boxes: Floats) -> NDArray[np.int64]:
 
 
 def looks(
-    textpage: Any, firsts: list[int], middles: list[int], afters: list[int]
+    handle: Any, firsts: list[int], middles: list[int], afters: list[int]
 ) -> list[tuple[float, bool, bool]]:
     """How stretches of text look: font size in points, whether both ends are bold, and of a typewriter.
 
     Args:
-        textpage: PDFium's text page.
+        handle: PDFium's text page.
         firsts: first character of each stretch.
         middles: one in its middle; marks of list items and words of code may differ in size.
         afters: one past its last.
     """
-    handle = pointer(address_of(textpage.raw))
-    lasts = [after - 1 for after in afters]
     matrices = MATRICES.of(char_matrix, repeat(handle), middles, count=len(middles))
     scales = np.sqrt(np.abs(matrices[:, 0] * matrices[:, 3] - matrices[:, 1] * matrices[:, 2])).tolist()
     name, flags = ctypes.create_string_buffer(NAME_BYTES), ctypes.c_int()
     to_name, to_flags = ctypes.byref(name), ctypes.byref(flags)
+    sizes = map(char_size, repeat(handle), firsts)
+    halves = map(char_size, repeat(handle), middles)
     found = []
-    for first, middle, last, scale in zip(firsts, middles, lasts, scales, strict=True):
-        size = char_size(handle, first)
-        half = char_size(handle, middle)
-        if size != half:
-            size = sorted((size, half, char_size(handle, last)))[1]
+    for first, after, begun, half, scale in zip(firsts, afters, sizes, halves, scales, strict=True):
+        size = begun if begun == half else sorted((begun, half, char_size(handle, after - 1)))[1]
         char_font(handle, first, to_name, NAME_BYTES, to_flags)
         bold, mono = style(name.value, flags.value)
         if bold or mono:
-            char_font(handle, last, to_name, NAME_BYTES, to_flags)
+            char_font(handle, after - 1, to_name, NAME_BYTES, to_flags)
             last_bold, last_mono = style(name.value, flags.value)
             bold, mono = bold and last_bold, mono and last_mono
         found.append((size * scale, bold, mono))

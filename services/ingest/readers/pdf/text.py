@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 from services.ingest.readers.pdf.calls import (
     Answers,
-    address_of,
     char_angle,
     char_box,
     char_code,
@@ -34,14 +34,14 @@ from services.ingest.readers.pdf.layout import RIGHT_TO_LEFT, WIDE
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.uint16]
-Places = NDArray[np.int64]
-Kinds = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 HYPHEN = "\ufffe"
 """What PDFium puts for a hyphen at the end of a line, in place of the hyphen and the line end."""
 UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\uffff]")
 NO_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1b]")
+LINE = re.compile(rf"{HYPHEN}|[^\s\x00](?:[^\n{HYPHEN}]*[^\s\x00])?")
+WORD = re.compile(rf"[^\s\x00{HYPHEN}]+{HYPHEN}?|{HYPHEN}")
 SPACE, DIGIT, WIDE_LETTER, SPECIAL, UNKNOWN = 1, 2, 3, 4, 5
 MOST_DIGITS = 0.12
 """A line with a larger share of digits may be the row of a table."""
@@ -73,6 +73,7 @@ def kind_of(character: str) -> int:
 
 
 KINDS = np.array([kind_of(chr(code)) for code in range(0x10000)], np.uint8)
+TWO_SPACES = bytes((SPACE, SPACE))
 BOXES = Answers(np.float32, 4)
 RECTS = Answers(np.float64, 4, apart=True)
 IN_LOW = np.array((True, False, False, True))
@@ -104,7 +105,7 @@ class Layer:
     unknown: int
     inserts: list[tuple[int, str]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def letters(self) -> int:
         """Number of characters that are no space."""
         return sum(self.ends) - sum(self.starts) + sum(len("".join(text.split())) for text in self.aside)
@@ -113,23 +114,23 @@ class Layer:
         """Whether the layer holds text, and not codes of a font that nobody can map to characters."""
         return self.letters > 0 and self.unknown * 4 < self.letters
 
-    def tells_all(self, textpage: Any, area: float) -> bool:
+    def tells_all(self, handle: Any, area: float) -> bool:
         """Whether the layer may be taken for all the text of a page that a picture covers.
 
         It may where programs that recognise text put it, unseen on the picture, and where it fills the page.
 
         Args:
-            textpage: PDFium's text page.
+            handle: PDFium's text page.
             area: of the page, in square points.
         """
         if self.letters < FEW_LETTERS:
             return False
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        return float(sides.prod(axis=1).sum()) >= FILLED * area or 2 * self.unseen(textpage) >= self.letters
+        return float(sides.prod(axis=1).sum()) >= FILLED * area or 2 * self.unseen(handle) >= self.letters
 
-    def unseen(self, textpage: Any) -> int:
+    def unseen(self, handle: Any) -> int:
         """Number of characters that are in the layer, but not painted on the page."""
-        objects = map(text_object, repeat(pointer(address_of(textpage.raw))), self.starts)
+        objects = map(text_object, repeat(handle), self.starts)
         return sum(
             end - start
             for start, end, one in zip(self.starts, self.ends, objects, strict=True)
@@ -141,7 +142,7 @@ NO_LAYER = Layer("", [], [], np.zeros((0, 4), np.float32), 0, [], 0)
 
 
 def layer_of(
-    textpage: Any,
+    handle: Any,
     bounds: tuple[float, float, float, float],
     by_word: bool = False,
     apart: Sequence[tuple[float, float, float, float]] = (),
@@ -149,44 +150,40 @@ def layer_of(
     """The words of a page; a line without white in it is taken for one word, which saves most of the calls.
 
     Args:
-        textpage: PDFium's text page.
+        handle: PDFium's text page.
         bounds: left, bottom, right, top of the visible page in points.
         by_word: never take a line for a word.
         apart: left, bottom, right, top of what lies over words: no line there is taken for a word.
     """
-    handle = pointer(address_of(textpage.raw))
     text, codes = characters(handle)
-    kinds = KINDS[codes]
-    starts, ends = words_of(codes, kinds)
-    if not starts.size:
+    kinds = KINDS[codes].tobytes()
+    if not kinds.strip(TWO_SPACES):
         return NO_LAYER
-    counts = np.bincount(kinds, minlength=UNKNOWN + 1).tolist()
     lines = None
-    if not by_word and not counts[SPECIAL]:
-        lines = lines_and_words(handle, codes, kinds, starts, ends, bounds, apart)
+    if not by_word and SPECIAL not in kinds:
+        lines = lines_and_words(handle, text, kinds, bounds, apart)
     if lines:
         starts, ends, boxes = lines
         turns, slanted = 0, np.zeros(len(starts), np.bool_)
     else:
+        starts, ends = words_of(text)
         boxes, turns, slanted = placed(handle, starts, ends, bounds)
-    layer = Layer(text, starts.tolist(), ends.tolist(), boxes, turns, [], counts[UNKNOWN])
+    layer = Layer(text, starts, ends, boxes, turns, [], kinds.count(UNKNOWN))
     return seen(layer, slanted, bounds)
 
 
 def lines_and_words(
     handle: Any,
-    codes: Codes,
-    kinds: Kinds,
-    starts: Places,
-    ends: Places,
+    text: str,
+    kinds: bytes,
     bounds: tuple[float, float, float, float],
     apart: Sequence[tuple[float, float, float, float]],
-) -> tuple[Places, Places, Floats] | None:
+) -> tuple[list[int], list[int], Floats] | None:
     """Starts, ends and boxes of the lines without white, and of the words of the others, in their order.
 
     None for a page with words that are not level.
     """
-    firsts, afters = lines_of(codes, starts, ends)
+    firsts, afters = lines_of(text)
     boxes, turns, slanted = placed(handle, firsts, afters, bounds)
     if turns or slanted.any():
         return None
@@ -194,28 +191,35 @@ def lines_and_words(
     loose |= touched(boxes, upright([*np.array(apart, np.float32).T], bounds, 0)) if apart else False
     if not loose.any():
         return firsts, afters, boxes
-    in_loose = loose[np.searchsorted(firsts, starts, "right") - 1]
-    heads = in_loose.copy()
-    heads[np.searchsorted(starts, firsts)] = True
-    chosen = np.flatnonzero(heads)
-    sides = np.empty((len(chosen), 4), np.float32)
-    sides[in_loose[chosen]] = boxes_of(*inks_of(handle, starts[in_loose], ends[in_loose]), bounds, turns)
-    sides[~in_loose[chosen]] = boxes[~loose]
-    return starts[chosen], ends[np.append(chosen[1:], len(ends)) - 1], sides
+    starts, ends, whole = [], [], []
+    for first, after, is_loose in zip(firsts, afters, loose.tolist(), strict=True):
+        spans = [(first, after)]
+        if is_loose:
+            spans = [match.span() for match in WORD.finditer(text, first, after)]
+        starts += [start for start, _ in spans]
+        ends += [end for _, end in spans]
+        whole += [not is_loose] * len(spans)
+    lines = np.array(whole)
+    sides = np.empty((len(starts), 4), np.float32)
+    sides[lines] = boxes[~loose]
+    words = np.flatnonzero(~lines).tolist()
+    inks = inks_of(handle, [starts[at] for at in words], [ends[at] for at in words])
+    sides[~lines] = boxes_of(*inks, bounds, turns)
+    return starts, ends, sides
 
 
 def placed(
-    handle: Any, starts: Places, ends: Places, bounds: tuple[float, float, float, float]
+    handle: Any, starts: list[int], ends: list[int], bounds: tuple[float, float, float, float]
 ) -> tuple[Floats, int, Flags]:
     """Boxes of stretches of text by their first and last characters, turns of the page, which are slanted."""
     first, last = inks_of(handle, starts, ends)
-    turns, slanted = direction(handle, starts.tolist(), first, last)
+    turns, slanted = direction(handle, starts, first, last)
     return boxes_of(first, last, bounds, turns), turns, slanted
 
 
-def inks_of(handle: Any, starts: Places, ends: Places) -> tuple[Floats, Floats]:
+def inks_of(handle: Any, starts: list[int], ends: list[int]) -> tuple[Floats, Floats]:
     """Boxes of the first and the last characters of stretches of text: left, top, right, bottom of PDF."""
-    places = np.concatenate((starts, ends - 1)).tolist()
+    places = starts + [end - 1 for end in ends]
     inks = BOXES.of(char_box, repeat(handle), places, count=len(places))
     return inks[: len(starts)], inks[len(starts) :]
 
@@ -252,25 +256,18 @@ def seen(layer: Layer, slanted: Flags, bounds: tuple[float, float, float, float]
     )
 
 
-def loose_lines(kinds: Kinds, firsts: Places, afters: Places, boxes: Floats) -> Flags:
+def loose_lines(kinds: bytes, firsts: list[int], afters: list[int], boxes: Floats) -> Flags:
     """Which lines may have white in them, as the rows of a table: they hold less text for their width.
 
     Rows of numbers and lines that spaces set are among them in any case.
     """
-    wide, digits, gaps = (
-        np.flatnonzero(marks)
-        for marks in (kinds == WIDE_LETTER, kinds == DIGIT, (kinds[1:] == SPACE) & (kinds[:-1] == SPACE))
-    )
-    lengths = afters - firsts
-    letters = lengths + between(wide, firsts, afters)
+    lines = [kinds[first:after] for first, after in zip(firsts, afters, strict=True)]
+    rows = [line.count(DIGIT) > MOST_DIGITS * len(line) or TWO_SPACES in line for line in lines]
+    letters = np.array([len(line) + line.count(WIDE_LETTER) for line in lines])
     spread = (boxes[:, 2] - boxes[:, 0]) / (np.maximum(boxes[:, 3] - boxes[:, 1], 0.1) * letters)
     usual = np.sort(spread)[len(spread) // 2]
-    loose: Flags = (
-        (spread > np.minimum(usual * (DENSER + 3.0 / letters), LOOSE + 1.0 / letters))
-        | (between(digits, firsts, afters) > MOST_DIGITS * lengths)
-        | (between(gaps, firsts, afters - 1) > 0)
-    )
-    return loose
+    loose: Flags = spread > np.minimum(usual * (DENSER + 3.0 / letters), LOOSE + 1.0 / letters)
+    return loose | rows
 
 
 def touched(boxes: Floats, others: Floats) -> Flags:
@@ -280,15 +277,11 @@ def touched(boxes: Floats, others: Floats) -> Flags:
     return found
 
 
-def between(places: Places, firsts: Places, afters: Places) -> Places:
-    """How many of the places, which are in order, lie in each stretch."""
-    return np.searchsorted(places, afters) - np.searchsorted(places, firsts)
-
-
 def gapped_lines(handle: Any, boxes: Floats, bounds: tuple[float, float, float, float]) -> Flags:
     """Which lines have white between two of the pieces of which they are drawn."""
     count = count_rects(handle, 0, -1)
-    if count < 2:
+    if count < 2 or count == len(boxes):
+        # Each line is a piece, as a line that shows holds a piece at least.
         return np.zeros(len(boxes), np.bool_)
     left, top, right, bottom = RECTS.of(rect_of, repeat(handle), range(count), count=count).T
     shared = np.minimum(top[1:], top[:-1]) - np.maximum(bottom[1:], bottom[:-1])
@@ -316,26 +309,20 @@ def characters(handle: Any) -> tuple[str, Codes]:
     return (text if len(text) == count else "".join(map(chr, codes.tolist()))), codes
 
 
-def words_of(codes: Codes, kinds: Kinds) -> tuple[Places, Places]:
+def words_of(text: str) -> tuple[list[int], list[int]]:
     """Where words start and end; a hyphen at the end of a line ends a word."""
-    gap = np.ones(len(codes) + 2, np.bool_)
-    np.equal(kinds, SPACE, out=gap[1:-1])
-    edges = np.flatnonzero(gap[1:] != gap[:-1])
-    starts, ends = edges[::2], edges[1::2]
-    hyphens = np.flatnonzero(codes == ord(HYPHEN)) + 1
-    if hyphens.size:
-        cuts = hyphens[~gap[hyphens + 1]]
-        starts, ends = np.sort(np.append(starts, cuts)), np.sort(np.append(ends, cuts))
-    return starts, ends
+    return places_of(WORD, text)
 
 
-def lines_of(codes: Codes, starts: Places, ends: Places) -> tuple[Places, Places]:
+def lines_of(text: str) -> tuple[list[int], list[int]]:
     """Where PDFium's lines start and end."""
-    line_ends = np.flatnonzero((codes == ord("\n")) | (codes == ord(HYPHEN)))
-    heads = np.concatenate(([0], np.searchsorted(starts, line_ends, "right")))
-    heads = heads[1:][heads[1:] != heads[:-1]]
-    heads = np.concatenate(([0], heads[heads < len(starts)]))
-    return starts[heads], ends[np.append(heads[1:], len(ends)) - 1]
+    return places_of(LINE, text)
+
+
+def places_of(pattern: re.Pattern[str], text: str) -> tuple[list[int], list[int]]:
+    """Where what a pattern finds starts and ends."""
+    spans = [match.span() for match in pattern.finditer(text)]
+    return [start for start, _ in spans], [end for _, end in spans]
 
 
 def direction(handle: Any, starts: list[int], first: Floats, last: Floats) -> tuple[int, Flags]:
