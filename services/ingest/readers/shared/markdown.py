@@ -8,10 +8,13 @@ from collections.abc import Sequence
 LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 NOT_IN_CELL = re.compile(r"[|\n\r\v\f\x85\u2028\u2029]")
 PIPE = re.compile(r"(\\*)\|")
-BLOCK_MARK = re.compile(
-    r"^( {0,3})(?=(?:#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$))", re.MULTILINE
-)
+LIST_MARK = r"(?:[-+*]|\d{1,9}[.)])"
+MARKED = r"(?=#{1,6}(?:\s|$)|>|```|~~~|(?:[-*_=][ \t]*){3,}$|[=-]+[ \t]*$)"
+BLOCK_MARK = re.compile(rf"^( {{0,3}}){MARKED}", re.MULTILINE)
 """Where a line would be read as a heading, quote, fence, rule or underline of a heading."""
+BLOCK_MARK_IN_LIST = re.compile(rf"^([ \t]*(?:{LIST_MARK}[ \t]+)*?){MARKED}", re.MULTILINE)
+"""The same in a text with list items: behind their marks, and however far in their lines stand."""
+ITEM = re.compile(rf"^ {{0,3}}{LIST_MARK}(?:[ \t]|$)", re.MULTILINE)
 WEB = re.compile("(?:https?://|mailto:)[^\\s<>]+$")
 FENCE = re.compile(r"`{3,}")
 
@@ -80,7 +83,7 @@ def comment(author: str, text: str) -> str:
 
 def paragraph(text: str) -> str:
     r"""A text whose lines are no headings, quotes, fences or rules by accident: `# 1` becomes `\# 1`."""
-    return BLOCK_MARK.sub(r"\1\\", text)
+    return (BLOCK_MARK_IN_LIST if ITEM.search(text) else BLOCK_MARK).sub(r"\1\\", text)
 
 
 def fence(code: str, language: str = "") -> str:

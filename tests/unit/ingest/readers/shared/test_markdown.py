@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -44,6 +44,11 @@ def test_headings_are_one_line_of_a_level_that_exists() -> None:
 
 
 @given(st.text("#>-=_*`~ a\n1.+", max_size=30))
+@example("- # a")
+@example("1. + > a")
+@example("-   a\n    > b")
+@example("1. a\n\n     ===")
+@example("*\n    > a")
 def test_a_paragraph_never_becomes_a_heading_quote_fence_or_rule(text: str) -> None:
     kinds = {kind for kind, _ in parsed(markdown.paragraph(text.strip()))}
     assert not kinds & {"heading_open", "blockquote_open", "fence", "hr"}
