@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from services.dataset.benchmarks.benchmarks import Benchmark, BenchmarkOptions
-from services.dataset.imports.file_convert import fault_to_pb
+from services.dataset.imports.convert import fault_to_pb
 from services.dataset.imports.imports import BAD_SHARE
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.dataset.v1 import benchmark_pb2 as pb

@@ -18,10 +18,10 @@ from services.dataset.benchmarks.benchmarks import (
 from services.dataset.benchmarks.files import guard_of, write_questions, write_signatures
 from services.dataset.benchmarks.items import Item, items_in
 from services.dataset.benchmarks.store import BenchmarkStore
-from services.dataset.formats import PARQUET_TYPE
 from services.dataset.imports.faults import Faults
 from services.dataset.imports.sources import parts_in
 from services.dataset.imports.uploads import downloaded
+from services.dataset.versions.shards import PARQUET_TYPE
 from services.runtime.db import transaction
 from services.runtime.errors import InvalidArgument, SishuError
 from services.runtime.ids import new_id

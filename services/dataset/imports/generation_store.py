@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from services.dataset.examples.copying import copy_examples
 from services.dataset.examples.examples import Example
@@ -42,7 +43,7 @@ class GenerationImportStore:
             await copy_examples(connection, gate(new, firsts))
         return len(new)
 
-    async def made(self, import_id: str) -> dict[str, int]:
+    async def made(self, import_id: str) -> dict[str, Any]:
         """How many examples of an import are `kept`, `duplicates`, and `rejected` for another reason."""
         row = await self.pool.fetchrow(SQL.count_made, import_id)
         return dict(row or {})

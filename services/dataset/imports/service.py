@@ -25,6 +25,7 @@ from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.imports.uploads import check_arrived
 from services.runtime.convert import timestamp
 from services.runtime.db import first_answer
+from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request

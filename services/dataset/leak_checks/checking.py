@@ -18,10 +18,10 @@ from services.dataset.benchmarks.files import guard_of
 from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.deduplications.finding import FETCH_SECONDS, TOLD_EVERY, batches
 from services.dataset.examples.content_texts import says
-from services.dataset.formats import PARQUET_TYPE
 from services.dataset.leak_checks.finding import Guarded, LeakSearch, Looked, exam_question
 from services.dataset.leak_checks.leak_checks import LeakCheck, LeaksFile, LeakSource
 from services.dataset.leak_checks.store import LeakCheckStore
+from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import PARQUET, DatasetVersion
 from services.runtime.errors import SishuError
