@@ -18,6 +18,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from services.dataset.copies.native import loops
 from services.dataset.copies.sketches import LANES, Signatures
 
 Rows: TypeAlias = npt.NDArray[np.int32]
@@ -29,8 +30,8 @@ FULL = 64
 """Texts of a bucket of which all pairs are compared."""
 WINDOW = 6
 """Neighbours on either side with which a text of a larger bucket is compared."""
-DEEP = 16
-"""Further values by which the texts of a larger bucket are ordered."""
+TOGETHER = 32
+"""Values of a row that lie together in memory."""
 AHEAD = 2
 """Bands that are made while another is worked on."""
 SLACK = 5 * 0.5 / LANES**0.5
@@ -71,34 +72,49 @@ def buckets(signatures: Signatures, rows: Rows, threshold: float) -> Iterator[Bu
         rows: the rows that count, in an order that hangs on the texts alone.
         threshold: how alike texts are that should share a bucket.
     """
-    bands, depth = bands_for(threshold)
     with ThreadPoolExecutor(AHEAD) as pool:
-        starts = iter(range(0, bands * depth, depth))
-        waiting = [pool.submit(band, signatures, rows, start, depth) for start in islice(starts, AHEAD)]
+        jobs = band_keys(pool, signatures, rows, threshold)
+        waiting = [pool.submit(band_of, signatures, rows, *job) for job in islice(jobs, AHEAD)]
         while waiting:
             found = waiting.pop(0).result()
-            waiting += [pool.submit(band, signatures, rows, start, depth) for start in islice(starts, 1)]
+            waiting += [pool.submit(band_of, signatures, rows, *job) for job in islice(jobs, 1)]
             yield found
+
+
+def band_keys(
+    pool: ThreadPoolExecutor, signatures: Signatures, rows: Rows, threshold: float
+) -> Iterator[tuple[bytes, int, int]]:
+    """Of each band a number for the values of each row, where it starts, and its depth.
+
+    Those of some bands are made together, as their values lie together in memory; the next meanwhile.
+    """
+    bands, depth = bands_for(threshold)
+    together = max(1, TOGETHER // depth)
+    parts = [(start, min(together, bands - start)) for start in range(0, bands, together)]
+
+    def made(part: tuple[int, int]) -> bytes:
+        found: bytes = loops.keys(signatures, rows, part[0] * depth, depth, part[1])
+        return found
+
+    width = 4 * len(rows)
+    coming = pool.submit(made, parts[0])
+    for at, (start, count) in enumerate(parts):
+        keys = coming.result()
+        if at + 1 < len(parts):
+            coming = pool.submit(made, parts[at + 1])
+        for number in range(count):
+            yield keys[number * width : (number + 1) * width], (start + number) * depth, depth
+
+
+def band_of(signatures: Signatures, rows: Rows, keys: bytes, start: int, depth: int) -> Buckets:
+    """The buckets of one band by the numbers of its rows."""
+    columns = loops.band(signatures, rows, keys, start, depth, FULL)
+    return Buckets(*(np.frombuffer(column, np.int32) for column in columns))
 
 
 def band(signatures: Signatures, rows: Rows, start: int, depth: int) -> Buckets:
     """The buckets of one band, whose values start at a column."""
-    keys = hashed(signatures, rows, start, depth)
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    edges = np.concatenate([[0], np.flatnonzero(keys[1:] != keys[:-1]) + 1, [len(keys)]])
-    sizes = np.diff(edges)
-    shared = sizes > 1
-    order = order[np.repeat(shared, sizes)]
-    sizes = sizes[shared]
-    starts = np.cumsum(sizes) - sizes
-    large = np.repeat(sizes > FULL, sizes)
-    if large.any():
-        numbers = np.repeat(np.arange(len(sizes)), sizes)[large]
-        order[large] = deeply_ordered(signatures, rows, order[large], numbers, start + depth)
-    first = np.repeat(starts, sizes).astype(np.int32)
-    last = np.repeat(starts + sizes, sizes).astype(np.int32)
-    return Buckets(rows[order], first, last)
+    return band_of(signatures, rows, loops.keys(signatures, rows, start, depth, 1), start, depth)
 
 
 def hashed(signatures: Signatures, rows: Rows, start: int, depth: int) -> Words:
@@ -109,28 +125,3 @@ def hashed(signatures: Signatures, rows: Rows, start: int, depth: int) -> Words:
         # Knuth's 64-bit multiplier (MMIX).
         keys = keys * np.uint64(6364136223846793005) + column + np.uint64(1)
     return keys
-
-
-def deeply_ordered(
-    signatures: Signatures,
-    rows: Rows,
-    members: npt.NDArray[np.intp],
-    numbers: npt.NDArray[np.intp],
-    start: int,
-) -> npt.NDArray[np.intp]:
-    """Members of large buckets, bucket by bucket, by the values from a column on.
-
-    Args:
-        signatures: MinHash values of all rows.
-        rows: the rows that count.
-        members: places in `rows`, bucket by bucket.
-        numbers: the number of the bucket of each.
-        start: the first column behind the band.
-    """
-    columns = np.arange(start, start + DEEP) % LANES
-    values = signatures[rows[members]][:, columns].astype(np.uint64)
-    packed = [numbers]
-    for at in range(0, DEEP, 4):
-        one, two, three, four = values[:, at : at + 4].T
-        packed.append(one << np.uint64(48) | two << np.uint64(32) | three << np.uint64(16) | four)
-    return members[np.lexsort(packed[::-1])]

@@ -16,6 +16,11 @@ Marks: TypeAlias = npt.NDArray[np.uint8]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 NO_LETTER = 0x1FFFFF
+LANES = 256
+FIRST = 64
+"""Values that are compared first (`c/pairs.c`)."""
+DEEP = 16
+"""Further values by which the rows of a large bucket are ordered."""
 PAIRS = 8192
 """Pairs that are compared at a time."""
 
@@ -76,6 +81,53 @@ def keys_of(grams: Words, starts: Longs, sizes: Ints) -> npt.NDArray[np.uint64]:
     return mixed(keys)
 
 
+def keys(values: Values, rows: Ints, start: int, depth: int, bands: int) -> bytes:
+    """What `loops.keys` finds."""
+    return b"".join(band_key(values, rows, start + band * depth, depth) for band in range(bands))
+
+
+def band_key(values: Values, rows: Ints, start: int, depth: int) -> bytes:
+    """A number for the values of each row in a band."""
+    found = np.zeros(len(rows), np.uint64)
+    for column in values[rows, start : start + depth].T:
+        found = (found ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(32)
+    return found.astype(np.uint32).tobytes()
+
+
+def band(
+    values: Values, rows: Ints, numbers: bytes, start: int, depth: int, full: int
+) -> tuple[bytes, bytes, bytes]:
+    """What `loops.band` finds."""
+    found = np.frombuffer(numbers, np.uint32)
+    order = np.argsort(found, kind="stable")
+    found = found[order]
+    edges = np.concatenate([[0], np.flatnonzero(found[1:] != found[:-1]) + 1, [len(found)]])
+    sizes = np.diff(edges)
+    shared = sizes > 1
+    order = order[np.repeat(shared, sizes)]
+    sizes = sizes[shared]
+    starts = np.cumsum(sizes) - sizes
+    large = np.repeat(sizes > full, sizes)
+    if large.any():
+        owners = np.repeat(np.arange(len(sizes)), sizes)[large]
+        order[large] = deeply_ordered(values, rows, order[large], owners, start + depth)
+    first = np.repeat(starts, sizes).astype(np.int32)
+    last = np.repeat(starts + sizes, sizes).astype(np.int32)
+    return rows[order].astype(np.int32).tobytes(), first.tobytes(), last.tobytes()
+
+
+def deeply_ordered(values: Values, rows: Ints, members: Longs, owners: Longs, start: int) -> Longs:
+    """Members of large buckets (places in `rows`), bucket by bucket, by the values from a column on."""
+    columns = np.arange(start, start + DEEP) % LANES
+    deep = values[rows[members]][:, columns].astype(np.uint64)
+    packed = [owners]
+    for at in range(0, DEEP, 4):
+        one, two, three, four = deep[:, at : at + 4].T
+        packed.append(one << np.uint64(48) | two << np.uint64(32) | three << np.uint64(16) | four)
+    return members[np.lexsort(packed[::-1])]
+
+
 def join(
     values: Values,
     grams: Words,
@@ -117,9 +169,8 @@ def match(
     marked: Marks,
 ) -> None:
     """What `loops.match` does."""
-    is_kept = kept[order].astype(bool)
-    held = np.flatnonzero(is_kept)
-    places = np.flatnonzero(~is_kept & (marked[order] == 0))
+    held = np.flatnonzero(kept[order] == 1)
+    places = np.flatnonzero((kept[order] == 0) & (marked[order] == 0))
     before = np.searchsorted(held, places)
     lows, highs = np.searchsorted(held, first[places]), np.searchsorted(held, last[places])
     large = last[places] - first[places] > full
@@ -157,6 +208,9 @@ def alike(
     """Which pairs of rows are at least `threshold` alike."""
     low, high = np.minimum(sizes[ones], sizes[others]), np.maximum(sizes[ones], sizes[others])
     near: Flags = low / high >= threshold
+    if grams.size:
+        first = (values[ones[near], :FIRST] == values[others[near], :FIRST]).sum(axis=1)
+        near[near] = first >= int(least_equal / 4) - 10
     near[near] = (values[ones[near]] == values[others[near]]).sum(axis=1) >= least_equal
     if grams.size:
         near[near] = similarities(grams, starts, sizes, ones[near], others[near]) >= threshold

@@ -22,7 +22,38 @@ ALL_PAIRS = 1 << 20
 """Pairs up to which `leaks` compares all."""
 
 
-def group_near_copies(texts: Texts, threshold: float) -> Indices:
+class LargeBuckets:
+    """Buckets of more than `FULL` rows that a grouping came by: in others it compared all pairs."""
+
+    def __init__(self, most: int) -> None:
+        """Those of up to so many rows in all; where there are more, they are not kept."""
+        self._left = most
+        self._found: list[Buckets] = []
+
+    def note(self, found: Buckets) -> None:
+        """Keep the large buckets of a band."""
+        large = found.last - found.first > FULL
+        self._left -= int(large.sum())
+        if self._left < 0:
+            self._found.clear()
+        elif large.any():
+            self._found.append(only(found, large))
+
+    @property
+    def found(self) -> list[Buckets] | None:
+        """The buckets, band by band; nothing where there were too many to keep."""
+        return None if self._left < 0 else self._found
+
+
+def only(found: Buckets, wanted: npt.NDArray[np.bool_]) -> Buckets:
+    """Some of the buckets of a band, given by their places."""
+    before: npt.NDArray[np.intp] = np.cumsum(wanted) - wanted
+    gone = found.first[wanted] - before[found.first[wanted]]
+    first, last = found.first[wanted] - gone, found.last[wanted] - gone
+    return Buckets(found.order[wanted], first.astype(np.int32), last.astype(np.int32))
+
+
+def group_near_copies(texts: Texts, threshold: float, large: LargeBuckets | None = None) -> Indices:
     """A group for each text: texts at least `threshold` alike share one, and so do all their likes.
 
     A pair at the threshold is missed once in a million, or when more than `FULL` texts have most in common
@@ -33,6 +64,7 @@ def group_near_copies(texts: Texts, threshold: float) -> Indices:
         texts: texts, read once; or sketches of them; or their signatures only: then similarities are
             estimates.
         threshold: Jaccard similarity of character 3-grams of the normalised texts, above 0, to 1.
+        large: takes note of the buckets in which pairs may be missed.
 
     Returns:
         The index of the first text of the group of each text.
@@ -44,6 +76,8 @@ def group_near_copies(texts: Texts, threshold: float) -> Indices:
     if threshold < 1 and len(rows) > 1:
         for found in buckets(held.signatures, rows, threshold):
             loops.join(*arguments(held, threshold, found), FULL, WINDOW, parents)
+            if large:
+                large.note(found)
     # Rows and roots are the first of their kind: so is the root of any text.
     return roots_of(parents)[twins].astype(np.intp)
 
@@ -76,26 +110,41 @@ def leaks(kept: Iterable[str], others: Iterable[str], threshold: float) -> Indic
     return leaked(held, rows[:count], rows[count:], threshold)
 
 
-def leaked(held: Sketches, kept: Indices, others: Indices, threshold: float) -> Indices:
-    """The places in `others`, ascending, of rows at least `threshold` like one of the rows `kept`."""
+def leaked(
+    held: Sketches, kept: Indices, others: Indices, threshold: float, large: LargeBuckets | None = None
+) -> Indices:
+    """The places in `others`, ascending, of rows at least `threshold` like one of the rows `kept`.
+
+    Args:
+        held: sketches of all rows.
+        kept: rows that may not leak.
+        others: rows that are looked through.
+        threshold: as of `group_near_copies`.
+        large: what a grouping of all rows by the same threshold has noted, where none of its groups has rows
+            of both: then only those pairs are compared that it may have missed.
+    """
     check(threshold)
     _, twins = distinct(held.keys)
-    is_kept, marked = np.zeros((2, len(held)), np.uint8)
+    # What is neither kept nor looked through is passed over.
+    is_kept = np.full(len(held), 2, np.uint8)
+    is_kept[twins[others]] = 0
     is_kept[twins[kept]] = 1
-    mine, theirs = np.flatnonzero(is_kept), np.setdiff1d(twins[others], twins[kept])
+    marked = np.zeros(len(held), np.uint8)
+    mine, theirs = np.flatnonzero(is_kept == 1), np.flatnonzero(is_kept == 0)
     if threshold < 1 and mine.size and theirs.size:
         # By key, so that the order hangs on the texts alone.
         rows = np.concatenate([mine, theirs]).astype(np.int32)
         rows = rows[np.argsort(held.keys[rows])]
+        known = large.found if large else None
         if mine.size * theirs.size <= ALL_PAIRS:
             ends = np.full(len(rows), len(rows), np.int32)
             one = Buckets(rows, np.zeros_like(ends), ends)
             least = 0 if held.grams.size else None
             loops.match(*arguments(held, threshold, one, least), len(rows), WINDOW, is_kept, marked)
         else:
-            for found in buckets(held.signatures, rows, threshold):
+            for found in buckets(held.signatures, rows, threshold) if known is None else known:
                 loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
-    return np.flatnonzero((is_kept | marked)[twins[others]])
+    return np.flatnonzero(((is_kept == 1) | (marked == 1))[twins[others]])
 
 
 def distinct(keys: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:

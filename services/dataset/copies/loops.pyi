@@ -17,6 +17,18 @@ def sketch(
 ) -> tuple[bytes, bytes, bytes, bytes, bytes]:
     """Of texts: grams (uint32), how many each has (int32) and had (int32), values (uint16), keys (uint64)."""
 
+def keys(values: object, rows: object, start: int, depth: int, bands: int, /) -> bytes:
+    """Of bands side by side a number (uint32) for the `depth` values of each of the rows (int32) in it."""
+
+def band(
+    values: object, rows: object, keys: object, start: int, depth: int, full: int, /
+) -> tuple[bytes, bytes, bytes]:
+    """The buckets of a band by its keys: `order`, `first` and `last` of the rows that share one.
+
+    Those of a bucket are in the order of `rows`; in one of more than `full` rows, in the order of the next 16
+    values, in which the most alike are neighbours.
+    """
+
 def join(
     values: object,
     grams: object,
@@ -50,4 +62,4 @@ def match(
     marked: object,
     /,
 ) -> None:
-    """Mark in `marked` (uint8, a row each) those rows that are not `kept` (uint8) and like one that is."""
+    """Mark in `marked` (uint8, a row each) rows whose `kept` (uint8) is 0 that are like one of 1."""

@@ -8,7 +8,7 @@ from services.dataset.copies import by_numpy
 
 __all__ = ["compiled", "loops"]
 
-VERSION = 1
+VERSION = 2
 """Of what is called from Python; what was compiled from older files is left aside."""
 
 compiled: Any
@@ -21,4 +21,4 @@ else:
         compiled = None
 
 loops: Any = compiled or by_numpy
-"""Functions `sketch`, `join` and `match`."""
+"""Functions `sketch`, `keys`, `band`, `join` and `match`."""

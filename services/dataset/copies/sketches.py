@@ -9,8 +9,9 @@ take about 1 GB, a million texts of any length at most 2.2 GB.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,6 +56,48 @@ class Sketches:
         return len(self.keys)
 
 
+class Sketcher:
+    """Sketches texts that come in batches; some of these are worked on at a time.
+
+    Args:
+        only_signatures: whether the 3-grams are left out; similarities are then estimated by the signatures.
+    """
+
+    def __init__(self, *, only_signatures: bool = False) -> None:
+        self._only_signatures = only_signatures
+        self._columns = [bytearray() for _ in range(5)]
+        self._pool = ThreadPoolExecutor(THREADS)
+        self._waiting: deque[Future[Columns]] = deque()
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Take the next texts, which are normalised."""
+        for batch in batched(texts):
+            self._waiting.append(self._pool.submit(loops.sketch, batch, FACTORS, TERMS, LIMIT))
+            if len(self._waiting) > THREADS:
+                self._take()
+
+    def finish(self) -> Sketches:
+        """The sketches of all texts, in their order."""
+        while self._waiting:
+            self._take()
+        self._pool.shutdown()
+        grams, kept, sizes, values, keys = self._columns
+        counts = np.frombuffer(kept, np.int32) * (not self._only_signatures)
+        return Sketches(
+            np.frombuffer(values, np.uint16).reshape(len(counts), LANES),
+            np.frombuffer(grams, np.uint32),
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
+            np.frombuffer(sizes, np.int32),
+            np.frombuffer(keys, np.uint64),
+        )
+
+    def _take(self) -> None:
+        for column, part in zip(self._columns, self._waiting.popleft().result(), strict=True):
+            column.extend(part)
+        if self._only_signatures:
+            self._columns[0].clear()
+
+
 def sketch(texts: Iterable[str], *, only_signatures: bool = False) -> Sketches:
     """Sketches of texts, which are normalised and read once; they need not be in memory at once.
 
@@ -62,21 +105,10 @@ def sketch(texts: Iterable[str], *, only_signatures: bool = False) -> Sketches:
         texts: the texts.
         only_signatures: whether the 3-grams are left out; similarities are then estimated by the signatures.
     """
-    columns = [bytearray() for _ in range(5)]
-    for found in batches(texts):
-        for column, part in zip(columns, found, strict=True):
-            column.extend(part)
-        if only_signatures:
-            columns[0].clear()
-    grams, kept, sizes, values, keys = columns
-    counts = np.frombuffer(kept, np.int32) * (not only_signatures)
-    return Sketches(
-        np.frombuffer(values, np.uint16).reshape(len(counts), LANES),
-        np.frombuffer(grams, np.uint32),
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
-        np.frombuffer(sizes, np.int32),
-        np.frombuffer(keys, np.uint64),
-    )
+    made = Sketcher(only_signatures=only_signatures)
+    for batch in batched(map(normalise, texts)):
+        made.add(batch)
+    return made.finish()
 
 
 def signatures(texts: Iterable[str]) -> Signatures:

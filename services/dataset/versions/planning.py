@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.copies.grouping import group_near_copies, leaked
+from services.dataset.copies.grouping import LargeBuckets, group_near_copies, leaked
 from services.dataset.copies.sketches import Sketches
 from services.dataset.versions.balancing import over_caps, over_share, over_weights
 from services.dataset.versions.choosing import Side
@@ -25,6 +25,8 @@ DUPLICATE = "DUPLICATE"
 BALANCE = "BALANCE"
 REPLAY = "REPLAY"
 SOURCE_WEIGHT = "SOURCE_WEIGHT"
+LARGE_BUCKETS = 16
+"""In how many large buckets a row is on average, at most, for these to be kept: 12 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Planner:
         self._ranks = entries.ranks
         self._sides = np.full(len(entries), TRAIN, np.int8)
         self._dropped: dict[str, int] = {}
+        self._large = LargeBuckets(LARGE_BUCKETS * len(entries))
 
     def plan(self) -> Plan:
         """Decide.
@@ -86,7 +89,7 @@ class Planner:
         replayed = replayed_rows(entries, options.replay)
         self._drop(DUPLICATE, np.flatnonzero(duplicates(entries)))
         self._drop(BALANCE, np.flatnonzero(over_caps(entries, self._sides == TRAIN, list(options.balance))))
-        groups = group_near_copies(self._sketches, options.near_copy_threshold).astype(np.int64)
+        groups = group_near_copies(self._sketches, options.near_copy_threshold, self._large).astype(np.int64)
         units = self._units(groups)
         self._hold_out(groups, units, replayed)
         self._drop(NEAR_COPY, self._leaked())
@@ -148,7 +151,8 @@ class Planner:
         """What of train is like something held out after all: pairs that the grouping missed."""
         held = np.flatnonzero((self._sides == VALIDATION) | (self._sides == EXAM))
         train = np.flatnonzero(self._sides == TRAIN)
-        return train[leaked(self._sketches, held, train, self._options.near_copy_threshold)]
+        threshold = self._options.near_copy_threshold
+        return train[leaked(self._sketches, held, train, threshold, self._large)]
 
     def _train(self, wanted: Flags) -> Longs:
         """Wanted rows of train, in seeded order."""

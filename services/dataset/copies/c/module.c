@@ -2,10 +2,12 @@
 #include "loops.h"
 
 /* Of what is called from Python; `native.py` wants the same. */
-#define VERSION 1
+#define VERSION 2
 
 static PyMethodDef METHODS[] = {
     {"sketch", loops_sketch, METH_VARARGS, "3-grams and MinHash values of texts, as columns of bytes."},
+    {"keys", loops_keys, METH_VARARGS, "Numbers of the buckets of rows in some bands."},
+    {"band", loops_band, METH_VARARGS, "The buckets of a band, as columns of bytes."},
     {"join", loops_join, METH_VARARGS, "Join the groups of rows that are alike, bucket by bucket."},
     {"match", loops_match, METH_VARARGS, "Mark the rows that are like a kept one, bucket by bucket."},
     {NULL, NULL, 0, NULL},

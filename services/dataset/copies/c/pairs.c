@@ -8,7 +8,7 @@ typedef struct {
     const int64_t *starts;
     const int32_t *sizes;
     double threshold;
-    int least_equal;
+    int least_equal, least_of_first;
 } Rows;
 
 /* The rows in an order in which those of a bucket are neighbours: places [first, last). */
@@ -18,9 +18,12 @@ typedef struct {
     Py_ssize_t full, window;
 } Buckets;
 
-WIDE static int equal_lanes(const uint16_t *restrict left, const uint16_t *restrict right) {
+/* Values that are compared first; two rows that are too unlike in these are not looked at any more. */
+#define FIRST 64
+
+WIDE static int equal_lanes(const uint16_t *restrict left, const uint16_t *restrict right, int lanes) {
     uint16_t equal = 0;
-    for (int lane = 0; lane < LANES; lane++) {
+    for (int lane = 0; lane < lanes; lane++) {
         equal += left[lane] == right[lane];
     }
     return equal;
@@ -70,9 +73,12 @@ static int alike(const Rows *rows, int32_t left, int32_t right) {
         small = large;
         large = other;
     }
-    if (small / large < rows->threshold ||
-        equal_lanes(rows->values + (Py_ssize_t)left * LANES, rows->values + (Py_ssize_t)right * LANES) <
-            rows->least_equal) {
+    if (small / large < rows->threshold) {
+        return 0;
+    }
+    const uint16_t *one = rows->values + (Py_ssize_t)left * LANES, *other = rows->values + (Py_ssize_t)right * LANES;
+    if ((rows->grams != NULL && equal_lanes(one, other, FIRST) < rows->least_of_first) ||
+        equal_lanes(one, other, LANES) < rows->least_equal) {
         return 0;
     }
     if (rows->grams == NULL) {
@@ -109,6 +115,11 @@ static void join(const Rows *rows, const Buckets *buckets, int32_t *parents) {
         int32_t left = buckets->rows[at];
         for (Py_ssize_t other = at + 1; other < end; other++) {
             int32_t right = buckets->rows[other];
+            if (other + 4 < end) {
+                const uint16_t *coming = rows->values + (Py_ssize_t)buckets->rows[other + 4] * LANES;
+                AHEAD(coming);
+                AHEAD(coming + 32);
+            }
             int32_t low = root(parents, left), high = root(parents, right);
             if (low != high && alike(rows, left, right)) {
                 parents[low < high ? high : low] = low < high ? low : high;
@@ -117,11 +128,14 @@ static void join(const Rows *rows, const Buckets *buckets, int32_t *parents) {
     }
 }
 
-/* For every row that is not kept and not marked yet, the kept ones of its bucket, the nearest of many. */
+/* What `kept` says of a row; 0: it is looked for, any other number: it is passed over. */
+#define KEPT 1
+
+/* For every row that is looked for and not marked yet, the kept ones of its bucket, the nearest of many. */
 static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept, uint8_t *marked, int32_t *held) {
     Py_ssize_t many = 0, before = 0, low = 0, high = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
-        if (kept[buckets->rows[at]]) {
+        if (kept[buckets->rows[at]] == KEPT) {
             held[many++] = (int32_t)at;
         }
     }
@@ -134,7 +148,7 @@ static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept,
             }
         }
         if (kept[row]) {
-            before++;
+            before += kept[row] == KEPT;
             continue;
         }
         Py_ssize_t from = low, to = high;
@@ -182,6 +196,8 @@ static int take(PyObject *arguments, const char *format, Held *held, Rows *rows,
     rows->values = held->values.buf;
     rows->grams = held->grams.len ? held->grams.buf : NULL;
     rows->starts = held->starts.buf;
+    /* As many standard deviations below the threshold as `least_equal` is: `buckets.SLACK`. */
+    rows->least_of_first = rows->least_equal / 4 - 10;
     rows->sizes = held->sizes.buf;
     buckets->rows = held->order.buf;
     buckets->first = held->first.buf;

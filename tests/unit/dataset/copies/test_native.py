@@ -63,6 +63,10 @@ def test_rows_are_joined_and_matched_the_same_without_a_compiler(
     kept = (rows % 3 == 0).astype(np.uint8)
     for at in range(3):
         found = band(held.signatures, rows, at * 2, 2)
+        keys = compiled.keys(held.signatures, rows[::-1].copy(), at * 2, 2, 3)
+        assert keys == by_numpy.keys(held.signatures, rows[::-1], at * 2, 2, 3)
+        asked = (held.signatures, rows[::-1].copy(), keys[: len(rows) * 4], at * 2, 2, full)
+        assert compiled.band(*asked) == by_numpy.band(*asked)
         assert len(found.order) > 100 or most == 300
         given_ = (
             *(held.signatures, held.grams, held.starts, held.sizes, threshold, int(LANES * threshold * 0.8)),

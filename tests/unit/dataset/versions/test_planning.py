@@ -96,7 +96,7 @@ def test_a_version_of_nothing_is_refused() -> None:
 
 
 def test_a_plan_stands_even_if_lsh_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "group_near_copies", lambda sketches, _: np.arange(len(sketches)))
+    monkeypatch.setattr(planning, "group_near_copies", lambda sketches, *_: np.arange(len(sketches)))
     entries = [entry(f"What is the net profit of Kesto in {year}?") for year in range(2000, 2020)]
     entries += [entry(f"{name * 4}?") for name in "abcdefghij"]
     found = planned(entries, options(0.3))
