@@ -67,5 +67,5 @@ pins: setup ## Pin the newest versions of all dependencies in constraints.txt.
 
 clean: ## Remove what these commands made, except outputs of your own in out/.
 	@if [ -d out/demo-home ] && [ -x .venv/bin/sishu ]; then SISHU_HOME=out/demo-home sishu down; fi
-	rm -rf .venv build services/ingest/outline/scan.*.so services/dataset/copies/loops.*.so out/demo out/demo-home .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build services/ingest/outline/scan.*.so services/dataset/copies/loops.*.so services/dataset/versions/blocks.*.so out/demo out/demo-home .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

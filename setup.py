@@ -1,4 +1,4 @@
-"""The two parts that are compiled; without a C compiler, Python and numpy do their work."""
+"""The parts that are compiled; without a C compiler, Python and numpy do their work."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from setuptools import Extension, setup
 COMPILED = {
     "services.ingest.outline.scan": Path("services/ingest/outline/c"),
     "services.dataset.copies.loops": Path("services/dataset/copies/c"),
+    "services.dataset.versions.blocks": Path("services/dataset/versions/c"),
 }
 
 setup(

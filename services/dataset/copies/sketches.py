@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.dataset.copies.native import loops
-from services.dataset.copies.texts import batched, normalise
+from services.dataset.copies.texts import TEXTS, batched, normalise
 
 Signatures: TypeAlias = npt.NDArray[np.uint16]
 Columns: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
@@ -70,8 +70,9 @@ class Sketcher:
         self._waiting: deque[Future[Columns]] = deque()
 
     def add(self, texts: Sequence[str]) -> None:
-        """Take the next texts, which are normalised."""
-        for batch in batched(texts):
+        """Take the next texts, which are normalised, no more than can be held several times."""
+        for start in range(0, len(texts), TEXTS):
+            batch = tuple(texts[start : start + TEXTS])
             self._waiting.append(self._pool.submit(loops.sketch, batch, FACTORS, TERMS, LIMIT))
             if len(self._waiting) > THREADS:
                 self._take()

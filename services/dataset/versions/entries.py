@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.dataset.versions.split_columns import UNKNOWN, Longs
 
@@ -110,9 +111,9 @@ class Coder:
 
 
 def listed(column: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The distinct lists of a column of JSON lists, and which each row has."""
-    found = column.dictionary_encode()
-    lists = [orjson.loads(text) for text in found.dictionary.to_pylist()]
+    """The distinct lists of a column of JSON lists, and which each row has; no text is an empty list."""
+    found = pc.fill_null(column, "").dictionary_encode()
+    lists = [orjson.loads(text or "[]") for text in found.dictionary.to_pylist()]
     return pa.array(lists, pa.list_(pa.string())), found.indices
 
 

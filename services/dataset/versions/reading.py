@@ -1,64 +1,69 @@
-"""Reads rows as Postgres copies them out (CSV), and keeps what a plan and the shards need of them.
+"""Reads rows as Postgres copies them out, and keeps what a plan and the shards need of them.
 
-Rows go into files of a folder by their seeded place; in memory stay only columns of numbers.
+Rows go into files of a folder by their seeded place; in memory stay only columns of numbers, and sketches.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.ipc
+import pyarrow.compute as pc
 
+from services.dataset.copies.sketches import Sketcher, Sketches
 from services.dataset.copies.texts import normalise
 from services.dataset.versions.balancing import length_buckets, length_names
 from services.dataset.versions.entries import KINDS, Coder, Entries, Pairs, listed, pairs_of
+from services.dataset.versions.native import blocks
 from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.shards import DEALT, Dealer
-from services.dataset.versions.split_columns import UNKNOWN, Longs
+from services.dataset.versions.split_columns import Longs
 
-TEXTS = (
-    "id",
-    "kind",
-    "content",
-    "lineage",
-    "labels",
-    "tag_ids",
-    "document_id",
-    "question_type",
-    "language",
-    "generation_id",
-    "section",
-)
-COPIED = {**dict.fromkeys(TEXTS, pa.string()), "score": pa.float64(), "characters": pa.int64()}
-"""Columns of the statement `kept_rows`, in another order."""
-NAMES = (*TEXTS, "score", "characters")
-ASKED = pa.schema({"asks": pa.string()})
+COLUMNS = {
+    "id": "u",
+    "kind": "t",
+    "content": "t",
+    "lineage": "t",
+    "labels": "t",
+    "tag_ids": "t",
+    "document_id": "u",
+    "question_type": "t",
+    "language": "t",
+    "generation_id": "u",
+    "section": "t",
+    "score": "d",
+    "characters": "i",
+}
+"""Columns of the statement `kept_rows`, and what they are (`blocks.pyi`)."""
+HEADER = 19
+"""Bytes before all rows: the format's name, no flags, no extension."""
 CODED = ("document", "section", "question_type", "source", "tag", "label", "chunk")
 DIGEST = 16
 """Bytes of the SHA-256 by which contents are told apart."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Studied:
-    """What is found in the contents of a block, a value a row."""
+    """What is found in the contents and lineages of a block, a value a row.
 
-    contents: list[bytes]
-    digests: list[str]
-    places: list[bytes]
-    wordings: list[bytes]
-    facts: list[int]
+    Args:
+        asks: what is asked, normalised.
+        facts: numbers of facts.
+        imports: ids of imports, empty for none.
+        chunks: ids of chunks as JSON, empty for none.
+    """
+
     asks: list[str]
-    sources: list[str]
-    chunks: list[list[str]]
+    facts: Longs
+    imports: pa.Array
+    chunks: pa.Array
 
 
 class RowReader:
@@ -72,56 +77,38 @@ class RowReader:
 
     def __init__(self, folder: Path, options: DatasetOptions, count: int) -> None:
         self._options = options
-        self._asked_path = folder / ".asked"
-        self._asked = pa.ipc.new_stream(str(self._asked_path), ASKED)
+        self._mask = np.uint64(int.from_bytes(hashlib.sha256(f"{options.seed}".encode()).digest()[:8], "big"))
+        self._sketcher = Sketcher()
         self.dealer = Dealer(folder, count)
-        self._coders = {
-            name: Coder()
-            for name in ("document", "section", "question_type", "source", "tag", "label", "chunk")
-        }
+        self._coders = {name: Coder() for name in CODED}
         self._parts: dict[str, list[Longs]] = {}
         self._pairs: dict[str, list[Pairs]] = {"tag": [], "label": [], "chunk": []}
         self.rows = 0
 
     def add(self, block: bytes) -> None:
-        """Take whole lines of CSV."""
-        table = parsed(block)
-        kinds = table.column("kind").combine_chunks()
-        found = self._study(kinds.to_pylist(), table)
-        labels, label_of = listed(table.column("labels").combine_chunks())
-        tags, tag_of = listed(table.column("tag_ids").combine_chunks())
-        self._note(table, found)
-        self._pairs["label"].append(pairs_of(labels, label_of, self._coders["label"], self.rows))
-        self._pairs["tag"].append(pairs_of(tags, tag_of, self._coders["tag"], self.rows))
-        places = np.frombuffer(b"".join(found.places), ">u8").astype(np.uint64)
-        columns: dict[str, Any] = {
-            name: table.column(name).combine_chunks() for name in DEALT.names if name in NAMES
-        }
-        columns |= {
-            "content": pa.array(found.contents, pa.binary()).cast(pa.string()),
-            "labels": labels.take(label_of),
-            "tag_ids": tags.take(tag_of),
-            "source": pa.array(found.sources),
-            "digest": pa.array(found.digests),
-            "place": pa.array(places),
-            "row": pa.array(np.arange(self.rows, self.rows + len(places)), pa.int64()),
-        }
-        self.dealer.add(pa.table({name: columns[name] for name in DEALT.names}, schema=DEALT))
-        self._asked.write_batch(pa.record_batch([pa.array(found.asks)], schema=ASKED))
+        """Take whole rows of COPY BINARY, without what stands before them all."""
+        table = columns_of(block)
+        found = studied(table["content"], table["lineage"])
+        self._sketcher.add(found.asks)
+        digests = digests_of(table["kind"], table["content"])
+        places = mixed(np.frombuffer(digests, ">u8")[::2].astype(np.uint64) ^ self._mask)
+        source = sources_of(found.imports, table["generation_id"])
+        self._note(table, found, source)
         self._part("places", places)
+        self.dealer.add(self._dealt(table, digests, places, source))
         self.rows += len(places)
 
-    def finish(self) -> Entries:
-        """All that was noted."""
-        self._asked.close()
+    def finish(self) -> tuple[Entries, Sketches]:
+        """All that was noted, and sketches of what is asked."""
         self.dealer.close()
+        sketches = self._sketcher.finish()
         parts: dict[str, Any] = {
             name: np.concatenate(arrays) for name, arrays in self._parts.items()
         } or empty_parts()
         values = {name: parts[name] for name in ("document", "section", "question_type", "source")}
         values |= {"kind": parts["kinds"].astype(np.int64), "length": length_buckets(parts["characters"])}
         names = {name: list(coder.numbers) for name, coder in self._coders.items()}
-        return Entries(
+        entries = Entries(
             places=parts["places"],
             kinds=parts["kinds"].astype(np.int8),
             wordings=parts["wordings"],
@@ -131,100 +118,122 @@ class RowReader:
             pairs={name: joined(pairs) for name, pairs in self._pairs.items()},
             names={**names, "kind": KINDS, "length": length_names()},
         )
+        return entries, sketches
 
-    def asked(self) -> Iterator[str]:
-        """What every row asks, in order, some at a time in memory."""
-        with pa.memory_map(str(self._asked_path)) as source:
-            for batch in pa.ipc.open_stream(source):
-                yield from batch.column(0).to_pylist()
-
-    def _note(self, table: pa.Table, found: Studied) -> None:
+    def _note(self, table: Mapping[str, pa.Array], found: Studied, source: pa.Array) -> None:
         coders = self._coders
         for name in ("document", "section", "question_type"):
-            column = table.column("document_id" if name == "document" else name).combine_chunks()
-            self._part(name, coders[name].codes(column))
-        self._part("source", coders["source"].codes(pa.array(found.sources, pa.string())))
-        self._part("kinds", np.array([KINDS.index(one) for one in table.column("kind").to_pylist()]))
-        self._part("characters", table.column("characters").to_numpy())
-        self._part("wordings", np.frombuffer(b"".join(found.wordings), np.int64))
-        self._part("facts", np.array(found.facts, np.int64))
+            self._part(name, coders[name].codes(table["document_id" if name == "document" else name]))
+        self._part("source", coders["source"].codes(source))
+        kinds = table["kind"].dictionary_encode()
+        codes = np.array([KINDS.index(one) for one in kinds.dictionary.to_pylist()], np.int64)
+        self._part("kinds", codes[kinds.indices.to_numpy()])
+        self._part("characters", table["characters"].to_numpy())
+        # Numbers of wordings are compared with others of this process only.
+        self._part("wordings", np.fromiter(map(hash, found.asks), np.int64, len(found.asks)))
+        self._part("facts", found.facts)
+        pairs = {"label": table["labels"], "tag": table["tag_ids"]}
         if self._options.group_by == "chunk":
-            codes = [
-                (row, coders["chunk"].code(one))
-                for row, each in enumerate(found.chunks, self.rows)
-                for one in each
-            ]
-            both = np.array(codes, np.int64).reshape(-1, 2)
-            self._pairs["chunk"].append(Pairs(both[:, 0], both[:, 1]))
+            pairs["chunk"] = found.chunks
+        for name, column in pairs.items():
+            self._pairs[name].append(pairs_of(*listed(column), coders[name], self.rows))
 
     def _part(self, name: str, column: Any) -> None:
         self._parts.setdefault(name, []).append(column)
 
-    def _study(self, kinds: list[str], table: pa.Table) -> Studied:
-        seed, prompt = f"{self._options.seed}:".encode(), self._options.system_prompt
-        found = Studied([], [], [], [], [], [], [], [])
-        contents = table.column("content").cast(pa.binary()).to_pylist()
-        lineages = table.column("lineage").cast(pa.binary()).to_pylist()
-        generations = table.column("generation_id").to_pylist()
-        for kind, content, text, generation in zip(kinds, contents, lineages, generations, strict=True):
-            digest = digest_of(kind, content)
-            values, lineage = orjson.loads(content), orjson.loads(text)
-            asks = asked_of(values)
-            found.places.append(hashlib.sha256(seed + digest).digest()[:8])
-            found.asks.append(asks)
-            found.wordings.append(hashlib.sha256(normalise(asks).encode()).digest()[:8])
-            found.facts.append(fact_of(values, lineage))
-            found.sources.append(source_of(lineage, generation))
-            found.chunks.append(lineage.get("chunk_ids", []))
-            told = content
-            if prompt and kind != "pretraining":
-                told = prompted(values, prompt)
-                digest = digest_of(kind, told)
-            found.contents.append(told)
-            found.digests.append(digest.hex())
-        return found
+    def _dealt(
+        self, table: Mapping[str, pa.Array], digests: bytes, places: npt.NDArray[np.uint64], source: pa.Array
+    ) -> pa.Table:
+        """The rows as they are dealt to shards."""
+        content = table["content"]
+        if self._options.system_prompt:
+            content = all_prompted(table["kind"], content, self._options.system_prompt)
+            digests = digests_of(table["kind"], content)
+        columns: dict[str, Any] = {name: table[name] for name in DEALT.names if name in table}
+        for name in ("labels", "tag_ids"):
+            lists, which = listed(table[name])
+            columns[name] = lists.take(which)
+        columns |= {
+            "content": content,
+            "source": source,
+            "digest": texts_of_size(digests.hex().encode(), 2 * DIGEST),
+            "place": pa.array(places),
+            "row": pa.array(np.arange(self.rows, self.rows + len(places)), pa.int64()),
+        }
+        return pa.table([columns[name] for name in DEALT.names], schema=DEALT)
 
 
-def parsed(block: bytes) -> pa.Table:
-    """Lines of CSV as a table; an empty text is no text."""
-    return pa.csv.read_csv(
-        io.BytesIO(block),
-        pa.csv.ReadOptions(column_names=NAMES, use_threads=False, block_size=max(len(block), 1)),
-        pa.csv.ParseOptions(newlines_in_values=True),
-        pa.csv.ConvertOptions(column_types=COPIED, strings_can_be_null=False, null_values=[""]),
+def columns_of(block: bytes) -> dict[str, pa.Array]:
+    """Rows of COPY BINARY as columns."""
+    count, columns = blocks.split(block, "".join(COLUMNS.values()))
+    found = {}
+    for (name, kind), (nulls, valid, ends, data) in zip(COLUMNS.items(), columns, strict=True):
+        validity = pa.py_buffer(valid) if nulls else None
+        if kind in "tu":
+            parts, form = [validity, pa.py_buffer(ends), pa.py_buffer(data)], pa.string()
+        else:
+            parts, form = [validity, pa.py_buffer(data)], pa.float64() if kind == "d" else pa.int64()
+        found[name] = pa.Array.from_buffers(form, count, parts, nulls)
+    return found
+
+
+def studied(content: pa.Array, lineage: pa.Array) -> Studied:
+    """What contents and lineages say."""
+    found = blocks.study(*content.buffers()[1:], *lineage.buffers()[1:])
+    asked_ends, asked, plain, facts, import_ends, imports, chunk_ends, chunks = found
+    asks = strings(asked_ends, asked).to_pylist()
+    for row in np.flatnonzero(np.frombuffer(plain, np.uint8) == 0).tolist():
+        asks[row] = normalise(asks[row])
+    return Studied(
+        asks, np.frombuffer(facts, np.int64), strings(import_ends, imports), strings(chunk_ends, chunks)
     )
 
 
-def digest_of(kind: str, content: bytes) -> bytes:
-    """By what contents are told apart."""
-    return hashlib.sha256(kind.encode() + b"\n" + content).digest()[:DIGEST]
+def strings(ends: bytes, data: bytes) -> pa.Array:
+    """Texts that lie one after the other."""
+    return pa.Array.from_buffers(
+        pa.string(), len(ends) // 4 - 1, [None, pa.py_buffer(ends), pa.py_buffer(data)]
+    )
 
 
-def asked_of(values: dict[str, Any]) -> str:
-    """By what near copies are known: what the user says, or, of a text, all of it."""
-    messages = values["messages"]
-    said = [message["content"] for message in messages if message["role"] == "user"]
-    return "\n".join(said or [message["content"] for message in messages])
+def texts_of_size(data: bytes, size: int) -> pa.Array:
+    """Texts of one size that lie one after the other."""
+    return strings(np.arange(0, len(data) + 1, size, dtype=np.int32).tobytes(), data)
 
 
-def fact_of(values: dict[str, Any], lineage: dict[str, Any]) -> int:
-    """A number for the fact that an example is about, not negative; -1 for none that is known."""
-    name = lineage.get("fact_id", "")
-    quotes = values.get("quotes")
-    if not name and quotes:
-        first = quotes[0]
-        place = [first.get(key, 0) for key in ("document_id", "document_version", "start", "end")]
-        name = str(place if place[-1] else [first.get("chunk_id", ""), first["text"]])
-    if not name:
-        return UNKNOWN
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+def digests_of(kinds: pa.Array, contents: pa.Array) -> bytes:
+    """By what contents are told apart: `DIGEST` bytes each."""
+    ends = np.frombuffer(contents.buffers()[1], np.int32)[: len(contents) + 1].tolist()
+    text: bytes = contents.buffers()[2].to_pybytes()
+    sha256 = hashlib.sha256
+    found = [
+        sha256(b"%b\n%b" % (kind, text[start:end])).digest()[:DIGEST]
+        for kind, start, end in zip(kinds.cast(pa.binary()).to_pylist(), ends, ends[1:], strict=False)
+    ]
+    return b"".join(found)
 
 
-def source_of(lineage: dict[str, Any], generation_id: str | None) -> str:
-    """Where an example comes from: a data file (its import), a generation, or the hand of a person."""
-    if lineage.get("import_row"):
-        return f"import:{lineage['import_id']}"
-    return f"generation:{generation_id}" if generation_id else "hand"
+def mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The finaliser of SplitMix64: every bit hangs on every other."""
+    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ numbers >> np.uint64(31)
+
+
+def sources_of(imports: pa.Array, generations: pa.Array) -> pa.Array:
+    """Where examples come from: a data file (its import), a generation, or the hand of a person."""
+    by_import = pc.binary_join_element_wise("import:", imports, "")
+    by_generation = pc.binary_join_element_wise("generation:", generations, "")
+    return pc.if_else(pc.equal(imports, ""), pc.fill_null(by_generation, "hand"), by_import)
+
+
+def all_prompted(kinds: pa.Array, contents: pa.Array, prompt: str) -> pa.Array:
+    """Contents with a system message before them; a text to go on with has none."""
+    found = [
+        content if kind == "pretraining" else prompted(orjson.loads(content), prompt)
+        for kind, content in zip(kinds.to_pylist(), contents.cast(pa.binary()).to_pylist(), strict=True)
+    ]
+    return strings(np.cumsum([0, *map(len, found)]).astype(np.int32).tobytes(), b"".join(found))
 
 
 def prompted(values: dict[str, Any], prompt: str) -> bytes:

@@ -150,7 +150,9 @@ def write_shard(path: Path, rows: pa.Table) -> None:
         row_group_size=GROUP,
         version="2.6",
         compression="zstd",
-        compression_level=3,
+        compression_level=1,
+        use_dictionary=["kind", "document_id", "question_type", "language", "source"],
+        write_statistics=False,
     )
 
 

@@ -96,14 +96,14 @@ class VersionStore:
     async def copy_rows(
         self, version: DatasetVersion, take: Callable[[bytes], Coroutine[Any, Any, None]]
     ) -> None:
-        """Give the kept examples of a version, as they are at one instant, by id: whole lines of CSV."""
+        """Give the kept examples, as they are at one instant, by id: whole rows of COPY BINARY."""
         async with self.pool.acquire(timeout=CONNECT_SECONDS) as connection:
             await connection.copy_from_query(
                 SQL.kept_rows,
                 version.project_id,
                 *version.options.filter.values,
                 output=take,
-                format="csv",
+                format="binary",
                 timeout=READ_SECONDS,
             )
 

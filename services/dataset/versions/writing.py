@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.copies.sketches import sketch
 from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
-from services.dataset.versions.reading import RowReader
+from services.dataset.versions.reading import HEADER, RowReader
 from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import DatasetVersion
@@ -42,11 +41,9 @@ class VersionWriter:
         reader = RowReader(self._folder, self._version.options, await self._store.count(self._version))
         async with Blocks(reader) as blocks:
             await self._store.copy_rows(self._version, blocks.add)
-        entries = await asyncio.to_thread(reader.finish)
+        entries, sketches = await asyncio.to_thread(reader.finish)
         await self._tell(f"splitting {len(entries)} examples")
-        plan = await asyncio.to_thread(
-            lambda: Planner(entries, sketch(reader.asked()), self._version.options).plan()
-        )
+        plan = await asyncio.to_thread(lambda: Planner(entries, sketches, self._version.options).plan())
         await self._tell(f"writing {sum(plan.split_counts.values())} examples")
         shards = await asyncio.to_thread(self._write, reader, plan)
         return Made(plan, shards, coverage(entries, plan.sides), source_counts(entries, plan.sides))
@@ -70,6 +67,7 @@ class Blocks:
         self._reader = reader
         self._parts: list[bytes] = []
         self._size = 0
+        self._begun = False
         self._working: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Blocks:
@@ -82,8 +80,9 @@ class Blocks:
             await self._working
 
     async def add(self, rows: bytes) -> None:
-        """Take whole rows: Postgres sends every row in a message of its own."""
-        self._parts.append(rows)
+        """Take whole rows: Postgres sends every row in a message of its own, and the end of all, too."""
+        self._parts.append(rows if self._begun else rows[HEADER:])
+        self._begun = True
         self._size += len(rows)
         if self._size >= BLOCK:
             await self._hand_over()

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-import csv
-import io
 import json
+import struct
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.dataset.copies.sketches import sketch
 from services.dataset.examples.content import content_json, lineage_json
 from services.dataset.examples.examples import Example
 from services.dataset.versions import shards
@@ -21,15 +22,26 @@ from tests.unit.dataset.makers import conversation, sft
 
 def copied(examples: list[Example]) -> bytes:
     """Examples as Postgres copies them out."""
-    lines = io.StringIO()
-    writer = csv.writer(lines)
-    for one in examples:
-        texts = [one.id, one.kind, content_json(one), lineage_json(one.lineage)]
-        lists = [json.dumps(list(one.labels)), json.dumps(list(one.tag_ids))]
-        rest = [one.document_id, one.lineage.question_type, one.language, one.lineage.generation_id, ""]
-        score = "" if one.score is None else one.score
-        writer.writerow([*texts, *lists, *rest, score, one.characters])
-    return lines.getvalue().encode()
+    return b"".join(map(row_of, examples))
+
+
+def row_of(one: Example) -> bytes:
+    lists = [json.dumps(list(found)) if found else None for found in (one.labels, one.tag_ids)]
+    texts = [one.kind, content_json(one), lineage_json(one.lineage), *lists]
+    generation = one.lineage.generation_id
+    fields = [
+        UUID(one.id).bytes,
+        *(None if text is None else text.encode() for text in texts),
+        UUID(one.document_id).bytes if one.document_id else None,
+        one.lineage.question_type.encode(),
+        one.language.encode(),
+        UUID(generation).bytes if generation else None,
+        None,
+        None if one.score is None else struct.pack(">d", one.score),
+        struct.pack(">i", one.characters),
+    ]
+    told = [b"\xff" * 4 if each is None else struct.pack(">i", len(each)) + each for each in fields]
+    return struct.pack(">h", len(fields)) + b"".join(told)
 
 
 def dealt(
@@ -39,9 +51,8 @@ def dealt(
     reader = RowReader(folder, DatasetOptions(seed=seed, system_prompt=prompt), len(examples))
     for start in range(0, len(examples), batch):
         reader.add(copied(examples[start : start + batch]))
-    entries = reader.finish()
-    assert list(reader.asked()) == [one.asks for one in examples]
-    (folder / ".asked").unlink()
+    entries, sketches = reader.finish()
+    assert sketches.keys.tolist() == sketch(one.asks for one in examples).keys.tolist()
     writer = ShardWriter(folder, "train")
     sides = np.zeros(len(entries), np.int8)
     made = [each for rows in reader.dealer.ranges() for each in writer.add(of_side(rows, sides, 0))]

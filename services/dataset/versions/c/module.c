@@ -1,0 +1,27 @@
+/* The module `blocks`. */
+#include "blocks.h"
+
+/* Of what is called from Python; `native.py` wants the same. */
+#define VERSION 1
+
+static PyMethodDef METHODS[] = {
+    {"split", blocks_split, METH_VARARGS, "Rows of COPY BINARY as columns of Arrow."},
+    {"study", blocks_study, METH_VARARGS, "What contents and lineages say, as columns of Arrow."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef MODULE = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "blocks",
+    .m_doc = "Reads rows that Postgres copies out, natively.",
+    .m_size = 0,
+    .m_methods = METHODS,
+};
+
+PyMODINIT_FUNC PyInit_blocks(void) {
+    PyObject *module = PyModule_Create(&MODULE);
+    if (module != NULL && PyModule_AddIntConstant(module, "VERSION", VERSION) < 0) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
