@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -160,17 +159,6 @@ class Example:
     def document_id(self) -> str:
         """The document that it is about; empty when nothing says so."""
         return self.lineage.document_id or next((quote.document_id for quote in self.quotes), "")
-
-    @property
-    def fact(self) -> str:
-        """Names the fact that it is about, the same for every form of the question; empty when unknown."""
-        if self.lineage.fact_id:
-            return self.lineage.fact_id
-        if not self.quotes:
-            return ""
-        first = self.quotes[0]
-        place = [first.document_id, first.document_version, first.start, first.end]
-        return json.dumps([first.chunk_id, first.text] if first.end == 0 else place)
 
 
 def said(messages: Sequence[Message], preference: Preference | None) -> list[Message]:

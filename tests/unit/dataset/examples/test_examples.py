@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.dataset.examples.content import content_json, content_of, lineage_json, lineage_of
-from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
+from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference
 from services.dataset.examples.gate import gate
 from services.dataset.examples.languages import language_of
 from services.dataset.examples.review import Review, rejection_by_hand, revised
@@ -220,15 +220,6 @@ def test_a_rejected_example_without_answer_cannot_be_kept_as_it_is() -> None:
     with pytest.raises(InvalidArgument, match="one pair"):
         revised(open_question, Review(state="kept"))
     assert revised(open_question, Review([Message("user", "Better?")])).rejection == Failure("", "R", "")
-
-
-def test_two_forms_of_a_question_about_one_place_share_their_fact() -> None:
-    one, other = sft("What is the answer?"), sft("Which number is it?")
-    assert one.fact == other.fact != ""
-    moved = replace(one, quotes=[replace(one.quotes[0], start=11)])
-    assert moved.fact != one.fact
-    assert replace(one, quotes=[]).fact == ""
-    assert replace(one, quotes=[Quote("x", chunk_id="c")]).fact == replace(one, quotes=[Quote("x", "c")]).fact
 
 
 def test_the_digest_is_of_what_is_said_and_not_of_ids() -> None:
