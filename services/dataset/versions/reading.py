@@ -205,12 +205,16 @@ def digests_of(kinds: pa.Array, contents: pa.Array) -> bytes:
     """By what contents are told apart: `DIGEST` bytes each."""
     ends = np.frombuffer(contents.buffers()[1], np.int32)[: len(contents) + 1].tolist()
     text: bytes = contents.buffers()[2].to_pybytes()
-    sha256 = hashlib.sha256
     found = [
-        sha256(b"%b\n%b" % (kind, text[start:end])).digest()[:DIGEST]
-        for kind, start, end in zip(kinds.cast(pa.binary()).to_pylist(), ends, ends[1:], strict=False)
+        digest_of(kind, text[start:end])
+        for kind, start, end in zip(kinds.to_pylist(), ends, ends[1:], strict=False)
     ]
     return b"".join(found)
+
+
+def digest_of(kind: str, content: bytes) -> bytes:
+    """By what contents are told apart."""
+    return hashlib.sha256(kind.encode() + b"\n" + content).digest()[:DIGEST]
 
 
 def mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
