@@ -21,17 +21,19 @@ from services.dataset.imports.file_importing import FileImportWorker
 from services.dataset.imports.generation_importing import GenerationImportWorker
 from services.dataset.imports.generation_store import GenerationImportStore
 from services.dataset.imports.store import ImportStore
-from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.imports.uploads import UploadSweeper
 from services.dataset.leak_checks.checking import LeakWorker
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.project_store import ProjectStore
+from services.dataset.reports.making import StatisticsWorker
+from services.dataset.reports.store import StatisticsStore
 from services.dataset.restores.restoring import RestoreWorker
 from services.dataset.restores.store import RestoreStore
 from services.dataset.service import servicers
 from services.dataset.source_marks.marking import MarkWorker
 from services.dataset.source_marks.source_marks import SourceMarks
 from services.dataset.source_marks.store import SourceMarkStore
+from services.dataset.tokenizers import Tokenizers
 from services.dataset.versions.making import VersionWorker
 from services.dataset.versions.store import VersionStore
 from services.runtime.config import read
@@ -56,6 +58,9 @@ def build(parts: Parts) -> Built:
     benchmarks = Benchmarks(benchmark_store, parts.storage)
     leaks = LeakWorker(jobs, LeakCheckStore(pool, jobs), benchmarks, versions, parts.storage)
     files = FileImportWorker(jobs, imports, parts.storage, tokenizers)
+    statistics = StatisticsWorker(
+        jobs, StatisticsStore(pool, jobs), versions, parts.storage, parts.client, tokenizers.load
+    )
     return Built(
         servicers=servicers(parts, tokenizers),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
@@ -70,6 +75,7 @@ def build(parts: Parts) -> Built:
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
             "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
             "restore_dataset_version": restorer.restore,
+            "make_dataset_statistics": statistics.make_statistics,
             "make_export": exporter.make_export,
             "make_dataset_diff": DiffWorker(jobs, DiffStore(pool, jobs), versions, parts.storage).make_diff,
         },

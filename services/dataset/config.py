@@ -14,4 +14,4 @@ class DatasetConfig:
     upload_seconds: float = setting("SISHU_DATASET_UPLOAD_SECONDS", 86400.0, least=SOME)
     """How long a data file that was uploaded, and that no import took, lives; an hour later it goes."""
     tokenizer_folder: str = setting("SISHU_DATASET_TOKENIZER_FOLDER", "")
-    """Folder whose tokenizers imports may name, beside those of the hub; empty: only those of the hub."""
+    """Folder whose tokenizers requests may name, beside those of the hub; empty: only those of the hub."""

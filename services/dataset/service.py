@@ -18,12 +18,14 @@ from services.dataset.exports.service import ExportServicer
 from services.dataset.exports.store import ExportStore
 from services.dataset.imports.service import ImportServicer
 from services.dataset.imports.store import ImportStore
-from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.leak_checks.service import LeakCheckServicer
 from services.dataset.leak_checks.store import LeakCheckStore
+from services.dataset.reports.service import StatisticsServicer
+from services.dataset.reports.store import StatisticsStore
 from services.dataset.reviews.service import ReviewServicer
 from services.dataset.reviews.store import ReviewStore
 from services.dataset.source_marks.store import SourceMarkStore
+from services.dataset.tokenizers import Tokenizers
 from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.service import DatasetServicer
 from services.dataset.versions.store import VersionStore
@@ -38,6 +40,7 @@ from sishu.dataset.v1.export_service_pb2_grpc import add_ExportServiceServicer_t
 from sishu.dataset.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
 from sishu.dataset.v1.leak_check_service_pb2_grpc import add_LeakCheckServiceServicer_to_server
 from sishu.dataset.v1.review_service_pb2_grpc import add_ReviewServiceServicer_to_server
+from sishu.dataset.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 
 PACKAGE = "sishu.dataset.v1"
 
@@ -77,12 +80,16 @@ def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
         jobs,
         parts.client,
     )
+    statistics = StatisticsServicer(
+        StatisticsStore(pool, jobs), versions, parts.storage, parts.client, tokenizers
+    )
     return [
         Servicer(f"{PACKAGE}.ExampleService", add_ExampleServiceServicer_to_server, examples),
         Servicer(f"{PACKAGE}.ExampleChangeService", add_ExampleChangeServiceServicer_to_server, changes),
         Servicer(f"{PACKAGE}.ReviewService", add_ReviewServiceServicer_to_server, reviews),
         Servicer(f"{PACKAGE}.ImportService", add_ImportServiceServicer_to_server, imports),
         Servicer(f"{PACKAGE}.DatasetService", add_DatasetServiceServicer_to_server, datasets),
+        Servicer(f"{PACKAGE}.StatisticsService", add_StatisticsServiceServicer_to_server, statistics),
         Servicer(f"{PACKAGE}.ExportService", add_ExportServiceServicer_to_server, exports),
         Servicer(
             f"{PACKAGE}.DeduplicationService", add_DeduplicationServiceServicer_to_server, deduplications

@@ -37,11 +37,13 @@ from sishu.generation.v1 import (
     generation_service_pb2_grpc,
     question_pb2,
     question_service_pb2_grpc,
+    tag_service_pb2_grpc,
 )
 from sishu.inference.v1 import exam_pb2, exam_service_pb2, exam_service_pb2_grpc
 from sishu.ingest.v1 import project_pb2, project_service_pb2, project_service_pb2_grpc
 from sishu.learn.jobs import start_import
 from sishu.trainer.v1 import training_run_pb2, training_service_pb2, training_service_pb2_grpc
+from tests.integration.fake_documents import FakeDocuments, FakeTags, document_servicers
 from tests.integration.fake_generations import FakeGenerations
 from tests.integration.stand_ins import serving
 from tests.integration.stores import HOST, Room, Servers, Stores, fresh_stores, started_room
@@ -175,6 +177,7 @@ class School:
     room: Room
     generations: FakeGenerations
     later: FakeLater
+    documents: FakeDocuments
 
     async def ended(self, job: job_pb2.Job, seconds: float = 90.0) -> job_pb2.Job:
         request = job_service_pb2.WatchJobRequest(id=job.id)
@@ -297,6 +300,7 @@ class School:
 async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
     # The other rpcs of the stand-ins answer UNIMPLEMENTED.
     generations = FakeGenerations()  # type: ignore[abstract]
+    documents = FakeDocuments()  # type: ignore[abstract]
     projects = FakeProjects()  # type: ignore[abstract]
     asked = [
         Servicer(
@@ -320,6 +324,11 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
         project_service_pb2_grpc.add_ProjectServiceServicer_to_server,
         projects,
     )
+    tags = Servicer(
+        "sishu.generation.v1.TagService",
+        tag_service_pb2_grpc.add_TagServiceServicer_to_server,
+        FakeTags(),  # type: ignore[abstract]
+    )
     later = FakeLater()  # type: ignore[abstract]
     training = Servicer(
         "sishu.trainer.v1.TrainingService",
@@ -333,9 +342,9 @@ async def started_school(servers: Servers, **env: str) -> AsyncIterator[School]:
         fresh_stores(servers) as stores,
         serving(stores, "trainer", training),
         serving(stores, "inference", examining),
-        serving(stores, "generation", *asked),
-        serving(stores, "ingest", project_service),
+        serving(stores, "generation", *asked, tags),
+        serving(stores, "ingest", project_service, *document_servicers(documents)),
         started_room(stores, "dataset", env=env) as room,
         stores.client() as client,
     ):
-        yield School(stores, client, room, generations, later)
+        yield School(stores, client, room, generations, later, documents)

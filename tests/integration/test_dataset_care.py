@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ import pytest_asyncio
 from services.dataset.restores.restores import Member
 from services.dataset.restores.store import RestoreStore
 from services.runtime.db import open_pool
-from services.runtime.ids import new_id
+from services.runtime.ids import derived_id, new_id
 from services.runtime.jobs import Jobs
 from sishu.common.v1 import job_pb2, message_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import example_change_service_pb2 as changes
 from sishu.dataset.v1 import example_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
+from sishu.dataset.v1 import statistics_service_pb2 as statistics
+from sishu.dataset.v1.dataset_statistics_pb2 import StatisticsOptions
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import Held, School, about_herons, started_school, turns
@@ -249,3 +252,57 @@ def content(held: Held) -> str:
     return json.dumps(
         {"messages": [{"role": roles[one.role], "content": one.content} for one in held.messages]}
     )
+
+
+async def test_a_version_is_told_of_in_figures_and_on_a_page(school: School, tmp_path: Path) -> None:
+    cli = CommandLine(Rooms(school.stores, school.client, {}), new_id())
+    document_id = school.documents.add(cli.project, "herons.md", chunks=4)
+    asked = about_herons(8, document_id)
+    for place, question in enumerate(asked):
+        question.chunk_ids[:] = [derived_id(document_id, str(place % 3))]
+    await school.imported(cli.project, asked)
+    await school.create(project_id=cli.project, messages=turns("<b>Who</b> & why?", "Ada."), score=4)
+    version = await school.made(cli.project, exam_share=0.25)
+    with pytest.raises(ApiError) as error:
+        await school.client.statistics.GetDatasetVersionStatistics(
+            statistics.GetDatasetVersionStatisticsRequest(dataset_version_id=version.id)
+        )
+    assert error.value.reason == "DATASET_STATISTICS_NOT_FOUND"
+    path = tmp_path / "report.html"
+    name = f"{cli.project}/latest"
+    code, printed = await cli.run(
+        "dataset", "report", name, "-o", str(path), "--language", "zh", "--samples", "50"
+    )
+    assert (code, printed.strip()) == (0, str(path)), printed
+    html = path.read_text(encoding="utf-8")
+    assert 'lang="zh"' in html
+    assert "herons.md" in html
+    assert "&lt;b&gt;Who&lt;/b&gt; &amp; why?" in html
+
+    wanted = statistics.GetDatasetVersionStatisticsRequest(dataset_version_id=version.id)
+    found = (await school.client.statistics.GetDatasetVersionStatistics(wanted)).dataset_statistics
+    assert (found.ready, found.split_counts) == (True, version.split_counts)
+    (document,) = found.documents
+    assert (document.name, document.chunks, document.chunks_used) == ("herons.md", 4, 3)
+    assert (found.mean_score, found.copies.crossing_groups) == (4, 0)
+    options = found.options
+    again = statistics.ComputeDatasetVersionStatisticsRequest(dataset_version_id=version.id, options=options)
+    same = (await school.client.statistics.ComputeDatasetVersionStatistics(again)).dataset_statistics
+    assert same.id == found.id
+    await school.client.datasets.DeleteDatasetVersion(datasets.DeleteDatasetVersionRequest(id=version.id))
+    with pytest.raises(ApiError) as error:
+        await school.client.statistics.GetDatasetVersionStatistics(wanted)
+    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"
+
+
+async def test_statistics_open_no_file_of_this_machine(school: School) -> None:
+    project_id = new_id()
+    await school.create(project_id=project_id, messages=turns("Who?", "Ada."))
+    version = await school.made(project_id, exam_share=0)
+    options = StatisticsOptions(tokenizer="/etc/passwd")
+    request = statistics.ComputeDatasetVersionStatisticsRequest(
+        dataset_version_id=version.id, options=options
+    )
+    with pytest.raises(ApiError) as error:
+        await school.client.statistics.ComputeDatasetVersionStatistics(request)
+    assert error.value.reason == "TOKENIZER_NOT_ALLOWED"

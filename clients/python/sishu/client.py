@@ -30,6 +30,7 @@ from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
 from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
 from sishu.dataset.v1.leak_check_service_pb2_grpc import LeakCheckServiceStub
 from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceStub
+from sishu.dataset.v1.statistics_service_pb2_grpc import StatisticsServiceStub
 from sishu.errors import UNREACHABLE, ApiError, api_error
 from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
 from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceStub
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceAsyncStub
     from sishu.dataset.v1.leak_check_service_pb2_grpc import LeakCheckServiceAsyncStub
     from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceAsyncStub
+    from sishu.dataset.v1.statistics_service_pb2_grpc import StatisticsServiceAsyncStub
     from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceAsyncStub
     from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceAsyncStub
     from sishu.generation.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
@@ -240,6 +242,11 @@ class Client:
     def reviews(self) -> ReviewServiceAsyncStub:
         """Reviews, in the dataset room."""
         return ReviewServiceStub(self.channel("dataset"))
+
+    @cached_property
+    def statistics(self) -> StatisticsServiceAsyncStub:
+        """Statistics of dataset versions, in the dataset room."""
+        return StatisticsServiceStub(self.channel("dataset"))
 
     @cached_property
     def imports(self) -> ImportServiceAsyncStub:

@@ -21,8 +21,8 @@ from services.dataset.imports.reading import read_parts
 from services.dataset.imports.rows import Imported
 from services.dataset.imports.sources import parts_in
 from services.dataset.imports.store import ImportStore
-from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.imports.uploads import downloaded
+from services.dataset.tokenizers import Tokenizers
 from services.runtime.db import Connection, transaction
 from services.runtime.errors import InvalidArgument
 from services.runtime.jobs import Item, ItemClosed, Jobs

@@ -16,8 +16,8 @@ from services.dataset.imports.item_convert import GenerationItem, has_ended, is_
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.question_convert import example_from_question, needs_passage
 from services.dataset.imports.store import ImportStore
-from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.source_marks.source_marks import SourceMarks
+from services.dataset.tokenizers import Tokenizers
 from services.runtime.at_once import each_of
 from services.runtime.jobs import Item, Jobs
 from sishu.client import Client

@@ -21,8 +21,8 @@ from services.dataset.imports.imports import (
 from services.dataset.imports.previews import previewed
 from services.dataset.imports.rows import Fault, Imported
 from services.dataset.imports.store import ImportStore
-from services.dataset.imports.tokenizers import Tokenizers
 from services.dataset.imports.uploads import check_arrived
+from services.dataset.tokenizers import Tokenizers
 from services.runtime.convert import timestamp
 from services.runtime.db import first_answer
 from services.runtime.errors import InvalidArgument
@@ -84,7 +84,7 @@ class ImportServicer(ImportServiceServicer):
         if not import_id:
             options = options_from_pb(wanted.options)
             check_options(options)
-            self._tokenizers.allowed(options.tokenizer)
+            self._tokenizers.allowed(options.tokenizer, "import.options.tokenizer")
             source = await self._source(wanted, options)
             import_id = await self._store.create(wanted.project_id, source, options, request.request_id)
         return pb.CreateImportResponse(**{"import": import_to_pb(await self._store.get(import_id))})

@@ -8,6 +8,7 @@ from services.dataset.diffs.store import DiffStore
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.revision_convert import change_to_pb as example_change_to_pb
 from services.dataset.exports.store import ExportStore
+from services.dataset.reports.store import StatisticsStore
 from services.dataset.restores.store import RestoreStore
 from services.dataset.version_tags.store import VersionTagStore
 from services.dataset.version_tags.version_tags import check_tag, check_untagged
@@ -46,6 +47,7 @@ class DatasetServicer(DatasetServiceServicer):
         self._tags = VersionTagStore(store.pool)
         self._restores = RestoreStore(store.pool, jobs)
         self._changes = ChangeStore(store.pool, jobs)
+        self._statistics = StatisticsStore(store.pool, jobs)
 
     async def CreateDatasetVersion(
         self, request: pb.CreateDatasetVersionRequest, context: Context
@@ -153,11 +155,12 @@ class DatasetServicer(DatasetServiceServicer):
         check_untagged(version)
         await self._later.check_unused(version.project_id, version.id)
         exports = await self._exports.of_version(version.id)
-        for job_id in (version.job.id, *(job_id for _, job_id in exports)):
+        studies = await self._statistics.jobs_of(version.id)
+        for job_id in (version.job.id, *studies, *(job_id for _, job_id in exports)):
             await self._jobs.cancel(job_id)
         # The row goes last, so that a call that failed in the middle can be repeated.
         deleted = await self._storage.delete_prefix(version.prefix)
         for export_id, job_id in exports:
             await self._exports.delete(export_id, job_id)
-        await self._store.delete(version.id, version.job.id)
+        await self._store.delete(version.id, version.job.id, *studies)
         return pb.DeleteDatasetVersionResponse(deleted_objects=deleted)

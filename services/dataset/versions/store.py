@@ -126,10 +126,10 @@ class VersionStore:
             {"coverage": made.coverage, "sources": made.sources},
         )
 
-    async def delete(self, version_id: str, job_id: str) -> None:
-        """Delete a version and its job; missing ones are no error."""
+    async def delete(self, version_id: str, *job_ids: str) -> None:
+        """Delete a version and its jobs; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_job, job_id)
+            await connection.execute(SQL.delete_jobs, job_ids)
             await connection.execute(SQL.delete_diffs, version_id)
             await connection.execute(SQL.delete_version, version_id)
             await forget_requests(connection, version_id)

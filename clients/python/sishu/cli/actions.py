@@ -19,6 +19,7 @@ from sishu.cli import (
     leaks,
     providers,
     regenerate,
+    statistics,
 )
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
@@ -240,6 +241,8 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("create", "create", datasets.create_dataset),
         ("export", "export_dataset", export_dataset),
         ("diff", "dataset_diff", datasets.diff_datasets),
+        ("statistics", "dataset_statistics", statistics.show_statistics),
+        ("report", "dataset_report", statistics.write_report),
         ("restore", "dataset_restore", dataset_versions.restore_dataset),
         ("tag", "dataset_set_tag", dataset_versions.tag_dataset),
         ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),

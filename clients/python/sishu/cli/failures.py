@@ -100,6 +100,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "DATASET_VERSION_TAGGED": (
         "数据集版本 {dataset_version_id} 带有标签 {tags}；请先去掉标签或改贴到其他版本，再删除",
     ),
+    "DATASET_STATISTICS_NOT_FOUND": (
+        "还没有计算过数据集版本 {dataset_version_id} 的这种统计；请用 `sishu dataset statistics` 计算",
+    ),
+    "DATASET_STATISTICS_NOT_READY": (
+        "数据集版本 {dataset_version_id} 的统计还没有完成；请等作业 {job_id} 结束",
+    ),
     "VERSION_TAG_NOT_FOUND": ("数据集版本 {dataset_version_id} 没有标签 {tag}；见 `sishu dataset list`",),
     "VERSION_TAG_RESERVED": ("标签 {tag} 不能手工指定，latest 总是指最新版本；请换一个",),
     "DATASET_VERSION_IN_USE": ("数据集版本 {dataset_version_id} 正被{used_by}使用；请先删除它们",),

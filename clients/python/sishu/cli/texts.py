@@ -16,6 +16,7 @@ from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
 from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
+from sishu.cli.statistics_texts import STATISTICS_TEXTS
 
 LANGUAGES = ("en", "zh")
 
@@ -30,6 +31,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DUPLICATE_TEXTS,
     **LEAK_TEXTS,
     **DATASET_TEXTS,
+    **STATISTICS_TEXTS,
     "app": (
         "Sishu turns a folder of documents into a language model that has learned them.",
         "私塾：把一个文件夹的文档变成学会了它们的语言模型。",

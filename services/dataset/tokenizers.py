@@ -1,8 +1,9 @@
-"""Tokenizers by which imports count tokens."""
+"""Tokenizers by which imports and statistics count tokens."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.runtime.tokenizers import Naming, allowed_tokenizer, load_tokenizer
@@ -10,13 +11,12 @@ from services.runtime.tokenizers import Naming, allowed_tokenizer, load_tokenize
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-NAMING = Naming(
-    "dataset", "SISHU_DATASET_TOKENIZER_FOLDER", "import.options.tokenizer", "lengths in characters alone"
-)
+FIELD = "options.tokenizer"
+NAMING = Naming("dataset", "SISHU_DATASET_TOKENIZER_FOLDER", FIELD, "lengths in characters alone")
 
 
 class Tokenizers:
-    """Tokenizers that imports may name.
+    """Tokenizers that requests may name.
 
     Args:
         folder: what names may name of this machine, beside those of the hub.
@@ -25,13 +25,17 @@ class Tokenizers:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def allowed(self, name: str) -> str:
+    def allowed(self, name: str, field: str = FIELD) -> str:
         """A tokenizer as it is loaded; empty for none.
+
+        Args:
+            name: that it was given.
+            field: where it was given.
 
         Raises:
             InvalidArgument: it may not be named.
         """
-        return allowed_tokenizer(name, self._folder, NAMING)
+        return allowed_tokenizer(name, self._folder, replace(NAMING, field=field))
 
     async def load(self, name: str) -> Tokenizer | None:
         """A tokenizer; nothing for none.

@@ -1,0 +1,1 @@
+"""What dataset versions are like: statistics for programs, and a page for people."""
