@@ -73,7 +73,7 @@ def build(parts: Parts) -> Built:
             "find_duplicates": duplicates.find_duplicates,
             "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
-            "make_dataset_version": VersionWorker(jobs, versions, parts.storage).make_version,
+            "make_dataset_version": VersionWorker(jobs, versions, parts.storage, benchmarks).make_version,
             "restore_dataset_version": restorer.restore,
             "make_dataset_statistics": statistics.make_statistics,
             "make_export": exporter.make_export,

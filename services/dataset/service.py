@@ -58,6 +58,8 @@ def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
     )
     imports = ImportServicer(ImportStore(pool, jobs), parts.storage, parts.client, tokenizers)
     versions, export_store = VersionStore(pool, jobs), ExportStore(pool, jobs)
+    benchmark_store = BenchmarkStore(pool, jobs)
+    known_benchmarks = Benchmarks(benchmark_store, parts.storage)
     datasets = DatasetServicer(
         versions,
         export_store,
@@ -65,16 +67,16 @@ def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
         parts.storage,
         jobs,
         LaterRoomsByRpc(parts.client),
+        known_benchmarks,
     )
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
     changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
-    benchmark_store = BenchmarkStore(pool, jobs)
     benchmarks = BenchmarkServicer(benchmark_store, ImportStore(pool, jobs), parts.storage, jobs)
     leak_checks = LeakCheckServicer(
         LeakCheckStore(pool, jobs),
-        Benchmarks(benchmark_store, parts.storage),
+        known_benchmarks,
         versions,
         parts.storage,
         jobs,

@@ -10,9 +10,16 @@ from typing import Any
 import pytest_asyncio
 
 from services.runtime.ids import new_id
-from sishu.common.v1 import exam_item_pb2, job_pb2
+from sishu.common.v1 import exam_item_pb2, job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
-from sishu.dataset.v1 import benchmark_pb2, benchmark_service_pb2, example_pb2, import_pb2, leak_check_pb2
+from sishu.dataset.v1 import (
+    benchmark_pb2,
+    benchmark_service_pb2,
+    dataset_version_pb2,
+    example_pb2,
+    import_pb2,
+    leak_check_pb2,
+)
 from sishu.dataset.v1 import leak_check_service_pb2 as pb
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_SPLIT_TRAIN, DATASET_SPLIT_UNSPECIFIED
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
@@ -243,3 +250,51 @@ async def test_leaks_are_found_from_the_command_line(school: School, tmp_path: P
     assert (leak["example_id"], leak["ways"]) == (example_id, ["LEAK_WAY_SHARED_WORDS"])
     code, printed = await cli.run("--lang", "zh", "leak-check", "create", *project, "--benchmark", "none")
     assert (code, "没有名为 none 的评测集" in printed) == (1, True)
+
+
+async def test_a_version_holds_no_question_of_a_benchmark_unless_it_is_told_to(school: School) -> None:
+    project_id = new_id()
+    benchmark = await made(school, project_id, ROWS)
+    inside = await asked(school, project_id, "What was it?", f"Somebody asked: {ASKED} Nobody knew.")
+    for name in ("heron", "stork", "swan", "gull"):
+        await asked(
+            school, project_id, f"Where does the {name} of page {len(name) * 7919} sleep in {name}land?"
+        )
+    wanted: dict[str, Any] = {"benchmark_ids": [benchmark.id], "exam_share": 0.0}
+    started = await school.start_version(project_id, **wanted)
+    assert (await school.ended(started.job)).state == FAILED
+    request = job_service_pb2.ListJobFailuresRequest(job_id=started.job.id)
+    (failed,) = (await school.client.jobs("dataset").ListJobFailures(request)).job_failures
+    assert failed.failure.reason == "BENCHMARK_LEAK"
+    assert (
+        f"sishu leak-check create --project {project_id} --benchmark {benchmark.id}" in failed.failure.message
+    )
+
+    dropped = await school.made(project_id, **wanted, benchmark_leaks=dataset_version_pb2.LEAK_ACTION_DROP)
+    assert (dropped.split_counts["train"], dropped.dropped_counts["BENCHMARK_LEAK"]) == (4, 1)
+    assert inside not in {one.example_id for one in await school.held(dropped.id)}
+    reported = await school.made(project_id, **wanted, benchmark_leaks=dataset_version_pb2.LEAK_ACTION_REPORT)
+    assert (reported.split_counts["train"], dict(reported.dropped_counts)) == (5, {})
+    assert dict(reported.leak_counts) == dict(dropped.leak_counts) == {benchmark.id: 1}
+    (told,) = (await school.manifest(reported.id))["leaks"]
+    assert (told["sha256"], told["rows"], told["leaks"]) == (benchmark.sha256, 22, 1)
+    again = await school.made(project_id, **wanted, benchmark_leaks=dataset_version_pb2.LEAK_ACTION_DROP)
+    assert again.content_sha256 == dropped.content_sha256
+    assert await refused(school.start_version(new_id(), **wanted)) == "PROJECT_MISMATCH"
+
+
+async def test_words_of_exam_questions_are_looked_for_where_it_is_wanted(school: School) -> None:
+    project_id = new_id()
+    await asked(school, project_id, ASKED, "960", kind=example_pb2.EXAMPLE_KIND_EXAM_ITEM)
+    inside = await asked(school, project_id, "What was it?", f"Somebody asked: {ASKED} Nobody knew.")
+    await asked(school, project_id, "Where does the heron of the third page sleep?")
+    usual = await school.made(project_id, exam_count=1)
+    assert (usual.split_counts["train"], dict(usual.leak_counts)) == (2, {})
+    dropped = await school.made(project_id, exam_count=1, exam_leaks=dataset_version_pb2.LEAK_ACTION_DROP)
+    assert (dropped.split_counts["train"], dropped.dropped_counts["EXAM_LEAK"]) == (1, 1)
+    assert dict(dropped.leak_counts) == {"exam": 1}
+    assert inside not in {one.example_id for one in await school.held(dropped.id)}
+    started = await school.start_version(
+        project_id, exam_count=1, exam_leaks=dataset_version_pb2.LEAK_ACTION_BLOCK
+    )
+    assert (await school.ended(started.job)).state == FAILED

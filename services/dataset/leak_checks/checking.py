@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,12 +13,11 @@ import orjson
 import pyarrow.parquet as pq
 import structlog
 
-from services.dataset.benchmarks.files import guard_of
 from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.deduplications.finding import FETCH_SECONDS, TOLD_EVERY, batches
 from services.dataset.examples.content_texts import says
-from services.dataset.leak_checks.finding import Guarded, LeakSearch, Looked, exam_question
-from services.dataset.leak_checks.leak_checks import LeakCheck, LeaksFile, LeakSource
+from services.dataset.leak_checks.finding import EXAM, Guarded, LeakSearch, Looked, exam_guard, guarded_by
+from services.dataset.leak_checks.leak_checks import LeakCheck, LeaksFile
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
@@ -29,7 +27,6 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
 
-EXAM = "exam"
 ROWS = 1000
 
 log = structlog.get_logger()
@@ -112,11 +109,8 @@ class LeakWorker:
         options = check.wanted.options
         found = []
         for benchmark_id in check.wanted.benchmark_ids:
-            benchmark, items, guard = await self._benchmarks.guard(
-                benchmark_id, folder, options.threshold, options.words
-            )
-            source = LeakSource(benchmark.id, benchmark.name, benchmark.sha256, len(items))
-            found.append(Guarded(source, items, guard))
+            loaded = await self._benchmarks.guard(benchmark_id, folder, options.threshold, options.words)
+            found.append(guarded_by(loaded))
         if check.wanted.against_exam:
             found.append(await self._exam(check, shards))
         return found
@@ -155,15 +149,6 @@ class LeakWorker:
                 asyncio.run_coroutine_threadsafe(words, loop).result(FETCH_SECONDS)
 
         return tell
-
-
-def exam_guard(looked: Sequence[Looked], threshold: float, words: int) -> Guarded:
-    """What finds the questions of exam examples."""
-    items = [exam_question(one.kind, orjson.loads(one.content)) for one in looked]
-    ids = [one.id for one in looked]
-    digest = hashlib.sha256("\n".join("\n".join([item.question, *item.choices]) for item in items).encode())
-    source = LeakSource("", EXAM, digest.hexdigest(), len(items))
-    return Guarded(source, items, guard_of(items, threshold, words, answers=False), ids)
 
 
 def rows_of(shards: Sequence[tuple[Path, str]], *, exam: bool = False) -> Iterator[Looked]:

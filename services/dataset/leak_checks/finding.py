@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,6 +14,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.dataset.benchmarks.files import guard_of
+from services.dataset.benchmarks.guards import Loaded
 from services.dataset.benchmarks.items import Item
 from services.dataset.benchmarks.leaks import NEAR_COPY, SHARED_WORDS, Leak, LeakGuard
 from services.dataset.examples.content_texts import asked_text
@@ -36,6 +39,8 @@ GROUP = 1000
 """Most rows of a row group."""
 AT_ONCE = 5000
 """Rows that are looked at together."""
+EXAM = "exam"
+"""Name of exam examples among what examples are compared with."""
 SHOWN = 500
 """Characters of a question that are told."""
 
@@ -81,6 +86,12 @@ class Guarded(NamedTuple):
         )
 
 
+def guarded_by(loaded: Loaded) -> Guarded:
+    """A benchmark as what examples are compared with."""
+    benchmark, items, guard = loaded
+    return Guarded(LeakSource(benchmark.id, benchmark.name, benchmark.sha256, len(items)), items, guard)
+
+
 def exam_question(kind: str, content: Mapping[str, Any]) -> Item:
     """The question of an exam example; what it answers may be taught."""
     task = content.get("exam_item", {})
@@ -97,6 +108,15 @@ def trained_text(content: Mapping[str, Any]) -> str:
     return "\n".join(
         text for turn in turns for text in (turn.get("reasoning", ""), turn.get("content", "")) if text
     )
+
+
+def exam_guard(looked: Sequence[Looked], threshold: float, words: int) -> Guarded:
+    """What finds the questions of exam examples."""
+    items = [exam_question(one.kind, orjson.loads(one.content)) for one in looked]
+    ids = [one.id for one in looked]
+    digest = hashlib.sha256("\n".join("\n".join([item.question, *item.choices]) for item in items).encode())
+    source = LeakSource("", EXAM, digest.hexdigest(), len(items))
+    return Guarded(source, items, guard_of(items, threshold, words, answers=False), ids)
 
 
 class LeakSearch:

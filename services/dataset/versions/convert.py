@@ -42,6 +42,7 @@ def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion
             for source, counts in version.source_counts.items()
         ],
         tags=version.tags,
+        leak_counts=version.leak_counts,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from services.dataset.benchmarks.guards import Benchmarks
+from services.dataset.leak_checks.finding import guarded_by
 from services.dataset.versions import manifest
 from services.dataset.versions.planning import Made
 from services.dataset.versions.shards import PARQUET_TYPE, Shard
@@ -28,7 +30,8 @@ log = structlog.get_logger()
 class VersionWorker:
     """Does the items of `make_dataset_version` jobs."""
 
-    def __init__(self, jobs: Jobs, store: VersionStore, storage: Storage) -> None:
+    def __init__(self, jobs: Jobs, store: VersionStore, storage: Storage, benchmarks: Benchmarks) -> None:
+        self._benchmarks = benchmarks
         self._jobs = jobs
         self._store = store
         self._storage = storage
@@ -39,12 +42,18 @@ class VersionWorker:
         """Split the kept examples, write and upload the files, and make the version complete.
 
         Raises:
-            FailedPrecondition: no kept example is left.
+            NotFound: a benchmark was deleted meanwhile.
+            FailedPrecondition: no kept example is left, or leaks block the version.
         """
         version = await self._store.get(item.resource_id)
         with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
             async with self._writing:
-                made = await VersionWriter(self._jobs, self._store, item, version, Path(folder)).write()
+                guarded = [
+                    guarded_by(await self._benchmarks.guard(one, Path(folder)))
+                    for one in version.options.benchmark_ids
+                ]
+                writer = VersionWriter(self._jobs, self._store, item, version, Path(folder), guarded)
+                made = await writer.write()
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
             prefix = f"{version.prefix}{new_id()}/"

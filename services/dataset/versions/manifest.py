@@ -30,6 +30,7 @@ def manifest_of(
         "facts_in_train": made.plan.facts_in_train,
         "source_counts": made.sources,
         "coverage": made.coverage,
+        "leaks": [asdict(source) for source in made.leaks],
         "files": [described(file) for file in sorted(files, key=lambda file: file.name)],
         "parent_content_sha256": parent_content_sha256,
     }

@@ -66,6 +66,12 @@ class DatasetOptions:
     replay: Replay | None = None
     source_weights: Mapping[str, float] = field(default_factory=dict)
     """In what proportion the named sources are in train; what is too much of one is left out."""
+    benchmark_ids: Sequence[str] = ()
+    """Benchmarks of which nothing that is trained or validated on may hold questions."""
+    benchmark_leaks: str = "block"
+    """What becomes of examples that do: `block`, `drop` or `report`."""
+    exam_leaks: str = ""
+    """The same of those that hold words of exam questions; empty looks for none beside near copies."""
 
 
 def options_json(options: DatasetOptions) -> dict[str, Any]:
@@ -83,6 +89,7 @@ def options_json(options: DatasetOptions) -> dict[str, Any]:
         "balance": [asdict(cap) for cap in options.balance],
         "replay": asdict(options.replay) if options.replay else None,
         "source_weights": dict(options.source_weights),
+        "benchmark_ids": list(options.benchmark_ids),
     }
 
 

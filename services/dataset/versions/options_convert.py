@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.dataset.examples.convert import name_of
+from services.dataset.examples.convert import name_of, uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb
 from services.dataset.examples.filters import ExampleFilter, countable, filter_json
 from services.dataset.versions.options import Cap, DatasetOptions, Replay
@@ -35,7 +35,15 @@ def options_to_pb(options: DatasetOptions) -> pb.DatasetOptions:
         ],
         replay=replay_to_pb(options.replay) if options.replay else None,
         source_weights=options.source_weights,
+        benchmark_ids=options.benchmark_ids,
+        benchmark_leaks=action_to_pb(options.benchmark_leaks),
+        exam_leaks=action_to_pb(options.exam_leaks),
     )
+
+
+def action_to_pb(action: str) -> pb.LeakAction.ValueType:
+    """What becomes of leaks; unspecified for nothing."""
+    return pb.LeakAction.Value(f"LEAK_ACTION_{(action or 'unspecified').upper()}")
 
 
 def replay_to_pb(replay: Replay) -> pb.Replay:
@@ -108,6 +116,9 @@ def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
         balance=[Cap(name_of(pb.BalanceFacet, cap.facet) or "", cap.most) for cap in message.balance],
         replay=replay_from_pb(message.replay) if message.HasField("replay") else None,
         source_weights=dict(sorted(message.source_weights.items())),
+        benchmark_ids=[uuid_text(one) for one in message.benchmark_ids],
+        benchmark_leaks=name_of(pb.LeakAction, message.benchmark_leaks) or usual.benchmark_leaks,
+        exam_leaks=name_of(pb.LeakAction, message.exam_leaks) or usual.exam_leaks,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from services.dataset.copies.grouping import LargeBuckets, group_near_copies, leaked
 from services.dataset.copies.sketches import Sketches
+from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions.balancing import over_caps, over_share, over_weights
 from services.dataset.versions.choosing import Side
 from services.dataset.versions.entries import Entries, Flags
@@ -56,6 +57,7 @@ class Made:
     shards: Sequence[Shard]
     coverage: Mapping[str, Mapping[str, int]]
     sources: Mapping[str, Mapping[str, int]]
+    leaks: Sequence[LeakSource] = ()
 
 
 class Planner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
@@ -15,7 +16,7 @@ from services.dataset.version_tags.version_tags import check_tag, check_untagged
 from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb
 from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.members import list_members
-from services.dataset.versions.options_convert import options_from_pb
+from services.dataset.versions.options_convert import FIELD, options_from_pb
 from services.dataset.versions.store import VersionStore
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
@@ -37,7 +38,9 @@ class DatasetServicer(DatasetServiceServicer):
         storage: Storage,
         jobs: Jobs,
         later: LaterRoomsByRpc,
+        benchmarks: Benchmarks,
     ) -> None:
+        self._benchmarks = benchmarks
         self._later = later
         self._store = store
         self._exports = exports
@@ -55,9 +58,9 @@ class DatasetServicer(DatasetServiceServicer):
         version_id = await first_answer(self._store.pool, "CreateDatasetVersion", request.request_id)
         if not version_id:
             options = options_from_pb(request.dataset_version.options)
-            version_id = await self._store.create(
-                request.dataset_version.project_id, options, request.request_id
-            )
+            project_id, field = request.dataset_version.project_id, f"{FIELD}.benchmark_ids"
+            await self._benchmarks.check_ready(project_id, options.benchmark_ids, field)
+            version_id = await self._store.create(project_id, options, request.request_id)
         version = await self._store.get(version_id)
         return pb.CreateDatasetVersionResponse(dataset_version=version_to_pb(version))
 

@@ -123,7 +123,11 @@ class VersionStore:
             dict(made.plan.dropped),
             content_sha256,
             [asdict(file) for file in files],
-            {"coverage": made.coverage, "sources": made.sources},
+            {
+                "coverage": made.coverage,
+                "sources": made.sources,
+                "leaks": {source.benchmark_id or source.name: source.leaks for source in made.leaks},
+            },
         )
 
     async def delete(self, version_id: str, *job_ids: str) -> None:
@@ -172,4 +176,5 @@ def version_of(row: asyncpg.Record) -> DatasetVersion:
         coverage=row["figures"].get("coverage", {}),
         source_counts=row["figures"].get("sources", {}),
         tags=row["tags"],
+        leak_counts=row["figures"].get("leaks", {}),
     )

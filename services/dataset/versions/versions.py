@@ -55,6 +55,8 @@ class DatasetVersion:
     source_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Examples by source and split."""
     tags: Sequence[str] = ()
+    leak_counts: Mapping[str, int] = field(default_factory=dict)
+    """Examples of train and validation that leak, by the id of a benchmark, or `exam`."""
 
     @property
     def prefix(self) -> str:

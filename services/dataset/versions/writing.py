@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from services.dataset.leak_checks.finding import Guarded
+from services.dataset.versions.leaking import checked
 from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
 from services.dataset.versions.reading import HEADER, RowReader
 from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
@@ -23,8 +26,15 @@ class VersionWriter:
     """Writes the shards of one version into a folder."""
 
     def __init__(
-        self, jobs: Jobs, store: VersionStore, item: Item, version: DatasetVersion, folder: Path
+        self,
+        jobs: Jobs,
+        store: VersionStore,
+        item: Item,
+        version: DatasetVersion,
+        folder: Path,
+        benchmarks: Sequence[Guarded] = (),
     ) -> None:
+        self._benchmarks = benchmarks
         self._jobs = jobs
         self._store = store
         self._item = item
@@ -35,7 +45,7 @@ class VersionWriter:
         """Decide where each example goes, and write the shards.
 
         Raises:
-            FailedPrecondition: no kept example is left.
+            FailedPrecondition: no kept example is left, or leaks block the version.
         """
         await self._tell("reading examples")
         reader = RowReader(self._folder, self._version.options, await self._store.count(self._version))
@@ -44,9 +54,12 @@ class VersionWriter:
         entries, sketches = await asyncio.to_thread(reader.finish)
         await self._tell(f"splitting {len(entries)} examples")
         plan = await asyncio.to_thread(lambda: Planner(entries, sketches, self._version.options).plan())
+        plan, leaks = await asyncio.to_thread(
+            checked, plan, entries.facts, reader.dealer, self._benchmarks, self._version
+        )
         await self._tell(f"writing {sum(plan.split_counts.values())} examples")
         shards = await asyncio.to_thread(self._write, reader, plan)
-        return Made(plan, shards, coverage(entries, plan.sides), source_counts(entries, plan.sides))
+        return Made(plan, shards, coverage(entries, plan.sides), source_counts(entries, plan.sides), leaks)
 
     def _write(self, reader: RowReader, plan: Plan) -> list[Shard]:
         sides = {

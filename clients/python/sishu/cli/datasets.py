@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
 from sishu.cli.find import find_project, find_version
+from sishu.cli.leaks import find_benchmarks
 from sishu.cli.options import LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.parse_options import chosen
@@ -48,6 +49,10 @@ class VersionWishes:
     label: Annotated[Texts, typer.Option(help=say("dataset_label"))] = None
     min_score: Annotated[float | None, typer.Option(help=say("dataset_min_score"))] = None
 
+    benchmark: Annotated[Texts, typer.Option(help=say("leak_benchmark"))] = None
+    benchmark_leaks: Annotated[str, typer.Option(help=say("dataset_benchmark_leaks"))] = ""
+    exam_leaks: Annotated[str, typer.Option(help=say("dataset_exam_leaks"))] = ""
+
     def options(self) -> versions.DatasetOptions:
         """The options of the contract."""
         return versions.DatasetOptions(
@@ -70,6 +75,8 @@ class VersionWishes:
             source_weights={
                 source: number("--weight", weight) for source, weight in pairs("--weight", self.weight)
             },
+            benchmark_leaks=chosen(versions.LeakAction, "LEAK_ACTION", self.benchmark_leaks or "unspecified"),
+            exam_leaks=chosen(versions.LeakAction, "LEAK_ACTION", self.exam_leaks or "unspecified"),
             filter=ExampleFilter(
                 generation_ids=self.generation, tag_ids=self.tag, labels=self.label, min_score=self.min_score
             ),
@@ -117,6 +124,7 @@ def create_dataset(project: ProjectOption, options: VersionWishes, wait: WaitOpt
 
     async def work(client: Client) -> versions.DatasetVersion:
         project_id = (await find_project(client, project)).id
+        wanted.benchmark_ids.extend(await find_benchmarks(client, project_id, options.benchmark))
         version = versions.DatasetVersion(project_id=project_id, options=wanted)
         request = pb.CreateDatasetVersionRequest(dataset_version=version)
         made = (await client.datasets.CreateDatasetVersion(request)).dataset_version

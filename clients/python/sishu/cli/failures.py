@@ -92,6 +92,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "没有评测集 {benchmark_id}；见 `sishu benchmark list`",
     ),
     "BENCHMARK_NOT_READY": ("评测集 {benchmark_id} 尚未就绪；见 `sishu job get {job_id}`",),
+    "BENCHMARK_LEAK": (
+        "{leaks} 个将用于训练或验证的样例含有评测集 {benchmark_id} 的题目；"
+        "可用 `sishu leak-check create` 查看，再将其标为未采用，或改用 --benchmark-leaks drop",
+    ),
+    "EXAM_LEAK": (
+        "{leaks} 个将用于训练或验证的样例含有考题的原文；请将其标为未采用，或改用 --exam-leaks drop",
+    ),
     "LEAK_CHECK_NOT_FOUND": ("没有泄漏检查 {leak_check_id}；见 `sishu leak-check list`",),
     "LEAK_CHECK_NOT_READY": ("泄漏检查 {leak_check_id} 还没有结果；见 `sishu job get {job_id}`",),
     "LEAK_SOURCE_MISSING": ("没有可比较的对象；请给出评测集（--benchmark）、--exam，或两者",),

@@ -46,6 +46,15 @@ LEAK_TEXTS: dict[str, tuple[str, str]] = {
         "Benchmark to compare with, by id or name; can be repeated.",
         "与之比较的评测集，ID 或名称；可重复。",
     ),
+    "dataset_benchmark_leaks": (
+        "What becomes of examples that hold questions of benchmarks: block (the default), drop or report.",
+        "含有评测题的样例如何处理：block（默认，版本失败）、drop（剔除）或 report（只计数）。",
+    ),
+    "dataset_exam_leaks": (
+        "What becomes of examples that hold words of exam questions: block, drop or report; "
+        "near copies are always left out.",
+        "含有考题原文的样例如何处理：block、drop 或 report；近似的样例总会被剔除。",
+    ),
     "leak_exam": (
         "Compare with exam examples, too.",
         "也与考题比较。",

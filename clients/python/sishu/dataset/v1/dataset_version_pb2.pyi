@@ -82,6 +82,34 @@ DATASET_SPLIT_VALIDATION: DatasetSplit.ValueType  # 3
 """What is held out to validate training."""
 Global___DatasetSplit: _TypeAlias = DatasetSplit  # noqa: Y015
 
+class _LeakAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LeakActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeakAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEAK_ACTION_UNSPECIFIED: _LeakAction.ValueType  # 0
+    """The same as BLOCK for benchmarks; of exam questions only near copies are looked for."""
+    LEAK_ACTION_BLOCK: _LeakAction.ValueType  # 1
+    """The version fails with reason `BENCHMARK_LEAK` or `EXAM_LEAK`."""
+    LEAK_ACTION_DROP: _LeakAction.ValueType  # 2
+    """They are left out as `BENCHMARK_LEAK` or `EXAM_LEAK`."""
+    LEAK_ACTION_REPORT: _LeakAction.ValueType  # 3
+    """They stay, and are counted."""
+
+class LeakAction(_LeakAction, metaclass=_LeakActionEnumTypeWrapper):
+    """LeakAction is what becomes of examples of train and validation that hold questions by which models are judged (see LeakCheckService for when they do)."""
+
+LEAK_ACTION_UNSPECIFIED: LeakAction.ValueType  # 0
+"""The same as BLOCK for benchmarks; of exam questions only near copies are looked for."""
+LEAK_ACTION_BLOCK: LeakAction.ValueType  # 1
+"""The version fails with reason `BENCHMARK_LEAK` or `EXAM_LEAK`."""
+LEAK_ACTION_DROP: LeakAction.ValueType  # 2
+"""They are left out as `BENCHMARK_LEAK` or `EXAM_LEAK`."""
+LEAK_ACTION_REPORT: LeakAction.ValueType  # 3
+"""They stay, and are counted."""
+Global___LeakAction: _TypeAlias = LeakAction  # noqa: Y015
+
 class _DatasetGrouping:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -232,6 +260,26 @@ class DatasetVersion(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class LeakCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -246,6 +294,7 @@ class DatasetVersion(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     SOURCE_COUNTS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    LEAK_COUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the version. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -294,6 +343,10 @@ class DatasetVersion(_message.Message):
         version that is ready. OUTPUT_ONLY.
         """
 
+    @_builtins.property
+    def leak_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Examples of train and validation that hold questions, those that were left out for it included, by the UUID of a benchmark, or `exam`. The manifest names the SHA-256 of the benchmarks. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -311,10 +364,11 @@ class DatasetVersion(_message.Message):
         coverage: _abc.Iterable[Global___DatasetCoverage] | None = ...,
         source_counts: _abc.Iterable[Global___SourceCount] | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        leak_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "leak_counts", b"leak_counts", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,6 +578,9 @@ class DatasetOptions(_message.Message):
     BALANCE_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
     SOURCE_WEIGHTS_FIELD_NUMBER: _builtins.int
+    BENCHMARK_IDS_FIELD_NUMBER: _builtins.int
+    BENCHMARK_LEAKS_FIELD_NUMBER: _builtins.int
+    EXAM_LEAKS_FIELD_NUMBER: _builtins.int
     exam_share: _builtins.float
     """OPTIONAL. Share of the examples that is held out for the exam, 0 to 0.9; unset lets the service choose (at present 0.2). The stored version shows
     what was taken.
@@ -550,6 +607,10 @@ class DatasetOptions(_message.Message):
     """OPTIONAL. What stays on one side; unset means NEAR_COPIES."""
     stratify_by: Global___DatasetStrata.ValueType
     """OPTIONAL. By what examples are held out in proportion; unset means DOCUMENT."""
+    benchmark_leaks: Global___LeakAction.ValueType
+    """OPTIONAL. What becomes of examples that hold questions of these; unset means BLOCK."""
+    exam_leaks: Global___LeakAction.ValueType
+    """OPTIONAL. What becomes of examples that hold words of exam questions. Near copies of these are always left out, as `NEAR_COPY`; unset looks for nothing else."""
     @_builtins.property
     def filter(self) -> _example_filter_pb2.ExampleFilter:
         """OPTIONAL. Which of the kept examples of the project; unset means all. It cannot go by `text`."""
@@ -570,6 +631,10 @@ class DatasetOptions(_message.Message):
         be without one twice; what is too much of a source is left out as `SOURCE_WEIGHT`. Other sources stay as they are.
         """
 
+    @_builtins.property
+    def benchmark_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Benchmarks of the project that the examples of train and validation are compared with; each must be complete."""
+
     def __init__(
         self,
         *,
@@ -587,10 +652,13 @@ class DatasetOptions(_message.Message):
         balance: _abc.Iterable[Global___BalanceCap] | None = ...,
         replay: Global___Replay | None = ...,
         source_weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        benchmark_ids: _abc.Iterable[_builtins.str] | None = ...,
+        benchmark_leaks: Global___LeakAction.ValueType = ...,
+        exam_leaks: Global___LeakAction.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "filter", b"filter", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "balance", b"balance", "exam_count", b"exam_count", "exam_share", b"exam_share", "filter", b"filter", "group_by", b"group_by", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed", "source_weights", b"source_weights", "stratify_by", b"stratify_by", "system_prompt", b"system_prompt", "validation_count", b"validation_count", "validation_share", b"validation_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "balance", b"balance", "benchmark_ids", b"benchmark_ids", "benchmark_leaks", b"benchmark_leaks", "exam_count", b"exam_count", "exam_leaks", b"exam_leaks", "exam_share", b"exam_share", "filter", b"filter", "group_by", b"group_by", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed", "source_weights", b"source_weights", "stratify_by", b"stratify_by", "system_prompt", b"system_prompt", "validation_count", b"validation_count", "validation_share", b"validation_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exam_share: _TypeAlias = _typing.Literal["exam_share"]  # noqa: Y015
     _WhichOneofArgType__exam_share: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share"]  # noqa: Y015
