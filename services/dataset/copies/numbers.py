@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-ONES = re.findall(
+ONES: list[str] = re.findall(
     r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen",
 )
-TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+TENS: list[str] = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 VALUES = {word: value for value, word in enumerate(ONES)} | {
     word: 10 * value for value, word in enumerate(TENS, 2)
