@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import io
 import json
+import subprocess
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from services.dataset.imports.store import ImportStore
+from services.dataset.imports.uploads import UploadSweeper
 from services.runtime.ids import new_id
+from services.runtime.jobs import Jobs
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import example_pb2, import_pb2
@@ -395,3 +399,77 @@ async def test_a_folder_is_imported_from_the_command_line(school: School, tmp_pa
     assert "--column oops: write what it holds and its name" in printed
     code, printed = await cli.run("import", "create", str(tmp_path / "none"), "--project", project_id)
     assert (code, "there is no file or folder" in printed) == (1, True), printed
+
+
+@pytest.mark.full
+async def test_an_import_waits_for_a_bucket_that_is_away_and_goes_on(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
+    started = await start(
+        school, project_id, await uploaded(school, project_id, "a.jsonl", lines(asked(500)))
+    )
+    async with started_room(school.stores, "dataset", "worker") as worker:
+        await school.stores.servers.s3.stop()
+
+        async def waits() -> bool:
+            return "item_retried" in worker.log()
+
+        try:
+            await eventually(waits, 60.0)
+            assert not await school.listed(project_id)
+        finally:
+            await school.stores.servers.s3.start()
+        assert (await school.ended(started.job)).state == SUCCEEDED
+    assert (await got(school, started.id)).counts.kept == 500
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for 256 KiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine mounts no small disk")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)  # noqa: S607  # wherever it is
+
+
+@pytest.mark.full
+async def test_a_full_disk_is_told_of_and_nothing_comes(idle_school: School, small_disk: Path) -> None:
+    school, project_id = idle_school, new_id()
+    upload_id = await uploaded(school, project_id, "a.jsonl", lines(asked(10_000)))
+    started = await start(school, project_id, upload_id)
+    async with started_room(school.stores, "dataset", "worker", env={"TMPDIR": str(small_disk)}):
+        ended = await school.ended(started.job)
+    assert (ended.state, ended.failure.reason) == (FAILED, "DISK_UNUSABLE")
+    assert "No space left on device" in ended.failure.message
+    assert not await school.listed(project_id)
+    # What was uploaded is there for another try.
+    async with started_room(school.stores, "dataset", "worker"):
+        request = job_service_pb2.RetryJobRequest(id=started.job.id)
+        await school.client.jobs("dataset").RetryJob(request)
+        assert (await school.ended(started.job)).state == SUCCEEDED
+    assert (await got(school, started.id)).counts.kept == 10_000
+
+
+async def test_old_uploads_that_no_import_needs_are_swept(idle_school: School) -> None:
+    school, project_id = idle_school, new_id()
+    ids = [await uploaded(school, project_id, "a.jsonl", lines(asked(2))) for _ in range(4)]
+    waiting, failed = [await start(school, project_id, upload_id) for upload_id in ids[:2]]
+    await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=failed.job.id))
+    async with school.stores.pool("dataset") as pool, school.stores.storage() as storage:
+        old = (
+            "UPDATE import_uploads SET create_time = now() - interval '26 hours' WHERE id = ANY ($1::uuid[])"
+        )
+        await pool.execute(old, ids[:3])
+        sweeper = UploadSweeper(ImportStore(pool, Jobs(pool, "dataset")), storage, 86400.0)
+        assert not await sweeper.sweep_some()
+        rows = await pool.fetch("SELECT id, sweep_time FROM import_uploads WHERE project_id = $1", project_id)
+    # One is waited for, of one an import tells, one is gone, one is young.
+    assert {row["id"]: row["sweep_time"] is not None for row in rows} == {
+        ids[0]: False,
+        ids[1]: True,
+        ids[3]: False,
+    }
+    assert await refused(start(school, project_id, ids[1])) == "UPLOAD_MISSING"
+    assert await refused(start(school, project_id, ids[2])) == "UPLOAD_NOT_FOUND"
+    async with started_room(school.stores, "dataset", "worker"):
+        assert (await school.ended(waiting.job)).state == SUCCEEDED

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from services.dataset.imports.disk import is_full
 from services.dataset.imports.readers.streams import damaged
 from services.runtime.archives import (
     check_directory,
@@ -48,6 +49,8 @@ def unpacked(path: Path, name: str, folder: Path) -> Path:
                 check_member(entry, packed_as, name)
                 write(archive, entry, root / safe_name(packed_as))
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise
         raise damaged(name, str(error)) from error
     return only_folder(root)
 

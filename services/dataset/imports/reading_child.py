@@ -1,0 +1,41 @@
+"""`python -m services.dataset.imports.reading_child`: read a file for the process that started this one."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sys
+
+from services.dataset.imports.blocks import Outcome, Reading, Task
+from services.dataset.imports.disk import disk_errors
+from services.dataset.imports.reading_process import END, HEAD, Ended
+from services.dataset.imports.tokenizers import NAMING
+from services.runtime.errors import SishuError
+from services.runtime.tokenizers import load_tokenizer
+
+
+def main() -> None:
+    """Do the task of the standard input."""
+    task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  # from the process that started this one
+    target = sys.stdout.buffer
+    reading, error = None, None
+    try:
+        with disk_errors():
+            reading = Reading(task, load_tokenizer(task.tokenizer, NAMING) if task.tokenizer else None)
+            for block in reading.blocks():
+                target.write(HEAD.pack(block.rows, len(block.examples), len(block.contents)))
+                target.write(block.examples)
+                target.write(block.contents)
+                target.flush()
+    except SishuError as raised:
+        error = (raised.code, raised.reason, raised.message, raised.field, dict(raised.metadata))
+    ended = pickle.dumps(Ended(reading.outcome() if reading else Outcome(), error))
+    target.write(HEAD.pack(END, len(ended), 0))
+    target.write(ended)
+    target.flush()
+
+
+if __name__ == "__main__":
+    # Who started us may have been cancelled, or killed.
+    with contextlib.suppress(BrokenPipeError):
+        main()
