@@ -166,8 +166,14 @@ class GenerationImportWorker:
         """What became of what was read, also by an earlier try of this import."""
         made = await self._store.made(import_id)
         known = read.ended - read.left_out - sum(made.values())
-        counts = ImportCounts(rows=read.ended, left_out=read.left_out, known=max(0, known))
-        return replace(counts, **made)
+        return ImportCounts(
+            rows=read.ended,
+            kept=made["kept"],
+            duplicates=made["duplicates"],
+            rejected=made["rejected"],
+            left_out=read.left_out,
+            known=max(0, known),
+        )
 
 
 def stamped(example: Example, wanted: Import) -> Example:
