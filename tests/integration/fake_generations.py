@@ -64,6 +64,8 @@ class FakeGenerations(
     ) -> question_service_pb2.ListQuestionsResponse:
         await asyncio.sleep(self.page_seconds)
         self.pages += 1
+        if request.source_gone:
+            return question_service_pb2.ListQuestionsResponse()
         found, start = self.questions[request.generation_id], int(request.page_token or 0)
         if self.gate:
             await self.gate.let_by(start)
@@ -83,10 +85,21 @@ class FakeGenerations(
     async def ListCandidates(  # the name in the proto
         self, request: candidate_service_pb2.ListCandidatesRequest, _context: Context
     ) -> candidate_service_pb2.ListCandidatesResponse:
+        if request.source_gone:
+            gone = [
+                one for some in self.candidates.values() for one in some if one.HasField("source_gone_time")
+            ]
+            return candidate_service_pb2.ListCandidatesResponse(candidates=gone)
         found, start = self.candidates.get(request.generation_id, []), int(request.page_token or 0)
         end = start + min(request.page_size, self.largest_page)
         more = str(end) if end < len(found) else ""
         return candidate_service_pb2.ListCandidatesResponse(candidates=found[start:end], next_page_token=more)
+
+    async def GetCandidate(  # the name in the proto
+        self, request: candidate_service_pb2.GetCandidateRequest, _context: Context
+    ) -> candidate_service_pb2.GetCandidateResponse:
+        found = next(one for some in self.candidates.values() for one in some if one.id == request.id)
+        return candidate_service_pb2.GetCandidateResponse(candidate=found)
 
     def add(self, project_id: str, questions: list[question_pb2.Question]) -> str:
         generation_id = new_id()

@@ -13,6 +13,7 @@ from services.runtime.ids import new_id
 from sishu.common.v1 import exam_item_pb2, failure_pb2, job_pb2, message_pb2, origin_pb2, text_span_pb2
 from sishu.dataset.v1 import example_pb2, import_pb2
 from sishu.dataset.v1 import import_service_pb2 as pb
+from sishu.dataset.v1.example_service_pb2 import MarkSourcesRequest
 from sishu.errors import ApiError
 from sishu.generation.v1 import candidate_pb2, judgement_pb2, question_pb2
 from sishu.learn.jobs import import_in
@@ -202,6 +203,24 @@ async def test_a_regenerated_candidate_takes_the_place_of_the_old_one(school: Sc
     found = {one.lineage.candidate_id: one for one in await school.listed(project_id)}
     assert (found[old.id].state, found[old.id].rejection.reason) == (REJECTED, "REPLACED")
     assert {found[one.id].state for one in (by_hand, new, other)} == {KEPT}
+
+
+async def test_examples_are_marked_as_their_candidates_are(school: School) -> None:
+    project_id = new_id()
+    made = [candidate(passage=candidate_pb2.Passage(text=f"Heron {n} is there.")) for n in range(3)]
+    made[0].source_gone_time.GetCurrentTime()
+    await imported(school, project_id, added(school, project_id, [], made))
+
+    async def marked() -> set[str]:
+        found = await school.listed(project_id, source_gone=True)
+        return {one.lineage.candidate_id for one in found}
+
+    assert await marked() == {made[0].id}
+    made[0].ClearField("source_gone_time")
+    made[2].source_gone_time.GetCurrentTime()
+    answer = await school.client.examples.MarkSources(MarkSourcesRequest(project_id=project_id))
+    await school.ended(answer.job)
+    assert await marked() == {made[2].id}
 
 
 async def test_options_of_files_are_refused(school: School) -> None:
