@@ -7,10 +7,12 @@ The lists are broad where a phrase can mean nothing else, and narrow where it ca
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+NEVER = r"(?!)"
 
 NAMING = re.compile(r"(?<=[\w,;:’'] )[A-Z][^\W\d_]+|\b\w*\d\w*\b|\b[A-Z]{2,}\b|[\"“‘「『]")
 """What can be meant by a pronoun: a name inside a sentence, a number, a code, something quoted."""
@@ -40,8 +42,14 @@ PRONOUN = re.compile(
 
 
 @cache
-def phrases(name: str) -> re.Pattern[str]:
-    """A list of expressions as one."""
+def phrases(name: str, *, plain: bool = False) -> re.Pattern[str]:
+    """A list of expressions as one.
+
+    Args:
+        name: of the list.
+        plain: only of those that are ASCII. Those with Chinese signs find nothing in a text without, and a
+            search for them takes as long as one for the others.
+    """
     named: dict[str, str] = {}
     found = []
     for line in (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
@@ -51,33 +59,43 @@ def phrases(name: str) -> re.Pattern[str]:
         key, given, value = whole.partition(" := ")
         if given:
             named[key] = value
-        else:
+        elif whole.isascii() or not plain:
             found.append(whole)
-    return re.compile("|".join(found), re.IGNORECASE)
+    return re.compile("|".join(found) or NEVER, re.IGNORECASE)
+
+
+def in_text(name: str, text: str) -> Iterator[str]:
+    """The phrases of a list that stand in a text."""
+    return (found.group().strip() for found in phrases(name, plain=text.isascii()).finditer(text))
+
+
+def first(text: str, *names: str) -> str:
+    """The first phrase of the first of some lists that has one in a text; empty for none."""
+    return next((phrase for name in names for phrase in in_text(name, text)), "")
 
 
 def leak(text: str) -> str:
     """The phrase by which a text speaks of a source that its reader will not have; empty for none."""
-    found = phrases("leak.en").search(text) or phrases("leak.zh").search(text)
-    return found.group().strip() if found else ""
+    return first(text, "leak.en", "leak.zh")
 
 
 def refusal(answer: str, source: str) -> str:
     """The phrase by which an answer refuses; empty for none, and for one that stands in the source."""
-    spoken = (found.group().strip() for found in phrases("refusal").finditer(answer))
-    return next((phrase for phrase in spoken if phrase.casefold() not in source.casefold()), "")
+    return next(
+        (phrase for phrase in in_text("refusal", answer) if phrase.casefold() not in source.casefold()), ""
+    )
 
 
 def admission(answer: str) -> str:
     """The phrase by which an answer admits that something is not known; empty for none."""
-    found = phrases("refusal").search(answer) or phrases("admission").search(answer)
-    return found.group().strip() if found else ""
+    return first(answer, "refusal", "admission")
 
 
 def guess(answer: str, source: str) -> str:
     """The phrase by which an answer guesses; empty for none, and for one that stands in the source."""
-    spoken = (found.group().strip() for found in phrases("guess").finditer(answer))
-    return next((phrase for phrase in spoken if phrase.casefold() not in source.casefold()), "")
+    return next(
+        (phrase for phrase in in_text("guess", answer) if phrase.casefold() not in source.casefold()), ""
+    )
 
 
 def pointing(question: str) -> str:
@@ -86,7 +104,7 @@ def pointing(question: str) -> str:
     A pronoun is sure to point at nothing where no name, number or code stands in the question and no clause
     before it. Of the rest a judge tells.
     """
-    found = phrases("pointing").search(question)
+    found = phrases("pointing", plain=question.isascii()).search(question)
     if found is None and not NAMING.search(question):
         found = PRONOUN.search(question)
         if found and any(clause.start() < found.start() for clause in CLAUSE.finditer(question)):

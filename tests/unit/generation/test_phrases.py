@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
-from services.generation.phrases import leak, pointing, refusal
+from services.generation.phrases import FOLDER, leak, pointing, refusal
+
+parser: Any = re._parser  # type: ignore[attr-defined]  # what an expression is made of is told nowhere else
 
 LEAKS = """
 According to the text, how long does it run?
@@ -278,3 +284,38 @@ def test_a_question_that_points_at_nothing_is_caught(text: str) -> None:
 @pytest.mark.parametrize("text", lines(NAMED))
 def test_a_question_that_names_what_it_means_is_kept(text: str) -> None:
     assert pointing(text) == ""
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(FOLDER.glob("*.txt"))])
+def test_no_text_of_ascii_holds_what_is_left_out_for_it(name: str) -> None:
+    text = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    named = dict(line.split(" := ") for line in lines if " := " in line)
+    for line in lines:
+        whole = line
+        while mark := re.search("<([A-Z]+)>", whole):
+            whole = whole.replace(mark[0], named[mark[1]])
+        if not whole.isascii() and " := " not in whole:
+            assert wants_more(parser.parse(whole)), line
+
+
+def wants_more(items: Iterable[Any]) -> bool:
+    """Whether a parsed expression matches nothing without a sign that is not ASCII."""
+    for kind, value in items:
+        match str(kind):
+            case "LITERAL" if value > 127:
+                return True
+            case "IN" if all(str(one) in {"LITERAL", "RANGE"} and low(what) > 127 for one, what in value):
+                return True
+            case "SUBPATTERN" if wants_more(value[-1]):
+                return True
+            case "BRANCH" if all(map(wants_more, value[1])):
+                return True
+            case "MAX_REPEAT" if value[0] > 0 and wants_more(value[2]):
+                return True
+    return False
+
+
+def low(value: int | tuple[int, int]) -> int:
+    """The first of some signs."""
+    return value if isinstance(value, int) else value[0]
