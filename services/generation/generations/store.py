@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -17,6 +20,7 @@ from services.generation.candidates.store import delete_generation_candidates, d
 from services.generation.embeddings.store import delete_embeddings
 from services.generation.generations.generations import (
     Generation,
+    GenerationOptions,
     GenerationStats,
     GenerationView,
     NewGeneration,
@@ -39,6 +43,8 @@ from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "generation.sql")
 
+DECODED = 256
+"""Of so many generations what every item needs stays decoded."""
 RATE_SECONDS = 60.0
 """Of the last of them it is told how many calls end a second."""
 
@@ -198,14 +204,26 @@ def generation(row: asyncpg.Record) -> Generation:
     return Generation(**{**values, "options": stored_options(values["options"])})
 
 
+@lru_cache(maxsize=DECODED)
+def options_in(text: str) -> GenerationOptions:
+    """Options as they stand in Postgres: the same for all items until somebody changes them."""
+    return stored_options(json.loads(text))
+
+
+@lru_cache(maxsize=DECODED)
+def versions_in(text: str) -> Mapping[str, str]:
+    """The version of each prompt, of which there are dozens, as they stand in Postgres."""
+    return MappingProxyType(json.loads(text))
+
+
 def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
     """A row of `get_origin`."""
     one = Generation(
         id=values.pop("generation_id"),
         project_id=values["project_id"],
         provider_id=values["id"],
-        options=stored_options(values.pop("generation_options")),
-        prompt_versions=values.pop("generation_prompt_versions"),
+        options=options_in(values.pop("generation_options")),
+        prompt_versions=versions_in(values.pop("generation_prompt_versions")),
         create_time=values.pop("generation_create_time"),
     )
     return one, stored_provider(**values)

@@ -56,8 +56,8 @@ INSERT INTO generations (id, project_id, provider_id, options, prompt_versions) 
 SELECT * FROM generations WHERE id = $1
 
 -- name: get_origin
-SELECT generations.id AS generation_id, generations.options AS generation_options,
-       generations.prompt_versions AS generation_prompt_versions,
+SELECT generations.id AS generation_id, generations.options::text AS generation_options,
+       generations.prompt_versions::text AS generation_prompt_versions,
        generations.create_time AS generation_create_time, providers.*
 FROM generations JOIN providers ON providers.id = generations.provider_id
 WHERE generations.id = $1

@@ -23,8 +23,8 @@ SET state = $2, rejection = $3, answer = $4, answer_quotes = $5, answer_reasonin
 WHERE id = $1 AND state = 'open'
 
 -- name: get_open_questions
-SELECT generations.id AS generation_id, generations.options AS generation_options,
-       generations.prompt_versions AS generation_prompt_versions,
+SELECT generations.id AS generation_id, generations.options::text AS generation_options,
+       generations.prompt_versions::text AS generation_prompt_versions,
        generations.create_time AS generation_create_time, questions.id AS question_id, questions.text AS question_text,
        questions.chunk_ids[1] AS question_chunk_id, questions.replaces_id AS question_replaces_id,
        to_jsonb(genre_audiences) AS question_genre_audience, providers.*
