@@ -37,6 +37,8 @@ class GenerationMetrics:
             ["direction"],
             registry=registry,
         )
+        self.prompt_tokens = self.tokens.labels("prompt")
+        self.completion_tokens = self.tokens.labels("completion")
         self.invalid_outputs = Counter(
             "sishu_generation_llm_invalid_outputs_total",
             "Answers of language models that did not validate and were asked for again",

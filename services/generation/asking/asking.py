@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -100,17 +100,20 @@ class Attempt:
 
     Attributes:
         endpoints: where they may be made.
-        id: under which is reserved.
         chain: what they came to so far; nothing before the first.
         worst: the most that the last one is taken to use, where there is a budget.
     """
 
     endpoints: Sequence[Endpoint]
-    id: str = field(default_factory=new_id)
     chain: Chain[Any] | None = None
     worst: Usage = field(default_factory=Usage)
     _before: Usage = field(default_factory=Usage)
     _counted_before: Usage = field(default_factory=Usage)
+
+    @cached_property
+    def id(self) -> str:
+        """Under which is reserved, where there is a budget."""
+        return new_id()
 
     @property
     def currency(self) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from services.generation.calls.replies import Usage
 
 canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -37,7 +39,13 @@ class KeptAnswer:
     def as_text(self) -> str:
         """As JSON."""
         # Not `asdict`, which copies all that is in it.
-        return canonical({**vars(self), "usage": vars(self.usage)})
+        values = {**vars(self), "usage": vars(self.usage)}
+        try:
+            written = orjson.dumps(values).decode()
+        except TypeError:
+            return canonical(values)
+        # By the same word it writes what is no number, which Postgres is to refuse.
+        return canonical(values) if "null" in written else written
 
 
 def kept_answer(values: Mapping[str, Any]) -> KeptAnswer:
@@ -61,5 +69,10 @@ def answer_key(
         schema: JSON schema of the answer.
         replica: number among answers that shall differ.
     """
-    asked = canonical([messages, model, sampling, schema, replica])
-    return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).digest()
+    asked = [messages, model, sampling, schema, replica]
+    try:
+        written = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # It knows no half signs and no whole numbers of more than 64 bits.
+        written = canonical(asked).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(written).digest()

@@ -286,8 +286,8 @@ class Llm:
             except SishuError as error:
                 outcome.set(error.reason.lower())
                 raise
-        self._metrics.tokens.labels("prompt").inc(answer.usage.prompt_tokens)
-        self._metrics.tokens.labels("completion").inc(answer.usage.completion_tokens)
+        self._metrics.prompt_tokens.inc(answer.usage.prompt_tokens)
+        self._metrics.completion_tokens.inc(answer.usage.completion_tokens)
         return answer
 
     async def _server(self, endpoint: Endpoint) -> Server:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -282,6 +282,14 @@ def is_stream(kind: str, *, asked: bool) -> bool:
     return "event-stream" in kind or (asked and "json" not in kind and "html" not in kind)
 
 
+def portions_of(response: httpx2.Response) -> AsyncIterable[bytes]:
+    """The body of an answer as it comes, without the layers that unpack it where it is not packed."""
+    stream = response.stream
+    if isinstance(stream, httpx2.AsyncByteStream) and "content-encoding" not in response.headers:
+        return stream
+    return response.aiter_bytes()
+
+
 async def answer_of(response: httpx2.Response, kind: str) -> Any:
     """The decoded answer of a type that a server sends whole.
 
@@ -292,7 +300,7 @@ async def answer_of(response: httpx2.Response, kind: str) -> Any:
     if "html" in kind:
         raise WebPage
     portions, size = [], 0
-    async for portion in response.aiter_bytes():
+    async for portion in portions_of(response):
         portions.append(portion)
         size += len(portion)
         if size > MOST_ANSWER_BYTES:
