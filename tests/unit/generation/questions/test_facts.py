@@ -76,6 +76,41 @@ def test_headings_tables_rules_and_fragments_are_no_facts() -> None:
     assert texts(text) == []
 
 
+def test_of_a_table_each_row_that_says_something_is_a_fact() -> None:
+    head, rule, row = "| clock | price |", "|---|---|", "| Brisk A0 | 10 |"
+    assert texts(f"# Price list\n\n{head}\n{rule}\n{row}\n| Brisk B0 | |\n| 12 | 13 |\n") == [row]
+    assert texts(f"{row}\n| Brisk B0 | 11 |") == [row, "| Brisk B0 | 11 |"]
+    sentence = "This list of prices holds for the year 2026 in Sweden."
+    assert texts(f"{sentence}\n\n{head}\n{rule}\n{row}\n") == [sentence]
+    assert len(texts(f"{sentence}\n\n{head}\n{rule}\n" + f"{row}\n" * 20)) == 21
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("Brisk clock: 12 EUR", 1),
+        ("快捷钟：十二欧元", 1),
+        ("- Shop 1: 9–12 h\n- Shop 2: 9–13 h\n", 2),
+        ("Contents\n1. Introduction\n2. Duties of board\n", 0),
+        ("def total(items, tax):\n    return sum(one.price for one in items)\n", 2),
+        ("北原站记录温度并且发送数据" * 100, 5),
+        ("word " * 300, 5),
+        ("See https://example.com/a/page\n", 1),
+        ("# Only a heading\n", 0),
+    ],
+)
+def test_a_text_without_sentences_has_its_facts_in_its_lines(text: str, count: int) -> None:
+    assert len(texts(text)) == count
+
+
+def test_where_sentences_are_enough_rows_and_lines_are_none() -> None:
+    row = "| Brisk A0 | 10 |\n- Shop 1: 9–12 h\n"
+    assert texts("The motor runs for nine hours. It weighs 4.5 kg in all.\n" + row) == [
+        "The motor runs for nine hours.",
+        "It weighs 4.5 kg in all.",
+    ]
+
+
 def test_list_marks_are_no_part_of_a_fact() -> None:
     assert texts("- Keep the receipt for four years.\n2. Send the motor to Kiel, please.\n") == [
         "Keep the receipt for four years.",

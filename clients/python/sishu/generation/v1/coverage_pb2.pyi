@@ -71,9 +71,9 @@ class Coverage(_message.Message):
     chars: _builtins.int
     """Their characters, without overlap."""
     sentences: _builtins.int
-    """Sentences in them that can be asked about; what a chunk says twice is one."""
+    """Sentences in them that can be asked about, and rows and lines of chunks that hold few; what a chunk says twice is one."""
     facts: _builtins.int
-    """Facts, each once, that questions were written about, whatever became of them. A fact is a sentence of a chunk, also where its place in the document changed."""
+    """Facts, each once, that questions were written about, whatever became of them. A fact is a sentence of a chunk, or a row or line of one with few sentences, also where its place in the document changed."""
     answered_facts: _builtins.int
     """Facts, each once, with an answered question."""
     questions: _builtins.int

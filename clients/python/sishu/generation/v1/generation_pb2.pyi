@@ -230,7 +230,7 @@ class GenerationOptions(_message.Message):
     NEW_CHUNKS_ONLY_FIELD_NUMBER: _builtins.int
     REGENERATION_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
-    """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds a sentence. 0 lets the service
+    """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds more than headings. 0 lets the service
     choose (at present 240); the stored resource shows what was taken.
     """
     forms_per_fact: _builtins.int
