@@ -401,6 +401,7 @@ async def test_templates_are_kept_and_asked_at_the_command_line(
     (done,) = await read("generation", "create", *wanted, "--question-template", "mood", "--templates-only")
     assert done["stats"]["answered"] == "2"
     await template("add", "gist", "--text", "What is it about?")
+    listed_of = (await read("question", "list", "--project", project, "--state", "answered"))[0]
     for name, state, count in (
         ("mood", "answered", 2),
         (made["id"], "answered", 2),
@@ -410,6 +411,12 @@ async def test_templates_are_kept_and_asked_at_the_command_line(
         filters = ("--template", name, "--state", state)
         listed = await read("question", "list", "--project", project, *filters)
         assert [one["question_template_id"] for one in listed] == [made["id"]] * count
+    document, chunk = listed_of["document_ids"][0], listed_of["chunk_ids"][0]
+    for filters in (("--generation", done["id"]), ("--document", document), ("--chunk", chunk)):
+        listed = await read("question", "list", "--project", project, *filters)
+        assert listed_of["id"] in {one["id"] for one in listed}
+    code, printed = await cli.run("question", "list", "--project", project, "--tag", "Nothing")
+    assert (code, "TAG_NOT_FOUND" in printed) == (1, True)
     code, printed = await cli.run("question", "list", "--project", project, "--template", "parts")
     assert (code, "QUESTION_TEMPLATE_NOT_FOUND" in printed) == (1, True)
     await template("delete", "mood")

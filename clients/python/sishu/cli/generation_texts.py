@@ -120,6 +120,15 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Only questions of this template: name or id.",
         "只列出此模板的问题：名称或 ID。",
     ),
+    "question_document": ("Only about this document: id.", "只看此文档的： ID。"),
+    "question_tag": (
+        "Only of this tag or one below it: title, alone or with those above it (A > B), or id.",
+        "只看此标签及其下级： 标题，可带上级（A > B），或 ID。",
+    ),
+    "question_genre_audience": (
+        "Only in the voice of this genre-audience pair: id.",
+        "只看以此体裁与受众写成的： ID。",
+    ),
     "answer_length": (
         "How long answers are: short, medium or long; by default short.",
         "答案的长度： short（短）, medium（中） 或 long（长）；默认 short。",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from difflib import unified_diff
+from difflib import get_close_matches, unified_diff
 from pathlib import Path
 from typing import Annotated
 
@@ -259,11 +259,12 @@ async def found(client: Client, project_id: str, name: str) -> Prompt:
         return (await client.prompts.GetPrompt(request)).prompt
     prompts = {f"{one.name}.{one.language}": one for one in await current(client, project_id)}
     if name not in prompts:
-        names = ", ".join(prompts)
+        names = ", ".join(get_close_matches(name, [*prompts], n=4, cutoff=0.5) or prompts)
         raise ApiError(
             "NOT_FOUND",
             "PROMPT_NOT_FOUND",
-            f"there is no prompt {name!r}; there are {names}, each with its versions",
+            f"there is no prompt {name!r}; names have a language, such as questions.en; there are {names}; "
+            "`sishu prompt list` shows all",
             metadata={"version": name, "names": names},
         )
     return prompts[name]

@@ -17,7 +17,7 @@ from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
-from sishu.cli.question_templates import template_ids
+from sishu.cli.question_filters import QuestionOptions, question_filter
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import benchmark_service_pb2, import_service_pb2, leak_check_service_pb2
@@ -29,7 +29,6 @@ from sishu.errors import ApiError
 from sishu.generation.v1 import generation_service_pb2 as generation
 from sishu.generation.v1 import provider_service_pb2 as provider
 from sishu.generation.v1 import question_service_pb2 as question
-from sishu.generation.v1.question_pb2 import QuestionState, QuestionType
 from sishu.inference.v1 import deployment_service_pb2 as deployment
 from sishu.inference.v1 import exam_service_pb2 as exam
 from sishu.ingest.v1 import chunk_service_pb2 as chunk
@@ -38,8 +37,6 @@ from sishu.ingest.v1 import project_service_pb2 as project
 from sishu.ingest.v1 import section_service_pb2 as section
 from sishu.trainer.v1 import model_service_pb2 as model
 from sishu.trainer.v1 import training_service_pb2 as training
-
-SourceGoneOption = Annotated[bool, typer.Option("--source-gone", help=say("option_source_gone"))]
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,17 @@ RESOURCES = (
         "Generation",
         lambda client: client.generations,
         generation,
-        ("id", "job.state", "stats.questions", "stats.answered", "stats.rejected", "create_time"),
+        (
+            "id",
+            "options.kind",
+            "job.state",
+            "stats.questions",
+            "stats.answered",
+            "stats.rejected",
+            "stats.kept_candidates",
+            "stats.rejected_candidates",
+            "create_time",
+        ),
     ),
     Resource(
         "question",
@@ -309,20 +316,16 @@ def list_by_document(resource: Resource) -> Callable[..., None]:
 def list_questions(resource: Resource) -> Callable[..., None]:
     """The `list` of questions with its filters."""
 
+    @takes(QuestionOptions)
     def list_of_questions(
-        project_name: ProjectOption,
-        type_: Annotated[str, typer.Option("--type", help=say("question_type"))] = "",
-        state: Annotated[str, typer.Option(help=say("question_state"))] = "",
-        template: Annotated[str, typer.Option(help=say("question_of_template"))] = "",
-        source_gone: SourceGoneOption = False,
-        limit: LimitOption = 100,
+        project_name: ProjectOption, limit: LimitOption = 100, *, options: QuestionOptions
     ) -> None:
-        wanted = {
-            "type": chosen(QuestionType, "QUESTION_TYPE", type_ or "unspecified"),
-            "state": chosen(QuestionState, "QUESTION_STATE", state or "unspecified"),
-            "source_gone": source_gone,
-        }
-        listed(resource, limit, project_name, template, **wanted)
+        async def work(client: Client) -> list[Message]:
+            project_id = (await find_project(client, project_name)).id
+            filters = await question_filter(client, options, project_id)
+            return [one async for one in rows(client, resource, limit, project_id=project_id, **filters)]
+
+        show_many(with_client(work), resource.columns)
 
     return list_of_questions
 
@@ -348,24 +351,19 @@ FILTERED = {"question": list_questions, "example": list_examples}
 """Lists of a project's that have filters of their own."""
 
 
-def listed(
-    resource: Resource, limit: int, project_name: str = "", template: str = "", **filters: Any
-) -> None:
+def listed(resource: Resource, limit: int, project_name: str = "", **filters: Any) -> None:
     """Show the first `limit` resources in a table.
 
     Args:
         resource: which.
         limit: most of them.
         project_name: name or id of a project; empty for all.
-        template: name or id of a question template; empty for all.
         filters: further fields of the request.
     """
 
     async def work(client: Client) -> list[Message]:
         if project_name:
             filters["project_id"] = (await find_project(client, project_name)).id
-        if template:
-            (filters["question_template_id"],) = await template_ids(client, filters["project_id"], [template])
         return [message async for message in rows(client, resource, limit, **filters)]
 
     show_many(with_client(work), resource.columns)
