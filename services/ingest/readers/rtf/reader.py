@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.ingest.readers.reading import Reading, Source, checked
 from services.ingest.readers.rtf.lists import find_items, join_code
+from services.ingest.readers.rtf.notes import put_back
 from services.ingest.readers.rtf.source import mended
 from services.ingest.readers.shared import ole
 from services.ingest.readers.shared.html.markdown import markdown_of
@@ -32,6 +33,7 @@ def read(source: Source) -> Reading:
         )
     images = Images(source.folder)
     page = parsed(html_of(mended(data), "rtf", source, embed=True))
+    put_back(page)
     find_items(page)
     join_code(page)
     text = markdown_of(page, images)

@@ -10,6 +10,7 @@ import codecs
 import re
 from dataclasses import dataclass, replace
 
+from services.ingest.readers.rtf import notes
 from services.ingest.readers.rtf.symbols import symbol_of, symbols
 from services.ingest.readers.shared import markdown
 from services.ingest.readers.shared.style_names import TITLE_NAMES
@@ -75,6 +76,9 @@ class Rewriter:
         self._letters = bytearray()
         self._words = ""
         self._label = self._author = self._comment = ""
+        self._text: list[bytes] = self._out
+        self._notes: list[bytes] = []
+        self._note_depth = 0
 
     def written(self) -> bytes:
         """The whole, rewritten."""
@@ -97,7 +101,10 @@ class Rewriter:
             else:
                 self._plain(match[0].replace(b"\r", b"").replace(b"\n", b""))
         self._flush()
-        return b"".join(self._out)
+        if self._note_depth:
+            self._end_note()
+        end = max((at for at, part in enumerate(self._out) if part == b"}"), default=len(self._out))
+        return b"".join((*self._out[:end], notes.gathered(self._notes), *self._out[end:]))
 
     def _set(self, **changes: object) -> None:
         """Change what holds in the group."""
@@ -110,6 +117,8 @@ class Rewriter:
         if token == b"{":
             self._groups.append(self._groups[-1])
         else:
+            if self._note_depth == len(self._groups):
+                self._end_note()
             self._end(self._groups[-1])
         if self._groups[-1].place not in SILENT:
             self._out.append(token)
@@ -133,6 +142,20 @@ class Rewriter:
         elif group.place == "comment" and outer != "comment":
             said, self._words = markdown.comment(self._author, self._words), ""
             self._comment, self._author = f" {said}" if said else "", ""
+
+    def _begin_note(self) -> None:
+        """Leave a mark in the place of a footnote, and take its text by itself; nothing of a deleted one."""
+        if self._groups[-1].deleted:
+            self._set(place="dropped")
+            return
+        mark = notes.mark(len(self._notes) + 1)
+        self._say(mark, mark.encode())
+        self._out, self._note_depth = [], len(self._groups)
+
+    def _end_note(self) -> None:
+        """Keep what was said in a footnote."""
+        self._notes.append(b"".join(self._out))
+        self._out, self._note_depth = self._text, 0
 
     def _byte(self, byte: int) -> None:
         if self._skip:
@@ -178,7 +201,9 @@ class Rewriter:
         if word in HANDLED or top.place in SILENT or self._groups[-1].place in SILENT:
             return
         self._note(word, value)
-        if word == b"nestcell":
+        if word == b"footnote" and (top.deleted or (not self._note_depth and self._out[-1:] == [b"{"])):
+            self._begin_note()
+        elif word == b"nestcell":
             self._say(" | ", b" | ")
         elif word not in WORDS_OF_LISTS:
             self._out.append(token if token.endswith(b" ") else token + b" ")

@@ -54,6 +54,16 @@ def picture() -> str:
             r"text{\super\chftn}{\footnote\pard\plain {\super\chftn} The note.} on\par",
             "text[^1] on\n\n[^1]: The note.\n",
         ),
+        (
+            r"\trowd\cellx20\cellx40\intbl A\cell B\cell\row\pard after{\footnote The note.}\par",
+            "| A | B |\n| --- | --- |\n\nafter[^1]\n\n[^1]: The note.\n",
+        ),
+        (
+            r"\trowd\cellx20\cellx40\intbl A\cell B{\footnote One.} b{\footnote{\b Two}.}\cell\row\pard{\footnote }c",
+            "| A | B[^1] b[^2] |\n| --- | --- |\n\n[^3]c\n\n[^1]: One.\n\n[^2]: **Two**.\n",
+        ),
+        (r"a{\deleted{\footnote gone}} b{\super\chftn{\footnote\ftnalt End.}}", "a b[^1]\n\n[^1]: End.\n"),
+        (r"{\listtext\tab 1.}{\footnote Of an item.}item\par", "1. [^1]item\n\n[^1]: Of an item.\n"),
         (r"a\u0?b \u55357? c\par", "ab c\n"),
         (r"a\{b\}c\\d\par", "a{b}c\\d\n"),
         (r"{\*\unknown not shown}shown\par", "shown\n"),
