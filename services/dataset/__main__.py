@@ -13,6 +13,8 @@ from services.dataset.deduplications.finding import DuplicateWorker
 from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.diffs.making import DiffWorker
 from services.dataset.diffs.store import DiffStore
+from services.dataset.examples.apply_store import ApplyStore
+from services.dataset.examples.applying import Applier
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changing import ChangeWorker
 from services.dataset.exports.exporting import ExportWorker
@@ -52,6 +54,8 @@ def build(parts: Parts) -> Built:
     )
     versions = VersionStore(pool, jobs)
     exporter = ExportWorker(jobs, ExportStore(pool, jobs), versions, parts.storage)
+    changes = ChangeStore(pool, jobs)
+    applier = Applier(parts.client, ApplyStore(changes))
     duplicates = DuplicateWorker(jobs, DeduplicationStore(pool, jobs), parts.client)
     restorer = RestoreWorker(jobs, RestoreStore(pool, jobs), versions, parts.storage)
     benchmark_store = BenchmarkStore(pool, jobs)
@@ -65,7 +69,7 @@ def build(parts: Parts) -> Built:
         servicers=servicers(parts, tokenizers),
         project_data=ProjectData(ProjectStore(pool, jobs).delete, ("datasets",)),
         handlers={
-            "update_examples": ChangeWorker(jobs, ChangeStore(pool, jobs)).update_examples,
+            "update_examples": ChangeWorker(jobs, changes, applier).update_examples,
             "import_file": files.import_file,
             "make_benchmark": BenchmarkWorker(jobs, benchmark_store, parts.storage).make_benchmark,
             "find_leaks": leaks.find_leaks,

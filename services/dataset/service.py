@@ -8,6 +8,8 @@ from services.dataset.benchmarks.store import BenchmarkStore
 from services.dataset.deduplications.service import DeduplicationServicer
 from services.dataset.deduplications.store import DeduplicationStore
 from services.dataset.diffs.store import DiffStore
+from services.dataset.examples.apply_store import ApplyStore
+from services.dataset.examples.applying import Applier
 from services.dataset.examples.change_service import ExampleChangeServicer
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.comment_store import CommentStore
@@ -70,7 +72,9 @@ def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
         known_benchmarks,
     )
     exports = ExportServicer(export_store, versions, parts.storage, jobs)
-    changes = ExampleChangeServicer(RevisionStore(pool), ChangeStore(pool, jobs))
+    change_store = ChangeStore(pool, jobs)
+    applier = Applier(parts.client, ApplyStore(change_store))
+    changes = ExampleChangeServicer(RevisionStore(pool), change_store, applier)
     reviews = ReviewServicer(ReviewStore(pool), ExampleStore(pool))
     deduplications = DeduplicationServicer(DeduplicationStore(pool, jobs), jobs, parts.client)
     benchmarks = BenchmarkServicer(benchmark_store, ImportStore(pool, jobs), parts.storage, jobs)

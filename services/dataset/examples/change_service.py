@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from services.dataset.examples.applied import Applying
+from services.dataset.examples.applying import Applier
 from services.dataset.examples.change_store import ChangeStore
 from services.dataset.examples.changes import Wanted
+from services.dataset.examples.convert import uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb
 from services.dataset.examples.revision_convert import become_from_pb, change_to_pb, revision_to_pb
 from services.dataset.examples.revision_store import RevisionStore
+from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
 from sishu.dataset.v1 import example_change_service_pb2 as pb
@@ -16,7 +20,8 @@ from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServic
 class ExampleChangeServicer(ExampleChangeServiceServicer):
     """Changes of examples."""
 
-    def __init__(self, revisions: RevisionStore, changes: ChangeStore) -> None:
+    def __init__(self, revisions: RevisionStore, changes: ChangeStore, applier: Applier) -> None:
+        self._applier = applier
         self._revisions = revisions
         self._changes = changes
 
@@ -52,6 +57,16 @@ class ExampleChangeServicer(ExampleChangeServiceServicer):
     ) -> pb.UndoExampleChangeResponse:
         change_id = await self._changes.undo(request.change_id, request.author, request.request_id)
         return pb.UndoExampleChangeResponse(example_change=change_to_pb(await self._changes.get(change_id)))
+
+    async def ApplyGeneration(
+        self, request: pb.ApplyGenerationRequest, context: Context
+    ) -> pb.ApplyGenerationResponse:
+        min_score = request.min_score if request.HasField("min_score") else None
+        change_id = await first_answer(self._changes.pool, "ApplyGeneration", request.request_id)
+        if not change_id:
+            applying = Applying(uuid_text(request.generation_id), min_score)
+            change_id = await self._applier.start(applying, request.request_id)
+        return pb.ApplyGenerationResponse(example_change=change_to_pb(await self._changes.get(change_id)))
 
     async def GetExampleChange(
         self, request: pb.GetExampleChangeRequest, context: Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class ChangeStore:
         self, method: str, kind: str, project_id: str, author: str, wanted: Wanted, request_id: str
     ) -> str:
         """Start a change of what a filter means; return its id. A request id gives its first one."""
-        return await self._create(method, kind, project_id, author, wanted, None, request_id)
+        return await self.start(method, kind, project_id, author, wanted.as_json(), None, request_id)
 
     async def undo(self, change_id: str, author: str, request_id: str) -> str:
         """Start to undo a change, of one example or of many; return the id of the change that does so.
@@ -48,7 +48,8 @@ class ChangeStore:
         if project_id is None:
             raise change_not_found(change_id)
         method = "UndoExampleChange"
-        return await self._create(method, "undo", project_id, author, Wanted(), change_id, request_id)
+        wanted = Wanted().as_json()
+        return await self.start(method, "undo", project_id, author, wanted, change_id, request_id)
 
     async def get(self, change_id: str) -> Change:
         """A change, and how far it has got.
@@ -84,16 +85,27 @@ class ChangeStore:
             await connection.execute(SQL.advance_change, change_id, last, changed, meant - changed)
         return True
 
-    async def _create(
+    async def start(
         self,
         method: str,
         kind: str,
         project_id: str,
         author: str,
-        wanted: Wanted,
+        wanted: Mapping[str, Any],
         undone: str | None,
         request_id: str,
     ) -> str:
+        """Start a change with its job; return its id. A request id gives its first one.
+
+        Args:
+            method: the rpc that asks for it.
+            kind: of the change.
+            project_id: of the examples.
+            author: who changes them.
+            wanted: which, and what they become, as JSON.
+            undone: the change that it undoes, if it does so.
+            request_id: of the request; may be empty.
+        """
         async with transaction(self.pool) as connection:
             new = new_id()
             change_id = await claim_request(connection, method, request_id, new)
@@ -102,7 +114,7 @@ class ChangeStore:
                 await self.jobs.create(
                     connection, KIND, items, project_id=project_id, resource_id=new, job_id=new
                 )
-                values = (new, kind, author, wanted.as_json(), undone, project_id)
+                values = (new, kind, author, dict(wanted), undone, project_id)
                 await connection.execute(SQL.insert_change, *values)
         return change_id
 
@@ -176,4 +188,5 @@ def change_of(row: asyncpg.Record) -> Change:
         create_time=row["create_time"],
         job=job_of(row["job"]),
         counts=row["counts"] or {},
+        generation_id=row["wanted"].get("generation_id", ""),
     )

@@ -74,7 +74,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of many examples, and how far it has got; `kind` is update, delete, undo or restore."""
+    """A change of many examples, and how far it has got; `kind` is update, delete, undo, restore or apply."""
 
     id: str
     kind: str
@@ -86,6 +86,7 @@ class Change:
     job: Job
     counts: Mapping[str, int] = field(default_factory=dict)
     """Of a restore: examples by what became of them."""
+    generation_id: str = ""
 
 
 def rejection_json(failure: Failure | None) -> dict[str, Any] | None:

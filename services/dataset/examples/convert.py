@@ -51,6 +51,7 @@ def example_to_pb(example: Example) -> example_pb2.Example:
         delete_time=timestamp(example.delete_time),
         review_state=example_pb2.ReviewState.Value(f"REVIEW_STATE_{example.review_state.upper()}"),
         review_count=example.review_count,
+        revision=example.revision,
     )
 
 

@@ -114,6 +114,7 @@ class Example:
     delete_time: datetime | None = None
     review_state: str = "unreviewed"
     review_count: int = 0
+    revision: int = 0
     preference: Preference | None = None
     exam_item: ExamItem | None = None
     score: float | None = None

@@ -43,6 +43,7 @@ def change_to_pb(change: Change) -> example_revision_pb2.ExampleChange:
         create_time=timestamp(change.create_time),
         job=job_to_pb(change.job),
         counts=change.counts,
+        generation_id=change.generation_id,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 
-from services.dataset.examples.content import content_of, lineage_of
+from services.dataset.examples.content import content_of, lineage_json, lineage_of
 from services.dataset.examples.examples import Example
 from services.dataset.examples.revisions import Revision, changed_fields, says_other
 from services.dataset.examples.store import changed_values, example_not_found, example_of, found, size_of
@@ -82,20 +82,30 @@ async def locked(connection: Connection, example_id: str) -> Example:
 
 
 async def store_change(
-    connection: Connection, before: Example, after: Example, author: str
+    connection: Connection, before: Example, after: Example, author: str, change_id: str = ""
 ) -> tuple[Example, str]:
-    """Store what a locked example becomes; return it, and the id of the change, empty for none."""
+    """Store what a locked example becomes; return it, and the id of the change, empty for none.
+
+    The change may be part of one of many, whose id is given.
+    """
     fields = changed_fields(before, after)
-    change_id = await record(connection, before.id, author, fields) if fields else ""
+    change_id = await record(connection, before.id, author, fields, change_id) if fields else ""
+    if "lineage" in fields:
+        origin = after.lineage.last_origin
+        values = (after.id, lineage_json(after.lineage), origin.prompt_version, origin.model)
+        await connection.execute(SQL.set_lineage, *values)
     row = await connection.fetchrow(SQL.update_example, *changed_values(after), 1 if fields else 0)
     assert row is not None  # noqa: S101  # the row is locked
     return example_of(row), change_id
 
 
-async def record(connection: Connection, example_id: str, author: str, fields: list[str]) -> str:
+async def record(
+    connection: Connection, example_id: str, author: str, fields: list[str], change_id: str = ""
+) -> str:
     """Keep what a locked example is before a change of some fields; return the id of the change."""
-    change_id = new_id()
-    await connection.execute(SQL.record_revision, example_id, change_id, author, fields, says_other(fields))
+    change_id = change_id or new_id()
+    kept = (says_other(fields), "lineage" in fields)
+    await connection.execute(SQL.record_revision, example_id, change_id, author, fields, *kept)
     return change_id
 
 
@@ -110,7 +120,7 @@ def revision_of(row: asyncpg.Record) -> Revision:
         score=row["score"],
         labels=row["labels"],
         tag_ids=row["tag_ids"],
-        lineage=lineage_of(row["lineage"]),
+        lineage=lineage_of(row["was_lineage"]),
         create_time=row["example_time"],
         delete_time=row["delete_time"],
         **content_of(row["said"]),

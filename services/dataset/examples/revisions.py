@@ -9,7 +9,7 @@ from services.dataset.examples.content import CONTENT
 from services.dataset.examples.examples import Example
 from services.runtime.errors import NotFound
 
-CHANGEABLE = (*CONTENT, "state", "rejection", "score", "labels", "tag_ids", "delete_time")
+CHANGEABLE = (*CONTENT, "state", "rejection", "score", "labels", "tag_ids", "delete_time", "lineage")
 """Fields of an example that a change can change."""
 
 

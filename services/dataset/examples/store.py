@@ -214,6 +214,7 @@ def example_of(row: asyncpg.Record) -> Example:
         delete_time=row["delete_time"],
         review_state=row["review_state"],
         review_count=row["review_count"],
+        revision=row["revision_count"],
         **content_of(row["content"]),
     )
 

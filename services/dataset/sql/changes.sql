@@ -21,6 +21,13 @@ SELECT * FROM example_changes WHERE id = $1 FOR UPDATE
 -- name: advance_change
 UPDATE example_changes SET after = $2, changed = changed + $3, skipped = skipped + $4 WHERE id = $1
 
+-- name: apply_place
+-- What an apply does, and which page comes next.
+SELECT wanted, page_token FROM example_changes WHERE id = $1 AND kind = 'apply'
+
+-- name: advance_apply
+UPDATE example_changes SET page_token = $2, changed = changed + $3, skipped = skipped + $4 WHERE id = $1
+
 -- name: next_meant
 -- The next examples that a filter means, whatever they say; nobody else changes them until the end of the transaction.
 SELECT id FROM examples
@@ -94,28 +101,35 @@ SET delete_time = now(), revision_count = revision_count + 1, update_time = grea
 WHERE id = ANY ($1::uuid[]) AND delete_time IS NULL
 
 -- name: undo_examples
--- What it said goes back only where the change changed that.
+-- What it said, and how it came to be, go back only where the change changed that.
 WITH was AS (
     SELECT * FROM example_revisions WHERE change_id = $4 AND example_id = ANY ($1::uuid[])
 ), told AS (
     INSERT INTO example_revisions (
-        example_id, number, change_id, author, fields, content, language, characters, key,
+        example_id, number, change_id, author, fields, content, language, characters, key, lineage,
         state, rejection, score, labels, tag_ids, delete_time)
     SELECT now.id, now.revision_count + 1, $2, $3, was.fields,
            CASE WHEN was.content IS NOT NULL THEN said.content END,
            CASE WHEN was.content IS NOT NULL THEN now.language END,
            CASE WHEN was.content IS NOT NULL THEN now.characters END,
            CASE WHEN was.content IS NOT NULL THEN now.key END,
+           CASE WHEN was.lineage IS NOT NULL THEN said.lineage END,
            now.state, now.rejection, now.score, now.labels, now.tag_ids, now.delete_time
     FROM was JOIN examples AS now ON now.id = was.example_id JOIN example_contents AS said ON said.example_id = was.example_id
 ), said AS (
-    UPDATE example_contents SET content = was.content
-    FROM was WHERE example_contents.example_id = was.example_id AND was.content IS NOT NULL
+    UPDATE example_contents
+    SET content = coalesce(was.content, example_contents.content), lineage = coalesce(was.lineage, example_contents.lineage)
+    FROM was
+    WHERE example_contents.example_id = was.example_id AND (was.content IS NOT NULL OR was.lineage IS NOT NULL)
 )
 UPDATE examples
 SET state = was.state, rejection = was.rejection, score = was.score, labels = was.labels, tag_ids = was.tag_ids,
     delete_time = was.delete_time, language = coalesce(was.language, examples.language),
     characters = coalesce(was.characters, examples.characters), key = coalesce(was.key, examples.key),
+    prompt_version = CASE WHEN was.lineage IS NULL THEN examples.prompt_version
+                          ELSE coalesce(coalesce(was.lineage -> 'answer_origin', was.lineage -> 'question_origin') ->> 'prompt_version', '') END,
+    model = CASE WHEN was.lineage IS NULL THEN examples.model
+                 ELSE coalesce(coalesce(was.lineage -> 'answer_origin', was.lineage -> 'question_origin') ->> 'model', '') END,
     revision_count = revision_count + 1, update_time = greatest(now(), update_time + interval '1 microsecond')
 FROM was
 WHERE examples.id = was.example_id

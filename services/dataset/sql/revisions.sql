@@ -6,10 +6,11 @@ FOR UPDATE OF examples
 -- name: record_revision
 -- What an example is before it changes.
 INSERT INTO example_revisions (
-    example_id, number, change_id, author, fields, content, language, characters, key,
+    example_id, number, change_id, author, fields, content, language, characters, key, lineage,
     state, rejection, score, labels, tag_ids, delete_time)
 SELECT id, revision_count + 1, $2, $3, $4,
        CASE WHEN $5 THEN content END, CASE WHEN $5 THEN language END, CASE WHEN $5 THEN characters END, CASE WHEN $5 THEN key END,
+       CASE WHEN $6 THEN lineage END,
        state, rejection, score, labels, tag_ids, delete_time
 FROM examples JOIN example_contents ON example_contents.example_id = id
 WHERE id = $1
@@ -25,6 +26,19 @@ FROM said
 WHERE id = $1
 RETURNING examples.*, said.content, said.lineage
 
+-- name: set_lineage
+-- Of an example whose answer was written anew.
+WITH told AS (
+    UPDATE example_contents SET lineage = $2 WHERE example_id = $1
+)
+UPDATE examples SET prompt_version = $3, model = $4 WHERE id = $1
+
+-- name: lock_examples
+SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
+WHERE id = ANY ($1::uuid[]) AND project_id = $2 AND delete_time IS NULL
+ORDER BY id
+FOR UPDATE OF examples
+
 -- name: delete_example
 UPDATE examples
 SET delete_time = now(), revision_count = revision_count + 1, update_time = greatest(now(), update_time + interval '1 microsecond')
@@ -35,7 +49,12 @@ SELECT true FROM examples WHERE id = $1
 
 -- name: list_revisions
 -- What was said before a change that left it as it was, is what was said before the next one that did not.
-SELECT revision.*, example.project_id, example.kind, example.create_time AS example_time, lineage,
+SELECT revision.*, example.project_id, example.kind, example.create_time AS example_time,
+       coalesce(revision.lineage, (
+           SELECT later.lineage FROM example_revisions AS later
+           WHERE later.example_id = revision.example_id AND later.number > revision.number AND later.lineage IS NOT NULL
+           ORDER BY later.number LIMIT 1
+       ), said.lineage) AS was_lineage,
        coalesce(revision.content, (
            SELECT later.content FROM example_revisions AS later
            WHERE later.example_id = revision.example_id AND later.number > revision.number AND later.content IS NOT NULL

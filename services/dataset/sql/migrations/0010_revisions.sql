@@ -10,6 +10,8 @@ CREATE TABLE example_revisions (
     language    text,
     characters  integer,
     key         bytea,
+    -- How it came to be; NULL where this change left that as it was.
+    lineage     json,
     state       example_state    NOT NULL,
     rejection   jsonb,
     score       double precision,
@@ -21,7 +23,7 @@ CREATE TABLE example_revisions (
 );
 CREATE INDEX example_revisions_by_change ON example_revisions (change_id, example_id);
 
-CREATE TYPE example_change_kind AS ENUM ('update', 'delete', 'undo');
+CREATE TYPE example_change_kind AS ENUM ('update', 'delete', 'undo', 'apply');
 
 -- Changes of many examples, each made by the job of its id. How far it has got stands here, and is stored with what it has changed.
 CREATE TABLE example_changes (
@@ -34,6 +36,7 @@ CREATE TABLE example_changes (
     last             uuid,                         -- the last example that there was when it was asked for
     changed          bigint              NOT NULL DEFAULT 0,
     skipped          bigint              NOT NULL DEFAULT 0,
+    page_token       text                NOT NULL DEFAULT '', -- of an apply: up to this page of its generation all is done
     create_time      timestamptz         NOT NULL DEFAULT now()
 );
 

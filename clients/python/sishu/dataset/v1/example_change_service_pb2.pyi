@@ -237,6 +237,64 @@ class UndoExampleChangeResponse(_message.Message):
 Global___UndoExampleChangeResponse: _TypeAlias = UndoExampleChangeResponse  # noqa: Y015
 
 @_typing.final
+class ApplyGenerationRequest(_message.Message):
+    """ApplyGenerationRequest names a generation that has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.str
+    """REQUIRED. UUID of the generation."""
+    min_score: _builtins.float
+    """OPTIONAL. Of JUDGE_EXAMPLES only (else INVALID_ARGUMENT `FIELD_INVALID`). The lowest score with which an example is kept: one with a lower score is rejected with `SCORE_LOW`, and one that was rejected for
+    that, and now reaches it, is kept again. Without it nothing becomes of the state.
+    """
+    request_id: _builtins.str
+    """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.str = ...,
+        min_score: _builtins.float | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "min_score", b"min_score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "generation_id", b"generation_id", "min_score", b"min_score", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
+    _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
+
+Global___ApplyGenerationRequest: _TypeAlias = ApplyGenerationRequest  # noqa: Y015
+
+@_typing.final
+class ApplyGenerationResponse(_message.Message):
+    """ApplyGenerationResponse carries the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def example_change(self) -> _example_revision_pb2.ExampleChange:
+        """The change, with its job."""
+
+    def __init__(
+        self,
+        *,
+        example_change: _example_revision_pb2.ExampleChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_change", b"example_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyGenerationResponse: _TypeAlias = ApplyGenerationResponse  # noqa: Y015
+
+@_typing.final
 class GetExampleChangeRequest(_message.Message):
     """GetExampleChangeRequest names a change of many examples."""
 

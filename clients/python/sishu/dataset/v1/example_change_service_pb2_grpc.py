@@ -50,6 +50,11 @@ class ExampleChangeServiceStub:
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeRequest.SerializeToString,
                 response_deserializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeResponse.FromString,
                 _registered_method=True)
+        self.ApplyGeneration = channel.unary_unary(
+                '/sishu.dataset.v1.ExampleChangeService/ApplyGeneration',
+                request_serializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationRequest.SerializeToString,
+                response_deserializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationResponse.FromString,
+                _registered_method=True)
         self.GetExampleChange = channel.unary_unary(
                 '/sishu.dataset.v1.ExampleChangeService/GetExampleChange',
                 request_serializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.GetExampleChangeRequest.SerializeToString,
@@ -90,6 +95,16 @@ class ExampleChangeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApplyGeneration(self, request, context):
+        """ApplyGeneration starts a job (`update_examples`) that gives examples what a generation of JUDGE_EXAMPLES or IMPROVE_EXAMPLES has made for them: the score, or the new answer with its
+        quotes and its origin, in place of score and reasoning of the old one. An example that was changed or deleted since the model saw it stays as it is, and so does one whose new answer
+        was not kept. The author is the model, as `MODEL (generation ID)`. Applied again it changes nothing. NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `GENERATION_OF_OTHER_KIND`;
+        FAILED_PRECONDITION `GENERATION_RUNNING` before its job has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExampleChange(self, request, context):
         """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one.
         """
@@ -121,6 +136,11 @@ def add_ExampleChangeServiceServicer_to_server(servicer, server):
                     servicer.UndoExampleChange,
                     request_deserializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeRequest.FromString,
                     response_serializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeResponse.SerializeToString,
+            ),
+            'ApplyGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyGeneration,
+                    request_deserializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationRequest.FromString,
+                    response_serializer=sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationResponse.SerializeToString,
             ),
             'GetExampleChange': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExampleChange,
@@ -215,6 +235,33 @@ class ExampleChangeService:
             '/sishu.dataset.v1.ExampleChangeService/UndoExampleChange',
             sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeRequest.SerializeToString,
             sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.UndoExampleChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.dataset.v1.ExampleChangeService/ApplyGeneration',
+            sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationRequest.SerializeToString,
+            sishu_dot_dataset_dot_v1_dot_example__change__service__pb2.ApplyGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,

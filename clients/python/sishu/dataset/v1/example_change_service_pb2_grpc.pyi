@@ -44,6 +44,12 @@ class ExampleChangeServiceStub:
     """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
     changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
     """
+    ApplyGeneration: _grpc.UnaryUnaryMultiCallable[_example_change_service_pb2.ApplyGenerationRequest, _example_change_service_pb2.ApplyGenerationResponse]
+    """ApplyGeneration starts a job (`update_examples`) that gives examples what a generation of JUDGE_EXAMPLES or IMPROVE_EXAMPLES has made for them: the score, or the new answer with its
+    quotes and its origin, in place of score and reasoning of the old one. An example that was changed or deleted since the model saw it stays as it is, and so does one whose new answer
+    was not kept. The author is the model, as `MODEL (generation ID)`. Applied again it changes nothing. NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `GENERATION_OF_OTHER_KIND`;
+    FAILED_PRECONDITION `GENERATION_RUNNING` before its job has ended.
+    """
     GetExampleChange: _grpc.UnaryUnaryMultiCallable[_example_change_service_pb2.GetExampleChangeRequest, _example_change_service_pb2.GetExampleChangeResponse]
     """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
     ListExampleRevisions: _grpc.UnaryUnaryMultiCallable[_example_change_service_pb2.ListExampleRevisionsRequest, _example_change_service_pb2.ListExampleRevisionsResponse]
@@ -64,6 +70,12 @@ class ExampleChangeServiceAsyncStub(ExampleChangeServiceStub):
     UndoExampleChange: _aio.UnaryUnaryMultiCallable[_example_change_service_pb2.UndoExampleChangeRequest, _example_change_service_pb2.UndoExampleChangeResponse]  # type: ignore[assignment]
     """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
     changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
+    """
+    ApplyGeneration: _aio.UnaryUnaryMultiCallable[_example_change_service_pb2.ApplyGenerationRequest, _example_change_service_pb2.ApplyGenerationResponse]  # type: ignore[assignment]
+    """ApplyGeneration starts a job (`update_examples`) that gives examples what a generation of JUDGE_EXAMPLES or IMPROVE_EXAMPLES has made for them: the score, or the new answer with its
+    quotes and its origin, in place of score and reasoning of the old one. An example that was changed or deleted since the model saw it stays as it is, and so does one whose new answer
+    was not kept. The author is the model, as `MODEL (generation ID)`. Applied again it changes nothing. NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `GENERATION_OF_OTHER_KIND`;
+    FAILED_PRECONDITION `GENERATION_RUNNING` before its job has ended.
     """
     GetExampleChange: _aio.UnaryUnaryMultiCallable[_example_change_service_pb2.GetExampleChangeRequest, _example_change_service_pb2.GetExampleChangeResponse]  # type: ignore[assignment]
     """GetExampleChange returns how far a change of many examples has got. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`, also for a change of a single one."""
@@ -100,6 +112,18 @@ class ExampleChangeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_example_change_service_pb2.UndoExampleChangeResponse, _abc.Awaitable[_example_change_service_pb2.UndoExampleChangeResponse]]:
         """UndoExampleChange starts a job (`update_examples`) that makes all examples of a change what they were before it, but those that were
         changed again since. This is a change itself, which can be undone. NOT_FOUND `EXAMPLE_CHANGE_NOT_FOUND`.
+        """
+
+    @_abc_1.abstractmethod
+    def ApplyGeneration(
+        self,
+        request: _example_change_service_pb2.ApplyGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_example_change_service_pb2.ApplyGenerationResponse, _abc.Awaitable[_example_change_service_pb2.ApplyGenerationResponse]]:
+        """ApplyGeneration starts a job (`update_examples`) that gives examples what a generation of JUDGE_EXAMPLES or IMPROVE_EXAMPLES has made for them: the score, or the new answer with its
+        quotes and its origin, in place of score and reasoning of the old one. An example that was changed or deleted since the model saw it stays as it is, and so does one whose new answer
+        was not kept. The author is the model, as `MODEL (generation ID)`. Applied again it changes nothing. NOT_FOUND `GENERATION_NOT_FOUND`; INVALID_ARGUMENT `GENERATION_OF_OTHER_KIND`;
+        FAILED_PRECONDITION `GENERATION_RUNNING` before its job has ended.
         """
 
     @_abc_1.abstractmethod

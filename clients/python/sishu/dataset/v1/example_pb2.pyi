@@ -144,6 +144,7 @@ class Example(_message.Message):
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     REVIEW_STATE_FIELD_NUMBER: _builtins.int
     REVIEW_COUNT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the example. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -162,6 +163,8 @@ class Example(_message.Message):
     """Where it stands by the reviews of people. OUTPUT_ONLY."""
     review_count: _builtins.int
     """How many people have reviewed it. OUTPUT_ONLY."""
+    revision: _builtins.int
+    """How often it was changed, undone changes included: the number of its newest revision. OUTPUT_ONLY."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """The conversation, by kind. SFT and EXAM_ITEM: one user and one assistant message. CONVERSATION: one or more such pairs. PREFERENCE: the
@@ -239,10 +242,11 @@ class Example(_message.Message):
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         review_state: Global___ReviewState.ValueType = ...,
         review_count: _builtins.int = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "lineage", b"lineage", "preference", b"preference", "rejection", b"rejection", "score", b"score", "source_gone_time", b"source_gone_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "review_count", b"review_count", "review_state", b"review_state", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "characters", b"characters", "create_time", b"create_time", "delete_time", b"delete_time", "exam_item", b"exam_item", "id", b"id", "kind", b"kind", "labels", b"labels", "language", b"language", "lineage", b"lineage", "messages", b"messages", "preference", b"preference", "project_id", b"project_id", "quotes", b"quotes", "rejection", b"rejection", "review_count", b"review_count", "review_state", b"review_state", "revision", b"revision", "score", b"score", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015

@@ -27,7 +27,7 @@ from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/dataset/v1/example_revision.proto\x12\x10sishu.dataset.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\xcc\x01\n\x0f\x45xampleRevision\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x11\n\tchange_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06\x62\x65\x66ore\x18\x06 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x16\n\x0e\x63hanged_fields\x18\x07 \x03(\t\"\xee\x02\n\rExampleChange\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.sishu.dataset.v1.ExampleChangeKind\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x18\n\x10undone_change_id\x18\x05 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x03job\x18\t \x01(\x0b\x32\x14.sishu.common.v1.Job\x12;\n\x06\x63ounts\x18\n \x03(\x0b\x32+.sishu.dataset.v1.ExampleChange.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xb7\x01\n\x11\x45xampleChangeKind\x12#\n\x1f\x45XAMPLE_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45XAMPLE_CHANGE_KIND_UPDATE\x10\x01\x12\x1e\n\x1a\x45XAMPLE_CHANGE_KIND_DELETE\x10\x02\x12\x1c\n\x18\x45XAMPLE_CHANGE_KIND_UNDO\x10\x03\x12\x1f\n\x1b\x45XAMPLE_CHANGE_KIND_RESTORE\x10\x04\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/dataset/v1/example_revision.proto\x12\x10sishu.dataset.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1esishu/dataset/v1/example.proto\"\xcc\x01\n\x0f\x45xampleRevision\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x11\n\tchange_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06\x62\x65\x66ore\x18\x06 \x01(\x0b\x32\x19.sishu.dataset.v1.Example\x12\x16\n\x0e\x63hanged_fields\x18\x07 \x03(\t\"\x85\x03\n\rExampleChange\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x31\n\x04kind\x18\x03 \x01(\x0e\x32#.sishu.dataset.v1.ExampleChangeKind\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x18\n\x10undone_change_id\x18\x05 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x06 \x01(\x03\x12\x0f\n\x07skipped\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x03job\x18\t \x01(\x0b\x32\x14.sishu.common.v1.Job\x12;\n\x06\x63ounts\x18\n \x03(\x0b\x32+.sishu.dataset.v1.ExampleChange.CountsEntry\x12\x15\n\rgeneration_id\x18\x0b \x01(\t\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\xd6\x01\n\x11\x45xampleChangeKind\x12#\n\x1f\x45XAMPLE_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45XAMPLE_CHANGE_KIND_UPDATE\x10\x01\x12\x1e\n\x1a\x45XAMPLE_CHANGE_KIND_DELETE\x10\x02\x12\x1c\n\x18\x45XAMPLE_CHANGE_KIND_UNDO\x10\x03\x12\x1f\n\x1b\x45XAMPLE_CHANGE_KIND_RESTORE\x10\x04\x12\x1d\n\x19\x45XAMPLE_CHANGE_KIND_APPLY\x10\x05\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.dataset.v1P\001Z\'sishu.dev/go/sishu/dataset/v1;datasetv1'
   _globals['_EXAMPLECHANGE_COUNTSENTRY']._loaded_options = None
   _globals['_EXAMPLECHANGE_COUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_EXAMPLECHANGEKIND']._serialized_start=730
-  _globals['_EXAMPLECHANGEKIND']._serialized_end=913
+  _globals['_EXAMPLECHANGEKIND']._serialized_start=753
+  _globals['_EXAMPLECHANGEKIND']._serialized_end=967
   _globals['_EXAMPLEREVISION']._serialized_start=154
   _globals['_EXAMPLEREVISION']._serialized_end=358
   _globals['_EXAMPLECHANGE']._serialized_start=361
-  _globals['_EXAMPLECHANGE']._serialized_end=727
-  _globals['_EXAMPLECHANGE_COUNTSENTRY']._serialized_start=682
-  _globals['_EXAMPLECHANGE_COUNTSENTRY']._serialized_end=727
+  _globals['_EXAMPLECHANGE']._serialized_end=750
+  _globals['_EXAMPLECHANGE_COUNTSENTRY']._serialized_start=705
+  _globals['_EXAMPLECHANGE_COUNTSENTRY']._serialized_end=750
 # @@protoc_insertion_point(module_scope)

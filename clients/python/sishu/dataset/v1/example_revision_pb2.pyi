@@ -38,6 +38,8 @@ class _ExampleChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Exa
     """UndoExampleChange."""
     EXAMPLE_CHANGE_KIND_RESTORE: _ExampleChangeKind.ValueType  # 4
     """DatasetService.RestoreDatasetVersion."""
+    EXAMPLE_CHANGE_KIND_APPLY: _ExampleChangeKind.ValueType  # 5
+    """ApplyGeneration."""
 
 class ExampleChangeKind(_ExampleChangeKind, metaclass=_ExampleChangeKindEnumTypeWrapper):
     """ExampleChangeKind is what is done to many examples at once."""
@@ -52,6 +54,8 @@ EXAMPLE_CHANGE_KIND_UNDO: ExampleChangeKind.ValueType  # 3
 """UndoExampleChange."""
 EXAMPLE_CHANGE_KIND_RESTORE: ExampleChangeKind.ValueType  # 4
 """DatasetService.RestoreDatasetVersion."""
+EXAMPLE_CHANGE_KIND_APPLY: ExampleChangeKind.ValueType  # 5
+"""ApplyGeneration."""
 Global___ExampleChangeKind: _TypeAlias = ExampleChangeKind  # noqa: Y015
 
 @_typing.final
@@ -81,7 +85,7 @@ class ExampleRevision(_message.Message):
 
     @_builtins.property
     def before(self) -> _example_pb2.Example:
-        """The example as it was before: what it said, its state, rejection, score, labels and tags, and whether it was deleted."""
+        """The example as it was before: what it said, its state, rejection, score, labels and tags, how it came to be, and whether it was deleted."""
 
     @_builtins.property
     def changed_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -142,6 +146,7 @@ class ExampleChange(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of the change: that of its job."""
     project_id: _builtins.str
@@ -155,7 +160,9 @@ class ExampleChange(_message.Message):
     changed: _builtins.int
     """Examples that were changed so far."""
     skipped: _builtins.int
-    """Examples that were meant and stay as they are: they were so before, may not become so, or, of an UNDO, were changed again since."""
+    """Examples that were meant and stay as they are: they were so before, may not become so, or, of an UNDO, were changed again since; of an APPLY, were changed or deleted since they were looked at."""
+    generation_id: _builtins.str
+    """UUID of the generation whose results it applies; empty unless it is an APPLY."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -183,10 +190,11 @@ class ExampleChange(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         job: _job_pb2.Job | None = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        generation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "changed", b"changed", "counts", b"counts", "create_time", b"create_time", "id", b"id", "job", b"job", "kind", b"kind", "project_id", b"project_id", "skipped", b"skipped", "undone_change_id", b"undone_change_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "changed", b"changed", "counts", b"counts", "create_time", b"create_time", "generation_id", b"generation_id", "id", b"id", "job", b"job", "kind", b"kind", "project_id", b"project_id", "skipped", b"skipped", "undone_change_id", b"undone_change_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
