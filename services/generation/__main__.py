@@ -23,6 +23,7 @@ from services.generation.questions.store import QuestionStore
 from services.generation.regeneration.original_store import OriginalStore
 from services.generation.service import servicers
 from services.generation.sources.chunk_reader import ChunkReader
+from services.generation.sources.example_reader import ExampleReader
 from services.generation.sources.outline_reader import OutlineReader
 from services.generation.sources.section_reader import SectionReader
 from services.generation.sources.source_change_store import SourceChangeStore
@@ -62,6 +63,7 @@ def furnished(parts: Parts, calling: Callers, providers: ProviderStore) -> Desk:
         chunks=chunks,
         sections=SectionReader(chunks),
         outlines=OutlineReader(parts.client, chunks),
+        examples=ExampleReader(parts.client),
         changes=SourceChanges(parts.client, SourceChangeStore(pool)),
         embeddings=Embeddings(pool, calling.calls, calling.embedder, providers),
         store=Store(pool, parts.jobs),

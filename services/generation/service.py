@@ -53,7 +53,7 @@ def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer
         desk.forecasts,
         desk.providers,
         desk.prompts,
-        Sources(desk.chunks, desk.candidates, desk.originals),
+        Sources(desk.chunks, desk.candidates, desk.originals, desk.examples),
         calling.embedder,
     )
     previewer = Previewer(

@@ -9,6 +9,9 @@ from services.generation.candidates.candidates import (
     Content,
     Conversation,
     ExamItem,
+    ExampleAnswer,
+    ExampleJudgement,
+    Message,
     Passage,
     PreferencePair,
 )
@@ -43,12 +46,16 @@ def judging_of(
         language: that of the prompt.
         options: those of the generation.
     """
-    kind = candidate.content.kind
-    values = {
-        "passage": seen_source(candidate, chunks, options),
-        **content_values(candidate.content, language),
-    }
+    kind, seen = candidate.content.kind, seen_source(candidate, chunks, options)
+    values = {"passage": seen, **content_values(candidate.content, language)}
+    if isinstance(candidate.content, ExampleAnswer):
+        return Judging("judge_example", values, example_points(seen), options.gates)
     return Judging(f"judge_{kind}", values, POINTS[kind], options.gates)
+
+
+def example_points(seen: str) -> Sequence[str]:
+    """What a judge of an example says yes or no to; without a source, nobody can say what stands there."""
+    return ("faithful", "self_contained") if seen else ("self_contained",)
 
 
 def seen_source(candidate: Candidate, chunks: Sequence[SourceChunk], options: GenerationOptions) -> str:
@@ -73,6 +80,17 @@ def content_values(content: Content, language: str) -> dict[str, object]:
             return {"text": content.text}
         case ExamItem():
             return {"task": content.text, "choices": list(content.choices), "key": key_of(content, language)}
+        case ExampleAnswer():
+            answered = [*content.messages, Message("assistant", content.answer)]
+            return {"turns": spoken(answered, language), "bad_answer": ""}
+        case ExampleJudgement():
+            return {}
+
+
+def spoken(messages: Sequence[Message], language: str) -> list[str]:
+    """Turns as they stand, each with who speaks."""
+    speakers = SPEAKERS[language]
+    return [f"{speakers[one.role]}{one.content.strip()}" for one in messages]
 
 
 def key_of(item: ExamItem, language: str) -> str:

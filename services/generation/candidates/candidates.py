@@ -86,9 +86,41 @@ class ExamItem:
         return self.text
 
 
-Content = Conversation | PreferencePair | Passage | ExamItem
+@dataclass(frozen=True)
+class ExampleJudgement:
+    """Which example of the dataset room was judged; what the judge said is the candidate's `judgement`."""
+
+    kind: ClassVar[str] = "example_judgement"
+    example_id: str
+    example_revision: int
+
+    @property
+    def wording(self) -> str:
+        """What two of them that are the same have in common: one judgement an example."""
+        return self.example_id
+
+
+@dataclass(frozen=True)
+class ExampleAnswer:
+    """A new answer to an example of the dataset room, and the messages that it answers."""
+
+    kind: ClassVar[str] = "example_answer"
+    example_id: str
+    example_revision: int
+    messages: Sequence[Message]
+    answer: str
+
+    @property
+    def wording(self) -> str:
+        """What two of them that are the same have in common: one answer an example."""
+        return self.example_id
+
+
+Content = Conversation | PreferencePair | Passage | ExamItem | ExampleJudgement | ExampleAnswer
+WITH_MESSAGES: Mapping[str, type[Any]] = {one.kind: one for one in (Conversation, ExampleAnswer)}
 CONTENTS: Mapping[str, type[Any]] = {
-    one.kind: one for one in (Conversation, PreferencePair, Passage, ExamItem)
+    **WITH_MESSAGES,
+    **{one.kind: one for one in (PreferencePair, Passage, ExamItem, ExampleJudgement)},
 }
 """By kind."""
 
@@ -102,6 +134,7 @@ class NewCandidate:
         quotes: where the chunks say so, verbatim.
         heading_path: titles from the top of the first chunk's document to its section.
         replaces_id: what it is to take the place of.
+        judgement: of the judgement of an example, what was said, by the call that makes the candidate.
     """
 
     id: str
@@ -114,6 +147,7 @@ class NewCandidate:
     question_id: str | None = None
     heading_path: Sequence[str] = ()
     replaces_id: str | None = None
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True)
@@ -163,8 +197,8 @@ class CandidateFilter:
 
 def stored_content(kind: str, values: Mapping[str, Any]) -> Content:
     """A content as it was stored, `dataclasses.asdict` as JSON."""
-    if kind == Conversation.kind:
-        return Conversation([Message(**one) for one in values["messages"]])
+    if kind in WITH_MESSAGES:
+        values = {**values, "messages": [Message(**one) for one in values["messages"]]}
     made: Content = CONTENTS[kind](**values)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from services.generation.candidates.candidates import (
@@ -10,6 +11,9 @@ from services.generation.candidates.candidates import (
     Content,
     Conversation,
     ExamItem,
+    ExampleAnswer,
+    ExampleJudgement,
+    Message,
     Passage,
     PreferencePair,
 )
@@ -64,12 +68,7 @@ def content_to_pb(content: Content) -> dict[str, Any]:
     """The field that says what a candidate says."""
     match content:
         case Conversation():
-            messages = [
-                message_pb2.Message(
-                    role=message_pb2.Role.Value(f"ROLE_{one.role.upper()}"), content=one.content
-                )
-                for one in content.messages
-            ]
+            messages = messages_to_pb(content.messages)
             return {"conversation": candidate_pb2.Conversation(messages=messages)}
         case PreferencePair():
             flaw = enum_value(candidate_pb2.PreferenceFlaw, content.flaw)
@@ -80,3 +79,16 @@ def content_to_pb(content: Content) -> dict[str, Any]:
         case ExamItem():
             kind = enum_value(exam_item_pb2.ExamItemType, content.type)
             return {"exam_item": exam_item_pb2.ExamItem(**{**vars(content), "type": kind})}
+        case ExampleJudgement():
+            return {"example_judgement": candidate_pb2.ExampleJudgement(**vars(content))}
+        case ExampleAnswer():
+            said = {**vars(content), "messages": messages_to_pb(content.messages)}
+            return {"example_answer": candidate_pb2.ExampleAnswer(**said)}
+
+
+def messages_to_pb(messages: Iterable[Message]) -> list[message_pb2.Message]:
+    """Turns."""
+    return [
+        message_pb2.Message(role=message_pb2.Role.Value(f"ROLE_{one.role.upper()}"), content=one.content)
+        for one in messages
+    ]

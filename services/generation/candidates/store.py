@@ -20,7 +20,7 @@ from services.generation.candidates.candidates import (
     content_key,
     stored_content,
 )
-from services.generation.gates.judgement_store import judgement_of
+from services.generation.gates.judgement_store import judgement_of, said_in
 from services.generation.generations.generations import Generation
 from services.generation.questions.quotes import Quote
 from services.generation.regeneration.replacing import CANDIDATE, overtaken, take_place
@@ -127,6 +127,7 @@ async def insert_row(
         asked.call.id,
         new.heading_path,
         new.replaces_id,
+        said_in(new.judgement) if new.judgement else None,
     )
     return inserted is not None
 

@@ -186,8 +186,8 @@ ALL = (
     Gate(
         "NOT_DIFFERENT",
         CANDIDATE,
-        "a bad answer that says what the good one says",
-        "差的回答与好回答内容相同",
+        "a bad answer that says what the good one says, or an improved one that says what the old one says",
+        "差的回答与好回答内容相同，或改进后的回答与旧回答相同",
     ),
     Gate(
         "NOT_BAD",

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from services.generation.generations.kinds import (
-    CANDIDATES_OF,
     FIRST_ITEMS,
+    JUDGED,
     OF_CHUNKS,
+    OF_EXAMPLES,
     OF_KIND,
     OF_QUESTIONS,
     OPTIONS_OF,
@@ -21,7 +22,9 @@ from services.generation.generations.kinds import (
     ExamItemOptions,
     Gates,
     GenreAudienceOptions,
+    ImproveExamplesOptions,
     Judge,
+    JudgeExamplesOptions,
     KnowledgeOptions,
     PassageOptions,
     PreferencePairOptions,
@@ -70,6 +73,8 @@ class GenerationOptions:
     knowledge: KnowledgeOptions | None = None
     new_chunks_only: bool = False
     regeneration: RegenerationOptions | None = None
+    judge_examples: JudgeExamplesOptions | None = None
+    improve_examples: ImproveExamplesOptions | None = None
 
     @property
     def has_budget(self) -> bool:
@@ -85,6 +90,17 @@ class GenerationOptions:
     def instruction(self) -> str:
         """What is to be different of what is regenerated; empty for no wish."""
         return self.regeneration.instruction.strip() if self.regeneration else ""
+
+    @property
+    def example_filter(self) -> Mapping[str, Any]:
+        """Which examples are judged, or improved; empty means all."""
+        own = self.judge_examples or self.improve_examples
+        return own.filter if own else {}
+
+    @property
+    def advice(self) -> str:
+        """What is to be better of improved answers."""
+        return self.improve_examples.advice.strip() if self.improve_examples else ""
 
     @property
     def helper_ids(self) -> dict[str, str]:
@@ -171,7 +187,8 @@ class GenerationView:
         options = self.generation.options
         own = options.regeneration or RegenerationOptions()
         ids = (*options.document_ids, *own.question_ids, *own.candidate_ids)
-        return sum(map(len, ids)) + len(own.instruction.encode())
+        texts = own.instruction + options.advice + str(options.example_filter)
+        return sum(map(len, ids)) + len(texts.encode())
 
 
 def first_item(options: GenerationOptions) -> str:
@@ -195,6 +212,7 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: b
     """
     check_kind(wanted.options)
     check_topic(wanted.options)
+    check_advice(wanted.options)
     if provider.project_id != wanted.project_id:
         raise InvalidArgument(
             "PROVIDER_OF_OTHER_PROJECT",
@@ -209,6 +227,9 @@ def check_generation(wanted: NewGeneration, provider: Provider, *, has_source: b
 def without_source(wanted: NewGeneration) -> FailedPrecondition:
     """The error for a generation that has nothing to write about."""
     project_id, own = wanted.project_id, wanted.options.preference_pairs
+    if wanted.options.kind in OF_EXAMPLES:
+        message = f"project {project_id} has no such example; import or create some, or name others"
+        return FailedPrecondition("NO_EXAMPLES", message, project_id=project_id)
     if wanted.options.kind != "preference_pairs":
         return FailedPrecondition(
             "NO_CHUNKS",
@@ -251,6 +272,20 @@ def check_topic(options: GenerationOptions) -> None:
         )
 
 
+def check_advice(options: GenerationOptions) -> None:
+    """Refuse to improve answers without saying what is to be better.
+
+    Raises:
+        InvalidArgument: so it is.
+    """
+    if options.kind == "improve_examples" and not options.advice:
+        raise InvalidArgument(
+            "ADVICE_MISSING",
+            "answers are improved by an advice; say what is to be better",
+            "generation.options.improve_examples.advice",
+        )
+
+
 def check_helpers(wanted: NewGeneration, helpers: Sequence[Provider]) -> None:
     """Refuse providers of another project as judge, for embeddings, or as the model that is to learn.
 
@@ -287,6 +322,8 @@ def check_kind(options: GenerationOptions) -> None:
         others += [name for name, is_set in of_questions(options).items() if is_set]
     if options.new_chunks_only and kind not in OF_CHUNKS:
         others.append("new_chunks_only")
+    if options.document_ids and kind in OF_EXAMPLES:
+        others.append("document_ids")
     if others:
         name = others[0]
         raise InvalidArgument(
@@ -308,7 +345,7 @@ def of_questions(options: GenerationOptions) -> dict[str, bool]:
         "answers": options.answers != AnswerOptions(),
         "coverage": options.coverage is not None,
         "knowledge": options.knowledge is not None,
-        "gates.judge": options.gates.judge is not None and options.kind not in CANDIDATES_OF,
+        "gates.judge": options.gates.judge is not None and options.kind not in JUDGED,
         "gates.embedding_provider_id": bool(options.gates.embedding_provider_id),
     }
 

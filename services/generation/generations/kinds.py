@@ -153,6 +153,21 @@ class DistillationOptions:
         return int(self.tags_per_level**self.levels) * self.questions_per_tag
 
 
+@dataclass(frozen=True)
+class JudgeExamplesOptions:
+    """Which examples are judged; `filter` is a `sishu.dataset.v1.ExampleFilter` as JSON."""
+
+    filter: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImproveExamplesOptions:
+    """Which examples get a new answer, and what is to be better; `filter` as of `JudgeExamplesOptions`."""
+
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
+
+
 OF_QUESTIONS: Mapping[str, type[Any]] = {
     "coverage": CoverageOptions,
     "knowledge": KnowledgeOptions,
@@ -169,11 +184,16 @@ FIRST_ITEMS: Mapping[str, str] = {
     "passages": "plan_candidates",
     "exam_items": "plan_candidates",
     "distillation": "write_topics",
+    "judge_examples": "plan_examples",
+    "improve_examples": "plan_examples",
 }
 """The item with which a generation of a kind begins."""
 
 OF_CHUNKS = ("questions", "conversations", "passages", "exam_items")
 """Kinds that are written about one chunk after another."""
+
+OF_EXAMPLES = ("judge_examples", "improve_examples")
+"""Kinds that are about examples of the dataset room, one after another."""
 
 CANDIDATES_OF: Mapping[str, str] = {
     "conversations": "conversation",
@@ -181,7 +201,10 @@ CANDIDATES_OF: Mapping[str, str] = {
     "passages": "passage",
     "exam_items": "exam_item",
 }
-"""By kind of a generation that writes candidates, their kind."""
+"""By kind of a generation that writes candidates from chunks, their kind."""
+
+JUDGED = (*CANDIDATES_OF, "improve_examples")
+"""Kinds beside questions of which a judge may be asked what becomes of what they write."""
 
 OF_KIND: Mapping[str, type[Any]] = {
     "tags": TagOptions,
@@ -191,6 +214,8 @@ OF_KIND: Mapping[str, type[Any]] = {
     "passages": PassageOptions,
     "exam_items": ExamItemOptions,
     "distillation": DistillationOptions,
+    "judge_examples": JudgeExamplesOptions,
+    "improve_examples": ImproveExamplesOptions,
 }
 """The options of a kind alone, by their names in the contract."""
 

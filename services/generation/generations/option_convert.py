@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from google.protobuf import json_format
+
 from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import (
     LONGEST_ANSWERS,
@@ -16,7 +18,9 @@ from services.generation.generations.kinds import (
     ExamItemOptions,
     Gates,
     GenreAudienceOptions,
+    ImproveExamplesOptions,
     Judge,
+    JudgeExamplesOptions,
     KnowledgeOptions,
     PassageOptions,
     PreferencePairOptions,
@@ -25,6 +29,7 @@ from services.generation.generations.kinds import (
 )
 from services.runtime.extra_body import NAMED, extra_body
 from sishu.common.v1 import exam_item_pb2, message_pb2
+from sishu.dataset.v1 import example_filter_pb2
 from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 DEFAULTS = GenerationOptions()
@@ -65,11 +70,14 @@ def sampling_to_pb(values: Mapping[str, Any]) -> message_pb2.Sampling:
 def options(message: generation_pb2.GenerationOptions) -> GenerationOptions:
     """Generation options, with the defaults where nothing was said."""
     own: Any = message
+    kind = enum_name(generation_pb2.GenerationKind, message.kind) or DEFAULTS.kind
+    # Examples have answers of any length.
+    length = "long" if kind == "improve_examples" else answers(message.answers).length
     return GenerationOptions(
         sampling=sampling(message.sampling),
         document_ids=list(message.document_ids),
-        kind=enum_name(generation_pb2.GenerationKind, message.kind) or DEFAULTS.kind,
-        gates=gates(message.gates, answers(message.answers).length),
+        kind=kind,
+        gates=gates(message.gates, length),
         question_types=[enum_name(question_pb2.QuestionType, one) or "" for one in message.question_types],
         question_template_ids=list(message.question_template_ids),
         answers=answers(message.answers),
@@ -228,6 +236,26 @@ def regeneration(message: question_options_pb2.RegenerationOptions) -> Regenerat
     )
 
 
+def judge_examples(message: generation_pb2.JudgeExamplesOptions) -> JudgeExamplesOptions:
+    """Which examples are judged."""
+    return JudgeExamplesOptions(filter_json(message.filter))
+
+
+def improve_examples(message: generation_pb2.ImproveExamplesOptions) -> ImproveExamplesOptions:
+    """Which examples get a new answer."""
+    return ImproveExamplesOptions(filter_json(message.filter), message.advice)
+
+
+def filter_json(message: example_filter_pb2.ExampleFilter) -> dict[str, Any]:
+    """A filter of examples as JSON."""
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+
+
+def filter_to_pb(values: Mapping[str, Any]) -> example_filter_pb2.ExampleFilter:
+    """A filter of examples from its JSON."""
+    return json_format.ParseDict(dict(values), example_filter_pb2.ExampleFilter())
+
+
 OWN: Mapping[str, Any] = {
     "tags": tags,
     "genre_audience_pairs": genre_audience_pairs,
@@ -239,6 +267,8 @@ OWN: Mapping[str, Any] = {
     "coverage": coverage,
     "knowledge": knowledge,
     "regeneration": regeneration,
+    "judge_examples": judge_examples,
+    "improve_examples": improve_examples,
 }
 """Reads the options that may be unset, by their names."""
 
@@ -264,6 +294,8 @@ def option_to_pb(name: str, value: Any) -> Any:
     """A value of these options."""
     if name == "sampling":
         return sampling_to_pb(value)
+    if name == "filter":
+        return filter_to_pb(value) if value else None
     if name not in ENUMS:
         return value
     if isinstance(value, str):

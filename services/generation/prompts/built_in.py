@@ -53,6 +53,7 @@ class Builtin:
 
 PASSAGE = "the part of the chunk that the model sees, on one line"
 SAMPLE = "The ash is 20 years old."
+SEEN = Variable("passage", f"{PASSAGE}; empty for an example without a chunk", ("", SAMPLE), required=True)
 TAGS = "the tags that are there, each on a line, indented by level, and numbered in `tag_places`"
 OUTLINE = Variable(
     "outline",
@@ -174,6 +175,20 @@ BUILTIN: Mapping[str, Builtin] = {
             Variable("is_true", "whether the statement is to be true", (False, True), required=True),
         ),
     ),
+    "improve_answer": Builtin(
+        1,
+        (
+            SEEN,
+            Variable(
+                "turns",
+                "what was said before the answer, a list",
+                (["User: How old is the ash?"], ["User: Is it old?", "Assistant: Yes.", "User: How old?"]),
+                required=True,
+            ),
+            Variable("answer", "the answer that is to be better", ("20 years.",) * 2, required=True),
+            Variable("advice", "what is to be better, in the user's words", ("Shorter.",) * 2, required=True),
+        ),
+    ),
     "genre_audiences": Builtin(
         1,
         (
@@ -200,6 +215,19 @@ BUILTIN: Mapping[str, Builtin] = {
                 (["User: How old is the ash?"], ["User: How old is the ash?", "Assistant: 20 years."]),
                 required=True,
             ),
+        ),
+    ),
+    "judge_example": Builtin(
+        1,
+        (
+            SEEN,
+            Variable(
+                "turns",
+                "what is said in turn, a list; of a text, the text alone",
+                (["An ash of 20 years."], ["User: How old is the ash?", "Assistant: 20 years."]),
+                required=True,
+            ),
+            Variable("bad_answer", "the bad answer of a preference; empty otherwise", ("", "30 years.")),
         ),
     ),
     "judge_exam_item": Builtin(

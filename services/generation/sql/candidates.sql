@@ -1,9 +1,10 @@
 -- name: insert_candidate
 INSERT INTO candidates (id, project_id, generation_id, kind, state, content, content_key, chunk_ids, document_ids,
                         fact_ids, question_id, quotes, rejection, reasoning, call_id, heading_path, replaces_id,
-                        source_gone_time)
+                        source_gone_time, judgement, judge_call_id)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM questions WHERE id = $11), $12, $13, $14, $15, $16,
-       (SELECT id FROM candidates WHERE id = $17 FOR KEY SHARE), (SELECT source_gone_time FROM candidates WHERE id = $17)
+       (SELECT id FROM candidates WHERE id = $17 FOR KEY SHARE), (SELECT source_gone_time FROM candidates WHERE id = $17),
+       $18::jsonb, CASE WHEN $18::jsonb IS NOT NULL THEN $15::uuid END
 ON CONFLICT (generation_id, content_key) WHERE state <> 'rejected' DO NOTHING
 RETURNING id
 

@@ -113,6 +113,12 @@ CROSS JOIN LATERAL (
                 FROM job_items AS item
                 WHERE generations.options -> 'regeneration' <> 'null' AND item.job_id = (job.job ->> 'id')::uuid
                   AND item.failure IS NOT NULL AND item.kind IN ('regenerate_questions', 'regenerate_answer', 'regenerate_candidate')
+                UNION ALL
+                -- Examples that could not be judged or improved.
+                SELECT item.failure ->> 'reason', 1
+                FROM job_items AS item
+                WHERE generations.options ->> 'kind' IN ('judge_examples', 'improve_examples') AND item.job_id = (job.job ->> 'id')::uuid
+                  AND item.failure IS NOT NULL AND item.kind IN ('judge_example', 'improve_example')
                ) AS found
           GROUP BY reason) AS counted
 ) AS lacking

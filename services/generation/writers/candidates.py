@@ -47,7 +47,7 @@ async def write_assignment(
     item: Item,
     generation: Generation,
     provider: Provider,
-    chunk_id: str,
+    chunk_id: str | None,
     assignment: Assignment[T],
     replaces_id: str | None = None,
 ) -> None:

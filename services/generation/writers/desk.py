@@ -17,6 +17,7 @@ from services.generation.question_templates.store import QuestionTemplateStore
 from services.generation.questions.store import QuestionStore
 from services.generation.regeneration.original_store import OriginalStore
 from services.generation.sources.chunk_reader import ChunkReader
+from services.generation.sources.example_reader import ExampleReader
 from services.generation.sources.outline_reader import OutlineReader
 from services.generation.sources.section_reader import SectionReader
 from services.generation.sources.source_changes import SourceChanges
@@ -34,6 +35,7 @@ class Desk:
     chunks: ChunkReader
     sections: SectionReader
     outlines: OutlineReader
+    examples: ExampleReader
     changes: SourceChanges
     embeddings: Embeddings
     store: Store

@@ -8,6 +8,7 @@ from services.generation.writers.candidate_regeneration import CandidateRegenera
 from services.generation.writers.candidates import KINDS, CandidateWriter
 from services.generation.writers.coverage import CoverageWriter
 from services.generation.writers.desk import Desk
+from services.generation.writers.examples import ExampleWriter
 from services.generation.writers.genre_audiences import GenreAudienceWriter
 from services.generation.writers.gone import passing_over_gone
 from services.generation.writers.judging import JudgeWriter
@@ -71,7 +72,7 @@ def outline_handlers(desk: Desk) -> Handlers:
 
 def candidate_handlers(desk: Desk) -> Handlers:
     """What does the items of candidates."""
-    candidates, pairs = CandidateWriter(desk), PreferencePairWriter(desk)
+    candidates, pairs, examples = CandidateWriter(desk), PreferencePairWriter(desk), ExampleWriter(desk)
     return {
         "plan_candidates": candidates.plan_candidates,
         "skip_chunk": candidates.skip_chunk,
@@ -80,6 +81,9 @@ def candidate_handlers(desk: Desk) -> Handlers:
         "judge_candidate": JudgeWriter(desk).judge_candidate,
         "plan_preference_pairs": pairs.plan_preference_pairs,
         "write_preference_pair": pairs.write_preference_pair,
+        "plan_examples": examples.plan_examples,
+        "judge_example": examples.judge_example,
+        "improve_example": examples.improve_example,
     }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.generation.asking.asking import Task
 from services.generation.asking.call_store import Settlement
 from services.generation.candidates import candidate_judging
+from services.generation.candidates.candidates import Candidate, ExampleAnswer
+from services.generation.candidates.examples import language_in
 from services.generation.gates.judgement_store import (
     reject_unseen_candidate,
     reject_without_chunk,
@@ -14,7 +16,7 @@ from services.generation.gates.judgement_store import (
     set_judgement,
 )
 from services.generation.gates.judging import UNSEEN, Judging, judgement_of
-from services.generation.generations.generations import Generation
+from services.generation.generations.generations import Generation, GenerationOptions
 from services.generation.generations.kinds import Judge
 from services.generation.providers.providers import Provider
 from services.generation.questions import question_judging
@@ -62,7 +64,8 @@ class JudgeWriter:
         ) -> None:
             await set_judgement(connection, question, said, rejection, settlement)
 
-        return await self._judged(item, generation, writer, chunks[0], judging, store)
+        language = chunk_language(chunks[0], generation.options)
+        return await self._judged(item, generation, writer, chunks[0].id, language, judging, store)
 
     async def judge_candidate(self, item: Item) -> None:
         """Have a candidate judged beside its source, and keep or reject it by what the judge says."""
@@ -74,7 +77,7 @@ class JudgeWriter:
         chunks = await self._seen(item, candidate.chunk_ids, reject_unseen_candidate)
         if chunks is None:
             return None
-        language = chunk_language(chunks[0], generation.options)
+        language = candidate_language(candidate, chunks, generation.options)
         judging = candidate_judging.judging_of(candidate, chunks, language, generation.options)
 
         async def store(
@@ -82,27 +85,28 @@ class JudgeWriter:
         ) -> None:
             await set_candidate_judgement(connection, candidate, said, rejection, settlement)
 
-        return await self._judged(item, generation, writer, chunks[0], judging, store)
+        chunk_id = chunks[0].id if chunks else None
+        return await self._judged(item, generation, writer, chunk_id, language, judging, store)
 
     async def _judged(
         self,
         item: Item,
         generation: Generation,
         writer: Provider,
-        chunk: SourceChunk,
+        chunk_id: str | None,
+        language: str,
         judging: Judging,
         store: Store,
     ) -> None:
         """Ask the judge, and store what it says as the item's result."""
         desk, judge = self._desk, generation.options.gates.judge or Judge()
         provider = await desk.providers.get(judge.provider_id) if judge.provider_id else writer
-        language = chunk_language(chunk, generation.options)
         prompt = await desk.prompts.filled(generation, judging.prompt, language, judging.values)
         task = Task(
             item,
             generation,
             provider,
-            chunk.id,
+            chunk_id,
             prompt,
             judging.schema,
             judging.parse,
@@ -128,3 +132,12 @@ class JudgeWriter:
     async def _skip(self, item: Item) -> None:
         async with self._desk.jobs.finish(item, skipped=True):
             pass
+
+
+def candidate_language(
+    candidate: Candidate, chunks: Sequence[SourceChunk], options: GenerationOptions
+) -> str:
+    """In which language a judge is asked: that of an example is its own, any other that of its chunk."""
+    if isinstance(candidate.content, ExampleAnswer):
+        return language_in(candidate.content.messages, options)
+    return chunk_language(chunks[0], options)

@@ -32,6 +32,7 @@ COLUMNS = ("name", "language", "version", "own", "create_time")
 VERSION_COLUMNS = ("version", "own", "current", "create_time")
 MOST_VERSIONS = 1_000_000
 CHINESE = {
+    "advice": "希望如何改进，用户自己的话",
     "answer": "好的回答，或要评审的回答",
     "assistant_role": "由谁回答，可为空",
     "audience": "写给谁：受众的名称与说明；没有体裁受众组合时为空",

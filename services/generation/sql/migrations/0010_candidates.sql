@@ -1,4 +1,4 @@
-CREATE TYPE candidate_kind AS ENUM ('conversation', 'preference_pair', 'passage', 'exam_item');
+CREATE TYPE candidate_kind AS ENUM ('conversation', 'preference_pair', 'passage', 'exam_item', 'example_judgement', 'example_answer');
 
 CREATE TYPE candidate_state AS ENUM (
     'judging', -- -> kept, rejected

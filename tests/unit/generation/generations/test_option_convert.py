@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.generation.generations.generations import GenerationOptions, check_kind, stored_options
 from services.generation.generations.kinds import OF_KIND, OF_QUESTIONS, OPTIONS_OF, Gates, Judge
@@ -19,6 +20,8 @@ from services.generation.generations.option_convert import (
 )
 from services.runtime.errors import InvalidArgument
 from sishu.common.v1 import exam_item_pb2, message_pb2
+from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
+from sishu.dataset.v1.example_pb2 import EXAMPLE_STATE_REJECTED
 from sishu.generation.v1 import candidate_pb2, gates_pb2, generation_pb2, question_options_pb2, question_pb2
 
 KINDS = [
@@ -81,6 +84,16 @@ OWN_OPTIONS = {
     "distillation": generation_pb2.DistillationOptions(
         topic="trees", levels=1, tags_per_level=3, questions_per_tag=4
     ),
+    "judge_examples": generation_pb2.JudgeExamplesOptions(
+        filter=ExampleFilter(
+            states=[EXAMPLE_STATE_REJECTED],
+            min_score=0,
+            source_gone=False,
+            create_time_from=Timestamp(seconds=1_700_000_000, nanos=5000),
+            example_ids=["e"],
+        )
+    ),
+    "improve_examples": generation_pb2.ImproveExamplesOptions(advice="Be brief."),
 }
 
 

@@ -31,7 +31,7 @@ from sishu.common.v1 import text_span_pb2 as sishu_dot_common_dot_v1_dot_text__s
 from sishu.generation.v1 import judgement_pb2 as sishu_dot_generation_dot_v1_dot_judgement__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/generation/v1/candidate.proto\x12\x13sishu.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a#sishu/generation/v1/judgement.proto\"\x94\x06\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x11\n\tchunk_ids\x18\x04 \x03(\t\x12\x14\n\x0c\x64ocument_ids\x18\x05 \x03(\t\x12\x13\n\x0bquestion_id\x18\x06 \x01(\t\x12\x10\n\x08\x66\x61\x63t_ids\x18\x07 \x03(\t\x12\x39\n\x0c\x63onversation\x18\x08 \x01(\x0b\x32!.sishu.generation.v1.ConversationH\x00\x12>\n\x0fpreference_pair\x18\t \x01(\x0b\x32#.sishu.generation.v1.PreferencePairH\x00\x12/\n\x07passage\x18\n \x01(\x0b\x32\x1c.sishu.generation.v1.PassageH\x00\x12.\n\texam_item\x18\x0b \x01(\x0b\x32\x19.sishu.common.v1.ExamItemH\x00\x12&\n\x06quotes\x18\x0c \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x32\n\x05state\x18\r \x01(\x0e\x32#.sishu.generation.v1.CandidateState\x12+\n\trejection\x18\x0e \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x31\n\tjudgement\x18\x0f \x01(\x0b\x32\x1e.sishu.generation.v1.Judgement\x12\x11\n\treasoning\x18\x10 \x01(\t\x12\'\n\x06origin\x18\x11 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12\x0f\n\x07tag_ids\x18\x12 \x03(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breplaces_id\x18\x14 \x01(\t\x12\x34\n\x10source_gone_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cheading_path\x18\x16 \x03(\tB\t\n\x07\x63ontent\":\n\x0c\x43onversation\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.sishu.common.v1.Message\"u\n\x0ePreferencePair\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x10\n\x08rejected\x18\x03 \x01(\t\x12\x31\n\x04\x66law\x18\x04 \x01(\x0e\x32#.sishu.generation.v1.PreferenceFlaw\"G\n\x07Passage\x12.\n\x04\x66orm\x18\x01 \x01(\x0e\x32 .sishu.generation.v1.PassageForm\x12\x0c\n\x04text\x18\x02 \x01(\t*\xae\x01\n\rCandidateKind\x12\x1e\n\x1a\x43\x41NDIDATE_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41NDIDATE_KIND_CONVERSATION\x10\x01\x12\"\n\x1e\x43\x41NDIDATE_KIND_PREFERENCE_PAIR\x10\x02\x12\x1a\n\x16\x43\x41NDIDATE_KIND_PASSAGE\x10\x03\x12\x1c\n\x18\x43\x41NDIDATE_KIND_EXAM_ITEM\x10\x04*\x86\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NDIDATE_STATE_JUDGING\x10\x01\x12\x18\n\x14\x43\x41NDIDATE_STATE_KEPT\x10\x02\x12\x1c\n\x18\x43\x41NDIDATE_STATE_REJECTED\x10\x03*l\n\x0ePreferenceFlaw\x12\x1f\n\x1bPREFERENCE_FLAW_UNSPECIFIED\x10\x00\x12\x19\n\x15PREFERENCE_FLAW_WRONG\x10\x01\x12\x1e\n\x1aPREFERENCE_FLAW_UNGROUNDED\x10\x02*\x92\x02\n\x0bPassageForm\x12\x1c\n\x18PASSAGE_FORM_UNSPECIFIED\x10\x00\x12\x1b\n\x17PASSAGE_FORM_PARAPHRASE\x10\x01\x12\x1d\n\x19PASSAGE_FORM_KEY_CONCEPTS\x10\x02\x12\x18\n\x14PASSAGE_FORM_OUTLINE\x10\x03\x12\x1d\n\x19PASSAGE_FORM_IMPLICATIONS\x10\x04\x12#\n\x1fPASSAGE_FORM_CRITICAL_QUESTIONS\x10\x05\x12\x15\n\x11PASSAGE_FORM_CASE\x10\x06\x12\x1b\n\x17PASSAGE_FORM_DISCUSSION\x10\x07\x12\x17\n\x13PASSAGE_FORM_LESSON\x10\x08\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sishu/generation/v1/candidate.proto\x12\x13sishu.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1csishu/common/v1/origin.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a#sishu/generation/v1/judgement.proto\"\x80\x07\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nproject_id\x18\x02 \x01(\t\x12\x15\n\rgeneration_id\x18\x03 \x01(\t\x12\x11\n\tchunk_ids\x18\x04 \x03(\t\x12\x14\n\x0c\x64ocument_ids\x18\x05 \x03(\t\x12\x13\n\x0bquestion_id\x18\x06 \x01(\t\x12\x10\n\x08\x66\x61\x63t_ids\x18\x07 \x03(\t\x12\x39\n\x0c\x63onversation\x18\x08 \x01(\x0b\x32!.sishu.generation.v1.ConversationH\x00\x12>\n\x0fpreference_pair\x18\t \x01(\x0b\x32#.sishu.generation.v1.PreferencePairH\x00\x12/\n\x07passage\x18\n \x01(\x0b\x32\x1c.sishu.generation.v1.PassageH\x00\x12.\n\texam_item\x18\x0b \x01(\x0b\x32\x19.sishu.common.v1.ExamItemH\x00\x12\x42\n\x11\x65xample_judgement\x18\x16 \x01(\x0b\x32%.sishu.generation.v1.ExampleJudgementH\x00\x12<\n\x0e\x65xample_answer\x18\x17 \x01(\x0b\x32\".sishu.generation.v1.ExampleAnswerH\x00\x12&\n\x06quotes\x18\x0c \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12\x32\n\x05state\x18\r \x01(\x0e\x32#.sishu.generation.v1.CandidateState\x12+\n\trejection\x18\x0e \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x31\n\tjudgement\x18\x0f \x01(\x0b\x32\x1e.sishu.generation.v1.Judgement\x12\x11\n\treasoning\x18\x10 \x01(\t\x12\'\n\x06origin\x18\x11 \x01(\x0b\x32\x17.sishu.common.v1.Origin\x12\x0f\n\x07tag_ids\x18\x12 \x03(\t\x12/\n\x0b\x63reate_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0breplaces_id\x18\x14 \x01(\t\x12\x34\n\x10source_gone_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07\x63ontent\":\n\x0c\x43onversation\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.sishu.common.v1.Message\"@\n\x10\x45xampleJudgement\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xample_revision\x18\x02 \x01(\x05\"y\n\rExampleAnswer\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xample_revision\x18\x02 \x01(\x05\x12*\n\x08messages\x18\x03 \x03(\x0b\x32\x18.sishu.common.v1.Message\x12\x0e\n\x06\x61nswer\x18\x04 \x01(\t\"u\n\x0ePreferencePair\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x10\n\x08rejected\x18\x03 \x01(\t\x12\x31\n\x04\x66law\x18\x04 \x01(\x0e\x32#.sishu.generation.v1.PreferenceFlaw\"G\n\x07Passage\x12.\n\x04\x66orm\x18\x01 \x01(\x0e\x32 .sishu.generation.v1.PassageForm\x12\x0c\n\x04text\x18\x02 \x01(\t*\xf7\x01\n\rCandidateKind\x12\x1e\n\x1a\x43\x41NDIDATE_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41NDIDATE_KIND_CONVERSATION\x10\x01\x12\"\n\x1e\x43\x41NDIDATE_KIND_PREFERENCE_PAIR\x10\x02\x12\x1a\n\x16\x43\x41NDIDATE_KIND_PASSAGE\x10\x03\x12\x1c\n\x18\x43\x41NDIDATE_KIND_EXAM_ITEM\x10\x04\x12$\n CANDIDATE_KIND_EXAMPLE_JUDGEMENT\x10\x05\x12!\n\x1d\x43\x41NDIDATE_KIND_EXAMPLE_ANSWER\x10\x06*\x86\x01\n\x0e\x43\x61ndidateState\x12\x1f\n\x1b\x43\x41NDIDATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NDIDATE_STATE_JUDGING\x10\x01\x12\x18\n\x14\x43\x41NDIDATE_STATE_KEPT\x10\x02\x12\x1c\n\x18\x43\x41NDIDATE_STATE_REJECTED\x10\x03*l\n\x0ePreferenceFlaw\x12\x1f\n\x1bPREFERENCE_FLAW_UNSPECIFIED\x10\x00\x12\x19\n\x15PREFERENCE_FLAW_WRONG\x10\x01\x12\x1e\n\x1aPREFERENCE_FLAW_UNGROUNDED\x10\x02*\x92\x02\n\x0bPassageForm\x12\x1c\n\x18PASSAGE_FORM_UNSPECIFIED\x10\x00\x12\x1b\n\x17PASSAGE_FORM_PARAPHRASE\x10\x01\x12\x1d\n\x19PASSAGE_FORM_KEY_CONCEPTS\x10\x02\x12\x18\n\x14PASSAGE_FORM_OUTLINE\x10\x03\x12\x1d\n\x19PASSAGE_FORM_IMPLICATIONS\x10\x04\x12#\n\x1fPASSAGE_FORM_CRITICAL_QUESTIONS\x10\x05\x12\x15\n\x11PASSAGE_FORM_CASE\x10\x06\x12\x1b\n\x17PASSAGE_FORM_DISCUSSION\x10\x07\x12\x17\n\x13PASSAGE_FORM_LESSON\x10\x08\x42J\n\x17\x64\x65v.sishu.generation.v1P\x01Z-sishu.dev/go/sishu/generation/v1;generationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +39,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.generation.v1.candida
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\027dev.sishu.generation.v1P\001Z-sishu.dev/go/sishu/generation/v1;generationv1'
-  _globals['_CANDIDATEKIND']._serialized_start=1332
-  _globals['_CANDIDATEKIND']._serialized_end=1506
-  _globals['_CANDIDATESTATE']._serialized_start=1509
-  _globals['_CANDIDATESTATE']._serialized_end=1643
-  _globals['_PREFERENCEFLAW']._serialized_start=1645
-  _globals['_PREFERENCEFLAW']._serialized_end=1753
-  _globals['_PASSAGEFORM']._serialized_start=1756
-  _globals['_PASSAGEFORM']._serialized_end=2030
+  _globals['_CANDIDATEKIND']._serialized_start=1629
+  _globals['_CANDIDATEKIND']._serialized_end=1876
+  _globals['_CANDIDATESTATE']._serialized_start=1879
+  _globals['_CANDIDATESTATE']._serialized_end=2013
+  _globals['_PREFERENCEFLAW']._serialized_start=2015
+  _globals['_PREFERENCEFLAW']._serialized_end=2123
+  _globals['_PASSAGEFORM']._serialized_start=2126
+  _globals['_PASSAGEFORM']._serialized_end=2400
   _globals['_CANDIDATE']._serialized_start=289
-  _globals['_CANDIDATE']._serialized_end=1077
-  _globals['_CONVERSATION']._serialized_start=1079
-  _globals['_CONVERSATION']._serialized_end=1137
-  _globals['_PREFERENCEPAIR']._serialized_start=1139
-  _globals['_PREFERENCEPAIR']._serialized_end=1256
-  _globals['_PASSAGE']._serialized_start=1258
-  _globals['_PASSAGE']._serialized_end=1329
+  _globals['_CANDIDATE']._serialized_end=1185
+  _globals['_CONVERSATION']._serialized_start=1187
+  _globals['_CONVERSATION']._serialized_end=1245
+  _globals['_EXAMPLEJUDGEMENT']._serialized_start=1247
+  _globals['_EXAMPLEJUDGEMENT']._serialized_end=1311
+  _globals['_EXAMPLEANSWER']._serialized_start=1313
+  _globals['_EXAMPLEANSWER']._serialized_end=1434
+  _globals['_PREFERENCEPAIR']._serialized_start=1436
+  _globals['_PREFERENCEPAIR']._serialized_end=1553
+  _globals['_PASSAGE']._serialized_start=1555
+  _globals['_PASSAGE']._serialized_end=1626
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,10 @@ class _CandidateKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candida
     """A text for continued pretraining."""
     CANDIDATE_KIND_EXAM_ITEM: _CandidateKind.ValueType  # 4
     """A task of an exam."""
+    CANDIDATE_KIND_EXAMPLE_JUDGEMENT: _CandidateKind.ValueType  # 5
+    """A judgement of an example."""
+    CANDIDATE_KIND_EXAMPLE_ANSWER: _CandidateKind.ValueType  # 6
+    """A new answer to an example."""
 
 class CandidateKind(_CandidateKind, metaclass=_CandidateKindEnumTypeWrapper):
     """CandidateKind is what a candidate may become."""
@@ -56,6 +60,10 @@ CANDIDATE_KIND_PASSAGE: CandidateKind.ValueType  # 3
 """A text for continued pretraining."""
 CANDIDATE_KIND_EXAM_ITEM: CandidateKind.ValueType  # 4
 """A task of an exam."""
+CANDIDATE_KIND_EXAMPLE_JUDGEMENT: CandidateKind.ValueType  # 5
+"""A judgement of an example."""
+CANDIDATE_KIND_EXAMPLE_ANSWER: CandidateKind.ValueType  # 6
+"""A new answer to an example."""
 Global___CandidateKind: _TypeAlias = CandidateKind  # noqa: Y015
 
 class _CandidateState:
@@ -175,6 +183,8 @@ class Candidate(_message.Message):
     PREFERENCE_PAIR_FIELD_NUMBER: _builtins.int
     PASSAGE_FIELD_NUMBER: _builtins.int
     EXAM_ITEM_FIELD_NUMBER: _builtins.int
+    EXAMPLE_JUDGEMENT_FIELD_NUMBER: _builtins.int
+    EXAMPLE_ANSWER_FIELD_NUMBER: _builtins.int
     QUOTES_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     REJECTION_FIELD_NUMBER: _builtins.int
@@ -185,7 +195,6 @@ class Candidate(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REPLACES_ID_FIELD_NUMBER: _builtins.int
     SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
-    HEADING_PATH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the candidate. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -229,6 +238,14 @@ class Candidate(_message.Message):
         """A task of an exam."""
 
     @_builtins.property
+    def example_judgement(self) -> Global___ExampleJudgement:
+        """What `judgement` is about."""
+
+    @_builtins.property
+    def example_answer(self) -> Global___ExampleAnswer:
+        """A new answer to an example."""
+
+    @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[_text_span_pb2.Quote]:
         """Where the chunks say so, verbatim. OUTPUT_ONLY."""
 
@@ -256,10 +273,6 @@ class Candidate(_message.Message):
     def source_gone_time(self) -> _timestamp_pb2.Timestamp:
         """Since when a chunk that it was written from is known to be in no current version of its document; unset while all are. OUTPUT_ONLY."""
 
-    @_builtins.property
-    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Titles from the top of the first chunk's document to its section; empty without. OUTPUT_ONLY."""
-
     def __init__(
         self,
         *,
@@ -274,6 +287,8 @@ class Candidate(_message.Message):
         preference_pair: Global___PreferencePair | None = ...,
         passage: Global___Passage | None = ...,
         exam_item: _exam_item_pb2.ExamItem | None = ...,
+        example_judgement: Global___ExampleJudgement | None = ...,
+        example_answer: Global___ExampleAnswer | None = ...,
         quotes: _abc.Iterable[_text_span_pb2.Quote] | None = ...,
         state: Global___CandidateState.ValueType = ...,
         rejection: _failure_pb2.Failure | None = ...,
@@ -284,13 +299,12 @@ class Candidate(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         replaces_id: _builtins.str = ...,
         source_gone_time: _timestamp_pb2.Timestamp | None = ...,
-        heading_path: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "conversation", b"conversation", "create_time", b"create_time", "exam_item", b"exam_item", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "rejection", b"rejection", "source_gone_time", b"source_gone_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "conversation", b"conversation", "create_time", b"create_time", "exam_item", b"exam_item", "example_answer", b"example_answer", "example_judgement", b"example_judgement", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "rejection", b"rejection", "source_gone_time", b"source_gone_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "heading_path", b"heading_path", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "example_answer", b"example_answer", "example_judgement", b"example_judgement", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["conversation", "preference_pair", "passage", "exam_item"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["conversation", "preference_pair", "passage", "exam_item", "example_judgement", "example_answer"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
@@ -319,6 +333,68 @@ class Conversation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
+
+@_typing.final
+class ExampleJudgement(_message.Message):
+    """ExampleJudgement names the example of the dataset room that `Candidate.judgement` is about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_ID_FIELD_NUMBER: _builtins.int
+    EXAMPLE_REVISION_FIELD_NUMBER: _builtins.int
+    example_id: _builtins.str
+    """UUID of the example."""
+    example_revision: _builtins.int
+    """The `Example.revision` that was judged."""
+    def __init__(
+        self,
+        *,
+        example_id: _builtins.str = ...,
+        example_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["example_id", b"example_id", "example_revision", b"example_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExampleJudgement: _TypeAlias = ExampleJudgement  # noqa: Y015
+
+@_typing.final
+class ExampleAnswer(_message.Message):
+    """ExampleAnswer is a new answer to an example of the dataset room."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAMPLE_ID_FIELD_NUMBER: _builtins.int
+    EXAMPLE_REVISION_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    example_id: _builtins.str
+    """UUID of the example."""
+    example_revision: _builtins.int
+    """The `Example.revision` whose answer it improves."""
+    answer: _builtins.str
+    """The answer."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """What it answers: the messages before it."""
+
+    def __init__(
+        self,
+        *,
+        example_id: _builtins.str = ...,
+        example_revision: _builtins.int = ...,
+        messages: _abc.Iterable[_message_pb2.Message] | None = ...,
+        answer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "example_id", b"example_id", "example_revision", b"example_revision", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExampleAnswer: _TypeAlias = ExampleAnswer  # noqa: Y015
 
 @_typing.final
 class PreferencePair(_message.Message):

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import exam_item_pb2 as _exam_item_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.common.v1 import message_pb2 as _message_pb2
+from sishu.dataset.v1 import example_filter_pb2 as _example_filter_pb2
 from sishu.generation.v1 import candidate_pb2 as _candidate_pb2
 from sishu.generation.v1 import gates_pb2 as _gates_pb2
 from sishu.generation.v1 import question_options_pb2 as _question_options_pb2
@@ -51,6 +52,10 @@ class _GenerationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Genera
     """Exam items about the chunks."""
     GENERATION_KIND_DISTILLATION: _GenerationKind.ValueType  # 8
     """Tags, questions and answers about a topic, from what the model knows, without documents."""
+    GENERATION_KIND_JUDGE_EXAMPLES: _GenerationKind.ValueType  # 9
+    """Judgements of examples of the dataset room, each beside the chunks that it is about where these are still there. ExampleChangeService.ApplyGeneration gives the examples their scores."""
+    GENERATION_KIND_IMPROVE_EXAMPLES: _GenerationKind.ValueType  # 10
+    """New answers to examples of the dataset room that have one, by an advice. ExampleChangeService.ApplyGeneration gives them to the examples."""
 
 class GenerationKind(_GenerationKind, metaclass=_GenerationKindEnumTypeWrapper):
     """GenerationKind is what a generation writes."""
@@ -73,6 +78,10 @@ GENERATION_KIND_EXAM_ITEMS: GenerationKind.ValueType  # 7
 """Exam items about the chunks."""
 GENERATION_KIND_DISTILLATION: GenerationKind.ValueType  # 8
 """Tags, questions and answers about a topic, from what the model knows, without documents."""
+GENERATION_KIND_JUDGE_EXAMPLES: GenerationKind.ValueType  # 9
+"""Judgements of examples of the dataset room, each beside the chunks that it is about where these are still there. ExampleChangeService.ApplyGeneration gives the examples their scores."""
+GENERATION_KIND_IMPROVE_EXAMPLES: GenerationKind.ValueType  # 10
+"""New answers to examples of the dataset room that have one, by an advice. ExampleChangeService.ApplyGeneration gives them to the examples."""
 Global___GenerationKind: _TypeAlias = GenerationKind  # noqa: Y015
 
 class _TagMode:
@@ -229,6 +238,8 @@ class GenerationOptions(_message.Message):
     KNOWLEDGE_FIELD_NUMBER: _builtins.int
     NEW_CHUNKS_ONLY_FIELD_NUMBER: _builtins.int
     REGENERATION_FIELD_NUMBER: _builtins.int
+    JUDGE_EXAMPLES_FIELD_NUMBER: _builtins.int
+    IMPROVE_EXAMPLES_FIELD_NUMBER: _builtins.int
     chars_per_fact: _builtins.int
     """OPTIONAL. One fact is asked for per this many characters of a chunk, at least one a chunk that holds more than headings. 0 lets the service
     choose (at present 240); the stored resource shows what was taken.
@@ -339,6 +350,14 @@ class GenerationOptions(_message.Message):
         themselves what they are about, how many and in which form, so that no option that says so goes with it, such as `document_ids`, `chars_per_fact` or `forms_per_fact`.
         """
 
+    @_builtins.property
+    def judge_examples(self) -> Global___JudgeExamplesOptions:
+        """OPTIONAL. Of JUDGE_EXAMPLES only."""
+
+    @_builtins.property
+    def improve_examples(self) -> Global___ImproveExamplesOptions:
+        """REQUIRED for IMPROVE_EXAMPLES; of it only."""
+
     def __init__(
         self,
         *,
@@ -372,14 +391,68 @@ class GenerationOptions(_message.Message):
         knowledge: _question_options_pb2.KnowledgeOptions | None = ...,
         new_chunks_only: _builtins.bool = ...,
         regeneration: _question_options_pb2.RegenerationOptions | None = ...,
+        judge_examples: Global___JudgeExamplesOptions | None = ...,
+        improve_examples: Global___ImproveExamplesOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "exam_items", b"exam_items", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "knowledge", b"knowledge", "passages", b"passages", "preference_pairs", b"preference_pairs", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "exam_items", b"exam_items", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "improve_examples", b"improve_examples", "judge_examples", b"judge_examples", "knowledge", b"knowledge", "passages", b"passages", "preference_pairs", b"preference_pairs", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "document_ids", b"document_ids", "exam_items", b"exam_items", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "genre_audiences", b"genre_audiences", "kind", b"kind", "knowledge", b"knowledge", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "new_chunks_only", b"new_chunks_only", "no_cache", b"no_cache", "passages", b"passages", "pilot_chunks", b"pilot_chunks", "preference_pairs", b"preference_pairs", "question_template_ids", b"question_template_ids", "question_types", b"question_types", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags", "templates_only", b"templates_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "batch", b"batch", "chars_per_fact", b"chars_per_fact", "context_chars", b"context_chars", "conversations", b"conversations", "coverage", b"coverage", "distillation", b"distillation", "document_ids", b"document_ids", "exam_items", b"exam_items", "facts_per_call", b"facts_per_call", "forms_per_fact", b"forms_per_fact", "gates", b"gates", "genre_audience_pairs", b"genre_audience_pairs", "genre_audiences", b"genre_audiences", "improve_examples", b"improve_examples", "judge_examples", b"judge_examples", "kind", b"kind", "knowledge", b"knowledge", "language", b"language", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "new_chunks_only", b"new_chunks_only", "no_cache", b"no_cache", "passages", b"passages", "pilot_chunks", b"pilot_chunks", "preference_pairs", b"preference_pairs", "question_template_ids", b"question_template_ids", "question_types", b"question_types", "regeneration", b"regeneration", "sampling", b"sampling", "tags", b"tags", "templates_only", b"templates_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationOptions: _TypeAlias = GenerationOptions  # noqa: Y015
+
+@_typing.final
+class JudgeExamplesOptions(_message.Message):
+    """JudgeExamplesOptions says which examples are judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """OPTIONAL. Which examples of the project; unset means all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeExamplesOptions: _TypeAlias = JudgeExamplesOptions  # noqa: Y015
+
+@_typing.final
+class ImproveExamplesOptions(_message.Message):
+    """ImproveExamplesOptions says which answers are written anew, and what is to be better."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    advice: _builtins.str
+    """REQUIRED. What is to be better, in plain words."""
+    @_builtins.property
+    def filter(self) -> _example_filter_pb2.ExampleFilter:
+        """OPTIONAL. Which examples of the project; unset means all."""
+
+    def __init__(
+        self,
+        *,
+        filter: _example_filter_pb2.ExampleFilter | None = ...,
+        advice: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImproveExamplesOptions: _TypeAlias = ImproveExamplesOptions  # noqa: Y015
 
 @_typing.final
 class TagOptions(_message.Message):
@@ -660,7 +733,7 @@ class GenerationStats(_message.Message):
     """Candidates rejected; their reasons are among `rejected_by_reason`."""
     missing: _builtins.int
     """Questions that were asked for and did not come; with `questions` they are as many as facts times forms (with `knowledge` those of each fact), and chunks times templates, of all calls that have ended. Also what was to be
-    regenerated and could not be.
+    regenerated, and examples that were to be judged or improved, and could not be.
     """
     sections: _builtins.int
     """Sections of the documents when it last looked, of a generation with `coverage`; 0 otherwise."""
