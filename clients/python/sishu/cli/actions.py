@@ -12,6 +12,7 @@ from sishu.cli import (
     dataset_versions,
     datasets,
     documents,
+    example_generations,
     examples,
     gate_options,
     generations,
@@ -225,6 +226,9 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("comment", "example_comment", examples.comment_example),
         ("history", "example_history", examples.list_history),
         ("undo", "example_undo", examples.undo_change),
+        ("judge", "example_judge", example_generations.judge_examples),
+        ("improve", "example_improve", example_generations.improve_examples),
+        ("apply", "example_apply", example_generations.apply_generation),
     ],
     "import": [
         ("create", "import_file", imports.create_import),

@@ -75,8 +75,9 @@ CANDIDATE_TEXTS: dict[str, tuple[str, str]] = {
         "已编写的对话、偏好对、文章和考题。",
     ),
     "candidate_kind": (
-        "Only this kind: conversation, preference-pair, passage or exam-item.",
-        "只看此类： conversation、preference-pair、passage 或 exam-item。",
+        "Only this kind: conversation, preference-pair, passage, exam-item, example-judgement or "
+        "example-answer.",
+        "只看此类： conversation、preference-pair、passage、exam-item、example-judgement 或 example-answer。",
     ),
     "candidate_state": (
         "Only in this state: kept, rejected or judging.",

@@ -26,6 +26,8 @@ WORDS: Mapping[str, str] = {
     "preference_pair": "preference_pair.prompt",
     "passage": "passage.text",
     "exam_item": "exam_item.text",
+    "example_judgement": "judgement.reason",
+    "example_answer": "example_answer.answer",
 }
 """What of a candidate stands in a table."""
 
@@ -108,6 +110,10 @@ def shown_kind(candidate: Candidate) -> str:
             return value_at(candidate, "exam_item.type")
         case "preference_pair":
             return value_at(candidate, "preference_pair.flaw")
+        case "example_judgement":
+            return f"{candidate.judgement.score:g} {candidate.example_judgement.example_id}"
+        case "example_answer":
+            return candidate.example_answer.example_id
         case _:
             return "conversation"
 

@@ -22,6 +22,37 @@ EXAMPLE_TEXTS: dict[str, tuple[str, str]] = {
         "Delete examples; `sishu example undo` brings them back.",
         "删除样例；可用 `sishu example undo` 恢复。",
     ),
+    "example_judge": (
+        "Have examples judged by a language model: a score from 0 to 5 with the reason.",
+        "由语言模型评审样例： 给出 0 到 5 的分数和理由。",
+    ),
+    "example_improve": (
+        "Have the answers of examples written anew by a language model, by an advice.",
+        "由语言模型按照建议重写样例的回答。",
+    ),
+    "example_apply": (
+        "Give examples the scores or the new answers that a generation has made; `sishu example undo` takes "
+        "them back.",
+        "将一次生成得到的分数或新回答写入样例； 可用 `sishu example undo` 撤销。",
+    ),
+    "example_advice": ("What is to be better, in plain words.", "希望如何改进， 用自己的话说明。"),
+    "example_reject_below": (
+        "Reject examples whose score is below this, and keep those again that were rejected for it and now "
+        "reach it; 0 to 5.",
+        "拒绝低于此分数的样例， 并恢复因分数低而被拒绝、现已达到的样例； 0 到 5。",
+    ),
+    "example_apply_then": (
+        "Wait for the end, then give the examples what was made.",
+        "等待结束， 然后将结果写入样例。",
+    ),
+    "example_answer_judge": (
+        "Have each new answer judged by this provider; without it, only the gates of the program decide.",
+        "由此模型服务评审每个新回答； 不给出则只由程序检查。",
+    ),
+    "example_generation_id": (
+        "Id of the generation that judged or improved examples.",
+        "评审或改进样例的生成任务的 ID。",
+    ),
     "example_ids": (
         "Ids of examples; without any, the options say which.",
         "样例的 ID； 不给出则由选项决定范围。",
