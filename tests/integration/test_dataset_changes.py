@@ -90,9 +90,10 @@ async def deleted(school: School, project_id: str, author: str = "", **wanted: A
 
 
 def same(left: list[example_pb2.Example], right: list[example_pb2.Example]) -> bool:
-    """Whether two lists hold the same examples but for when they were changed."""
+    """Whether two lists hold the same examples but for when, and how often, they were changed."""
     for example in [*left, *right]:
         example.ClearField("update_time")
+        example.ClearField("revision")
     return left == right
 
 
@@ -121,6 +122,8 @@ async def test_every_change_is_a_revision_with_its_author_and_what_was_before(sc
     ]
     assert [one.before.messages[1].content for one in revisions] == ["Ada.", "Ada Lovelace.", "Ada Lovelace."]
     assert [one.before.state for one in revisions] == [KEPT, KEPT, REJECTED]
+    assert [one.before.revision for one in revisions] == [0, 1, 2]
+    assert [one.revision for one in await school.listed(project_id)] == [3]
     assert (revisions[2].before.score, list(revisions[2].before.labels)) == (2, ["a"])
     assert same([revisions[0].before], [first])
 

@@ -22,7 +22,7 @@ from sishu.dataset.v1 import example_pb2, example_revision_pb2
 from sishu.dataset.v1 import example_service_pb2 as pb
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.generation.v1 import candidate_pb2, candidate_service_pb2, gates_pb2, generation_pb2
-from sishu.learn.jobs import wait_for_success
+from sishu.learn.jobs import start_import, wait_for_success
 from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import turns
 from tests.integration.documents import failure, new_project, parsed_project
@@ -154,8 +154,7 @@ async def desk(client: Client, rooms: Rooms) -> AsyncIterator[Desk]:
         options = generation_pb2.GenerationOptions(context_chars=ONLY_THE_FACT, forms_per_fact=1)
         written = await generated(client, await start_generation(client, project, provider, options))
         assert written.stats.answered == 3, written.stats
-        request = pb.ImportExamplesRequest(project_id=project, generation_id=written.id)
-        await wait_for_success(client, "dataset", (await client.examples.ImportExamples(request)).job)
+        await wait_for_success(client, "dataset", (await start_import(client, project, [written.id])).job)
         for kind, messages in (
             (example_pb2.EXAMPLE_KIND_SFT, turns(BY_HAND, "Ada.")),
             (example_pb2.EXAMPLE_KIND_PRETRAINING, turns("", "The heron sleeps at night.")[1:]),

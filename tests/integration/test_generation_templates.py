@@ -412,8 +412,8 @@ async def test_templates_are_kept_and_asked_at_the_command_line(
         listed = await read("question", "list", "--project", project, *filters)
         assert [one["question_template_id"] for one in listed] == [made["id"]] * count
     document, chunk = listed_of["document_ids"][0], listed_of["chunk_ids"][0]
-    for filters in (("--generation", done["id"]), ("--document", document), ("--chunk", chunk)):
-        listed = await read("question", "list", "--project", project, *filters)
+    for narrow in (("--generation", done["id"]), ("--document", document), ("--chunk", chunk)):
+        listed = await read("question", "list", "--project", project, *narrow)
         assert listed_of["id"] in {one["id"] for one in listed}
     code, printed = await cli.run("question", "list", "--project", project, "--tag", "Nothing")
     assert (code, "TAG_NOT_FOUND" in printed) == (1, True)

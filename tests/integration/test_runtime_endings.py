@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
@@ -24,7 +24,7 @@ async def desk(stores: Stores) -> AsyncIterator[Desk]:
         yield opened
 
 
-def storing(item: Item) -> StoreResult:
+def storing(item: Item) -> Callable[[Connection], Awaitable[None]]:
     async def store(connection: Connection) -> None:
         await connection.execute("INSERT INTO results (key) VALUES ($1)", item.key)
 

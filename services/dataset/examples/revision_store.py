@@ -123,6 +123,7 @@ def revision_of(row: asyncpg.Record) -> Revision:
         lineage=lineage_of(row["was_lineage"]),
         create_time=row["example_time"],
         delete_time=row["delete_time"],
+        revision=row["number"] - 1,
         **content_of(row["said"]),
     )
     return Revision(

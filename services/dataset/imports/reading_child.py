@@ -9,7 +9,7 @@ import sys
 from services.dataset.imports.blocks import Outcome, Reading, Task
 from services.dataset.imports.disk import disk_errors
 from services.dataset.imports.reading_process import END, HEAD, Ended
-from services.dataset.imports.tokenizers import NAMING
+from services.dataset.tokenizers import NAMING
 from services.runtime.errors import SishuError
 from services.runtime.tokenizers import load_tokenizer
 

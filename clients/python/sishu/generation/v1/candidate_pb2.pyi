@@ -195,6 +195,7 @@ class Candidate(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REPLACES_ID_FIELD_NUMBER: _builtins.int
     SOURCE_GONE_TIME_FIELD_NUMBER: _builtins.int
+    HEADING_PATH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the candidate. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -273,6 +274,10 @@ class Candidate(_message.Message):
     def source_gone_time(self) -> _timestamp_pb2.Timestamp:
         """Since when a chunk that it was written from is known to be in no current version of its document; unset while all are. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def heading_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles from the top of the first chunk's document to its section; empty without. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -299,10 +304,11 @@ class Candidate(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         replaces_id: _builtins.str = ...,
         source_gone_time: _timestamp_pb2.Timestamp | None = ...,
+        heading_path: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "conversation", b"conversation", "create_time", b"create_time", "exam_item", b"exam_item", "example_answer", b"example_answer", "example_judgement", b"example_judgement", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "rejection", b"rejection", "source_gone_time", b"source_gone_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "example_answer", b"example_answer", "example_judgement", b"example_judgement", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "content", b"content", "conversation", b"conversation", "create_time", b"create_time", "document_ids", b"document_ids", "exam_item", b"exam_item", "example_answer", b"example_answer", "example_judgement", b"example_judgement", "fact_ids", b"fact_ids", "generation_id", b"generation_id", "heading_path", b"heading_path", "id", b"id", "judgement", b"judgement", "origin", b"origin", "passage", b"passage", "preference_pair", b"preference_pair", "project_id", b"project_id", "question_id", b"question_id", "quotes", b"quotes", "reasoning", b"reasoning", "rejection", b"rejection", "replaces_id", b"replaces_id", "source_gone_time", b"source_gone_time", "state", b"state", "tag_ids", b"tag_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["conversation", "preference_pair", "passage", "exam_item", "example_judgement", "example_answer"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
