@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 
 from services.dataset.examples.applied import Applying, Result, after, author_of
 from services.dataset.examples.change_store import SQL, ChangeStore
-from services.dataset.examples.revision_store import SQL as REVISIONS
 from services.dataset.examples.revision_store import store_change
 from services.dataset.examples.store import example_of
 from services.runtime.db import Connection, transaction
@@ -81,7 +80,7 @@ async def apply_page(
 ) -> int:
     """Change the examples of some results, by their ids; return how many became other than they were."""
     changed = 0
-    for row in await connection.fetch(REVISIONS.lock_examples, list(results), project_id):
+    for row in await connection.fetch(SQL.lock_examples, list(results), project_id):
         before = example_of(row)
         result = results[before.id]
         become = after(before, result, applying)

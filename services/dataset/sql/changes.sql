@@ -133,3 +133,9 @@ SET state = was.state, rejection = was.rejection, score = was.score, labels = wa
     revision_count = revision_count + 1, update_time = greatest(now(), update_time + interval '1 microsecond')
 FROM was
 WHERE examples.id = was.example_id
+
+-- name: lock_examples
+SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
+WHERE id = ANY ($1::uuid[]) AND project_id = $2 AND delete_time IS NULL
+ORDER BY id
+FOR UPDATE OF examples

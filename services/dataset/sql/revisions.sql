@@ -33,12 +33,6 @@ WITH told AS (
 )
 UPDATE examples SET prompt_version = $3, model = $4 WHERE id = $1
 
--- name: lock_examples
-SELECT examples.*, content, lineage FROM examples JOIN example_contents ON example_id = id
-WHERE id = ANY ($1::uuid[]) AND project_id = $2 AND delete_time IS NULL
-ORDER BY id
-FOR UPDATE OF examples
-
 -- name: delete_example
 UPDATE examples
 SET delete_time = now(), revision_count = revision_count + 1, update_time = greatest(now(), update_time + interval '1 microsecond')

@@ -187,7 +187,7 @@ class GenerationView:
         options = self.generation.options
         own = options.regeneration or RegenerationOptions()
         ids = (*options.document_ids, *own.question_ids, *own.candidate_ids)
-        texts = own.instruction + options.advice + str(options.example_filter)
+        texts = own.instruction + options.advice + str(options.example_filter or "")
         return sum(map(len, ids)) + len(texts.encode())
 
 

@@ -118,7 +118,7 @@ def test_contents_are_read_the_same_without_a_compiler(some: list[Example]) -> N
 @pytest.mark.parametrize("blocks", BOTH)
 def test_json_with_blanks_and_escapes_is_read(blocks: ModuleType) -> None:
     content = ' { "x" : [1, {"messages": "]"}], "messages" : [ {"content":"\\u0041\\ud83d\\ude42\\/\\"", "role" : "user"} ] } '
-    found = studied(blocks, [content], ['{"chunk_ids": [], "import_id":"i"}'])
+    found = studied(blocks, [content], ['{"chunk_ids": [], "import_row" : 3, "import_id":"i"}'])
     assert found[1].decode() == 'A🙂/"'
     assert found[5] == b"i"
 
