@@ -131,7 +131,7 @@ def improvement(
 
     values = {
         "passage": one_line(seen.text),
-        "turns": spoken(example.asked, language),
+        "history": spoken(example.asked, language),
         "answer": example.answer.strip(),
         "advice": options.advice,
     }

@@ -180,8 +180,8 @@ BUILTIN: Mapping[str, Builtin] = {
         (
             SEEN,
             Variable(
-                "turns",
-                "what was said before the answer, a list",
+                "history",
+                "what was said before the answer, the question last, a list",
                 (["User: How old is the ash?"], ["User: Is it old?", "Assistant: Yes.", "User: How old?"]),
                 required=True,
             ),

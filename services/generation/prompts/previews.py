@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.generation.candidates.candidate_judging import judging_of
-from services.generation.candidates.candidates import CONTENTS
+from services.generation.candidates.candidate_judging import judging_of, spoken
+from services.generation.candidates.candidates import CONTENTS, Message
 from services.generation.candidates.store import CandidateStore
 from services.generation.generations.generations import GenerationOptions
 from services.generation.generations.kinds import (
@@ -181,6 +181,8 @@ class Previewer:
             "source": chunk.text[chunk.overlap :].strip(),
             "fact": one_line(asked.fact.text),
             "instruction": options.instruction,
+            "history": spoken([Message("user", asked.text)], language),
+            **({"advice": options.advice} if options.advice else {}),
             **({"answer": asked.answer} if asked.answer else {}),
             **vars(options.conversations or ConversationOptions()),
             **manner_values(options.answers),

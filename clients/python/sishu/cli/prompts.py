@@ -48,6 +48,7 @@ CHINESE = {
     "form": "所需的形式，如 paraphrase、outline、lesson",
     "forms": "每个知识点的问题数量，数字",
     "genre": "写法：体裁的名称与说明；没有体裁受众组合时为空",
+    "history": "回答之前所说的话，最后是问题，列表",
     "instruction": "重新编写时用户希望有何不同；不是重新编写时为空",
     "is_true": "陈述是否应为真",
     "json_schema": "答案须符合的 JSON Schema",
