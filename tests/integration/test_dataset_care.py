@@ -140,7 +140,9 @@ def essence(example: example_pb2.Example) -> example_pb2.Example:
     """All of an example but when it was changed."""
     same = example_pb2.Example()
     same.CopyFrom(example)
+    # A restore is a change of its own.
     same.ClearField("update_time")
+    same.ClearField("revision")
     return same
 
 
