@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from services.generation.prompts.built_in import BUILTIN, LANGUAGES, Variable, builtin_text, builtin_version
 from services.runtime.errors import NotFound
@@ -112,7 +111,8 @@ def builtin(project_id: str, version: str, *, current: bool) -> PromptVersion:
 def prompt_not_found(version: str) -> NotFound:
     """The error for a prompt, or a version, that is not there."""
     prompts = [str(one) for one in ALL]
-    names = ", ".join(get_close_matches(version.partition("@")[0], prompts, n=4, cutoff=0.7) or prompts)
+    name = version.partition("@")[0].partition(".")[0]
+    names = ", ".join([one for one in prompts if one.partition(".")[0] == name] or prompts)
     return NotFound(
         "PROMPT_NOT_FOUND",
         f"the project has no prompt {version}; there are {names}, each with its versions",
