@@ -173,8 +173,8 @@ async def test_the_ledger_tells_exactly_what_questions_there_are_about_each_sect
         ("Care", 2),
         ("Parts", 1),
         ("Care", 1),
-        # What is small shares a chunk, which begins in the first of them.
-        ("Empty", 0),
+        # What is small shares a chunk, which begins in the first of them; the row of the table is asked about.
+        ("Empty", 1),
     ]
     care = [one for one in a if list(one.heading_path) == ["Care"]]
     assert len({one.section_id for one in care}) == 2
