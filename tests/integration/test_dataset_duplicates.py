@@ -212,6 +212,7 @@ async def test_a_search_that_has_not_ended_can_not_be_applied(idle_school: Schoo
     await idle_school.client.deduplications.DeleteDeduplication(delete)
 
 
+@pytest.mark.full
 async def test_rejecting_goes_on_where_a_killed_worker_has_got_to(idle_school: School) -> None:
     school, project_id, count = idle_school, new_id(), 12_000
     asks = [f"{ASKED} Number {number // 2}, {number // 2 * 7919}?" for number in range(count)]

@@ -277,6 +277,7 @@ async def test_what_is_complete_is_not_made_again_by_the_heir_of_a_killed_worker
     assert {one["file_name"] for one in json.loads(found["dataset_info.json"]).values()} < set(found)
 
 
+@pytest.mark.full
 async def test_an_export_waits_for_a_bucket_that_is_away(idle_school: School) -> None:
     school = idle_school
     version_id = await idle_version(school)

@@ -371,6 +371,7 @@ async def test_a_deleted_project_takes_its_imports_with_it(school: School) -> No
     assert await refused(start(school, project_id, left)) == "UPLOAD_NOT_FOUND"
 
 
+@pytest.mark.full
 async def test_a_folder_is_imported_from_the_command_line(school: School, tmp_path: Path) -> None:
     project_id = new_id()
     cli = CommandLine(Rooms(school.stores, school.client, {}), project_id)

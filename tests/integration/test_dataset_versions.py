@@ -295,6 +295,7 @@ async def test_versions_made_at_once_do_not_wait_for_each_others_connections(idl
             assert (await school.ended(version.job, 60.0)).state == job_pb2.JOB_STATE_SUCCEEDED
 
 
+@pytest.mark.full
 async def test_a_version_waits_for_a_bucket_that_is_away(idle_school: School) -> None:
     school, project_id = idle_school, new_id()
     for name in ("Who?", "Where?", "When exactly?"):

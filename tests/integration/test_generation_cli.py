@@ -83,6 +83,7 @@ async def test_all_that_can_be_said_of_a_provider_is_kept(cli: Cli) -> None:
     assert (added["api_key_file"], added["streaming"]) == ("bailian.key", "PROVIDER_STREAMING_ALWAYS")
 
 
+@pytest.mark.full
 async def test_options_that_make_no_sense_are_refused_with_what_to_do(cli: Cli) -> None:
     assert "deepseek" in await cli.refused("--preset", "deepsink", "--model", "m")
     assert "--base-url" in await cli.refused("--model", "m")

@@ -216,6 +216,7 @@ async def test_a_learner_that_is_not_there_pauses_the_job_until_it_is(
     assert (done.stats.questions, done.job.counts.skipped) == (2, 0)
 
 
+@pytest.mark.full
 async def test_voices_share_what_is_asked_once_and_each_gets_its_forms(
     client: Client, writer: MockServer
 ) -> None:

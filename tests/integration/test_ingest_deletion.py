@@ -64,6 +64,7 @@ async def test_a_deleted_document_leaves_no_chunk_and_no_object_of_any_version(
     assert (await upload(client, project, "a.md", HANDBOOK.encode())).version == 1
 
 
+@pytest.mark.full
 async def test_a_document_can_be_deleted_again_after_the_s3_server_was_gone(
     stores: Stores, start_room: StartRoom
 ) -> None:

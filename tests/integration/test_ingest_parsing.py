@@ -179,6 +179,7 @@ async def test_two_pdfs_at_once_are_parsed_again_and_again(client: Client, rooms
     assert rooms.processes["ingest"].pid == process
 
 
+@pytest.mark.full
 async def test_a_parse_that_takes_too_long_is_tried_once_and_the_next_goes_on(
     stores: Stores, start_room: StartRoom
 ) -> None:
