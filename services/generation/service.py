@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from grpc.aio import Server
+
 from services.generation.asking.callers import Callers
 from services.generation.candidates.service import CandidateServicer
 from services.generation.coverage.ledger import CoverageLedger
@@ -48,15 +53,41 @@ PACKAGE = "sishu.generation.v1"
 
 def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer]:
     """The services of the room."""
-    generations = GenerationServicer(
-        desk.store,
-        desk.forecasts,
-        desk.providers,
-        desk.prompts,
-        Sources(desk.chunks, desk.candidates, desk.originals, desk.examples),
-        calling.embedder,
+    pool = desk.jobs.pool
+    providers = ProviderServicer(desk.providers, secrets, calling.trial, calling.endpoints)
+    prompts = PromptServicer(desk.prompts, previewer(desk))
+    pairs = GenreAudienceServicer(desk.pairs, desk.outlines)
+    templates = QuestionTemplateServicer(desk.templates)
+    ledger = CoverageLedger(desk.sections, desk.coverage)
+    coverage = CoverageServicer(ledger, MarkingStore(pool, desk.jobs))
+    embedder = TextEmbedder(EmbeddingStore(pool), calling.embedder)
+    embeddings = EmbeddingServicer(embedder, desk.providers)
+    added: dict[str, tuple[Callable[[Any, Server], None], object]] = {
+        "Provider": (add_ProviderServiceServicer_to_server, providers),
+        "Generation": (add_GenerationServiceServicer_to_server, generations(desk, calling)),
+        "Question": (add_QuestionServiceServicer_to_server, QuestionServicer(desk.questions)),
+        "Prompt": (add_PromptServiceServicer_to_server, prompts),
+        "Tag": (add_TagServiceServicer_to_server, TagServicer(desk.tags)),
+        "GenreAudience": (add_GenreAudienceServiceServicer_to_server, pairs),
+        "Candidate": (add_CandidateServiceServicer_to_server, CandidateServicer(desk.candidates)),
+        "QuestionTemplate": (add_QuestionTemplateServiceServicer_to_server, templates),
+        "Coverage": (add_CoverageServiceServicer_to_server, coverage),
+        "Embedding": (add_EmbeddingServiceServicer_to_server, embeddings),
+    }
+    return [Servicer(f"{PACKAGE}.{name}Service", add, servicer) for name, (add, servicer) in added.items()]
+
+
+def generations(desk: Desk, calling: Callers) -> GenerationServicer:
+    """The service of generations."""
+    sources = Sources(desk.chunks, desk.candidates, desk.originals, desk.examples)
+    return GenerationServicer(
+        desk.store, desk.forecasts, desk.providers, desk.prompts, sources, calling.embedder
     )
-    previewer = Previewer(
+
+
+def previewer(desk: Desk) -> Previewer:
+    """Who shows prompts filled in."""
+    return Previewer(
         desk.questions,
         desk.prompts,
         desk.chunks,
@@ -65,46 +96,3 @@ def servicers(desk: Desk, calling: Callers, secrets: SecretBox) -> list[Servicer
         desk.pairs,
         desk.candidates,
     )
-    ledger = CoverageLedger(desk.sections, desk.coverage)
-    embedder = TextEmbedder(EmbeddingStore(desk.jobs.pool), calling.embedder)
-    providers = ProviderServicer(desk.providers, secrets, calling.trial, calling.endpoints)
-    return [
-        Servicer(f"{PACKAGE}.ProviderService", add_ProviderServiceServicer_to_server, providers),
-        Servicer(f"{PACKAGE}.GenerationService", add_GenerationServiceServicer_to_server, generations),
-        Servicer(
-            f"{PACKAGE}.QuestionService",
-            add_QuestionServiceServicer_to_server,
-            QuestionServicer(desk.questions),
-        ),
-        Servicer(
-            f"{PACKAGE}.PromptService",
-            add_PromptServiceServicer_to_server,
-            PromptServicer(desk.prompts, previewer),
-        ),
-        Servicer(f"{PACKAGE}.TagService", add_TagServiceServicer_to_server, TagServicer(desk.tags)),
-        Servicer(
-            f"{PACKAGE}.GenreAudienceService",
-            add_GenreAudienceServiceServicer_to_server,
-            GenreAudienceServicer(desk.pairs, desk.outlines),
-        ),
-        Servicer(
-            f"{PACKAGE}.CandidateService",
-            add_CandidateServiceServicer_to_server,
-            CandidateServicer(desk.candidates),
-        ),
-        Servicer(
-            f"{PACKAGE}.QuestionTemplateService",
-            add_QuestionTemplateServiceServicer_to_server,
-            QuestionTemplateServicer(desk.templates),
-        ),
-        Servicer(
-            f"{PACKAGE}.CoverageService",
-            add_CoverageServiceServicer_to_server,
-            CoverageServicer(ledger, MarkingStore(desk.jobs.pool, desk.jobs)),
-        ),
-        Servicer(
-            f"{PACKAGE}.EmbeddingService",
-            add_EmbeddingServiceServicer_to_server,
-            EmbeddingServicer(embedder, desk.providers),
-        ),
-    ]
