@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from services.dataset.imports.convert import lengths_to_pb
 from services.dataset.reports.statistics import (
     Copies,
     Covered,
@@ -18,7 +16,7 @@ from services.dataset.versions.versions import DatasetVersion
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.common.v1 import message_pb2
 from sishu.dataset.v1 import dataset_statistics_pb2 as pb
-from sishu.dataset.v1 import dataset_version_pb2, example_pb2, import_pb2
+from sishu.dataset.v1 import dataset_version_pb2, example_pb2
 
 
 def options_from_pb(message: pb.StatisticsOptions, version: DatasetVersion) -> StatisticsOptions:
@@ -69,18 +67,6 @@ def figures_to_pb(figures: Figures) -> pb.DatasetStatistics:
         all_documents=document_to_pb(figures.all_documents),
         copies=copies_to_pb(figures.copies),
         samples=map(sample_to_pb, figures.samples),
-    )
-
-
-def lengths_to_pb(lengths: Mapping[str, Any]) -> import_pb2.LengthProfile:
-    """How long things are."""
-    return import_pb2.LengthProfile(
-        count=lengths["count"],
-        total=lengths["total"],
-        min=lengths["min"],
-        max=lengths["max"],
-        quantiles=[import_pb2.Quantile(share=share, length=length) for share, length in lengths["quantiles"]],
-        bins={int(power): count for power, count in lengths["bins"].items()},
     )
 
 

@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.dataset.copies.by_numpy import mixed
 from services.dataset.copies.sketches import Sketcher, Sketches
 from services.dataset.copies.texts import normalise
 from services.dataset.versions.balancing import length_buckets, length_names
@@ -215,13 +216,6 @@ def digests_of(kinds: pa.Array, contents: pa.Array) -> bytes:
 def digest_of(kind: str, content: bytes) -> bytes:
     """By what contents are told apart."""
     return hashlib.sha256(kind.encode() + b"\n" + content).digest()[:DIGEST]
-
-
-def mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64: every bit hangs on every other."""
-    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ numbers >> np.uint64(31)
 
 
 def sources_of(imports: pa.Array, generations: pa.Array) -> pa.Array:
