@@ -220,10 +220,7 @@ class Storage:
             ConnectionError,
             TimeoutError,
         ) as error:
-            raise Unavailable(
-                "STORAGE_UNAVAILABLE",
-                "the S3 server cannot be reached now; check that it runs and that SISHU_S3_URL is right",
-            ) from error
+            raise Unavailable("STORAGE_UNAVAILABLE", unavailable_because(error)) from error
         except OSError as error:
             raise FailedPrecondition(
                 "DISK_UNUSABLE",
@@ -292,3 +289,11 @@ def file_info(path: Path) -> ObjectInfo:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return ObjectInfo(path.stat().st_size, digest.hexdigest())
+
+
+def unavailable_because(error: Exception) -> str:
+    """What to tell of an S3 server that did not do its work: it answered with a fault, or not at all."""
+    reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+    if isinstance(reason, (urllib3.exceptions.ResponseError, ServerError)):
+        return "the S3 server answers with errors of its own; see its log, and that its disk has room"
+    return "the S3 server cannot be reached now; check that it runs and that SISHU_S3_URL is right"

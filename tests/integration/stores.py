@@ -14,12 +14,15 @@ import signal
 import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
+from minio import Minio
+from minio.error import S3Error
 
 from services.local import postgres, s3
 from services.local.config import port_variables
@@ -209,7 +212,7 @@ class Stores:
 
 @asynccontextmanager
 async def fresh_stores(servers: Servers) -> AsyncIterator[Stores]:
-    """An own database and bucket, and ports for all rooms; the database is dropped at the end."""
+    """An own database and bucket, and ports for all rooms; both stores are dropped at the end."""
     await servers.postgres.start()
     await servers.s3.start()
     name = f"test_{secrets.token_hex(4)}"
@@ -237,6 +240,24 @@ async def fresh_stores(servers: Servers) -> AsyncIterator[Stores]:
         await servers.postgres.start()
         await servers.s3.start()
         await administer(servers, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await asyncio.to_thread(
+            drop_bucket,
+            env["SISHU_S3_URL"],
+            env["SISHU_S3_ACCESS_KEY"],
+            env["SISHU_S3_SECRET_KEY"],
+            env["SISHU_S3_BUCKET"],
+        )
+
+
+def drop_bucket(url: str, access_key: str, secret_key: str, bucket: str) -> None:
+    """Remove a test's bucket with all in it, if it was made.
+
+    Each bucket has files of its own on the server, and there may be as many as its disk has room for.
+    """
+    # A killed room may still be making it: what is left is gone with the server at the end.
+    with suppress(S3Error):
+        # SeaweedFS, unlike others, removes a bucket that is not empty.
+        Minio(urlsplit(url).netloc, access_key, secret_key, secure=False).remove_bucket(bucket)
 
 
 @dataclass

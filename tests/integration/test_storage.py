@@ -10,7 +10,9 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +24,7 @@ from services.local.ports import Ports
 from services.local.processes import Command
 from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 from services.runtime.storage import Storage
-from tests.integration.stores import HOST, Server, Servers
+from tests.integration.stores import HOST, Server, Servers, drop_bucket
 
 LARGE = 6 << 20
 """More than the 5 MiB from which the SDK sends an object in parts."""
@@ -95,10 +97,12 @@ async def s3(
 
 @pytest_asyncio.fixture
 async def storage(s3: S3) -> AsyncIterator[Storage]:
-    made = s3.storage(f"test-{secrets.token_hex(4)}")
+    bucket = f"test-{secrets.token_hex(4)}"
+    made = s3.storage(bucket)
     await made.ensure_bucket()
     yield made
     made.close()
+    await asyncio.to_thread(drop_bucket, s3.url, s3.access_key, s3.secret_key, bucket)
 
 
 def sha256(data: bytes) -> str:
@@ -263,3 +267,32 @@ async def test_a_server_that_is_gone_is_unavailable_and_works_again_when_it_is_b
         await s3.server.start()
     assert await storage.get_bytes("a") == b"1"
     assert list(tmp_path.iterdir()) == []
+
+
+class Failing(BaseHTTPRequestHandler):
+    """Answers as a server whose disk is full."""
+
+    def do_PUT(self) -> None:
+        """Take the object, then say that it could not be kept."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name in http.server
+        """Nothing."""
+
+
+async def test_a_server_that_answers_with_faults_is_told_from_one_that_is_gone() -> None:
+    with ThreadingHTTPServer((HOST, 0), Failing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        storage = Storage(f"http://{HOST}:{server.server_port}", "key", "secret", "bucket")
+        try:
+            with pytest.raises(Unavailable, match="errors of its own; see its log") as raised:
+                await storage.put_bytes("a", b"1")
+            assert raised.value.reason == "STORAGE_UNAVAILABLE"
+        finally:
+            storage.close()
+            server.shutdown()
+            thread.join()
