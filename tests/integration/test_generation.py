@@ -11,7 +11,7 @@ from aiohttp import web
 
 from services.generation.generations.store import Store
 from services.generation.questions.questions import CallRecord, NewQuestion
-from services.generation.questions.store import QuestionStore
+from services.generation.questions.store import NewQuestions, QuestionStore
 from services.runtime.db import Connection, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -510,7 +510,7 @@ async def test_a_project_can_be_deleted_while_an_item_of_it_ends(client: Client,
             deletion = asyncio.ensure_future(client.project_data("generation").DeleteProjectData(request))
             await eventually(lambda: is_waited_for(pool))
             call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
-            await QuestionStore(pool).insert(connection, made, call, [])
+            await QuestionStore(pool).insert(connection, NewQuestions(made, call, []))
         assert (await deletion).deleted_rows["generation.generations"] == 1
         for table in ("jobs", "generations", "llm_calls"):
             column = {"jobs": "resource_id", "generations": "id"}.get(table, "generation_id")

@@ -13,7 +13,7 @@ from services.generation.gates.gate_list import GATES
 from services.generation.generations.store import Store
 from services.generation.questions.questions import NewQuestion
 from services.generation.questions.quotes import Quote
-from services.generation.questions.store import QuestionStore
+from services.generation.questions.store import NewQuestions, QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -251,9 +251,8 @@ async def test_of_copies_that_two_workers_store_at_once_one_stays(client: Client
             ]
             async with transaction(pool) as connection:
                 one = made[turn % 2]
-                return len(
-                    await QuestionStore(pool).insert(connection, one, call_of(provider), new[:: (-1) ** turn])
-                )
+                written = NewQuestions(one, call_of(provider), new[:: (-1) ** turn])
+                return sum(map(len, await QuestionStore(pool).insert(connection, written)))
 
         counts = await asyncio.gather(*(write(turn) for turn in range(8)))
         assert sum(counts) == len(texts)

@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from services.generation.generations.generations import Generation
 from services.generation.generations.store import Store
 from services.generation.questions.questions import Answer, CallRecord, NewQuestion
-from services.generation.questions.store import NewAnswer, QuestionStore
+from services.generation.questions.store import NewAnswer, NewQuestions, QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -84,7 +84,9 @@ async def test_a_question_may_come_from_several_chunks_or_none_and_its_answer_ne
         store = Store(pool, Jobs(pool, "generation"))
         made = await empty_generation(store, project, provider)
         async with transaction(pool) as connection:
-            await QuestionStore(pool).insert(connection, made, call_of(provider), [several, free])
+            await QuestionStore(pool).insert(
+                connection, NewQuestions(made, call_of(provider), [several, free])
+            )
         asked = await QuestionStore(pool).get(several.id)
         async with transaction(pool) as connection:
             answer = Answer("Nobody says.", [], "", call_of(provider))
@@ -108,7 +110,7 @@ async def test_pages_of_long_rows_end_early(client: Client, rooms: Rooms) -> Non
         made = [await empty_generation(store, project, provider, many) for _ in range(4)]
         new = [NewQuestion(new_id(), f"Question {n}?", [], [], None, 0, None) for n in range(7)]
         async with transaction(pool) as connection:
-            await QuestionStore(pool).insert(connection, made[0], call_of(provider), new)
+            await QuestionStore(pool).insert(connection, NewQuestions(made[0], call_of(provider), new))
         for one in new:
             asked = await QuestionStore(pool).get(one.id)
             async with transaction(pool) as connection:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -14,7 +13,6 @@ from services.generation.asking.call_store import (
     NOTHING,
     Settlement,
     call_of,
-    insert_call,
     insert_calls,
 )
 from services.generation.gates.copy_store import insert_marks, without_copies
@@ -45,6 +43,27 @@ from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "questions.sql")
+
+
+@dataclass(frozen=True)
+class NewQuestions:
+    """The questions of a call, to be stored.
+
+    Args:
+        generation: theirs.
+        call: how they were written.
+        questions: those that came.
+        settlement: what is stored with the call.
+        missing: how many more were to come, by the reason why they did not.
+        meanings: their embeddings; nothing where meaning is not looked at.
+    """
+
+    generation: Generation
+    call: CallRecord
+    questions: Sequence[NewQuestion]
+    settlement: Settlement = NOTHING
+    missing: Mapping[str, int] = field(default_factory=dict)
+    meanings: Meanings | None = None
 
 
 @dataclass(frozen=True)
@@ -94,41 +113,19 @@ class QuestionStore:
         rows = await self.pool.fetch(SQL.get_open_questions, question_ids)
         return {row["question_id"]: row for row in rows}
 
-    async def insert(
-        self,
-        connection: Connection,
-        one: Generation,
-        call: CallRecord,
-        questions: Sequence[NewQuestion],
-        settlement: Settlement = NOTHING,
-        missing: Mapping[str, int] = MappingProxyType({}),
-        meanings: Meanings | None = None,
-    ) -> list[str]:
-        """Store questions and their call; return the ids of those that wait for an answer.
+    async def insert(self, connection: Connection, *written: NewQuestions) -> list[list[str]]:
+        """Store questions with their calls; return, by call, the ids of those that wait for an answer.
 
         A question that copies another one of the project is stored as rejected. All are linked to tags.
-
-        Args:
-            connection: the caller's transaction.
-            one: their generation.
-            call: how they were written.
-            questions: those that came.
-            settlement: what is stored with the call.
-            missing: how many more were to come, by the reason why they did not.
-            meanings: their embeddings; nothing where meaning is not looked at.
         """
-        await insert_call(connection, one.id, call, settlement)
-        for reason, count in missing.items():
-            if count:
-                await connection.execute(SQL.insert_missing, call.id, one.id, reason, count)
-        await hold_meanings(connection, one, meanings)
-        questions = await without_copies(connection, one, questions)
-        questions = await without_same_meaning(connection, one, questions, meanings)
-        await insert_rows(connection, one, call, questions)
-        await insert_marks(connection, one, questions)
-        await insert_embeddings(connection, one, meanings)
-        await link_questions(connection, one.project_id, [new.id for new in questions])
-        return [new.id for new in questions if not new.rejection]
+        await insert_calls(connection, [(one.generation.id, one.call, one.settlement) for one in written])
+        stored = [await insert_of_call(connection, one) for one in written]
+        linked: dict[str, list[str]] = {}
+        for one, questions in zip(written, stored, strict=True):
+            linked.setdefault(one.generation.project_id, []).extend(new.id for new in questions)
+        for project_id, question_ids in linked.items():
+            await link_questions(connection, project_id, question_ids)
+        return [[new.id for new in questions if not new.rejection] for questions in stored]
 
     async def set_answers(self, connection: Connection, answers: Sequence[NewAnswer]) -> None:
         """Store answers of open questions, kept or rejected; those that are to be judged wait for that.
@@ -182,6 +179,21 @@ class QuestionStore:
         """
         if not count_of(await self.pool.execute(SQL.delete_question, question_id)):
             raise question_not_found(question_id)
+
+
+async def insert_of_call(connection: Connection, one: NewQuestions) -> list[NewQuestion]:
+    """Store the questions of a call that is stored; return them, copies as rejected."""
+    generation = one.generation
+    for reason, count in one.missing.items():
+        if count:
+            await connection.execute(SQL.insert_missing, one.call.id, generation.id, reason, count)
+    await hold_meanings(connection, generation, one.meanings)
+    questions = await without_copies(connection, generation, one.questions)
+    questions = await without_same_meaning(connection, generation, questions, one.meanings)
+    await insert_rows(connection, generation, one.call, questions)
+    await insert_marks(connection, generation, questions)
+    await insert_embeddings(connection, generation, one.meanings)
+    return list(questions)
 
 
 async def answer_values(connection: Connection, one: NewAnswer) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.generation.asking.asking import Task
@@ -23,7 +23,7 @@ from services.generation.questions.further_forms import (
 )
 from services.generation.questions.links import Linker, known_links, linked_fact, linker, unlinked
 from services.generation.questions.question_types import FACT, MULTI_HOP, batches
-from services.generation.questions.store import NewAnswer
+from services.generation.questions.store import NewAnswer, NewQuestions
 from services.generation.questions.subjects import (
     Subject,
     answer_call_of,
@@ -114,16 +114,37 @@ class QuestionWriter:
             async with pausing(desk.jobs, item):
                 meanings = await desk.embeddings.of(generation, chunk.id, questions)
             missing = lacking(asked.value, forms, options, len(questions))
+            new = NewQuestions(generation, asked.call, questions, asked.settlement, missing, meanings)
 
-            async def store(connection: Connection) -> None:
-                waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
-                )
+            def following(waiting: Sequence[str]) -> list[NewItem]:
                 begun = {one: places[one] for one in waiting}
-                items = after_questions(item, options, zip(facts, asked.value, strict=True), begun)
-                await desk.jobs.add_items(connection, item.job_id, items)
+                return after_questions(item, options, zip(facts, asked.value, strict=True), begun)
 
-            await desk.jobs.finish_held(item, store)
+            result = (new, item.job_id, following)
+            await desk.jobs.finish_held(item, Joint(self._store_questions, result))
+
+    async def _store_questions(
+        self,
+        connection: Connection,
+        results: Sequence[tuple[NewQuestions, str, Callable[[Sequence[str]], list[NewItem]]]],
+    ) -> None:
+        """Store questions, and to the job of each call the items that follow those that wait."""
+        stored = await self._desk.questions.insert(connection, *(new for new, _, _ in results))
+        items = [
+            (job_id, following(waiting))
+            for (_, job_id, following), waiting in zip(results, stored, strict=True)
+        ]
+        await self._add_items(connection, items)
+
+    async def _add_items(
+        self, connection: Connection, items: Iterable[tuple[str, Sequence[NewItem]]]
+    ) -> None:
+        """Add items to jobs, to each at once."""
+        together: dict[str, list[NewItem]] = {}
+        for job_id, new in items:
+            together.setdefault(job_id, []).extend(new)
+        for job_id, new in together.items():
+            await self._desk.jobs.add_items(connection, job_id, new)
 
     async def write_answer(self, item: Item) -> None:
         """Have a question answered from its chunk, find the quote, and keep or reject the answer."""
@@ -148,8 +169,7 @@ class QuestionWriter:
     ) -> None:
         """Store answers, and to the job of each the items that follow."""
         await self._desk.questions.set_answers(connection, [given for given, _, _ in results])
-        for _, job_id, following in results:
-            await self._desk.jobs.add_items(connection, job_id, following)
+        await self._add_items(connection, ((job_id, following) for _, job_id, following in results))
 
     async def _plans(
         self, generation: Generation, chunks: Sequence[SourceChunk], find: Linker

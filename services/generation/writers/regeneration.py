@@ -17,6 +17,7 @@ from services.generation.questions.links import Link, LinkedFact
 from services.generation.questions.multi_hop import hop_questions_call
 from services.generation.questions.question_types import Batch, QuestionsCall, questions_call
 from services.generation.questions.questions import NewQuestion, Question
+from services.generation.questions.store import NewQuestions
 from services.generation.questions.subjects import Subject, new_question
 from services.generation.regeneration.original_store import insert_again
 from services.generation.regeneration.regeneration import (
@@ -81,10 +82,10 @@ class QuestionRegenerator:
             lacking = TYPE_NOT_IN_TEXT if asked.value[0] is None else OUTPUT_INCOMPLETE
             missing = {**lost, lacking: len(originals) - len(questions)}
 
+            new = NewQuestions(generation, asked.call, questions, asked.settlement, missing, meanings)
+
             async def store(connection: Connection) -> None:
-                waiting = await desk.questions.insert(
-                    connection, generation, asked.call, questions, asked.settlement, missing, meanings
-                )
+                (waiting,) = await desk.questions.insert(connection, new)
                 items = [answer_item(one, subject, item) for one in waiting]
                 await desk.jobs.add_items(connection, item.job_id, items)
 

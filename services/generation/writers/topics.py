@@ -27,7 +27,7 @@ from services.generation.gates.gates import first_on
 from services.generation.generations.generations import Generation
 from services.generation.providers.providers import Provider
 from services.generation.questions.questions import Answer, NewQuestion
-from services.generation.questions.store import NewAnswer
+from services.generation.questions.store import NewAnswer, NewQuestions
 from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.endings import Joint
@@ -123,10 +123,10 @@ class TopicWriter:
         ]
         rest = place.after(asked.value)
 
+        new = NewQuestions(generation, asked.call, questions, asked.settlement)
+
         async def store(connection: Connection) -> None:
-            waiting = await desk.questions.insert(
-                connection, generation, asked.call, questions, asked.settlement
-            )
+            (waiting,) = await desk.questions.insert(connection, new)
             payload = {"path": list(place.path)}
             items = [NewItem("write_topic_answer", one, one, payload, item.turn) for one in waiting]
             if rest.left > 0:
