@@ -102,9 +102,8 @@ async def test_calls_that_bring_the_same_wordings_at_once_do_not_wait_for_each_o
         shuffled = random.sample(wordings, len(wordings))
         new = [NewQuestion(new_id(), text, [], [], None, 0, None) for text in shuffled]
         call = CallRecord(new_id(), "questions.en@1", provider, "m", {}, 1, 1, 1, 0.1)
-        return len(
-            await QuestionStore(store.pool).insert(connection, await store.get_generation(made.id), call, new)
-        )
+        written = NewQuestions(await store.get_generation(made.id), call, new)
+        return sum(map(len, await QuestionStore(store.pool).insert(connection, written)))
 
     async with rooms.stores.pool("generation", 12) as pool:
         store = Store(pool, Jobs(pool, "generation"))

@@ -6,7 +6,7 @@ They run in the transaction that stores the questions, one project at a time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,10 +34,10 @@ async def find_vectors(
     return {row["key"]: vector_of(row["vector"]) for row in rows}
 
 
-async def hold_meanings(connection: Connection, one: Generation, meanings: Meanings | None) -> None:
-    """Wait for others that compare meanings in the project, before anything else that they might hold."""
-    if meanings:
-        await connection.execute(SQL.hold_meanings, one.project_id)
+async def hold_meanings(connection: Connection, project_ids: Iterable[str]) -> None:
+    """Wait for others that compare meanings in projects, before anything else that they might hold."""
+    for project_id in sorted(project_ids):
+        await connection.execute(SQL.hold_meanings, project_id)
 
 
 async def without_same_meaning(

@@ -56,6 +56,16 @@ def meanings_of(model: str, keys: Mapping[str, bytes], vectors: Vectors) -> Mean
     return Meanings(f"{model}:{vectors.shape[1]}", keys, dict(zip(keys, units, strict=True)))
 
 
+def joined(some: Iterable[Meanings]) -> Meanings | None:
+    """Embeddings of one space as one; nothing of none."""
+    every = list(some)
+    if not every:
+        return None
+    keys = {question_id: key for one in every for question_id, key in one.keys.items()}
+    vectors = {question_id: vector for one in every for question_id, vector in one.vectors.items()}
+    return Meanings(every[0].space, keys, vectors)
+
+
 def signs(vector: npt.NDArray[np.float32]) -> str:
     """On which side of random planes a vector lies, as Postgres writes bits."""
     return "".join("1" if one > 0 else "0" for one in planes(len(vector)) @ vector)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from services.generation.asking.call_store import (
 from services.generation.gates.copy_store import insert_marks, without_copies
 from services.generation.gates.judgement_store import judgement_of
 from services.generation.gates.meaning_store import hold_meanings, insert_embeddings, without_same_meaning
-from services.generation.gates.meanings import Meanings
+from services.generation.gates.meanings import Meanings, joined
 from services.generation.generations.generations import Generation
 from services.generation.generations.store import count_of, origin_of
 from services.generation.genre_audiences.genre_audiences import Voice
@@ -119,13 +119,15 @@ class QuestionStore:
         A question that copies another one of the project is stored as rejected. All are linked to tags.
         """
         await insert_calls(connection, [(one.generation.id, one.call, one.settlement) for one in written])
-        stored = [await insert_of_call(connection, one) for one in written]
-        linked: dict[str, list[str]] = {}
-        for one, questions in zip(written, stored, strict=True):
-            linked.setdefault(one.generation.project_id, []).extend(new.id for new in questions)
-        for project_id, question_ids in linked.items():
-            await link_questions(connection, project_id, question_ids)
-        return [[new.id for new in questions if not new.rejection] for questions in stored]
+        await insert_missing(connection, written)
+        await hold_meanings(connection, {one.generation.project_id for one in written if one.meanings})
+        alike: dict[tuple[str, str], list[NewQuestions]] = {}
+        for one in written:
+            alike.setdefault((one.generation.id, one.meanings.space if one.meanings else ""), []).append(one)
+        waiting: set[str] = set()
+        for some in alike.values():
+            waiting |= await insert_alike(connection, some)
+        return [[new.id for new in one.questions if new.id in waiting] for one in written]
 
     async def set_answers(self, connection: Connection, answers: Sequence[NewAnswer]) -> None:
         """Store answers of open questions, kept or rejected; those that are to be judged wait for that.
@@ -181,19 +183,30 @@ class QuestionStore:
             raise question_not_found(question_id)
 
 
-async def insert_of_call(connection: Connection, one: NewQuestions) -> list[NewQuestion]:
-    """Store the questions of a call that is stored; return them, copies as rejected."""
-    generation = one.generation
-    for reason, count in one.missing.items():
-        if count:
-            await connection.execute(SQL.insert_missing, one.call.id, generation.id, reason, count)
-    await hold_meanings(connection, generation, one.meanings)
-    questions = await without_copies(connection, generation, one.questions)
-    questions = await without_same_meaning(connection, generation, questions, one.meanings)
-    await insert_rows(connection, generation, one.call, questions)
-    await insert_marks(connection, generation, questions)
-    await insert_embeddings(connection, generation, one.meanings)
-    return list(questions)
+async def insert_missing(connection: Connection, written: Sequence[NewQuestions]) -> None:
+    """Note how many questions did not come of calls that are stored."""
+    rows = [
+        (one.call.id, one.generation.id, reason, count)
+        for one in written
+        for reason, count in one.missing.items()
+        if count
+    ]
+    if rows:
+        await connection.execute(SQL.insert_missing, *map(list, zip(*rows, strict=True)))
+
+
+async def insert_alike(connection: Connection, written: Sequence[NewQuestions]) -> set[str]:
+    """Store questions of one generation, of calls that are stored; return the ids of those that wait."""
+    one, meanings = written[0].generation, joined(new.meanings for new in written if new.meanings)
+    call_ids = {new.id: each.call.id for each in written for new in each.questions}
+    came = [new for each in written for new in each.questions]
+    questions = await without_copies(connection, one, came)
+    questions = await without_same_meaning(connection, one, questions, meanings)
+    await insert_rows(connection, one, [(call_ids[new.id], new) for new in questions])
+    await insert_marks(connection, one, questions)
+    await insert_embeddings(connection, one, meanings)
+    await link_questions(connection, one.project_id, [new.id for new in questions])
+    return {new.id for new in questions if not new.rejection}
 
 
 async def answer_values(connection: Connection, one: NewAnswer) -> tuple[Any, ...]:
@@ -214,18 +227,19 @@ async def answer_values(connection: Connection, one: NewAnswer) -> tuple[Any, ..
 
 
 async def insert_rows(
-    connection: Connection, one: Generation, call: CallRecord, questions: Sequence[NewQuestion]
+    connection: Connection, one: Generation, questions: Iterable[tuple[str, NewQuestion]]
 ) -> None:
-    """Insert questions of a generation as they are."""
-    await connection.execute(
-        SQL.insert_questions, one.project_id, one.id, call.id, [question_values(new) for new in questions]
-    )
+    """Insert questions of a generation as they are, each with the id of its call."""
+    rows = [question_values(call_id, new) for call_id, new in questions]
+    if rows:
+        await connection.execute(SQL.insert_questions, one.project_id, one.id, rows)
 
 
-def question_values(new: NewQuestion) -> dict[str, Any]:
+def question_values(call_id: str, new: NewQuestion) -> dict[str, Any]:
     """The columns of a new row of `questions`, by name."""
     return {
         **vars(new),
+        "call_id": call_id,
         "fact": new.fact and vars(new.fact),
         "linked_facts": [vars(fact) for fact in new.linked_facts],
         "text_key": text_key(new.text),

@@ -94,7 +94,7 @@ async def insert_again(connection: Connection, generation: Generation, original:
     )
     call = unpaid(original.call)
     await insert_call(connection, generation.id, call)
-    await insert_rows(connection, generation, call, [new])
+    await insert_rows(connection, generation, [(call.id, new)])
     await insert_marks(connection, generation, [new])
     await connection.execute(SQL.copy_embedding, original.id, new.id)
     await link_questions(connection, generation.project_id, [new.id])

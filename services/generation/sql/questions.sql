@@ -3,11 +3,11 @@
 INSERT INTO questions (project_id, generation_id, call_id, id, chunk_ids, document_ids, heading_path, text, text_key,
                        fact, form, state, rejection, type, question_template_id, linked_facts, known, source_gone_time,
                        replaces_id, genre_audience_id)
-SELECT $1, $2, $3, new.id, new.chunk_ids, new.document_ids, new.heading_path, new.text, new.text_key, new.fact, new.form,
+SELECT $1, $2, new.call_id, new.id, new.chunk_ids, new.document_ids, new.heading_path, new.text, new.text_key, new.fact, new.form,
        new.state, new.rejection, new.type, new.question_template_id, new.linked_facts, coalesce(new.known, old.known),
        old.source_gone_time, old.id, (SELECT id FROM genre_audiences WHERE id = new.genre_audience_id FOR KEY SHARE)
-FROM jsonb_to_recordset($4)
-    AS new (id uuid, chunk_ids uuid[], document_ids uuid[], heading_path text[], text text, text_key text, fact jsonb,
+FROM jsonb_to_recordset($3)
+    AS new (call_id uuid, id uuid, chunk_ids uuid[], document_ids uuid[], heading_path text[], text text, text_key text, fact jsonb,
             form integer, state question_state, rejection jsonb, type question_type, question_template_id uuid, linked_facts jsonb,
             known boolean, replaces_id uuid, genre_audience_id uuid)
 LEFT JOIN LATERAL (
@@ -15,7 +15,8 @@ LEFT JOIN LATERAL (
 ) AS old ON true
 
 -- name: insert_missing
-INSERT INTO missing_questions (call_id, generation_id, reason, count) VALUES ($1, $2, $3, $4)
+INSERT INTO missing_questions (call_id, generation_id, reason, count)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[])
 
 -- name: set_answer
 UPDATE questions
