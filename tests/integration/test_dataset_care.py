@@ -216,6 +216,12 @@ async def test_a_restore_is_asked_for_once_and_of_ready_versions(school: School)
     code, printed = await cli.run("dataset", "restore", f"{project_id}/1", env={"SISHU_AUTHOR": "Bea"})
     assert (code, "0 changed back, 1 brought back" in printed) == (0, True)
     assert [essence(one) for one in await school.listed(project_id)] == [essence(example)]
+    code, printed = await cli.run("dataset", "restore", f"{project_id}/1", "--wait")
+    assert (code, "0 changed back, 0 brought back" in printed) == (0, True)
+    code, printed = await cli.run("--json", "dataset", "restore", f"{project_id}/1", "--no-wait")
+    begun = json.loads(printed)
+    assert (code, begun["job"]["kind"]) == (0, "restore_dataset_version")
+    await school.ended((await told(school, begun["id"])).job)
     with pytest.raises(ApiError) as error:
         await restored(school, new_id())
     assert error.value.reason == "DATASET_VERSION_NOT_FOUND"

@@ -19,6 +19,10 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "Delete the examples that were added since and are not in the version; otherwise they stay.",
         "删除此后新增、且不在该版本中的样例；不给出则保留。",
     ),
+    "dataset_restore_wait": (
+        "Wait until it has ended, and count what was restored; or print the change at once, with its job.",
+        "等待其结束并统计恢复了什么；否则立即输出该改动及其作业。",
+    ),
     "dataset_restored": (
         "{changed} changed back, {brought_back} brought back, {deleted} deleted, {missing} missing",
         "改回 {changed}，找回 {brought_back}，删除 {deleted}，已不存在 {missing}",

@@ -55,6 +55,7 @@ def restore_dataset(
     version: VersionArgument,
     delete_added: Annotated[bool, typer.Option("--delete-added", help=say("dataset_delete_added"))] = False,
     author: AuthorOption = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help=say("dataset_restore_wait"))] = True,
 ) -> None:
     """`sishu dataset restore`: bring the examples back to what a version holds, and count them."""
 
@@ -64,9 +65,13 @@ def restore_dataset(
             delete_added=delete_added,
             author=named_author(author),
         )
-        return await ended(client, (await client.datasets.RestoreDatasetVersion(request)).example_change)
+        begun = (await client.datasets.RestoreDatasetVersion(request)).example_change
+        return await ended(client, begun) if wait else begun
 
     change = with_client(work)
+    if not wait:
+        show_one(change)
+        return
     show_change(change)
     if not SETTINGS.json:
         told = say("dataset_restored").format(**{name: change.counts.get(name, 0) for name in RESTORED})
