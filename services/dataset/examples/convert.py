@@ -278,5 +278,19 @@ def example_state(state: example_pb2.ExampleState.ValueType) -> str | None:
 
 def name_of(enum: Any, value: int) -> str | None:
     """The stored name of a value of an enum; nothing for unspecified."""
-    prefix = enum.DESCRIPTOR.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    return str(enum.Name(value)).removeprefix(prefix).lower() if value else None
+    return str(enum.Name(value)).removeprefix(prefix_of(enum)).lower() if value else None
+
+
+def names_of(enum: Any, values: Iterable[int]) -> list[str]:
+    """The stored names of values of an enum, unspecified ones aside."""
+    return [name for value in values if (name := name_of(enum, value))]
+
+
+def value_of(enum: Any, name: str) -> Any:
+    """The value of an enum that has a stored name; unspecified for none."""
+    return enum.Value(prefix_of(enum) + (name or "unspecified").upper())
+
+
+def prefix_of(enum: Any) -> str:
+    """How the names of all values of an enum begin."""
+    return str(enum.DESCRIPTOR.values_by_number[0].name.removesuffix("UNSPECIFIED"))

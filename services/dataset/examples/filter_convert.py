@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.dataset.examples.convert import name_of, uuid_text
+from services.dataset.examples.convert import name_of, names_of, uuid_text, value_of
 from services.dataset.examples.filters import NOTHING, ExampleFilter
 from services.dataset.examples.store import FacetCounts
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
@@ -15,8 +15,7 @@ from sishu.dataset.v1 import example_filter_pb2, example_pb2
 def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
     """Which examples are meant."""
     return ExampleFilter(
-        states=[name for value in message.states if (name := name_of(example_pb2.ExampleState, value))],
-        kinds=[name for value in message.kinds if (name := name_of(example_pb2.ExampleKind, value))],
+        **{name: names_of(enum, getattr(message, name)) for name, enum in ENUMS.items()},
         generation_ids=[uuid_text(one) for one in message.generation_ids],
         document_ids=[uuid_text(one) for one in message.document_ids],
         heading_path=list(message.heading_path),
@@ -37,9 +36,6 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
         example_ids=[uuid_text(one) for one in message.example_ids],
         text=message.text,
         deleted=message.deleted,
-        review_states=[
-            name for value in message.review_states if (name := name_of(example_pb2.ReviewState, value))
-        ],
         import_ids=[uuid_text(one) for one in message.import_ids],
     )
 
@@ -47,9 +43,17 @@ def filter_from_pb(message: example_filter_pb2.ExampleFilter) -> ExampleFilter:
 def filter_to_pb(wanted: ExampleFilter) -> example_filter_pb2.ExampleFilter:
     """A filter, as `filter_from_pb` reads it."""
     said = {name: value for name, value in vars(wanted).items() if value not in NOTHING}
-    states = [example_pb2.ExampleState.Value(f"EXAMPLE_STATE_{one.upper()}") for one in wanted.states]
-    kinds = [example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{one.upper()}") for one in wanted.kinds]
-    return example_filter_pb2.ExampleFilter(**{**said, "states": states, "kinds": kinds})
+    for name, enum in ENUMS.items():
+        said[name] = [value_of(enum, one) for one in getattr(wanted, name)]
+    return example_filter_pb2.ExampleFilter(**said)
+
+
+ENUMS = {
+    "states": example_pb2.ExampleState,
+    "kinds": example_pb2.ExampleKind,
+    "review_states": example_pb2.ReviewState,
+}
+"""Fields of a filter that name values of an enum."""
 
 
 def moment(time: Timestamp) -> datetime | None:

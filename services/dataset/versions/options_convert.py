@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from services.dataset.examples.convert import name_of, uuid_text
-from services.dataset.examples.filter_convert import filter_from_pb
-from services.dataset.examples.filters import ExampleFilter, countable, filter_json
+from services.dataset.examples.filter_convert import filter_from_pb, filter_to_pb
+from services.dataset.examples.filters import countable, filter_json
 from services.dataset.versions.options import Cap, DatasetOptions, Replay
 from services.runtime.errors import InvalidArgument
 from sishu.dataset.v1 import dataset_version_pb2 as pb
-from sishu.dataset.v1 import example_filter_pb2, example_pb2
 
 FIELD = "dataset_version.options"
 
@@ -50,43 +47,6 @@ def replay_to_pb(replay: Replay) -> pb.Replay:
     """General data."""
     source = {"label": replay.label} if replay.label else {"import_id": replay.import_id}
     return pb.Replay(share=replay.share, **source)
-
-
-def filter_to_pb(wanted: ExampleFilter) -> example_filter_pb2.ExampleFilter:
-    """Which examples are meant."""
-    message = example_filter_pb2.ExampleFilter(
-        states=[example_pb2.ExampleState.Value(f"EXAMPLE_STATE_{one.upper()}") for one in wanted.states],
-        kinds=[example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{one.upper()}") for one in wanted.kinds],
-        **{name: getattr(wanted, name) for name in SAME},
-    )
-    for name in ("create_time_from", "create_time_before"):
-        if time := getattr(wanted, name):
-            moment = Timestamp()
-            moment.FromDatetime(time)
-            getattr(message, name).CopyFrom(moment)
-    return message
-
-
-SAME = (
-    "generation_ids",
-    "document_ids",
-    "heading_path",
-    "tag_ids",
-    "labels",
-    "min_score",
-    "max_score",
-    "rejection_reasons",
-    "languages",
-    "question_types",
-    "prompt_versions",
-    "models",
-    "min_characters",
-    "max_characters",
-    "source_gone",
-    "example_ids",
-    "import_ids",
-)
-"""Fields of a filter that are the same in contract and domain."""
 
 
 def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
