@@ -139,7 +139,7 @@ def wrong_in(arguments: list[str]) -> Iterator[str]:
 
 
 def options_of(command: Any) -> list[str]:
-    return [option for parameter in command.params for option in parameter.opts]
+    return [option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)]
 
 
 def test_the_checks_find_what_is_wrong() -> None:

@@ -44,7 +44,6 @@ OPEN = "open\x1f"
 WORD_64, ODD_64 = 2**64 - 1, 0x9E3779B97F4A7C15
 
 WORD = re.compile(r"[^\W_]+")
-NUMBER_OR_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][^\W\d_]+|\d+")
 LATIN_OR_DIGITS = re.compile(r"[a-z0-9]+")
 LIGHT_WORDS = """
 a about according also an and any are at be been being by can could did do does exactly for from given

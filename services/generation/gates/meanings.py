@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from services.generation.calls.embeddings import Vectors
-from services.generation.gates.copies import NUMBER_OR_NAME, Wording, before, copy_of, is_wanted
+from services.generation.gates.copies import Wording, before, copy_of, is_wanted
 from services.generation.generations.kinds import Gates
 from services.runtime.failures import Failure
+from services.runtime.names import named
 
 SIGNS = 256
 DEVIATIONS = 3.3
@@ -119,8 +120,3 @@ def nearest(new: Wording, vector: npt.NDArray[np.float32], known: Iterable[Known
 def may_be_copy(new: Wording, known: Wording) -> bool:
     """Whether a question is not wanted if it means another one, and both name the same numbers and names."""
     return not is_wanted(new, known) and named(new.text) == named(known.text)
-
-
-def named(text: str) -> frozenset[str]:
-    """The numbers and names in a question."""
-    return frozenset(one.casefold() for one in NUMBER_OR_NAME.findall(text))

@@ -1,7 +1,8 @@
 """Examples of which it is known whether they hold a question of a benchmark, with its choices and numbers.
 
 What is planted is the question verbatim, lightly edited, with its numbers written otherwise, or with its choices
-in another order and other marks. Harmless examples ask other things in the same style, of the same words.
+in another order and other marks. Harmless examples ask other things in the same style, of the same words; a fourth
+of them ask the very same of other years, numbers and, in English, places, as questions of one template do.
 """
 
 from __future__ import annotations
@@ -108,9 +109,9 @@ def planted_leaks(language: str, items: int, examples: int, leaks: int, seed: in
             at, kind = planted[place]
             asked = planted_text(draw, questions[at], kind)
         else:
-            item = made(draw, language, place)
+            item = harmless(draw, language, place, questions)
             while item.question in there:
-                item = made(draw, language, place)
+                item = harmless(draw, language, place, questions)
             asked = listed(draw, item)
         looked.append(Looked(str(place), "sft", content(asked, choice(draw, language))))
     return PlantedLeaks(questions, looked, planted)
@@ -121,6 +122,31 @@ def made(draw: random.Random, language: str, row: int) -> Item:
     asked = short_question(draw, language) if row % 4 == 0 else question(draw, language)
     choices = tuple({choice(draw, language): None for _ in range(4)}) if row % 2 == 0 else ()
     return Item("b", row, asked, choices, choice(draw, language))
+
+
+def harmless(draw: random.Random, language: str, row: int, questions: list[Item]) -> Item:
+    """Another question; every fourth of the template of one of the benchmark, but for those that are short."""
+    item = made(draw, language, row)
+    if row % 4 != 3:
+        return item
+    # Where 19 letters stand between two numbers they are a leak, whatever the numbers.
+    fitting = [one.question for one in draw.sample(questions, 9) if "规定" not in one.question]
+    return item._replace(question=of_template(draw, fitting[0]))
+
+
+def of_template(draw: random.Random, text: str) -> str:
+    """A question that differs in its numbers, and in English in the place."""
+    text = NUMBER.sub(lambda found: other_number(draw, found[0]), text)
+    for place in EN_PLACES:
+        if place in text:
+            return text.replace(place, draw.choice([one for one in EN_PLACES if one != place]))
+    return text
+
+
+def other_number(draw: random.Random, number: str) -> str:
+    """A number of about that size."""
+    low, high = (1950, 2025) if len(number) == 4 else (2, 990)
+    return str(draw.choice([one for one in range(low, high + 1) if str(one) != number]))
 
 
 def fits(item: Item, kind: str) -> bool:
