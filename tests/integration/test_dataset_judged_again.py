@@ -11,9 +11,9 @@ from typing import Any
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from services.dataset.examples.applied import Applying, Judged
-from services.dataset.examples.apply_store import ApplyStore, Place, ResultPage
-from services.dataset.examples.change_store import ChangeStore
+from services.dataset.changes.applied import Applying, Judged
+from services.dataset.changes.apply_store import ApplyStore, Place, ResultPage
+from services.dataset.changes.store import ChangeStore
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from sishu.client import Client

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from services.dataset.examples.edits import Edit, rejection_by_hand
 from services.dataset.examples.examples import (
     ExamItem,
     Example,
@@ -18,13 +19,13 @@ from services.dataset.examples.examples import (
     Preference,
     Quote,
 )
-from services.dataset.examples.review import Review, rejection_by_hand
 from services.runtime.convert import failure_to_pb, timestamp
 from services.runtime.errors import InvalidArgument
 from services.runtime.failures import Failure
 from services.runtime.ids import new_id
+from services.runtime.interceptors import check_message
 from sishu.common.v1 import exam_item_pb2, failure_pb2, message_pb2, origin_pb2, text_span_pb2
-from sishu.dataset.v1 import example_pb2
+from sishu.dataset.v1 import example_pb2, example_service_pb2
 
 
 def example_to_pb(example: Example) -> example_pb2.Example:
@@ -223,7 +224,7 @@ def failure_from_pb(failure: failure_pb2.Failure) -> Failure:
     return Failure(failure.code, failure.reason, failure.message, dict(failure.metadata))
 
 
-def review_from_pb(example: example_pb2.Example, paths: Container[str]) -> Review:
+def edit_from_pb(example: example_pb2.Example, paths: Container[str]) -> Edit:
     """What a person changes of an example: the fields that a mask names.
 
     Raises:
@@ -232,7 +233,7 @@ def review_from_pb(example: example_pb2.Example, paths: Container[str]) -> Revie
     state = example_state(example.state) if "state" in paths else None
     if "state" in paths and state is None:
         raise InvalidArgument("FIELD_INVALID", "example.state: say which state it gets", "example.state")
-    return Review(
+    return Edit(
         messages=messages_from_pb(example.messages) if "messages" in paths else None,
         preference=preference_from_pb(example.preference) if "preference" in paths else None,
         exam_item=exam_item_from_pb(example.exam_item) if "exam_item" in paths else None,
@@ -253,11 +254,15 @@ def rejection_from_pb(failure: failure_pb2.Failure) -> Failure:
     return rejection_by_hand(failure.reason, failure.message, dict(failure.metadata))
 
 
-def merged(example: Example, wanted: example_pb2.Example, mask: FieldMask) -> example_pb2.Example:
-    """The example with the fields that a mask names taken from another."""
+def check_merged(example: Example, wanted: example_pb2.Example, mask: FieldMask) -> None:
+    """Hold an example, the fields that a mask names taken from another, against the rules of the contract.
+
+    Raises:
+        InvalidArgument: one is broken; the field is named as one of the request: `example.messages[0].role`.
+    """
     message = example_to_pb(example)
     mask.MergeMessage(wanted, message, replace_message_field=True, replace_repeated_field=True)
-    return message
+    check_message(example_service_pb2.CreateExampleRequest(example=message))
 
 
 def example_kind(kind: example_pb2.ExampleKind.ValueType) -> str | None:

@@ -45,6 +45,15 @@ def check_example(example: Example) -> None:
     check_exam_item(example)
 
 
+def is_sound(example: Example) -> bool:
+    """Whether an example obeys the rules of its kind."""
+    try:
+        check_example(example)
+    except InvalidArgument:
+        return False
+    return True
+
+
 def fits(kind: str, roles: Sequence[str]) -> bool:
     """Whether turns of these roles make an example of a kind."""
     if kind == "pretraining":

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from services.dataset.examples.comment_store import CommentStore
-from services.dataset.examples.convert import (
-    example_from_pb,
-    example_to_pb,
-    merged,
-    review_from_pb,
-)
+from services.dataset.changes.revision_store import RevisionStore
+from services.dataset.comments.convert import comment_to_pb
+from services.dataset.comments.store import CommentStore
+from services.dataset.examples.convert import check_merged, edit_from_pb, example_from_pb, example_to_pb
+from services.dataset.examples.edits import EDITABLE, edited
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filter_convert import facet_name, facet_to_pb, filter_from_pb, order_name
 from services.dataset.examples.filters import countable
-from services.dataset.examples.review import REVIEWED, revised
-from services.dataset.examples.revision_convert import (
-    comment_to_pb,
-)
-from services.dataset.examples.revision_store import RevisionStore
 from services.dataset.examples.rules import check_example
 from services.dataset.examples.store import ExampleStore
 from services.dataset.source_marks.store import SourceMarkStore
 from services.runtime.convert import job_to_pb
 from services.runtime.db import first_answer
-from services.runtime.interceptors import Context, check_message
+from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
@@ -91,13 +84,11 @@ class ExampleServicer(ExampleServiceServicer):
     async def UpdateExample(
         self, request: pb.UpdateExampleRequest, context: Context
     ) -> pb.UpdateExampleResponse:
-        review = review_from_pb(request.example, check_mask(request.update_mask, *REVIEWED))
+        edit = edit_from_pb(request.example, check_mask(request.update_mask, *EDITABLE))
 
         def change(example: Example) -> Example:
-            wanted = merged(example, request.example, request.update_mask)
-            # Names the fields as those of this request: `example.messages[0].role`.
-            check_message(pb.CreateExampleRequest(example=wanted))
-            return revised(example, review)
+            check_merged(example, request.example, request.update_mask)
+            return edited(example, edit)
 
         example, change_id = await self._revisions.update(request.example.id, change, request.author)
         return pb.UpdateExampleResponse(example=example_to_pb(example), change_id=change_id)

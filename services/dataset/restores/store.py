@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import orjson
 
-from services.dataset.examples import change_store
+from services.dataset.changes import store as change_store
 from services.dataset.restores.restores import (
     BROUGHT_BACK,
     CHANGED,

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.dataset.examples.edits import SAID, Edit, edited
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filters import ExampleFilter
-from services.dataset.examples.review import SAID, revised
-from services.dataset.examples.review import Review as Edits
 from services.runtime.errors import InvalidArgument, NotFound
 from services.runtime.failures import Failure
 
@@ -63,13 +62,13 @@ class Claim:
     expire_time: datetime
 
 
-def judged(example: Example, verdict: str, edits: Edits, rejection: Failure | None) -> Example:
+def judged(example: Example, verdict: str, edit: Edit, rejection: Failure | None) -> Example:
     """The example after a review: accepted and edited ones are kept, others rejected.
 
     Raises:
         InvalidArgument: what is given does not belong to the verdict, or the example breaks a rule.
     """
-    if any(getattr(edits, name) is not None for name in SAID) != (verdict == "edit"):
+    if any(getattr(edit, name) is not None for name in SAID) != (verdict == "edit"):
         message = "update_mask: name what changes where the verdict is EDIT, and only there"
         raise InvalidArgument("FIELD_INVALID", message, "update_mask")
     if (rejection is not None) != (verdict == "reject"):
@@ -77,7 +76,7 @@ def judged(example: Example, verdict: str, edits: Edits, rejection: Failure | No
         message = f"{field}: say why where the verdict is REJECT, and only there"
         raise InvalidArgument("FIELD_INVALID", message, field)
     state = "rejected" if verdict == "reject" else "kept"
-    return revised(example, replace(edits, state=state, rejection=rejection))
+    return edited(example, replace(edit, state=state, rejection=rejection))
 
 
 def claimable(wanted: ExampleFilter) -> ExampleFilter:

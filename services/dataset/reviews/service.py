@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.dataset.examples.convert import example_to_pb, merged, review_from_pb
+from services.dataset.examples.convert import check_merged, edit_from_pb, example_to_pb
+from services.dataset.examples.edits import SAID
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filter_convert import filter_from_pb
-from services.dataset.examples.review import SAID
 from services.dataset.examples.store import ExampleStore
 from services.dataset.reviews.convert import (
     claim_to_pb,
@@ -16,10 +16,9 @@ from services.dataset.reviews.convert import (
 )
 from services.dataset.reviews.reviews import claimable, judged
 from services.dataset.reviews.store import ReviewStore
-from services.runtime.interceptors import Context, check_message
+from services.runtime.interceptors import Context
 from services.runtime.masks import check_mask
 from services.runtime.pages import page_request
-from sishu.dataset.v1 import example_service_pb2
 from sishu.dataset.v1 import review_service_pb2 as pb
 from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceServicer
 
@@ -47,13 +46,12 @@ class ReviewServicer(ReviewServiceServicer):
     ) -> pb.CreateReviewResponse:
         review, verdict, why = request.review, verdict_name(request.review), reason_from_pb(request.review)
         paths = check_mask(request.update_mask, *SAID) if request.update_mask.paths else frozenset[str]()
-        edits = review_from_pb(request.example, paths)
+        edit = edit_from_pb(request.example, paths)
 
         def judge(example: Example) -> Example:
             if paths:
-                wanted = merged(example, request.example, request.update_mask)
-                check_message(example_service_pb2.CreateExampleRequest(example=wanted))
-            return judged(example, verdict, edits, why)
+                check_merged(example, request.example, request.update_mask)
+            return judged(example, verdict, edit, why)
 
         review_id = await self._store.create(
             review.example_id, review.reviewer, verdict, why, judge, request.request_id

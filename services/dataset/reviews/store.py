@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncpg
 
+from services.dataset.changes.revision_store import locked, store_change
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filters import ExampleFilter
-from services.dataset.examples.revision_store import locked, store_change
 from services.dataset.examples.store import example_of
 from services.dataset.reviews.agreement import krippendorff_alpha
 from services.dataset.reviews.reviews import STATES, Claim, Review, Summary, Verdicts, review_not_found

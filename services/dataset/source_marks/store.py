@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from services.dataset.examples.review import REPLACED
+from services.dataset.examples.edits import REPLACED
 from services.runtime.db import Pool, claim_request, had_again, transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs, NewItem

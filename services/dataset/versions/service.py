@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from services.dataset.benchmarks.guards import Benchmarks
+from services.dataset.changes.convert import change_to_pb as example_change_to_pb
+from services.dataset.changes.store import ChangeStore
 from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
-from services.dataset.examples.change_store import ChangeStore
-from services.dataset.examples.revision_convert import change_to_pb as example_change_to_pb
 from services.dataset.exports.store import ExportStore
-from services.dataset.reports.store import StatisticsStore
 from services.dataset.restores.store import RestoreStore
+from services.dataset.statistics.store import StatisticsStore
 from services.dataset.version_tags.store import VersionTagStore
 from services.dataset.version_tags.version_tags import check_tag, check_untagged
 from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb

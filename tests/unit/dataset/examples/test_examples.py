@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from services.dataset.examples.content import content_json, content_of, lineage_json, lineage_of
+from services.dataset.examples.edits import Edit, edited, rejection_by_hand
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference
 from services.dataset.examples.gate import gate
 from services.dataset.examples.languages import language_of
-from services.dataset.examples.review import Review, rejection_by_hand, revised
 from services.dataset.examples.rules import check_example
 from services.dataset.versions.reading import digest_of
 from services.runtime.errors import InvalidArgument
@@ -179,25 +179,25 @@ def test_an_answer_of_nothing_is_rejected_at_the_gate() -> None:
 
 def test_a_review_can_reject_keep_and_rewrite() -> None:
     example = sft("What is it?")
-    rejected = revised(example, Review(state="rejected"))
+    rejected = edited(example, Edit(state="rejected"))
     assert rejected.rejection
     assert rejected.rejection.reason == "REVIEW"
-    kept = revised(rejected, Review([USER, MODEL], "kept"))
+    kept = edited(rejected, Edit([USER, MODEL], "kept"))
     assert (kept.state, kept.rejection, kept.messages) == ("kept", None, [USER, MODEL])
     with pytest.raises(InvalidArgument):
-        revised(example, Review([USER]))
+        edited(example, Edit([USER]))
 
 
 def test_a_review_rejects_with_its_reason_and_may_change_it() -> None:
     wrong = rejection_by_hand("WRONG", "It weighs 2 kg.", {"page": "7"})
-    rejected = revised(sft("What is it?"), Review(state="rejected", rejection=wrong))
+    rejected = edited(sft("What is it?"), Edit(state="rejected", rejection=wrong))
     assert rejected.rejection == Failure("FAILED_PRECONDITION", "WRONG", "It weighs 2 kg.", {"page": "7"})
-    assert revised(rejected, Review([USER])).rejection == wrong
+    assert edited(rejected, Edit([USER])).rejection == wrong
     vague = rejection_by_hand("", "Vague.")
     assert vague.reason == "REVIEW"
-    assert revised(rejected, Review(rejection=vague)).rejection == vague
+    assert edited(rejected, Edit(rejection=vague)).rejection == vague
     with pytest.raises(InvalidArgument, match="only a rejected example"):
-        revised(rejected, Review(state="kept", rejection=wrong))
+        edited(rejected, Edit(state="kept", rejection=wrong))
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_a_rejection_says_why_in_the_usual_form(reason: str, message: str, metad
 def test_a_rejected_example_without_answer_cannot_be_kept_as_it_is() -> None:
     open_question = replace(sft("Q?"), messages=[USER], state="rejected", rejection=Failure("", "R", ""))
     with pytest.raises(InvalidArgument, match="one pair"):
-        revised(open_question, Review(state="kept"))
-    assert revised(open_question, Review([Message("user", "Better?")])).rejection == Failure("", "R", "")
+        edited(open_question, Edit(state="kept"))
+    assert edited(open_question, Edit([Message("user", "Better?")])).rejection == Failure("", "R", "")
 
 
 def test_the_digest_is_of_what_is_said_and_not_of_ids() -> None:

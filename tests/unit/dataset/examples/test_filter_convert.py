@@ -11,11 +11,12 @@ from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.options_convert import options_to_pb
 from services.runtime.convert import timestamp
 from services.runtime.ids import new_id
+from sishu.dataset.v1 import example_pb2
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 
 EVERY = ExampleFilter(
-    states=["EXAMPLE_STATE_KEPT"],
-    kinds=["EXAMPLE_KIND_SFT", "EXAMPLE_KIND_EXAM_ITEM"],
+    states=[example_pb2.EXAMPLE_STATE_KEPT],
+    kinds=[example_pb2.EXAMPLE_KIND_SFT, example_pb2.EXAMPLE_KIND_EXAM_ITEM],
     generation_ids=[new_id()],
     document_ids=[new_id()],
     heading_path=["Birds", "Herons"],
@@ -36,7 +37,7 @@ EVERY = ExampleFilter(
     example_ids=[new_id()],
     text="heron",
     deleted=True,
-    review_states=["REVIEW_STATE_ACCEPTED", "REVIEW_STATE_DISPUTED"],
+    review_states=[example_pb2.REVIEW_STATE_ACCEPTED, example_pb2.REVIEW_STATE_DISPUTED],
     import_ids=[new_id()],
 )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.dataset.examples.applied import Applying, Improved, Judged, after, author_of
+from services.dataset.changes.applied import Applying, Improved, Judged, after, author_of
 from services.dataset.examples.examples import Example, Lineage, Message, Origin, Preference, Quote
 from services.runtime.failures import Failure
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.dataset.reports.statistics import Covered
-from services.dataset.reports.studying import About, Path_
+from services.dataset.statistics.statistics import Covered
+from services.dataset.statistics.studying import About, Path_
 
 DOCUMENTS = 1000
 """Most documents that are listed."""

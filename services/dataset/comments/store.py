@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.dataset.examples.comments import Comment, comment_not_found
+from services.dataset.comments.comments import Comment, comment_not_found
 from services.dataset.examples.store import example_not_found
 from services.runtime.db import Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id

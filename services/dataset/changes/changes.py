@@ -9,14 +9,9 @@ from typing import Any
 
 from services.dataset.examples.examples import Example
 from services.dataset.examples.filters import ExampleFilter, filter_json, filter_of
-from services.dataset.examples.review import rejection_by_hand
-from services.dataset.examples.rules import check_example
+from services.dataset.examples.rules import is_sound
 from services.runtime.errors import InvalidArgument
-from services.runtime.failures import Failure
 from services.runtime.jobs import Job
-
-REJECTED_BY_HAND = rejection_by_hand("", "a person rejected this example")
-"""Why examples are rejected that are rejected without a reason."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,7 @@ class Become:
 
     def suits(self, example: Example) -> bool:
         """Whether an example may become so: one that is kept obeys the rules of its kind."""
-        if self.state != "kept" or example.state == "kept":
-            return True
-        try:
-            check_example(example)
-        except InvalidArgument:
-            return False
-        return True
+        return self.state != "kept" or example.state == "kept" or is_sound(example)
 
 
 @dataclass(frozen=True)
@@ -87,8 +76,3 @@ class Change:
     counts: Mapping[str, int] = field(default_factory=dict)
     """Of a restore: examples by what became of them."""
     generation_id: str = ""
-
-
-def rejection_json(failure: Failure | None) -> dict[str, Any] | None:
-    """A reason as a jsonb value; nothing for nothing."""
-    return failure.as_json() if failure else None

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.dataset.reports.statistics import DatasetStatistics, StatisticsOptions, statistics_not_found
+from services.dataset.statistics.statistics import DatasetStatistics, StatisticsOptions, statistics_not_found
 from services.dataset.versions.versions import DatasetVersion, version_not_found
 from services.runtime.db import Connection, Pool, transaction
 from services.runtime.ids import new_id

@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import orjson
 
-from services.dataset.examples.changes import REJECTED_BY_HAND, Become, Change, Wanted
-from services.dataset.examples.revisions import change_not_found
+from services.dataset.changes.changes import Become, Change, Wanted
+from services.dataset.changes.revisions import change_not_found
+from services.dataset.examples.edits import REJECTED_BY_HAND
 from services.dataset.examples.store import example_of
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id

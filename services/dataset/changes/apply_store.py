@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from services.dataset.examples.applied import Applying, Result, after, author_of
-from services.dataset.examples.change_store import SQL, ChangeStore
-from services.dataset.examples.revision_store import store_change
+from services.dataset.changes.applied import Applying, Result, after, author_of
+from services.dataset.changes.revision_store import store_change
+from services.dataset.changes.store import SQL, ChangeStore
 from services.dataset.examples.store import example_of
 from services.runtime.db import Connection, transaction
 from services.runtime.jobs import ItemClosed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from services.dataset.reports.covering import Known, paths_of
+from services.dataset.statistics.covering import Known, paths_of
 from sishu.client import Client
 from sishu.generation.v1.tag_service_pb2 import ListTagsRequest
 from sishu.ingest.v1.chunk_service_pb2 import ListChunksRequest

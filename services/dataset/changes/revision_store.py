@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncpg
 
+from services.dataset.changes.revisions import Revision, changed_fields, says_other
 from services.dataset.examples.content import content_of, lineage_json, lineage_of
 from services.dataset.examples.examples import Example
-from services.dataset.examples.revisions import Revision, changed_fields, says_other
 from services.dataset.examples.store import changed_values, example_not_found, example_of, found, size_of
 from services.runtime.db import Connection, Pool, forget_requests, transaction
 from services.runtime.failures import Failure

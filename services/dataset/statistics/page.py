@@ -11,9 +11,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from services.dataset.reports import charts
-from services.dataset.reports.statistics import Covered, DatasetStatistics, Facet, Figures, Value
-from services.dataset.reports.words import WORDS, Words
+from services.dataset.statistics import charts
+from services.dataset.statistics.statistics import Covered, DatasetStatistics, Facet, Figures, Value
+from services.dataset.statistics.words import WORDS, Words
 from services.dataset.versions.options import DatasetOptions, options_json
 from services.dataset.versions.versions import DatasetVersion
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from services.dataset.examples.applying import Applier
-from services.dataset.examples.change_store import ChangeStore
+from services.dataset.changes.applying import Applier
+from services.dataset.changes.store import ChangeStore
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
 

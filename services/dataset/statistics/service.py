@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from services.dataset.reports.convert import options_from_pb, statistics_to_pb
-from services.dataset.reports.making import with_figures
-from services.dataset.reports.page import page
-from services.dataset.reports.statistics import DatasetStatistics
-from services.dataset.reports.store import StatisticsStore
+from services.dataset.statistics.convert import options_from_pb, statistics_to_pb
+from services.dataset.statistics.making import with_figures
+from services.dataset.statistics.page import page
+from services.dataset.statistics.statistics import DatasetStatistics
+from services.dataset.statistics.store import StatisticsStore
 from services.dataset.tokenizers import Tokenizers
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import DatasetVersion

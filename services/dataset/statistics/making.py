@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from services.dataset.reports.covering import DOCUMENTS, covered, sum_of
-from services.dataset.reports.project import Project
-from services.dataset.reports.statistics import DatasetStatistics, Figures
-from services.dataset.reports.store import StatisticsStore
-from services.dataset.reports.studying import Study
+from services.dataset.statistics.covering import DOCUMENTS, covered, sum_of
+from services.dataset.statistics.project import Project
+from services.dataset.statistics.statistics import DatasetStatistics, Figures
+from services.dataset.statistics.store import StatisticsStore
+from services.dataset.statistics.studying import Study
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import PARQUET, DatasetVersion
 from services.runtime.errors import SishuError

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from services.dataset.examples.examples import Example, Lineage
-from services.dataset.reports.covering import Known, covered, sum_of
-from services.dataset.reports.statistics import DatasetStatistics, Figures, StatisticsOptions
-from services.dataset.reports.studying import Study
+from services.dataset.statistics.covering import Known, covered, sum_of
+from services.dataset.statistics.statistics import DatasetStatistics, Figures, StatisticsOptions
+from services.dataset.statistics.studying import Study
 from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.ids import derived_id

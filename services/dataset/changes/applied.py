@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.dataset.examples.examples import Example, Message, Origin, Quote
-from services.dataset.examples.rules import check_example
-from services.runtime.errors import FailedPrecondition, InvalidArgument
+from services.dataset.examples.rules import is_sound
+from services.runtime.errors import FailedPrecondition
 from services.runtime.failures import Failure
 
 SCORE_LOW = "SCORE_LOW"
@@ -103,12 +103,3 @@ def improved(example: Example, result: Improved) -> Example:
     if example.preference:
         return replace(become, preference=replace(example.preference, chosen=answer))
     return replace(become, messages=[*example.messages[:-1], answer])
-
-
-def is_sound(example: Example) -> bool:
-    """Whether an example obeys the rules of its kind."""
-    try:
-        check_example(example)
-    except InvalidArgument:
-        return False
-    return True

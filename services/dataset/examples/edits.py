@@ -1,4 +1,4 @@
-"""What a person changes of an example."""
+"""Edits: what a person changes of an example, and why people reject one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ REVIEW = "REVIEW"
 """The reason of a person who gives no other."""
 REASON = re.compile("[A-Z][A-Z0-9_]{0,62}")
 SAID = ("messages", "preference", "exam_item", "score", "labels", "tag_ids")
-REVIEWED = (*SAID, "state", "rejection")
+EDITABLE = (*SAID, "state", "rejection")
 """Fields that a person may change."""
+REJECTED_BY_HAND = Failure(FailedPrecondition.code, REVIEW, "a person rejected this example")
+"""Why examples are rejected that are rejected without a reason."""
+REPLACED = Failure(
+    FailedPrecondition.code, "REPLACED", "what it was made of was regenerated, and the new one took its place"
+)
+"""Why the example of an item is rejected that another took the place of."""
 
 
 @dataclass(frozen=True)
-class Review:
+class Edit:
     """What a person changes of an example; what is None stays."""
 
     messages: Sequence[Message] | None = None
@@ -33,16 +39,16 @@ class Review:
     tag_ids: Sequence[str] | None = None
 
 
-def revised(example: Example, review: Review) -> Example:
-    """The example after a review.
+def edited(example: Example, edit: Edit) -> Example:
+    """The example after an edit.
 
     Raises:
         InvalidArgument: what it says breaks a rule, or an example is to be kept with a rejection.
     """
-    given = {name: value for name in SAID if (value := getattr(review, name)) is not None}
+    given = {name: value for name in SAID if (value := getattr(edit, name)) is not None}
     changed = replace(example, **given)
-    if (review.state or example.state) == "kept":
-        if review.rejection:
+    if (edit.state or example.state) == "kept":
+        if edit.rejection:
             raise InvalidArgument(
                 "FIELD_INVALID",
                 "example.rejection: only a rejected example has one; change the state to REJECTED with it",
@@ -51,13 +57,8 @@ def revised(example: Example, review: Review) -> Example:
         check_example(changed)
         return replace(changed, state="kept", rejection=None)
     check_texts(changed.messages)
-    reason = review.rejection or example.rejection or rejection_by_hand("", "a person rejected this example")
+    reason = edit.rejection or example.rejection or REJECTED_BY_HAND
     return replace(changed, state="rejected", rejection=reason)
-
-
-REPLACED = Failure(
-    FailedPrecondition.code, "REPLACED", "what it was made of was regenerated, and the new one took its place"
-)
 
 
 def rejection_by_hand(reason: str, message: str, metadata: Mapping[str, str] | None = None) -> Failure:

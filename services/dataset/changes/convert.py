@@ -1,9 +1,9 @@
-"""Between the contracts of changes of examples and of comments on them, and their domain."""
+"""Between the contracts of changes of examples and their domain."""
 
 from __future__ import annotations
 
-from services.dataset.examples.changes import Become, Change, rejection_json
-from services.dataset.examples.comments import Comment
+from services.dataset.changes.changes import Become, Change
+from services.dataset.changes.revisions import Revision
 from services.dataset.examples.convert import (
     example_state,
     example_to_pb,
@@ -11,10 +11,9 @@ from services.dataset.examples.convert import (
     uuid_text,
     words,
 )
-from services.dataset.examples.revisions import Revision
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.dataset.v1 import example_change_service_pb2 as pb
-from sishu.dataset.v1 import example_comment_pb2, example_revision_pb2
+from sishu.dataset.v1 import example_revision_pb2
 
 
 def revision_to_pb(revision: Revision) -> example_revision_pb2.ExampleRevision:
@@ -56,7 +55,7 @@ def become_from_pb(request: pb.UpdateExamplesRequest) -> Become:
     rejection = rejection_from_pb(request.rejection) if request.HasField("rejection") else None
     become = Become(
         state=example_state(request.state),
-        rejection=rejection_json(rejection),
+        rejection=rejection.as_json() if rejection else None,
         score=request.score if request.HasField("score") else None,
         add_labels=words(request.add_labels),
         remove_labels=words(request.remove_labels),
@@ -65,14 +64,3 @@ def become_from_pb(request: pb.UpdateExamplesRequest) -> Become:
     )
     become.check()
     return become
-
-
-def comment_to_pb(comment: Comment) -> example_comment_pb2.ExampleComment:
-    """A comment."""
-    return example_comment_pb2.ExampleComment(
-        id=comment.id,
-        example_id=comment.example_id,
-        author=comment.author,
-        text=comment.text,
-        create_time=timestamp(comment.create_time),
-    )

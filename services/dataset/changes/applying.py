@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.dataset.examples.applied import Applying, Improved, Judged, Result
-from services.dataset.examples.apply_store import END, ApplyStore, ResultPage
+from services.dataset.changes.applied import Applying, Improved, Judged, Result
+from services.dataset.changes.apply_store import END, ApplyStore, ResultPage
 from services.dataset.examples.convert import origin_from_pb, quote_from_pb
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from sishu.client import Client

@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from services.dataset.examples.examples import Message, Preference
-from services.dataset.reports.charts import lengths_chart
-from services.dataset.reports.covering import paths_of
-from services.dataset.reports.page import page, percent
-from services.dataset.reports.statistics import Figures
-from services.dataset.reports.words import EN, ZH
+from services.dataset.statistics.charts import lengths_chart
+from services.dataset.statistics.covering import paths_of
+from services.dataset.statistics.page import page, percent
+from services.dataset.statistics.statistics import Figures
+from services.dataset.statistics.words import EN, ZH
 from services.runtime.ids import derived_id
 from tests.unit.dataset.makers import conversation, sft
-from tests.unit.dataset.reports.figures import (
+from tests.unit.dataset.statistics.figures import (
     NASTY,
     TAGS,
     example,

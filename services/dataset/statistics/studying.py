@@ -23,7 +23,7 @@ from services.dataset.copies.grouping import group_near_copies
 from services.dataset.copies.sketches import Sketches, sketch
 from services.dataset.examples.content_texts import asked_text, said_text
 from services.dataset.imports.profile import Histogram, as_json
-from services.dataset.reports.statistics import Copies, Facet, Sample, StatisticsOptions, Turn, Value
+from services.dataset.statistics.statistics import Copies, Facet, Sample, StatisticsOptions, Turn, Value
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

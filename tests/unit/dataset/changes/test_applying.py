@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.dataset.examples.applied import Applying, Improved, Judged
-from services.dataset.examples.applying import check_applying, result_of
+from services.dataset.changes.applied import Applying, Improved, Judged
+from services.dataset.changes.applying import check_applying, result_of
 from services.dataset.examples.examples import Origin, Quote
 from services.runtime.errors import SishuError
 from sishu.common.v1 import job_pb2, origin_pb2, text_span_pb2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.dataset.imports.convert import lengths_to_pb
-from services.dataset.reports.statistics import (
+from services.dataset.statistics.statistics import (
     Copies,
     Covered,
     DatasetStatistics,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from services.dataset.examples.applied import Applying
-from services.dataset.examples.applying import Applier
-from services.dataset.examples.change_store import ChangeStore
-from services.dataset.examples.changes import Wanted
+from services.dataset.changes.applied import Applying
+from services.dataset.changes.applying import Applier
+from services.dataset.changes.changes import Wanted
+from services.dataset.changes.convert import become_from_pb, change_to_pb, revision_to_pb
+from services.dataset.changes.revision_store import RevisionStore
+from services.dataset.changes.store import ChangeStore
 from services.dataset.examples.convert import uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb
-from services.dataset.examples.revision_convert import become_from_pb, change_to_pb, revision_to_pb
-from services.dataset.examples.revision_store import RevisionStore
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
