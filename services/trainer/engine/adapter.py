@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import peft
 from safetensors.torch import save_file
 
 from services.trainer.engine.lora import ADAPTER
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 def write_adapter(model: peft.PeftModel, folder: Path, base_name: str) -> None:
@@ -21,10 +25,16 @@ def write_adapter(model: peft.PeftModel, folder: Path, base_name: str) -> None:
     # Clones, because the weights are views of the optimizer's buffer.
     weights = peft.get_peft_model_state_dict(model, adapter_name=ADAPTER, save_embedding_layers=False)
     tensors = {name: weights[name].detach().cpu().clone() for name in sorted(weights)}
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     config: Any = copy.copy(model.peft_config[ADAPTER])
     config.base_model_name_or_path = base_name
     config.inference_mode = True
     # peft has made a set of it, which would be written in a different order each time.
     config.target_modules = sorted(config.target_modules)
     config.save_pretrained(str(folder))
+
+
+def copy_adapter(source: Path, folder: Path) -> None:
+    """Copy what `write_adapter` wrote."""
+    for name in (CONFIG, WEIGHTS):
+        shutil.copyfile(source / name, folder / name)

@@ -67,6 +67,10 @@ class BatchPlan:
                 index + 1, (index + 1) / self.steps_per_epoch, batches[first : first + self.accumulation]
             )
 
+    def in_order(self) -> list[MicroBatch]:
+        """All micro batches from short to long: what a measurement goes through."""
+        return self._batches(0)
+
     def epoch(self, number: int) -> list[MicroBatch]:
         """All micro batches of a pass in training order."""
         batches = self._batches(number)

@@ -54,10 +54,12 @@ def drop(root: Path, names: list[str]) -> None:
         shutil.rmtree(root / name)
 
 
-def prune(root: Path, keep: int) -> None:
-    """Delete all but the newest `keep` checkpoints, and what a crash left half-written."""
+def prune(root: Path, keep: int, best: int = 0) -> None:
+    """Delete all but the newest `keep` checkpoints and step `best`'s, and what a crash left half-written."""
+    spared = checkpoint_path(root, best)
     for folder in [*_all(root)[:-keep], *root.glob(f".{_PREFIX}*")]:
-        shutil.rmtree(folder)
+        if folder != spared:
+            shutil.rmtree(folder)
 
 
 def _all(root: Path) -> list[Path]:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from services.trainer.engine import checkpoint, data, memory, model
-from services.trainer.engine.adapter import write_adapter
+from services.trainer.engine import data, memory, model
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
-from services.trainer.engine.errors import NonFiniteLossError, RunChangedError, Stopped
+from services.trainer.engine.errors import NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
-from services.trainer.engine.files import new_folder, sha256_file
+from services.trainer.engine.files import sha256_file
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
 from services.trainer.engine.packing import split_evenly
+from services.trainer.engine.saving import publish, resume, save
 from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.state import Run, Totals
 from services.trainer.engine.stopping import StopSignal
+from services.trainer.engine.validation import learned_tokens, validation_of
 
 _MAY_CHANGE = (
     "base_model",  # paths may move between machines: the hashes must stay
     "train_file",
+    "validation_file",
     "output_dir",
     "base_model_name",
     "precision",  # the optimizer's copies are fp32 in any case
@@ -40,45 +41,6 @@ _MAY_CHANGE = (
 _SHOWN_LINES = 20
 
 
-@dataclass
-class Totals:
-    """What the run has done so far, over all its processes; work that a crash undid is not in it."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    loss_first: float = 0.0
-    loss_last: float = 0.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything the steps need."""
-
-    spec: TrainSpec
-    events: EventLog
-    samples: list[data.Sample]
-    pad_id: int
-    plan: BatchPlan
-    steps_total: int
-    model: model.TrainableModel
-    optimizer: AdapterOptimizer
-    memory: memory.MemoryPlan
-    identity: dict[str, Any]
-    """What must be equal for a checkpoint to be continued."""
-    totals: Totals
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.spec.output_dir / "checkpoints"
-
-    def is_saved_after(self, step: int) -> bool:
-        """Whether a checkpoint is due after a step."""
-        every = self.spec.checkpoint_steps
-        return step == self.steps_total or (every > 0 and step % every == 0)
-
-
 def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     """Do the run, or what is left of it. Raises EngineError, or Stopped once a checkpoint holds all work."""
     run = prepare(spec, events)
@@ -86,6 +48,8 @@ def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     stop.wait_for_step()
     events.enter_phase("training")
     for step in run.plan.steps(run.totals.step, run.steps_total):
+        if run.ends_early:
+            break
         if stop.requested:
             save(run)
             raise Stopped(run.totals.step)
@@ -102,6 +66,9 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     tokenizer = model.load_tokenizer(spec.base_model)
     cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))
     samples = data.read_samples(spec.train_file, tokenizer, cutoff)
+    held_out = data.Samples()
+    if spec.validation_file is not None:
+        held_out = data.read_samples(spec.validation_file, tokenizer, cutoff)
     lengths = [len(sample.ids) for sample in samples.kept]
     plan = BatchPlan(lengths, spec.batch_tokens, spec.accumulation, spec.seed)
     events.enter_phase("hashing")
@@ -121,9 +88,10 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         optimizer=optimizer,
         memory=_plan_memory(spec, events, trainable, optimizer, samples.kept, plan),
         identity=identity,
+        validation=validation_of(spec, held_out.kept, pad_id, plan.steps_per_epoch),
         totals=Totals(),
     )
-    _announce(run, samples, cutoff)
+    _announce(run, samples, held_out, cutoff)
     return run
 
 
@@ -152,7 +120,7 @@ def _plan_memory(
     return found
 
 
-def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
+def _announce(run: Run, samples: data.Samples, held_out: data.Samples, cutoff: int) -> None:
     run.events.emit(
         "started",
         device=str(run.model.device),
@@ -164,6 +132,8 @@ def _announce(run: Run, samples: data.Samples, cutoff: int) -> None:
         truncated_rows=len(samples.truncated_lines),
         dropped_lines=samples.dropped_lines[:_SHOWN_LINES],
         truncated_lines=samples.truncated_lines[:_SHOWN_LINES],
+        validation_rows=held_out.rows,
+        validation_dropped_rows=len(held_out.dropped_lines),
         cutoff_length=cutoff,
         cutoff_policy=data.CUTOFF_POLICY,
         steps_total=run.steps_total,
@@ -186,6 +156,7 @@ def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
         # Through JSON, as it comes back from a checkpoint.
         **json.loads(json.dumps(settings)),
         "train_file_sha256": sha256_file(spec.train_file),
+        "validation_file_sha256": sha256_file(spec.validation_file) if spec.validation_file else "",
         "chat_template_sha256": model.text_sha256(_template_text(tokenizer)),
         "base_model_sha256": model.base_model_sha256(
             spec.base_model, spec.output_dir / "base_model_sha256.json"
@@ -198,61 +169,11 @@ def _template_text(tokenizer: Any) -> str:
     return template if isinstance(template, str) else json.dumps(template, sort_keys=True)
 
 
-def resume(run: Run) -> None:
-    """Continue from the newest valid checkpoint, if any. Raises RunChangedError if it is another run's."""
-    folder, damaged = checkpoint.newest_valid(run.checkpoints)
-    if folder is not None:
-        load(run, folder)
-    checkpoint.drop(run.checkpoints, damaged)
-    if folder is not None or damaged:
-        run.events.emit("resumed", step=run.totals.step, path=str(folder or ""), damaged=damaged)
-
-
-def load(run: Run, folder: Path) -> None:
-    """Take over a checkpoint's state. Raises RunChangedError if it is another run's."""
-    saved = json.loads((folder / "state.json").read_bytes())
-    for name, value in run.identity.items():
-        before = saved["identity"].get(name)
-        if before != value:
-            raise RunChangedError(
-                f"output_dir: {folder} was made with {name} {before!r}, now it is {value!r}; "
-                "give the old value back, or start a new run in another output_dir"
-            )
-    tensors = load_file(folder / "state.safetensors")
-    torch.set_rng_state(tensors.pop("rng_cpu"))
-    rng_device = tensors.pop("rng_cuda", None)
-    if rng_device is not None and run.model.device.type == "cuda":
-        torch.cuda.set_rng_state(rng_device)
-    run.optimizer.load(tensors)
-    for name, value in saved["totals"].items():
-        setattr(run.totals, name, value)
-
-
-def save(run: Run) -> None:
-    """Write a checkpoint of the state after the last finished step, unless it is there already."""
-    step = run.totals.step
-    target = checkpoint.checkpoint_path(run.checkpoints, step)
-    if step == 0 or checkpoint.is_valid(target):
-        return
-    state = {**run.optimizer.state(), "rng_cpu": torch.get_rng_state()}
-    if run.model.device.type == "cuda":
-        state["rng_cuda"] = torch.cuda.get_rng_state()
-    with checkpoint.new_checkpoint(run.checkpoints, step) as folder:
-        write_adapter(run.model.adapted, folder, run.spec.base_name)
-        save_file(state, folder / "state.safetensors")
-        content = {"totals": asdict(run.totals), "identity": run.identity}
-        (folder / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints)
-    run.events.emit("checkpoint", step=step, path=str(target))
-
-
 def do_step(run: Run, step: Step) -> None:
     """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
     began = time.perf_counter()
     rate = learning_rate(run.spec, step.number, run.steps_total)
-    supervised = sum(
-        end - start for batch in step.batches for index in batch for start, end in run.samples[index].spans
-    )
+    supervised = learned_tokens([run.samples[index] for batch in step.batches for index in batch])
     loss_sum, tokens, padded = _accumulate(run, step, supervised)
     loss_value, norm = torch.stack([loss_sum, run.optimizer.norm()]).tolist()
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
@@ -260,6 +181,7 @@ def do_step(run: Run, step: Step) -> None:
     run.optimizer.update(norm, rate)
     seconds = time.perf_counter() - began
     _add(run.totals, step.number, tokens, seconds, loss_value)
+    validated = _validate(run, step.number)
     run.events.emit(
         "step",
         step=step.number,
@@ -273,7 +195,20 @@ def do_step(run: Run, step: Step) -> None:
         seconds=round(seconds, 4),
         tokens_per_second=round(tokens / seconds, 2),
         peak_memory_bytes=model.peak_memory_bytes(run.model.device),
+        **validated,
     )
+
+
+def _validate(run: Run, step: int) -> dict[str, float]:
+    """Measure the loss on the validation rows where that is due; what the step's event says of it."""
+    if not run.validation.is_due(step, run.steps_total):
+        return {}
+    run.events.enter_phase("validating")
+    began = time.perf_counter()
+    loss = run.validation.loss(run.model, run.memory.most_tokens)
+    run.totals.best.take(step, loss, run.spec.early_stop_margin)
+    run.events.enter_phase("training")
+    return {"validation_loss": loss, "validation_seconds": round(time.perf_counter() - began, 4)}
 
 
 def _accumulate(run: Run, step: Step, supervised: int) -> tuple[torch.Tensor, int, int]:
@@ -336,11 +271,7 @@ def _non_finite(run: Run, step: Step, loss: float, norm: float) -> str:
 
 def finish(run: Run) -> None:
     """Publish the adapter and say that the run is done, in this order."""
-    target = run.spec.output_dir / "adapter"
-    with new_folder(target) as folder:
-        write_adapter(run.model.adapted, folder, run.spec.base_name)
-        lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
-        (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")
+    target, published = publish(run)
     totals = run.totals
     run.events.emit(
         "finished",
@@ -350,6 +281,8 @@ def finish(run: Run) -> None:
         tokens_per_second=round(totals.tokens / totals.seconds, 2),
         loss_first=totals.loss_first,
         loss_last=totals.loss_last,
+        published_step=published,
+        stopped_early=totals.step < run.steps_total,
         peak_memory_bytes=model.peak_memory_bytes(run.model.device),
         adapter_dir=str(target),
     )

@@ -33,6 +33,8 @@ class TrainSpec:
     """JSON Lines: {"id": str, "messages": [{"role": "system|user|assistant", "content": str}, ...]}."""
     output_dir: Path
     """Receives events.jsonl, checkpoints/ and adapter/; a run continues in the folder it began in."""
+    validation_file: Path | None = None
+    """Rows like those of train_file that are not learned: their loss is measured while the run goes on."""
     base_model_name: str = ""
     """What the adapter calls its base; empty means the name of the base_model folder, never its path."""
     method: str = _choice("lora", "lora")
@@ -79,7 +81,16 @@ class TrainSpec:
     checkpoint_steps: int = _number(50, 0, 100_000_000)
     """Steps between two checkpoints; 0 means none but the last, and one where a signal stops the run."""
     keep_checkpoints: int = _number(2, 1, 1000)
-    """Older checkpoints are deleted."""
+    """Older checkpoints are deleted; the one with the lowest validation loss stays beside them."""
+    validation_steps: int = _number(0, 0, 100_000_000)
+    """Steps between measurements on validation_file; 0 means once a pass. The last step always has one."""
+    early_stop_patience: int = _number(0, 0, 100_000)
+    """Measurements in a row that are no better than the best, after which the run ends; 0 means never."""
+    early_stop_margin: float = _number(0.0, 0.0, 1000.0)
+    """A validation loss is better only if it lies under the best by more than this, in nats."""
+    publish: str = _choice("best", "best", "last")
+    """Whose adapter the run gives: that of the lowest validation loss, or of the last step. Without a
+    validation_file it is the last."""
     threads: int = _number(0, 0, 4096)
     """CPU threads; 0 leaves the choice to torch."""
     device: str = _choice("auto", "auto", "cpu", "cuda")
@@ -126,15 +137,17 @@ def _checked(each: Any, value: Any) -> Any:
         return _typed(name, value, isinstance(value, bool), "true or false")
     if kind in ("int", "float"):
         return _checked_number(each, value)
+    if kind == "Path | None" and value is None:
+        return None
     if kind == "str | tuple[str, ...]":
         return _checked_targets(name, value)
     _typed(name, value, isinstance(value, str), "a string")
     options = each.metadata.get("options")
     if options and value not in options:
         raise InvalidSpecError(f"{name}: must be one of {', '.join(options)}, not {value!r}")
-    if each.default is MISSING and not value.strip():
+    if (each.default is MISSING or kind.startswith("Path")) and not value.strip():
         raise InvalidSpecError(f"{name}: must not be empty")
-    return Path(value) if kind == "Path" else value
+    return Path(value) if kind.startswith("Path") else value
 
 
 def _typed(name: str, value: Any, right: bool, wanted: str) -> Any:
@@ -166,5 +179,9 @@ def _check_paths(spec: TrainSpec) -> None:
         raise InvalidSpecError(f"base_model: no config.json in the folder {spec.base_model}")
     if not spec.train_file.is_file():
         raise InvalidSpecError(f"train_file: no such file: {spec.train_file}")
+    if spec.validation_file is not None and not spec.validation_file.is_file():
+        raise InvalidSpecError(f"validation_file: no such file: {spec.validation_file}")
+    if spec.validation_file is None and spec.early_stop_patience:
+        raise InvalidSpecError("early_stop_patience: needs a validation_file; give one, or 0")
     if spec.output_dir.exists() and not spec.output_dir.is_dir():
         raise InvalidSpecError(f"output_dir: is not a folder: {spec.output_dir}")
