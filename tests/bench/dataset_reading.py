@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import resource
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from services.dataset.imports.blocks import BATCH
 from services.dataset.imports.conversion import Wanted, converted
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.readers import Source, read_rows
@@ -72,10 +74,10 @@ def rate(path: Path) -> float:
     """Rows in a second of a core, from the file to examples and their profile."""
     start, count = time.process_time(), 0
     profile = Profile()
-    for one in converted(read_rows(Source(path, path.name, path.parent)), path.name, Wanted()):
-        if isinstance(one, Imported):
-            profile.add(one)
-            count += 1
+    rows = converted(read_rows(Source(path, path.name, path.parent)), path.name, Wanted())
+    while some := list(itertools.islice(rows, BATCH)):
+        profile.add_rows([one for one in some if isinstance(one, Imported)])
+        count += len(some)
     profile.figures()
     assert count == ROWS
     return round(count / (time.process_time() - start))

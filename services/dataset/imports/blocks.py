@@ -111,22 +111,38 @@ class Reading:
         """
         task, options = self._task, self._task.options
         parts = parts_in(task.path, task.name, task.folder, options.choice)
-        lines, size = Lines(task.project_id, task.import_id), 0
+        lines = Lines(task.project_id, task.import_id)
+        rows: list[Imported] = []
+        size = 0
         for one in read_parts(parts, task.folder, options.wanted, self._profile):
             if not isinstance(one, Imported):
-                self._faults.add(one)
+                self._fault(one)
                 continue
             self._examples += 1
-            lines.add(one)
+            rows.append(one)
             size += len(one.content)
-            if len(lines) >= BATCH or size >= BATCH_BYTES:
-                yield Block(*lines.take(), self._rows)
-                size = 0
-        yield Block(*lines.take(), self._rows)
+            if len(rows) >= BATCH or size >= BATCH_BYTES:
+                yield self._block(lines, rows)
+                rows, size = [], 0
+        yield self._block(lines, rows)
         if not self._rows:
             raise InvalidArgument("FILE_EMPTY", f"{task.name}: the file holds no rows; send another")
         self._faults.check(self._rows)
         self._is_whole = True
+
+    def _fault(self, fault: Fault) -> None:
+        """Take a bad row.
+
+        Raises:
+            InvalidArgument: it is one too many.
+        """
+        self._profile.add_fault(fault)
+        self._faults.add(fault)
+
+    def _block(self, lines: Lines, rows: Sequence[Imported]) -> Block:
+        """The next block."""
+        self._profile.add_rows(rows)
+        return Block(*lines.of(rows), self._rows)
 
     def outcome(self) -> Outcome:
         """What became of the rows that were read."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 
+import numpy as np
 import orjson
 
 from services.dataset.examples.content import lineage_json, lineage_of
@@ -20,12 +21,14 @@ from services.dataset.imports.rows import Imported
 PLAIN = Lineage()
 STEP_BITS = 32
 """Ids of a batch follow one another in a random step of so many bits."""
-VERSION, VARIANT = 7 << 76, 2 << 62
-LOW = (1 << 62) - 1
+FIRST_BITS = 61
+"""The first of them is below, so that some 500 million steps fit into the 62 bits of the half that counts."""
+VERSION, VARIANT = 7 << 12, 1 << 63
+DIGITS = 32
 
 
 class Lines:
-    """Lines of the tables `examples` and `example_contents`.
+    """Makes lines of the tables `examples` and `example_contents`.
 
     Args:
         project_id: whose examples they are.
@@ -35,33 +38,26 @@ class Lines:
     def __init__(self, project_id: str, import_id: str) -> None:
         self._project_id = project_id
         self._import_id = import_id
-        self._ids = new_ids()
-        self._examples: list[str] = []
-        self._contents: list[bytes] = []
+        self._told = f'{{"import_id":"{import_id}","import_row":'.encode()
 
-    def __len__(self) -> int:
-        """How many rows wait."""
-        return len(self._examples)
+    def of(self, rows: Sequence[Imported]) -> tuple[bytes, bytes]:
+        """The lines of both tables for some rows."""
+        lineages = [self._lineage(one) if one.lineage else PLAIN for one in rows]
+        ids = new_ids(len(rows))
+        examples = map(self._example, ids, rows, lineages)
+        contents = map(self._content, ids, rows, lineages)
+        return "".join(examples).encode(), b"".join(contents)
 
-    def add(self, one: Imported) -> None:
-        """Add a row."""
-        example_id = next(self._ids)
-        lineage = self._lineage(one) if one.lineage else PLAIN
-        self._examples.append(self._example(example_id, one, lineage))
-        if lineage is PLAIN:
-            told = b'{"import_id":"%b","import_row":%d}' % (self._import_id.encode(), one.row)
-        else:
-            told = lineage_json(lineage).encode().replace(b"\\", b"\\\\")
+    def _content(self, example_id: str, one: Imported, lineage: Lineage) -> bytes:
+        """A line of the table `example_contents`."""
+        content = one.content
         # JSON has no line end and no tab of its own.
-        content = one.content.replace(b"\\", b"\\\\")
-        self._contents.append(b"%b\t%b\t%b\n" % (example_id.encode(), content, told))
-
-    def take(self) -> tuple[bytes, bytes]:
-        """The lines of both tables; none wait after it."""
-        taken = "".join(self._examples).encode(), b"".join(self._contents)
-        self._examples, self._contents = [], []
-        self._ids = new_ids()
-        return taken
+        if b"\\" in content:
+            content = content.replace(b"\\", b"\\\\")
+        if lineage is PLAIN:
+            return b"%b\t%b\t%b%d}\n" % (example_id.encode(), content, self._told, one.row)
+        told = lineage_json(lineage).encode().replace(b"\\", b"\\\\")
+        return b"%b\t%b\t%b\n" % (example_id.encode(), content, told)
 
     def _lineage(self, one: Imported) -> Lineage:
         """Where an example of an export of our own came from, and where from now."""
@@ -97,11 +93,15 @@ def escaped(text: str) -> str:
     return line(text).removesuffix("\n")
 
 
-def new_ids() -> Iterator[str]:
+def new_ids(count: int) -> list[str]:
     """New UUIDv7, each larger than the one before."""
-    first = (int(time.time() * 1000) << 80) | VERSION | VARIANT
-    counter, step = secrets.randbits(60), 1 + secrets.randbits(STEP_BITS)
-    while True:
-        counter += step
-        digits = f"{first | ((counter >> 62) & 0xFFF) << 64 | (counter & LOW):032x}"
-        yield f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    first, step = secrets.randbits(FIRST_BITS), 1 + secrets.randbits(STEP_BITS)
+    halves = np.empty((count, 2), ">u8")
+    halves[:, 0] = (int(time.time() * 1000) << 16) | VERSION | secrets.randbits(12)
+    halves[:, 1] = np.arange(count, dtype=np.uint64) * np.uint64(step) + np.uint64(first | VARIANT)
+    digits = halves.tobytes().hex()
+    return [
+        f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-{digits[at + 12 : at + 16]}-"
+        f"{digits[at + 16 : at + 20]}-{digits[at + 20 : at + DIGITS]}"
+        for at in range(0, DIGITS * count, DIGITS)
+    ]

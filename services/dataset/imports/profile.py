@@ -28,6 +28,8 @@ DOUBLINGS = 40
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 WAITING = 4096
 TOKENS_AT_ONCE = 256
+NOTHING: tuple[object, ...] = (None, "", [])
+"""What an empty column holds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,11 @@ class Histogram:
 
     def add(self, length: int) -> None:
         """Count a length."""
-        self._waiting.append(length)
+        self.add_all((length,))
+
+    def add_all(self, lengths: Iterable[int]) -> None:
+        """Count lengths."""
+        self._waiting.extend(lengths)
         if len(self._waiting) >= WAITING:
             self._flush()
 
@@ -130,30 +136,22 @@ class Profile:
         self._characters = Histogram()
         self._tokens = Histogram()
         self._digests = array("q")
-        self._untold: list[bytes] = []
         self._faults: Counter[str] = Counter()
         self._empty: Counter[str] = Counter()
 
-    def add(self, one: Imported) -> None:
-        """Look at an example."""
-        self._groups[one.kind, one.language, one.turns] += 1
-        self._characters.add(one.characters)
-        self._digests.append(hash(one.content))
+    def add_rows(self, rows: Sequence[Imported]) -> None:
+        """Look at rows that became examples."""
+        self._groups.update([(one.kind, one.language, one.turns) for one in rows])
+        self._characters.add_all([one.characters for one in rows])
+        contents = [one.content for one in rows]
+        self._digests.extend(map(hash, contents))
         if self._tokenizer is not None:
-            self._untold.append(one.content)
-            if len(self._untold) >= TOKENS_AT_ONCE:
-                self._count_tokens(self._tokenizer)
+            for at in range(0, len(contents), TOKENS_AT_ONCE):
+                self._count_tokens(self._tokenizer, contents[at : at + TOKENS_AT_ONCE])
 
     def add_stored(self, rows: Iterable[Stored]) -> None:
         """Look at examples that are stored."""
-        for one in rows:
-            messages = orjson.loads(one.content)["messages"]
-            turns = len(messages) - (messages[0]["role"] == "system")
-            self.add(
-                Imported(
-                    "", 0, one.kind, one.content, b"", one.characters, turns, one.language, None, (), b""
-                )
-            )
+        self.add_rows([imported_of(one) for one in rows])
 
     def add_fault(self, fault: Fault) -> None:
         """Count a fault."""
@@ -164,15 +162,13 @@ class Profile:
         empty = self._empty
         for number, row in rows:
             if not isinstance(row, BadRow):
-                for column, value in () if all(row.values()) else row.items():
-                    if not value and (value is None or value in ("", [])):
+                for column, value in row.items():
+                    if not value and value in NOTHING:
                         empty[column] += 1
             yield number, row
 
     def figures(self) -> dict[str, Any]:
         """All that was seen."""
-        if self._tokenizer is not None:
-            self._count_tokens(self._tokenizer)
         kinds, languages, turns = (self._by(place) for place in range(3))
         return {
             "examples": self._groups.total(),
@@ -200,11 +196,17 @@ class Profile:
             found[name] = found[name] and as_json(found[name])
         return found
 
-    def _count_tokens(self, tokenizer: Tokenizer) -> None:
-        texts = [text_of(content) for content in self._untold]
-        self._untold.clear()
-        for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False):
-            self._tokens.add(len(encoding.ids))
+    def _count_tokens(self, tokenizer: Tokenizer, contents: Sequence[bytes]) -> None:
+        encodings = tokenizer.encode_batch_fast([text_of(one) for one in contents], add_special_tokens=False)
+        self._tokens.add_all([len(encoding.ids) for encoding in encodings])
+
+
+def imported_of(stored: Stored) -> Imported:
+    """An example that is stored, as if it was just read."""
+    messages = orjson.loads(stored.content)["messages"]
+    turns = len(messages) - (messages[0]["role"] == "system")
+    about = (b"", stored.characters, turns, stored.language, None, (), b"")
+    return Imported("", 0, stored.kind, stored.content, *about)
 
 
 def as_json(lengths: Lengths) -> dict[str, Any]:

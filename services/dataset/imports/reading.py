@@ -17,7 +17,7 @@ from services.dataset.imports.sources import Part
 def read_parts(
     parts: list[Part], folder: Path, wanted: Wanted, profile: Profile
 ) -> Iterator[Imported | Fault]:
-    """What becomes of the rows of files, in their order; the profile looks at them as they pass.
+    """What becomes of the rows of files, in their order; the profile sees which of their columns are empty.
 
     Raises:
         InvalidArgument: a file cannot be read, or its shape cannot be told.
@@ -25,9 +25,4 @@ def read_parts(
     for part in parts:
         rows = read_rows(Source(part.path, part.name, folder, part.read))
         taken = itertools.islice(rows, part.most_rows)
-        for one in converted(profile.watched(taken), part.name, wanted, part.shape):
-            if isinstance(one, Imported):
-                profile.add(one)
-            else:
-                profile.add_fault(one)
-            yield one
+        yield from converted(profile.watched(taken), part.name, wanted, part.shape)

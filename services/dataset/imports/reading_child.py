@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import pickle
 import sys
 
@@ -13,9 +14,14 @@ from services.dataset.tokenizers import NAMING
 from services.runtime.errors import SishuError
 from services.runtime.tokenizers import load_tokenizer
 
+OBJECTS_BETWEEN_LOOKS = 50_000
+"""Rows make no objects that point at one another in circles: Python need not look for those often."""
+
 
 def main() -> None:
     """Do the task of the standard input."""
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_LOOKS)
     task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  # from the process that started this one
     target = sys.stdout.buffer
     reading, error = None, None

@@ -43,7 +43,13 @@ def imported(
     folder = path.parent / "scratch"
     folder.mkdir(exist_ok=True)
     parts = parts_in(path, path.name, folder, choice or Choice())
-    return list(read_parts(parts, folder, wanted or Wanted(), profile or Profile()))
+    profile = profile or Profile()
+    found = list(read_parts(parts, folder, wanted or Wanted(), profile))
+    profile.add_rows([one for one in found if isinstance(one, Imported)])
+    for one in found:
+        if isinstance(one, Fault):
+            profile.add_fault(one)
+    return found
 
 
 def contents(found: list[Imported | Fault]) -> list[tuple[str, Any]]:

@@ -31,13 +31,13 @@ EXAMPLES = [
 
 def test_lines_of_imports_are_those_of_the_same_examples_otherwise_made() -> None:
     project, import_id = new_id(), new_id()
-    lines = Lines(project, import_id)
+    rows: list[Imported] = []
     for number, example in enumerate(EXAMPLES, 1):
-        rows = iter([(number, shard_of([example]).to_pylist()[0])])
-        (one,) = converted(rows, "x", Wanted(shape="sishu"))
+        read = iter([(number, shard_of([example]).to_pylist()[0])])
+        (one,) = converted(read, "x", Wanted(shape="sishu"))
         assert isinstance(one, Imported)
-        lines.add(one)
-    examples, contents = (block.decode().splitlines() for block in lines.take())
+        rows.append(one)
+    examples, contents = (block.decode().splitlines() for block in Lines(project, import_id).of(rows))
     for number, (example, line, content) in enumerate(zip(EXAMPLES, examples, contents, strict=True), 1):
         found = dict(zip(EXAMPLE_COLUMNS, line.split("\t"), strict=True))
         wanted = dict(zip(EXAMPLE_COLUMNS, example_line(example).rstrip("\n").split("\t"), strict=True))
@@ -54,11 +54,10 @@ def test_lines_of_imports_are_those_of_the_same_examples_otherwise_made() -> Non
 
 
 def test_ids_ascend_and_are_of_version_7() -> None:
-    ids = new_ids()
-    found = [next(ids) for _ in range(1000)]
+    found = new_ids(1000)
     assert found == sorted(set(found))
     form = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     assert all(form.fullmatch(one) for one in found)
     assert abs(int(found[0][:8], 16) - int(new_id()[:8], 16)) < 2
-    later = new_ids()
-    assert len({next(later) for _ in range(3)} | set(found)) == 1003
+    assert len({*new_ids(3), *found}) == 1003
+    assert new_ids(0) == []
