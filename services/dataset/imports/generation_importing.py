@@ -14,7 +14,7 @@ from services.dataset.imports.generation_store import GenerationImportStore
 from services.dataset.imports.imports import GenerationSource, Import, ImportCounts
 from services.dataset.imports.item_convert import GenerationItem, has_ended, is_rejected
 from services.dataset.imports.profile import Profile
-from services.dataset.imports.question_convert import example_from_question, needs_passage
+from services.dataset.imports.question_convert import example_from_question, needs_passage, passage_of
 from services.dataset.imports.store import ImportStore
 from services.dataset.source_marks.source_marks import SourceMarks
 from services.dataset.tokenizers import Tokenizers
@@ -142,7 +142,7 @@ class GenerationImportWorker:
                 if error.reason != "CHUNK_NOT_FOUND":
                     raise
             else:
-                found[chunk_id] = answer.chunk.text.strip()
+                found[chunk_id] = passage_of(answer.chunk)
 
         await each_of(chunk_ids, read)
         return found

@@ -9,11 +9,17 @@ from services.runtime.errors import FailedPrecondition
 from services.runtime.failures import Failure
 from services.runtime.ids import new_id
 from sishu.generation.v1 import question_pb2
+from sishu.ingest.v1 import chunk_pb2
 
 
 def needs_passage(question: question_pb2.Question) -> bool:
     """Whether a question is not understood without the chunk that it is about, as those of templates are."""
     return question.type == question_pb2.QUESTION_TYPE_TEMPLATE
+
+
+def passage_of(chunk: chunk_pb2.Chunk) -> str:
+    """What a chunk says, under the head of the table in whose rows it begins."""
+    return "\n".join(text for part in (chunk.table_header, chunk.text) if (text := part.strip()))
 
 
 def example_from_question(question: question_pb2.Question, passage: str | None = None) -> Example:

@@ -21,6 +21,7 @@ from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import passage
 from services.generation.regeneration.regeneration import facts_in
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import under_head
 
 SPEAKERS: Mapping[str, Mapping[str, str]] = {
     "en": {"user": "User: ", "assistant": "Assistant: ", "system": "Situation: "},
@@ -61,11 +62,11 @@ def example_points(seen: str) -> Sequence[str]:
 def seen_source(candidate: Candidate, chunks: Sequence[SourceChunk], options: GenerationOptions) -> str:
     """What the judge sees of the source: what was seen by who wrote it."""
     if isinstance(candidate.content, Passage):
-        return chunks[0].text[chunks[0].overlap :].strip()
+        return under_head(chunks[0], chunks[0].overlap)
     facts = facts_in(chunks[0], candidate.fact_ids, candidate.quotes) if len(chunks) == 1 else []
     if facts:
-        return one_line(passage(chunks[0].text, facts, options.context_chars).text)
-    return one_line("\n\n".join(chunk.text for chunk in chunks))
+        return one_line(passage(chunks[0], facts, options.context_chars).text)
+    return one_line("\n\n".join(under_head(chunk) for chunk in chunks))
 
 
 def content_values(content: Content, language: str) -> dict[str, object]:

@@ -37,6 +37,7 @@ from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import QUESTION_PATTERNS, passage, strict_object
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import with_head
 from services.runtime.failures import Failure
 
 FEWEST = 2
@@ -79,7 +80,7 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
     """A conversation about some facts of a chunk."""
     facts = [fact_at(chunk, found) for found in payload["facts"]]
     language, own = chunk_language(chunk, options), own_options(options)
-    seen = passage(chunk.text, facts, options.context_chars)
+    seen = passage(chunk, facts, options.context_chars)
     offered = [one_line(sentence.text) for sentence in seen.sentences]
 
     def made(turns: list[Turn]) -> NewCandidate:
@@ -87,7 +88,7 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
             Spoken(turn, fact, found_quote(chunk, turn.quote))
             for turn, fact in zip(turns, facts, strict=False)
         ]
-        standing, rejection = kept_turns(spoken, chunk.text, language, options)
+        standing, rejection = kept_turns(spoken, with_head(chunk), language, options)
         content = Conversation([*system_message(own, language), *messages_of(one.turn for one in standing)])
         quotes = [quote_of(chunk, one.quote) for one in standing if one.quote]
         return new_candidate(chunk, content, [one.fact for one in standing], quotes, rejection)

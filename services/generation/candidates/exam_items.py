@@ -45,6 +45,7 @@ from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import one_line
 from services.generation.questions.writing import QUESTION_PATTERNS, passage, strict_object
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import with_head
 from services.runtime.failures import Failure
 
 LONGEST_CHOICE = 200
@@ -162,7 +163,7 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
     """An item about a fact of a chunk."""
     fact, kind, is_true = fact_at(chunk, payload["fact"]), payload["type"], payload["is_true"]
     language = chunk_language(chunk, options)
-    seen = passage(chunk.text, [fact], options.context_chars)
+    seen = passage(chunk, [fact], options.context_chars)
     offered = [one_line(sentence.text) for sentence in seen.sentences]
     values: dict[str, object] = {"passage": one_line(seen.text), "fact": one_line(fact.text)}
     if kind == "true_false":
@@ -172,7 +173,7 @@ def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions)
         quote = found_quote(chunk, written.quote)
         failures = [
             *quote_faults(quote, fact),
-            *CHECKS[kind](Asked(written, quote, fact, chunk.text, language, is_true, options)),
+            *CHECKS[kind](Asked(written, quote, fact, with_head(chunk), language, is_true, options)),
         ]
         quotes = [quote_of(chunk, quote)] if quote else []
         content = item_of(kind, written, is_true, seed=quote_of(chunk, fact).place_id)

@@ -156,7 +156,7 @@ def seen_of(example: SourceExample, chunks: Sequence[SourceChunk], options: Gene
     for chunk in chunks:
         facts = [fact for one in example.quoted if (fact := find_quote(chunk.text, one))]
         whole = [Fact(0, len(chunk.text), chunk.text)]
-        seen.append(passage(chunk.text, facts or whole, options.context_chars))
+        seen.append(passage(chunk, facts or whole, options.context_chars))
     return Passage("\n\n".join(one.text for one in seen), [fact for one in seen for fact in one.sentences])
 
 

@@ -24,6 +24,7 @@ from services.generation.questions.facts import CJK, Fact, language_of
 from services.generation.questions.filling import chunk_language, in_source, quote_of
 from services.generation.questions.writing import strict_object
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import under_head
 from services.runtime.failures import Failure
 
 LEAST_SHARE: Mapping[str, float] = {"paraphrase": 0.4}
@@ -55,7 +56,7 @@ def plans(chunk: SourceChunk, options: GenerationOptions, first: int) -> list[Pa
 def assignment(chunk: SourceChunk, payload: Payload, options: GenerationOptions) -> Assignment[str]:
     """A chunk in one form."""
     form, language = payload["form"], chunk_language(chunk, options)
-    source = chunk.text[chunk.overlap :].strip()
+    source = under_head(chunk, chunk.overlap)
 
     def made(text: str) -> NewCandidate:
         rejection = first_on(failures_of(form, text, source, language), options.gates)

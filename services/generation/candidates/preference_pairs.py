@@ -24,6 +24,7 @@ from services.generation.questions.questions import Answer, Question, text_key
 from services.generation.questions.quotes import find_quote, one_line
 from services.generation.questions.writing import passage, strict_object
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import under_head, with_head
 from services.runtime.failures import Failure
 from services.runtime.ids import new_id
 
@@ -58,7 +59,7 @@ def assignment(
         flaw: what is to be bad: `wrong` or `ungrounded`.
         options: those of the generation.
     """
-    source, language = "\n\n".join(chunk.text for chunk in chunks), chunk_language(chunks[0], options)
+    source, language = "\n\n".join(with_head(chunk) for chunk in chunks), chunk_language(chunks[0], options)
 
     def made(bad: str) -> NewCandidate:
         pair = PreferencePair(question.text, answer.text, bad, flaw)
@@ -102,8 +103,8 @@ def shown(question: Question, chunks: Sequence[SourceChunk], options: Generation
     """What the model sees of the chunks: all, or of a single one what stands around the fact."""
     fact = find_quote(chunks[0].text, question.fact.text) if question.fact else None
     if fact and len(chunks) == 1:
-        return passage(chunks[0].text, [fact], options.context_chars).text
-    return "\n\n".join(chunk.text for chunk in chunks)
+        return passage(chunks[0], [fact], options.context_chars).text
+    return "\n\n".join(under_head(chunk) for chunk in chunks)
 
 
 def parse(value: Any) -> str:

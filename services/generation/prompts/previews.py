@@ -38,6 +38,7 @@ from services.generation.questions.store import QuestionStore
 from services.generation.questions.writing import Passage, passage
 from services.generation.sources.chunk_reader import ChunkReader, SourceChunk
 from services.generation.sources.outline_reader import OutlineReader
+from services.generation.sources.table_heads import under_head
 from services.generation.tags.store import TagStore
 from services.generation.tags.tag_calls import places_call, tree_call
 from services.generation.tags.tag_outlines import part
@@ -158,7 +159,7 @@ class Previewer:
         kind = JUDGED[prompt.name]
         page = await self._candidates.list_of_chunk(wanted.project_id, chunk.id, kind)
         if not page:
-            return {"passage": one_line(chunk.text)}
+            return {"passage": one_line(under_head(chunk))}
         chunks = await self._chunks.several(page[0].chunk_ids)
         return judging_of(page[0], chunks, prompt.language, wanted.options).values
 
@@ -174,11 +175,11 @@ class Previewer:
         options = seen_by(question_type, wanted.options)
         several = questions_values(chunk, facts[0], options, language, voice)
         asked = await self._question(wanted, chunk, [one for call in facts for one in call], question_type)
-        seen = passage(chunk.text, [asked.fact], options.context_chars)
+        seen = passage(chunk, [asked.fact], options.context_chars)
         one = answer_values(seen, asked.text, language, voice)
         is_of_several = any(variable.name == "facts" for variable in prompt.variables)
         return {
-            "source": chunk.text[chunk.overlap :].strip(),
+            "source": under_head(chunk, chunk.overlap),
             "fact": one_line(asked.fact.text),
             "instruction": options.instruction,
             "history": spoken([Message("user", asked.text)], language),
@@ -201,7 +202,7 @@ class Previewer:
         linked = await linked_fact({"link": link.payload}, self._chunks) if link else None
         if linked is None:
             return {}
-        seen = passage(linked.chunk.text, [linked.fact], wanted.options.context_chars)
+        seen = passage(linked.chunk, [linked.fact], wanted.options.context_chars)
         return {"linked_fact": one_line(linked.fact.text), "linked_passage": one_line(seen.text)}
 
     async def _draft(self, wanted: PreviewRequest) -> PromptDraft:
@@ -279,7 +280,7 @@ class Previewer:
         if answered:
             asked = answered.text
             fact = next((one for one in facts if quote_of(chunk, one) == answered.fact), fact)
-        seen = passage(chunk.text, [fact], seen_by(question_type, wanted.options).context_chars)
+        seen = passage(chunk, [fact], seen_by(question_type, wanted.options).context_chars)
         return seen, asked, answered.answer if answered else None
 
     async def _question(

@@ -30,6 +30,7 @@ from services.generation.questions.questions import text_key
 from services.generation.questions.quotes import Quote, one_line
 from services.generation.questions.writing import Passage, answer_schema, parse_answer
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import under_head, with_head
 from services.runtime.failures import Failure
 
 
@@ -75,7 +76,7 @@ def template_values(content: TemplateContent, chunk: SourceChunk, manner: Answer
         "json": {**reasoning, "json_schema": content.json_schema and encode(json.loads(content.json_schema))},
     }
     return {
-        "source": chunk.text.strip(),
+        "source": under_head(chunk),
         "question": content.text,
         "description": content.description.strip(),
         **own[content.answer],
@@ -226,7 +227,7 @@ def checked_template_answer(
     if content.answer == "text":
         wanted = language if language_of(content.text) == language else ""
         faults = text_faults(content, written, quote, chunk, options.gates, wanted)
-        faults = chain(faults, reasoning_faults(reasoning, chunk.text, options, wanted))
+        faults = chain(faults, reasoning_faults(reasoning, with_head(chunk), options, wanted))
     else:
         faults = label_faults(written)
     return quotes_of(content, quote, chunk), reasoning, first_on(faults, options.gates)
@@ -243,7 +244,7 @@ def text_faults(
     """What is wrong with an answer that is a text."""
     yield from quote_faults(quote, Fact(0, len(chunk.text), chunk.text))
     # What the template itself says is no invention.
-    source = "\n".join([chunk.text, content.text, content.description])
+    source = "\n".join([with_head(chunk), content.text, content.description])
     yield from answer_faults(content.text, written.answer, source, gates, language)
 
 

@@ -39,7 +39,7 @@ def questions_values(
 ) -> dict[str, object]:
     """What the prompt `questions` is filled with."""
     return {
-        "passage": one_line(passage(chunk.text, facts, options.context_chars).text),
+        "passage": one_line(passage(chunk, facts, options.context_chars).text),
         "facts": [one_line(fact.text) for fact in facts],
         "forms": options.forms_per_fact,
         "existing": [],

@@ -89,7 +89,7 @@ def hop_passages(
 ) -> tuple[Passage, Passage]:
     """The parts of both chunks that a model sees."""
     chars = options.context_chars
-    return passage(chunk.text, [fact], chars), passage(linked.chunk.text, [linked.fact], chars)
+    return passage(chunk, [fact], chars), passage(linked.chunk, [linked.fact], chars)
 
 
 def shown(passages: Sequence[Passage]) -> dict[str, object]:

@@ -19,7 +19,7 @@ from services.generation.questions.answers import (
     refusal_faults,
 )
 from services.generation.questions.facts import Fact
-from services.generation.questions.filling import in_source, place, quote_of
+from services.generation.questions.filling import found_quote, place, quote_of
 from services.generation.questions.further_forms import Forms
 from services.generation.questions.links import LinkedFact
 from services.generation.questions.multi_hop import (
@@ -38,9 +38,10 @@ from services.generation.questions.question_types import (
     seen_by,
 )
 from services.generation.questions.questions import Answer, NewQuestion, OpenQuestion
-from services.generation.questions.quotes import Quote, find_quote
+from services.generation.questions.quotes import Quote
 from services.generation.questions.writing import Passage, passage
 from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import with_head
 from services.runtime.failures import Failure
 from services.runtime.ids import new_id
 
@@ -68,8 +69,8 @@ class Subject:
 
     @property
     def source(self) -> str:
-        """What all of them say."""
-        return "\n".join(chunk.text for chunk in self.chunks)
+        """What all of them say, with the heads of tables that began before them."""
+        return "\n".join(with_head(chunk) for chunk in self.chunks)
 
 
 def new_question(
@@ -133,7 +134,7 @@ def seen_of(subject: Subject, options: GenerationOptions) -> Passage:
     if subject.linked:
         return joined(hop_passages(subject.chunk, subject.fact, subject.linked, options))
     chars = seen_by(subject.type, options).context_chars
-    return passage(subject.chunk.text, [subject.fact], chars)
+    return passage(subject.chunk, [subject.fact], chars)
 
 
 def answer_call_of(
@@ -170,7 +171,6 @@ def held(
         places = hop_quotes(subject.chunk, subject.linked.chunk, written.quotes)
         faults = hop_quote_faults(subject.chunk, subject.fact, subject.linked, places)
         return [quote_of(chunk, place) for chunk, place in places], chain(faults, others)
-    quote = find_quote(source, written.quotes[0])
-    found = quote if quote and in_source(subject.chunk, quote) else None
+    found = found_quote(subject.chunk, written.quotes[0])
     place = asked_place(subject.type, subject.chunk, subject.fact)
     return [quote_of(subject.chunk, found)] if found else [], chain(quote_faults(found, place), others)

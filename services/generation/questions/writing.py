@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from services.generation.calls.output import OutputIncomplete, OutputInvalid
 from services.generation.questions.facts import Fact, around, sentences
 from services.generation.questions.quotes import one_line
+from services.generation.sources.chunk_reader import SourceChunk
+from services.generation.sources.table_heads import under_head
 
 QUESTION_PATTERNS = {
     "en": "^(What|Which|Who|Whose|When|Where|Why|How|In what|In which|Can you tell me|Do you know) "
@@ -43,11 +45,11 @@ class Passage:
     sentences: Sequence[Fact]
 
 
-def passage(chunk: str, facts: Sequence[Fact], context_chars: int) -> Passage:
-    """The passage around some facts."""
-    start, end = around(chunk, facts, context_chars)
-    inside = [one for one in sentences(chunk) if start <= one.start and one.end <= end]
-    return Passage(chunk[start:end].strip(), inside)
+def passage(chunk: SourceChunk, facts: Sequence[Fact], context_chars: int) -> Passage:
+    """The passage around some facts; rows of a table stand under its head, which is none of the sentences."""
+    start, end = around(chunk.text, facts, context_chars)
+    inside = [one for one in sentences(chunk.text) if start <= one.start and one.end <= end]
+    return Passage(under_head(chunk, start, end), inside)
 
 
 def questions_schema(facts: int, forms: int, language: str) -> dict[str, Any]:

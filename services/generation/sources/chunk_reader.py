@@ -31,6 +31,7 @@ class SourceChunk:
         source: the document's own text at this place, where the chunk was edited; else the text.
         heading_path: titles of the headings above it, outermost first.
         section_id: the innermost section in which it begins; empty before the first heading.
+        table_header: head of the table in whose rows it begins, which stands before it; empty elsewhere.
     """
 
     id: str
@@ -43,6 +44,7 @@ class SourceChunk:
     source: str
     heading_path: Sequence[str] = ()
     section_id: str = ""
+    table_header: str = ""
 
 
 class ChunkReader:
@@ -120,6 +122,7 @@ class ChunkReader:
             source,
             list(chunk.heading_path),
             chunk.section_id,
+            chunk.table_header,
         )
         self._keep(found)
         return found
@@ -135,4 +138,5 @@ class ChunkReader:
 
 def size(chunk: SourceChunk) -> int:
     """What a chunk takes in memory, in characters."""
-    return ROW_CHARS + len(chunk.text) + (len(chunk.source) if chunk.source is not chunk.text else 0)
+    source = 0 if chunk.source is chunk.text else len(chunk.source)
+    return ROW_CHARS + len(chunk.text) + source + len(chunk.table_header)

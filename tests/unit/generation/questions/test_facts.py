@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.generation.questions.facts import Fact, around, choose, language_of, sentences
 from services.generation.questions.quotes import find_quote, one_line, overlap
 from services.generation.questions.writing import passage
+from tests.support.chunks import chunk_of
 
 PIECES = st.one_of(
     st.sampled_from(
@@ -56,7 +57,7 @@ def test_a_window_holds_its_facts_and_no_half_sentence(text: str, chars: int, pe
         assert fact.end <= end
         cut = [one for one in found if one.start < start < one.end or one.start < end < one.end]
         assert cut == []
-        assert fact in passage(text, [fact], chars).sentences
+        assert fact in passage(chunk_of(text), [fact], chars).sentences
 
 
 @given(TEXTS, st.integers(1, 2000))
