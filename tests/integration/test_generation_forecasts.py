@@ -6,6 +6,11 @@ import random
 
 import pytest
 
+from services.generation.forecasts.store import ForecastStore
+from services.generation.sources.chunk_reader import ChunkReader
+from services.generation.writers.questions import pilot_chunks
+from services.runtime.db import transaction
+from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.generation.v1 import generation_pb2
@@ -21,6 +26,7 @@ from tests.integration.generations import (
     view,
 )
 from tests.integration.processes import eventually
+from tests.integration.stores import Rooms
 from tests.support.mock_llm import MockServer
 
 PILOT = 8
@@ -111,3 +117,21 @@ async def test_a_pilot_of_more_chunks_than_there_are_is_the_whole(client: Client
     pilot = await run(client, project, provider, pilot_chunks=PILOT)
     calls = pilot.forecast.calls
     assert (pilot.forecast.chunks_seen, calls.low, calls.high) == (3, 9, 9)
+
+
+async def test_a_pilot_passes_over_chunks_that_were_deleted_since_they_were_planned(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    project = await parsed_project(client, {"a.md": handbook(3)}, min_size=1, max_size=100)
+    provider = await new_provider(client, project, mock.base_url)
+    pilot = await run(client, project, provider, pilot_chunks=PILOT)
+    there = {chunk.id for chunk in await chunks_of(client, project)}
+    async with rooms.stores.pool("generation") as pool:
+        forecasts = ForecastStore(pool)
+        gone = [(new_id(), characters, 1) for characters in (1, 1000)]
+        async with transaction(pool) as connection:
+            await forecasts.add_chunks(connection, pilot.id, gone, asked=False, last=True)
+        chosen = await pilot_chunks(forecasts, ChunkReader(client), pilot.id, 3)
+        covered = await pool.fetchval("SELECT chunk_count FROM generations WHERE id = $1", pilot.id)
+    assert covered == 3
+    assert {chunk.id for chunk in chosen} == there

@@ -51,6 +51,10 @@ class ForecastStore:
         rows = await self.pool.fetch(SQL.choose_chunks, generation_id, count)
         return [row["chunk_id"] for row in rows]
 
+    async def forget(self, generation_id: str, chunk_ids: Sequence[str]) -> None:
+        """Note that a generation covers chunks no more, as those of a document that was deleted."""
+        await self.pool.execute(SQL.forget_chunks, generation_id, chunk_ids)
+
     async def set_links(
         self, connection: Connection, generation_id: str, links: Mapping[str, Sequence[Sequence[Any]]]
     ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.runtime.at_once import each_of
 from sishu.client import Client
+from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_pb2, chunk_service_pb2
 
 AT_HAND_CHARS = 8_000_000
@@ -75,6 +76,24 @@ class ChunkReader:
             ApiError: the ingest room has not all of them, or is away.
         """
         return await each_of(chunk_ids, self.get)
+
+    async def those_there(self, chunk_ids: Sequence[str]) -> list[SourceChunk]:
+        """Some chunks, in the order of their ids, without those that were deleted.
+
+        Raises:
+            ApiError: the ingest room is away.
+        """
+        found = await each_of(chunk_ids, self._find)
+        return [chunk for chunk in found if chunk]
+
+    async def _find(self, chunk_id: str) -> SourceChunk | None:
+        """One chunk; nothing where it was deleted."""
+        try:
+            return await self.get(chunk_id)
+        except ApiError as error:
+            if error.reason != "CHUNK_NOT_FOUND":
+                raise
+            return None
 
     async def page(
         self, project_id: str, document_ids: Sequence[str], token: str

@@ -21,6 +21,16 @@ FROM (SELECT chunk_id, row_number() OVER (ORDER BY characters, chunk_id) AS plac
 WHERE (2 * place * $2 + total) / (2 * total) > (2 * (place - 1) * $2 + total) / (2 * total)
 ORDER BY place
 
+-- name: forget_chunks
+WITH gone AS (
+    DELETE FROM generation_chunks WHERE generation_id = $1 AND chunk_id = ANY ($2::uuid[])
+    RETURNING characters
+), removed AS (SELECT count(*) AS chunks, coalesce(sum(characters), 0) AS characters FROM gone)
+UPDATE generations
+SET chunk_count = chunk_count - removed.chunks, character_count = character_count - removed.characters
+FROM removed
+WHERE id = $1
+
 -- name: set_links
 UPDATE generation_chunks SET links = found.value
 FROM jsonb_each($2) AS found

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.generation.asking.asking import Task
 from services.generation.asking.refusing import pausing
+from services.generation.forecasts.store import ForecastStore
 from services.generation.generations.generations import Generation
 from services.generation.genre_audiences.genre_audiences import GenreAudience
 from services.generation.question_templates.question_templates import template_items
@@ -36,6 +37,9 @@ from services.generation.writers.desk import Desk
 from services.runtime.db import Connection
 from services.runtime.endings import Joint
 from services.runtime.jobs import Item, NewItem
+
+CHOICES = 5
+"""Times that chunks are chosen for a pilot while some of them turn out to be gone."""
 
 
 class QuestionWriter:
@@ -80,8 +84,9 @@ class QuestionWriter:
     async def plan_pilot(self, item: Item) -> None:
         """Make items for the calls about a few of all chunks."""
         generation = await self._desk.store.get_generation(item.job_resource_id)
-        chunk_ids = await self._desk.forecasts.choose(generation.id, generation.options.pilot_chunks)
-        chunks = await self._desk.chunks.several(chunk_ids)
+        count, desk = generation.options.pilot_chunks, self._desk
+        chunks = await pilot_chunks(desk.forecasts, desk.chunks, generation.id, count)
+        chunk_ids = [chunk.id for chunk in chunks]
         hops = MULTI_HOP in generation.options.question_types
         find = known_links(await self._desk.forecasts.links(generation.id, chunk_ids)) if hops else unlinked
         items = [new for _, plan in await self._plans(generation, chunks, find) for new in plan]
@@ -193,6 +198,24 @@ class QuestionWriter:
         for chunk in of_templates:
             plans.setdefault(chunk.id, []).extend(template_items(chunk, options))
         return [(chunk, plans[chunk.id]) for chunk in chunks if chunk.id in plans]
+
+
+async def pilot_chunks(
+    forecasts: ForecastStore, reader: ChunkReader, generation_id: str, count: int
+) -> list[SourceChunk]:
+    """So many of all chunks of a generation, without those that were deleted since they were planned.
+
+    Those are covered no more, and others are chosen in their place.
+    """
+    chunks = list[SourceChunk]()
+    for _ in range(CHOICES):
+        chunk_ids = await forecasts.choose(generation_id, count)
+        chunks = await reader.those_there(chunk_ids)
+        gone = set(chunk_ids) - {chunk.id for chunk in chunks}
+        if not gone:
+            break
+        await forecasts.forget(generation_id, sorted(gone))
+    return chunks
 
 
 def planned(
