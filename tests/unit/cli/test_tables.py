@@ -7,9 +7,10 @@ from google.protobuf.message import Message
 
 from sishu.cli import output
 from sishu.cli.jobs import show_jobs
-from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many
+from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.resources import RESOURCES
 from sishu.common.v1 import failure_pb2, job_pb2, text_span_pb2
+from sishu.generation.v1.generation_pb2 import Generation
 from sishu.ingest.v1 import chunk_pb2, document_pb2, section_pb2
 
 ID = "01a21738-77f7-7f55-8901-7031b2b8a8e0"
@@ -91,3 +92,13 @@ def test_a_job_stands_on_one_line_with_what_it_does_below(
     assert row.split()[:5] == [ID, kind, "cancelled", "831/881", "32"]
     assert ("2025-11-26" in row) == shows_time
     assert below == f"{ID}: {doing}"
+
+
+def test_of_the_prompts_of_a_generation_those_of_the_project_are_shown_and_the_others_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.CONSOLE, "_width", 80)
+    versions = {f"answer_{number}.en": f"answer_{number}.en@1" for number in range(70)}
+    show_one(Generation(id=ID, prompt_versions={**versions, "questions.zh": "questions.zh@project-2"}))
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == ["prompt_versions  questions.zh@project-2", "70 built in (`sishu --json` shows all)"]

@@ -173,6 +173,7 @@ GENERATION_TEXTS: dict[str, tuple[str, str]] = {
         "Print a template; what it is filled with goes to standard error.",
         "输出模板；可用的变量写到标准错误。",
     ),
+    "built_in_prompts": ("{} built in (`sishu --json` shows all)", "{} 个内置（`sishu --json` 显示全部）"),
     "prompt_versions": ("List all versions, newest first.", "列出全部版本，新的在前。"),
     "prompt_set": (
         "Make a new version of a template of yours; generations that start later go by it.",

@@ -20,6 +20,8 @@ from sishu.cli.texts import say
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 LONGEST_CELL = 60
+OWN_VERSION = "@project-"
+"""In the name of a version of a prompt that a project made."""
 BELOW = "failure.message"
 """Column that stands below a table: its texts are long, and say what they are about."""
 DOCUMENT_COLUMNS = ("id", "name", "state", "version", "chunk_count", BELOW)
@@ -69,10 +71,16 @@ def show_one(message: Message) -> None:
         print(as_json(message))
         return
     values = MessageToDict(message, preserving_proto_field_name=True)
-    show_fields(
-        (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1))
-        for name, value in values.items()
-    )
+    show_fields((name, in_lines(name, value)) for name, value in values.items())
+
+
+def in_lines(name: str, value: Any) -> str:
+    """A value of a message, whole; of the versions of prompts those that the project made."""
+    if name == "prompt_versions":
+        own = {prompt: version for prompt, version in value.items() if OWN_VERSION in version}
+        built_in = say("built_in_prompts").format(len(value) - len(own))
+        return "\n".join([*own.values(), built_in])
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def show_fields(fields: Iterable[tuple[str, str]]) -> None:
