@@ -65,6 +65,12 @@ class OutOfMemoryError(EngineError):
     reason = "OUT_OF_MEMORY"
 
 
+class MergeError(EngineError):
+    """A merged model is not what base and adapter are together, or has no place to go."""
+
+    reason = "MERGE_FAILED"
+
+
 class Stopped(BaseException):
     """Somebody asked the run to stop. Like KeyboardInterrupt it must pass `except Exception`.
 

@@ -280,7 +280,7 @@ def base_model_sha256(folder: Path, cache: Path) -> str:
 
     `cache` spares reading files again whose size and time of change are the same.
     """
-    files = _weight_files(folder)
+    files = weight_files(folder)
     known = _read_cache(cache)
     now = {_fingerprint(path): path for path in files}
     digests = {key: known.get(key) or sha256_file(path) for key, path in now.items()}
@@ -289,8 +289,8 @@ def base_model_sha256(folder: Path, cache: Path) -> str:
     return text_sha256("".join(f"{now[key].name}\0{digest}\n" for key, digest in digests.items()))
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    """The files that the index names, or all of them where there is no index."""
+def weight_files(folder: Path) -> list[Path]:
+    """The weight files of a model folder: those that the index names, or all where there is no index."""
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         files = sorted(folder.glob("*.safetensors"))
