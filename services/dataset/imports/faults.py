@@ -63,9 +63,9 @@ class Faults:
         """
         if self.count > self._threshold.most_share * rows:
             share = f"at most {self._threshold.most_share:.0%} may be"
-            raise self._too_many(f"{self.count} of {rows} rows are bad, {share}")
+            raise self._too_many(f"{self.count} of {rows} rows are bad, {share}", rows=str(rows))
 
-    def _too_many(self, why: str) -> InvalidArgument:
+    def _too_many(self, why: str, **known: str) -> InvalidArgument:
         """The error for too many bad rows."""
         first = self.kept[0]
         reasons = ", ".join(f"{reason} ({count})" for reason, count in self.reasons.most_common(5))
@@ -75,4 +75,7 @@ class Faults:
             "them, or allow more (max_bad_rows, max_bad_share)",
             file=first.file,
             row=str(first.row),
+            bad=str(self.count),
+            bad_reasons=reasons,
+            **known,
         )

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from services.dataset.imports.faults import Faults, Threshold
+from services.dataset.imports.rows import Fault
 from services.generation.asking.refusing import refused
-from services.generation.calls.endpoints import no_members
 from services.generation.calls.gate import busy
 from services.generation.calls.provider_errors import provider_error
 from services.generation.calls.replies import ErrorTold
+from services.generation.gates.gate_list import GATES
 from services.generation.prompts.built_in import BUILTIN
 from services.generation.prompts.prompt_templates import checked
 from services.generation.providers.providers import Endpoint, provider_not_found
-from services.runtime.errors import SishuError
+from services.runtime.errors import FailedPrecondition, SishuError
 from sishu.cli.failures import MODEL, MORE, SENTENCES, in_words, needs
 from sishu.cli.learn import then_again
 from sishu.common.v1.failure_pb2 import Failure
@@ -26,9 +28,10 @@ from sishu.common.v1.job_pb2 import JOB_STATE_PAUSED, Job, JobCounts, JobFailure
 from sishu.errors import ApiError
 from sishu.learn.jobs import check_not_paused, job_error
 from tests.contract.test_tree import SPANS, VARIABLES, variables, words, wrong_in
-from tests.unit.generation.providers.test_trial import PROVIDER
+from tests.support.reasons import ERRORS, reasons_of
 
 ROOT = Path(__file__).parents[3]
+MAKERS = {**ERRORS, "Failure": 1, "BadRow": 0}
 ENDPOINT = Endpoint("http://h/v1", "m")
 
 
@@ -43,7 +46,7 @@ def sentences() -> list[str]:
 def code() -> str:
     folders = (ROOT / "services", ROOT / "clients" / "python" / "sishu")
     files = (path for folder in folders for path in folder.rglob("*.py"))
-    return "\n".join(path.read_text() for path in files if path.name != "failures.py")
+    return "\n".join(path.read_text() for path in files if not path.name.endswith("failures.py"))
 
 
 def test_a_sentence_is_filled_with_what_the_error_says() -> None:
@@ -80,7 +83,7 @@ def test_in_english_the_servers_words_are_shown() -> None:
 @pytest.mark.parametrize("reason", ["PROVIDER_BUSY", "NOBODY_KNOWS_THIS"])
 def test_where_there_are_no_words_or_nothing_to_fill_them_the_servers_are_shown(reason: str) -> None:
     assert in_words(reason, "all is {lost}", {}, "zh") == "all is {lost}"
-    error = no_members(PROVIDER)
+    error = FailedPrecondition("NOBODY_KNOWS_THIS", "nobody knows", provider_id="p")
     assert in_chinese(error) == error.message
 
 
@@ -141,6 +144,28 @@ def test_every_sentence_is_for_an_error_that_there_is_and_needs_what_errors_have
     assert set(MORE) == {"reasons", "paused_job", "same_command", "pilot_job", "again"}
     named = [word for many in SENTENCES.values() for one in many for word in VARIABLES.findall(one)]
     assert set(named) <= variables()
+
+
+def test_every_reason_of_three_rooms_has_a_sentence() -> None:
+    """Gates have theirs in `gate_list.py`; some reasons are put together, or are of what runs in the background."""
+    raised = {
+        reason
+        for room in ("dataset", "generation", "ingest")
+        for path in (ROOT / "services" / room).rglob("*.py")
+        for reason in reasons_of(path, MAKERS)
+    }
+    assert {"TURNS_INVALID", "PARSE_CRASHED", "ADVICE_MISSING"} < raised
+    assert {reason for reason in raised - SENTENCES.keys() if "{" not in reason} - GATES.keys() == set()
+
+
+def test_a_fault_of_a_row_is_said_with_its_field_where_it_is_of_one() -> None:
+    assert in_words("LIST_EXPECTED", "m", {"field": "x"}, "zh") == "字段 x：应为列表；请改成列表"
+    assert in_words("LIST_EXPECTED", "m", {}, "zh") == "应为列表；请改成列表"
+    faults = Faults(Threshold(most_share=0.1))
+    faults.add(Fault("a.csv", 3, "", "TEXT_NUL", "a NUL"))
+    with pytest.raises(SishuError) as raised:
+        faults.check(4)
+    assert "4 行中有 1 行不能使用（TEXT_NUL (1)），" in in_chinese(raised.value)
 
 
 def test_every_command_that_a_sentence_names_exists() -> None:

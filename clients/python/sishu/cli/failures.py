@@ -2,6 +2,7 @@
 
 A sentence is filled with the error's metadata and its English `message`. Of several for one reason the first
 is taken that has all it needs. Where none has, and for reasons that are not here, the English words stay.
+What goes wrong in one room alone is told in `dataset_failures.py`, `ingest_failures.py`, `generation_failures.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Formatter
 
+from sishu.cli import dataset_failures, generation_failures, ingest_failures
 from sishu.cli.texts import LANGUAGE
 from sishu.common.v1.failure_pb2 import Failure
 
@@ -264,6 +266,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "OUT_OF_MEMORY": ("空闲内存放不下这个模型；请卸载别的模型，或换更小的模型（日志：{log}）",),
     "OUTPUT_UNWRITABLE": ("无法写入输出文件夹 {path}；请用 --out 另选一个",),
 }
+for ROOM in (ingest_failures, generation_failures, dataset_failures):
+    for REASON, TOLD in ROOM.SENTENCES.items():
+        SENTENCES[REASON] = SENTENCES.get(REASON, ()) + TOLD
 
 MORE = {
     "reasons": "；{items_total} 项中有 {items_failed} 项失败（{reasons}），{items_done} 项已完成并保存："
