@@ -149,7 +149,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
         "或用 `sishu job cancel {job_id}` 取消它",
     ),
     "NO_EXAMPLES": (
-        "没有符合条件的样例；请先用 `sishu example import` 或 `sishu import create` 导入，或放宽条件",
+        "没有符合条件的样例；请先用 `sishu import generations` 或 `sishu import create` 导入，或放宽条件",
     ),
     "BENCHMARK_TOO_LARGE": ("评测集的题目太多；请拆成几个：{message}",),
     "DATASET_VERSION_NOT_READY": ("数据集版本 {dataset_version_id} 尚未就绪；见 `sishu job get {job_id}`",),

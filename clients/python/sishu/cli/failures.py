@@ -2,7 +2,7 @@
 
 A sentence is filled with the error's metadata and its English `message`. Of several for one reason the first
 is taken that has all it needs. Where none has, and for reasons that are not here, the English words stay.
-What goes wrong in one room alone is told in `dataset_failures.py`, `ingest_failures.py`, `generation_failures.py`.
+What goes wrong in one room alone is told in `dataset_failures.py`, and so on.
 """
 
 from __future__ import annotations

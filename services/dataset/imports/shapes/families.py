@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from services.dataset.imports.rows import BadRow, Columns, Tags
@@ -20,6 +21,9 @@ PRETRAINING, EXAM = "pretraining", "exam_item"
 THINK = ("<think>", "</think>")
 TURN_MARKS = ("\n\nHuman:", "\n\nAssistant:")
 """How old preference data writes a conversation as one text."""
+
+CHATML = re.compile(r"<\|im_start\|>(system|user|assistant)\n(.*?)<\|im_end\|>\s*", re.DOTALL)
+"""A message as templates of ChatML write it."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,11 @@ class Family:
         return self._kind(chats.check_turns(messages, self._asking)), {"messages": messages}
 
     def conversation(self, row: Mapping[str, Any]) -> Said:
-        """A row with a list of messages."""
+        """A row with a list of messages; one of the assistant alone is a text to learn (as of ms-swift)."""
         messages = self._listed(row)
+        if len(messages) == 1 and messages[0]["role"] == ASSISTANT and self.options.kind == SFT:
+            as_written = replace(self.words, think=None)
+            return PRETRAINING, {"messages": chats.messages_of(row[self._asking], self._asking, as_written)}
         return self._kind(chats.check_turns(messages, self._asking)), {"messages": messages}
 
     def preference(self, row: Mapping[str, Any]) -> Said:
@@ -69,19 +76,22 @@ class Family:
         if all(len(side) > 1 for side in sides):
             messages = chats.with_system(texts.text_in(row, columns.system), common(sides), columns.chosen)
         else:
-            messages = self._listed(row) if columns.messages else self._asked(row)
+            messages = self._asked(row) if self._tells_asking(row) else self._listed(row)
         chosen, rejected = (
             single(side, len(messages) if len(side) > 1 else 0, column)
             for side, column in zip(sides, (columns.chosen, columns.rejected), strict=True)
         )
-        if chosen == rejected:
-            raise BadRow(
-                "ANSWERS_EQUAL",
-                "the better answer is the worse one, too; leave the row out",
-                columns.rejected,
-            )
+        content = self._paired(messages, chosen, rejected)
         chats.check_prompt(messages, self._asking or columns.chosen)
-        return PREFERENCE, {"messages": messages, "preference": {"chosen": chosen, "rejected": rejected}}
+        return PREFERENCE, content
+
+    def rival(self, row: Mapping[str, Any]) -> Said:
+        """A row whose messages end with the better answer, and of a worse one."""
+        assert self.columns.rejected  # noqa: S101  # what makes a row one of this family
+        *messages, chosen = self._listed(row)
+        chats.check_prompt(messages, self._asking)
+        rejected = single(self._side(row, self.columns.rejected), 0, self.columns.rejected)
+        return PREFERENCE, self._paired(messages, single([chosen], 0, self._asking), rejected)
 
     def judged(self, row: Mapping[str, Any]) -> Said:
         """A row of one answer that is a good or a bad one."""
@@ -89,17 +99,44 @@ class Family:
         good = texts.flag_in(row, self.columns.desirable)
         _, content = self.conversation(row) if self.columns.messages else self.pair(row)
         *messages, answer = content["messages"]
+        chats.check_prompt(messages, self._asking)
         return PREFERENCE, {"messages": messages, "preference": {"chosen" if good else "rejected": answer}}
 
     def text(self, row: Mapping[str, Any]) -> Said:
         """A row of plain text."""
         text = texts.wanted_text(row, self.columns.text, "text to learn")
+        turns = chatml_turns(text)
+        if turns:
+            return self._marked(turns, self.columns.text or "text")
         return PRETRAINING, {"messages": [{"role": ASSISTANT, "content": text}]}
+
+    def _paired(self, messages: list[Message], chosen: Message, rejected: Message) -> Content:
+        """The content of two answers, which differ."""
+        if chosen == rejected:
+            raise BadRow(
+                "ANSWERS_EQUAL",
+                "the better answer is the worse one, too; leave the row out",
+                self.columns.rejected or "",
+            )
+        return {"messages": messages, "preference": {"chosen": chosen, "rejected": rejected}}
+
+    def _marked(self, turns: list[tuple[str, str]], field: str) -> Said:
+        """What a text in ChatML says: thoughts before an answer become its reasoning."""
+        values = [{"role": role, "content": text} for role, text in turns]
+        messages = chats.messages_of(values, field, self.words)
+        return self._kind(chats.check_turns(messages, field)), {"messages": messages}
 
     @property
     def _asking(self) -> str:
         """The column that faults in the order of turns are told of."""
-        return self.columns.messages or self.columns.instruction or ""
+        return self.columns.instruction or self.columns.messages or ""
+
+    def _tells_asking(self, row: Mapping[str, Any]) -> bool:
+        """Whether what was asked stands in a column of its own, and in no list of messages."""
+        columns = self.columns
+        if not columns.messages:
+            return True
+        return bool(columns.instruction and (row.get(columns.instruction) or not row.get(columns.messages)))
 
     def _kind(self, turns: int) -> str:
         """The kind of an example by its turns."""
@@ -194,6 +231,18 @@ class Family:
     def _asking_fills(self, row: Mapping[str, Any]) -> bool:
         """Whether a row says what the answers answer."""
         return bool(self._asking and row.get(self._asking))
+
+
+def chatml_turns(text: str) -> list[tuple[str, str]]:
+    """Who says what in a text that is a conversation in ChatML as a whole; nothing for any other text."""
+    found: list[tuple[str, str]] = []
+    place = 0
+    for match in CHATML.finditer(text):
+        if match.start() != place:
+            return []
+        found.append((match[1], match[2]))
+        place = match.end()
+    return found if place == len(text) else []
 
 
 def common(sides: Sequence[Sequence[Message]]) -> list[Message]:

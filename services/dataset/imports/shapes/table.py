@@ -9,7 +9,8 @@ from typing import Any
 from services.dataset.imports.rows import Columns, Tags
 
 PAIR, CONVERSATION, PREFERENCE, JUDGED = "pair", "conversation", "preference", "judged"
-TEXT, OWN = "text", "own"
+TEXT, OWN, STRUCTURED = "text", "own", "structured"
+RIVAL = "rival"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Shape:
 
     Args:
         name: of the shape.
-        family: method of `Family` that reads it, or `own`.
+        family: method of `Family` that reads it, or `own` or `structured`.
         columns: what is where.
         needs: columns that make a row one of this shape.
         yields: whether it counts only where no other shape fits.
@@ -50,20 +51,27 @@ OWN_COLUMNS = {
     **{name: name for name in ("kind", "content", "labels", "score", "lineage")},
     "tags": "tag_ids",
 }
+PART_COLUMNS = {name: column for name, column in OWN_COLUMNS.items() if name != "content"}
+THINKING = {"instruction": "user", "answer": "final", "reasoning": "analysis", "system": "developer"}
 ALPACA = {"instruction": "instruction", "input": "input", "system": "system", "history": "history"}
 SHAREGPT = {"messages": "conversations", "system": "system"}
 SIDES = {"chosen": "chosen", "rejected": "rejected"}
+PROMPT = {"instruction": "prompt", "messages": "messages", "system": "system"}
+RIVALS = {"messages": "messages", "rejected": "rejected_response"}
 COMPLETION = {"instruction": "prompt", "answer": "completion"}
 
 FIRST = (
     shape("sishu", OWN, "kind content", **OWN_COLUMNS),
+    shape("structured", STRUCTURED, "id kind messages lineage", **PART_COLUMNS),
+    shape("multilingual_thinking", PAIR, "reasoning_language user final", **THINKING),
     shape("kto_sharegpt", JUDGED, "conversations kto_tag", **SHAREGPT, desirable="kto_tag"),
     shape("kto_messages", JUDGED, "messages label", messages="messages", desirable="label"),
     shape("kto_alpaca", JUDGED, "instruction output kto_tag", **ALPACA, answer="output", desirable="kto_tag"),
     shape("kto", JUDGED, "prompt completion label", **COMPLETION, desirable="label"),
     shape("dpo_sharegpt", PREFERENCE, "conversations chosen rejected", **SHAREGPT, **SIDES),
     shape("dpo_alpaca", PREFERENCE, "instruction chosen rejected", **ALPACA, **SIDES),
-    shape("preference", PREFERENCE, "chosen rejected", instruction="prompt", system="system", **SIDES),
+    shape("dpo_ms_swift", RIVAL, "messages rejected_response", **RIVALS),
+    shape("preference", PREFERENCE, "chosen rejected", **PROMPT, **SIDES),
 )
 """The first of these that fits counts: others that fit, too, say less."""
 OTHERS = (

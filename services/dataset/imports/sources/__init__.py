@@ -55,7 +55,7 @@ def folder_parts(folder: Path, choice: Choice) -> list[Part]:
     if configs and not choice.files:
         return hugging_face.card_parts(folder, configs, choice)
     paths = hugging_face.data_files(folder, choice)
-    paths = [path for path in paths if not is_description(path)]
+    paths = [path for path in paths if not is_description(path) and not tells_left_out(path)]
     if not paths:
         raise nothing(choice)
     check_one_format(paths)
@@ -72,6 +72,11 @@ def is_description(path: Path) -> bool:
         "readme.txt",
         "requirements.txt",
     }
+
+
+def tells_left_out(path: Path) -> bool:
+    """Whether a file of an export of our own names the examples that another one leaves out."""
+    return path.parent.name == "left_out" and (path.parent.parent / path.stem).is_file()
 
 
 def check_one_format(paths: list[Path]) -> None:

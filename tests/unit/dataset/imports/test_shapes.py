@@ -21,6 +21,13 @@ SIDES = {"chosen": {"role": "assistant", "content": A}, "rejected": {"role": "as
 PREFERENCE = ("preference", {"messages": chat(Q), "preference": SIDES})
 
 
+def text(written: str) -> tuple[str, Any]:
+    return "pretraining", {"messages": [{"role": "assistant", "content": written}]}
+
+
+TEXT = text(A)
+
+
 def said(role: str, text: str) -> dict[str, str]:
     return {"from": role, "value": text}
 
@@ -58,8 +65,26 @@ ROWS: list[tuple[str, dict[str, Any], tuple[str, Any]]] = [
         {"messages": [{"role": "developer", "content": "Be short."}, *chat(Q, A)], "tools": []},
         ("sft", {"messages": chat(Q, A, system="Be short.")}),
     ),
+    ("messages", {"messages": [{"role": "assistant", "content": A}]}, TEXT),
     (
         "messages",
+        {"messages": [{"role": "assistant", "content": "<think>a</think>b"}]},
+        text("<think>a</think>b"),
+    ),
+    (
+        "multilingual_thinking",
+        {
+            "reasoning_language": "English",
+            "developer": "Be short.",
+            "user": Q,
+            "analysis": "",
+            "final": A,
+            "messages": chat(Q, A, system="reasoning language: English\n\nBe short."),
+        },
+        ("sft", {"messages": chat(Q, A, system="Be short.")}),
+    ),
+    (
+        "multilingual_thinking",
         {
             "reasoning_language": "English",
             "user": Q,
@@ -127,7 +152,62 @@ ROWS: list[tuple[str, dict[str, Any], tuple[str, Any]]] = [
         {"conversations": [said("human", Q), said("gpt", A)], "kto_tag": True},
         ("preference", {"messages": chat(Q), "preference": {"chosen": SIDES["chosen"]}}),
     ),
-    ("text", {"text": A, "id": 3}, ("pretraining", {"messages": [{"role": "assistant", "content": A}]})),
+    ("text", {"text": A, "id": 3}, TEXT),
+    (
+        "text",
+        {"text": f"<|im_start|>user\n{Q}<|im_end|>\n<|im_start|>assistant\n{A}<|im_end|>\n"},
+        ("sft", ONE),
+    ),
+    (
+        "text",
+        {
+            "text": f"<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\n{Q}<|im_end|>\n"
+            f"<|im_start|>assistant\n<think>Look at the valve.</think>{A}<|im_end|>"
+        },
+        ("sft", {"messages": [{"role": "system", "content": "Be short."}, *chat(Q), THOUGHT]}),
+    ),
+    ("text", {"text": f"So: <|im_start|>user\n{Q}<|im_end|>"}, text(f"So: <|im_start|>user\n{Q}<|im_end|>")),
+    (
+        "preference",
+        {"messages": chat(Q), "chosen": SIDES["chosen"], "rejected": SIDES["rejected"]},
+        PREFERENCE,
+    ),
+    ("dpo_ms_swift", {"messages": chat(Q, A), "rejected_response": "No."}, PREFERENCE),
+    (
+        "structured",
+        {
+            "id": "e",
+            "kind": "preference",
+            "messages": chat(Q),
+            "chosen": {**SIDES["chosen"], "reasoning": ""},
+            "rejected": json.dumps(SIDES["rejected"]),
+            "flaw": "wrong",
+            "exam_item": None,
+            "quotes": [{"text": A, "start": 3, "end": 9, "chunk_id": None}],
+            "score": None,
+            "lineage": "{}",
+        },
+        (
+            "preference",
+            {
+                "messages": chat(Q),
+                "preference": {**SIDES, "flaw": "wrong"},
+                "quotes": [{"text": A, "start": 3, "end": 9}],
+            },
+        ),
+    ),
+    (
+        "structured",
+        {
+            "id": "e",
+            "kind": "sft",
+            "messages": [*chat(Q), THOUGHT],
+            "chosen": "",
+            "quotes": "[]",
+            "lineage": "{}",
+        },
+        ("sft", {"messages": [*chat(Q), THOUGHT]}),
+    ),
     ("question_answer", {"question": Q, "answer": A}, ("sft", ONE)),
     (
         "question_answer",

@@ -47,6 +47,14 @@ def entry(tmp_path: Path, described: dict[str, Any], rows: Any = ALPACA, name: s
     )
 
 
+def test_what_an_export_tells_of_those_left_out_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "train.csv", "question,answer\nq,a\n")
+    write(tmp_path / "data" / "left_out" / "train.csv.jsonl", [{"id": "1", "kind": "sft", "reason": "X"}])
+    assert len(imported(tmp_path / "data")) == 1
+    write(tmp_path / "data" / "left_out" / "other.csv", "question,answer\nq,b\n")
+    assert len(imported(tmp_path / "data")) == 2
+
+
 def test_a_folder_of_llama_factory_is_read_as_it_is_described(tmp_path: Path) -> None:
     assert contents(imported(entry(tmp_path, {}))) == [("sft", {"messages": chat(Q, A)})]
     with_system = {
