@@ -60,7 +60,8 @@ def build(parts: Parts) -> Built:
     restorer = RestoreWorker(jobs, RestoreStore(pool, jobs), versions, parts.storage)
     benchmark_store = BenchmarkStore(pool, jobs)
     benchmarks = Benchmarks(benchmark_store, parts.storage)
-    leaks = LeakWorker(jobs, LeakCheckStore(pool, jobs), benchmarks, versions, parts.storage)
+    leaks = LeakWorker(jobs, LeakCheckStore(pool, jobs), benchmarks, versions, parts.storage, parts.client)
+    maker = VersionWorker(jobs, versions, parts.storage, benchmarks, parts.client)
     files = FileImportWorker(jobs, imports, parts.storage, tokenizers)
     statistics = StatisticsWorker(
         jobs, StatisticsStore(pool, jobs), versions, parts.storage, parts.client, tokenizers.load
@@ -77,7 +78,7 @@ def build(parts: Parts) -> Built:
             "find_duplicates": duplicates.find_duplicates,
             "apply_deduplication": duplicates.apply_deduplication,
             "mark_sources": MarkWorker(jobs, marks).mark_sources,
-            "make_dataset_version": VersionWorker(jobs, versions, parts.storage, benchmarks).make_version,
+            "make_dataset_version": maker.make_version,
             "restore_dataset_version": restorer.restore,
             "make_dataset_statistics": statistics.make_statistics,
             "make_export": exporter.make_export,

@@ -28,7 +28,6 @@ from services.dataset.source_marks.store import SourceMarkStore
 from services.dataset.statistics.service import StatisticsServicer
 from services.dataset.statistics.store import StatisticsStore
 from services.dataset.tokenizers import Tokenizers
-from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.service import DatasetServicer
 from services.dataset.versions.store import VersionStore
 from services.runtime.room import Parts
@@ -68,7 +67,7 @@ def servicers(parts: Parts, tokenizers: Tokenizers) -> list[Servicer]:
         DiffStore(pool, jobs),
         parts.storage,
         jobs,
-        LaterRoomsByRpc(parts.client),
+        parts.client,
         known_benchmarks,
     )
     exports = ExportServicer(export_store, versions, parts.storage, jobs)

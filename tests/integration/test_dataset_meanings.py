@@ -8,7 +8,13 @@ import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.client import Client
-from sishu.dataset.v1 import deduplication_pb2, example_pb2, example_service_pb2
+from sishu.dataset.v1 import (
+    deduplication_pb2,
+    example_pb2,
+    example_service_pb2,
+    leak_check_pb2,
+    leak_check_service_pb2,
+)
 from sishu.dataset.v1 import deduplication_service_pb2 as pb
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.generation.v1 import provider_pb2
@@ -127,3 +133,53 @@ async def test_who_cannot_embed_is_told_of_before_a_search_begins(client: Client
             request = pb.CreateDeduplicationRequest(deduplication=search)
             error = await failure(client.deduplications.CreateDeduplication(request))
             assert error.reason == reason
+
+
+async def exam_item(client: Client, project: str, text: str) -> str:
+    example = example_pb2.Example(
+        project_id=project, kind=example_pb2.EXAMPLE_KIND_EXAM_ITEM, messages=turns(text, "Two.")
+    )
+    request = example_service_pb2.CreateExampleRequest(example=example)
+    return (await client.examples.CreateExample(request)).example.id
+
+
+async def test_leaks_are_found_by_what_they_mean_but_not_where_numbers_differ(
+    client: Client, rooms: Rooms
+) -> None:
+    server = ScriptedLlm(embeds=True)
+    async with served(server) as base_url:
+        project = await new_project(client)
+        provider = await new_provider(client, project, base_url, price=PRICE)
+        exam = await exam_item(client, project, ASKED.replace("pump", "pump 12"))
+        meant = await asked(client, project, IN_OTHER_ORDER.replace("pump", "pump 12"))
+        await asked(client, project, IN_OTHER_ORDER.replace("pump", "pump 13"))
+        await asked(client, project, "Who was the first to see the heron?")
+        cli = CommandLine(rooms, project)
+        embedding = ["--embedding-provider", provider, "--meaning-similarity", "0.8"]
+        create = ["--json", "leak-check", "create", "--project", project, "--exam", "--wait"]
+        code, printed = await cli.run(*create)
+        assert json.loads(printed.splitlines()[-1])["counts"]["examples"] == "3"
+        assert "leaking_examples" not in json.loads(printed.splitlines()[-1])["counts"]
+        code, printed = await cli.run(*create, *embedding)
+        assert code == 0, printed
+        check = json.loads(printed.splitlines()[-1])
+        counts = check["counts"]
+        assert (counts["leaking_examples"], counts["meaning"], counts["embedded"]) == ("1", "1", "4")
+        assert counts["embedding_cost"] == int(counts["embedding_tokens"]) > 0
+        request = leak_check_service_pb2.ListLeaksRequest(leak_check_id=check["id"])
+        (leak,) = (await client.leak_checks.ListLeaks(request)).leaks
+        assert (leak.example_id, leak.exam_example_id) == (meant, exam)
+        assert list(leak.ways) == [leak_check_pb2.LEAK_WAY_MEANING]
+        assert 0.8 <= leak.meaning_similarity < 1
+        assert leak.similarity == 0
+
+        version = ["--json", "dataset", "create", "--project", project, "--exam-share", "0", "--wait"]
+        code, printed = await cli.run(*version, "--exam-leaks", "drop", *embedding)
+        assert code == 0, printed
+        made = json.loads(printed.splitlines()[-1])
+        assert made["dropped_counts"] == {"EXAM_LEAK": "1"}
+        assert (made["leak_counts"], made["split_counts"]["train"]) == ({"exam": "1"}, "2")
+        # What was embedded once is not paid for again.
+        assert made["leak_embedding_cost"].get("embedded", "0") == "0"
+        code, printed = await cli.run(*version, *embedding)
+        assert (code, "LEAK_SOURCE_MISSING" in printed) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,11 +13,13 @@ from services.runtime.ids import new_id
 from sishu.dataset.v1 import dataset_diff_pb2 as diffs
 from sishu.dataset.v1 import dataset_service_pb2 as datasets
 from sishu.dataset.v1 import dataset_version_pb2 as versions
+from sishu.dataset.v1 import example_change_service_pb2 as change_service
 from sishu.dataset.v1 import example_filter_pb2, example_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.errors import ApiError
 from sishu.inference.v1 import exam_pb2
 from sishu.trainer.v1 import training_run_pb2
+from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import (
     READY,
     School,
@@ -25,7 +28,7 @@ from tests.integration.dataset_school import (
     started_school,
     turns,
 )
-from tests.integration.stores import Servers
+from tests.integration.stores import Rooms, Servers
 
 TRAIN, EXAM = versions.DATASET_SPLIT_TRAIN, versions.DATASET_SPLIT_EXAM
 VALIDATION = versions.DATASET_SPLIT_VALIDATION
@@ -164,3 +167,55 @@ async def test_a_version_in_use_is_not_deleted(school: School) -> None:
         assert (await school.version(version.id)).state == READY
     school.later.runs, school.later.exams = [training_run_pb2.TrainingRun(**other)], []
     await school.client.datasets.DeleteDatasetVersion(request)
+
+
+async def test_general_data_of_another_version_is_mixed_into_train(school: School) -> None:
+    general_id, project_id = new_id(), new_id()
+    for number in range(12):
+        asked = f"Tell me of {name_of(500 + number)}."
+        await school.create(project_id=general_id, messages=turns(asked, "Gladly."), labels=["chat"])
+    general = await school.made(general_id, exam_count=2, system_prompt="Be kind.")
+    own = [
+        await school.create(project_id=project_id, messages=turns(f"Who is {name_of(number)}?", "Ada."))
+        for number in range(20)
+    ]
+    wanted = {"exam_count": 2, "replay": versions.Replay(dataset_version_id=general.id)}
+    cli = CommandLine(Rooms(school.stores, school.client, {}), project_id)
+    create = ["--json", "dataset", "create", "--project", project_id, "--exam-count", "2", "--wait"]
+    code, printed = await cli.run(*create, "--replay-version", f"{general_id}/1")
+    assert code == 0, printed
+    version = await school.version(json.loads(printed)["id"])
+    assert version.split_counts == {"train": 20, "exam": 2}
+    assert version.dropped_counts == {}
+    assert (version.replayed.available, version.replayed.wanted, version.replayed.taken) == (10, 2, 2)
+    assert dict(version.replayed.source_counts) == {"hand": 2}
+    assert version.options.replay.share == 0.1
+    sources = {one.source: dict(one.split_counts) for one in version.source_counts}
+    assert sources == {"hand": {"train": 18, "exam": 2}, f"version:{general.id}": {"train": 2}}
+    manifest = await school.manifest(version.id)
+    assert manifest["replayed"]["content_sha256"] == general.content_sha256
+    assert manifest["options"]["replay"]["dataset_version_id"] == general.id
+
+    theirs = {one.position: one for one in await school.held(general.id, split=TRAIN)}
+    mixed = [one for one in await school.held(version.id) if one.lineage.dataset_version_id]
+    assert len(mixed) == 2
+    for one in mixed:
+        there = theirs[one.lineage.dataset_version_position]
+        assert (one.split, one.lineage.dataset_version_id) == (TRAIN, general.id)
+        assert (one.example_id, list(one.messages)) == (there.example_id, list(there.messages)[1:])
+    again = await school.made(project_id, **wanted)
+    assert again.content_sha256 == version.content_sha256
+
+    # A restore leaves alone what is not the project's own, and the version outlives where it took it from.
+    await school.client.datasets.DeleteDatasetVersion(datasets.DeleteDatasetVersionRequest(id=general.id))
+    assert len(await school.held(version.id)) == 22
+    restore = datasets.RestoreDatasetVersionRequest(dataset_version_id=version.id)
+    change = (await school.client.datasets.RestoreDatasetVersion(restore)).example_change
+    await school.ended(change.job)
+    asked = change_service.GetExampleChangeRequest(id=change.id)
+    change = (await school.client.example_changes.GetExampleChange(asked)).example_change
+    assert dict(change.counts) == {}
+    assert len(await school.listed(project_id)) == len(own)
+    with pytest.raises(ApiError) as error:
+        await school.start_version(project_id, **wanted)
+    assert error.value.reason == "DATASET_VERSION_NOT_FOUND"

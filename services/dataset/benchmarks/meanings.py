@@ -63,5 +63,5 @@ def as_long(vectors: Vectors) -> Vectors:
     """Vectors of length 1; those of nothing, and what is not finite, stay or become zeros."""
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True)
     told = (lengths > 0) & np.isfinite(lengths)
-    found: Vectors = np.where(told, vectors, 0) / np.where(told, lengths, 1)
-    return found.astype(np.float32)
+    found: Vectors = (np.where(told, vectors, 0) / np.where(told, lengths, 1)).astype(np.float32)
+    return found

@@ -16,8 +16,9 @@ from services.dataset.copies.sketches import Sketches
 from services.dataset.deduplications.clustering import Found, find_duplicates
 from services.dataset.deduplications.comparing import Comparison
 from services.dataset.deduplications.deduplications import Deduplication, DeduplicationCounts
-from services.dataset.deduplications.embedding import TextEmbedder, TextFile
+from services.dataset.deduplications.embedding import TextFile, ToFile
 from services.dataset.deduplications.store import ROWS, DeduplicationStore
+from services.dataset.embedding import EmbeddingCost, TextEmbedder
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
 from sishu.client import Client
@@ -62,13 +63,13 @@ class DuplicateWorker:
     async def _search(
         self, item: Item, search: Deduplication, folder: Path
     ) -> tuple[Comparison, Found, DeduplicationCounts]:
-        options, cost = search.options, DeduplicationCounts()
+        options, cost = search.options, EmbeddingCost()
         texts = TextFile(folder / "texts") if options.embedding_provider_id else None
         comparison = Comparison(options.compared_by, search.filter.text.lower(), texts.add if texts else None)
         held = await self._sketched(item, search, comparison)
         meanings = None
         if texts:
-            meanings, cost = await TextEmbedder(self._client, options.embedding_provider_id).embedded(
+            meanings, cost = await ToFile(TextEmbedder(self._client, options.embedding_provider_id)).embedded(
                 texts.texts(),
                 comparison.columns().digests,
                 options.meaning_similarity,
@@ -79,7 +80,7 @@ class DuplicateWorker:
         found = await asyncio.to_thread(
             find_duplicates, held, comparison.columns(), options.threshold, meanings
         )
-        return comparison, found, cost
+        return comparison, found, DeduplicationCounts(**cost.counts)
 
     async def _sketched(self, item: Item, search: Deduplication, comparison: Comparison) -> Sketches:
         """Let the examples of a search pass by."""

@@ -9,8 +9,8 @@ from services.dataset.deduplications.convert import (
     options_from_pb,
 )
 from services.dataset.deduplications.deduplications import Deduplication
-from services.dataset.deduplications.embedding import TextEmbedder
 from services.dataset.deduplications.store import DeduplicationStore
+from services.dataset.embedding import TextEmbedder
 from services.dataset.examples.filter_convert import filter_from_pb
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
@@ -41,7 +41,8 @@ class DeduplicationServicer(DeduplicationServiceServicer):
             options = options_from_pb(wanted.options)
             examples = filter_from_pb(wanted.filter)
             if options.embedding_provider_id:
-                await TextEmbedder(self._client, options.embedding_provider_id).check(wanted.project_id)
+                embedder = TextEmbedder(self._client, options.embedding_provider_id)
+                await embedder.check(wanted.project_id, "deduplication.options.embedding_provider_id")
             found = await self._store.create(wanted.project_id, examples, options, request.request_id)
         return pb.CreateDeduplicationResponse(deduplication=deduplication_to_pb(await self._store.get(found)))
 

@@ -112,6 +112,8 @@ def lineage_to_pb(lineage: Lineage) -> example_pb2.Lineage:
         question_type=lineage.question_type,
         import_id=lineage.import_id,
         import_row=lineage.import_row,
+        dataset_version_id=lineage.dataset_version_id,
+        dataset_version_position=lineage.dataset_version_position,
     )
 
 

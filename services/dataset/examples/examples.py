@@ -84,6 +84,9 @@ class Lineage:
     question_type: str = ""
     import_id: str = ""
     import_row: int = 0
+    dataset_version_id: str = ""
+    """Of the version that it was taken from as general data."""
+    dataset_version_position: int = 0
 
     @property
     def item_id(self) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,7 @@ from services.dataset.deduplications.finding import FETCH_SECONDS, TOLD_EVERY, b
 from services.dataset.examples.content_texts import says
 from services.dataset.leak_checks.finding import EXAM, Guarded, LeakSearch, Looked, exam_guard, guarded_by
 from services.dataset.leak_checks.leak_checks import LeakCheck, LeaksFile
+from services.dataset.leak_checks.meanings import comparing_meanings
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
@@ -26,6 +28,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from sishu.client import Client
 
 ROWS = 1000
 
@@ -42,7 +45,9 @@ class LeakWorker:
         benchmarks: Benchmarks,
         versions: VersionStore,
         storage: Storage,
+        client: Client,
     ) -> None:
+        self._client = client
         self._jobs = jobs
         self._store = store
         self._benchmarks = benchmarks
@@ -66,26 +71,30 @@ class LeakWorker:
         version = await self._version(check)
         shards = await self._fetched(version, folder) if version else []
         await self._jobs.set_progress(item.job_id, "reading questions")
-        search = LeakSearch(await self._guarded(check, shards, folder), folder)
-        tell = self._teller(item)
-        if version:
-            rows = rows_of(shards)
-            path = await asyncio.to_thread(search.run, rows, tell)
-        else:
-            async with self._looked_at(check) as rows:
-                path = await asyncio.to_thread(search.run, rows, tell)
+        guarded = await self._guarded(check, shards, folder)
+        search = LeakSearch(guarded, folder)
+        options, tell = check.wanted.options, self._teller(item)
+        async with comparing_meanings(
+            self._client, options.embedding_provider_id, options.meaning_similarity, guarded
+        ) as spent:
+            if version:
+                path = await asyncio.to_thread(search.run, rows_of(shards), tell)
+            else:
+                async with self._looked_at(check) as rows:
+                    path = await asyncio.to_thread(search.run, rows, tell)
+        counts = replace(search.counts, **spent().counts)
         # Every try has a key of its own.
         key = f"{check.prefix}{new_id()}.parquet"
         info = await self._storage.put_file(key, path, PARQUET_TYPE)
         try:
             async with self._jobs.finish(item) as connection:
                 file = LeaksFile(key, info.size)
-                await self._store.set_found(connection, check.id, search.counts, search.sources, file)
+                await self._store.set_found(connection, check.id, counts, search.sources, file)
         except ItemClosed:
             with contextlib.suppress(SishuError):
                 await self._storage.delete(key)
             raise
-        log.info("leaks_found", leak_check_id=check.id, leaking_examples=search.counts.leaking_examples)
+        log.info("leaks_found", leak_check_id=check.id, leaking_examples=counts.leaking_examples)
 
     async def _version(self, check: LeakCheck) -> DatasetVersion | None:
         if not check.wanted.version_id:

@@ -26,11 +26,21 @@ def check_to_pb(check: LeakCheck) -> pb.LeakCheck:
         **examples,
         benchmark_ids=wanted.benchmark_ids,
         against_exam=wanted.against_exam,
-        options=pb.LeakOptions(threshold=wanted.options.threshold, words=wanted.options.words),
+        options=options_to_pb(wanted.options),
         job=job_to_pb(check.job),
         counts=pb.LeakCounts(**asdict(check.counts)) if check.counts else None,
         sources=[pb.LeakSource(**asdict(source)) for source in check.sources],
         create_time=timestamp(check.create_time),
+    )
+
+
+def options_to_pb(options: LeakOptions) -> pb.LeakOptions:
+    """When an example holds a question."""
+    return pb.LeakOptions(
+        threshold=options.threshold,
+        words=options.words,
+        embedding_provider_id=options.embedding_provider_id,
+        meaning_similarity=options.meaning_similarity if options.embedding_provider_id else None,
     )
 
 
@@ -45,6 +55,10 @@ def wishes_from_pb(message: pb.LeakCheck) -> LeakWishes:
         options=LeakOptions(
             threshold=options.threshold if options.HasField("threshold") else usual.threshold,
             words=options.words if options.HasField("words") else usual.words,
+            embedding_provider_id=options.embedding_provider_id.lower(),
+            meaning_similarity=options.meaning_similarity
+            if options.HasField("meaning_similarity")
+            else usual.meaning_similarity,
         ),
     )
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from services.dataset.benchmarks.files import guard_of
 from services.dataset.benchmarks.guards import Loaded
 from services.dataset.benchmarks.items import Item
-from services.dataset.benchmarks.leaks import NEAR_COPY, SHARED_WORDS, Leak, LeakGuard
+from services.dataset.benchmarks.leaks import MEANING, NEAR_COPY, SHARED_WORDS, Leak, LeakGuard
 from services.dataset.examples.content_texts import asked_text
 from services.dataset.leak_checks.leak_checks import FoundLeak, LeakCounts, LeakSource
 
@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         "ways": pa.list_(pa.string()),
         "similarity": pa.float64(),
         "shared_words": pa.string(),
+        "meaning_similarity": pa.float64(),
     }
 )
 GROUP = 1000
@@ -83,6 +84,7 @@ class Guarded(NamedTuple):
             ways=leak.ways,
             similarity=round(leak.similarity, 6),
             shared_words=leak.shared,
+            meaning_similarity=round(leak.cosine, 6),
         )
 
 
@@ -131,13 +133,13 @@ class LeakSearch:
         self._guarded = guarded
         self._folder = folder
         self._leaks = [0] * len(guarded)
-        self._ways = {SHARED_WORDS: 0, NEAR_COPY: 0}
+        self._ways = {SHARED_WORDS: 0, NEAR_COPY: 0, MEANING: 0}
         self._examples = self._leaking = 0
 
     @property
     def counts(self) -> LeakCounts:
         """What was found so far."""
-        return LeakCounts(self._examples, self._leaking, self._ways[SHARED_WORDS], self._ways[NEAR_COPY])
+        return LeakCounts(self._examples, self._leaking, *self._ways.values())
 
     @property
     def sources(self) -> list[LeakSource]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.dataset.benchmarks.leaks import THRESHOLD, WORDS
+from services.dataset.benchmarks.meanings import SIMILARITY
 from services.dataset.examples.filters import ExampleFilter, filter_json, filter_of
 from services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.runtime.jobs import Job
@@ -21,6 +22,10 @@ class LeakOptions:
     """Jaccard similarity of character 3-grams from which what is asked is a near copy, above 0, to 1."""
     words: int = WORDS
     """Words of a run that tells of a leak."""
+    embedding_provider_id: str = ""
+    """Who says what texts mean; empty where meaning is not compared."""
+    meaning_similarity: float = SIMILARITY
+    """Cosine of embeddings from which what is asked means the same, above 0, to 1."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,17 @@ class LeakWishes:
 
 @dataclass(frozen=True)
 class LeakCounts:
-    """What a check found."""
+    """What a check found, and what embeddings cost."""
 
     examples: int = 0
     leaking_examples: int = 0
     shared_words: int = 0
     near_copies: int = 0
+    meaning: int = 0
+    embedded: int = 0
+    embedding_tokens: int = 0
+    embedding_cost: float = 0.0
+    embedding_currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,7 @@ class FoundLeak:
     ways: Sequence[str]
     similarity: float
     shared_words: str
+    meaning_similarity: float = 0.0
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.dataset.benchmarks.guards import Benchmarks
+from services.dataset.embedding import TextEmbedder
 from services.dataset.leak_checks.convert import check_to_pb, leak_to_pb, wishes_from_pb
 from services.dataset.leak_checks.leak_checks import LeakWishes
 from services.dataset.leak_checks.listing import list_leaks
@@ -50,6 +51,9 @@ class LeakCheckServicer(LeakCheckServiceServicer):
             await self._client.projects.GetProject(project)
             await self._benchmarks.check_ready(project_id, wanted.benchmark_ids, "leak_check.benchmark_ids")
             await self._check_version(project_id, wanted)
+            if provider := wanted.options.embedding_provider_id:
+                field = "leak_check.options.embedding_provider_id"
+                await TextEmbedder(self._client, provider).check(project_id, field)
             found = await self._store.create(project_id, wanted, request.request_id)
         return pb.CreateLeakCheckResponse(leak_check=check_to_pb(await self._store.get(found)))
 

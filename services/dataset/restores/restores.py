@@ -22,8 +22,10 @@ READ = 250
 """Rows of a shard that are read at once."""
 ROWS, LETTERS = 2000, 8_000_000
 """Most rows of a batch; and about how many bytes of what they say."""
-COLUMNS = ("id", "kind", "content", "score", "labels", "tag_ids", "language")
+COLUMNS = ("id", "kind", "content", "score", "labels", "tag_ids", "language", "source")
 
+OF_VERSION = "version:"
+"""How the source of general data of another version begins."""
 Ids = npt.NDArray[np.bytes_]
 
 
@@ -38,6 +40,8 @@ class Member:
     labels: Sequence[str]
     tag_ids: Sequence[str]
     language: str
+    is_own: bool = True
+    """Whether it is no general data of another version."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def member_of(row: Mapping[str, Any], prompt: str) -> Member:
         labels=row["labels"] or (),
         tag_ids=row["tag_ids"] or (),
         language=row["language"] or "",
+        is_own=not row["source"].startswith(OF_VERSION),
     )
 
 

@@ -76,12 +76,13 @@ class RestoreStore:
             restore = await locked(connection, change_id)
             if restore["place"] != place:
                 return
-            ids = [member.id for member in members]
+            own = [member for member in members if member.is_own]
+            ids = [member.id for member in own]
             there = {row["id"] for row in await connection.fetch(SQL.lock_members, project_id, ids)}
-            present = [member for member in members if member.id in there]
+            present = [member for member in own if member.id in there]
             changed, brought_back = await restored(connection, restore, present)
             became = Counter({BROUGHT_BACK: brought_back, CHANGED: changed - brought_back})
-            became[MISSING] = len(members) - len(present)
+            became[MISSING] = len(own) - len(present)
             skipped = len(members) - changed
             await advance(connection, restore, place + len(members), restore["after"], became, skipped)
 

@@ -43,6 +43,10 @@ def version_to_pb(version: DatasetVersion) -> dataset_version_pb2.DatasetVersion
         ],
         tags=version.tags,
         leak_counts=version.leak_counts,
+        replayed=dataset_version_pb2.Replayed(**vars(version.replayed)) if version.replayed else None,
+        leak_embedding_cost=dataset_version_pb2.EmbeddingCost(**vars(version.spent))
+        if version.spent
+        else None,
     )
 
 

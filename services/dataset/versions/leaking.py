@@ -13,6 +13,7 @@ from services.dataset.benchmarks.leaks import BENCHMARK_LEAK, THRESHOLD, WORDS
 from services.dataset.examples.content_texts import asked_text
 from services.dataset.leak_checks.finding import AT_ONCE, Guarded, Looked, exam_guard, trained_text
 from services.dataset.leak_checks.leak_checks import LeakSource
+from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.planning import EXAM, OUT, TRAIN, VALIDATION, Plan
 from services.dataset.versions.shards import ROW, Dealer
 from services.dataset.versions.split_columns import UNKNOWN, Longs
@@ -24,8 +25,18 @@ EXAM_LEAK = "EXAM_LEAK"
 BLOCK, DROP = "block", "drop"
 
 
+def guarded_against(
+    plan: Plan, dealer: Dealer, benchmarks: Sequence[Guarded], version: DatasetVersion
+) -> list[Guarded]:
+    """What the rows of a plan are compared with: benchmarks and, if wished, its exam."""
+    if not version.options.exam_leaks:
+        return list(benchmarks)
+    exam = sorted(looked for row, looked in rows_of(dealer) if plan.sides[row] == EXAM)
+    return [*benchmarks, exam_guard(exam, THRESHOLD, WORDS)]
+
+
 def checked(
-    plan: Plan, facts: Longs, dealer: Dealer, benchmarks: Sequence[Guarded], version: DatasetVersion
+    plan: Plan, facts: Longs, dealer: Dealer, guarded: Sequence[Guarded], version: DatasetVersion
 ) -> tuple[Plan, list[LeakSource]]:
     """A plan without what leaks, and what was found; nothing is looked for where nothing is asked for.
 
@@ -33,16 +44,12 @@ def checked(
         plan: where each row goes.
         facts: the fact of each row.
         dealer: has the rows.
-        benchmarks: what the rows are compared with.
+        guarded: what the rows are compared with.
         version: says what becomes of leaks.
 
     Raises:
         FailedPrecondition: something leaks, and that blocks the version.
     """
-    guarded = list(benchmarks)
-    if version.options.exam_leaks:
-        exam = sorted(looked for row, looked in rows_of(dealer) if plan.sides[row] == EXAM)
-        guarded.append(exam_guard(exam, THRESHOLD, WORDS))
     if not guarded:
         return plan, []
     found = leaks_of(dealer, plan, guarded)
@@ -79,8 +86,7 @@ def without_leaks(plan: Plan, facts: Longs, rows: Longs, source: LeakSource, ver
     Raises:
         FailedPrecondition: they block the version.
     """
-    options = version.options
-    action = options.benchmark_leaks if source.benchmark_id else options.exam_leaks
+    action = action_of(source, version.options)
     if action == BLOCK and len(rows):
         raise blocked(len(rows), source, version)
     # Another benchmark may have driven them out already.
@@ -89,11 +95,35 @@ def without_leaks(plan: Plan, facts: Longs, rows: Longs, source: LeakSource, ver
         return plan
     sides = plan.sides.copy()
     sides[rows] = OUT
-    reason = BENCHMARK_LEAK if source.benchmark_id else EXAM_LEAK
+    reason = reason_of(source)
     dropped = {**plan.dropped, reason: plan.dropped.get(reason, 0) + len(rows)}
     asked = facts[sides == EXAM]
     taught = int(np.isin(asked[asked != UNKNOWN], facts[sides == TRAIN]).sum())
     return Plan(sides, dict(sorted(dropped.items())), taught)
+
+
+def action_of(source: LeakSource, options: DatasetOptions) -> str:
+    """What becomes of leaks from a source."""
+    return options.benchmark_leaks if source.benchmark_id else options.exam_leaks
+
+
+def reason_of(source: LeakSource) -> str:
+    """Why an example is left out that leaks from a source."""
+    return BENCHMARK_LEAK if source.benchmark_id else EXAM_LEAK
+
+
+def replay_blocked(count: int, source: LeakSource, replayed: DatasetVersion) -> FailedPrecondition:
+    """The error for a version that may not hold the general data that it would."""
+    who = f"benchmark {source.name} ({source.benchmark_id})" if source.benchmark_id else "its exam"
+    option = "benchmark_leaks" if source.benchmark_id else "exam_leaks"
+    return FailedPrecondition(
+        reason_of(source),
+        f"{count} rows of dataset version {replayed.id} or more, which would be mixed in, hold questions of "
+        f"{who}; have them left out ({option} DROP), or name another version",
+        benchmark_id=source.benchmark_id,
+        dataset_version_id=replayed.id,
+        leaks=str(count),
+    )
 
 
 def blocked(count: int, source: LeakSource, version: DatasetVersion) -> FailedPrecondition:
@@ -102,7 +132,7 @@ def blocked(count: int, source: LeakSource, version: DatasetVersion) -> FailedPr
     against = f"--benchmark {source.benchmark_id}" if source.benchmark_id else "--exam"
     option = "benchmark_leaks" if source.benchmark_id else "exam_leaks"
     return FailedPrecondition(
-        BENCHMARK_LEAK if source.benchmark_id else EXAM_LEAK,
+        reason_of(source),
         f"{count} examples that would be trained or validated on hold questions of {who}; see which: `sishu "
         f"leak-check create --project {version.project_id} {against} --wait`; reject them, or have them "
         f"left out ({option} DROP)",

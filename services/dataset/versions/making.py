@@ -15,6 +15,7 @@ from services.dataset.benchmarks.guards import Benchmarks
 from services.dataset.leak_checks.finding import guarded_by
 from services.dataset.versions import manifest
 from services.dataset.versions.planning import Made
+from services.dataset.versions.replaying import ReplaySource
 from services.dataset.versions.shards import PARQUET_TYPE, Shard
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import PARQUET, DatasetVersion, VersionFile
@@ -23,6 +24,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from sishu.client import Client
 
 log = structlog.get_logger()
 
@@ -30,7 +32,10 @@ log = structlog.get_logger()
 class VersionWorker:
     """Does the items of `make_dataset_version` jobs."""
 
-    def __init__(self, jobs: Jobs, store: VersionStore, storage: Storage, benchmarks: Benchmarks) -> None:
+    def __init__(
+        self, jobs: Jobs, store: VersionStore, storage: Storage, benchmarks: Benchmarks, client: Client
+    ) -> None:
+        self._client = client
         self._benchmarks = benchmarks
         self._jobs = jobs
         self._store = store
@@ -42,7 +47,7 @@ class VersionWorker:
         """Split the kept examples, write and upload the files, and make the version complete.
 
         Raises:
-            NotFound: a benchmark was deleted meanwhile.
+            NotFound: a benchmark, or the version with general data, was deleted meanwhile.
             FailedPrecondition: no kept example is left, or leaks block the version.
         """
         version = await self._store.get(item.resource_id)
@@ -52,7 +57,10 @@ class VersionWorker:
                     guarded_by(await self._benchmarks.guard(one, Path(folder)))
                     for one in version.options.benchmark_ids
                 ]
-                writer = VersionWriter(self._jobs, self._store, item, version, Path(folder), guarded)
+                replay = await self._replay(version, Path(folder))
+                writer = VersionWriter(
+                    self._jobs, self._store, item, version, Path(folder), self._client, guarded, replay
+                )
                 made = await writer.write()
             await self._jobs.set_progress(item.job_id, "uploading")
             # Every try has a prefix of its own: a slow double of this worker can spoil nothing.
@@ -65,6 +73,20 @@ class VersionWorker:
                 await self._discard(prefix)
                 raise
         log.info("dataset_version_made", dataset_version_id=version.id, content_sha256=content)
+
+    async def _replay(self, version: DatasetVersion, folder: Path) -> ReplaySource | None:
+        """What the version with general data trains on, in a folder; nothing where none is named."""
+        replay = version.options.replay
+        if replay is None or not replay.dataset_version_id:
+            return None
+        found = await self._store.get(replay.dataset_version_id)
+        found.check_ready()
+        paths = []
+        for file in found.files:
+            if file.split == "train":
+                paths.append(folder / f"replay-{file.file_name}")
+                await self._storage.get_file(file.key, paths[-1])
+        return ReplaySource(found, paths)
 
     async def _upload(
         self, version: DatasetVersion, prefix: str, made: Made

@@ -31,6 +31,7 @@ def manifest_of(
         "source_counts": made.sources,
         "coverage": made.coverage,
         "leaks": [asdict(source) for source in made.leaks],
+        **({"replayed": asdict(made.replayed)} if made.replayed else {}),
         "files": [described(file) for file in sorted(files, key=lambda file: file.name)],
         "parent_content_sha256": parent_content_sha256,
     }

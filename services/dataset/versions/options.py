@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from services.dataset.benchmarks.meanings import SIMILARITY
 from services.dataset.examples.filters import ExampleFilter
 
 GROUPINGS = ("near_copies", "fact", "chunk")
@@ -27,12 +28,13 @@ class Cap:
 
 @dataclass(frozen=True)
 class Replay:
-    """General data that is mixed into train: the examples with a label, or of an import."""
+    """General data that is mixed into train: the examples with a label, of an import, or of a version."""
 
     share: float = 0.1
     """Its share of train, 0 to 0.9; less where there is not enough."""
     label: str = ""
     import_id: str = ""
+    dataset_version_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class DatasetOptions:
     """What becomes of examples that do: `block`, `drop` or `report`."""
     exam_leaks: str = ""
     """The same of those that hold words of exam questions; empty looks for none beside near copies."""
+    leak_embedding_provider_id: str = ""
+    """Who says what texts mean; empty where leaks are not looked for by meaning."""
+    leak_meaning_similarity: float = SIMILARITY
+    """Cosine of embeddings from which what is asked means the same."""
 
 
 def options_json(options: DatasetOptions) -> dict[str, Any]:
@@ -83,14 +89,27 @@ def options_json(options: DatasetOptions) -> dict[str, Any]:
         if getattr(options.filter, each.name) != getattr(usual, each.name)
     }
     values = {each.name: getattr(options, each.name) for each in fields(options)}
+    if not options.leak_embedding_provider_id:
+        values = without(values, "leak_embedding_provider_id", "leak_meaning_similarity")
     return {
         **values,
         "filter": {name: value for name, value in wanted.items() if value != []},
         "balance": [asdict(cap) for cap in options.balance],
-        "replay": asdict(options.replay) if options.replay else None,
+        "replay": replay_json(options.replay) if options.replay else None,
         "source_weights": dict(options.source_weights),
         "benchmark_ids": list(options.benchmark_ids),
     }
+
+
+def replay_json(replay: Replay) -> dict[str, Any]:
+    """General data as JSON values."""
+    values = asdict(replay)
+    return values if replay.dataset_version_id else without(values, "dataset_version_id")
+
+
+def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Values but for some, which say nothing: then what said nothing of them keeps its identity."""
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def plain(name: str, value: Any) -> Any:

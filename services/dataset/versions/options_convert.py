@@ -35,6 +35,10 @@ def options_to_pb(options: DatasetOptions) -> pb.DatasetOptions:
         benchmark_ids=options.benchmark_ids,
         benchmark_leaks=action_to_pb(options.benchmark_leaks),
         exam_leaks=action_to_pb(options.exam_leaks),
+        leak_embedding_provider_id=options.leak_embedding_provider_id,
+        leak_meaning_similarity=options.leak_meaning_similarity
+        if options.leak_embedding_provider_id
+        else None,
     )
 
 
@@ -45,7 +49,8 @@ def action_to_pb(action: str) -> pb.LeakAction.ValueType:
 
 def replay_to_pb(replay: Replay) -> pb.Replay:
     """General data."""
-    source = {"label": replay.label} if replay.label else {"import_id": replay.import_id}
+    names = ("label", "import_id", "dataset_version_id")
+    source = {name: getattr(replay, name) for name in names if getattr(replay, name)}
     return pb.Replay(share=replay.share, **source)
 
 
@@ -53,12 +58,20 @@ def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
     """How a version is to be made, with the defaults where nothing was said.
 
     Raises:
-        InvalidArgument: the system prompt cannot be stored, or the filter goes by text.
+        InvalidArgument: the system prompt cannot be stored, the filter goes by text, or meanings are compared
+            with nothing.
     """
     if "\0" in message.system_prompt:
         field = f"{FIELD}.system_prompt"
         raise InvalidArgument("FIELD_INVALID", f"{field}: NUL characters cannot be stored", field)
     usual = DatasetOptions()
+    if message.leak_embedding_provider_id and not (message.benchmark_ids or message.exam_leaks):
+        raise InvalidArgument(
+            "LEAK_SOURCE_MISSING",
+            "meanings are compared with nothing; name benchmarks (benchmark_ids), say what becomes of leaks "
+            "from the exam (exam_leaks), or leave out leak_embedding_provider_id",
+            f"{FIELD}.leak_embedding_provider_id",
+        )
     return DatasetOptions(
         exam_share=message.exam_share if message.HasField("exam_share") else usual.exam_share,
         exam_count=message.exam_count,
@@ -79,10 +92,14 @@ def options_from_pb(message: pb.DatasetOptions) -> DatasetOptions:
         benchmark_ids=[uuid_text(one) for one in message.benchmark_ids],
         benchmark_leaks=name_of(pb.LeakAction, message.benchmark_leaks) or usual.benchmark_leaks,
         exam_leaks=name_of(pb.LeakAction, message.exam_leaks) or usual.exam_leaks,
+        leak_embedding_provider_id=message.leak_embedding_provider_id.lower(),
+        leak_meaning_similarity=message.leak_meaning_similarity
+        if message.HasField("leak_meaning_similarity")
+        else usual.leak_meaning_similarity,
     )
 
 
 def replay_from_pb(message: pb.Replay) -> Replay:
     """General data."""
     share = message.share if message.HasField("share") else Replay().share
-    return Replay(share, message.label, message.import_id.lower())
+    return Replay(share, message.label, message.import_id.lower(), message.dataset_version_id.lower())

@@ -10,14 +10,16 @@ import numpy.typing as npt
 
 from services.dataset.copies.grouping import LargeBuckets, group_near_copies, leaked
 from services.dataset.copies.sketches import Sketches
+from services.dataset.embedding import EmbeddingCost
 from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions.balancing import over_caps, over_share, over_weights
 from services.dataset.versions.choosing import Side
 from services.dataset.versions.entries import Entries, Flags
 from services.dataset.versions.options import DatasetOptions, Replay
-from services.dataset.versions.shards import Shard
+from services.dataset.versions.shards import Dealer, Shard
 from services.dataset.versions.split_columns import UNKNOWN, Columns, Longs, crossed, units_of
 from services.dataset.versions.splitting import NEAR_COPY, SAME_UNIT, facts_in_train, split
+from services.dataset.versions.versions import Replayed
 from services.runtime.errors import FailedPrecondition, Internal
 
 SPLITS = ("train", "validation", "exam")
@@ -58,6 +60,11 @@ class Made:
     coverage: Mapping[str, Mapping[str, int]]
     sources: Mapping[str, Mapping[str, int]]
     leaks: Sequence[LeakSource] = ()
+    replayed: Replayed | None = None
+    replay_dealer: Dealer | None = None
+    """Has the rows of another version that belong to train."""
+    spent: EmbeddingCost | None = None
+    """What it cost to compare meanings with questions; nothing where that was not done."""
 
 
 class Planner:
@@ -90,13 +97,14 @@ class Planner:
             raise no_examples()
         replayed = replayed_rows(entries, options.replay)
         self._drop(DUPLICATE, np.flatnonzero(duplicates(entries)))
-        self._drop(BALANCE, np.flatnonzero(over_caps(entries, self._sides == TRAIN, list(options.balance))))
+        counted = (self._sides == TRAIN) & ~replayed
+        self._drop(BALANCE, np.flatnonzero(over_caps(entries, counted, list(options.balance))))
         groups = group_near_copies(self._sketches, options.near_copy_threshold, self._large).astype(np.int64)
         units = self._units(groups)
         self._hold_out(groups, units, replayed)
         self._drop(NEAR_COPY, self._leaked())
         self._drop(SOURCE_WEIGHT, self._over_weights(replayed))
-        if options.replay:
+        if options.replay and not options.replay.dataset_version_id:
             self._drop(REPLAY, self._over_share(replayed, options.replay.share))
         check_sides(groups, self._sides)
         train, exam = np.flatnonzero(self._sides == TRAIN), np.flatnonzero(self._sides == EXAM)
@@ -188,7 +196,7 @@ def duplicates(entries: Entries) -> Flags:
 def replayed_rows(entries: Entries, replay: Replay | None) -> Flags:
     """Which rows are general data."""
     found = np.zeros(len(entries), bool)
-    if replay is None:
+    if replay is None or replay.dataset_version_id:
         return found
     facet, name = ("label", replay.label) if replay.label else ("source", f"import:{replay.import_id}")
     names = list(entries.names[facet])

@@ -8,6 +8,7 @@ from services.dataset.changes.store import ChangeStore
 from services.dataset.diffs.convert import change_name, change_to_pb, diff_to_pb
 from services.dataset.diffs.listing import list_changes
 from services.dataset.diffs.store import DiffStore
+from services.dataset.embedding import TextEmbedder
 from services.dataset.exports.store import ExportStore
 from services.dataset.restores.store import RestoreStore
 from services.dataset.statistics.store import StatisticsStore
@@ -16,6 +17,7 @@ from services.dataset.version_tags.version_tags import check_tag, check_untagged
 from services.dataset.versions.convert import member_to_pb, split_name, version_to_pb
 from services.dataset.versions.later_rooms import LaterRoomsByRpc
 from services.dataset.versions.members import list_members
+from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.options_convert import FIELD, options_from_pb
 from services.dataset.versions.store import VersionStore
 from services.runtime.db import first_answer
@@ -23,6 +25,7 @@ from services.runtime.interceptors import Context
 from services.runtime.jobs import Jobs
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
+from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceServicer
 
@@ -37,11 +40,12 @@ class DatasetServicer(DatasetServiceServicer):
         diffs: DiffStore,
         storage: Storage,
         jobs: Jobs,
-        later: LaterRoomsByRpc,
+        client: Client,
         benchmarks: Benchmarks,
     ) -> None:
         self._benchmarks = benchmarks
-        self._later = later
+        self._client = client
+        self._later = LaterRoomsByRpc(client)
         self._store = store
         self._exports = exports
         self._diffs = diffs
@@ -60,9 +64,18 @@ class DatasetServicer(DatasetServiceServicer):
             options = options_from_pb(request.dataset_version.options)
             project_id, field = request.dataset_version.project_id, f"{FIELD}.benchmark_ids"
             await self._benchmarks.check_ready(project_id, options.benchmark_ids, field)
+            await self._check_others(project_id, options)
             version_id = await self._store.create(project_id, options, request.request_id)
         version = await self._store.get(version_id)
         return pb.CreateDatasetVersionResponse(dataset_version=version_to_pb(version))
+
+    async def _check_others(self, project_id: str, options: DatasetOptions) -> None:
+        """Demand that the version with general data is ready, and that who embeds texts can."""
+        if options.replay and options.replay.dataset_version_id:
+            (await self._store.get(options.replay.dataset_version_id)).check_ready()
+        if provider := options.leak_embedding_provider_id:
+            embedder = TextEmbedder(self._client, provider)
+            await embedder.check(project_id, f"{FIELD}.leak_embedding_provider_id")
 
     async def GetDatasetVersion(
         self, request: pb.GetDatasetVersionRequest, context: Context

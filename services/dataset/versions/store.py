@@ -10,9 +10,10 @@ from typing import Any
 
 import asyncpg
 
+from services.dataset.embedding import EmbeddingCost
 from services.dataset.versions.options import DatasetOptions, options_json, options_of
 from services.dataset.versions.planning import Made, no_examples
-from services.dataset.versions.versions import DatasetVersion, VersionFile, version_not_found
+from services.dataset.versions.versions import DatasetVersion, Replayed, VersionFile, version_not_found
 from services.runtime.db import (
     CONNECT_SECONDS,
     Connection,
@@ -127,6 +128,8 @@ class VersionStore:
                 "coverage": made.coverage,
                 "sources": made.sources,
                 "leaks": {source.benchmark_id or source.name: source.leaks for source in made.leaks},
+                "replayed": asdict(made.replayed) if made.replayed else None,
+                "spent": asdict(made.spent) if made.spent else None,
             },
         )
 
@@ -177,4 +180,6 @@ def version_of(row: asyncpg.Record) -> DatasetVersion:
         source_counts=row["figures"].get("sources", {}),
         tags=row["tags"],
         leak_counts=row["figures"].get("leaks", {}),
+        replayed=Replayed(**replayed) if (replayed := row["figures"].get("replayed")) else None,
+        spent=EmbeddingCost(**spent) if (spent := row["figures"].get("spent")) else None,
     )

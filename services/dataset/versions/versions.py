@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from services.dataset.embedding import EmbeddingCost
 from services.dataset.examples.examples import ExamItem, Lineage, Message, Preference, Quote
 from services.dataset.versions.options import DatasetOptions
 from services.runtime.errors import FailedPrecondition, NotFound
@@ -36,6 +37,29 @@ class VersionFile:
 
 
 @dataclass(frozen=True)
+class Replayed:
+    """What of another version was mixed into train.
+
+    Args:
+        dataset_version_id: that version.
+        content_sha256: identity of its content.
+        available: rows that its train has.
+        wanted: rows that make the share.
+        taken: rows that were taken.
+        left_out: rows that were looked at and passed over, by reason.
+        source_counts: rows that were taken, by the source that they have there.
+    """
+
+    dataset_version_id: str
+    content_sha256: str
+    available: int
+    wanted: int
+    taken: int
+    left_out: Mapping[str, int]
+    source_counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class DatasetVersion:
     """A version, in the making or complete."""
 
@@ -57,6 +81,10 @@ class DatasetVersion:
     tags: Sequence[str] = ()
     leak_counts: Mapping[str, int] = field(default_factory=dict)
     """Examples of train and validation that leak, by the id of a benchmark, or `exam`."""
+    replayed: Replayed | None = None
+    """General data of another version."""
+    spent: EmbeddingCost | None = None
+    """What it cost to compare meanings with questions."""
 
     @property
     def prefix(self) -> str:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from services.dataset.copies.sketches import Sketches
 from services.dataset.leak_checks.finding import Guarded
-from services.dataset.versions.leaking import checked
+from services.dataset.leak_checks.meanings import comparing_meanings
+from services.dataset.versions.entries import Entries
+from services.dataset.versions.leaking import checked, guarded_against
 from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
 from services.dataset.versions.reading import HEADER, RowReader
+from services.dataset.versions.replaying import Own, Replayer, ReplaySource, interleaved
 from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.jobs import Item, Jobs
+from sishu.client import Client
 
 BLOCK = 4 << 20
 """Bytes of rows that are taken at once."""
@@ -32,8 +39,12 @@ class VersionWriter:
         item: Item,
         version: DatasetVersion,
         folder: Path,
+        client: Client,
         benchmarks: Sequence[Guarded] = (),
+        replay: ReplaySource | None = None,
     ) -> None:
+        self._client = client
+        self._replay = replay
         self._benchmarks = benchmarks
         self._jobs = jobs
         self._store = store
@@ -54,20 +65,38 @@ class VersionWriter:
         entries, sketches = await asyncio.to_thread(reader.finish)
         await self._tell(f"splitting {len(entries)} examples")
         plan = await asyncio.to_thread(lambda: Planner(entries, sketches, self._version.options).plan())
-        plan, leaks = await asyncio.to_thread(
-            checked, plan, entries.facts, reader.dealer, self._benchmarks, self._version
-        )
-        await self._tell(f"writing {sum(plan.split_counts.values())} examples")
-        shards = await asyncio.to_thread(self._write, reader, plan)
-        return Made(plan, shards, coverage(entries, plan.sides), source_counts(entries, plan.sides), leaks)
+        made = await self._checked(plan, entries, sketches, reader.dealer)
+        await self._tell(f"writing {sum(made.plan.split_counts.values())} examples")
+        return replace(made, shards=await asyncio.to_thread(self._write, reader, made))
 
-    def _write(self, reader: RowReader, plan: Plan) -> list[Shard]:
+    async def _checked(self, plan: Plan, entries: Entries, sketches: Sketches, dealer: Dealer) -> Made:
+        """A plan without what leaks, and with the general data of another version, if that is wished."""
+        options = self._version.options
+        guarded = await asyncio.to_thread(guarded_against, plan, dealer, self._benchmarks, self._version)
+        provider, least = options.leak_embedding_provider_id, options.leak_meaning_similarity
+        async with comparing_meanings(self._client, provider, least, guarded) as spent:
+            plan, leaks = await asyncio.to_thread(
+                checked, plan, entries.facts, dealer, guarded, self._version
+            )
+            sources = source_counts(entries, plan.sides)
+            made = Made(plan, (), coverage(entries, plan.sides), sources, leaks)
+            if self._replay:
+                await self._tell("choosing general data")
+                own = Own(entries, sketches, dealer, guarded)
+                replayer = Replayer(self._replay, self._version, own, plan, self._folder)
+                made = await asyncio.to_thread(replayer.mixed_into, made)
+        return replace(made, spent=spent() if provider else None)
+
+    def _write(self, reader: RowReader, made: Made) -> list[Shard]:
         sides = {
             side: ShardWriter(self._folder, name)
             for side, name in enumerate(SPLITS)
-            if name in plan.split_counts
+            if name in made.plan.split_counts
         }
-        return deal(reader.dealer, plan.sides, sides)
+        ranges = reader.dealer.ranges()
+        if made.replay_dealer:
+            ranges = interleaved(ranges, made.replay_dealer.ranges())
+        return deal(ranges, made.plan.sides, sides)
 
     async def _tell(self, words: str) -> None:
         await self._jobs.set_progress(self._item.job_id, words)
@@ -107,10 +136,12 @@ class Blocks:
         self._working = asyncio.create_task(asyncio.to_thread(self._reader.add, block))
 
 
-def deal(dealer: Dealer, sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]) -> list[Shard]:
+def deal(
+    ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]
+) -> list[Shard]:
     """Give every split its rows, in the order of their places; the shards."""
     made: list[Shard] = []
-    for rows in dealer.ranges():
+    for rows in ranges:
         for side, writer in writers.items():
             made += writer.add(of_side(rows, sides, side))
     for writer in writers.values():

@@ -66,6 +66,11 @@ DATASET_TEXTS: dict[str, tuple[str, str]] = {
         "Id of an import of general data to mix into train.",
         "混入训练集的通用数据的导入 ID。",
     ),
+    "dataset_replay_version": (
+        "Dataset version, of any project, whose train split has general data to mix into train: its id, "
+        "PROJECT/NUMBER, PROJECT/latest or PROJECT/TAG.",
+        "从中混入通用数据的数据集版本（任何项目，取其训练集）：ID、项目/编号、项目/latest 或 项目/标签。",
+    ),
     "dataset_replay_share": ("Share of general data in train.", "通用数据在训练集中的比例。"),
     "dataset_weight": (
         "Weight of a source in train, such as hand=1. Can be repeated.",

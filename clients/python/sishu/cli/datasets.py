@@ -10,7 +10,7 @@ import typer
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_project, find_version
+from sishu.cli.find import find_project, find_provider, find_version
 from sishu.cli.leaks import find_benchmarks
 from sishu.cli.options import LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, show_many, show_one
@@ -42,6 +42,7 @@ class VersionWishes:
     cap: Annotated[Texts, typer.Option(metavar="FACET=N", help=say("dataset_cap"))] = None
     replay_label: Annotated[str, typer.Option(help=say("dataset_replay_label"))] = ""
     replay_import: Annotated[str, typer.Option(help=say("dataset_replay_import"))] = ""
+    replay_version: Annotated[str, typer.Option(help=say("dataset_replay_version"))] = ""
     replay_share: Annotated[float | None, typer.Option(help=say("dataset_replay_share"))] = None
     weight: Annotated[Texts, typer.Option(metavar="SOURCE=WEIGHT", help=say("dataset_weight"))] = None
     generation: Annotated[Texts, typer.Option(help=say("dataset_generation"))] = None
@@ -52,6 +53,8 @@ class VersionWishes:
     benchmark: Annotated[Texts, typer.Option(help=say("leak_benchmark"))] = None
     benchmark_leaks: Annotated[str, typer.Option(help=say("dataset_benchmark_leaks"))] = ""
     exam_leaks: Annotated[str, typer.Option(help=say("dataset_exam_leaks"))] = ""
+    embedding_provider: Annotated[str, typer.Option(help=say("leak_embedding_provider"))] = ""
+    meaning_similarity: Annotated[float | None, typer.Option(help=say("leak_meaning_similarity"))] = None
 
     def options(self) -> versions.DatasetOptions:
         """The options of the contract."""
@@ -71,6 +74,7 @@ class VersionWishes:
                 )
                 for facet, most in pairs("--cap", self.cap)
             ],
+            leak_meaning_similarity=self.meaning_similarity,
             replay=self.replay(),
             source_weights={
                 source: number("--weight", weight) for source, weight in pairs("--weight", self.weight)
@@ -83,12 +87,18 @@ class VersionWishes:
         )
 
     def replay(self) -> versions.Replay | None:
-        """General data; nothing where none is named."""
+        """General data; nothing where none is named, or a version, which has to be found."""
         if self.replay_label:
             return versions.Replay(share=self.replay_share, label=self.replay_label)
         if self.replay_import:
             return versions.Replay(share=self.replay_share, import_id=self.replay_import)
         return None
+
+
+async def replay_of(client: Client, options: VersionWishes) -> versions.Replay:
+    """General data of a version."""
+    version_id = await find_version(client, options.replay_version)
+    return versions.Replay(share=options.replay_share, dataset_version_id=version_id)
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -125,6 +135,12 @@ def create_dataset(project: ProjectOption, options: VersionWishes, wait: WaitOpt
     async def work(client: Client) -> versions.DatasetVersion:
         project_id = (await find_project(client, project)).id
         wanted.benchmark_ids.extend(await find_benchmarks(client, project_id, options.benchmark))
+        if options.embedding_provider:
+            wanted.leak_embedding_provider_id = await find_provider(
+                client, project_id, options.embedding_provider
+            )
+        if options.replay_version:
+            wanted.replay.CopyFrom(await replay_of(client, options))
         version = versions.DatasetVersion(project_id=project_id, options=wanted)
         request = pb.CreateDatasetVersionRequest(dataset_version=version)
         made = (await client.datasets.CreateDatasetVersion(request)).dataset_version

@@ -67,5 +67,13 @@ LEAK_TEXTS: dict[str, tuple[str, str]] = {
         "Words of a run that tells of a leak, at least 8.",
         "相同的连续词数达到多少算泄漏，至少 8。",
     ),
+    "leak_embedding_provider": (
+        "Find leaks by what is meant, too: provider of a model of embeddings (id or name).",
+        "同时按含义查找泄漏：嵌入模型的提供方（编号或名称）。",
+    ),
+    "leak_meaning_similarity": (
+        "Cosine of embeddings from which a question means the same; 0.95 unless said.",
+        "嵌入向量余弦达到多少算同一道题，默认 0.95 。",
+    ),
     "leak_leaks": ("Show what a check has found.", "显示检查结果。"),
 }

@@ -11,7 +11,7 @@ import typer
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
 from sishu.cli.example_options import ExampleOptions, example_filter
-from sishu.cli.find import find_project, find_version, is_id
+from sishu.cli.find import find_project, find_provider, find_version, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_many, show_one
 from sishu.cli.texts import say
@@ -32,8 +32,18 @@ CHECK_COLUMNS = (
     "counts.leaking_examples",
     "counts.shared_words",
     "counts.near_copies",
+    "counts.meaning",
 )
-LEAK_COLUMNS = ("example_id", "row", "exam_example_id", "ways", "similarity", "shared_words", "question")
+LEAK_COLUMNS = (
+    "example_id",
+    "row",
+    "exam_example_id",
+    "ways",
+    "similarity",
+    "meaning_similarity",
+    "shared_words",
+    "question",
+)
 Words = list[str] | None
 
 
@@ -104,6 +114,8 @@ def create_leak_check(
     version: Annotated[str, typer.Option(help=say("leak_version"))] = "",
     threshold: Annotated[float | None, typer.Option(help=say("leak_threshold"))] = None,
     words: Annotated[int | None, typer.Option(help=say("leak_words"))] = None,
+    embedding_provider: Annotated[str, typer.Option(help=say("leak_embedding_provider"))] = "",
+    meaning_similarity: Annotated[float | None, typer.Option(help=say("leak_meaning_similarity"))] = None,
     wait: WaitOption = False,
 ) -> None:
     """`sishu leak-check create`; with --wait print what it has found."""
@@ -118,8 +130,11 @@ def create_leak_check(
             project_id=project_id,
             benchmark_ids=await find_benchmarks(client, project_id, benchmark),
             against_exam=exam,
-            options=LeakOptions(threshold=threshold, words=words),
+            options=LeakOptions(threshold=threshold, words=words, meaning_similarity=meaning_similarity),
         )
+        if embedding_provider:
+            provider_id = await find_provider(client, project_id, embedding_provider)
+            check.options.embedding_provider_id = provider_id
         if version:
             check.dataset_version_id = await find_version(client, version)
         else:

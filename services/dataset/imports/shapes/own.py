@@ -30,7 +30,8 @@ LINEAGE = {
     **dict.fromkeys(
         ["generation_id", "document_id", "fact_id", "candidate_id", "question_type", "import_id"], str
     ),
-    **dict.fromkeys(["document_version", "import_row"], int),
+    "dataset_version_id": str,
+    **dict.fromkeys(["document_version", "import_row", "dataset_version_position"], int),
     **dict.fromkeys(["question_ids", "chunk_ids", "heading_path"], list),
     **dict.fromkeys(["question_origin", "answer_origin"], dict),
 }

@@ -98,7 +98,8 @@ class DatasetServiceServicer:
 
     def CreateDatasetVersion(self, request, context):
         """CreateDatasetVersion starts a job that makes an immutable version of the kept examples.
-        FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept.
+        FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept; of the version with general data NOT_FOUND `DATASET_VERSION_NOT_FOUND`, FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`.
+        INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when meanings are compared with nothing; else where they are, as CreateLeakCheck.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class DatasetServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
     CreateDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateDatasetVersionRequest, _dataset_service_pb2.CreateDatasetVersionResponse]
     """CreateDatasetVersion starts a job that makes an immutable version of the kept examples.
-    FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept.
+    FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept; of the version with general data NOT_FOUND `DATASET_VERSION_NOT_FOUND`, FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`.
+    INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when meanings are compared with nothing; else where they are, as CreateLeakCheck.
     """
     GetDatasetVersion: _grpc.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionRequest, _dataset_service_pb2.GetDatasetVersionResponse]
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
@@ -80,7 +81,8 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.CreateDatasetVersionRequest, _dataset_service_pb2.CreateDatasetVersionResponse]  # type: ignore[assignment]
     """CreateDatasetVersion starts a job that makes an immutable version of the kept examples.
-    FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept.
+    FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept; of the version with general data NOT_FOUND `DATASET_VERSION_NOT_FOUND`, FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`.
+    INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when meanings are compared with nothing; else where they are, as CreateLeakCheck.
     """
     GetDatasetVersion: _aio.UnaryUnaryMultiCallable[_dataset_service_pb2.GetDatasetVersionRequest, _dataset_service_pb2.GetDatasetVersionResponse]  # type: ignore[assignment]
     """GetDatasetVersion returns one dataset version. NOT_FOUND `DATASET_VERSION_NOT_FOUND`."""
@@ -128,7 +130,8 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dataset_service_pb2.CreateDatasetVersionResponse, _abc.Awaitable[_dataset_service_pb2.CreateDatasetVersionResponse]]:
         """CreateDatasetVersion starts a job that makes an immutable version of the kept examples.
-        FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept.
+        FAILED_PRECONDITION `NO_EXAMPLES` when nothing is kept; of the version with general data NOT_FOUND `DATASET_VERSION_NOT_FOUND`, FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`.
+        INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when meanings are compared with nothing; else where they are, as CreateLeakCheck.
         """
 
     @_abc_1.abstractmethod

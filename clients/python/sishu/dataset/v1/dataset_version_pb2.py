@@ -32,7 +32,7 @@ from sishu.dataset.v1 import example_pb2 as sishu_dot_dataset_dot_v1_dot_example
 from sishu.dataset.v1 import example_filter_pb2 as sishu_dot_dataset_dot_v1_dot_example__filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_version.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1esishu/dataset/v1/example.proto\x1a%sishu/dataset/v1/example_filter.proto\"\xa5\x06\n\x0e\x44\x61tasetVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x31\n\x07options\x18\x05 \x01(\x0b\x32 .sishu.dataset.v1.DatasetOptions\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32%.sishu.dataset.v1.DatasetVersionState\x12!\n\x03job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12G\n\x0csplit_counts\x18\x08 \x03(\x0b\x32\x31.sishu.dataset.v1.DatasetVersion.SplitCountsEntry\x12K\n\x0e\x64ropped_counts\x18\t \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetVersion.DroppedCountsEntry\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08\x63overage\x18\x0c \x03(\x0b\x32!.sishu.dataset.v1.DatasetCoverage\x12\x34\n\rsource_counts\x18\r \x03(\x0b\x32\x1d.sishu.dataset.v1.SourceCount\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12\x45\n\x0bleak_counts\x18\x0f \x03(\x0b\x32\x30.sishu.dataset.v1.DatasetVersion.LeakCountsEntry\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x34\n\x12\x44roppedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x31\n\x0fLeakCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xad\x01\n\x0f\x44\x61tasetCoverage\x12\r\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12H\n\x0csplit_counts\x18\x03 \x03(\x0b\x32\x32.sishu.dataset.v1.DatasetCoverage.SplitCountsEntry\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x97\x01\n\x0bSourceCount\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x44\n\x0csplit_counts\x18\x02 \x03(\x0b\x32..sishu.dataset.v1.SourceCount.SplitCountsEntry\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf9\x02\n\x15\x44\x61tasetVersionExample\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKind\x12*\n\x08messages\x18\x05 \x03(\x0b\x32\x18.sishu.common.v1.Message\x12&\n\x06quotes\x18\x06 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x07 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\x12\x30\n\npreference\x18\x08 \x01(\x0b\x32\x1c.sishu.dataset.v1.Preference\x12,\n\texam_item\x18\t \x01(\x0b\x32\x19.sishu.common.v1.ExamItem\"\xc9\x07\n\x0e\x44\x61tasetOptions\x12\x30\n\nexam_share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\x0emax_exam_items\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x39\n\x13near_copy_threshold\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12/\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x1f\n\rsystem_prompt\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x1b\n\nexam_count\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x31\n\x10validation_share\x18\x08 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00\x12!\n\x10validation_count\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12=\n\x08group_by\x18\n \x01(\x0e\x32!.sishu.dataset.v1.DatasetGroupingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12>\n\x0bstratify_by\x18\x0b \x01(\x0e\x32\x1f.sishu.dataset.v1.DatasetStrataB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x07\x62\x61lance\x18\x0c \x03(\x0b\x32\x1c.sishu.dataset.v1.BalanceCapB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12(\n\x06replay\x18\r \x01(\x0b\x32\x18.sishu.dataset.v1.Replay\x12\x62\n\x0esource_weights\x18\x0e \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetOptions.SourceWeightsEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\x64*\x0b\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00\x12(\n\rbenchmark_ids\x18\x0f \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\x18\x01\"\x05r\x03\xb0\x01\x01\x12?\n\x0f\x62\x65nchmark_leaks\x18\x10 \x01(\x0e\x32\x1c.sishu.dataset.v1.LeakActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12:\n\nexam_leaks\x18\x11 \x01(\x0e\x32\x1c.sishu.dataset.v1.LeakActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x1a\x34\n\x12SourceWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\r\n\x0b_exam_shareB\x16\n\x14_near_copy_thresholdB\x07\n\x05_seed\"^\n\nBalanceCap\x12\x39\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\x0e\x32\x1e.sishu.dataset.v1.BalanceFacetB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04most\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\x8b\x01\n\x06Replay\x12+\n\x05share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x1a\n\x05label\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x12\x1d\n\timport_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\x42\x08\n\x06_share*\xa1\x01\n\x13\x44\x61tasetVersionState\x12%\n!DATASET_VERSION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_VERSION_STATE_MAKING\x10\x01\x12\x1f\n\x1b\x44\x41TASET_VERSION_STATE_READY\x10\x02\x12 \n\x1c\x44\x41TASET_VERSION_STATE_FAILED\x10\x03*|\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_EXAM\x10\x02\x12\x1c\n\x18\x44\x41TASET_SPLIT_VALIDATION\x10\x03*n\n\nLeakAction\x12\x1b\n\x17LEAK_ACTION_UNSPECIFIED\x10\x00\x12\x15\n\x11LEAK_ACTION_BLOCK\x10\x01\x12\x14\n\x10LEAK_ACTION_DROP\x10\x02\x12\x16\n\x12LEAK_ACTION_REPORT\x10\x03*\x8c\x01\n\x0f\x44\x61tasetGrouping\x12 \n\x1c\x44\x41TASET_GROUPING_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_GROUPING_NEAR_COPIES\x10\x01\x12\x19\n\x15\x44\x41TASET_GROUPING_FACT\x10\x02\x12\x1a\n\x16\x44\x41TASET_GROUPING_CHUNK\x10\x03*\x89\x01\n\rDatasetStrata\x12\x1e\n\x1a\x44\x41TASET_STRATA_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x41TASET_STRATA_DOCUMENT\x10\x01\x12\x16\n\x12\x44\x41TASET_STRATA_TAG\x10\x02\x12#\n\x1f\x44\x41TASET_STRATA_DOCUMENT_AND_TAG\x10\x03*\x81\x02\n\x0c\x42\x61lanceFacet\x12\x1d\n\x19\x42\x41LANCE_FACET_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42\x41LANCE_FACET_TAG\x10\x01\x12\x17\n\x13\x42\x41LANCE_FACET_LABEL\x10\x02\x12\x1a\n\x16\x42\x41LANCE_FACET_DOCUMENT\x10\x03\x12\x19\n\x15\x42\x41LANCE_FACET_SECTION\x10\x04\x12\x1f\n\x1b\x42\x41LANCE_FACET_QUESTION_TYPE\x10\x05\x12\x18\n\x14\x42\x41LANCE_FACET_LENGTH\x10\x06\x12\x18\n\x14\x42\x41LANCE_FACET_SOURCE\x10\x07\x12\x16\n\x12\x42\x41LANCE_FACET_KIND\x10\x08\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/dataset/v1/dataset_version.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsishu/common/v1/exam_item.proto\x1a\x19sishu/common/v1/job.proto\x1a\x1dsishu/common/v1/message.proto\x1a\x1fsishu/common/v1/text_span.proto\x1a\x1esishu/dataset/v1/example.proto\x1a%sishu/dataset/v1/example_filter.proto\"\x91\x07\n\x0e\x44\x61tasetVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x31\n\x07options\x18\x05 \x01(\x0b\x32 .sishu.dataset.v1.DatasetOptions\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32%.sishu.dataset.v1.DatasetVersionState\x12!\n\x03job\x18\x07 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12G\n\x0csplit_counts\x18\x08 \x03(\x0b\x32\x31.sishu.dataset.v1.DatasetVersion.SplitCountsEntry\x12K\n\x0e\x64ropped_counts\x18\t \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetVersion.DroppedCountsEntry\x12\x16\n\x0e\x63ontent_sha256\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x08\x63overage\x18\x0c \x03(\x0b\x32!.sishu.dataset.v1.DatasetCoverage\x12\x34\n\rsource_counts\x18\r \x03(\x0b\x32\x1d.sishu.dataset.v1.SourceCount\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12\x45\n\x0bleak_counts\x18\x0f \x03(\x0b\x32\x30.sishu.dataset.v1.DatasetVersion.LeakCountsEntry\x12,\n\x08replayed\x18\x10 \x01(\x0b\x32\x1a.sishu.dataset.v1.Replayed\x12<\n\x13leak_embedding_cost\x18\x11 \x01(\x0b\x32\x1f.sishu.dataset.v1.EmbeddingCost\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x34\n\x12\x44roppedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x31\n\x0fLeakCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xd5\x02\n\x08Replayed\x12\x1a\n\x12\x64\x61taset_version_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x03\x12\x0e\n\x06wanted\x18\x04 \x01(\x03\x12\r\n\x05taken\x18\x05 \x01(\x03\x12\x39\n\x08left_out\x18\x06 \x03(\x0b\x32\'.sishu.dataset.v1.Replayed.LeftOutEntry\x12\x43\n\rsource_counts\x18\x07 \x03(\x0b\x32,.sishu.dataset.v1.Replayed.SourceCountsEntry\x1a.\n\x0cLeftOutEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x33\n\x11SourceCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"Q\n\rEmbeddingCost\x12\x10\n\x08\x65mbedded\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ost\x18\x03 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\"\xad\x01\n\x0f\x44\x61tasetCoverage\x12\r\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12H\n\x0csplit_counts\x18\x03 \x03(\x0b\x32\x32.sishu.dataset.v1.DatasetCoverage.SplitCountsEntry\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x97\x01\n\x0bSourceCount\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x44\n\x0csplit_counts\x18\x02 \x03(\x0b\x32..sishu.dataset.v1.SourceCount.SplitCountsEntry\x1a\x32\n\x10SplitCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf9\x02\n\x15\x44\x61tasetVersionExample\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x10\n\x08position\x18\x03 \x01(\x03\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x1d.sishu.dataset.v1.ExampleKind\x12*\n\x08messages\x18\x05 \x03(\x0b\x32\x18.sishu.common.v1.Message\x12&\n\x06quotes\x18\x06 \x03(\x0b\x32\x16.sishu.common.v1.Quote\x12*\n\x07lineage\x18\x07 \x01(\x0b\x32\x19.sishu.dataset.v1.Lineage\x12\x30\n\npreference\x18\x08 \x01(\x0b\x32\x1c.sishu.dataset.v1.Preference\x12,\n\texam_item\x18\t \x01(\x0b\x32\x19.sishu.common.v1.ExamItem\"\xd5\x08\n\x0e\x44\x61tasetOptions\x12\x30\n\nexam_share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\x0emax_exam_items\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x39\n\x13near_copy_threshold\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12/\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilter\x12\x1f\n\rsystem_prompt\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x1b\n\nexam_count\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x31\n\x10validation_share\x18\x08 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00\x12!\n\x10validation_count\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12=\n\x08group_by\x18\n \x01(\x0e\x32!.sishu.dataset.v1.DatasetGroupingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12>\n\x0bstratify_by\x18\x0b \x01(\x0e\x32\x1f.sishu.dataset.v1.DatasetStrataB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x07\x62\x61lance\x18\x0c \x03(\x0b\x32\x1c.sishu.dataset.v1.BalanceCapB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12(\n\x06replay\x18\r \x01(\x0b\x32\x18.sishu.dataset.v1.Replay\x12\x62\n\x0esource_weights\x18\x0e \x03(\x0b\x32\x33.sishu.dataset.v1.DatasetOptions.SourceWeightsEntryB\x15\xbaH\x12\x9a\x01\x0f\x10\x64*\x0b\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00\x12(\n\rbenchmark_ids\x18\x0f \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\x18\x01\"\x05r\x03\xb0\x01\x01\x12?\n\x0f\x62\x65nchmark_leaks\x18\x10 \x01(\x0e\x32\x1c.sishu.dataset.v1.LeakActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12:\n\nexam_leaks\x18\x11 \x01(\x0e\x32\x1c.sishu.dataset.v1.LeakActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x1aleak_embedding_provider_id\x18\x12 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12=\n\x17leak_meaning_similarity\x18\x13 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x03\x88\x01\x01\x1a\x34\n\x12SourceWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\r\n\x0b_exam_shareB\x16\n\x14_near_copy_thresholdB\x07\n\x05_seedB\x1a\n\x18_leak_meaning_similarity\"^\n\nBalanceCap\x12\x39\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\x0e\x32\x1e.sishu.dataset.v1.BalanceFacetB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04most\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"\xb3\x01\n\x06Replay\x12+\n\x05share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\xcd\xcc\xcc\xcc\xcc\xcc\xec?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x1a\n\x05label\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x12\x1d\n\timport_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12&\n\x12\x64\x61taset_version_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0f\n\x06source\x12\x05\xbaH\x02\x08\x01\x42\x08\n\x06_share*\xa1\x01\n\x13\x44\x61tasetVersionState\x12%\n!DATASET_VERSION_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_VERSION_STATE_MAKING\x10\x01\x12\x1f\n\x1b\x44\x41TASET_VERSION_STATE_READY\x10\x02\x12 \n\x1c\x44\x41TASET_VERSION_STATE_FAILED\x10\x03*|\n\x0c\x44\x61tasetSplit\x12\x1d\n\x19\x44\x41TASET_SPLIT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x41TASET_SPLIT_TRAIN\x10\x01\x12\x16\n\x12\x44\x41TASET_SPLIT_EXAM\x10\x02\x12\x1c\n\x18\x44\x41TASET_SPLIT_VALIDATION\x10\x03*n\n\nLeakAction\x12\x1b\n\x17LEAK_ACTION_UNSPECIFIED\x10\x00\x12\x15\n\x11LEAK_ACTION_BLOCK\x10\x01\x12\x14\n\x10LEAK_ACTION_DROP\x10\x02\x12\x16\n\x12LEAK_ACTION_REPORT\x10\x03*\x8c\x01\n\x0f\x44\x61tasetGrouping\x12 \n\x1c\x44\x41TASET_GROUPING_UNSPECIFIED\x10\x00\x12 \n\x1c\x44\x41TASET_GROUPING_NEAR_COPIES\x10\x01\x12\x19\n\x15\x44\x41TASET_GROUPING_FACT\x10\x02\x12\x1a\n\x16\x44\x41TASET_GROUPING_CHUNK\x10\x03*\x89\x01\n\rDatasetStrata\x12\x1e\n\x1a\x44\x41TASET_STRATA_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x41TASET_STRATA_DOCUMENT\x10\x01\x12\x16\n\x12\x44\x41TASET_STRATA_TAG\x10\x02\x12#\n\x1f\x44\x41TASET_STRATA_DOCUMENT_AND_TAG\x10\x03*\x81\x02\n\x0c\x42\x61lanceFacet\x12\x1d\n\x19\x42\x41LANCE_FACET_UNSPECIFIED\x10\x00\x12\x15\n\x11\x42\x41LANCE_FACET_TAG\x10\x01\x12\x17\n\x13\x42\x41LANCE_FACET_LABEL\x10\x02\x12\x1a\n\x16\x42\x41LANCE_FACET_DOCUMENT\x10\x03\x12\x19\n\x15\x42\x41LANCE_FACET_SECTION\x10\x04\x12\x1f\n\x1b\x42\x41LANCE_FACET_QUESTION_TYPE\x10\x05\x12\x18\n\x14\x42\x41LANCE_FACET_LENGTH\x10\x06\x12\x18\n\x14\x42\x41LANCE_FACET_SOURCE\x10\x07\x12\x16\n\x12\x42\x41LANCE_FACET_KIND\x10\x08\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETVERSION_LEAKCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_DATASETVERSION'].fields_by_name['project_id']._loaded_options = None
   _globals['_DATASETVERSION'].fields_by_name['project_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REPLAYED_LEFTOUTENTRY']._loaded_options = None
+  _globals['_REPLAYED_LEFTOUTENTRY']._serialized_options = b'8\001'
+  _globals['_REPLAYED_SOURCECOUNTSENTRY']._loaded_options = None
+  _globals['_REPLAYED_SOURCECOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._loaded_options = None
   _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._serialized_options = b'8\001'
   _globals['_SOURCECOUNT_SPLITCOUNTSENTRY']._loaded_options = None
@@ -82,6 +86,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETOPTIONS'].fields_by_name['benchmark_leaks']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_DATASETOPTIONS'].fields_by_name['exam_leaks']._loaded_options = None
   _globals['_DATASETOPTIONS'].fields_by_name['exam_leaks']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_DATASETOPTIONS'].fields_by_name['leak_embedding_provider_id']._loaded_options = None
+  _globals['_DATASETOPTIONS'].fields_by_name['leak_embedding_provider_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_DATASETOPTIONS'].fields_by_name['leak_meaning_similarity']._loaded_options = None
+  _globals['_DATASETOPTIONS'].fields_by_name['leak_meaning_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
   _globals['_BALANCECAP'].fields_by_name['facet']._loaded_options = None
   _globals['_BALANCECAP'].fields_by_name['facet']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_BALANCECAP'].fields_by_name['most']._loaded_options = None
@@ -94,42 +102,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAY'].fields_by_name['label']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_REPLAY'].fields_by_name['import_id']._loaded_options = None
   _globals['_REPLAY'].fields_by_name['import_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_DATASETVERSIONSTATE']._serialized_start=3046
-  _globals['_DATASETVERSIONSTATE']._serialized_end=3207
-  _globals['_DATASETSPLIT']._serialized_start=3209
-  _globals['_DATASETSPLIT']._serialized_end=3333
-  _globals['_LEAKACTION']._serialized_start=3335
-  _globals['_LEAKACTION']._serialized_end=3445
-  _globals['_DATASETGROUPING']._serialized_start=3448
-  _globals['_DATASETGROUPING']._serialized_end=3588
-  _globals['_DATASETSTRATA']._serialized_start=3591
-  _globals['_DATASETSTRATA']._serialized_end=3728
-  _globals['_BALANCEFACET']._serialized_start=3731
-  _globals['_BALANCEFACET']._serialized_end=3988
+  _globals['_REPLAY'].fields_by_name['dataset_version_id']._loaded_options = None
+  _globals['_REPLAY'].fields_by_name['dataset_version_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DATASETVERSIONSTATE']._serialized_start=3761
+  _globals['_DATASETVERSIONSTATE']._serialized_end=3922
+  _globals['_DATASETSPLIT']._serialized_start=3924
+  _globals['_DATASETSPLIT']._serialized_end=4048
+  _globals['_LEAKACTION']._serialized_start=4050
+  _globals['_LEAKACTION']._serialized_end=4160
+  _globals['_DATASETGROUPING']._serialized_start=4163
+  _globals['_DATASETGROUPING']._serialized_end=4303
+  _globals['_DATASETSTRATA']._serialized_start=4306
+  _globals['_DATASETSTRATA']._serialized_end=4443
+  _globals['_BALANCEFACET']._serialized_start=4446
+  _globals['_BALANCEFACET']._serialized_end=4703
   _globals['_DATASETVERSION']._serialized_start=318
-  _globals['_DATASETVERSION']._serialized_end=1123
-  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_start=968
-  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_end=1018
-  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_start=1020
-  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_end=1072
-  _globals['_DATASETVERSION_LEAKCOUNTSENTRY']._serialized_start=1074
-  _globals['_DATASETVERSION_LEAKCOUNTSENTRY']._serialized_end=1123
-  _globals['_DATASETCOVERAGE']._serialized_start=1126
-  _globals['_DATASETCOVERAGE']._serialized_end=1299
-  _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._serialized_start=968
-  _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._serialized_end=1018
-  _globals['_SOURCECOUNT']._serialized_start=1302
-  _globals['_SOURCECOUNT']._serialized_end=1453
-  _globals['_SOURCECOUNT_SPLITCOUNTSENTRY']._serialized_start=968
-  _globals['_SOURCECOUNT_SPLITCOUNTSENTRY']._serialized_end=1018
-  _globals['_DATASETVERSIONEXAMPLE']._serialized_start=1456
-  _globals['_DATASETVERSIONEXAMPLE']._serialized_end=1833
-  _globals['_DATASETOPTIONS']._serialized_start=1836
-  _globals['_DATASETOPTIONS']._serialized_end=2805
-  _globals['_DATASETOPTIONS_SOURCEWEIGHTSENTRY']._serialized_start=2705
-  _globals['_DATASETOPTIONS_SOURCEWEIGHTSENTRY']._serialized_end=2757
-  _globals['_BALANCECAP']._serialized_start=2807
-  _globals['_BALANCECAP']._serialized_end=2901
-  _globals['_REPLAY']._serialized_start=2904
-  _globals['_REPLAY']._serialized_end=3043
+  _globals['_DATASETVERSION']._serialized_end=1231
+  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_start=1076
+  _globals['_DATASETVERSION_SPLITCOUNTSENTRY']._serialized_end=1126
+  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_start=1128
+  _globals['_DATASETVERSION_DROPPEDCOUNTSENTRY']._serialized_end=1180
+  _globals['_DATASETVERSION_LEAKCOUNTSENTRY']._serialized_start=1182
+  _globals['_DATASETVERSION_LEAKCOUNTSENTRY']._serialized_end=1231
+  _globals['_REPLAYED']._serialized_start=1234
+  _globals['_REPLAYED']._serialized_end=1575
+  _globals['_REPLAYED_LEFTOUTENTRY']._serialized_start=1476
+  _globals['_REPLAYED_LEFTOUTENTRY']._serialized_end=1522
+  _globals['_REPLAYED_SOURCECOUNTSENTRY']._serialized_start=1524
+  _globals['_REPLAYED_SOURCECOUNTSENTRY']._serialized_end=1575
+  _globals['_EMBEDDINGCOST']._serialized_start=1577
+  _globals['_EMBEDDINGCOST']._serialized_end=1658
+  _globals['_DATASETCOVERAGE']._serialized_start=1661
+  _globals['_DATASETCOVERAGE']._serialized_end=1834
+  _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._serialized_start=1076
+  _globals['_DATASETCOVERAGE_SPLITCOUNTSENTRY']._serialized_end=1126
+  _globals['_SOURCECOUNT']._serialized_start=1837
+  _globals['_SOURCECOUNT']._serialized_end=1988
+  _globals['_SOURCECOUNT_SPLITCOUNTSENTRY']._serialized_start=1076
+  _globals['_SOURCECOUNT_SPLITCOUNTSENTRY']._serialized_end=1126
+  _globals['_DATASETVERSIONEXAMPLE']._serialized_start=1991
+  _globals['_DATASETVERSIONEXAMPLE']._serialized_end=2368
+  _globals['_DATASETOPTIONS']._serialized_start=2371
+  _globals['_DATASETOPTIONS']._serialized_end=3480
+  _globals['_DATASETOPTIONS_SOURCEWEIGHTSENTRY']._serialized_start=3352
+  _globals['_DATASETOPTIONS_SOURCEWEIGHTSENTRY']._serialized_end=3404
+  _globals['_BALANCECAP']._serialized_start=3482
+  _globals['_BALANCECAP']._serialized_end=3576
+  _globals['_REPLAY']._serialized_start=3579
+  _globals['_REPLAY']._serialized_end=3758
 # @@protoc_insertion_point(module_scope)

@@ -295,6 +295,8 @@ class DatasetVersion(_message.Message):
     SOURCE_COUNTS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     LEAK_COUNTS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    LEAK_EMBEDDING_COST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the version. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -347,6 +349,14 @@ class DatasetVersion(_message.Message):
     def leak_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Examples of train and validation that hold questions, those that were left out for it included, by the UUID of a benchmark, or `exam`. The manifest names the SHA-256 of the benchmarks. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def replayed(self) -> Global___Replayed:
+        """General data of another version in train; unset where `options.replay` names none. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def leak_embedding_cost(self) -> Global___EmbeddingCost:
+        """What it cost to compare what examples mean with questions; unset where that was not compared. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -365,14 +375,142 @@ class DatasetVersion(_message.Message):
         source_counts: _abc.Iterable[Global___SourceCount] | None = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         leak_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        replayed: Global___Replayed | None = ...,
+        leak_embedding_cost: Global___EmbeddingCost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "leak_embedding_cost", b"leak_embedding_cost", "options", b"options", "replayed", b"replayed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "leak_counts", b"leak_counts", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "coverage", b"coverage", "create_time", b"create_time", "dropped_counts", b"dropped_counts", "id", b"id", "job", b"job", "leak_counts", b"leak_counts", "leak_embedding_cost", b"leak_embedding_cost", "number", b"number", "options", b"options", "parent_id", b"parent_id", "project_id", b"project_id", "replayed", b"replayed", "source_counts", b"source_counts", "split_counts", b"split_counts", "state", b"state", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetVersion: _TypeAlias = DatasetVersion  # noqa: Y015
+
+@_typing.final
+class Replayed(_message.Message):
+    """Replayed is what of another version was mixed into train."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LeftOutEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SourceCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    SOURCE_COUNTS_FIELD_NUMBER: _builtins.int
+    dataset_version_id: _builtins.str
+    """UUID of that version, which may have been deleted since."""
+    content_sha256: _builtins.str
+    """Identity of its content."""
+    available: _builtins.int
+    """Rows that its train has."""
+    wanted: _builtins.int
+    """Rows that make the share."""
+    taken: _builtins.int
+    """Rows that were taken; fewer than wanted where there were not enough that fit."""
+    @_builtins.property
+    def left_out(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Of the rows that were looked at in seeded order, until there were enough, those that were left out, by reason: `DUPLICATE`, `NEAR_COPY`, `SAME_UNIT`, `BENCHMARK_LEAK`,
+        `EXAM_LEAK`.
+        """
+
+    @_builtins.property
+    def source_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Rows that were taken by the source that they have in that version."""
+
+    def __init__(
+        self,
+        *,
+        dataset_version_id: _builtins.str = ...,
+        content_sha256: _builtins.str = ...,
+        available: _builtins.int = ...,
+        wanted: _builtins.int = ...,
+        taken: _builtins.int = ...,
+        left_out: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        source_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "content_sha256", b"content_sha256", "dataset_version_id", b"dataset_version_id", "left_out", b"left_out", "source_counts", b"source_counts", "taken", b"taken", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replayed: _TypeAlias = Replayed  # noqa: Y015
+
+@_typing.final
+class EmbeddingCost(_message.Message):
+    """EmbeddingCost is what embeddings cost; those that were remembered cost nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    embedded: _builtins.int
+    """Texts that were embedded."""
+    tokens: _builtins.int
+    """Tokens that this took, as the server counts them."""
+    cost: _builtins.float
+    """What it cost by the price of the provider; 0 where it has none."""
+    currency: _builtins.str
+    """Currency of the cost; empty where the provider has no price."""
+    def __init__(
+        self,
+        *,
+        embedded: _builtins.int = ...,
+        tokens: _builtins.int = ...,
+        cost: _builtins.float = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "currency", b"currency", "embedded", b"embedded", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbeddingCost: _TypeAlias = EmbeddingCost  # noqa: Y015
 
 @_typing.final
 class DatasetCoverage(_message.Message):
@@ -455,7 +593,7 @@ class SourceCount(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     SPLIT_COUNTS_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """`generation:<id>`, `import:<id>`, or `hand`."""
+    """`generation:<id>`, `import:<id>`, `hand`, or `version:<id>` for general data of another version."""
     @_builtins.property
     def split_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """By split."""
@@ -581,6 +719,8 @@ class DatasetOptions(_message.Message):
     BENCHMARK_IDS_FIELD_NUMBER: _builtins.int
     BENCHMARK_LEAKS_FIELD_NUMBER: _builtins.int
     EXAM_LEAKS_FIELD_NUMBER: _builtins.int
+    LEAK_EMBEDDING_PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    LEAK_MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
     exam_share: _builtins.float
     """OPTIONAL. Share of the examples that is held out for the exam, 0 to 0.9; unset lets the service choose (at present 0.2). The stored version shows
     what was taken.
@@ -610,7 +750,15 @@ class DatasetOptions(_message.Message):
     benchmark_leaks: Global___LeakAction.ValueType
     """OPTIONAL. What becomes of examples that hold questions of these; unset means BLOCK."""
     exam_leaks: Global___LeakAction.ValueType
-    """OPTIONAL. What becomes of examples that hold words of exam questions. Near copies of these are always left out, as `NEAR_COPY`; unset looks for nothing else."""
+    """OPTIONAL. What becomes of examples that hold words of exam questions, or mean the same. Near copies of these are always left out, as `NEAR_COPY`; unset looks for nothing else."""
+    leak_embedding_provider_id: _builtins.str
+    """OPTIONAL. UUID of a provider of the project whose model embeds texts (EmbeddingService of the generation room): questions that mean the same are found, too, whatever
+    their words. It is paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
+    """
+    leak_meaning_similarity: _builtins.float
+    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. Unset lets the service choose (at present 0.95); what is stored shows what was
+    taken.
+    """
     @_builtins.property
     def filter(self) -> _example_filter_pb2.ExampleFilter:
         """OPTIONAL. Which of the kept examples of the project; unset means all. It cannot go by `text`."""
@@ -655,19 +803,25 @@ class DatasetOptions(_message.Message):
         benchmark_ids: _abc.Iterable[_builtins.str] | None = ...,
         benchmark_leaks: Global___LeakAction.ValueType = ...,
         exam_leaks: Global___LeakAction.ValueType = ...,
+        leak_embedding_provider_id: _builtins.str = ...,
+        leak_meaning_similarity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "filter", b"filter", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_leak_meaning_similarity", b"_leak_meaning_similarity", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "exam_share", b"exam_share", "filter", b"filter", "leak_meaning_similarity", b"leak_meaning_similarity", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "balance", b"balance", "benchmark_ids", b"benchmark_ids", "benchmark_leaks", b"benchmark_leaks", "exam_count", b"exam_count", "exam_leaks", b"exam_leaks", "exam_share", b"exam_share", "filter", b"filter", "group_by", b"group_by", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed", "source_weights", b"source_weights", "stratify_by", b"stratify_by", "system_prompt", b"system_prompt", "validation_count", b"validation_count", "validation_share", b"validation_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share", "_leak_meaning_similarity", b"_leak_meaning_similarity", "_near_copy_threshold", b"_near_copy_threshold", "_seed", b"_seed", "balance", b"balance", "benchmark_ids", b"benchmark_ids", "benchmark_leaks", b"benchmark_leaks", "exam_count", b"exam_count", "exam_leaks", b"exam_leaks", "exam_share", b"exam_share", "filter", b"filter", "group_by", b"group_by", "leak_embedding_provider_id", b"leak_embedding_provider_id", "leak_meaning_similarity", b"leak_meaning_similarity", "max_exam_items", b"max_exam_items", "near_copy_threshold", b"near_copy_threshold", "replay", b"replay", "seed", b"seed", "source_weights", b"source_weights", "stratify_by", b"stratify_by", "system_prompt", b"system_prompt", "validation_count", b"validation_count", "validation_share", b"validation_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exam_share: _TypeAlias = _typing.Literal["exam_share"]  # noqa: Y015
     _WhichOneofArgType__exam_share: _TypeAlias = _typing.Literal["_exam_share", b"_exam_share"]  # noqa: Y015
+    _WhichOneofReturnType__leak_meaning_similarity: _TypeAlias = _typing.Literal["leak_meaning_similarity"]  # noqa: Y015
+    _WhichOneofArgType__leak_meaning_similarity: _TypeAlias = _typing.Literal["_leak_meaning_similarity", b"_leak_meaning_similarity"]  # noqa: Y015
     _WhichOneofReturnType__near_copy_threshold: _TypeAlias = _typing.Literal["near_copy_threshold"]  # noqa: Y015
     _WhichOneofArgType__near_copy_threshold: _TypeAlias = _typing.Literal["_near_copy_threshold", b"_near_copy_threshold"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exam_share) -> _WhichOneofReturnType__exam_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leak_meaning_similarity) -> _WhichOneofReturnType__leak_meaning_similarity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__near_copy_threshold) -> _WhichOneofReturnType__near_copy_threshold | None: ...
     @_typing.overload
@@ -703,13 +857,16 @@ Global___BalanceCap: _TypeAlias = BalanceCap  # noqa: Y015
 
 @_typing.final
 class Replay(_message.Message):
-    """Replay is general data that keeps a model from forgetting: kept examples of the project, named by a label or an import."""
+    """Replay is general data that keeps a model from forgetting: kept examples of the project, named by a label or an import, or rows of a dataset version. It is never examined,
+    and balance caps neither count it nor leave it out.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SHARE_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     IMPORT_ID_FIELD_NUMBER: _builtins.int
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
     share: _builtins.float
     """OPTIONAL. Its share of train, 0 to 0.9; unset lets the service choose (at present 0.1). Less where there is not enough; what is too much
     is left out as `REPLAY`.
@@ -718,20 +875,25 @@ class Replay(_message.Message):
     """Those with this label."""
     import_id: _builtins.str
     """Those of this import."""
+    dataset_version_id: _builtins.str
+    """What this dataset version trains on, of this or another project; it must be ready. A seeded draw says which rows; they are copied into the new version, so that that one can
+    be deleted. Rows that the new version has itself, that are near copies of what it holds out, or that leak are passed over, and others taken in their place.
+    """
     def __init__(
         self,
         *,
         share: _builtins.float | None = ...,
         label: _builtins.str = ...,
         import_id: _builtins.str = ...,
+        dataset_version_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "dataset_version_id", b"dataset_version_id", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "dataset_version_id", b"dataset_version_id", "import_id", b"import_id", "label", b"label", "share", b"share", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
     _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
-    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["label", "import_id"]  # noqa: Y015
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["label", "import_id", "dataset_version_id"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...

@@ -307,6 +307,8 @@ class Lineage(_message.Message):
     QUESTION_TYPE_FIELD_NUMBER: _builtins.int
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     IMPORT_ROW_FIELD_NUMBER: _builtins.int
+    DATASET_VERSION_ID_FIELD_NUMBER: _builtins.int
+    DATASET_VERSION_POSITION_FIELD_NUMBER: _builtins.int
     generation_id: _builtins.str
     """UUID of the generation."""
     document_id: _builtins.str
@@ -323,6 +325,10 @@ class Lineage(_message.Message):
     """UUID of the import that it came with; empty for none. OUTPUT_ONLY."""
     import_row: _builtins.int
     """Number of its row there, from 1; 0 where it came from a generation. OUTPUT_ONLY."""
+    dataset_version_id: _builtins.str
+    """UUID of the dataset version from which a version took the row as general data; empty for what is the project's own. OUTPUT_ONLY."""
+    dataset_version_position: _builtins.int
+    """Its place in train there, from 0. OUTPUT_ONLY."""
     @_builtins.property
     def question_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs of the questions that it was made of, in the order in which it asks them."""
@@ -359,10 +365,12 @@ class Lineage(_message.Message):
         question_type: _builtins.str = ...,
         import_id: _builtins.str = ...,
         import_row: _builtins.int = ...,
+        dataset_version_id: _builtins.str = ...,
+        dataset_version_position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "question_origin", b"question_origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "candidate_id", b"candidate_id", "chunk_ids", b"chunk_ids", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "heading_path", b"heading_path", "import_id", b"import_id", "import_row", b"import_row", "question_ids", b"question_ids", "question_origin", b"question_origin", "question_type", b"question_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_origin", b"answer_origin", "candidate_id", b"candidate_id", "chunk_ids", b"chunk_ids", "dataset_version_id", b"dataset_version_id", "dataset_version_position", b"dataset_version_position", "document_id", b"document_id", "document_version", b"document_version", "fact_id", b"fact_id", "generation_id", b"generation_id", "heading_path", b"heading_path", "import_id", b"import_id", "import_row", b"import_row", "question_ids", b"question_ids", "question_origin", b"question_origin", "question_type", b"question_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from sishu.dataset.v1 import dataset_version_pb2 as sishu_dot_dataset_dot_v1_dot
 from sishu.dataset.v1 import example_filter_pb2 as sishu_dot_dataset_dot_v1_dot_example__filter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sishu/dataset/v1/leak_check.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a&sishu/dataset/v1/dataset_version.proto\x1a%sishu/dataset/v1/example_filter.proto\"\xbd\x03\n\tLeakCheck\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterH\x00\x12&\n\x12\x64\x61taset_version_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12(\n\rbenchmark_ids\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x14\n\x0c\x61gainst_exam\x18\x06 \x01(\x08\x12.\n\x07options\x18\x07 \x01(\x0b\x32\x1d.sishu.dataset.v1.LeakOptions\x12!\n\x03job\x18\x08 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12,\n\x06\x63ounts\x18\t \x01(\x0b\x32\x1c.sishu.dataset.v1.LeakCounts\x12-\n\x07sources\x18\n \x03(\x0b\x32\x1c.sishu.dataset.v1.LeakSource\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08\x65xamples\"u\n\x0bLeakOptions\x12/\n\tthreshold\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1d\n\x05words\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x08H\x01\x88\x01\x01\x42\x0c\n\n_thresholdB\x08\n\x06_words\"c\n\nLeakCounts\x12\x10\n\x08\x65xamples\x18\x01 \x01(\x03\x12\x18\n\x10leaking_examples\x18\x02 \x01(\x03\x12\x14\n\x0cshared_words\x18\x03 \x01(\x03\x12\x13\n\x0bnear_copies\x18\x04 \x01(\x03\"]\n\nLeakSource\x12\x14\n\x0c\x62\x65nchmark_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0c\n\x04rows\x18\x04 \x01(\x03\x12\r\n\x05leaks\x18\x05 \x01(\x03\"\xf8\x01\n\x04Leak\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x14\n\x0c\x62\x65nchmark_id\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0b\n\x03row\x18\x05 \x01(\x03\x12\x17\n\x0f\x65xam_example_id\x18\x06 \x01(\t\x12\x10\n\x08question\x18\x07 \x01(\t\x12\'\n\x04ways\x18\x08 \x03(\x0e\x32\x19.sishu.dataset.v1.LeakWay\x12\x12\n\nsimilarity\x18\t \x01(\x01\x12\x14\n\x0cshared_words\x18\n \x01(\t*V\n\x07LeakWay\x12\x18\n\x14LEAK_WAY_UNSPECIFIED\x10\x00\x12\x19\n\x15LEAK_WAY_SHARED_WORDS\x10\x01\x12\x16\n\x12LEAK_WAY_NEAR_COPY\x10\x02\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sishu/dataset/v1/leak_check.proto\x12\x10sishu.dataset.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sishu/common/v1/job.proto\x1a&sishu/dataset/v1/dataset_version.proto\x1a%sishu/dataset/v1/example_filter.proto\"\xbd\x03\n\tLeakCheck\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1f.sishu.dataset.v1.ExampleFilterH\x00\x12&\n\x12\x64\x61taset_version_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12(\n\rbenchmark_ids\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x32\x18\x01\"\x05r\x03\xb0\x01\x01\x12\x14\n\x0c\x61gainst_exam\x18\x06 \x01(\x08\x12.\n\x07options\x18\x07 \x01(\x0b\x32\x1d.sishu.dataset.v1.LeakOptions\x12!\n\x03job\x18\x08 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12,\n\x06\x63ounts\x18\t \x01(\x0b\x32\x1c.sishu.dataset.v1.LeakCounts\x12-\n\x07sources\x18\n \x03(\x0b\x32\x1c.sishu.dataset.v1.LeakSource\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08\x65xamples\"\xf2\x01\n\x0bLeakOptions\x12/\n\tthreshold\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1d\n\x05words\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x08H\x01\x88\x01\x01\x12*\n\x15\x65mbedding_provider_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x38\n\x12meaning_similarity\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\x08\n\x06_wordsB\x15\n\x13_meaning_similarity\"\xd4\x01\n\nLeakCounts\x12\x10\n\x08\x65xamples\x18\x01 \x01(\x03\x12\x18\n\x10leaking_examples\x18\x02 \x01(\x03\x12\x14\n\x0cshared_words\x18\x03 \x01(\x03\x12\x13\n\x0bnear_copies\x18\x04 \x01(\x03\x12\x0f\n\x07meaning\x18\x05 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x06 \x01(\x03\x12\x18\n\x10\x65mbedding_tokens\x18\x07 \x01(\x03\x12\x16\n\x0e\x65mbedding_cost\x18\x08 \x01(\x01\x12\x1a\n\x12\x65mbedding_currency\x18\t \x01(\t\"]\n\nLeakSource\x12\x14\n\x0c\x62\x65nchmark_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0c\n\x04rows\x18\x04 \x01(\x03\x12\r\n\x05leaks\x18\x05 \x01(\x03\"\x94\x02\n\x04Leak\x12\x12\n\nexample_id\x18\x01 \x01(\t\x12-\n\x05split\x18\x02 \x01(\x0e\x32\x1e.sishu.dataset.v1.DatasetSplit\x12\x14\n\x0c\x62\x65nchmark_id\x18\x03 \x01(\t\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0b\n\x03row\x18\x05 \x01(\x03\x12\x17\n\x0f\x65xam_example_id\x18\x06 \x01(\t\x12\x10\n\x08question\x18\x07 \x01(\t\x12\'\n\x04ways\x18\x08 \x03(\x0e\x32\x19.sishu.dataset.v1.LeakWay\x12\x12\n\nsimilarity\x18\t \x01(\x01\x12\x14\n\x0cshared_words\x18\n \x01(\t\x12\x1a\n\x12meaning_similarity\x18\x0b \x01(\x01*l\n\x07LeakWay\x12\x18\n\x14LEAK_WAY_UNSPECIFIED\x10\x00\x12\x19\n\x15LEAK_WAY_SHARED_WORDS\x10\x01\x12\x16\n\x12LEAK_WAY_NEAR_COPY\x10\x02\x12\x14\n\x10LEAK_WAY_MEANING\x10\x03\x42\x41\n\x14\x64\x65v.sishu.dataset.v1P\x01Z\'sishu.dev/go/sishu/dataset/v1;datasetv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,16 +47,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEAKOPTIONS'].fields_by_name['threshold']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
   _globals['_LEAKOPTIONS'].fields_by_name['words']._loaded_options = None
   _globals['_LEAKOPTIONS'].fields_by_name['words']._serialized_options = b'\272H\006\032\004\030d(\010'
-  _globals['_LEAKWAY']._serialized_start=1237
-  _globals['_LEAKWAY']._serialized_end=1323
+  _globals['_LEAKOPTIONS'].fields_by_name['embedding_provider_id']._loaded_options = None
+  _globals['_LEAKOPTIONS'].fields_by_name['embedding_provider_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LEAKOPTIONS'].fields_by_name['meaning_similarity']._loaded_options = None
+  _globals['_LEAKOPTIONS'].fields_by_name['meaning_similarity']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
+  _globals['_LEAKWAY']._serialized_start=1505
+  _globals['_LEAKWAY']._serialized_end=1613
   _globals['_LEAKCHECK']._serialized_start=224
   _globals['_LEAKCHECK']._serialized_end=669
-  _globals['_LEAKOPTIONS']._serialized_start=671
-  _globals['_LEAKOPTIONS']._serialized_end=788
-  _globals['_LEAKCOUNTS']._serialized_start=790
-  _globals['_LEAKCOUNTS']._serialized_end=889
-  _globals['_LEAKSOURCE']._serialized_start=891
-  _globals['_LEAKSOURCE']._serialized_end=984
-  _globals['_LEAK']._serialized_start=987
-  _globals['_LEAK']._serialized_end=1235
+  _globals['_LEAKOPTIONS']._serialized_start=672
+  _globals['_LEAKOPTIONS']._serialized_end=914
+  _globals['_LEAKCOUNTS']._serialized_start=917
+  _globals['_LEAKCOUNTS']._serialized_end=1129
+  _globals['_LEAKSOURCE']._serialized_start=1131
+  _globals['_LEAKSOURCE']._serialized_end=1224
+  _globals['_LEAK']._serialized_start=1227
+  _globals['_LEAK']._serialized_end=1503
 # @@protoc_insertion_point(module_scope)

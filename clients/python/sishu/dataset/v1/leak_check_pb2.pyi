@@ -35,6 +35,8 @@ class _LeakWayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeakWay.Value
     """The example says a run of words of the question, its choices or its answer."""
     LEAK_WAY_NEAR_COPY: _LeakWay.ValueType  # 2
     """What the example asks is a near copy of the question."""
+    LEAK_WAY_MEANING: _LeakWay.ValueType  # 3
+    """What the example asks means the same as the question."""
 
 class LeakWay(_LeakWay, metaclass=_LeakWayEnumTypeWrapper):
     """LeakWay is how a leak was found."""
@@ -45,6 +47,8 @@ LEAK_WAY_SHARED_WORDS: LeakWay.ValueType  # 1
 """The example says a run of words of the question, its choices or its answer."""
 LEAK_WAY_NEAR_COPY: LeakWay.ValueType  # 2
 """What the example asks is a near copy of the question."""
+LEAK_WAY_MEANING: LeakWay.ValueType  # 3
+"""What the example asks means the same as the question."""
 Global___LeakWay: _TypeAlias = LeakWay  # noqa: Y015
 
 @_typing.final
@@ -127,12 +131,16 @@ Global___LeakCheck: _TypeAlias = LeakCheck  # noqa: Y015
 
 @_typing.final
 class LeakOptions(_message.Message):
-    """LeakOptions says when an example holds a question. Numbers are compared as digits, and what many questions share, such as an instruction, is left aside."""
+    """LeakOptions says when an example holds a question. Numbers are compared as digits, and what many questions share, such as an instruction, is left aside. What names other
+    numbers or names than a question is no copy of it, and does not mean the same.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     THRESHOLD_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    EMBEDDING_PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """OPTIONAL. What an example asks is a near copy of a question, with or without its choices, from this Jaccard similarity of their character 3-grams on. Unset lets the
     service choose (at present 0.7); the stored check shows what was taken.
@@ -141,20 +149,34 @@ class LeakOptions(_message.Message):
     """OPTIONAL. Words of a run that tells of a leak, wherever in an example it stands; of letters of Chinese and its like half as many again. Unset lets the service choose (at
     present 13); the stored check shows what was taken.
     """
+    embedding_provider_id: _builtins.str
+    """OPTIONAL. UUID of a provider of the project whose model embeds texts (EmbeddingService of the generation room): questions that mean the same are found, too, whatever
+    their words. It is paid for; what a project has had embedded is remembered. Of a text the first 8,000 characters are compared.
+    """
+    meaning_similarity: _builtins.float
+    """OPTIONAL. Cosine of embeddings from which what an example asks means the same as a question. Unset lets the service choose (at present 0.95); what is stored shows what was
+    taken.
+    """
     def __init__(
         self,
         *,
         threshold: _builtins.float | None = ...,
         words: _builtins.int | None = ...,
+        embedding_provider_id: _builtins.str = ...,
+        meaning_similarity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "_words", b"_words", "threshold", b"threshold", "words", b"words"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity", "_threshold", b"_threshold", "_words", b"_words", "meaning_similarity", b"meaning_similarity", "threshold", b"threshold", "words", b"words"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "_words", b"_words", "threshold", b"threshold", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity", "_threshold", b"_threshold", "_words", b"_words", "embedding_provider_id", b"embedding_provider_id", "meaning_similarity", b"meaning_similarity", "threshold", b"threshold", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__meaning_similarity: _TypeAlias = _typing.Literal["meaning_similarity"]  # noqa: Y015
+    _WhichOneofArgType__meaning_similarity: _TypeAlias = _typing.Literal["_meaning_similarity", b"_meaning_similarity"]  # noqa: Y015
     _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
     _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
     _WhichOneofReturnType__words: _TypeAlias = _typing.Literal["words"]  # noqa: Y015
     _WhichOneofArgType__words: _TypeAlias = _typing.Literal["_words", b"_words"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__meaning_similarity) -> _WhichOneofReturnType__meaning_similarity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
     @_typing.overload
@@ -172,6 +194,11 @@ class LeakCounts(_message.Message):
     LEAKING_EXAMPLES_FIELD_NUMBER: _builtins.int
     SHARED_WORDS_FIELD_NUMBER: _builtins.int
     NEAR_COPIES_FIELD_NUMBER: _builtins.int
+    MEANING_FIELD_NUMBER: _builtins.int
+    EMBEDDED_FIELD_NUMBER: _builtins.int
+    EMBEDDING_TOKENS_FIELD_NUMBER: _builtins.int
+    EMBEDDING_COST_FIELD_NUMBER: _builtins.int
+    EMBEDDING_CURRENCY_FIELD_NUMBER: _builtins.int
     examples: _builtins.int
     """Examples that were looked at."""
     leaking_examples: _builtins.int
@@ -179,7 +206,17 @@ class LeakCounts(_message.Message):
     shared_words: _builtins.int
     """Leaks that were found by a run of words."""
     near_copies: _builtins.int
-    """Leaks that were found as near copies; some were found both ways."""
+    """Leaks that were found as near copies; some were found in several ways."""
+    meaning: _builtins.int
+    """Leaks that were found by what they mean."""
+    embedded: _builtins.int
+    """Texts that were embedded for this check; others were remembered."""
+    embedding_tokens: _builtins.int
+    """Tokens that this took, as the server counts them."""
+    embedding_cost: _builtins.float
+    """What it cost by the price of the provider; 0 where it has none."""
+    embedding_currency: _builtins.str
+    """Currency of the cost; empty where the provider has no price."""
     def __init__(
         self,
         *,
@@ -187,10 +224,15 @@ class LeakCounts(_message.Message):
         leaking_examples: _builtins.int = ...,
         shared_words: _builtins.int = ...,
         near_copies: _builtins.int = ...,
+        meaning: _builtins.int = ...,
+        embedded: _builtins.int = ...,
+        embedding_tokens: _builtins.int = ...,
+        embedding_cost: _builtins.float = ...,
+        embedding_currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "leaking_examples", b"leaking_examples", "near_copies", b"near_copies", "shared_words", b"shared_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedded", b"embedded", "embedding_cost", b"embedding_cost", "embedding_currency", b"embedding_currency", "embedding_tokens", b"embedding_tokens", "examples", b"examples", "leaking_examples", b"leaking_examples", "meaning", b"meaning", "near_copies", b"near_copies", "shared_words", b"shared_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,6 +292,7 @@ class Leak(_message.Message):
     WAYS_FIELD_NUMBER: _builtins.int
     SIMILARITY_FIELD_NUMBER: _builtins.int
     SHARED_WORDS_FIELD_NUMBER: _builtins.int
+    MEANING_SIMILARITY_FIELD_NUMBER: _builtins.int
     example_id: _builtins.str
     """UUID of the example, which may have been changed or deleted since."""
     split: _dataset_version_pb2.DatasetSplit.ValueType
@@ -268,6 +311,8 @@ class Leak(_message.Message):
     """How like the question is what the example asks: Jaccard similarity of their 3-grams; 0 where it is no near copy."""
     shared_words: _builtins.str
     """The words that both have, case folded and numbers in digits, or the first 500 characters; empty where it is a near copy only."""
+    meaning_similarity: _builtins.float
+    """How like the question in meaning is what the example asks: the cosine of their embeddings; 0 where it does not mean the same, or that was not compared."""
     @_builtins.property
     def ways(self) -> _containers.RepeatedScalarFieldContainer[Global___LeakWay.ValueType]:
         """How the leak was found."""
@@ -285,10 +330,11 @@ class Leak(_message.Message):
         ways: _abc.Iterable[Global___LeakWay.ValueType] | None = ...,
         similarity: _builtins.float = ...,
         shared_words: _builtins.str = ...,
+        meaning_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["benchmark_id", b"benchmark_id", "exam_example_id", b"exam_example_id", "example_id", b"example_id", "file", b"file", "question", b"question", "row", b"row", "shared_words", b"shared_words", "similarity", b"similarity", "split", b"split", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["benchmark_id", b"benchmark_id", "exam_example_id", b"exam_example_id", "example_id", b"example_id", "file", b"file", "meaning_similarity", b"meaning_similarity", "question", b"question", "row", b"row", "shared_words", b"shared_words", "similarity", b"similarity", "split", b"split", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

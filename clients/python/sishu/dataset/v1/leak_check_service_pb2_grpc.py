@@ -68,7 +68,8 @@ class LeakCheckServiceServicer:
 
     def CreateLeakCheck(self, request, context):
         """CreateLeakCheck starts a job (`find_leaks`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`, `BENCHMARK_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `BENCHMARK_NOT_READY`,
-        `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`.
+        `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`. Where meanings are compared, a word is
+        embedded first: NOT_FOUND `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,8 @@ class LeakCheckServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LeakCheckServiceAsyncStub: ...
     CreateLeakCheck: _grpc.UnaryUnaryMultiCallable[_leak_check_service_pb2.CreateLeakCheckRequest, _leak_check_service_pb2.CreateLeakCheckResponse]
     """CreateLeakCheck starts a job (`find_leaks`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`, `BENCHMARK_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `BENCHMARK_NOT_READY`,
-    `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`.
+    `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`. Where meanings are compared, a word is
+    embedded first: NOT_FOUND `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
     """
     GetLeakCheck: _grpc.UnaryUnaryMultiCallable[_leak_check_service_pb2.GetLeakCheckRequest, _leak_check_service_pb2.GetLeakCheckResponse]
     """GetLeakCheck returns one check. NOT_FOUND `LEAK_CHECK_NOT_FOUND`."""
@@ -53,7 +54,8 @@ class LeakCheckServiceAsyncStub(LeakCheckServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateLeakCheck: _aio.UnaryUnaryMultiCallable[_leak_check_service_pb2.CreateLeakCheckRequest, _leak_check_service_pb2.CreateLeakCheckResponse]  # type: ignore[assignment]
     """CreateLeakCheck starts a job (`find_leaks`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`, `BENCHMARK_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `BENCHMARK_NOT_READY`,
-    `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`.
+    `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`. Where meanings are compared, a word is
+    embedded first: NOT_FOUND `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
     """
     GetLeakCheck: _aio.UnaryUnaryMultiCallable[_leak_check_service_pb2.GetLeakCheckRequest, _leak_check_service_pb2.GetLeakCheckResponse]  # type: ignore[assignment]
     """GetLeakCheck returns one check. NOT_FOUND `LEAK_CHECK_NOT_FOUND`."""
@@ -74,7 +76,8 @@ class LeakCheckServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_leak_check_service_pb2.CreateLeakCheckResponse, _abc.Awaitable[_leak_check_service_pb2.CreateLeakCheckResponse]]:
         """CreateLeakCheck starts a job (`find_leaks`) that searches. NOT_FOUND `PROJECT_NOT_FOUND`, `BENCHMARK_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`; FAILED_PRECONDITION `BENCHMARK_NOT_READY`,
-        `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`.
+        `DATASET_VERSION_NOT_READY`; INVALID_ARGUMENT `LEAK_SOURCE_MISSING` when it names nothing to compare with, `PROJECT_MISMATCH`. Where meanings are compared, a word is
+        embedded first: NOT_FOUND `PROVIDER_NOT_FOUND`, INVALID_ARGUMENT `PROVIDER_OF_OTHER_PROJECT`, and as EmbedTexts.
         """
 
     @_abc_1.abstractmethod
