@@ -63,11 +63,11 @@ def columns(bars: Sequence[tuple[str, int]], title: str) -> Markup:
             anchor = "start" if place == 0 else "end" if place == len(bars) - 1 else "middle"
             edge = x if place == 0 else x + step if place == len(bars) - 1 else middle
             parts.append(
-                f'<text x="{edge:.1f}" y="{y - 5:.1f}" font-size="11" text-anchor="{anchor}">{count:,}</text>'
+                f'<text x="{edge:.1f}" y="{y - 5:.1f}" font-size="13" text-anchor="{anchor}">{count:,}</text>'
             )
         if place % every == 0:
             parts.append(
-                f'<text class="name" x="{middle:.1f}" y="{HEIGHT - 6}" font-size="11" text-anchor="middle">'
+                f'<text class="name" x="{middle:.1f}" y="{HEIGHT - 6}" font-size="13" text-anchor="middle">'
                 f"{escape(name)}</text>"
             )
     ground = HEIGHT - BOTTOM

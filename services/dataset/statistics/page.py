@@ -160,7 +160,8 @@ def named(facet: str, value: Value, words: Words) -> str:
     if facet in {"tag", "label"}:
         return value.name or value.value
     kind, _, one = value.value.partition(":")
-    return f"{words.name(kind)} …{one[-8:]}" if one and facet == "source" else words.name(value.value)
+    # A line may end before the dots, not after them.
+    return f"{words.name(kind)} …\u2060{one[-8:]}" if one and facet == "source" else words.name(value.value)
 
 
 def names_of(documents: Sequence[Covered]) -> dict[str, str]:
