@@ -279,13 +279,6 @@ class School:
         found: dict[str, Any] = json.loads((await self.files(version_id))["manifest.json"])
         return found
 
-    async def closed_imports(self) -> float:
-        """How many imports the room has given up because their job was cancelled."""
-        name = 'sishu_dataset_items_total{kind="import_generations",outcome="closed"} '
-        async with httpx.AsyncClient(trust_env=False) as http:
-            text = (await http.get(f"http://{HOST}:{self.room.metrics_port}/metrics")).text
-        return float(text.partition(name)[2].partition("\n")[0] or 0)
-
     async def create(self, request_id: str = "", **fields: Any) -> example_pb2.Example:
         wanted = example_pb2.Example(**{"kind": example_pb2.EXAMPLE_KIND_SFT, **fields})
         request = examples.CreateExampleRequest(example=wanted, request_id=request_id)
@@ -294,6 +287,14 @@ class School:
     async def update(self, example: example_pb2.Example, *paths: str) -> example_pb2.Example:
         request = examples.UpdateExampleRequest(example=example, update_mask=FieldMask(paths=paths))
         return (await self.client.examples.UpdateExample(request)).example
+
+
+async def closed_items(room: Room, kind: str) -> float:
+    """How many items of a kind a process of the room has given up because their job was cancelled."""
+    name = f'sishu_dataset_items_total{{kind="{kind}",outcome="closed"}} '
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"http://{HOST}:{room.metrics_port}/metrics")).text
+    return float(text.partition(name)[2].partition("\n")[0] or 0)
 
 
 @asynccontextmanager

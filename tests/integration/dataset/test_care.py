@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.dataset.restores.restores import Member
 from services.dataset.restores.store import RestoreStore
@@ -24,21 +22,8 @@ from sishu.dataset.v1 import statistics_service_pb2 as statistics
 from sishu.dataset.v1.dataset_statistics_pb2 import StatisticsOptions
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import Held, School, about_herons, started_school, turns
-from tests.integration.stores import Rooms, Servers, started_room
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
+from tests.integration.dataset_school import Held, School, about_herons, turns
+from tests.integration.stores import Rooms, started_room
 
 
 async def tagged(school: School, version_id: str, tag: str) -> datasets.SetDatasetVersionTagResponse:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import AsyncIterator
 
 import pyarrow.parquet as pq
 import pytest
-import pytest_asyncio
 
 from services.dataset.copies.texts import normalise, similarity
 from services.dataset.versions.manifest import content_sha256
@@ -36,24 +34,10 @@ from tests.integration.dataset_school import (
     name_of,
     question,
     rejected,
-    started_school,
     turns,
 )
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
+from tests.integration.stores import started_room
 
 
 async def test_a_version_holds_every_kept_example_once_and_its_files_agree(school: School) -> None:

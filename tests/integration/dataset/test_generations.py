@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.common.v1 import exam_item_pb2, failure_pb2, job_pb2, message_pb2, origin_pb2, text_span_pb2
@@ -18,16 +16,10 @@ from sishu.errors import ApiError
 from sishu.generation.v1 import candidate_pb2, judgement_pb2, question_pb2
 from sishu.learn.jobs import import_in
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import KEPT, REJECTED, School, question, rejected, started_school, turns
-from tests.integration.stores import Rooms, Servers
+from tests.integration.dataset_school import KEPT, REJECTED, School, question, rejected, turns
+from tests.integration.stores import Rooms
 
 GATE = failure_pb2.Failure(code="INVALID_ARGUMENT", reason="QUOTE_NOT_FOUND", message="no such quote")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
 
 
 def candidate(**content: Any) -> candidate_pb2.Candidate:

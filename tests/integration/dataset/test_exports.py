@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -24,24 +23,11 @@ from sishu.dataset.v1 import example_pb2
 from sishu.dataset.v1 import export_pb2 as exports
 from sishu.dataset.v1 import export_service_pb2 as pb
 from sishu.errors import ApiError
-from tests.integration.dataset_school import School, about_herons, started_school, turns
+from tests.integration.dataset_school import School, about_herons, turns
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
+from tests.integration.stores import started_room
 
 READY = exports.EXPORT_STATE_READY
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
 
 
 async def ask(school: School, version_id: str, **options: object) -> exports.Export:
@@ -213,29 +199,30 @@ async def test_the_data_of_a_project_go_with_its_exports(school: School) -> None
     assert answer.deleted_rows["dataset.exports"] == 1
 
 
-async def idle_version(school: School) -> str:
+@pytest_asyncio.fixture(scope="module")
+async def idle_version_id(idle_school: School) -> str:
     """A version of a school whose queue nobody works on."""
-    project_id = new_id()
+    school, project_id = idle_school, new_id()
     for name in ("Who?", "Where?", "When exactly?", "And why was that so?"):
         await school.create(project_id=project_id, messages=turns(name, "Ada."))
     async with started_room(school.stores, "dataset", "worker"):
         return (await school.made(project_id, exam_share=0.5)).id
 
 
-async def test_a_cancelled_export_is_made_anew(idle_school: School) -> None:
+async def test_a_cancelled_export_is_made_anew(idle_school: School, idle_version_id: str) -> None:
     school = idle_school
-    version_id = await idle_version(school)
-    asked = await ask(school, version_id, shape="alpaca")
+    asked = await ask(school, idle_version_id, shape="alpaca")
     await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=asked.job.id))
-    again = await ask(school, version_id, shape="alpaca")
+    again = await ask(school, idle_version_id, shape="alpaca")
     assert again.id != asked.id
     assert again.job.state == job_pb2.JOB_STATE_PENDING
 
 
-async def test_what_is_complete_is_not_made_again_by_the_heir_of_a_killed_worker(idle_school: School) -> None:
+async def test_what_is_complete_is_not_made_again_by_the_heir_of_a_killed_worker(
+    idle_school: School, idle_version_id: str
+) -> None:
     school = idle_school
-    version_id = await idle_version(school)
-    asked = await ask(school, version_id, bundle="llama_factory")
+    asked = await ask(school, idle_version_id, bundle="llama_factory")
     connection = await asyncpg.connect(school.stores.env["SISHU_DATABASE_URL"])
     await connection.execute("SET search_path TO dataset")
 
@@ -278,12 +265,11 @@ async def test_what_is_complete_is_not_made_again_by_the_heir_of_a_killed_worker
 
 
 @pytest.mark.full
-async def test_an_export_waits_for_a_bucket_that_is_away(idle_school: School) -> None:
+async def test_an_export_waits_for_a_bucket_that_is_away(idle_school: School, idle_version_id: str) -> None:
     school = idle_school
-    version_id = await idle_version(school)
     async with started_room(school.stores, "dataset", "worker") as worker:
         await school.stores.servers.s3.stop()
-        asked = await ask(school, version_id, shape="openai")
+        asked = await ask(school, idle_version_id, shape="openai")
 
         async def retried() -> bool:
             return "item_retried" in worker.log()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest_asyncio
-
 from services.runtime.ids import new_id
 from sishu.client import Client
 from sishu.dataset.v1 import (
@@ -24,10 +22,8 @@ from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import turns
 from tests.integration.documents import failure, new_project
 from tests.integration.generations import new_provider
-from tests.integration.stores import Rooms, shared_rooms
+from tests.integration.stores import Rooms
 from tests.support.flawed_llm import ScriptedLlm, served
-
-rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation", "dataset"))
 
 ASKED = "For how many years does the warranty of the pump last that was sold in Kiel?"
 IN_OTHER_ORDER = "The pump that was sold in Kiel: how many years does the warranty of it last for?"

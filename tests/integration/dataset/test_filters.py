@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.runtime.ids import new_id
@@ -23,18 +21,10 @@ from tests.integration.dataset_school import (
     about_herons,
     question,
     rejected,
-    started_school,
     turns,
 )
-from tests.integration.stores import Servers
 
 ASSISTANT = message_pb2.ROLE_ASSISTANT
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
 
 
 async def counted(school: School, project_id: str, *facets: str, **wanted: Any) -> dict[str, dict[str, int]]:

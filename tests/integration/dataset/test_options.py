@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.dataset.v1 import dataset_diff_pb2 as diffs
@@ -25,19 +23,12 @@ from tests.integration.dataset_school import (
     School,
     about_herons,
     name_of,
-    started_school,
     turns,
 )
-from tests.integration.stores import Rooms, Servers
+from tests.integration.stores import Rooms
 
 TRAIN, EXAM = versions.DATASET_SPLIT_TRAIN, versions.DATASET_SPLIT_EXAM
 VALIDATION = versions.DATASET_SPLIT_VALIDATION
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
 
 
 async def test_a_version_is_made_as_its_options_say(school: School) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.dataset.examples.copying import copy_examples
 from services.dataset.examples.examples import Example, Message
@@ -22,27 +20,14 @@ from sishu.dataset.v1 import (
 from sishu.dataset.v1 import deduplication_service_pb2 as pb
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from sishu.errors import ApiError
-from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, started_school, turns
+from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, turns
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
+from tests.integration.stores import started_room
 
 Search = deduplication_pb2.Deduplication
 EXACT = deduplication_pb2.DUPLICATE_KIND_EXACT
 NEAR = deduplication_pb2.DUPLICATE_KIND_NEAR_COPY
 ASKED = "How long is the warranty of the water pump that was sold in Kiel in the year before last?"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
 
 
 async def asked(school: School, project_id: str, text: str, answer: str = "Two years.", **fields: Any) -> str:

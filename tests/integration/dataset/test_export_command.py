@@ -5,22 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest_asyncio
 
 from services.dataset.exports.bundles import BUNDLES
 from services.runtime.ids import new_id
 from sishu.cli.export_options import BUNDLES as NAMED
-from tests.integration.dataset_school import School, about_herons, started_school
-from tests.integration.stores import Servers, room_environment
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
+from tests.integration.dataset_school import School, about_herons
+from tests.integration.stores import room_environment
 
 
 async def run(school: School, *arguments: str) -> tuple[int, str]:

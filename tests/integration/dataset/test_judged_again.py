@@ -34,10 +34,8 @@ from tests.integration.generations import (
     start_generation,
     view,
 )
-from tests.integration.stores import Rooms, shared_rooms
+from tests.integration.stores import Rooms
 from tests.support.flawed_llm import ScriptedLlm, facts_in, served
-
-rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation", "dataset"))
 
 KEPT, REJECTED = example_pb2.EXAMPLE_STATE_KEPT, example_pb2.EXAMPLE_STATE_REJECTED
 JUDGE = generation_pb2.GENERATION_KIND_JUDGE_EXAMPLES

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
@@ -19,8 +17,7 @@ from sishu.dataset.v1 import example_pb2, review_pb2
 from sishu.dataset.v1 import example_service_pb2 as examples
 from sishu.dataset.v1 import review_service_pb2 as pb
 from sishu.errors import ApiError
-from tests.integration.dataset_school import KEPT, REJECTED, School, started_school, turns
-from tests.integration.stores import Servers
+from tests.integration.dataset_school import KEPT, REJECTED, School, turns
 
 ACCEPT, EDIT, REJECT = (
     review_pb2.REVIEW_VERDICT_ACCEPT,
@@ -28,12 +25,6 @@ ACCEPT, EDIT, REJECT = (
     review_pb2.REVIEW_VERDICT_REJECT,
 )
 NO = failure_pb2.Failure(message="No.")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
 
 
 async def made(school: School, project_id: str, *scores: float) -> list[example_pb2.Example]:

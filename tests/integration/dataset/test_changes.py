@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from services.runtime.ids import new_id
@@ -18,24 +16,11 @@ from sishu.dataset.v1 import example_comment_pb2, example_pb2, example_revision_
 from sishu.dataset.v1 import example_filter_pb2 as filters
 from sishu.dataset.v1 import example_service_pb2 as pb
 from sishu.errors import ApiError
-from tests.integration.dataset_school import KEPT, REJECTED, School, rejected, started_school, turns
+from tests.integration.dataset_school import KEPT, REJECTED, School, rejected, turns
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
+from tests.integration.stores import started_room
 
 Change = example_revision_pb2.ExampleChange
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
 
 
 async def history(

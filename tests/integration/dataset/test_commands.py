@@ -7,24 +7,16 @@ import json
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.common.v1 import text_span_pb2
 from sishu.dataset.v1 import example_pb2
 from tests.integration.command_line import RUN_SECONDS, CommandLine
-from tests.integration.dataset_school import KEPT, REJECTED, School, started_school, turns
-from tests.integration.stores import Rooms, Servers, room_environment
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
+from tests.integration.dataset_school import KEPT, REJECTED, School, turns
+from tests.integration.stores import Rooms, room_environment
 
 
 def command_line(school: School) -> CommandLine:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-
-import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.common.v1 import exam_item_pb2, job_pb2, job_service_pb2
@@ -24,9 +21,9 @@ from sishu.dataset.v1 import leak_check_service_pb2 as pb
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_SPLIT_TRAIN, DATASET_SPLIT_UNSPECIFIED
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import FakeProjects, School, started_school, turns
-from tests.integration.stores import Rooms, Servers
-from tests.integration.test_dataset_imports import lines, refused, uploaded
+from tests.integration.dataset.test_imports import lines, refused, uploaded
+from tests.integration.dataset_school import FakeProjects, School, turns
+from tests.integration.stores import Rooms
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
 WORDS, NEAR = leak_check_pb2.LEAK_WAY_SHARED_WORDS, leak_check_pb2.LEAK_WAY_NEAR_COPY
@@ -42,12 +39,6 @@ ROWS: list[Any] = [
         for number in range(20)
     ),
 ]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
 
 
 async def begun(school: School, project_id: str, rows: list[Any], name: str = "", **options: Any) -> Any:

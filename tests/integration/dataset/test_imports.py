@@ -9,13 +9,14 @@ import json
 import subprocess
 import zipfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
+from services.dataset.imports.store import SQL as IMPORT_SQL
 from services.dataset.imports.store import ImportStore
 from services.dataset.imports.uploads import UploadSweeper
 from services.runtime.ids import new_id
@@ -26,24 +27,11 @@ from sishu.dataset.v1 import example_pb2, import_pb2
 from sishu.dataset.v1 import import_service_pb2 as pb
 from sishu.errors import ApiError
 from tests.integration.command_line import CommandLine
-from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, started_school
+from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, closed_items
 from tests.integration.processes import eventually
-from tests.integration.stores import Rooms, Servers, started_room
+from tests.integration.stores import Rooms, started_room
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
 
 
 def lines(rows: list[Any]) -> bytes:
@@ -312,19 +300,35 @@ async def test_shards_of_a_version_come_back_as_they_were(school: School) -> Non
     assert len(after) > 30
 
 
+@asynccontextmanager
+async def held(school: School, statement: str, value: str) -> AsyncIterator[None]:
+    """What a statement locks is locked until the end."""
+    async with (
+        school.stores.pool("dataset", 1) as pool,
+        pool.acquire() as connection,
+        connection.transaction(),
+    ):
+        await connection.fetch(statement, value)
+        yield
+
+
 async def test_an_import_is_whole_or_not_there_though_its_worker_is_killed(idle_school: School) -> None:
-    school, project_id, count = idle_school, new_id(), 20_000
+    school, project_id, count = idle_school, new_id(), 2000
     started = await start(
         school, project_id, await uploaded(school, project_id, "a.jsonl", lines(asked(count)))
     )
 
-    async def is_reading() -> bool:
+    async def has_read_all() -> bool:
         request = job_service_pb2.GetJobRequest(id=started.job.id)
         job = (await school.client.jobs("dataset").GetJob(request)).job
-        return "rows read" in job.progress
+        return job.progress == f"{count} rows read, looking for duplicates"
 
-    async with started_room(school.stores, "dataset", "worker") as worker:
-        await eventually(is_reading)
+    async with (
+        # All rows are copied then; who stores their counts waits.
+        held(school, "SELECT FROM imports WHERE id = $1 FOR UPDATE", started.id),
+        started_room(school.stores, "dataset", "worker") as worker,
+    ):
+        await eventually(has_read_all)
         await worker.kill()
     assert not await school.listed(project_id)
     assert not (await got(school, started.id)).HasField("counts")
@@ -339,18 +343,28 @@ async def test_an_import_is_whole_or_not_there_though_its_worker_is_killed(idle_
 async def test_a_cancelled_import_brings_nothing(idle_school: School) -> None:
     school, project_id = idle_school, new_id()
     started = await start(
-        school, project_id, await uploaded(school, project_id, "a.jsonl", lines(asked(20_000)))
+        school, project_id, await uploaded(school, project_id, "a.jsonl", lines(asked(2000)))
     )
 
-    async def is_reading() -> bool:
-        request = job_service_pb2.GetJobRequest(id=started.job.id)
-        return "rows read" in (await school.client.jobs("dataset").GetJob(request)).job.progress
+    async def waits() -> bool:
+        async with school.stores.pool("dataset", 1) as pool:
+            found: int = await pool.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        return found > 0
 
-    async with started_room(school.stores, "dataset", "worker"):
-        await eventually(is_reading)
-        async with asyncio.timeout(5):
-            await school.client.jobs("dataset").CancelJob(job_service_pb2.CancelJobRequest(id=started.job.id))
-        await asyncio.sleep(3)
+    async with started_room(school.stores, "dataset", "worker") as worker:
+        async with held(school, IMPORT_SQL.lock_project, project_id):
+            await eventually(waits)
+            async with asyncio.timeout(5):
+                request = job_service_pb2.CancelJobRequest(id=started.job.id)
+                await school.client.jobs("dataset").CancelJob(request)
+
+        async def is_given_up() -> bool:
+            return await closed_items(worker, "import_file") == 1
+
+        await eventually(is_given_up)
     assert not await school.listed(project_id)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest_asyncio
-
 from sishu.client import Client
 from sishu.dataset.v1 import example_pb2
 from sishu.dataset.v1.example_service_pb2 import ListExamplesRequest
@@ -19,10 +17,7 @@ from tests.integration.generations import (
     questions_of,
     start_generation,
 )
-from tests.integration.stores import shared_rooms
 from tests.support.mock_llm import MockServer
-
-rooms = pytest_asyncio.fixture(scope="module")(shared_rooms("ingest", "generation", "dataset"))
 
 
 async def written(

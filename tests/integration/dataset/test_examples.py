@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.runtime.ids import new_id
 from sishu.common.v1 import (
@@ -29,28 +27,15 @@ from tests.integration.dataset_school import (
     FakeProjects,
     School,
     about_herons,
+    closed_items,
     open_question,
     question,
     rejected,
-    started_school,
     turns,
 )
 from tests.integration.fake_generations import Gate
 from tests.integration.processes import eventually
-from tests.integration.stores import Servers, started_room
-
-
-@pytest_asyncio.fixture(scope="module")
-async def school(servers: Servers) -> AsyncIterator[School]:
-    async with started_school(servers) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(scope="module")
-async def idle_school(servers: Servers) -> AsyncIterator[School]:
-    """A school whose queue is worked on only where a test starts a worker."""
-    async with started_school(servers, SISHU_DATASET_CONCURRENCY="0") as started:
-        yield started
+from tests.integration.stores import started_room
 
 
 async def test_every_answered_or_rejected_question_becomes_one_example(school: School) -> None:
@@ -140,7 +125,7 @@ async def test_two_imports_of_a_generation_at_once_keep_one_of_two_equal_questio
 async def test_a_cancelled_import_stores_nothing_more(school: School) -> None:
     project_id = new_id()
     generation_id = school.generations.add(project_id, [question(f"What is {at}?") for at in range(100)])
-    closed = await school.closed_imports()
+    closed = await closed_items(school.room, "import_generations")
     gate = school.generations.gate = Gate(place=10)
     school.generations.largest_page = 5
     try:
@@ -151,7 +136,7 @@ async def test_a_cancelled_import_stores_nothing_more(school: School) -> None:
         gate.opened.set()
 
         async def noticed() -> bool:
-            return await school.closed_imports() > closed
+            return await closed_items(school.room, "import_generations") > closed
 
         await eventually(noticed)
     finally:
@@ -310,9 +295,10 @@ async def test_an_import_survives_killed_workers_and_doubles_nothing(idle_school
             await eventually(stored_some)
             await worker.kill()
         assert len(await school.listed(project_id)) < count
-    school.generations.page_seconds = 0.0
+    school.generations.page_seconds, school.generations.gate = 0.0, None
     gate.opened.set()
     async with started_room(school.stores, "dataset", "worker"):
         assert (await school.ended(job)).state == job_pb2.JOB_STATE_SUCCEEDED
+    school.generations.largest_page = 1000
     questions = [one.lineage.question_ids[0] for one in await school.listed(project_id)]
     assert len(questions) == len(set(questions)) == count
