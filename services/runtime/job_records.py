@@ -44,6 +44,11 @@ class Job:
         """Whether nothing changes any more unless someone asks for it."""
         return self.state in ENDED
 
+    @property
+    def hint(self) -> str:
+        """What to do about something that it has not made."""
+        return f"{'see the failures of' if self.ended else 'wait for'} its job {self.id}"
+
 
 @dataclass(frozen=True)
 class NewItem:

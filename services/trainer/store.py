@@ -13,6 +13,7 @@ from services.runtime.base_models import BaseModelInfo
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.runtime.ids import new_id
+from services.runtime.job_rows import delete_jobs
 from services.runtime.jobs import ENDED, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -142,7 +143,7 @@ class Store:
                 )
             objects = await delete_objects()
             await connection.execute(SQL.delete_model, model_id)
-            await connection.execute(SQL.delete_job, row["job_id"])
+            await delete_jobs(connection, row["job_id"])
             await forget_requests(connection, model_id)
         return objects
 
@@ -285,7 +286,7 @@ class Store:
                 )
             objects = await delete_objects()
             await connection.execute(SQL.delete_run, run_id)
-            await connection.execute(SQL.delete_job, row["job_id"])
+            await delete_jobs(connection, row["job_id"])
             await forget_requests(connection, run_id)
         return objects
 

@@ -116,10 +116,9 @@ class Benchmark:
             FailedPrecondition: they are not.
         """
         if self.files is None:
-            hint = "see the failures of" if self.job.ended else "wait for"
             raise FailedPrecondition(
                 "BENCHMARK_NOT_READY",
-                f"benchmark {self.id} ({self.name}) is not ready; {hint} its job {self.job.id}",
+                f"benchmark {self.id} ({self.name}) is not ready; {self.job.hint}",
                 benchmark_id=self.id,
                 job_id=self.job.id,
             )

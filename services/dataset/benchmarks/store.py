@@ -21,6 +21,7 @@ from services.dataset.imports.imports import ImportUpload
 from services.dataset.imports.rows import Fault
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
+from services.runtime.job_rows import delete_jobs
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -89,7 +90,7 @@ class BenchmarkStore:
     async def delete(self, benchmark: Benchmark) -> None:
         """Delete a benchmark and its job; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_job, benchmark.job.id)
+            await delete_jobs(connection, benchmark.job.id)
             await connection.execute(SQL.delete_benchmark, benchmark.id)
             await forget_requests(connection, benchmark.id)
 

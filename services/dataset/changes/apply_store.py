@@ -10,6 +10,7 @@ from services.dataset.changes.revision_store import store_change
 from services.dataset.changes.store import SQL, ChangeStore
 from services.dataset.examples.store import example_of
 from services.runtime.db import Connection, transaction
+from services.runtime.job_rows import hold_job
 from services.runtime.jobs import ItemClosed
 
 END = "end"
@@ -57,8 +58,7 @@ class ApplyStore:
             ItemClosed: the job was cancelled or deleted; nothing is stored.
         """
         async with transaction(self.changes.pool) as connection:
-            if not await connection.fetchval(SQL.hold_job, change_id):
-                raise ItemClosed
+            await hold_job(connection, change_id)
             change = await connection.fetchrow(SQL.lock_change, change_id)
             if change is None:
                 raise ItemClosed

@@ -15,6 +15,7 @@ from services.dataset.examples.edits import REJECTED_BY_HAND
 from services.dataset.examples.store import example_of
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
+from services.runtime.job_rows import hold_job
 from services.runtime.jobs import ItemClosed, Jobs, NewItem, job_of
 from services.runtime.sql import Statements
 
@@ -71,8 +72,7 @@ class ChangeStore:
         """
         async with transaction(self.pool) as connection:
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            if not await connection.fetchval(SQL.hold_job, change_id):
-                raise ItemClosed
+            await hold_job(connection, change_id)
             change = await connection.fetchrow(SQL.lock_change, change_id)
             if change is None:
                 raise ItemClosed

@@ -73,10 +73,9 @@ class Deduplication:
             FailedPrecondition: it has not.
         """
         if self.counts is None:
-            hint = "see the failures of" if self.job.ended else "wait for"
             raise FailedPrecondition(
                 "DEDUPLICATION_NOT_READY",
-                f"deduplication {self.id} has not found out yet; {hint} its job {self.job.id}",
+                f"deduplication {self.id} has not found out yet; {self.job.hint}",
                 deduplication_id=self.id,
                 job_id=self.job.id,
             )

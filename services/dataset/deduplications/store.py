@@ -29,6 +29,7 @@ from services.dataset.examples.copying import copy_lines, line
 from services.dataset.examples.filters import ExampleFilter, filter_json, filter_of
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
+from services.runtime.job_rows import delete_jobs, hold_job
 from services.runtime.jobs import ItemClosed, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -163,8 +164,7 @@ class DeduplicationStore:
             ItemClosed: the job was cancelled or deleted, or another took its place; nothing is stored.
         """
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.hold_job, job_id):
-                raise ItemClosed
+            await hold_job(connection, job_id)
             search = await connection.fetchrow(SQL.lock_deduplication, deduplication_id)
             if search is None or search["apply_job_id"] != job_id:
                 raise ItemClosed
@@ -182,7 +182,7 @@ class DeduplicationStore:
     async def delete(self, search: Deduplication) -> None:
         """Delete a search and its jobs; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_jobs, search.job_ids)
+            await delete_jobs(connection, *search.job_ids)
             await connection.execute(SQL.delete_deduplication, search.id)
             await forget_requests(connection, search.id)
 

@@ -40,10 +40,9 @@ class DatasetDiff:
             FailedPrecondition: it is not.
         """
         if self.file is None:
-            hint = "see the failures of" if self.job.ended else "wait for"
             raise FailedPrecondition(
                 "DATASET_DIFF_NOT_READY",
-                f"dataset diff {self.id} is not ready; {hint} its job {self.job.id}",
+                f"dataset diff {self.id} is not ready; {self.job.hint}",
                 dataset_diff_id=self.id,
                 job_id=self.job.id,
             )

@@ -69,10 +69,9 @@ class Export:
             FailedPrecondition: it is not.
         """
         if self.state != "ready":
-            hint = "wait for" if self.state == "making" else "see the failures of"
             raise FailedPrecondition(
                 "EXPORT_NOT_READY",
-                f"export {self.id} is {self.state}; {hint} its job {self.job.id}",
+                f"export {self.id} is {self.state}; {self.job.hint}",
                 export_id=self.id,
                 job_id=self.job.id,
             )

@@ -20,7 +20,8 @@ from services.dataset.exports.options import ExportOptions
 from services.dataset.versions.versions import DatasetVersion, version_not_found
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
-from services.runtime.jobs import ItemClosed, Jobs, NewItem, job_of
+from services.runtime.job_rows import delete_jobs, hold_job
+from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 
@@ -80,8 +81,7 @@ class ExportStore:
             ItemClosed: the job was cancelled or deleted; nothing is noted.
         """
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.hold_job, job_id):
-                raise ItemClosed
+            await hold_job(connection, job_id)
             for at, file in enumerate(files):
                 new = await connection.fetchval(SQL.insert_file, export_id, *asdict(file).values())
                 if at == 0 and not new:
@@ -100,7 +100,7 @@ class ExportStore:
     async def delete(self, export_id: str, job_id: str) -> None:
         """Delete an export and its job; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_job, job_id)
+            await delete_jobs(connection, job_id)
             await connection.execute(SQL.delete_export, export_id)
             await forget_requests(connection, export_id)
 

@@ -11,7 +11,7 @@ from services.dataset.examples.examples import Example
 from services.dataset.examples.gate import gate
 from services.dataset.imports.rows import Stored
 from services.runtime.db import Pool, transaction
-from services.runtime.jobs import ItemClosed
+from services.runtime.job_rows import hold_job
 from services.runtime.sql import Statements
 
 SQL = Statements(Path(__file__).parents[1] / "sql" / "generation_imports.sql")
@@ -31,8 +31,7 @@ class GenerationImportStore:
             ItemClosed: the job was cancelled or deleted; nothing is stored.
         """
         async with transaction(self.pool) as connection:
-            if not await connection.fetchval(SQL.hold_job, job_id):
-                raise ItemClosed
+            await hold_job(connection, job_id)
             await connection.execute(SQL.lock_generation, generation_id)
             items = [example.lineage.item_id for example in examples]
             there = {row["item_id"] for row in await connection.fetch(SQL.imported_items, items)}

@@ -121,10 +121,9 @@ class LeakCheck:
             FailedPrecondition: it is not.
         """
         if self.file is None:
-            hint = "see the failures of" if self.job.ended else "wait for"
             raise FailedPrecondition(
                 "LEAK_CHECK_NOT_READY",
-                f"leak check {self.id} has not found out yet; {hint} its job {self.job.id}",
+                f"leak check {self.id} has not found out yet; {self.job.hint}",
                 leak_check_id=self.id,
                 job_id=self.job.id,
             )

@@ -23,6 +23,7 @@ from services.dataset.leak_checks.leak_checks import (
 )
 from services.runtime.db import CONNECT_SECONDS, Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
+from services.runtime.job_rows import delete_jobs
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -100,7 +101,7 @@ class LeakCheckStore:
     async def delete(self, check: LeakCheck) -> None:
         """Delete a check and its job; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_job, check.job.id)
+            await delete_jobs(connection, check.job.id)
             await connection.execute(SQL.delete_check, check.id)
             await forget_requests(connection, check.id)
 

@@ -23,6 +23,7 @@ from services.dataset.restores.restores import (
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.db import Connection, Pool, claim_request, forget_requests, transaction
 from services.runtime.ids import new_id
+from services.runtime.job_rows import hold_job
 from services.runtime.jobs import ItemClosed, Jobs, NewItem
 from services.runtime.sql import Statements
 
@@ -113,8 +114,7 @@ async def locked(connection: Connection, change_id: str) -> asyncpg.Record:
     Raises:
         ItemClosed: its job was cancelled or deleted.
     """
-    if not await connection.fetchval(SQL.hold_job, change_id):
-        raise ItemClosed
+    await hold_job(connection, change_id)
     restore = await connection.fetchrow(SQL.lock_restore, change_id)
     if restore is None:
         raise ItemClosed

@@ -16,9 +16,5 @@ LIMIT $4
 -- name: set_read
 UPDATE benchmarks SET counts = $2, faults = $3, files = $4 WHERE id = $1
 
--- name: delete_job
--- Goes first, as whoever ends an item locks its job first.
-DELETE FROM jobs WHERE id = $1
-
 -- name: delete_benchmark
 DELETE FROM benchmarks WHERE id = $1

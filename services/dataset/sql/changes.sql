@@ -10,10 +10,6 @@ WHERE change.id = $1
 -- name: project_of_change
 SELECT project_id FROM example_revisions JOIN examples ON id = example_id WHERE change_id = $1 LIMIT 1
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
-
 -- name: lock_change
 -- Whoever else works on the change waits, and then finds where this one has stopped.
 SELECT * FROM example_changes WHERE id = $1 FOR UPDATE

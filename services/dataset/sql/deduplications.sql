@@ -54,10 +54,6 @@ LIMIT $4
 -- name: set_applying
 UPDATE deduplications SET apply_job_id = $2, author = $3 WHERE id = $1
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
-
 -- name: reject_duplicates
 -- The next duplicates; of these those become rejected that are as they were when they were compared, and whose keepers are.
 WITH next AS (
@@ -103,10 +99,6 @@ FROM (SELECT cluster, example_id FROM next ORDER BY cluster DESC, example_id DES
 UPDATE deduplications
 SET applied_cluster = $2, applied_id = $3, rejected = rejected + $4, skipped = skipped + $5
 WHERE id = $1
-
--- name: delete_jobs
--- Go first, as whoever ends an item locks its job first.
-DELETE FROM jobs WHERE id = ANY ($1::uuid[])
 
 -- name: delete_deduplication
 DELETE FROM deduplications WHERE id = $1

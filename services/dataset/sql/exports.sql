@@ -25,10 +25,6 @@ WHERE ($1::uuid IS NULL OR export.id = $1)
 ORDER BY export.id DESC
 LIMIT $5
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
-
 -- name: insert_file
 -- Nothing where another worker was faster.
 INSERT INTO export_files (export_id, name, key, media_type, size_bytes, sha256, shape, split, rows, examples, left_out)
@@ -38,10 +34,6 @@ RETURNING name
 
 -- name: set_made
 UPDATE exports SET made = true WHERE id = $1
-
--- name: delete_job
--- Goes first, as whoever ends an item locks its job first.
-DELETE FROM jobs WHERE id = $1
 
 -- name: delete_export
 DELETE FROM exports WHERE id = $1

@@ -2,10 +2,6 @@
 -- One import of a generation at a time, so that of two duplicates the second sees the first.
 SELECT pg_advisory_xact_lock(hashtextextended('dataset.examples:' || $1::text, 0))
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
-
 -- name: imported_items
 SELECT item_id FROM examples WHERE item_id = ANY ($1::uuid[])
 

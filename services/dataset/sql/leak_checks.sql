@@ -29,9 +29,5 @@ ORDER BY id
 -- name: set_found
 UPDATE leak_checks SET counts = $2, sources = $3, file = $4 WHERE id = $1
 
--- name: delete_job
--- Goes first, as whoever ends an item locks its job first.
-DELETE FROM jobs WHERE id = $1
-
 -- name: delete_check
 DELETE FROM leak_checks WHERE id = $1

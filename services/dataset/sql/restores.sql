@@ -10,10 +10,6 @@ SELECT restore.*, author, after, last, changed, skipped
 FROM dataset_restores AS restore JOIN example_changes AS change ON change.id = restore.id
 WHERE restore.id = $1
 
--- name: hold_job
--- Whether the job goes on; until the transaction ends it cannot be cancelled or deleted.
-SELECT true FROM jobs WHERE id = $1 AND state IN ('pending', 'running', 'paused') FOR SHARE
-
 -- name: lock_restore
 -- Whoever else works on it waits, and then finds where this one has stopped.
 SELECT restore.*, author, after, last

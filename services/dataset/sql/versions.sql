@@ -28,10 +28,6 @@ UPDATE dataset_versions
 SET split_counts = $2, dropped_counts = $3, content_sha256 = $4, files = $5, figures = $6
 WHERE id = $1
 
--- name: delete_jobs
--- Go first, as whoever ends an item locks its job first.
-DELETE FROM jobs WHERE id = ANY ($1::uuid[])
-
 -- name: delete_diffs
 -- Those that a version is in, with their jobs.
 WITH gone AS (DELETE FROM dataset_diffs WHERE base_id = $1 OR version_id = $1 RETURNING job_id)

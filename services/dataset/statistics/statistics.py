@@ -172,11 +172,9 @@ class DatasetStatistics:
             FailedPrecondition: they are not.
         """
         if not self.key:
-            hint = "see the failures of" if self.job.ended else "wait for"
             raise FailedPrecondition(
                 "DATASET_STATISTICS_NOT_READY",
-                f"the statistics of dataset version {self.version_id} are not ready; "
-                f"{hint} their job {self.job.id}",
+                f"dataset version {self.version_id} has no such statistics yet; {self.job.hint}",
                 dataset_version_id=self.version_id,
                 job_id=self.job.id,
             )

@@ -24,6 +24,7 @@ from services.runtime.db import (
     transaction,
 )
 from services.runtime.ids import new_id
+from services.runtime.job_rows import delete_jobs
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
@@ -136,7 +137,7 @@ class VersionStore:
     async def delete(self, version_id: str, *job_ids: str) -> None:
         """Delete a version and its jobs; missing ones are no error."""
         async with transaction(self.pool) as connection:
-            await connection.execute(SQL.delete_jobs, job_ids)
+            await delete_jobs(connection, *job_ids)
             await connection.execute(SQL.delete_diffs, version_id)
             await connection.execute(SQL.delete_version, version_id)
             await forget_requests(connection, version_id)

@@ -110,10 +110,9 @@ class DatasetVersion:
             FailedPrecondition: it is not.
         """
         if self.state != "ready":
-            hint = "wait for" if self.state == "making" else "see the failures of"
             raise FailedPrecondition(
                 "DATASET_VERSION_NOT_READY",
-                f"dataset version {self.id} is {self.state}; {hint} its job {self.job.id}",
+                f"dataset version {self.id} is {self.state}; {self.job.hint}",
                 dataset_version_id=self.id,
                 job_id=self.job.id,
             )

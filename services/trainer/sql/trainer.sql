@@ -43,9 +43,6 @@ SELECT (SELECT count(*) FROM models WHERE base_model_id = $1) AS adapters,
 -- name: delete_model
 DELETE FROM models WHERE id = $1
 
--- name: delete_job
-DELETE FROM jobs WHERE id = $1
-
 -- name: insert_model_files
 INSERT INTO model_files (model_id, name, key, size_bytes, sha256) VALUES ($1, $2, $3, $4, $5)
 
