@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 
 from services.dataset.changes.changes import Become, Change, Wanted
 from services.dataset.changes.revisions import change_not_found
@@ -134,8 +133,8 @@ async def next_meant(connection: Connection, project_id: str, change: asyncpg.Re
     if not chosen.text and become.state != "kept":
         ids = [row["id"] for row in await connection.fetch(SQL.next_meant, *values)]
         return (ids[-1] if ids else ""), ids, len(ids)
-    text = orjson.dumps(chosen.text.lower()).decode()[1:-1]
-    found = [example_of(row) for row in await connection.fetch(SQL.next_saying, *values, text)]
+    rows = await connection.fetch(SQL.next_saying, *values, chosen.text_in_json)
+    found = [example_of(row) for row in rows]
     meant = [example for example in found if chosen.says(example)]
     ids = [example.id for example in meant if become.suits(example)]
     return (found[-1].id if found else ""), ids, len(meant)

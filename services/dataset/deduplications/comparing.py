@@ -15,8 +15,7 @@ from services.dataset.copies.texts import normalise
 from services.dataset.deduplications.clustering import Compared
 from services.dataset.deduplications.deduplications import ASKED, rank
 from services.dataset.examples.content_texts import asked_text, said_text, says
-
-KINDS = ("sft", "conversation", "preference", "pretraining", "exam_item")
+from services.dataset.examples.examples import KINDS
 
 
 class Comparison:

@@ -11,7 +11,6 @@ from typing import Any
 
 import asyncpg
 import numpy as np
-import orjson
 
 from services.dataset.deduplications.clustering import Found
 from services.dataset.deduplications.comparing import Comparison
@@ -106,10 +105,8 @@ class DeduplicationStore:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            text = orjson.dumps(search.filter.text.lower()).decode()[1:-1]
-            yield await connection.cursor(
-                SQL.compared_examples, search.project_id, *search.filter.values, text
-            )
+            values = (search.project_id, *search.filter.values, search.filter.text_in_json)
+            yield await connection.cursor(SQL.compared_examples, *values)
 
     async def set_found(
         self,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.dataset.versions.planning import SPLITS
+from services.dataset.versions.versions import SPLITS
 
 CHANGES = ("added", "removed", "changed", "moved")
 """What became of an example: `changed` says other things, `moved` only went to another split."""

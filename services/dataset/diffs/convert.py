@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.dataset.diffs.diffs import DatasetChange, DatasetDiff
 from services.dataset.examples.convert import name_of
+from services.dataset.versions.convert import split_to_pb
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.dataset.v1 import dataset_diff_pb2 as pb
-from sishu.dataset.v1 import dataset_version_pb2
 
 
 def diff_to_pb(diff: DatasetDiff) -> pb.DatasetDiff:
@@ -31,11 +31,6 @@ def change_to_pb(change: DatasetChange) -> pb.DatasetChange:
         base_split=split_to_pb(change.base_split),
         split=split_to_pb(change.split),
     )
-
-
-def split_to_pb(split: str) -> dataset_version_pb2.DatasetSplit.ValueType:
-    """A split; unspecified for none."""
-    return dataset_version_pb2.DatasetSplit.Value(f"DATASET_SPLIT_{(split or 'unspecified').upper()}")
 
 
 def change_name(kind: pb.DatasetChangeKind.ValueType) -> str | None:

@@ -11,6 +11,9 @@ from typing import Any
 from services.dataset.examples.languages import language_of
 from services.runtime.failures import Failure
 
+KINDS = ("sft", "conversation", "preference", "pretraining", "exam_item")
+"""What examples are for."""
+
 
 @dataclass(frozen=True)
 class Message:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from services.dataset.examples.examples import Example
 from services.runtime.errors import InvalidArgument
 
@@ -80,6 +82,11 @@ class ExampleFilter:
         named = [getattr(self, field.name) for field in fields(self) if field.name not in APART]
         values = [None if value in NOTHING else value for value in named]
         return (*values[:-1], more or None, values[-1])
+
+    @property
+    def text_in_json(self) -> str:
+        """The text in lower case, as it stands in JSON; what holds it there is still held against `says`."""
+        return orjson.dumps(self.text.lower()).decode()[1:-1]
 
     def says(self, example: Example) -> bool:
         """Whether the text stands in one of the turns of an example."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 
 from services.dataset.examples.content import content_json, content_of, lineage_of
 from services.dataset.examples.copying import copy_examples
@@ -122,9 +121,10 @@ class ExampleStore:
         limit: int,
     ) -> list[Example]:
         statement, width = STATEMENTS[order][0], 1 if order in BY_ID else 2
-        text = orjson.dumps(wanted.text.lower()).decode()[1:-1]
         places = (*padded(after, width), *padded(end, width))
-        rows = await fetch_planned(self.pool, statement, project_id, *wanted.values, text, limit, *places)
+        rows = await fetch_planned(
+            self.pool, statement, project_id, *wanted.values, wanted.text_in_json, limit, *places
+        )
         return [example_of(row) for row in rows]
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from services.dataset.examples.convert import name_of, names_of, value_of
 from services.dataset.exports.exports import Export, ExportFile
 from services.dataset.exports.options import Column, ExportOptions
-from services.dataset.versions.convert import split_name
+from services.dataset.versions.convert import split_name, split_to_pb
 from services.runtime.convert import job_to_pb, stored_object, timestamp
 from services.runtime.errors import InvalidArgument
 from services.runtime.storage import Link
 from sishu.common.v1 import object_pb2
-from sishu.dataset.v1 import dataset_version_pb2, example_pb2, export_pb2
+from sishu.dataset.v1 import example_pb2, export_pb2
 
-TYPES = {0: "", 1: "json", 2: "jsonl", 3: "csv", 4: "parquet"}
-COMPRESSIONS = {0: "", 1: "gzip", 2: "zstd"}
-REASONING = {0: "", 1: "none", 2: "tags", 3: "field"}
 LONG_TEXTS = ("system_prompt", "reasoning_open", "reasoning_close")
 
 
@@ -39,7 +37,7 @@ def file_to_pb(file: ExportFile) -> export_pb2.ExportFile:
     return export_pb2.ExportFile(
         name=file.name,
         shape=file.shape,
-        split=split_of(file.split),
+        split=split_to_pb(file.split),
         rows=file.rows,
         size_bytes=file.size_bytes,
         sha256=file.sha256,
@@ -57,15 +55,9 @@ def link_to_pb(file: ExportFile, link: Link) -> object_pb2.StoredObject:
     return stored_object(file.name, file.key, file.size_bytes, file.sha256, link)
 
 
-def name_of(file: ExportFile) -> str:
+def bare_name(file: ExportFile) -> str:
     """Its name without a folder, under which browsers store it."""
     return PurePosixPath(file.name).name
-
-
-def split_of(name: str) -> dataset_version_pb2.DatasetSplit.ValueType:
-    """The split of a name; unspecified for none."""
-    word = f"DATASET_SPLIT_{name.upper()}" if name else "DATASET_SPLIT_UNSPECIFIED"
-    return dataset_version_pb2.DatasetSplit.Value(word)
 
 
 def options_to_pb(options: ExportOptions) -> export_pb2.ExportOptions:
@@ -73,16 +65,16 @@ def options_to_pb(options: ExportOptions) -> export_pb2.ExportOptions:
     return export_pb2.ExportOptions(
         shape=options.shape,
         bundle=options.bundle,
-        file_type=number_of(TYPES, options.file_type),  # type: ignore[arg-type]
-        compression=number_of(COMPRESSIONS, options.compression),  # type: ignore[arg-type]
-        reasoning=number_of(REASONING, options.reasoning),  # type: ignore[arg-type]
+        file_type=value_of(export_pb2.ExportFileType, options.file_type),
+        compression=value_of(export_pb2.ExportCompression, options.compression),
+        reasoning=value_of(export_pb2.ExportReasoning, options.reasoning),
         reasoning_open=options.reasoning_open,
         reasoning_close=options.reasoning_close,
         reasoning_field=options.reasoning_field,
         system_prompt=options.system_prompt,
         replace_system=options.replace_system,
-        splits=map(split_of, options.splits),
-        kinds=[example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{kind.upper()}") for kind in options.kinds],
+        splits=map(split_to_pb, options.splits),
+        kinds=[value_of(example_pb2.ExampleKind, kind) for kind in options.kinds],
         max_per_tag=options.max_per_tag,
         max_per_label=options.max_per_label,
         seed=options.seed,
@@ -102,26 +94,21 @@ def options_from_pb(message: export_pb2.ExportOptions) -> ExportOptions:
     return ExportOptions(
         shape=message.shape,
         bundle=message.bundle,
-        file_type=TYPES[message.file_type],
-        compression=COMPRESSIONS[message.compression],
-        reasoning=REASONING[message.reasoning],
+        file_type=name_of(export_pb2.ExportFileType, message.file_type) or "",
+        compression=name_of(export_pb2.ExportCompression, message.compression) or "",
+        reasoning=name_of(export_pb2.ExportReasoning, message.reasoning) or "",
         reasoning_open=message.reasoning_open if has("reasoning_open") else usual.reasoning_open,
         reasoning_close=message.reasoning_close if has("reasoning_close") else usual.reasoning_close,
         reasoning_field=message.reasoning_field or usual.reasoning_field,
         system_prompt=message.system_prompt,
         replace_system=message.replace_system,
         splits=sorted({name for split in message.splits if (name := split_name(split))}),
-        kinds=sorted({kind_name(kind) for kind in message.kinds}),
+        kinds=sorted(set(names_of(example_pb2.ExampleKind, message.kinds))),
         max_per_tag=message.max_per_tag,
         max_per_label=message.max_per_label,
         seed=message.seed,
         columns=[Column(column.name, column.template) for column in message.columns],
     )
-
-
-def kind_name(kind: example_pb2.ExampleKind.ValueType) -> str:
-    """The stored name of a kind."""
-    return example_pb2.ExampleKind.Name(kind).removeprefix("EXAMPLE_KIND_").lower()
 
 
 def check_texts(message: export_pb2.ExportOptions) -> None:
@@ -134,8 +121,3 @@ def check_texts(message: export_pb2.ExportOptions) -> None:
         if "\0" in text:
             field = f"export.options.{name}"
             raise InvalidArgument("FIELD_INVALID", f"{field}: NUL characters cannot be stored", field)
-
-
-def number_of(names: dict[int, str], name: str) -> int:
-    """The number of a name in the contract."""
-    return next(number for number, one in names.items() if one == name)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-KINDS = ("sft", "conversation", "preference", "pretraining", "exam_item")
-"""The kinds of examples."""
-SPLITS = ("train", "validation", "exam")
 FILE_TYPES = ("json", "jsonl", "csv", "parquet")
 COMPRESSIONS = ("gzip", "zstd")
 REASONING = ("none", "tags", "field")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from services.dataset.examples.examples import KINDS
 from services.dataset.exports.bundles import BUNDLES, Bundle, Wanted, plain
-from services.dataset.exports.options import COMPRESSIONS, FILE_TYPES, KINDS, REASONING, SPLITS, ExportOptions
+from services.dataset.exports.options import COMPRESSIONS, FILE_TYPES, REASONING, ExportOptions
 from services.dataset.exports.shapes import SHAPES
 from services.dataset.exports.shards import Shard
 from services.dataset.exports.sinks import ending, media_type
 from services.dataset.exports.survey import Survey
+from services.dataset.versions.versions import SPLITS
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 
 AT = "export.options."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.dataset.exports.convert import export_to_pb, link_to_pb, name_of, options_from_pb
+from services.dataset.exports.convert import bare_name, export_to_pb, link_to_pb, options_from_pb
 from services.dataset.exports.plan import check_options
 from services.dataset.exports.store import ExportStore
 from services.dataset.versions.store import VersionStore
@@ -53,7 +53,7 @@ class ExportServicer(ExportServiceServicer):
         export.check_ready()
         return pb.GetExportFilesResponse(
             files=[
-                link_to_pb(file, await self._storage.link_to_get(file.key, name_of(file)))
+                link_to_pb(file, await self._storage.link_to_get(file.key, bare_name(file)))
                 for file in export.files
             ]
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from services.dataset.diffs.convert import split_to_pb
 from services.dataset.examples.convert import uuid_text
 from services.dataset.examples.filter_convert import filter_from_pb, filter_to_pb
 from services.dataset.leak_checks.leak_checks import FoundLeak, LeakCheck, LeakOptions, LeakWishes
+from services.dataset.versions.convert import split_to_pb
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.dataset.v1 import leak_check_pb2 as pb
 

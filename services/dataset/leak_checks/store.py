@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import orjson
 
 from services.dataset.leak_checks.leak_checks import (
     LeakCheck,
@@ -83,8 +82,9 @@ class LeakCheckStore:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            text = orjson.dumps(check.wanted.filter.text.lower()).decode()[1:-1]
-            yield await connection.cursor(SQL.looked_at, check.project_id, *check.wanted.filter.values, text)
+            wanted = check.wanted.filter
+            values = (check.project_id, *wanted.values, wanted.text_in_json)
+            yield await connection.cursor(SQL.looked_at, *values)
 
     async def set_found(
         self,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
+from services.dataset.versions.versions import SPLITS
+
 WIDTH, HEIGHT = 360, 150
 TOP, BOTTOM = 18, 22
 GAP = 3
@@ -18,7 +20,6 @@ COLOURS = {
     "fill": "#2f6fde",
 }
 """Of light pages, and of programs that know no style sheets in pictures; a dark page has its own."""
-SIDES = ("train", "validation", "exam")
 
 
 def lengths_chart(bins: Mapping[str, int], title: str) -> Markup:
@@ -83,7 +84,7 @@ def columns(bars: Sequence[tuple[str, int]], title: str) -> Markup:
 def sides_bar(counts: Mapping[str, int], most: int) -> Markup:
     """A bar as long as its share of the longest, in the colours of the splits."""
     at, parts = 0.0, []
-    for side in SIDES:
+    for side in SPLITS:
         width = 100 * counts.get(side, 0) / most if most else 0.0
         if width:
             parts.append(

@@ -12,11 +12,12 @@ from services.dataset.statistics.statistics import (
     Sample,
     StatisticsOptions,
 )
+from services.dataset.versions.convert import split_to_pb
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.convert import job_to_pb, timestamp
 from sishu.common.v1 import message_pb2
 from sishu.dataset.v1 import dataset_statistics_pb2 as pb
-from sishu.dataset.v1 import dataset_version_pb2, example_pb2
+from sishu.dataset.v1 import example_pb2
 
 
 def options_from_pb(message: pb.StatisticsOptions, version: DatasetVersion) -> StatisticsOptions:
@@ -112,7 +113,7 @@ def sample_to_pb(sample: Sample) -> pb.ExampleSample:
     """An example that was drawn."""
     return pb.ExampleSample(
         example_id=sample.example_id,
-        split=dataset_version_pb2.DatasetSplit.Value(f"DATASET_SPLIT_{sample.split.upper()}"),
+        split=split_to_pb(sample.split),
         kind=example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{sample.kind.upper()}"),
         messages=[
             message_pb2.Message(role=ROLES.get(turn.role, message_pb2.ROLE_ASSISTANT), content=turn.content)

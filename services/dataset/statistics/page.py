@@ -15,13 +15,12 @@ from services.dataset.statistics import charts
 from services.dataset.statistics.statistics import Covered, DatasetStatistics, Facet, Figures, Value
 from services.dataset.statistics.words import WORDS, Words
 from services.dataset.versions.options import DatasetOptions, options_json
-from services.dataset.versions.versions import DatasetVersion
+from services.dataset.versions.versions import SPLITS, DatasetVersion
 
 LENGTHS = ("question", "answer", "reasoning", "example", "tokens")
 FACETS = ("tag", "question_type", "kind", "language", "label", "source")
 LONGEST = 15
 """Values of a facet that are shown."""
-SIDES = ("train", "validation", "exam")
 
 
 def page(project: str, version: DatasetVersion, statistics: DatasetStatistics, language: str) -> str:
@@ -48,7 +47,7 @@ def page(project: str, version: DatasetVersion, statistics: DatasetStatistics, l
         percent=percent,
         project=project,
         quantile=quantile,
-        sides=[side for side in SIDES if side in figures.split_counts],
+        sides=[side for side in SPLITS if side in figures.split_counts],
         statistics=statistics,
         studied=minutes(statistics.create_time),
         version=version,
@@ -86,7 +85,7 @@ def headline(project: str, version: DatasetVersion, figures: Figures, words: Wor
 def holds(project: str, version: DatasetVersion, figures: Figures, words: Words) -> str:
     """How many examples there are, and for what."""
     counts = figures.split_counts
-    sides = [words.text(f"{side}_side", count=f"{counts[side]:,}") for side in SIDES if counts.get(side)]
+    sides = [words.text(f"{side}_side", count=f"{counts[side]:,}") for side in SPLITS if counts.get(side)]
     return words.text(
         "head",
         number=version.number,

@@ -24,6 +24,7 @@ from services.dataset.copies.sketches import Sketches, sketch
 from services.dataset.examples.content_texts import asked_text, said_text
 from services.dataset.imports.profile import Histogram, as_json
 from services.dataset.statistics.statistics import Copies, Facet, Sample, StatisticsOptions, Turn, Value
+from services.dataset.versions.versions import SPLITS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -50,7 +51,6 @@ CUT = 2000
 """Characters of a turn of a sample."""
 TURNS = 8
 """Turns of a sample."""
-SPLITS = ("train", "validation", "exam")
 
 Path_ = tuple[str, ...]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from services.dataset.versions.entries import Entries, Flags, Pairs
+from services.dataset.versions.entries import Entries, Pairs
 from services.dataset.versions.options import Cap
-from services.dataset.versions.split_columns import Longs
+from services.dataset.versions.split_columns import Flags, Longs
 
 LENGTHS = (50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 """Characters at which a bucket of lengths begins, the first at 0."""
@@ -24,7 +24,7 @@ def length_names() -> list[str]:
     return ["0", *map(str, LENGTHS)]
 
 
-def over_caps(entries: Entries, alive: Flags, caps: tuple[Cap, ...] | list[Cap]) -> Flags:
+def over_caps(entries: Entries, alive: Flags, caps: Sequence[Cap]) -> Flags:
     """Which living rows are too many for one of the caps; the seeded order says which ones stay.
 
     What must never be trained on is neither counted nor left out.

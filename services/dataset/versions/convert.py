@@ -6,8 +6,10 @@ from services.dataset.examples.convert import (
     exam_item_to_pb,
     lineage_to_pb,
     message_to_pb,
+    name_of,
     preference_to_pb,
     quote_to_pb,
+    value_of,
 )
 from services.dataset.versions.options_convert import options_to_pb
 from services.dataset.versions.versions import DatasetVersion, DatasetVersionExample
@@ -54,7 +56,7 @@ def member_to_pb(member: DatasetVersionExample) -> dataset_version_pb2.DatasetVe
     """An example as a version holds it."""
     return dataset_version_pb2.DatasetVersionExample(
         example_id=member.example_id,
-        split=dataset_version_pb2.DatasetSplit.Value(f"DATASET_SPLIT_{member.split.upper()}"),
+        split=split_to_pb(member.split),
         position=member.position,
         kind=example_pb2.ExampleKind.Value(f"EXAMPLE_KIND_{member.kind.upper()}"),
         messages=map(message_to_pb, member.messages),
@@ -65,7 +67,12 @@ def member_to_pb(member: DatasetVersionExample) -> dataset_version_pb2.DatasetVe
     )
 
 
+def split_to_pb(split: str) -> dataset_version_pb2.DatasetSplit.ValueType:
+    """A split; unspecified for none."""
+    found: dataset_version_pb2.DatasetSplit.ValueType = value_of(dataset_version_pb2.DatasetSplit, split)
+    return found
+
+
 def split_name(split: dataset_version_pb2.DatasetSplit.ValueType) -> str | None:
     """The stored name of a split; nothing for unspecified."""
-    name = dataset_version_pb2.DatasetSplit.Name(split)
-    return None if split == 0 else name.removeprefix("DATASET_SPLIT_").lower()
+    return name_of(dataset_version_pb2.DatasetSplit, split)

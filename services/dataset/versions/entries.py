@@ -11,10 +11,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.dataset.versions.split_columns import UNKNOWN, Longs
+from services.dataset.examples.examples import KINDS
+from services.dataset.versions.split_columns import UNKNOWN, Flags, Longs
 
-Flags = npt.NDArray[np.bool_]
-KINDS = ("sft", "conversation", "preference", "pretraining", "exam_item")
 TRAIN_ONLY = (KINDS.index("preference"), KINDS.index("pretraining"))
 """Kinds of examples that no exam can ask."""
 EXAM_ITEM = KINDS.index("exam_item")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.dataset.benchmarks.meanings import SIMILARITY
-from services.dataset.examples.filters import ExampleFilter
+from services.dataset.examples.filters import ExampleFilter, filter_of
 
 GROUPINGS = ("near_copies", "fact", "chunk")
 """What stays on one side."""
@@ -123,11 +123,8 @@ def plain(name: str, value: Any) -> Any:
 
 def options_of(values: Mapping[str, Any]) -> DatasetOptions:
     """Options from their JSON values."""
-    wanted = dict(values["filter"])
-    for name in {"create_time_from", "create_time_before"} & wanted.keys():
-        wanted[name] = datetime.fromisoformat(wanted[name])
     rest = {
-        "filter": ExampleFilter(**wanted),
+        "filter": filter_of(values["filter"]),
         "balance": [Cap(**cap) for cap in values["balance"]],
         "replay": Replay(**values["replay"]) if values["replay"] else None,
     }

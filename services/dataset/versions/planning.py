@@ -14,15 +14,14 @@ from services.dataset.embedding import EmbeddingCost
 from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions.balancing import over_caps, over_share, over_weights
 from services.dataset.versions.choosing import Side
-from services.dataset.versions.entries import Entries, Flags
+from services.dataset.versions.entries import Entries
 from services.dataset.versions.options import DatasetOptions, Replay
 from services.dataset.versions.shards import Dealer, Shard
-from services.dataset.versions.split_columns import UNKNOWN, Columns, Longs, crossed, units_of
+from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs, crossed, units_of
 from services.dataset.versions.splitting import NEAR_COPY, SAME_UNIT, facts_in_train, split
-from services.dataset.versions.versions import Replayed
+from services.dataset.versions.versions import SPLITS, Replayed
 from services.runtime.errors import FailedPrecondition, Internal
 
-SPLITS = ("train", "validation", "exam")
 TRAIN, VALIDATION, EXAM, OUT = range(4)
 DUPLICATE = "DUPLICATE"
 BALANCE = "BALANCE"
@@ -98,7 +97,7 @@ class Planner:
         replayed = replayed_rows(entries, options.replay)
         self._drop(DUPLICATE, np.flatnonzero(duplicates(entries)))
         counted = (self._sides == TRAIN) & ~replayed
-        self._drop(BALANCE, np.flatnonzero(over_caps(entries, counted, list(options.balance))))
+        self._drop(BALANCE, np.flatnonzero(over_caps(entries, counted, options.balance)))
         groups = group_near_copies(self._sketches, options.near_copy_threshold, self._large).astype(np.int64)
         units = self._units(groups)
         self._hold_out(groups, units, replayed)

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from services.dataset.copies.by_numpy import mixed
 from services.dataset.copies.sketches import Sketcher, Sketches
 from services.dataset.copies.texts import normalise
+from services.dataset.examples.examples import KINDS
 from services.dataset.versions.balancing import length_buckets, length_names
-from services.dataset.versions.entries import KINDS, Coder, Entries, Pairs, listed, pairs_of
+from services.dataset.versions.entries import Coder, Entries, Pairs, listed, pairs_of
 from services.dataset.versions.native import blocks
 from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.shards import DEALT, Dealer

@@ -32,6 +32,7 @@ from services.runtime.sql import Statements
 SQL = Statements(Path(__file__).parents[1] / "sql" / "versions.sql")
 
 Taker = Callable[[bytes], Coroutine[Any, Any, None]]
+"""Takes rows as they come."""
 READ_SECONDS = 3600.0
 """Within which Postgres gives the examples of a version."""
 
@@ -80,9 +81,7 @@ class VersionStore:
             [version_of(row) for row in rows],
             page,
             lambda version: (version.id,),
-            size_bytes=lambda version: len(
-                json.dumps(options_json(version.options), ensure_ascii=False).encode()
-            ),
+            size_of,
         )
 
     async def content_of(self, version_id: str) -> str:
@@ -95,9 +94,7 @@ class VersionStore:
         found = await fetch_planned(self.pool, SQL.count_kept, version.project_id, *wanted.values)
         return int(found[0]["count"])
 
-    async def copy_rows(
-        self, version: DatasetVersion, take: Callable[[bytes], Coroutine[Any, Any, None]]
-    ) -> None:
+    async def copy_rows(self, version: DatasetVersion, take: Taker) -> None:
         """Give the kept examples, as they are at one instant, by id: whole rows of COPY BINARY."""
         async with self.pool.acquire(timeout=CONNECT_SECONDS) as connection:
             await connection.copy_from_query(

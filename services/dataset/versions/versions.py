@@ -1,4 +1,4 @@
-"""Dataset versions: immutable sets of examples, split into train and exam."""
+"""Dataset versions: immutable sets of examples, split into train, validation and exam."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from services.dataset.versions.options import DatasetOptions
 from services.runtime.errors import FailedPrecondition, NotFound
 from services.runtime.jobs import Job
 
+SPLITS = ("train", "validation", "exam")
+"""The sides of a version."""
 PARQUET = "parquet"
 """Format of the shards."""
 

@@ -16,12 +16,12 @@ from services.dataset.leak_checks.finding import Guarded
 from services.dataset.leak_checks.meanings import comparing_meanings
 from services.dataset.versions.entries import Entries
 from services.dataset.versions.leaking import checked, guarded_against
-from services.dataset.versions.planning import SPLITS, Made, Plan, Planner, coverage, source_counts
+from services.dataset.versions.planning import Made, Plan, Planner, coverage, source_counts
 from services.dataset.versions.reading import HEADER, RowReader
 from services.dataset.versions.replaying import Own, Replayer, ReplaySource, interleaved
 from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import DatasetVersion
+from services.dataset.versions.versions import SPLITS, DatasetVersion
 from services.runtime.jobs import Item, Jobs
 from sishu.client import Client
 

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import TemplateError
 
+from services.dataset.examples.examples import KINDS
 from services.dataset.exports.dressing import Dressed
-from services.dataset.exports.options import KINDS, ExportOptions
+from services.dataset.exports.options import ExportOptions
 from services.dataset.exports.shapes.shape import COLUMN_FAILED, Row, Shape, strings
 from services.dataset.exports.shapes.structured import QUOTE, part
 from services.dataset.exports.shapes.templates import TooLong, compiled

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from services.dataset.examples.examples import KINDS
 from services.dataset.exports.dressing import Dressed, Message
-from services.dataset.exports.options import KINDS
 from services.dataset.exports.shapes.shape import Row, Shape
 
 NEEDS = {

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from services.dataset.examples.examples import KINDS
 from services.dataset.exports.making import export
-from services.dataset.exports.options import KINDS, Column, ExportOptions
+from services.dataset.exports.options import Column, ExportOptions
 from services.dataset.exports.shapes import SHAPES
 from services.dataset.exports.shapes.shape import LEFT_OUT
 from services.runtime.errors import InvalidArgument
