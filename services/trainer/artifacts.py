@@ -17,6 +17,7 @@ from services.trainer.training_config import write_spec
 ADAPTER = "adapter"
 CHECKPOINTS = "checkpoints"
 ROWS = "train.jsonl"
+HELD_OUT = "validation.jsonl"
 SPEC = "spec.json"
 DIGESTS = "base_model_sha256.json"
 
@@ -37,14 +38,13 @@ def local_files(work: Path) -> Iterator[None]:
         ) from error
 
 
-def make_folder(work: Path, spec: Mapping[str, object]) -> None:
-    """Make a run's work folder with its spec.
+def save_spec(work: Path, spec: Mapping[str, object]) -> None:
+    """Put a run's spec into its work folder.
 
     Raises:
         FailedPrecondition: the disk refuses.
     """
     with local_files(work):
-        work.mkdir(parents=True, exist_ok=True)
         write_spec(work / SPEC, spec)
 
 
@@ -74,7 +74,7 @@ def drop_leftovers(work: Path) -> None:
     """Delete what only a run that goes on needs, the local copy of the adapter included."""
     for name in (CHECKPOINTS, ADAPTER):
         shutil.rmtree(work / name, ignore_errors=True)
-    for name in (ROWS, DIGESTS):
+    for name in (ROWS, HELD_OUT, DIGESTS):
         (work / name).unlink(missing_ok=True)
 
 

@@ -70,6 +70,10 @@ def summary_to_pb(summary: TrainingSummary, phase: str) -> training_run_pb2.Trai
         precision=summary.precision,
         dropped_rows=summary.dropped_rows,
         phase=phase,
+        validation_loss=summary.validation_loss,
+        validation_loss_best=summary.validation_loss_best,
+        validation_best_step=summary.validation_best_step,
+        published_step=summary.published_step,
     )
 
 
@@ -110,4 +114,5 @@ def step_to_pb(step: TrainingStep) -> training_run_pb2.TrainingStep:
         seconds=step.seconds,
         peak_memory_bytes=step.peak_memory_bytes,
         time=timestamp(step.time),
+        validation_loss=step.validation_loss,
     )

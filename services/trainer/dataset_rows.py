@@ -22,16 +22,25 @@ from sishu.learn.exports import export_of
 SPLIT = "train"
 ROWS = "train.jsonl"
 """The file of an export that holds them."""
+HELD_OUT_SPLIT = "validation"
+HELD_OUT = "validation.jsonl"
+"""The file of its rows to measure on."""
 BLOCK = 1 << 20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
-async def check_version(client: Client, version_id: str, project_id: str) -> str:
+async def check_version(client: Client, version_id: str, project_id: str, *, measured: bool = False) -> str:
     """Content SHA-256 of a dataset version that can be trained on.
+
+    Args:
+        client: of the dataset room.
+        version_id: of the version.
+        project_id: to which it must belong.
+        measured: whether the run cannot do without rows to measure its loss on.
 
     Raises:
         InvalidArgument: it belongs to another project.
-        FailedPrecondition: it is not ready, or has no training rows.
+        FailedPrecondition: it is not ready, has no training rows, or lacks those to measure on.
         ApiError: the dataset room does not have it, or is away.
     """
     answer = await client.datasets.GetDatasetVersion(pb.GetDatasetVersionRequest(id=version_id))
@@ -57,30 +66,54 @@ async def check_version(client: Client, version_id: str, project_id: str) -> str
             field,
             dataset_version_id=version_id,
         )
+    if measured and not version.split_counts.get(HELD_OUT_SPLIT):
+        raise FailedPrecondition(
+            "NO_VALIDATION_ROWS",
+            f"dataset version {version.number} has no validation rows to tell when to stop early; "
+            "make one with a validation share, or set early_stop_patience to 0",
+            "training_run.config.early_stop_patience",
+            dataset_version_id=version_id,
+        )
     return version.content_sha256
 
 
-async def fetch_rows(client: Client, version_id: str, path: Path) -> None:
+async def fetch_rows(client: Client, version_id: str, path: Path) -> Path | None:
     """Have the training rows of a version in a file, whole or not at all; one that is there is kept.
 
-    The dataset room makes an export of them, once for all runs.
+    Beside it come the rows to measure on; returns their file, or nothing where the version has none. The
+    dataset room makes an export of them, once for all runs.
 
     Raises:
         Unavailable: the bytes do not come, or are not those that were announced.
         ApiError: the dataset room refuses, or is away.
     """
-    wanted = ExportOptions(shape="messages_jsonl", splits=[dataset_version_pb2.DATASET_SPLIT_TRAIN])
+    splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
+    wanted = ExportOptions(shape="messages_jsonl", splits=splits)
     export = await export_of(client, version_id, wanted)
     request = GetExportFilesRequest(id=export.id)
-    files = [one for one in (await client.exports.GetExportFiles(request)).files if one.name == ROWS]
-    if not files:
+    files = {one.name: one for one in (await client.exports.GetExportFiles(request)).files}
+    if ROWS not in files:
         raise FailedPrecondition(
             "NO_TRAINING_ROWS",
             f"dataset version {version_id} has no conversation to train on; keep more examples",
             dataset_version_id=version_id,
         )
-    if await asyncio.to_thread(digest_of, path) != files[0].sha256:
-        await download(files[0], path)
+    await have(files[ROWS], path)
+    if HELD_OUT not in files:
+        return None
+    held_out = path.with_name(HELD_OUT)
+    await have(files[HELD_OUT], held_out)
+    return held_out
+
+
+async def have(source: object_pb2.StoredObject, path: Path) -> None:
+    """Have an object in a file; one that is there with its bytes is kept.
+
+    Raises:
+        Unavailable: the bytes do not come, or are not those that were announced.
+    """
+    if await asyncio.to_thread(digest_of, path) != source.sha256:
+        await download(source, path)
 
 
 async def download(source: object_pb2.StoredObject, path: Path) -> None:

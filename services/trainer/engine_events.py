@@ -48,6 +48,7 @@ def step_of(event: Event) -> TrainingStep:
         seconds=event["seconds"],
         peak_memory_bytes=event["peak_memory_bytes"],
         time=datetime.fromtimestamp(event["time"], UTC),
+        validation_loss=event.get("validation_loss"),
     )
 
 
@@ -105,7 +106,10 @@ class RunLog:
             case "finished":
                 # Of the whole run: an engine that had finished before has no steps of its own.
                 speed = event["tokens_per_second"]
-                return replace(self, finished=True)._with(phase="storing", tokens_per_second=speed)
+                published = event.get("published_step", self.summary.steps)
+                return replace(self, finished=True)._with(
+                    phase="storing", tokens_per_second=speed, published_step=published
+                )
             case "failed" if self.fresh(place):
                 return replace(self, failure=EngineFailure(event["reason"], event["message"]))
             case _:
@@ -134,7 +138,19 @@ class RunLog:
             peak_memory_bytes=max(self.summary.peak_memory_bytes, event["peak_memory_bytes"]),
             tokens_per_second=tokens / seconds if seconds else None,
             phase="training",
+            **self._validated(event),
         )
+
+    def _validated(self, event: Event) -> dict[str, Any]:
+        """What a step's measurement on the validation rows changes, if it had one."""
+        if "validation_loss" not in event:
+            return {}
+        # The engine knows: what is better depends on the margin, and on what a resume has undone.
+        return {
+            "validation_loss": event["validation_loss"],
+            "validation_loss_best": event["validation_loss_best"],
+            "validation_best_step": event["validation_best_step"],
+        }
 
     def _with(self, **changes: Any) -> RunLog:
         return replace(self, summary=replace(self.summary, **changes))
@@ -145,6 +161,8 @@ def progress_text(summary: TrainingSummary) -> str:
     if summary.phase != "training" or summary.loss_last is None:
         return summary.phase
     words = f"step {summary.steps}/{summary.steps_total}, loss {summary.loss_last:.4g}"
+    if summary.validation_loss is not None:
+        words += f", validation loss {summary.validation_loss:.4g}"
     if summary.tokens_per_second is None:
         return words
     return f"{words}, {summary.tokens_per_second:.0f} tokens/s"

@@ -147,7 +147,12 @@ class TrainingServicer(TrainingServiceServicer):
         config = training_config(wanted.config)
         base = await self._store.get_model(wanted.base_model_id)
         check_trainable(base, wanted.project_id)
-        content_sha256 = await check_version(self._client, wanted.dataset_version_id, wanted.project_id)
+        content_sha256 = await check_version(
+            self._client,
+            wanted.dataset_version_id,
+            wanted.project_id,
+            measured=config.early_stop_patience > 0,
+        )
         return NewRun(
             wanted.project_id,
             wanted.name,

@@ -253,6 +253,10 @@ class Store:
                 one.device,
                 one.precision,
                 one.dropped_rows,
+                one.validation_loss,
+                one.validation_loss_best,
+                one.validation_best_step,
+                one.published_step,
                 log.facts,
             )
             if status != "UPDATE 1":

@@ -59,6 +59,14 @@ class TrainingConfig:
     """Steps between checkpoints; 0 means none but the last."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again in the backward pass."""
+    validation_steps: int = 0
+    """Steps between measurements on the validation rows; 0 means once a pass."""
+    early_stop_patience: int = 0
+    """Measurements in a row without a better loss that end the run; 0 means never."""
+    early_stop_margin: float = 0.0
+    """How much lower a better validation loss is, in nats."""
+    publish: str = "best"
+    """`best` or `last`: whose adapter the run gives."""
 
     @classmethod
     def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
@@ -111,12 +119,15 @@ class Place:
     train_file: Path
     device: str
     threads: int
+    validation_file: Path | None = None
 
 
 def spec_of(run_id: str, config: TrainingConfig, base_model_name: str, place: Place) -> dict[str, object]:
     """The engine's spec."""
+    held_out = {"validation_file": str(place.validation_file)} if place.validation_file else {}
     return {
         **config.as_json(),
+        **held_out,
         "lora_targets": list(config.lora_targets) or ALL_LINEAR,
         "run_id": run_id,
         "base_model": str(place.base_model),

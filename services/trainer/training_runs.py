@@ -29,6 +29,7 @@ class TrainingStep:
     seconds: float
     peak_memory_bytes: int
     time: datetime
+    validation_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class TrainingSummary:
     precision: str = ""
     dropped_rows: int = 0
     phase: str = ""
+    validation_loss: float | None = None
+    validation_loss_best: float | None = None
+    validation_best_step: int = 0
+    published_step: int = 0
 
 
 @dataclass(frozen=True)

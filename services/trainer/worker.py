@@ -167,12 +167,13 @@ class TrainWorker:
         await self._store.set_phase(run.id, "preparing")
         folder = await bases.resolve(base.source, self._home / "models", self._config.engine_python, say)
         rows = work / artifacts.ROWS
-        place = Place(work, folder, rows, self._config.device, self._config.threads)
-        spec = spec_of(run.id, run.config, public_name(base), place)
-        await asyncio.to_thread(artifacts.make_folder, work, spec)
         say("fetching the training rows")
         with artifacts.local_files(work):
-            await fetch_rows(self._client, run.dataset_version_id, rows)
+            await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
+            held_out = await fetch_rows(self._client, run.dataset_version_id, rows)
+        place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
+        spec = spec_of(run.id, run.config, public_name(base), place)
+        await asyncio.to_thread(artifacts.save_spec, work, spec)
 
     async def _run_engine(self, item: Item, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
         follower = Follower(

@@ -16,6 +16,7 @@ from services.runtime.interceptors import Context
 from services.runtime.metrics import RuntimeMetrics
 from services.runtime.server import Server, Servicer
 from services.runtime.storage import Storage
+from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1 import (
     dataset_service_pb2_grpc,
@@ -43,6 +44,11 @@ def rows_about(count: int) -> list[Row]:
     ]
 
 
+def bytes_of(rows: Sequence[Row]) -> bytes:
+    """Rows as JSON Lines."""
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
 @dataclass
 class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
     """Hands one dataset version over; a test may change it, or have its files refused."""
@@ -51,6 +57,12 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
     version: dataset_version_pb2.DatasetVersion
     data: bytes
     refusal: SishuError | None = None
+    held_out: bytes = b""
+
+    def hold_out(self, rows: Sequence[Row]) -> None:
+        """Give the version rows to measure on."""
+        self.held_out = bytes_of(rows)
+        self.version.split_counts["validation"] = len(rows)
 
     async def GetDatasetVersion(  # the name in the proto
         self, request: pb.GetDatasetVersionRequest, _context: Context
@@ -71,7 +83,8 @@ class FakeExports(export_service_pb2_grpc.ExportServiceServicer):
     ) -> exports.CreateExportResponse:
         options = request.export.options
         assert options.shape == "messages_jsonl"
-        assert options.splits == [dataset_version_pb2.DATASET_SPLIT_TRAIN]
+        splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
+        assert options.splits == splits
         if self.datasets.refusal:
             raise self.datasets.refusal
         found = export_pb2.Export(id=self.datasets.version.id, state=export_pb2.EXPORT_STATE_READY)
@@ -80,19 +93,22 @@ class FakeExports(export_service_pb2_grpc.ExportServiceServicer):
     async def GetExportFiles(  # the name in the proto
         self, request: exports.GetExportFilesRequest, _context: Context
     ) -> exports.GetExportFilesResponse:
+        files = [await self._stored("train.jsonl", self.datasets.data)]
+        if self.datasets.held_out:
+            files.append(await self._stored("validation.jsonl", self.datasets.held_out))
+        return exports.GetExportFilesResponse(files=files)
+
+    async def _stored(self, name: str, data: bytes) -> object_pb2.StoredObject:
         version, storage = self.datasets.version, self.datasets.storage
-        key = f"datasets/{version.project_id}/{version.id}/train.jsonl"
-        info = await storage.put_bytes(key, self.datasets.data)
-        link = await storage.link_to_get(key)
-        return exports.GetExportFilesResponse(
-            files=[stored_object("train.jsonl", key, info.size, info.sha256, link)]
-        )
+        key = f"datasets/{version.project_id}/{version.id}/{name}"
+        info = await storage.put_bytes(key, data)
+        return stored_object(name, key, info.size, info.sha256, await storage.link_to_get(key))
 
 
 @asynccontextmanager
 async def fake_datasets(stores: Stores, rows: Sequence[Row], project_id: str) -> AsyncIterator[FakeDatasets]:
     """Serve a ready version with these training rows where the rooms look for the dataset room."""
-    data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    data = bytes_of(rows)
     version = dataset_version_pb2.DatasetVersion(
         id=new_id(),
         project_id=project_id,

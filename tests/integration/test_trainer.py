@@ -317,6 +317,33 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
+async def test_a_run_is_measured_on_validation_rows_and_stops_early(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    with pytest.raises(ApiError) as caught:
+        await school.create_run(base, early_stop_patience=2)
+    assert (caught.value.reason, caught.value.field) == (
+        "NO_VALIDATION_ROWS",
+        "training_run.config.early_stop_patience",
+    )
+    unlike = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "High in the snow."}]
+    school.datasets.hold_out([{"id": "held-out", "messages": unlike}])
+    run = await school.create_run(
+        base, max_steps=400, learning_rate=1e-2, validation_steps=2, early_stop_patience=2
+    )
+    run = await school.run_in(run.id, SUCCEEDED)
+    measured = {step.step: step for step in await school.steps(run.id) if step.HasField("validation_loss")}
+    assert list(measured) == list(range(2, run.summary.steps + 1, 2))
+    best = min(measured, key=lambda step: measured[step].validation_loss)
+    summary = run.summary
+    assert summary.steps < summary.steps_total == 400
+    assert (summary.validation_best_step, summary.published_step) == (best, best)
+    assert summary.validation_loss_best == measured[best].validation_loss
+    assert summary.validation_loss == measured[summary.steps].validation_loss
+
+
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:
     start_trainer = functools.partial(start_trainer, env={**ROOM, "SISHU_PATIENCE_SECONDS": "0.1"})
     room = await start_trainer()

@@ -208,7 +208,12 @@ def _validate(run: Run, step: int) -> dict[str, float]:
     loss = run.validation.loss(run.model, run.memory.most_tokens)
     run.totals.best.take(step, loss, run.spec.early_stop_margin)
     run.events.enter_phase("training")
-    return {"validation_loss": loss, "validation_seconds": round(time.perf_counter() - began, 4)}
+    return {
+        "validation_loss": loss,
+        "validation_loss_best": run.totals.best.loss,
+        "validation_best_step": run.totals.best.step,
+        "validation_seconds": round(time.perf_counter() - began, 4),
+    }
 
 
 def _accumulate(run: Run, step: Step, supervised: int) -> tuple[torch.Tensor, int, int]:

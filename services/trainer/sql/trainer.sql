@@ -59,7 +59,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 SELECT run.id, run.project_id, run.name, dataset_version_id, dataset_content_sha256, base_model_id,
        base_model_sha256, config, run.model_id, code_version, engine, phase, steps, steps_total, tokens, tokens_per_second,
        loss_first, loss_last, peak_memory_bytes, parameter_count, trainable_parameter_count, device,
-       precision, dropped_rows, run.create_time, greatest(run.update_time, job.update_time) AS update_time,
+       precision, dropped_rows, validation_loss, validation_loss_best, validation_best_step, published_step,
+       run.create_time, greatest(run.update_time, job.update_time) AS update_time,
        to_jsonb(job) AS job
 FROM training_runs AS run
 JOIN job_view AS job ON job.id = run.job_id
@@ -88,29 +89,31 @@ RETURNING id
 UPDATE training_runs
 SET phase = $2, steps = $3, steps_total = $4, tokens_per_second = $5, loss_first = $6, loss_last = $7,
     peak_memory_bytes = $8, parameter_count = $9, trainable_parameter_count = $10, device = $11,
-    precision = $12, dropped_rows = $13, engine = $14, update_time = now()
+    precision = $12, dropped_rows = $13, validation_loss = $14, validation_loss_best = $15,
+    validation_best_step = $16, published_step = $17, engine = $18, update_time = now()
 WHERE id = $1
 
 -- name: upsert_steps
 -- A step that is done again after a resume replaces the one before; the run's tokens follow.
 WITH given AS (
     SELECT * FROM unnest($2::integer[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[],
-                         $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[], $12::timestamptz[])
+                         $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[], $12::timestamptz[],
+                         $13::float8[])
         AS step (step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens,
-                 seconds, peak_memory_bytes, time)
+                 seconds, peak_memory_bytes, time, validation_loss)
 ), replaced AS (
     SELECT coalesce(sum(tokens), 0) AS tokens FROM training_steps
     WHERE run_id = $1 AND step IN (SELECT step FROM given)
 ), stored AS (
     INSERT INTO training_steps (run_id, step, epoch, loss, learning_rate, grad_norm, tokens,
-                                supervised_tokens, padded_tokens, seconds, peak_memory_bytes, time)
+                                supervised_tokens, padded_tokens, seconds, peak_memory_bytes, time, validation_loss)
     SELECT $1, given.* FROM given
     ON CONFLICT (run_id, step) DO UPDATE
     SET epoch = EXCLUDED.epoch, loss = EXCLUDED.loss, learning_rate = EXCLUDED.learning_rate,
         grad_norm = EXCLUDED.grad_norm, tokens = EXCLUDED.tokens,
         supervised_tokens = EXCLUDED.supervised_tokens, padded_tokens = EXCLUDED.padded_tokens,
         seconds = EXCLUDED.seconds, peak_memory_bytes = EXCLUDED.peak_memory_bytes, time = EXCLUDED.time,
-        revision = EXCLUDED.revision
+        validation_loss = EXCLUDED.validation_loss, revision = EXCLUDED.revision
 )
 UPDATE training_runs
 SET tokens = training_runs.tokens + (SELECT coalesce(sum(tokens), 0) FROM given) - replaced.tokens
@@ -119,7 +122,7 @@ WHERE id = $1
 
 -- name: list_steps
 SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
-       peak_memory_bytes, time
+       peak_memory_bytes, time, validation_loss
 FROM training_steps
 WHERE run_id = $1 AND step > $2
 ORDER BY step
@@ -128,7 +131,7 @@ LIMIT $3
 -- name: list_new_steps
 -- In the order in which they were done; one that was done again is new again.
 SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
-       peak_memory_bytes, time, revision
+       peak_memory_bytes, time, validation_loss, revision
 FROM training_steps
 WHERE run_id = $1 AND step > $2 AND revision > $3
 ORDER BY revision

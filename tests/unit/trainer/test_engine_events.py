@@ -79,6 +79,19 @@ def test_the_summary_follows_the_events() -> None:
     assert progress_text(log.summary) == "storing"
 
 
+def test_the_summary_shows_the_newest_and_the_best_validation_loss() -> None:
+    best = {"validation_loss": 1.5, "validation_loss_best": 1.5, "validation_best_step": 2}
+    worse = {**best, "validation_loss": 1.75}
+    done = {**FINISHED, "published_step": 2}
+    events = placed(STARTED, step(1), {**step(2), **best}, step(3), {**step(4), **worse}, done)
+    log = RunLog().after(events[:-1])
+    assert progress_text(log.summary) == "step 4/10, loss 1, validation loss 1.75, 200 tokens/s"
+    one = RunLog().after(events).summary
+    assert (one.validation_loss, one.validation_loss_best) == (1.75, 1.5)
+    assert (one.validation_best_step, one.published_step) == (2, 2)
+    assert [each.validation_loss for each in steps_of(events)] == [None, 1.5, None, 1.75]
+
+
 def test_rates_count_the_present_process_only() -> None:
     before = placed(STARTED, step(1, tokens=10), step(2, tokens=10))
     now = placed(STARTED, {"type": "resumed", "step": 1, "time": 2.0}, step(2, tokens=300), begin=100)

@@ -41,6 +41,10 @@ def test_an_empty_config_shows_every_default() -> None:
         seed=42,
         checkpoint_steps=50,
         gradient_checkpointing=False,
+        validation_steps=0,
+        early_stop_patience=0,
+        early_stop_margin=0.0,
+        publish="best",
     )
 
 

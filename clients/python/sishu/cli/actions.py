@@ -25,8 +25,9 @@ from sishu.cli import (
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
 from sishu.cli.find import find_model, find_model_of, find_project, find_version
-from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
+from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.run_options import RunOptions
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.deployment_pb2 import Deployment
@@ -41,7 +42,7 @@ from sishu.learn.resources import absolute
 from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
-from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
+from sishu.trainer.v1.training_run_pb2 import TrainingRun
 from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest, GetTrainingRunRequest
 
 
@@ -88,14 +89,15 @@ def export_model(
     show_paths(with_client(work))
 
 
+@takes(RunOptions)
 def create_run(
     name: NameArgument,
     project: ProjectOption,
     dataset: Annotated[str, typer.Option(help=say("dataset_version"))],
     model: Annotated[str, typer.Option(help=say("model"))],
-    epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None,
-    learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None,
     wait: WaitOption = False,
+    *,
+    options: RunOptions,
 ) -> None:
     """`sishu run create`: queue a training run."""
 
@@ -106,7 +108,7 @@ def create_run(
             name=name,
             dataset_version_id=await find_version(client, dataset),
             base_model_id=await find_model_of(client, project_id, model),
-            config=TrainingConfig(epochs=epochs, learning_rate=learning_rate),
+            config=options.config(),
         )
         request = CreateTrainingRunRequest(training_run=wanted)
         made = (await client.training.CreateTrainingRun(request)).training_run

@@ -16,6 +16,7 @@ from sishu.cli.generation_texts import GENERATION_TEXTS
 from sishu.cli.import_texts import IMPORT_TEXTS
 from sishu.cli.leak_texts import LEAK_TEXTS
 from sishu.cli.question_template_texts import QUESTION_TEMPLATE_TEXTS
+from sishu.cli.run_texts import RUN_TEXTS
 from sishu.cli.statistics_texts import STATISTICS_TEXTS
 
 LANGUAGES = ("en", "zh")
@@ -26,6 +27,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **QUESTION_TEMPLATE_TEXTS,
     **COVERAGE_TEXTS,
     **EXPORT_TEXTS,
+    **RUN_TEXTS,
     **EXAMPLE_TEXTS,
     **IMPORT_TEXTS,
     **DUPLICATE_TEXTS,

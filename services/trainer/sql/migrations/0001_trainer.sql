@@ -62,6 +62,10 @@ CREATE TABLE training_runs (
     device                    text             NOT NULL DEFAULT '',
     precision                 text             NOT NULL DEFAULT '',
     dropped_rows              bigint           NOT NULL DEFAULT 0,
+    validation_loss           double precision,
+    validation_loss_best      double precision,
+    validation_best_step      integer          NOT NULL DEFAULT 0,
+    published_step            integer          NOT NULL DEFAULT 0,
     create_time               timestamptz      NOT NULL DEFAULT now(),
     update_time               timestamptz      NOT NULL DEFAULT now()
 );
@@ -86,6 +90,7 @@ CREATE TABLE training_steps (
     seconds           double precision NOT NULL,
     peak_memory_bytes bigint           NOT NULL,
     time              timestamptz      NOT NULL,
+    validation_loss   double precision,
     revision          bigserial,
     PRIMARY KEY (run_id, step)
 );

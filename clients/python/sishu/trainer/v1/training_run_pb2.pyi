@@ -202,6 +202,10 @@ class TrainingConfig(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
     GRADIENT_CHECKPOINTING_FIELD_NUMBER: _builtins.int
+    VALIDATION_STEPS_FIELD_NUMBER: _builtins.int
+    EARLY_STOP_PATIENCE_FIELD_NUMBER: _builtins.int
+    EARLY_STOP_MARGIN_FIELD_NUMBER: _builtins.int
+    PUBLISH_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
     """OPTIONAL. Passes over the data; `max_steps` takes their place. Unset lets the service choose, at present 3."""
     max_steps: _builtins.int
@@ -236,6 +240,14 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. Steps between checkpoints; 0 means none but the last, and one where the engine is told to stop. Unset lets the service choose, at present 50."""
     gradient_checkpointing: _builtins.bool
     """OPTIONAL. Whether activations are computed again in the backward pass to save memory. Unset lets the service choose, at present false."""
+    validation_steps: _builtins.int
+    """OPTIONAL. Steps between two measurements of the loss on the validation rows of the dataset version; 0 means once a pass over the data. A version without such rows has no measurement."""
+    early_stop_patience: _builtins.int
+    """OPTIONAL. Measurements in a row that are no better than the best, after which the run ends; 0 means never. It needs a version with validation rows."""
+    early_stop_margin: _builtins.float
+    """OPTIONAL. A validation loss is better only if it lies under the best by more than this, in nats."""
+    publish: _builtins.str
+    """OPTIONAL. Whose adapter the run gives: `best`, of the lowest validation loss, or `last`, of the last step. Empty lets the service choose, at present `best`; without validation rows it is the last."""
     @_builtins.property
     def lora_targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Modules that get LoRA matrices, such as `q_proj`; empty means every linear layer but the head."""
@@ -261,10 +273,14 @@ class TrainingConfig(_message.Message):
         seed: _builtins.int | None = ...,
         checkpoint_steps: _builtins.int | None = ...,
         gradient_checkpointing: _builtins.bool | None = ...,
+        validation_steps: _builtins.int = ...,
+        early_stop_patience: _builtins.int = ...,
+        early_stop_margin: _builtins.float = ...,
+        publish: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "precision", b"precision", "schedule", b"schedule", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "precision", b"precision", "publish", b"publish", "schedule", b"schedule", "seed", b"seed", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__checkpoint_steps: _TypeAlias = _typing.Literal["checkpoint_steps"]  # noqa: Y015
     _WhichOneofArgType__checkpoint_steps: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps"]  # noqa: Y015
@@ -324,6 +340,10 @@ class TrainingSummary(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     DROPPED_ROWS_FIELD_NUMBER: _builtins.int
     PHASE_FIELD_NUMBER: _builtins.int
+    VALIDATION_LOSS_FIELD_NUMBER: _builtins.int
+    VALIDATION_LOSS_BEST_FIELD_NUMBER: _builtins.int
+    VALIDATION_BEST_STEP_FIELD_NUMBER: _builtins.int
+    PUBLISHED_STEP_FIELD_NUMBER: _builtins.int
     steps: _builtins.int
     """Optimizer steps done."""
     steps_total: _builtins.int
@@ -350,6 +370,14 @@ class TrainingSummary(_message.Message):
     """Rows that were left out because they were too long."""
     phase: _builtins.str
     """What the engine does now, such as `loading`; empty when the run has ended."""
+    validation_loss: _builtins.float
+    """The newest loss on the validation rows; unset before the first measurement."""
+    validation_loss_best: _builtins.float
+    """The lowest one."""
+    validation_best_step: _builtins.int
+    """After which step it was measured; 0 before the first measurement."""
+    published_step: _builtins.int
+    """Step of which the adapter is; 0 before the engine has ended."""
     def __init__(
         self,
         *,
@@ -366,10 +394,14 @@ class TrainingSummary(_message.Message):
         precision: _builtins.str = ...,
         dropped_rows: _builtins.int = ...,
         phase: _builtins.str = ...,
+        validation_loss: _builtins.float | None = ...,
+        validation_loss_best: _builtins.float | None = ...,
+        validation_best_step: _builtins.int = ...,
+        published_step: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "loss_first", b"loss_first", "loss_last", b"loss_last", "tokens_per_second", b"tokens_per_second"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "_validation_loss", b"_validation_loss", "_validation_loss_best", b"_validation_loss_best", "loss_first", b"loss_first", "loss_last", b"loss_last", "tokens_per_second", b"tokens_per_second", "validation_loss", b"validation_loss", "validation_loss_best", b"validation_loss_best"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "device", b"device", "dropped_rows", b"dropped_rows", "loss_first", b"loss_first", "loss_last", b"loss_last", "parameter_count", b"parameter_count", "peak_memory_bytes", b"peak_memory_bytes", "phase", b"phase", "precision", b"precision", "steps", b"steps", "steps_total", b"steps_total", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second", "trainable_parameter_count", b"trainable_parameter_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first", "_loss_last", b"_loss_last", "_tokens_per_second", b"_tokens_per_second", "_validation_loss", b"_validation_loss", "_validation_loss_best", b"_validation_loss_best", "device", b"device", "dropped_rows", b"dropped_rows", "loss_first", b"loss_first", "loss_last", b"loss_last", "parameter_count", b"parameter_count", "peak_memory_bytes", b"peak_memory_bytes", "phase", b"phase", "precision", b"precision", "published_step", b"published_step", "steps", b"steps", "steps_total", b"steps_total", "tokens", b"tokens", "tokens_per_second", b"tokens_per_second", "trainable_parameter_count", b"trainable_parameter_count", "validation_best_step", b"validation_best_step", "validation_loss", b"validation_loss", "validation_loss_best", b"validation_loss_best"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__loss_first: _TypeAlias = _typing.Literal["loss_first"]  # noqa: Y015
     _WhichOneofArgType__loss_first: _TypeAlias = _typing.Literal["_loss_first", b"_loss_first"]  # noqa: Y015
@@ -377,12 +409,20 @@ class TrainingSummary(_message.Message):
     _WhichOneofArgType__loss_last: _TypeAlias = _typing.Literal["_loss_last", b"_loss_last"]  # noqa: Y015
     _WhichOneofReturnType__tokens_per_second: _TypeAlias = _typing.Literal["tokens_per_second"]  # noqa: Y015
     _WhichOneofArgType__tokens_per_second: _TypeAlias = _typing.Literal["_tokens_per_second", b"_tokens_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__validation_loss: _TypeAlias = _typing.Literal["validation_loss"]  # noqa: Y015
+    _WhichOneofArgType__validation_loss: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss"]  # noqa: Y015
+    _WhichOneofReturnType__validation_loss_best: _TypeAlias = _typing.Literal["validation_loss_best"]  # noqa: Y015
+    _WhichOneofArgType__validation_loss_best: _TypeAlias = _typing.Literal["_validation_loss_best", b"_validation_loss_best"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_first) -> _WhichOneofReturnType__loss_first | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_last) -> _WhichOneofReturnType__loss_last | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_second) -> _WhichOneofReturnType__tokens_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_loss) -> _WhichOneofReturnType__validation_loss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_loss_best) -> _WhichOneofReturnType__validation_loss_best | None: ...
 
 Global___TrainingSummary: _TypeAlias = TrainingSummary  # noqa: Y015
 
@@ -403,6 +443,7 @@ class TrainingStep(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    VALIDATION_LOSS_FIELD_NUMBER: _builtins.int
     step: _builtins.int
     """Number of the step, from 1."""
     epoch: _builtins.float
@@ -423,6 +464,8 @@ class TrainingStep(_message.Message):
     """Wall-clock seconds of the step."""
     peak_memory_bytes: _builtins.int
     """Largest memory in use so far, in bytes, as in the summary."""
+    validation_loss: _builtins.float
+    """Loss on the validation rows after the step; unset where it was not measured."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the step ended."""
@@ -441,11 +484,14 @@ class TrainingStep(_message.Message):
         seconds: _builtins.float = ...,
         peak_memory_bytes: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        validation_loss: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "time", b"time", "validation_loss", b"validation_loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "padded_tokens", b"padded_tokens", "peak_memory_bytes", b"peak_memory_bytes", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "padded_tokens", b"padded_tokens", "peak_memory_bytes", b"peak_memory_bytes", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens", "validation_loss", b"validation_loss"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__validation_loss: _TypeAlias = _typing.Literal["validation_loss"]  # noqa: Y015
+    _WhichOneofArgType__validation_loss: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_loss) -> _WhichOneofReturnType__validation_loss | None: ...
 
 Global___TrainingStep: _TypeAlias = TrainingStep  # noqa: Y015

@@ -72,7 +72,7 @@ class TrainingServiceServicer:
     """
 
     def CreateTrainingRun(self, request, context):
-        """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`.
+        """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
