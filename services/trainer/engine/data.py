@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.trainer.engine.errors import BaseModelError, InvalidRowError
 
@@ -39,20 +39,52 @@ class Sample(NamedTuple):
     """Line of the train file, from 1."""
 
 
+class Item(NamedTuple):
+    """What is trained together: one conversation, a pair of answers, or one judged answer."""
+
+    sequences: tuple[Sample, ...]
+    good: bool = True
+    """Of a judged answer: whether it is a good one."""
+
+    @property
+    def line(self) -> int:
+        """Line of the train file, from 1."""
+        return self.sequences[0].line
+
+    @property
+    def length(self) -> int:
+        """Tokens of its sequences when they are padded to the longest."""
+        return len(self.sequences) * max(len(each.ids) for each in self.sequences)
+
+    @property
+    def learned_tokens(self) -> int:
+        """How many tokens are learned."""
+        return sum(end - start for each in self.sequences for start, end in each.spans)
+
+
+Kept = TypeVar("Kept")
+
+
 @dataclass
-class Samples:
+class Samples(Generic[Kept]):
     """Everything a train file gave, and what it lost to the cutoff."""
 
     rows: int = 0
-    kept: list[Sample] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     truncated_lines: list[int] = field(default_factory=list)
     dropped_lines: list[int] = field(default_factory=list)
 
+    def check(self, path: Path, cutoff_length: int) -> None:
+        """Demand that something was kept. Raises InvalidRowError."""
+        if not self.kept:
+            fault = f"all {self.rows} rows exceed cutoff_length {cutoff_length}" if self.rows else "no rows"
+            raise InvalidRowError(f"{path}: nothing to train on: {fault}")
 
-def read_samples(path: Path, tokenizer: Any, cutoff_length: int) -> Samples:
+
+def read_samples(path: Path, tokenizer: Any, cutoff_length: int) -> Samples[Sample]:
     """Tokenize a train file. Raises InvalidRowError naming file and line, or BaseModelError."""
     render, encode = renderer(tokenizer), Encoder(tokenizer)
-    samples = Samples()
+    samples: Samples[Sample] = Samples()
     for line, messages in read_rows(path):
         samples.rows += 1
         try:
@@ -65,31 +97,34 @@ def read_samples(path: Path, tokenizer: Any, cutoff_length: int) -> Samples:
             samples.dropped_lines.append(line)
         elif any(lost for _, _, lost in parts):
             samples.truncated_lines.append(line)
-    if not samples.kept:
-        fault = f"all {samples.rows} rows exceed cutoff_length {cutoff_length}" if samples.rows else "no rows"
-        raise InvalidRowError(f"{path}: nothing to train on: {fault}")
+    samples.check(path, cutoff_length)
     return samples
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[Message]]]:
     """Yield (line number, messages) of each row; blank lines are passed over."""
+    for line, row in read_json_rows(path):
+        try:
+            yield line, check_messages(row.get("messages"))
+        except InvalidRowError as error:
+            raise InvalidRowError(f"{path}:{line}: {error}") from error
+
+
+def read_json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of each row; blank lines are passed over."""
     with path.open("rb") as source:
         for line, content in enumerate(source, 1):
             if not content.strip():
                 continue
             try:
-                yield line, parse_messages(content)
-            except InvalidRowError as error:
-                raise InvalidRowError(f"{path}:{line}: {error}") from error
+                row = json.loads(content.decode("utf-8-sig"))
+            except ValueError as error:
+                raise InvalidRowError(f"{path}:{line}: not a line of JSON in UTF-8: {error}") from error
+            yield line, row if isinstance(row, dict) else {}
 
 
-def parse_messages(content: bytes) -> list[Message]:
-    """Check one row of JSON and return its messages. Raises InvalidRowError naming the field."""
-    try:
-        row = json.loads(content.decode("utf-8-sig"))
-    except ValueError as error:
-        raise InvalidRowError(f"not a line of JSON in UTF-8: {error}") from error
-    messages = row.get("messages") if isinstance(row, dict) else None
+def check_messages(messages: Any) -> list[Message]:
+    """Check the messages of a row and return them. Raises InvalidRowError naming the field."""
     if not isinstance(messages, list) or not messages:
         raise InvalidRowError("messages: must be a list of at least one message")
     for index, message in enumerate(messages):
@@ -131,12 +166,15 @@ def renderer(tokenizer: Any) -> Render:
     return render
 
 
-def split_turns(messages: list[Message], render: Render) -> list[list[Turn]]:
-    """Split a conversation into samples of turns; one sample unless the template rewrites history."""
+def split_turns(messages: list[Message], render: Render, *, last: bool = False) -> list[list[Turn]]:
+    """Split a conversation into samples of turns; one sample unless the template rewrites history.
+
+    With `last` there is one sample of one turn: what stands before the last answer is shown as a whole.
+    """
     samples: list[list[Turn]] = [[]]
     past = ""
     for index, message in enumerate(messages):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or (last and index < len(messages) - 1):
             continue
         prompt, whole = render(messages[:index], True), render(messages[: index + 1], False)
         # The newline after an end-of-turn token is never generated: it belongs to the next prompt.

@@ -14,7 +14,7 @@ from torch import nn
 
 
 def is_frozen_linear(head: Any) -> bool:
-    """Tell whether the head is W h + b and learns nothing, which `summed_cross_entropy` asks for."""
+    """Tell whether the head is W h + b and learns nothing, which `token_cross_entropy` asks for."""
     return type(head) is nn.Linear and not any(each.requires_grad for each in head.parameters())
 
 
@@ -29,8 +29,15 @@ def summed_cross_entropy(
         targets: token ids, int64.
         chunk: positions whose logits exist at the same time.
     """
-    loss: torch.Tensor = _ChunkedLoss.apply(hidden, head.weight, head.bias, targets, chunk)
-    return loss
+    return token_cross_entropy(hidden, head, targets, chunk).sum()
+
+
+def token_cross_entropy(
+    hidden: torch.Tensor, head: nn.Linear, targets: torch.Tensor, chunk: int
+) -> torch.Tensor:
+    """The same of each position by itself, fp32 [positions]."""
+    losses: torch.Tensor = _ChunkedLoss.apply(hidden, head.weight, head.bias, targets, chunk)
+    return losses
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -45,13 +52,13 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> torch.Tensor:
         wants_gradient = ctx.needs_input_grad[0]
         gradient = torch.empty_like(hidden) if wants_gradient else None
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         for start in range(0, len(targets), chunk):
             part = slice(start, start + chunk)
             here = targets[part, None]
             logits = nn.functional.linear(hidden[part], weight, bias)
             likelihood = torch.log_softmax(logits, -1, dtype=torch.float32)
-            total -= likelihood.gather(1, here).sum()
+            losses[part] = -likelihood.gather(1, here)[:, 0]
             if gradient is not None:
                 # The logits' own memory takes softmax(logits) - onehot(targets).
                 torch.exp(likelihood, out=logits)
@@ -59,10 +66,10 @@ class _ChunkedLoss(torch.autograd.Function):
                 torch.mm(logits, weight, out=gradient[part])
         if gradient is not None:
             ctx.save_for_backward(gradient)
-        return total
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         # In fp32: 1 / positions rounded to bf16 would scale every gradient of the step.
-        return (gradient.float() * grads[0]).to(gradient.dtype), None, None, None, None
+        return (gradient.float() * grads[0][:, None]).to(gradient.dtype), None, None, None, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,13 +15,14 @@ from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
 from services.trainer.engine.errors import NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.files import sha256_file
+from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of, read_items
 from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.saving import publish, resume, save
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.state import Run, Totals
 from services.trainer.engine.stopping import StopSignal
-from services.trainer.engine.validation import learned_tokens, validation_of
+from services.trainer.engine.validation import Validation
 
 _MAY_CHANGE = (
     "base_model",  # paths may move between machines: the hashes must stay
@@ -65,32 +66,34 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     events.enter_phase("tokenizing")
     tokenizer = model.load_tokenizer(spec.base_model)
     cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))
-    samples = data.read_samples(spec.train_file, tokenizer, cutoff)
-    held_out = data.Samples()
+    samples = read_items(spec, spec.train_file, tokenizer, cutoff)
+    held_out: data.Samples[data.Item] = data.Samples()
     if spec.validation_file is not None:
-        held_out = data.read_samples(spec.validation_file, tokenizer, cutoff)
-    lengths = [len(sample.ids) for sample in samples.kept]
-    plan = BatchPlan(lengths, spec.batch_tokens, spec.accumulation, spec.seed)
+        held_out = read_items(spec, spec.validation_file, tokenizer, cutoff)
+    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    objective = objective_of(spec, samples.kept, pad_id)
+    plan = BatchPlan(objective.lengths, spec.batch_tokens, spec.accumulation, spec.seed)
     events.enter_phase("hashing")
     identity = _identity(spec, tokenizer)
     events.enter_phase("loading")
     trainable = model.load_model(spec, device, precision)
     optimizer = AdapterOptimizer(trainable.learned, spec)
-    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     run = Run(
         spec=spec,
         events=events,
-        samples=samples.kept,
-        pad_id=pad_id,
+        objective=objective,
         plan=plan,
         steps_total=plan.total_steps(spec.epochs, spec.max_steps),
         model=trainable,
         optimizer=optimizer,
-        memory=_plan_memory(spec, events, trainable, optimizer, samples.kept, plan),
+        memory=_plan_memory(spec, events, trainable, optimizer, objective, plan),
         identity=identity,
-        validation=validation_of(spec, held_out.kept, pad_id, plan.steps_per_epoch),
+        validation=Validation(
+            objective_of(spec, held_out.kept, pad_id), spec.validation_steps or plan.steps_per_epoch
+        ),
         totals=Totals(),
     )
+    _see_reference(run)
     _announce(run, samples, held_out, cutoff)
     return run
 
@@ -100,13 +103,14 @@ def _plan_memory(
     events: EventLog,
     trainable: model.TrainableModel,
     optimizer: AdapterOptimizer,
-    samples: list[data.Sample],
+    objective: Objective,
     plan: BatchPlan,
 ) -> memory.MemoryPlan:
     """Fit micro batches to the accelerator; recompute activations only where not even one row fits."""
     if trainable.device.type != "cuda" or not trainable.packed:
         return memory.MemoryPlan(spec.batch_tokens)
     events.enter_phase("planning")
+    samples = [each for item in objective.items for each in item.sequences]
     try:
         found = memory.plan(trainable, samples, plan.most_step_tokens)
     except torch.cuda.OutOfMemoryError:
@@ -120,7 +124,20 @@ def _plan_memory(
     return found
 
 
-def _announce(run: Run, samples: data.Samples, held_out: data.Samples, cutoff: int) -> None:
+def _see_reference(run: Run) -> None:
+    """Let objectives that compare with the base look at it, before a checkpoint is loaded."""
+    if run.spec.objective not in WITH_REFERENCE:
+        return
+    run.events.enter_phase("reference")
+    run.objective.prepare(run.model, run.memory.most_tokens)
+    if run.validation.objective.items:
+        run.validation.objective.prepare(run.model, run.memory.most_tokens)
+
+
+Rows = data.Samples[data.Item]
+
+
+def _announce(run: Run, samples: Rows, held_out: Rows, cutoff: int) -> None:
     run.events.emit(
         "started",
         device=str(run.model.device),
@@ -173,14 +190,17 @@ def do_step(run: Run, step: Step) -> None:
     """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
     began = time.perf_counter()
     rate = learning_rate(run.spec, step.number, run.steps_total)
-    supervised = learned_tokens([run.samples[index] for batch in step.batches for index in batch])
-    loss_sum, tokens, padded = _accumulate(run, step, supervised)
-    loss_value, norm = torch.stack([loss_sum, run.optimizer.norm()]).tolist()
+    rows = [index for batch in step.batches for index in batch]
+    gathered = _accumulate(run, step, run.objective.weight(rows))
+    loss_value, norm, won, margin = torch.stack(
+        [gathered.loss, run.optimizer.norm(), gathered.won, gathered.margin]
+    ).tolist()
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
         raise NonFiniteLossError(_non_finite(run, step, loss_value, norm))
     run.optimizer.update(norm, rate)
     seconds = time.perf_counter() - began
-    _add(run.totals, step.number, tokens, seconds, loss_value)
+    _add(run.totals, step.number, gathered.tokens, seconds, loss_value)
+    paired = run.spec.objective in PAIRED
     validated = _validate(run, step.number)
     run.events.emit(
         "step",
@@ -189,12 +209,13 @@ def do_step(run: Run, step: Step) -> None:
         loss=loss_value,
         learning_rate=rate,
         grad_norm=norm,
-        tokens=tokens,
-        supervised_tokens=supervised,
-        padded_tokens=padded,
+        tokens=gathered.tokens,
+        supervised_tokens=sum(run.objective.items[index].learned_tokens for index in rows),
+        padded_tokens=gathered.padded,
         seconds=round(seconds, 4),
-        tokens_per_second=round(tokens / seconds, 2),
+        tokens_per_second=round(gathered.tokens / seconds, 2),
         peak_memory_bytes=model.peak_memory_bytes(run.model.device),
+        **({"reward_accuracy": won / len(rows), "reward_margin": margin / len(rows)} if paired else {}),
         **validated,
     )
 
@@ -216,15 +237,15 @@ def _validate(run: Run, step: int) -> dict[str, float]:
     }
 
 
-def _accumulate(run: Run, step: Step, supervised: int) -> tuple[torch.Tensor, int, int]:
-    """Gather a step's gradient; returns its loss, real tokens and tokens with padding.
+def _accumulate(run: Run, step: Step, weight: int) -> Gathered:
+    """Gather a step's gradient.
 
     Where the memory plan promised too much, the step is done anew in smaller micro batches.
     """
     while True:
         micro = _micro_batches(run, step)
         try:
-            return _gather(run, micro, supervised)
+            return _gather(run, micro, weight)
         except torch.cuda.OutOfMemoryError:
             if not run.model.packed or all(len(batch) == 1 for batch in micro):
                 raise
@@ -233,19 +254,35 @@ def _accumulate(run: Run, step: Step, supervised: int) -> tuple[torch.Tensor, in
         run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
 
 
-def _gather(run: Run, micro: list[MicroBatch], supervised: int) -> tuple[torch.Tensor, int, int]:
-    tokens = padded = 0
-    loss_sum = torch.zeros((), device=run.model.device)
+@dataclass
+class Gathered:
+    """What a step's micro batches came to."""
+
+    loss: torch.Tensor
+    won: torch.Tensor
+    margin: torch.Tensor
+    tokens: int = 0
+    padded: int = 0
+
+
+def _gather(run: Run, micro: list[MicroBatch], weight: int) -> Gathered:
+    zero = torch.zeros((), device=run.model.device)
+    gathered = Gathered(zero.clone(), zero.clone(), zero.clone())
+    run.objective.begin(run.model, micro)
     for indices in micro:
-        batch = run.model.collate([run.samples[index] for index in indices], run.pad_id)
-        # The mean is over the learned tokens of the whole step, so micro batches of unlike size weigh right.
-        loss = run.model.summed_loss(batch) / supervised
+        batch = run.objective.collate(run.model, indices)
+        found = run.objective.loss(run.model, batch, indices)
+        # The mean is over the whole step, so micro batches of unlike size weigh right.
+        loss = found.total / weight
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.collect()
-        loss_sum += loss.detach()
-        tokens += batch.tokens
-        padded += batch.ids.numel()
-    return loss_sum, tokens, padded
+        gathered.loss += loss.detach()
+        if found.won is not None and found.margin is not None:
+            gathered.won += found.won
+            gathered.margin += found.margin
+        gathered.tokens += batch.tokens
+        gathered.padded += batch.ids.numel()
+    return gathered
 
 
 def _micro_batches(run: Run, step: Step) -> list[MicroBatch]:
@@ -266,7 +303,7 @@ def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) ->
 
 
 def _non_finite(run: Run, step: Step, loss: float, norm: float) -> str:
-    lines = sorted({run.samples[index].line for batch in step.batches for index in batch})
+    lines = sorted({run.objective.items[index].line for batch in step.batches for index in batch})
     shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (", …" if len(lines) > _SHOWN_LINES else "")
     return (
         f"step {step.number}: loss {loss}, gradient norm {norm} on {run.spec.train_file} lines {shown}; "

@@ -51,12 +51,13 @@ class Update:
     def applied(self, weight: torch.Tensor) -> torch.Tensor:
         """The merged weight [out, in], fp32."""
         device = weight.device
-        merged = torch.addmm(
+        merged: torch.Tensor = torch.addmm(
             weight.float(), self.b.float().to(device), self.a.float().to(device), alpha=self.scale
         )
         if self.magnitude is None:
             return merged
-        return merged * (self.magnitude.float().to(device) / merged.norm(dim=1))[:, None]
+        lengths: torch.Tensor = self.magnitude.float().to(device) / merged.norm(dim=1)
+        return merged * lengths[:, None]
 
 
 @dataclass(frozen=True)
@@ -282,5 +283,5 @@ def _load(folder: Path, device: torch.device) -> Any:
 
 def _probe(causal: Any) -> torch.Tensor:
     """Token ids from all over the vocabulary, [1, tokens]."""
-    vocabulary = causal.get_input_embeddings().num_embeddings
+    vocabulary: int = causal.get_input_embeddings().num_embeddings
     return (torch.arange(_PROBE_TOKENS) * 7919 % vocabulary)[None]

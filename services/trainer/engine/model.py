@@ -21,7 +21,7 @@ from services.trainer.engine import attention, lora, norms, releases
 from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
-from services.trainer.engine.head_loss import is_frozen_linear, summed_cross_entropy
+from services.trainer.engine.head_loss import is_frozen_linear, token_cross_entropy
 from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.spec import TrainSpec
 
@@ -40,6 +40,9 @@ class Batch(NamedTuple):
     """The learned tokens, int64 [supervised]."""
     tokens: int
     """Real tokens; ids.numel() counts the padding too."""
+    rows: torch.Tensor
+    """Of each learned token the row, int64 [supervised]."""
+    row_count: int
     place: torch.Tensor | None = None
     """Of packed rows: each token's place in its row, int64 [1, tokens]."""
     segments: Segments | None = None
@@ -83,7 +86,16 @@ class TrainableModel:
         releases.enable_activation_checkpointing(self.causal)
 
     def summed_loss(self, batch: Batch) -> torch.Tensor:
-        """Cross-entropy of the learned tokens, summed, fp32.
+        """Cross-entropy of the learned tokens, summed, fp32."""
+        return self.token_losses(batch).sum()
+
+    def row_losses(self, batch: Batch) -> torch.Tensor:
+        """Cross-entropy of each row's learned tokens, summed, fp32 [rows]."""
+        losses = self.token_losses(batch)
+        return losses.new_zeros(batch.row_count).index_add(0, batch.rows, losses)
+
+    def token_losses(self, batch: Batch) -> torch.Tensor:
+        """Cross-entropy of each learned token, fp32 [supervised].
 
         No attention mask: padding is on the right, a causal model's real tokens never see it, and packed
         rows have their segments. No cache: in transformers 5 one is made even when training unless refused.
@@ -93,12 +105,12 @@ class TrainableModel:
             inputs |= {"position_ids": batch.place, "segments": batch.segments}
         if not self.head_at_labels:
             logits = self.causal(**inputs).logits.flatten(0, 1)[batch.positions]
-            return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+            return functional.cross_entropy(logits.float(), batch.targets, reduction="none")
         hidden = self.causal.base_model(**inputs)[0].flatten(0, 1)[batch.positions]
         head = self.causal.get_output_embeddings()
         if is_frozen_linear(head):
-            return summed_cross_entropy(hidden, head, batch.targets, self.logits_positions)
-        return functional.cross_entropy(head(hidden).float(), batch.targets, reduction="sum")
+            return token_cross_entropy(hidden, head, batch.targets, self.logits_positions)
+        return functional.cross_entropy(head(hidden).float(), batch.targets, reduction="none")
 
     def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
         """Put samples on the device as a micro batch of the kind that this model takes."""
@@ -237,16 +249,20 @@ def _batch(
     """Move a micro batch whose rows begin at `starts` of the flattened ids to the device."""
     positions: list[int] = []
     targets: list[int] = []
-    for first, sample in zip(starts, samples, strict=True):
+    rows: list[int] = []
+    for row, (first, sample) in enumerate(zip(starts, samples, strict=True)):
         for start, end in sample.spans:
             # The token at i is predicted at i - 1.
             positions += range(first + start - 1, first + end - 1)
             targets += sample.ids[start:end]
+            rows += [row] * (end - start)
     return Batch(
         ids.to(device),
         torch.tensor(positions).to(device),
         torch.tensor(targets).to(device),
         sum(len(sample.ids) for sample in samples),
+        torch.tensor(rows, dtype=torch.int64).to(device),
+        len(samples),
     )
 
 

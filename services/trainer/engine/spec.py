@@ -39,6 +39,22 @@ class TrainSpec:
     """What the adapter calls its base; empty means the name of the base_model folder, never its path."""
     method: str = _choice("lora", "lora")
     """Supervised fine-tuning of LoRA adapters (Hu et al., arXiv 2106.09685)."""
+    objective: str = _choice("sft", "sft", "dpo", "orpo", "simpo", "kto")
+    """What is learned: sft all answers of conversations; dpo, orpo and simpo the better of two answers; kto
+    single answers that are good or bad. Rows of the preferences: see preferences.py."""
+    beta: float = _number(0.1, 1e-6, 100.0)
+    """Of dpo and kto how dear it is to move away from the base; of simpo the scale of the reward; of orpo the
+    weight of the odds ratio. SimPO wants 2 to 10, the others about 0.1."""
+    simpo_gamma: float = _number(0.5, 0.0, 100.0)
+    """Margin by which simpo wants the better answer to win."""
+    label_smoothing: float = _number(0.0, 0.0, 0.5)
+    """Of dpo and simpo: share of pairs that are taken to be labelled the wrong way round."""
+    sft_weight: float = _number(0.0, 0.0, 100.0)
+    """Of dpo and simpo: weight of the better answer's mean cross-entropy in the loss; orpo always has it."""
+    desirable_weight: float = _number(1.0, 0.0, 100.0)
+    """Weight of the good answers of kto."""
+    undesirable_weight: float = _number(1.0, 0.0, 100.0)
+    """Weight of the bad answers of kto."""
     lora_rank: int = _number(16, 1, 1024)
     """Inner width r of each adapter."""
     lora_alpha: int = _number(32, 1, 4096)

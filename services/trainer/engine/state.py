@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.trainer.engine import data, memory, model
+from services.trainer.engine import memory, model
 from services.trainer.engine.batching import BatchPlan
 from services.trainer.engine.events import EventLog
+from services.trainer.engine.objectives import Objective
 from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.validation import Best, Validation
@@ -32,8 +33,7 @@ class Run:
 
     spec: TrainSpec
     events: EventLog
-    samples: list[data.Sample]
-    pad_id: int
+    objective: Objective
     plan: BatchPlan
     steps_total: int
     model: model.TrainableModel

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from services.trainer.engine.batching import BatchPlan, MicroBatch
-from services.trainer.engine.data import Sample
 from services.trainer.engine.model import TrainableModel
-from services.trainer.engine.packing import split_evenly
-from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.objectives import Objective
 
 
 @dataclass
@@ -36,45 +32,30 @@ class Best:
 class Validation:
     """The rows that a run is measured on."""
 
-    samples: list[Sample]
-    pad_id: int
+    objective: Objective
     every: int
     """Steps between two measurements."""
 
     def is_due(self, step: int, last: int) -> bool:
         """Whether a measurement follows a step; one always follows the last."""
-        return bool(self.samples) and (step == last or step % self.every == 0)
+        return bool(self.objective.items) and (step == last or step % self.every == 0)
 
     @torch.no_grad()
-    def loss(self, trainable: TrainableModel, batch_tokens: int) -> float:
-        """Mean cross-entropy of the learned tokens, in nats; no dropout, and random state stays as it was.
+    def loss(self, trainable: TrainableModel, most_tokens: int) -> float:
+        """The loss of the run's kind; no dropout, and random state stays as it was.
 
         Args:
             trainable: the model as it stands; it is left in training mode.
-            batch_tokens: most tokens of a micro batch.
+            most_tokens: of a micro batch.
         """
         total = torch.zeros((), dtype=torch.float64, device=trainable.device)
-        trainable.adapted.eval()
-        try:
-            for indices in self._micro_batches(trainable, batch_tokens):
-                batch = trainable.collate([self.samples[index] for index in indices], self.pad_id)
-                total += trainable.summed_loss(batch)
-        finally:
-            trainable.adapted.train()
-        return float(total) / learned_tokens(self.samples)
-
-    def _micro_batches(self, trainable: TrainableModel, batch_tokens: int) -> list[MicroBatch]:
-        lengths = [len(sample.ids) for sample in self.samples]
-        if trainable.packed:
-            return split_evenly(range(len(lengths)), lengths, batch_tokens)
-        return BatchPlan(lengths, batch_tokens, accumulation=1, seed=0).in_order()
-
-
-def validation_of(spec: TrainSpec, samples: list[Sample], pad_id: int, steps_per_epoch: int) -> Validation:
-    """What a spec asks for; without samples nothing is ever due."""
-    return Validation(samples, pad_id, spec.validation_steps or steps_per_epoch)
-
-
-def learned_tokens(samples: Sequence[Sample]) -> int:
-    """How many tokens of samples are learned."""
-    return sum(end - start for sample in samples for start, end in sample.spans)
+        batches = self.objective.batches(trainable, most_tokens)
+        self.objective.begin(trainable, batches)
+        for indices in batches:
+            trainable.adapted.eval()
+            try:
+                batch = self.objective.collate(trainable, indices)
+                total += self.objective.loss(trainable, batch, indices).total
+            finally:
+                trainable.adapted.train()
+        return float(total) / self.objective.weight(range(len(self.objective.items)))

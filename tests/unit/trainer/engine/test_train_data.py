@@ -11,7 +11,9 @@ from services.trainer.engine.errors import BaseModelError, InvalidRowError
 from tests.unit.trainer.engine.tiny import CHATML, Messages, conversation, write_rows
 
 
-def read(path: Path, tokenizer: Any, conversations: list[Messages], cutoff: int = 512) -> data.Samples:
+def read(
+    path: Path, tokenizer: Any, conversations: list[Messages], cutoff: int = 512
+) -> data.Samples[data.Sample]:
     return data.read_samples(write_rows(path / "train.jsonl", conversations), tokenizer, cutoff)
 
 

@@ -31,7 +31,7 @@ def write_adapter_of(base: Path, folder: Path, **options: object) -> Path:
                 weight.copy_(torch.randn(weight.shape) * 0.1)
             if "magnitude" in name:
                 weight.mul_(1 + 0.2 * torch.rand(weight.shape))
-    adapted.save_pretrained(folder)
+    adapted.save_pretrained(str(folder))
     return folder
 
 

@@ -1,0 +1,207 @@
+"""What a run learns from: whole conversations, pairs of answers, or judged answers, each with its loss.
+
+The loss of a step is the sum over its items divided by the step's weight, so how it is cut into micro batches
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from services.trainer.engine import preference_losses, preferences
+from services.trainer.engine.batching import BatchPlan, MicroBatch
+from services.trainer.engine.data import Item, Sample, Samples, read_samples
+from services.trainer.engine.model import Batch, TrainableModel
+from services.trainer.engine.packing import split_evenly
+from services.trainer.engine.spec import TrainSpec
+
+KTO = "kto"
+PAIRED = ("dpo", "orpo", "simpo")
+WITH_REFERENCE = ("dpo", KTO)
+
+
+class Loss(NamedTuple):
+    """Of a micro batch."""
+
+    total: torch.Tensor
+    """Summed over its items, fp32 0-d."""
+    won: torch.Tensor | None = None
+    """Of pairs: how many prefer the better answer, 0-d."""
+    margin: torch.Tensor | None = None
+    """Of pairs: by how much they do, summed, in units of reward, 0-d."""
+
+
+def read_items(spec: TrainSpec, path: Path, tokenizer: Any, cutoff_length: int) -> Samples[Item]:
+    """Tokenize a file of the rows that the spec's objective learns from. Raises InvalidRowError."""
+    if spec.objective in PAIRED:
+        return preferences.read_pairs(path, tokenizer, cutoff_length)
+    if spec.objective == KTO:
+        return preferences.read_judged(path, tokenizer, cutoff_length)
+    found = read_samples(path, tokenizer, cutoff_length)
+    items = [Item((sample,)) for sample in found.kept]
+    return Samples(found.rows, items, found.truncated_lines, found.dropped_lines)
+
+
+class Objective:
+    """Supervised: the cross-entropy of the learned tokens."""
+
+    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+        self.spec = spec
+        self.items = items
+        self.pad_id = pad_id
+        self.lengths = [item.length for item in items]
+
+    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+        """Look at the model before it has learned anything."""
+
+    def begin(self, trainable: TrainableModel, batches: Sequence[MicroBatch]) -> None:
+        """Look at the model before a step, or before a measurement, on these items."""
+
+    def weight(self, indices: Sequence[int]) -> int:
+        """What the summed loss of items is divided by."""
+        return sum(self.items[index].learned_tokens for index in indices)
+
+    def collate(self, trainable: TrainableModel, indices: Sequence[int]) -> Batch:
+        """A micro batch of items on the device."""
+        sequences = [each for index in indices for each in self.items[index].sequences]
+        return trainable.collate(sequences, self.pad_id)
+
+    def loss(self, trainable: TrainableModel, batch: Batch, indices: Sequence[int]) -> Loss:  # noqa: ARG002
+        """The loss of a micro batch that `collate` made of these items."""
+        return Loss(trainable.summed_loss(batch))
+
+    def batches(self, trainable: TrainableModel, most_tokens: int) -> list[MicroBatch]:
+        """All items once, in micro batches of the kind that the model takes."""
+        if trainable.packed:
+            return split_evenly(range(len(self.items)), self.lengths, most_tokens)
+        return BatchPlan(self.lengths, most_tokens, accumulation=1, seed=0).in_order()
+
+
+class _Preference(Objective):
+    """Of which an item counts, not a token; with a reference model where `refers`."""
+
+    refers = False
+
+    def weight(self, indices: Sequence[int]) -> int:
+        return len(indices)
+
+    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+        """Keep the log-likelihoods of the reference model, which the model is before its first step."""
+        if self.refers:
+            batches = self.batches(trainable, most_tokens)
+            self.reference = _in_order(batches, [self._scored(trainable, each) for each in batches])
+
+    @torch.no_grad()
+    def _scored(self, trainable: TrainableModel, indices: Sequence[int]) -> torch.Tensor:
+        trainable.adapted.eval()
+        try:
+            batch = self.collate(trainable, indices)
+            return -trainable.row_losses(batch).view(len(indices), -1)
+        finally:
+            trainable.adapted.train()
+
+    def moved(self, trainable: TrainableModel, indices: Sequence[int]) -> torch.Tensor:
+        """Log-likelihoods less those of the reference model, [items, sequences], without gradient."""
+        return self._scored(trainable, indices) - self._referred(trainable, indices)
+
+    def _referred(self, trainable: TrainableModel, indices: Sequence[int]) -> torch.Tensor:
+        return self.reference[list(indices)].to(trainable.device)
+
+
+class Pairs(_Preference):
+    """DPO, ORPO and SimPO."""
+
+    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+        super().__init__(spec, items, pad_id)
+        self.refers = spec.objective in WITH_REFERENCE
+
+    def loss(self, trainable: TrainableModel, batch: Batch, indices: Sequence[int]) -> Loss:
+        """The loss of pairs, and how well they are told apart."""
+        spec = self.spec
+        likelihood = -trainable.row_losses(batch).view(len(indices), -1)
+        mean = likelihood / torch.bincount(batch.rows, minlength=batch.row_count).view(len(indices), -1)
+        if spec.objective == "dpo":
+            reward = likelihood - self._referred(trainable, indices)
+            losses = preference_losses.dpo(reward[:, 0], reward[:, 1], spec.beta, spec.label_smoothing)
+        elif spec.objective == "simpo":
+            reward = mean
+            losses = preference_losses.simpo(
+                mean[:, 0], mean[:, 1], spec.beta, spec.simpo_gamma, spec.label_smoothing
+            )
+        else:
+            reward = mean
+            losses = spec.beta * preference_losses.odds_ratio(mean[:, 0], mean[:, 1])
+        # ORPO learns the better answer beside telling them apart; for the others that is a wish.
+        learned = 1.0 if spec.objective == "orpo" else spec.sft_weight
+        total = losses.sum() - learned * mean[:, 0].sum()
+        ahead = spec.beta * (reward[:, 0] - reward[:, 1]).detach()
+        return Loss(total, (ahead > 0).sum(), ahead.sum())
+
+
+class Judged(_Preference):
+    """KTO."""
+
+    refers = True
+
+    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+        super().__init__(spec, items, pad_id)
+        # How far the model has moved is seen on answers to other questions. Neighbours may share theirs.
+        half = len(items) // 2
+        answers = [items[(index + half) % len(items)] for index in range(len(items))]
+        crossed = [
+            Item((_crossed(one.sequences[0], two.sequences[0]),))
+            for one, two in zip(items, answers, strict=True)
+        ]
+        self._others = _Preference(spec, crossed, pad_id)
+        self._others.refers = True
+        self._divergence = torch.zeros(())
+
+    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+        """Keep the log-likelihoods of the reference model."""
+        super().prepare(trainable, most_tokens)
+        self._others.prepare(trainable, most_tokens)
+
+    def begin(self, trainable: TrainableModel, batches: Sequence[MicroBatch]) -> None:
+        """See how far the model has moved, on the step's prompts with answers to others."""
+        moved = [self._others.moved(trainable, each) for each in batches]
+        self._divergence = torch.cat(moved).mean().clamp(min=0)
+
+    def loss(self, trainable: TrainableModel, batch: Batch, indices: Sequence[int]) -> Loss:
+        """The loss of judged answers."""
+        spec = self.spec
+        ratio = -trainable.row_losses(batch) - self._referred(trainable, indices)[:, 0]
+        good = torch.tensor([self.items[index].good for index in indices]).to(trainable.device)
+        losses = preference_losses.kto(ratio, good, self._divergence, spec.beta)
+        weights = torch.where(good, spec.desirable_weight, spec.undesirable_weight)
+        return Loss((weights * losses).sum())
+
+
+def _crossed(asked: Sample, answered: Sample) -> Sample:
+    """One sample's prompt with the other's answer."""
+    ((start, _),), ((first, end),) = asked.spans, answered.spans
+    ids = asked.ids[:start] + answered.ids[first:end]
+    return Sample(ids, ((start, len(ids)),), asked.line)
+
+
+def _in_order(batches: Sequence[MicroBatch], scored: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What was scored by micro batches, by item, on the CPU."""
+    order = [index for batch in batches for index in batch]
+    found = torch.cat([each.cpu() for each in scored])
+    return torch.empty_like(found).index_copy_(0, torch.tensor(order), found)
+
+
+MakeObjective = Callable[[TrainSpec, list[Item], int], Objective]
+
+
+def objective_of(spec: TrainSpec, items: list[Item], pad_id: int) -> Objective:
+    """What a spec asks for, on these items."""
+    kind: MakeObjective = Objective
+    if spec.objective in PAIRED:
+        kind = Pairs
+    elif spec.objective == KTO:
+        kind = Judged
+    return kind(spec, items, pad_id)
