@@ -77,7 +77,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     identity = _identity(spec, tokenizer)
     events.enter_phase("loading")
     trainable = model.load_model(spec, device, precision)
-    optimizer = AdapterOptimizer(trainable.learned, spec)
+    optimizer = AdapterOptimizer(trainable.learned, spec, trainable.learned_fast)
     run = Run(
         spec=spec,
         events=events,

@@ -25,6 +25,8 @@ def add_adapters(causal: Any, spec: TrainSpec) -> PeftModel:
         r=spec.lora_rank,
         lora_alpha=spec.lora_alpha,
         lora_dropout=spec.lora_dropout,
+        use_rslora=spec.use_rslora,
+        use_dora=spec.use_dora,
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
@@ -41,6 +43,11 @@ def add_adapters(causal: Any, spec: TrainSpec) -> PeftModel:
     return model
 
 
+def learns_fast(name: str, parameter: nn.Parameter) -> bool:
+    """Whether LoRA+ gives the weight the higher rate: B matrices and what is no matrix, as in peft."""
+    return "lora_B" in name or parameter.ndim == 1
+
+
 def use_lean_forward(model: nn.Module) -> int:
     """Let every plain adapted layer compute by LoraLinear; returns how many there are."""
     plain = [module for module in model.modules() if _is_plain(module)]
@@ -55,6 +62,7 @@ def _is_plain(module: nn.Module) -> bool:
         isinstance(module, Linear)
         and type(module.base_layer) is nn.Linear
         and isinstance(module.lora_dropout[ADAPTER], nn.Identity)
+        and ADAPTER not in module.lora_magnitude_vector  # DoRA's
     )
 
 

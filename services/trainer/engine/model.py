@@ -71,6 +71,12 @@ class TrainableModel:
         return [each for each in self.adapted.parameters() if each.requires_grad]
 
     @property
+    def learned_fast(self) -> list[torch.nn.Parameter]:
+        """Those of them to which LoRA+ gives the higher rate."""
+        named = self.adapted.named_parameters()
+        return [each for name, each in named if each.requires_grad and lora.learns_fast(name, each)]
+
+    @property
     def head_size(self) -> tuple[int, torch.dtype]:
         """The output head's vocabulary and number format."""
         weight = self.causal.get_output_embeddings().weight

@@ -8,21 +8,32 @@ model still computes in bf16. All adapters live in one flat buffer: an update is
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
 from services.trainer.engine.spec import TrainSpec
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
 
 class AdapterOptimizer:
     """Owns the given parameters' storage: they become views of one buffer, their gradients of another."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], spec: TrainSpec) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[torch.nn.Parameter],
+        spec: TrainSpec,
+        fast: Sequence[torch.nn.Parameter] = (),
+    ) -> None:
+        """Take the parameters over; `fast` are those of them that learn `loraplus_ratio` times as fast."""
         self._max_norm = spec.max_grad_norm
+        parameters, slow = _sorted(parameters, fast if spec.loraplus_ratio != 1 else ())
         self._weights = torch.cat([each.detach().flatten() for each in parameters])
         self._gradients = torch.zeros_like(self._weights)
-        self._master = torch.nn.Parameter(self._weights.float())
-        self._master.grad = torch.zeros_like(self._master)
+        self._master = self._weights.float()
+        self._gradient = torch.zeros_like(self._master)
         offset = 0
         for each in parameters:
             part = slice(offset, offset + each.numel())
@@ -30,7 +41,21 @@ class AdapterOptimizer:
             # Backward adds into a gradient that is already there.
             each.grad = self._gradients[part].view_as(each)
             offset = part.stop
-        self._adam = torch.optim.AdamW([self._master], lr=0.0, weight_decay=spec.weight_decay, fused=True)
+        ends = sorted({0, slow, offset})
+        self._parts = [slice(start, end) for start, end in pairwise(ends)]
+        self._ratios = [1.0 if part.start < slow else spec.loraplus_ratio for part in self._parts]
+        self._adam = torch.optim.AdamW(
+            [{"params": [self._part(part)]} for part in self._parts],
+            lr=0.0,
+            weight_decay=spec.weight_decay,
+            fused=True,
+        )
+
+    def _part(self, part: slice) -> torch.nn.Parameter:
+        """Weights of one rate, on the storage of all."""
+        parameter = torch.nn.Parameter(self._master[part])
+        parameter.grad = self._gradient[part]
+        return parameter
 
     def collect(self) -> None:
         """Move the gradients of a micro batch into the fp32 sum."""
@@ -51,15 +76,18 @@ class AdapterOptimizer:
         """Clip unless the limit is 0, step and clear the sum; `norm` is what `norm()` gave."""
         if 0 < self._max_norm < norm:
             self._gradient.mul_(self._max_norm / norm)
-        self._adam.param_groups[0]["lr"] = learning_rate
+        for group, ratio in zip(self._adam.param_groups, self._ratios, strict=True):
+            group["lr"] = learning_rate * ratio
         self._adam.step()
-        self._weights.copy_(self._master.detach())
+        self._weights.copy_(self._master)
         self._gradient.zero_()
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything an exact resume needs, on the CPU."""
-        adam = self._adam.state[self._master]
-        tensors = {"master": self._master.detach(), **{name: adam[name] for name in sorted(adam)}}
+        moments = [self._adam.state[group["params"][0]] for group in self._adam.param_groups]
+        tensors = {"master": self._master, "step": moments[0]["step"]}
+        for name in _MOMENTS:
+            tensors[name] = torch.cat([each[name] for each in moments])
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
@@ -67,13 +95,21 @@ class AdapterOptimizer:
         with torch.no_grad():
             self._master.copy_(state["master"])
             self._weights.copy_(self._master)
-        moments = {name: tensor for name, tensor in state.items() if name != "master"}
-        self._adam.load_state_dict({**self._adam.state_dict(), "state": {0: moments}})
+        parts = {
+            number: {"step": state["step"].clone(), **{name: state[name][part].clone() for name in _MOMENTS}}
+            for number, part in enumerate(self._parts)
+        }
+        self._adam.load_state_dict({**self._adam.state_dict(), "state": parts})
 
-    @property
-    def _gradient(self) -> torch.Tensor:
-        assert self._master.grad is not None  # noqa: S101 - set in __init__, never cleared
-        return self._master.grad
+
+def _sorted(
+    parameters: Sequence[torch.nn.Parameter], fast: Sequence[torch.nn.Parameter]
+) -> tuple[list[torch.nn.Parameter], int]:
+    """The fast ones last, and how many weights the others have."""
+    quick = {id(each) for each in fast}
+    slow = [each for each in parameters if id(each) not in quick]
+    last = [each for each in parameters if id(each) in quick]
+    return [*slow, *last], sum(each.numel() for each in slow)
 
 
 def learning_rate(spec: TrainSpec, step: int, total: int) -> float:

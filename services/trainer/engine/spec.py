@@ -61,6 +61,13 @@ class TrainSpec:
     """The adapter's output is scaled by alpha / rank."""
     lora_dropout: float = _number(0.0, 0.0, 0.9)
     """Share of adapter inputs zeroed in training; anything above 0 costs the fast adapter path."""
+    use_rslora: bool = False
+    """Scale by alpha / sqrt(rank), which suits large ranks (rsLoRA, arXiv 2312.03732)."""
+    use_dora: bool = False
+    """Learn the length of each row of a weight beside its direction (DoRA, arXiv 2402.09353); it costs the
+    fast adapter path."""
+    loraplus_ratio: float = _number(1.0, 1e-3, 1000.0)
+    """B matrices, and DoRA's lengths, learn so many times as fast as A matrices (LoRA+, arXiv 2402.12354)."""
     lora_targets: str | tuple[str, ...] = ALL_LINEAR
     """Names of the linear layers that get an adapter, or "all-linear": every one but the output head."""
     epochs: float = _number(3.0, 0.001, 1000.0)
