@@ -7,6 +7,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
+from services.dataset.imports.disk import disk_errors
 from services.dataset.imports.imports import ImportOptions, ImportUpload
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.readers import ending_of
@@ -50,7 +51,8 @@ async def previewed(
         path = Path(folder) / "file"
         await fetch(storage, upload, path, HEAD_BYTES if by_rows else WHOLE_BYTES)
         count = min(rows or ROWS, MOST_ROWS)
-        return await asyncio.to_thread(first_rows, path, upload.name, Path(folder), options, count)
+        with disk_errors():
+            return await asyncio.to_thread(first_rows, path, upload.name, Path(folder), options, count)
 
 
 async def fetch(storage: Storage, upload: ImportUpload, path: Path, most: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import pickle
 import sys
+import threading
 
 from services.dataset.imports.blocks import Outcome, Reading, Task
 from services.dataset.imports.disk import disk_errors
@@ -14,6 +16,8 @@ from services.dataset.tokenizers import NAMING
 from services.runtime.errors import SishuError
 from services.runtime.tokenizers import load_tokenizer
 
+ORPHANED = 3
+"""How this process ends where nobody waits for it."""
 OBJECTS_BETWEEN_LOOKS = 50_000
 """Rows make no objects that point at one another in circles: Python need not look for those often."""
 
@@ -23,6 +27,7 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_LOOKS)
     task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301  # from the process that started this one
+    threading.Thread(target=end_with_parent, daemon=True).start()
     target = sys.stdout.buffer
     reading, error = None, None
     try:
@@ -39,6 +44,14 @@ def main() -> None:
     target.write(HEAD.pack(END, len(ended), 0))
     target.write(ended)
     target.flush()
+
+
+def end_with_parent() -> None:
+    """End at once when stdin ends: who started us holds the other end, and wants nothing any more."""
+    # Not by the stream: a thread within its buffered reader aborts the interpreter at the end.
+    while os.read(0, 1):
+        pass
+    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

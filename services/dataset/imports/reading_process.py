@@ -58,8 +58,10 @@ class ReadingProcess:
         assert stdin and stdout  # noqa: S101  # both are pipes
         with contextlib.suppress(OSError):
             fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        with contextlib.suppress(BrokenPipeError), stdin:
+        # It stays open: where it ends, so does the process, also when this one is killed.
+        with contextlib.suppress(BrokenPipeError):
             pickle.dump(self._task, stdin)
+            stdin.flush()
         while True:
             rows, first, second = HEAD.unpack(self._read(stdout, HEAD.size))
             if rows == END:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 import json
-import subprocess
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from tests.integration.command_line import CommandLine
 from tests.integration.dataset_school import KEPT, REJECTED, FakeProjects, School, closed_items
 from tests.integration.processes import eventually
 from tests.integration.stores import Rooms, started_room
+from tests.support.small_disks import mounted
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
 
@@ -440,11 +440,8 @@ async def test_an_import_waits_for_a_bucket_that_is_away_and_goes_on(idle_school
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder with room for 256 KiB."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine mounts no small disk")
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)  # noqa: S607  # wherever it is
+    with mounted(tmp_path, "256k") as folder:
+        yield folder
 
 
 @pytest.mark.full

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 import zipfile
@@ -38,12 +40,14 @@ def unpacked(path: Path, name: str, folder: Path) -> Path:
     Raises:
         InvalidArgument: the archive is damaged, encrypted, made to swell, or holds links or names that
             lead out of it.
+        OSError: the disk has no room for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="unpacked-", dir=folder))
     try:
         with zipfile.ZipFile(path) as archive:
-            check_directory(archive, name, most_bytes(folder))
+            check_directory(archive, name, MOST_BYTES)
+            check_room(archive, folder)
             members = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
             for entry, packed_as in zip(members, names_of(members), strict=True):
                 check_member(entry, packed_as, name)
@@ -55,9 +59,15 @@ def unpacked(path: Path, name: str, folder: Path) -> Path:
     return only_folder(root)
 
 
-def most_bytes(folder: Path) -> int:
-    """How many bytes may be unpacked: what the disk has room for."""
-    return min(MOST_BYTES, max(0, shutil.disk_usage(folder).free - SPARE_BYTES))
+def check_room(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Look whether the disk has room for all members, before the first is written.
+
+    Raises:
+        OSError: it has not.
+    """
+    wanted = sum(entry.file_size for entry in archive.infolist())
+    if wanted > shutil.disk_usage(folder).free - SPARE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def check_member(entry: zipfile.ZipInfo, packed_as: str, name: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from services.dataset.imports.blocks import Outcome, Reading, Task
 from services.dataset.imports.imports import ImportOptions
+from services.dataset.imports.reading_child import ORPHANED
 from services.dataset.imports.reading_process import ReadingProcess
 from services.runtime.errors import Aborted, InvalidArgument
 from services.runtime.ids import new_id
@@ -69,3 +70,15 @@ def test_a_process_that_is_lost_is_told_of(tmp_path: Path) -> None:
         list(reader.blocks())
     reader.close()
     assert caught.value.reason == "READER_LOST"
+
+
+def test_the_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    reader = ReadingProcess(task(tmp_path, [{"question": f"Why {n}?", "answer": "So."} for n in range(5000)]))
+    blocks = reader.blocks()
+    next(blocks)
+    assert reader._process.poll() is None
+    assert reader._process.stdin
+    # As the kernel does for a process that is killed.
+    reader._process.stdin.close()
+    assert reader._process.wait(10) == ORPHANED
+    reader.close()

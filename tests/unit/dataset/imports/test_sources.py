@@ -15,11 +15,13 @@ from services.dataset.examples.examples import ExamItem, Example, Lineage, Messa
 from services.dataset.exports.making import export
 from services.dataset.exports.options import ExportOptions
 from services.dataset.exports.shards import shard_at
+from services.dataset.imports.disk import disk_errors
 from services.dataset.imports.rows import Fault, Imported
 from services.dataset.imports.sources import Choice, parts_in, zipped
 from services.dataset.imports.sources.llama_factory import COLUMNS, REMOTE, TAGS
 from services.dataset.versions.shards import write_shard
-from services.runtime.errors import InvalidArgument
+from services.runtime.errors import FailedPrecondition, InvalidArgument
+from tests.support.small_disks import mounted
 from tests.unit.dataset.imports.importing import chat, contents, imported, write
 from tests.unit.dataset.makers import shard_of
 
@@ -383,7 +385,34 @@ def test_a_zip_is_not_unpacked_where_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zipped, "SPARE_BYTES", 1 << 60)
-    assert reason(packed(tmp_path / "z.zip", {"a.json": json.dumps(ALPACA)})) == "ARCHIVE_BOMB"
+    path = packed(tmp_path / "z.zip", {"a.json": json.dumps(ALPACA)})
+    with pytest.raises(FailedPrecondition) as caught, disk_errors():
+        imported(path)
+    assert caught.value.reason == "DISK_FULL"
+    assert not list((tmp_path / "scratch").rglob("a.json"))
+
+
+def test_a_disk_that_fills_while_a_zip_is_unpacked_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = packed(tmp_path / "z.zip", {"a.json": json.dumps(ALPACA), "b.json": b"[]" * (1 << 20)})
+    # Someone else fills it after the look at it.
+    monkeypatch.setattr(zipped, "check_room", lambda *_: None)
+    with mounted(tmp_path / "scratch", "256k"), pytest.raises(FailedPrecondition) as caught, disk_errors():
+        imported(path)
+    assert caught.value.reason == "DISK_FULL"
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_disk_that_fills_while_a_table_is_unpacked_is_no_damage(tmp_path: Path, ending: str) -> None:
+    rows = pa.table({"question": [Q] * 50_000, "answer": [f"{A} {n * 7919}" for n in range(50_000)]})
+    pq.write_table(rows, tmp_path / "a.parquet", compression="none", use_dictionary=False)
+    path = tmp_path / f"a.parquet.{ending}"
+    with pa.CompressedOutputStream(str(path), {"gz": "gzip", "zst": "zstd"}[ending]) as target:
+        target.write((tmp_path / "a.parquet").read_bytes())
+    with mounted(tmp_path / "scratch", "256k"), pytest.raises(FailedPrecondition) as caught, disk_errors():
+        imported(path)
+    assert caught.value.reason == "DISK_FULL"
 
 
 def test_sheets_are_parts_of_their_own(tmp_path: Path) -> None:

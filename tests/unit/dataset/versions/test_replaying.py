@@ -21,12 +21,12 @@ from services.dataset.leak_checks.finding import Guarded
 from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions import replaying
 from services.dataset.versions.options import DatasetOptions, Replay
-from services.dataset.versions.planning import EXAM, SPLITS, TRAIN, Made, Plan, Planner
+from services.dataset.versions.planning import EXAM, TRAIN, Made, Plan, Planner
 from services.dataset.versions.reading import RowReader, digest_of
 from services.dataset.versions.replay_fitting import Own
 from services.dataset.versions.replaying import Replayer, ReplaySource, interleaved
 from services.dataset.versions.shards import PLACE, SCHEMA, ShardWriter, of_side, write_shard
-from services.dataset.versions.versions import DatasetVersion
+from services.dataset.versions.versions import SPLITS, DatasetVersion
 from services.runtime.errors import FailedPrecondition
 from services.runtime.ids import derived_id
 from services.runtime.jobs import Job
