@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from services.dataset.examples.languages import language_of
+from services.dataset.examples.languages import LOOKED_AT, language_of
 from services.dataset.imports.rows import BadRow, Columns, Fault, Imported, Row, Rows, encoded
 from services.dataset.imports.shapes import SHAPES, MapOptions, Mapper, Shape, detected, mapper_of
 from services.dataset.imports.shapes.chats import MEDIA_UNSUPPORTED, TOOLS_UNSUPPORTED
@@ -178,7 +178,7 @@ class Finish:
             key_of(kind, messages, texts),
             characters,
             len(messages) - (messages[0]["role"] == "system"),
-            language_of(" ".join(texts)),
+            language_of(" ".join([text[:LOOKED_AT] for text in texts])),
             score_of(row, columns.score) if columns.score else None,
             self._labels + labels_of(row, columns.labels) if columns.labels else self._labels,
             lineage_of(row, columns.lineage) if columns.lineage else b"",

@@ -209,6 +209,8 @@ def check_turns(messages: Sequence[Message], field: str) -> int:
     Raises:
         BadRow: they come in another order, or the last word is not the assistant's.
     """
+    if len(messages) == 2 and messages[0]["role"] == USER and messages[1]["role"] == ASSISTANT:
+        return 2
     first = 1 if messages and messages[0]["role"] == SYSTEM else 0
     turns = len(messages) - first
     for place in range(first, len(messages)):
