@@ -80,7 +80,7 @@ class RowReader:
     def __init__(self, folder: Path, options: DatasetOptions, count: int) -> None:
         self._options = options
         self._mask = np.uint64(int.from_bytes(hashlib.sha256(f"{options.seed}".encode()).digest()[:8], "big"))
-        self._sketcher = Sketcher()
+        self._sketcher = Sketcher(expected=count)
         self.dealer = Dealer(folder, count)
         self._coders = {name: Coder() for name in CODED}
         self._parts: dict[str, list[Longs]] = {}

@@ -8,7 +8,7 @@ typedef struct {
     const int64_t *starts;
     const int32_t *sizes;
     double threshold;
-    int least_equal, least_of_first;
+    int least_equal, least_of_first, least_of_half;
 } Rows;
 
 /* The rows in an order in which those of a bucket are neighbours: places [first, last). */
@@ -77,7 +77,8 @@ static int alike(const Rows *rows, int32_t left, int32_t right) {
         return 0;
     }
     const uint16_t *one = rows->values + (Py_ssize_t)left * LANES, *other = rows->values + (Py_ssize_t)right * LANES;
-    if ((rows->grams != NULL && equal_lanes(one, other, FIRST) < rows->least_of_first) ||
+    if ((rows->grams != NULL && (equal_lanes(one, other, FIRST) < rows->least_of_first ||
+                                 equal_lanes(one, other, LANES / 2) < rows->least_of_half)) ||
         equal_lanes(one, other, LANES) < rows->least_equal) {
         return 0;
     }
@@ -106,23 +107,65 @@ static int32_t root(int32_t *parents, int32_t row) {
     return row;
 }
 
-static void join(const Rows *rows, const Buckets *buckets, int32_t *parents) {
+/* The low bytes of the values that are compared first: these lie together, and most pairs are told by them. */
+typedef struct {
+    uint8_t bytes[FIRST];
+} Low;
+
+static inline void take_low(const Rows *rows, int32_t row, Low *low) {
+    const uint16_t *restrict values = rows->values + (Py_ssize_t)row * LANES;
+    for (int lane = 0; lane < FIRST; lane++) {
+        low->bytes[lane] = (uint8_t)values[lane];
+    }
+}
+
+/* Whether two rows may be alike: equal values have equal low bytes. */
+static inline int may_be_alike(const Rows *rows, const Low *restrict left, const Low *restrict right) {
+    uint8_t equal = 0;
+    for (int lane = 0; lane < FIRST; lane++) {
+        equal += left->bytes[lane] == right->bytes[lane];
+    }
+    return rows->grams == NULL || equal >= rows->least_of_first;
+}
+
+static inline void soon(const Rows *rows, int32_t row) {
+    const uint16_t *coming = rows->values + (Py_ssize_t)row * LANES;
+    AHEAD(coming);
+    AHEAD(coming + 32);
+}
+
+static void join_pair(const Rows *rows, int32_t left, int32_t right, int32_t *parents) {
+    int32_t low = root(parents, left), high = root(parents, right);
+    if (low != high && alike(rows, left, right)) {
+        parents[low < high ? high : low] = low < high ? low : high;
+    }
+}
+
+/* So many places whose low bytes are at hand that a row finds all in them with which it is compared. */
+static Py_ssize_t ring_size(const Buckets *buckets) {
+    Py_ssize_t most = buckets->full > buckets->window ? buckets->full : buckets->window, size = 1;
+    most = most < buckets->count ? most : buckets->count;
+    while (size <= most) {
+        size *= 2;
+    }
+    return size;
+}
+
+/* Takes the low bytes of places in turn; `last` is the last place of the ring. */
+WIDE static void join(const Rows *rows, const Buckets *buckets, int32_t *parents, Low *ring, Py_ssize_t last) {
+    Py_ssize_t taken = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
         Py_ssize_t end = buckets->last[at];
         if (end - buckets->first[at] > buckets->full && end > at + 1 + buckets->window) {
             end = at + 1 + buckets->window;
         }
-        int32_t left = buckets->rows[at];
+        for (; taken < end; taken++) {
+            soon(rows, buckets->rows[taken + 16 < buckets->count ? taken + 16 : taken]);
+            take_low(rows, buckets->rows[taken], &ring[taken & last]);
+        }
         for (Py_ssize_t other = at + 1; other < end; other++) {
-            int32_t right = buckets->rows[other];
-            if (other + 4 < end) {
-                const uint16_t *coming = rows->values + (Py_ssize_t)buckets->rows[other + 4] * LANES;
-                AHEAD(coming);
-                AHEAD(coming + 32);
-            }
-            int32_t low = root(parents, left), high = root(parents, right);
-            if (low != high && alike(rows, left, right)) {
-                parents[low < high ? high : low] = low < high ? low : high;
+            if (may_be_alike(rows, &ring[at & last], &ring[other & last])) {
+                join_pair(rows, buckets->rows[at], buckets->rows[other], parents);
             }
         }
     }
@@ -131,19 +174,39 @@ static void join(const Rows *rows, const Buckets *buckets, int32_t *parents) {
 /* What `kept` says of a row; 0: it is looked for, any other number: it is passed over. */
 #define KEPT 1
 
+/* A kept row: its place, and the low bytes of its values. */
+typedef struct {
+    int32_t place;
+    Low low;
+} Kept;
+
+static inline uint8_t like_one_of(const Rows *rows, const Buckets *buckets, int32_t row, const Kept *kept, Py_ssize_t many) {
+    Low mine;
+    take_low(rows, row, &mine);
+    for (Py_ssize_t one = 0; one < many; one++) {
+        if (may_be_alike(rows, &mine, &kept[one].low) && alike(rows, row, buckets->rows[kept[one].place])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* For every row that is looked for and not marked yet, the kept ones of its bucket, the nearest of many. */
-static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept, uint8_t *marked, int32_t *held) {
+WIDE static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept, uint8_t *marked, Kept *held) {
     Py_ssize_t many = 0, before = 0, low = 0, high = 0;
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
+        soon(rows, buckets->rows[at + 16 < buckets->count ? at + 16 : at]);
         if (kept[buckets->rows[at]] == KEPT) {
-            held[many++] = (int32_t)at;
+            held[many].place = (int32_t)at;
+            take_low(rows, buckets->rows[at], &held[many++].low);
         }
     }
     for (Py_ssize_t at = 0; at < buckets->count; at++) {
         int32_t row = buckets->rows[at], first = buckets->first[at], last = buckets->last[at];
+        soon(rows, buckets->rows[at + 16 < buckets->count ? at + 16 : at]);
         if (at == first) {
             low = high = before;
-            while (high < many && held[high] < last) {
+            while (high < many && held[high].place < last) {
                 high++;
             }
         }
@@ -156,10 +219,19 @@ static void match(const Rows *rows, const Buckets *buckets, const uint8_t *kept,
             from = before - buckets->window > low ? before - buckets->window : low;
             to = before + buckets->window < high ? before + buckets->window : high;
         }
-        for (Py_ssize_t one = from; !marked[row] && one < to; one++) {
-            marked[row] = (uint8_t)alike(rows, row, buckets->rows[held[one]]);
+        if (!marked[row] && from < to) {
+            marked[row] = like_one_of(rows, buckets, row, held + from, to - from);
         }
     }
+}
+
+/* So many rows are kept. */
+static Py_ssize_t kept_count(const Buckets *buckets, const uint8_t *kept) {
+    Py_ssize_t count = 0;
+    for (Py_ssize_t at = 0; at < buckets->count; at++) {
+        count += kept[buckets->rows[at]] == KEPT;
+    }
+    return count;
 }
 
 /* What both functions are given, as Python holds it. */
@@ -198,6 +270,7 @@ static int take(PyObject *arguments, const char *format, Held *held, Rows *rows,
     rows->starts = held->starts.buf;
     /* As many standard deviations below the threshold as `least_equal` is: `buckets.SLACK`. */
     rows->least_of_first = rows->least_equal / 4 - 10;
+    rows->least_of_half = rows->least_equal / 2 - 9;
     rows->sizes = held->sizes.buf;
     buckets->rows = held->order.buf;
     buckets->first = held->first.buf;
@@ -212,10 +285,17 @@ PyObject *loops_join(PyObject *Py_UNUSED(module), PyObject *arguments) {
     Buckets buckets = {0};
     PyObject *done = NULL;
     if (take(arguments, "y*y*y*y*diy*y*y*nnw*:join", &held, &rows, &buckets, 0)) {
-        Py_BEGIN_ALLOW_THREADS
-        join(&rows, &buckets, held.extra.buf);
-        Py_END_ALLOW_THREADS
-        done = Py_NewRef(Py_None);
+        Py_ssize_t size = ring_size(&buckets);
+        Low *ring = malloc(size * sizeof(Low));
+        if (ring == NULL) {
+            PyErr_NoMemory();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            join(&rows, &buckets, held.extra.buf, ring, size - 1);
+            Py_END_ALLOW_THREADS
+            free(ring);
+            done = Py_NewRef(Py_None);
+        }
     }
     release(&held);
     return done;
@@ -227,7 +307,7 @@ PyObject *loops_match(PyObject *Py_UNUSED(module), PyObject *arguments) {
     Buckets buckets = {0};
     PyObject *done = NULL;
     if (take(arguments, "y*y*y*y*diy*y*y*nny*w*:match", &held, &rows, &buckets, 1)) {
-        int32_t *places = malloc((buckets.count + 1) * sizeof(int32_t));
+        Kept *places = malloc((kept_count(&buckets, held.extra.buf) + 1) * sizeof(Kept));
         if (places == NULL) {
             PyErr_NoMemory();
         } else {
