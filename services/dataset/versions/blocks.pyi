@@ -1,6 +1,6 @@
-"""Reads rows that Postgres copies out, from `c/`; there is no such module where that was not compiled.
+"""Reads rows that Postgres copies out, and picks units, from `c/`.
 
-`blocks_by_python` does the same.
+There is no such module where that was not compiled; `blocks_by_python` does the same.
 """
 
 VERSION: int
@@ -25,4 +25,37 @@ def study(
     Ends and data of what is asked, and a byte a row that is 1 where this is normalised already (where all
     letters are of ASCII); numbers of the facts (int64); ends and data of the ids of imports where the row is
     one of a file, and of the ids of chunks as JSON.
+    """
+
+def pick(
+    members: object,
+    costs: object,
+    fact_ends: object,
+    facts: object,
+    item_ends: object,
+    items: object,
+    train: object,
+    held: object,
+    size: int,
+    slack: int,
+    most: int,
+    /,
+) -> bytes:
+    """Units that leave train (`choosing.Facts.pick`), all in numbers of 64 bits.
+
+    Args:
+        members: what there is, in the order in which it is looked at.
+        costs: of each unit.
+        fact_ends: where the facts of each unit end, from 0.
+        facts: the facts that the units ask for.
+        item_ends: where the items of each unit end, from 0.
+        items: the fact of each item, -1 where unknown; a unit has one item at least.
+        train: how many units of train ask for each fact, and 0 for the unknown one; picked units are moved.
+        held: how many items that are held out do.
+        size: what the units may cost together.
+        slack: by how much a unit may be larger than what is left.
+        most: most units; -1 for no limit.
+
+    Raises:
+        ValueError: a number leads nowhere.
     """

@@ -7,15 +7,15 @@ one item, its first entry: near copies would count one question twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
 
 import numpy as np
 
-from services.dataset.versions.split_columns import Longs
+from services.dataset.versions.native import blocks
+from services.dataset.versions.split_columns import UNKNOWN, Flags, Longs, marked
 
-TIERS = 4
+NO_LIMIT = -1
 
 
 @dataclass(frozen=True)
@@ -98,58 +98,63 @@ class Lists:
 
     def __init__(self, owners: Longs, numbers: Longs, count: int) -> None:
         """Lists by ascending owners, 0 to `count`."""
-        self._ends = [0, *np.cumsum(np.bincount(owners, minlength=count)).tolist()]
-        self._numbers: list[int] = numbers.tolist()
+        self.sizes = np.bincount(owners, minlength=count).astype(np.int64)
+        self.ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.sizes)])
+        self.numbers = np.ascontiguousarray(numbers, np.int64)
 
-    def __getitem__(self, owner: int) -> list[int]:
-        return self._numbers[self._ends[owner] : self._ends[owner + 1]]
+    def __getitem__(self, owner: int) -> Longs:
+        return self.numbers[self.ends[owner] : self.ends[owner + 1]]
+
+    def of(self, owners: Flags) -> Longs:
+        """The numbers of some of the owners."""
+        return self.numbers[np.repeat(owners, self.sizes)]
 
 
 class Facts:
     """How many units on either side ask for a fact, while units move out of train."""
 
-    def __init__(self, units: Units, free: Longs, asked: Iterable[int], count: int) -> None:
+    def __init__(self, units: Units, free: Flags, asked: Longs, count: int) -> None:
         """Facts of units that are free, and those that are examined at all events; `count` facts are known.
 
-        The last place, where -1 leads, stands for the unknown fact, which train never asks for.
+        The last place stands for the unknown fact, which train never asks for.
         """
         self.units = units
-        self._train = [0] * (count + 1)
-        self._held = [0] * (count + 1)
-        for fact in chain.from_iterable(map(units.facts.__getitem__, free.tolist())):
-            self._train[fact] += 1
-        for fact in asked:
-            self._held[fact] += 1
+        self.train = np.bincount(units.facts.of(free), minlength=count + 1).astype(np.int64)
+        self.held = np.bincount(asked[asked != UNKNOWN], minlength=count + 1).astype(np.int64)
 
     def move(self, unit: int, groups: int) -> None:
         """Note that a unit leaves train, and that so many of its groups are asked."""
-        for fact in self.units.facts[unit]:
-            self._train[fact] -= 1
-        for fact in self.units.item_facts[unit][:groups]:
-            self._held[fact] += 1
+        np.subtract.at(self.train, self.units.facts[unit], 1)
+        np.add.at(self.held, self.units.item_facts[unit][:groups], 1)
 
-    def fits(self, unit: int, tier: int) -> bool:
-        """Whether a unit is as good as a tier, 0 the best, demands.
+    def pick(self, members: Longs, size: int, costs: Longs, slack: int, most: int = NO_LIMIT) -> Longs:
+        """Units in their order, those of better tiers first, that cost at most `slack` times what is left.
 
-        0: its fact is asked in train, too, and not held out yet. 1: its fact is asked in train, too. 2: no
-        fact that is held out is left to this unit alone. 3: any.
+        A unit is as good as tier 0 where its fact is asked in train, too, and not held out yet; 1: its fact
+        is asked in train, too; 2: no fact that is held out is left to this unit alone; 3: any.
+
+        Args:
+            members: what there is.
+            size: what they may cost together.
+            costs: of each unit.
+            slack: by how much a unit may be larger than what is left.
+            most: most units.
         """
-        train, held = self._train, self._held
-        first = self.units.item_facts[unit][0]
-        if (tier < 2 and train[first] < 2) or (tier == 0 and held[first]):
-            return False
-        return tier == TIERS - 1 or all(train[fact] > 1 or not held[fact] for fact in self.units.facts[unit])
+        facts, items = self.units.facts, self.units.item_facts
+        columns = (facts.ends, facts.numbers, items.ends, items.numbers, self.train, self.held)
+        found = blocks.pick(np.ascontiguousarray(members), costs, *columns, size, slack, most)
+        return np.frombuffer(found, np.int64)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A unit that leaves train, and how many of its groups are asked; the others are left out."""
+    """Units that leave train, and how many groups of each are asked; the others are left out."""
 
-    unit: int
-    groups: int
+    units: Longs
+    groups: Longs
 
 
-def choose(units: Units, free: Longs, budget: Budget, facts: Facts, *, whole: bool) -> list[Chosen]:
+def choose(units: Units, free: Flags, budget: Budget, facts: Facts, *, whole: bool) -> Chosen:
     """Pick units of those that are free; one at least is left.
 
     Args:
@@ -161,33 +166,31 @@ def choose(units: Units, free: Longs, budget: Budget, facts: Facts, *, whole: bo
             leaving it; else none that is larger, and at last a part of one fills the budget.
     """
     order = units.order
-    left = order[np.isin(order, free)]
-    costs = units.costs(budget).tolist()
-    spare = len(free) - 1
-    chosen: list[Chosen] = []
+    left = order[free[order]]
+    costs = np.ascontiguousarray(units.costs(budget), np.int64)
+    spare = max(0, len(left) - 1)
+    parts = [np.empty(0, np.int64)]
     over = 0
     for members, quota in quotas(units, left, budget):
         # What a stratum gives too much or too little, the next makes up for.
         over += quota
-        for unit in pick(members, over, costs, facts, 2 if whole else 1):
-            chosen.append(Chosen(unit, len(units.item_facts[unit])))
-            over -= costs[unit]
-    chosen = chosen[: max(0, spare)]
-    spent = sum(costs[one.unit] for one in chosen)
-    rest = np.setdiff1d(left, [one.unit for one in chosen], assume_unique=True)
-    rest = order[np.isin(order, rest)]
-    for unit in pick(rest.tolist(), budget.size - spent, costs, facts, 1, spare - len(chosen)):
-        chosen.append(Chosen(unit, len(units.item_facts[unit])))
-        spent += costs[unit]
-    missing = budget.less(spent)
+        parts.append(facts.pick(members, over, costs, 2 if whole else 1))
+        over -= int(costs[parts[-1]].sum())
+    chosen = np.concatenate(parts)[:spare]
+    spent = int(costs[chosen].sum())
+    rest = left[~marked(len(units), chosen)[left]]
+    more = facts.pick(rest, budget.size - spent, costs, 1, spare - len(chosen))
+    chosen = np.concatenate([chosen, more])
+    groups = units.item_facts.sizes[chosen]
+    missing = budget.less(spent + int(costs[more].sum()))
     if not whole and missing.size and len(chosen) < spare:
-        gone = {one.unit for one in chosen}
-        most = missing.size + budget.size
-        chosen += fill(units, [one for one in rest.tolist() if one not in gone], missing, most, facts)
-    return chosen
+        rest = rest[~marked(len(units), more)[rest]]
+        last = fill(units, rest, missing, missing.size + budget.size, facts)
+        chosen, groups = np.concatenate([chosen, last.units]), np.concatenate([groups, last.groups])
+    return Chosen(chosen, groups)
 
 
-def quotas(units: Units, free: Longs, budget: Budget) -> Iterator[tuple[list[int], int]]:
+def quotas(units: Units, free: Longs, budget: Budget) -> Iterator[tuple[Longs, int]]:
     """Members of each stratum and their share of the budget, by the method of the largest remainder."""
     if not free.size:
         return
@@ -200,53 +203,26 @@ def quotas(units: Units, free: Longs, budget: Budget) -> Iterator[tuple[list[int
     by_stratum = np.argsort(stratum, kind="stable")
     members = np.split(free[by_stratum], np.cumsum(np.bincount(stratum))[:-1])
     for at in np.argsort(firsts):
-        yield members[at].tolist(), int(sizes[at])
+        yield members[at], int(sizes[at])
 
 
-def pick(
-    units: Sequence[int], size: int, costs: Sequence[int], facts: Facts, slack: int, most: int | None = None
-) -> Iterator[int]:
-    """Units in their order, those of better tiers first, that cost at most `slack` times what is left.
-
-    Args:
-        units: what there is.
-        size: what they may cost together.
-        costs: of each unit.
-        facts: what is asked where; picked units are moved.
-        slack: by how much a unit may be larger than what is left.
-        most: most units; none means no limit.
-    """
-    for tier in range(TIERS):
-        rest = []
-        for unit in units:
-            if size <= 0 or most == 0:
-                return
-            if costs[unit] <= slack * size and facts.fits(unit, tier):
-                facts.move(unit, len(facts.units.item_facts[unit]))
-                size -= costs[unit]
-                most = None if most is None else most - 1
-                yield unit
-            else:
-                rest.append(unit)
-        units = rest
-
-
-def fill(units: Units, rest: Sequence[int], missing: Budget, most: int, facts: Facts) -> list[Chosen]:
+def fill(units: Units, rest: Longs, missing: Budget, most: int, facts: Facts) -> Chosen:
     """What is still missing, of the smallest unit that has more; none when it has more than `most`."""
     costs = units.costs(missing)
-    larger = [unit for unit in rest if missing.size < costs[unit] <= most]
-    if not larger:
-        return []
-    unit = min(larger, key=lambda one: (costs[one], units.key[one]))
+    larger = rest[(missing.size < costs[rest]) & (costs[rest] <= most)]
+    nothing = np.empty(0, np.int64)
+    if not larger.size:
+        return Chosen(nothing, nothing)
+    unit = int(larger[np.lexsort((units.key[larger], costs[larger]))[0]])
     groups = first_groups(units.group_sizes[unit], missing)
     if not groups:
-        return []
+        return Chosen(nothing, nothing)
     facts.move(unit, groups)
-    return [Chosen(unit, groups)]
+    return Chosen(np.array([unit]), np.array([groups]))
 
 
-def first_groups(sizes: Sequence[int], budget: Budget) -> int:
+def first_groups(sizes: Longs, budget: Budget) -> int:
     """How many groups of a unit, given by their sizes, a budget is enough for."""
     if budget.of_items:
         return min(len(sizes), budget.size)
-    return sum(total <= budget.size for total in accumulate(sizes))
+    return int((np.cumsum(sizes) <= budget.size).sum())

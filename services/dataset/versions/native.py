@@ -8,7 +8,7 @@ from services.dataset.versions import blocks_by_python
 
 __all__ = ["blocks", "compiled"]
 
-VERSION = 1
+VERSION = 2
 """Of what is called from Python; what was compiled from older files is left aside."""
 
 compiled: Any
@@ -21,4 +21,4 @@ else:
         compiled = None
 
 blocks: Any = compiled or blocks_by_python
-"""Functions `split` and `study`."""
+"""Functions `split`, `study` and `pick`."""

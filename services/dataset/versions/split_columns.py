@@ -75,6 +75,13 @@ def codes(values: Iterable[str]) -> Longs:
     return np.fromiter((numbers.setdefault(value, len(numbers) - 1) for value in values), np.int64)
 
 
+def marked(count: int, places: Longs) -> Flags:
+    """Which of so many places are among some."""
+    found = np.zeros(count, bool)
+    found[places] = True
+    return found
+
+
 def crossed(*columns: Longs) -> Longs:
     """One code for the codes of a row in several columns."""
     both = columns[0]

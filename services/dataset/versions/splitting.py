@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.versions.choosing import Budget, Facts, Lists, Side, Units, choose
-from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs
+from services.dataset.versions.choosing import Budget, Chosen, Facts, Lists, Side, Units, choose
+from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs, marked
 
 Bytes: TypeAlias = npt.NDArray[np.int8]
 
@@ -65,7 +65,6 @@ class Groups:
         units = columns.groups if columns.units is None else columns.units
         _, self.unit = np.unique(units[self.first], return_inverse=True)
         self.by_unit = np.lexsort((self.places, self.unit))
-        self.of_unit = Lists(self.unit[self.by_unit], self.by_unit, self.units)
 
     @property
     def units(self) -> int:
@@ -133,17 +132,24 @@ def sides_of_groups(columns: Columns, rows: Longs, groups: Groups, wanted: Seque
     units, count = units_from(columns, rows, groups)
     sides = np.full(len(groups), TRAIN, np.int8)
     budget = hold_out_forced(groups, sides, Budget.of(len(columns), wanted[0]))
-    free = np.setdiff1d(np.arange(groups.units), groups.unit[groups.forced])
+    free = ~marked(groups.units, groups.unit[groups.forced])
     asked = np.flatnonzero(sides == EXAM)
-    facts = Facts(units, free, fact_codes(columns)[groups.first[asked]].tolist(), count)
+    facts = Facts(units, free, fact_codes(columns)[groups.first[asked]], count)
     for side, left in ((EXAM, budget), (VALIDATION, Budget.of(len(columns), wanted[1]))):
         chosen = choose(units, free, left, facts, whole=columns.units is None)
-        for one in chosen:
-            members = groups.of_unit[one.unit]
-            sides[members[: one.groups]] = side
-            sides[members[one.groups :]] = LEFT_OUT
-        free = np.setdiff1d(free, [one.unit for one in chosen])
+        move(groups, units, sides, chosen, side)
+        free[chosen.units] = False
     return sides
+
+
+def move(groups: Groups, units: Units, sides: Bytes, chosen: Chosen, side: int) -> None:
+    """Put the first groups of chosen units on a side, and leave out the others."""
+    asked = np.zeros(groups.units, np.int64)
+    asked[chosen.units] = chosen.groups
+    unit = groups.unit[groups.by_unit]
+    mine = marked(groups.units, chosen.units)[unit]
+    within = np.arange(len(groups)) - units.item_facts.ends[unit]
+    sides[groups.by_unit[mine]] = np.where(within < asked[unit], side, LEFT_OUT)[mine]
 
 
 def hold_out_forced(groups: Groups, sides: Bytes, budget: Budget) -> Budget:

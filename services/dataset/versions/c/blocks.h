@@ -43,5 +43,6 @@ static inline int append(Bytes *bytes, const void *data, Py_ssize_t size) {
 
 PyObject *blocks_split(PyObject *module, PyObject *arguments);
 PyObject *blocks_study(PyObject *module, PyObject *arguments);
+PyObject *blocks_pick(PyObject *module, PyObject *arguments);
 
 #endif
