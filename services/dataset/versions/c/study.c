@@ -15,10 +15,19 @@ static const char *past_blanks(const char *at, const char *end) {
 
 /* Past a string that begins at its quotation mark. */
 static const char *past_string(const char *at, const char *end) {
-    for (at++; at < end && *at != '"'; at++) {
-        at += *at == '\\';
+    const char *quote = at;
+    for (at++; at < end; at += 2) {
+        if (at > quote) {
+            quote = memchr(at, '"', end - at);
+            quote = quote == NULL ? end : quote;
+        }
+        const char *escape = memchr(at, '\\', quote - at);
+        if (escape == NULL) {
+            return quote < end ? quote + 1 : end;
+        }
+        at = escape;
     }
-    return at < end ? at + 1 : end;
+    return end;
 }
 
 static const char *past_value(const char *at, const char *end) {
