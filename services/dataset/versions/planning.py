@@ -211,8 +211,10 @@ def check_sides(groups: Longs, sides: npt.NDArray[np.int8]) -> None:
     Raises:
         Internal: one is.
     """
-    on = [groups[sides == side] for side in (TRAIN, VALIDATION, EXAM)]
-    both = sum(len(np.intersect1d(on[one], on[other])) for one, other in ((0, 1), (0, 2), (1, 2)))
+    on = np.zeros((3, int(groups.max(initial=-1)) + 1), bool)
+    for side in (TRAIN, VALIDATION, EXAM):
+        on[side, groups[sides == side]] = True
+    both = int((on.sum(axis=0) > 1).sum())
     if both:
         raise Internal("NEAR_COPY_ON_BOTH_SIDES", f"{both} groups of near copies are on two sides")
 
@@ -232,9 +234,15 @@ def coverage(entries: Entries, sides: npt.NDArray[np.int8]) -> dict[str, dict[st
     pairs["fact"] = known, entries.facts[known]
     found = {}
     for name, (rows, codes) in pairs.items():
-        by_side = {side: len(np.unique(codes[sides[rows] == at])) for at, side in enumerate(SPLITS)}
-        found[name] = {"total": len(np.unique(codes)), **by_side}
+        _, values = np.unique(codes, return_inverse=True)
+        by_side = {side: different(values[sides[rows] == at]) for at, side in enumerate(SPLITS)}
+        found[name] = {"total": different(values), **by_side}
     return found
+
+
+def different(numbers: Longs) -> int:
+    """How many different numbers there are of small ones."""
+    return int(np.count_nonzero(np.bincount(numbers)))
 
 
 def source_counts(entries: Entries, sides: npt.NDArray[np.int8]) -> dict[str, dict[str, int]]:
