@@ -1,7 +1,7 @@
 """The rows of a version as Parquet shards, in the order of a seeded place, so that it is a fair draw.
 
 A row's place is a number of 64 bits. Rows are first dealt to files by ranges of places, whatever their split.
-One range after the other is then sorted, and every split takes its rows: a split is in the order of places.
+Of one range after the other every split then takes its rows, sorted: a split is in the order of places.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
+
+from services.dataset.versions.split_columns import ties
 
 PARQUET_TYPE = "application/vnd.apache.parquet"
 ROWS = 50_000
@@ -85,13 +87,12 @@ class Dealer:
             stream.close()
 
     def ranges(self) -> Iterator[pa.Table]:
-        """All rows in the order of their places, a range at a time; each can be had once."""
+        """All rows, a range of places at a time, in the order of these; each can be had once."""
         for number in range(self._count):
             path = self._dealt(number)
             if path.exists():
                 with pa.memory_map(str(path)) as source:
-                    rows = pa.ipc.open_stream(source).read_all()
-                    yield rows.sort_by([(PLACE, "ascending"), ("id", "ascending")])
+                    yield pa.ipc.open_stream(source).read_all().combine_chunks()
                 path.unlink()
 
     def seen(self) -> Iterator[pa.RecordBatch]:
@@ -144,9 +145,16 @@ class ShardWriter:
 
 
 def of_side(rows: pa.Table, sides: npt.NDArray[np.int8], side: int) -> pa.Table:
-    """The rows of a range that are on a side, in the columns of a shard."""
-    mine = sides[rows.column(ROW).to_numpy()] == side
-    found: Any = rows.select(SCHEMA.names).filter(pa.array(mine))
+    """The rows of a range that are on a side, in the order of their places, in the columns of a shard."""
+    mine = np.flatnonzero(sides[rows.column(ROW).to_numpy()] == side)
+    places = rows.column(PLACE).to_numpy()[mine]
+    order = np.argsort(places)
+    for tie in ties(places[order]):
+        # Ids tell equal contents apart.
+        same = mine[order[tie]]
+        ids = rows.column("id").take(pa.array(same)).to_pylist()
+        order[tie] = order[tie][sorted(range(len(ids)), key=ids.__getitem__)]
+    found: Any = rows.select(SCHEMA.names).take(pa.array(mine[order]))
     return found
 
 

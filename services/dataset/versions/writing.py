@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,11 +140,15 @@ class Blocks:
 def deal(
     ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]
 ) -> list[Shard]:
-    """Give every split its rows, in the order of their places; the shards."""
+    """Give every split its rows, in the order of their places, the next while some are written; the shards."""
     made: list[Shard] = []
-    for rows in ranges:
-        for side, writer in writers.items():
-            made += writer.add(of_side(rows, sides, side))
+    parts = ({side: of_side(rows, sides, side) for side in writers} for rows in ranges)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, parts, None)
+        while part := coming.result():
+            coming = pool.submit(next, parts, None)
+            for side, writer in writers.items():
+                made += writer.add(part[side])
     for writer in writers.values():
         made += writer.finish()
     return made
