@@ -61,7 +61,7 @@ class Sketches:
 class Rooms:
     """Bytes that are added to; unlike those of a `bytearray`, large ones lie in large pages of memory.
 
-    Rows that are compared are read from anywhere: that takes half as long.
+    Rows that are compared are read from anywhere: of small pages the processor knows too few by heart.
 
     Args:
         expected: about how many bytes there will be.
