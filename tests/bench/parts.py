@@ -15,11 +15,16 @@ PART_SECONDS = 3600
 
 
 def print_figures(parts: Sequence[str], promised: Sequence[str], flags: Mapping[str, Sequence[str]]) -> None:
-    """Run all parts and print their figures, those that are promised first."""
+    """Run all parts and print their figures, those that are promised first.
+
+    The figures of each part go to standard error as they come: a later one that fails loses none.
+    """
     figures: dict[str, Any] = {}
     for part in parts:
         sys.stderr.write(f"{part} ...\n")
-        figures |= figures_of(part, flags.get(part, ()))
+        found = figures_of(part, flags.get(part, ()))
+        sys.stderr.write(f"{json.dumps(found)}\n")
+        figures |= found
     peaks = [value for name, value in figures.items() if name.endswith("peak_mb")]
     if peaks:
         figures["peak_mb"] = max(peaks)

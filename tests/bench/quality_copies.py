@@ -21,7 +21,7 @@ from services.generation.gates.copy_store import without_copies
 from services.generation.generations.store import Store
 from services.generation.questions.questions import NewQuestion
 from services.generation.questions.quotes import Quote
-from services.generation.questions.store import QuestionStore
+from services.generation.questions.store import NewQuestions, QuestionStore
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
@@ -55,7 +55,8 @@ async def main() -> None:
                 new = [question(number) for number in range(at, at + TOGETHER)]
                 started = time.perf_counter()
                 async with transaction(pool) as connection:
-                    kept = await QuestionStore(pool).insert(connection, one, call_of(provider), new)
+                    written = NewQuestions(one, call_of(provider), new)
+                    (kept,) = await QuestionStore(pool).insert(connection, written)
                 times.append(time.perf_counter() - started)
                 assert len(kept) == TOGETHER
                 if at >= count * 0.9 and at % 160 == 0:
