@@ -18,8 +18,8 @@ import openai
 from services.generation.calls.endpoints import Endpoints
 from services.generation.calls.gate import Gate
 from services.generation.calls.llm import priced
-from services.generation.calls.provider_errors import provider_error
-from services.generation.calls.replies import ErrorTold, Reply, Usage, count, error_told, mapping
+from services.generation.calls.provider_errors import may_be_paid, provider_error
+from services.generation.calls.replies import ErrorTold, Reply, Usage, count, error_told, mapping, with_usage
 from services.generation.calls.transport import Transport, answer_of, kind_of
 from services.generation.providers.providers import Endpoint, Provider
 from services.runtime.errors import FailedPrecondition, SishuError
@@ -88,20 +88,26 @@ class Embedder:
         """The embeddings of texts.
 
         Raises:
-            SishuError: as calls of language models.
+            SishuError: as calls of language models; it tells what those before it used as well.
         """
         endpoints = await self._endpoints.find(provider)
         found: list[Vectors] = []
         usage = Usage()
         for at in range(0, len(texts), MOST_TEXTS):
             call = partial(self._call, texts=texts[at : at + MOST_TEXTS], found=found)
-            usage += (await self._gate.run(endpoints, call, stops=False)).usage
-        currency = next((one.price.currency for one in endpoints if one.price), "")
-        return Embedded(np.concatenate(found), endpoints[0].model, usage, currency)
+            try:
+                usage += (await self._gate.run(endpoints, call, stops=False)).usage
+            except SishuError as error:
+                raise with_usage(error, usage) from error.__cause__
+        return Embedded(np.concatenate(found), endpoints[0].model, usage, currency_of(endpoints))
+
+    async def currency(self, provider: Provider) -> str:
+        """In which money embeddings are paid; empty where there is no price."""
+        return currency_of(await self._endpoints.find(provider))
 
     async def _call(self, endpoint: Endpoint, texts: Sequence[str], found: list[Vectors]) -> Reply:
         """One call; what it brings is added to `found`."""
-        started = time.monotonic()
+        started, answer = time.monotonic(), None
         body = {"model": endpoint.model, "input": list(texts)}
         limits = openai.Timeout(EMBED_SECONDS, connect=10.0)
         try:
@@ -109,16 +115,30 @@ class Embedder:
                 response = await client.poster.post(body, limits, "/embeddings")
                 async with aclosing(response):
                     answer = await answer_of(response, kind_of(response))
-            vectors, tokens = read(answer, len(texts))
+            vectors = read(answer, len(texts))
         except (openai.OpenAIError, httpx2.HTTPError, ErrorTold, *UNREADABLE, TimeoutError) as error:
-            raise provider_error(error, endpoint) from error
+            failure = provider_error(error, endpoint)
+            if may_be_paid(error):
+                with_usage(failure, priced(used_since(started, answer), endpoint))
+            raise failure from error
         found.append(vectors)
-        usage = Usage(tokens, 0, 1, time.monotonic() - started)
-        return Reply(text="", usage=priced(usage, endpoint), model=endpoint.model)
+        return Reply(text="", usage=priced(used_since(started, answer), endpoint), model=endpoint.model)
 
 
-def read(answer: Any, texts: int) -> tuple[Vectors, int]:
-    """The vectors of an answer, in the order of their texts, and the tokens that were used.
+def currency_of(endpoints: Sequence[Endpoint]) -> str:
+    """In which money calls are paid; empty where there is no price."""
+    return next((one.price.currency for one in endpoints if one.price), "")
+
+
+def used_since(started: float, answer: Any) -> Usage:
+    """What a call used, as far as its answer tells."""
+    usage = mapping(mapping(answer).get("usage"))
+    tokens = count(usage.get("prompt_tokens")) or count(usage.get("total_tokens"))
+    return Usage(tokens, 0, 1, time.monotonic() - started)
+
+
+def read(answer: Any, texts: int) -> Vectors:
+    """The vectors of an answer, in the order of their texts.
 
     Raises:
         ErrorTold: it tells of an error.
@@ -130,8 +150,7 @@ def read(answer: Any, texts: int) -> tuple[Vectors, int]:
     vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != texts or not np.isfinite(vectors).all():
         raise ValueError("no embedding for each text")
-    usage = mapping(answer.get("usage"))
-    return vectors, count(usage.get("prompt_tokens")) or count(usage.get("total_tokens"))
+    return vectors
 
 
 def without_embeddings(endpoint: Endpoint, told: str) -> FailedPrecondition:

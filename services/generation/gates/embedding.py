@@ -9,6 +9,7 @@ import numpy as np
 
 from services.generation.asking.call_store import CallStore
 from services.generation.calls.embeddings import Embedded, Embedder
+from services.generation.calls.replies import Usage, usage_of
 from services.generation.gates.meaning_store import find_vectors
 from services.generation.gates.meanings import Meanings, meanings_of
 from services.generation.generations.generations import Generation
@@ -16,6 +17,7 @@ from services.generation.providers.providers import Provider
 from services.generation.providers.store import ProviderStore
 from services.generation.questions.questions import CallRecord, NewQuestion
 from services.runtime.db import Pool
+from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 
 EMBEDDING = "embedding"
@@ -57,11 +59,26 @@ class Embeddings:
         known = await find_vectors(self._pool, generation.project_id, list(keys.values()))
         lacking = {key: texts[question_id] for question_id, key in keys.items() if key not in known}
         if lacking:
-            embedded = await self._embedder.embed(provider, list(lacking.values()))
-            await self._calls.add_failed(generation.id, record(embedded, provider, chunk_id))
+            embedded = await self._embedded(generation, provider, chunk_id, list(lacking.values()))
             known |= dict(zip(lacking, embedded.vectors, strict=True))
         vectors = np.stack([known[key] for key in keys.values()])
         return meanings_of(name_of(provider), keys, vectors)
+
+    async def _embedded(
+        self, generation: Generation, provider: Provider, chunk_id: str, texts: Sequence[str]
+    ) -> Embedded:
+        """The embeddings of texts; what they cost is counted, also where it was in vain."""
+        try:
+            embedded = await self._embedder.embed(provider, texts)
+        except SishuError as error:
+            if (usage := usage_of(error)).calls:
+                currency = await self._embedder.currency(provider)
+                call = record(usage, name_of(provider), currency, provider, chunk_id, error.reason)
+                await self._calls.add_failed(generation.id, call)
+            raise
+        call = record(embedded.usage, embedded.model, embedded.currency, provider, chunk_id)
+        await self._calls.add_failed(generation.id, call)
+        return embedded
 
 
 def name_of(provider: Provider) -> str:
@@ -74,20 +91,22 @@ def key_of(provider: Provider, text: str) -> bytes:
     return sha256(f"{name_of(provider)}\x1f{text}".encode("utf-8", "surrogatepass")).digest()
 
 
-def record(embedded: Embedded, provider: Provider, chunk_id: str) -> CallRecord:
+def record(
+    usage: Usage, model: str, currency: str, provider: Provider, chunk_id: str, failure: str = ""
+) -> CallRecord:
     """What is stored about calls for embeddings."""
-    usage = embedded.usage
     return CallRecord(
         id=new_id(),
         prompt_version=EMBEDDING,
         provider_id=provider.id,
-        model=embedded.model,
+        model=model,
         parameters={},
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=0,
         calls=usage.calls,
         seconds=usage.seconds,
         cost=usage.cost,
-        currency=embedded.currency,
+        currency=currency,
         chunk_id=chunk_id,
+        failure=failure,
     )
