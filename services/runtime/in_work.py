@@ -71,19 +71,20 @@ class InWork:
             ItemClosed: it was stopped.
             GivesWay: it was, for others.
         """
-        async with stoppable() as limit:
-            work = Work(item, limit, leaving=self._leaving)
-            before = CURRENT.set(work)
-            self._works.add(work)
-            try:
-                yield
-            except ItemClosed:
-                if work.gives_way:
-                    raise GivesWay from None
-                raise
-            finally:
-                self._works.discard(work)
-                CURRENT.reset(before)
+        work = Work(item, asyncio.timeout(None), leaving=self._leaving)
+        try:
+            async with stoppable(work.limit):
+                before = CURRENT.set(work)
+                self._works.add(work)
+                try:
+                    yield
+                finally:
+                    self._works.discard(work)
+                    CURRENT.reset(before)
+        except ItemClosed:
+            if work.gives_way:
+                raise GivesWay from None
+            raise
 
     def stop(self, states: Mapping[str, str]) -> None:
         """Stop the items of cancelled and deleted jobs, and those of paused ones that only wait.
@@ -112,6 +113,12 @@ class InWork:
             work.leaving = True
             if work.waits:
                 send_back(work)
+
+    def give_back(self) -> None:
+        """Stop all items, to be handed out again: their process cannot wait for them any longer."""
+        for work in self._works:
+            work.gives_way = True
+            expire(work.limit)
 
 
 def send_back(work: Work) -> None:
@@ -144,7 +151,7 @@ async def item_waiting() -> AsyncIterator[None]:
     if work.leaving:
         work.gives_way = True
         raise ItemClosed
-    async with stoppable() as limit:
+    async with stoppable(asyncio.timeout(None)) as limit:
         work.waits.add(limit)
         try:
             yield
@@ -171,13 +178,12 @@ def waiting_for(tell: Callable[[], str]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def stoppable() -> AsyncIterator[asyncio.Timeout]:
-    """A time limit without end, for somebody else to set.
+async def stoppable(limit: asyncio.Timeout) -> AsyncIterator[asyncio.Timeout]:
+    """Around what somebody else may stop, by a time limit that is without end until then.
 
     Raises:
         ItemClosed: it was reached, whatever else came of that.
     """
-    limit = asyncio.timeout(None)
     try:
         async with limit:
             yield limit

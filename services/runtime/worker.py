@@ -41,6 +41,9 @@ LOOK_SECONDS = 0.4
 """How often a worker looks whether the jobs of its items go on."""
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 20.0
+"""How long what is in work may take to end when this process is to end."""
+GIVING_BACK_SECONDS = 6.0
+"""How long what has not ended by then may take to store what it paid, and to go back to the queue."""
 
 log = structlog.get_logger()
 
@@ -135,6 +138,10 @@ class Worker:
         await asyncio.wait({running}, timeout=DRAIN_SECONDS)
         if not running.done():
             log.warning("drain_timeout", seconds=DRAIN_SECONDS)
+            # Else others would get these items only when this worker counts as dead.
+            self._in_work.give_back()
+            await asyncio.wait({running}, timeout=GIVING_BACK_SECONDS)
+        if not running.done():
             running.cancel()
             await asyncio.wait({running})
         elif error := running.exception():

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
+from services.runtime import worker
 from services.runtime.db import transaction
 from services.runtime.ids import new_id
 from services.runtime.in_work import item_waiting
@@ -71,6 +72,25 @@ async def delete(desk: Desk, job: Job) -> None:
 
 async def no_delivery_left(desk: Desk) -> bool:
     return bool(await desk.pool.fetchval("SELECT NOT EXISTS (SELECT FROM pgqueuer)"))
+
+
+async def test_what_does_not_end_before_its_worker_does_is_handed_to_another_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "DRAIN_SECONDS", 0.1)
+    work = Hanging(desk)
+    job = await desk.job(some(4))
+    work.hanging.add(job.id)
+    async with working(desk, concurrency=4, work=work):
+        await work.all_begun(4)
+    assert len(work.stopped) == 4
+    work.hanging.clear()
+    started = time.monotonic()
+    async with working(desk, concurrency=4, work=work):
+        ended = await desk.end_of(job)
+    # Far below the heartbeat, after which a worker counts as dead.
+    assert time.monotonic() - started < SOON_SECONDS
+    assert (ended.state, ended.done) == ("succeeded", 4)
 
 
 @pytest.mark.parametrize("stop", [cancel, delete])
