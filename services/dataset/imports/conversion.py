@@ -280,13 +280,22 @@ def lineage_of(row: Mapping[str, Any], column: str) -> bytes:
     return encoded(lineage)
 
 
+def json_in(text: str) -> object:
+    """What a text says as JSON; nothing if it is none."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+
+
 def ids_of(row: Mapping[str, Any], column: str) -> tuple[str, ...]:
     """The ids of a column.
 
     Raises:
         BadRow: it holds something else.
     """
-    values = row.get(column) or []
+    value = row.get(column) or []
+    values = json_in(value) if isinstance(value, str) else value
     if not isinstance(values, list) or not all(
         isinstance(one, str) and UUID.fullmatch(one) for one in values
     ):

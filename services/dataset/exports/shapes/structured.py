@@ -34,7 +34,7 @@ EXAM_ITEM = {
     "type": pa.string(),
     "text": pa.string(),
     "choices": pa.list_(pa.string()),
-    "correct": pa.list_(pa.string()),
+    "correct": pa.list_(pa.int32()),
     "is_true": pa.bool_(),
     "answer": pa.string(),
 }

@@ -19,6 +19,8 @@ Mapper: TypeAlias = Callable[[Mapping[str, Any]], Said]
 SFT, CONVERSATION, PREFERENCE = "sft", "conversation", "preference"
 PRETRAINING, EXAM = "pretraining", "exam_item"
 THINK = ("<think>", "</think>")
+MAY_BE_MESSAGES = {"prompt", "completion"}
+"""Columns of TRL, which hold texts or messages."""
 TURN_MARKS = ("\n\nHuman:", "\n\nAssistant:")
 """How old preference data writes a conversation as one text."""
 
@@ -65,7 +67,8 @@ class Family:
         messages = self._listed(row)
         if len(messages) == 1 and messages[0]["role"] == ASSISTANT and self.options.kind == SFT:
             as_written = replace(self.words, think=None)
-            return PRETRAINING, {"messages": chats.messages_of(row[self._asking], self._asking, as_written)}
+            listed = texts.list_in(row, self._asking) or []
+            return PRETRAINING, {"messages": chats.messages_of(listed, self._asking, as_written)}
         return self._kind(chats.check_turns(messages, self._asking)), {"messages": messages}
 
     def preference(self, row: Mapping[str, Any]) -> Said:
@@ -154,7 +157,7 @@ class Family:
     def _asked(self, row: Mapping[str, Any]) -> list[Message]:
         """What comes before the answer: the system's message, earlier turns, and what the user says."""
         columns = self.columns
-        value = row.get(columns.instruction) if columns.instruction else None
+        value = listed_in(row, columns.instruction) if columns.instruction else None
         if type(value) is list:
             return chats.messages_of(value, columns.instruction or "", self.words)
         said = texts.text_in(row, columns.instruction)
@@ -197,7 +200,7 @@ class Family:
     def _answer(self, row: Mapping[str, Any], column: str | None) -> list[Message]:
         """The answer: a text, or a list of messages."""
         column = column or "answer"
-        value = row.get(column)
+        value = listed_in(row, column)
         if type(value) is list:
             return chats.messages_of(value, column, self.words)
         thoughts = texts.text_in(row, self.columns.reasoning)
@@ -214,9 +217,7 @@ class Family:
 
     def _side(self, row: Mapping[str, Any], column: str) -> list[Message]:
         """One of two answers, perhaps with all that came before it."""
-        value = row.get(column)
-        if isinstance(value, str) and value.lstrip().startswith("[") and '"role"' in value:
-            value = texts.list_of_json(value, column)
+        value = texts.messages_in(row, column)
         if type(value) is dict:
             value = [value]
         if type(value) is list and all(type(one) is str for one in value) and len(value) == 1:
@@ -243,6 +244,11 @@ def chatml_turns(text: str) -> list[tuple[str, str]]:
         found.append((match[1], match[2]))
         place = match.end()
     return found if place == len(text) else []
+
+
+def listed_in(row: Mapping[str, Any], column: str) -> Any:
+    """The value of a column; JSON of messages is read as such only where messages are usual."""
+    return texts.messages_in(row, column) if column in MAY_BE_MESSAGES else row.get(column)
 
 
 def common(sides: Sequence[Sequence[Message]]) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from services.dataset.imports.rows import BadRow
 
 EMPTY_TEXTS = {"", "[]", "{}", "null", "None"}
 """How tables write a list without anything in it."""
+WRITTEN_MESSAGE = re.compile(r'\s*\[?\s*\{\s*"(role|from)"\s*:')
+"""How a table has messages: as JSON, a list or a single one."""
 TRUE, FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
 
@@ -75,6 +78,17 @@ def list_of_json(text: str, column: str) -> list[Any] | None:
     if not isinstance(value, list):
         raise BadRow("LIST_EXPECTED", f"{column} is a text, and no list in JSON; make it one", column)
     return value
+
+
+def messages_in(row: Mapping[str, Any], column: str) -> Any:
+    """The value of a column; one message or several that a table has as JSON are these, no text."""
+    value = row.get(column)
+    if type(value) is not str or not WRITTEN_MESSAGE.match(value):
+        return value
+    try:
+        return orjson.loads(value)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return value
 
 
 def flag_in(row: Mapping[str, Any], column: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from services.dataset.examples.examples import ExamItem, Example, Lineage, Message, Preference, Quote
 from services.dataset.exports.making import export
 from services.dataset.exports.options import ExportOptions
+from services.dataset.exports.shapes import SHAPES
 from services.dataset.exports.shards import shard_at
 from services.dataset.imports.disk import disk_errors
 from services.dataset.imports.rows import Fault, Imported
@@ -270,6 +271,48 @@ def test_exports_of_our_own_are_read_as_they_were(tmp_path: Path) -> None:
     assert contents(imported(tmp_path / "lines" / "train.jsonl")) == plain
     assert contents(imported(tmp_path / "factory")) == plain
     assert contents(imported(tmp_path / "factory", choice=Choice(datasets=("sishu_alpaca",)))) == plain
+
+
+def plain(kind: str, keeps_reasoning: bool) -> list[tuple[str, Any]]:
+    """What `EXAMPLES` of a kind are without what only our own shapes hold."""
+    one, *rest = chat(Q, A)
+    look = [{**rest[0], "reasoning": "Look."}] if keeps_reasoning else rest
+    sides = {"chosen": rest[0], "rejected": {"role": "assistant", "content": "No."}}
+    said: dict[str, tuple[str, Any]] = {
+        "sft": ("sft", {"messages": [one, *look]}),
+        "conversation": ("conversation", {"messages": chat(Q, A, "So?", "Open it.")}),
+        "preference": ("preference", {"messages": [one], "preference": sides}),
+        "pretraining": ("pretraining", {"messages": rest}),
+        "exam_item": ("sft", {"messages": chat(Q, "b")}),
+    }
+    return [said[kind]]
+
+
+@pytest.mark.parametrize("file_type", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("name", sorted(SHAPES.keys() - {"custom"}))
+def test_a_folder_of_any_shape_of_ours_is_read_as_it_was(tmp_path: Path, name: str, file_type: str) -> None:
+    write_shard(tmp_path / "train.parquet", shard_of(EXAMPLES))
+    shards = [shard_at("train", tmp_path / "train.parquet")]
+    export(shards, ExportOptions(shape=name, file_type=file_type), tmp_path / "out")
+    found = contents(imported(tmp_path / "out"))
+    shape = SHAPES[name]
+    if name == "structured":
+        assert found == [(row["kind"], json.loads(row["content"])) for row in shard_of(EXAMPLES).to_pylist()]
+        return
+    wanted = [one for kind in shape.kinds for one in plain(kind, shape.reasoning[0] == "field")]
+    if name.startswith("kto"):
+        ((kind, pair),) = wanted
+        sides = pair["preference"].items()
+        wanted = [(kind, {**pair, "preference": {side: answer}}) for side, answer in sides]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+def test_the_folder_for_hugging_face_is_read_as_it_was(tmp_path: Path) -> None:
+    write_shard(tmp_path / "train.parquet", shard_of(EXAMPLES))
+    shards = [shard_at("train", tmp_path / "train.parquet")]
+    export(shards, ExportOptions(bundle="hugging_face"), tmp_path / "out")
+    wanted = [(row["kind"], json.loads(row["content"])) for row in shard_of(EXAMPLES).to_pylist()]
+    assert contents(imported(tmp_path / "out")) == wanted
 
 
 def test_a_folder_of_hugging_face_is_read_by_its_splits(tmp_path: Path) -> None:
