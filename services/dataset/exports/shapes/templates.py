@@ -46,7 +46,7 @@ VARIABLES: Mapping[str, Any] = {
         "type": "",
         "text": "",
         "choices": ["x"] * 10,
-        "correct": ["A"] * 10,
+        "correct": [0] * 10,
         "is_true": True,
         "answer": "",
     },

@@ -127,7 +127,7 @@ def pretraining(name: str, text: str) -> Row:
 
 
 def exam_item(name: str, question: str, answer: str, system: str = "") -> Row:
-    item = {"type": "single_choice", "text": question, "choices": ["x", "y"], "correct": ["B"]}
+    item = {"type": "single_choice", "text": question, "choices": ["x", "y"], "correct": [1]}
     return Row(name, "exam_item", {"messages": turns(question, answer, system=system), "exam_item": item})
 
 
