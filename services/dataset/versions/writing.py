@@ -140,7 +140,7 @@ class Blocks:
 def deal(
     ranges: Iterable[pa.Table], sides: npt.NDArray[np.int8], writers: dict[int, ShardWriter]
 ) -> list[Shard]:
-    """Give every split its rows, in the order of their places, the next while some are written; the shards."""
+    """Give every split its rows in the order of their places, the next while some are written; the shards."""
     made: list[Shard] = []
     parts = ({side: of_side(rows, sides, side) for side in writers} for rows in ranges)
     with ThreadPoolExecutor(1) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,11 +10,11 @@ from typing import Annotated
 import typer
 from google.protobuf.message import Message
 
-from sishu.cli.context import with_client
+from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.find import find_project, find_provider, find_version
 from sishu.cli.leaks import find_benchmarks
 from sishu.cli.options import LimitOption, ProjectOption, WaitOption, takes
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import CONSOLE, as_json, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -21,6 +22,7 @@ from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1 import dataset_version_pb2 as versions
 from sishu.dataset.v1.dataset_diff_pb2 import DatasetChangeKind, DatasetDiff
 from sishu.dataset.v1.example_filter_pb2 import ExampleFilter
+from sishu.dataset.v1.example_pb2 import ExampleKind, ReviewState
 from sishu.errors import ApiError
 from sishu.learn.jobs import wait_for_success
 
@@ -49,7 +51,12 @@ class VersionWishes:
     tag: Annotated[Texts, typer.Option(help=say("dataset_tag"))] = None
     label: Annotated[Texts, typer.Option(help=say("dataset_label"))] = None
     min_score: Annotated[float | None, typer.Option(help=say("dataset_min_score"))] = None
-
+    kind: Annotated[Texts, typer.Option(help=say("filter_kind"))] = None
+    review: Annotated[Texts, typer.Option(help=say("filter_review"))] = None
+    document: Annotated[Texts, typer.Option(help=say("filter_document"))] = None
+    language: Annotated[Texts, typer.Option(help=say("filter_language"))] = None
+    question_type: Annotated[Texts, typer.Option(help=say("filter_question_type"))] = None
+    model: Annotated[Texts, typer.Option(help=say("filter_model"))] = None
     benchmark: Annotated[Texts, typer.Option(help=say("leak_benchmark"))] = None
     benchmark_leaks: Annotated[str, typer.Option(help=say("dataset_benchmark_leaks"))] = ""
     exam_leaks: Annotated[str, typer.Option(help=say("dataset_exam_leaks"))] = ""
@@ -70,7 +77,7 @@ class VersionWishes:
             balance=[
                 versions.BalanceCap(
                     facet=chosen(versions.BalanceFacet, "BALANCE_FACET", facet),
-                    most=int(number("--cap", most)),
+                    most=whole_number("--cap", most),
                 )
                 for facet, most in pairs("--cap", self.cap)
             ],
@@ -81,9 +88,22 @@ class VersionWishes:
             },
             benchmark_leaks=chosen(versions.LeakAction, "LEAK_ACTION", self.benchmark_leaks or "unspecified"),
             exam_leaks=chosen(versions.LeakAction, "LEAK_ACTION", self.exam_leaks or "unspecified"),
-            filter=ExampleFilter(
-                generation_ids=self.generation, tag_ids=self.tag, labels=self.label, min_score=self.min_score
-            ),
+            filter=self.filter(),
+        )
+
+    def filter(self) -> ExampleFilter:
+        """Which examples become a part."""
+        return ExampleFilter(
+            generation_ids=self.generation,
+            tag_ids=self.tag,
+            labels=self.label,
+            min_score=self.min_score,
+            kinds=[chosen(ExampleKind, "EXAMPLE_KIND", one) for one in self.kind or []],
+            review_states=[chosen(ReviewState, "REVIEW_STATE", one) for one in self.review or []],
+            document_ids=self.document,
+            languages=self.language,
+            question_types=self.question_type,
+            models=self.model,
         )
 
     def replay(self) -> versions.Replay | None:
@@ -121,10 +141,27 @@ def number(option: str, text: str) -> float:
         ApiError: it is none.
     """
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        message = f"{option} ends with a number, not with {text!r}"
-        raise ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message) from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise ApiError(
+            "INVALID_ARGUMENT", "OPTION_INVALID", f"{option} ends with a number, not with {text!r}"
+        )
+    return found
+
+
+def whole_number(option: str, text: str) -> int:
+    """A number without a fraction that was given.
+
+    Raises:
+        ApiError: it is none.
+    """
+    found = number(option, text)
+    if found != int(found):
+        message = f"{option} ends with a whole number, not with {text!r}"
+        raise ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message)
+    return int(found)
 
 
 @takes(VersionWishes)
@@ -176,8 +213,10 @@ def diff_datasets(
         return found.dataset_diff, await changes(client, started.id, wanted, limit)
 
     diff, listed = with_client(work)
-    counts = ", ".join(f"{name} {count}" for name, count in sorted(diff.change_counts.items()))
-    CONSOLE.print(counts, highlight=False)
+    if SETTINGS.json:
+        print(as_json(diff))
+    else:
+        CONSOLE.print(value_at(diff, "change_counts"), highlight=False)
     show_many(listed, ("example_id", "kind", "base_split", "split"))
 
 

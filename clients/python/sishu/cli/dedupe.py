@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from sishu.cli.context import with_client
+from sishu.cli.context import SETTINGS, with_client
 from sishu.cli.documents import first
 from sishu.cli.find import find_project, find_provider
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption
-from sishu.cli.output import CONSOLE, show_many, show_one
+from sishu.cli.output import CONSOLE, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -36,7 +37,6 @@ SEARCH_COLUMNS = (
     "counts.meaning_copies",
     "rejected",
 )
-CLUSTER_COLUMNS = ("number", "size", "keeper_id", "duplicates")
 
 
 @app.command("create", help=say("dedupe_create"))
@@ -102,7 +102,23 @@ def list_clusters(search_id: IdArgument, limit: LimitOption = 100) -> None:
         request = pb.ListDuplicateClustersRequest(deduplication_id=search_id)
         return await first(client.deduplications.ListDuplicateClusters, request, "duplicate_clusters", limit)
 
-    show_many(with_client(work), CLUSTER_COLUMNS)
+    clusters = with_client(work)
+    if SETTINGS.json:
+        show_many(clusters, ())
+        return
+    for cluster in clusters:
+        for line in lines_of(cluster):
+            CONSOLE.print(line, highlight=False, soft_wrap=True)
+
+
+def lines_of(cluster: DuplicateCluster) -> Iterator[str]:
+    """A cluster as lines of text: who is kept, and how like that one the others are."""
+    yield say("dedupe_cluster").format(cluster.number, cluster.size, cluster.keeper_id)
+    for one in cluster.duplicates:
+        yield f"   {one.example_id}  {one.similarity:.3f}  {value_at(one, 'kind')}"
+    unseen = cluster.size - 1 - len(cluster.duplicates)
+    if unseen > 0:
+        yield f"   +{unseen}"
 
 
 @app.command("apply", help=say("dedupe_apply"))

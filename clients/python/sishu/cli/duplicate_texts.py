@@ -7,6 +7,7 @@ DUPLICATE_TEXTS: dict[str, tuple[str, str]] = {
         "Examples that say the same: find them, and reject all but the best.",
         "内容相同的样例：查找，并只保留最好的一个。",
     ),
+    "dedupe_cluster": ("{}  {} examples, kept: {}", "{}  {} 个样例，保留：{}"),
     "dedupe_create": ("Search for examples that say the same.", "查找内容相同的样例。"),
     "dedupe_threshold": (
         "How alike near copies are, above 0 to 1; 1 finds only what is exactly the same.",

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sishu.cli.context import with_client
+from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.failures import in_words
 from sishu.cli.find import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
-from sishu.cli.output import ERRORS, show_many, show_one
+from sishu.cli.output import CONSOLE, ERRORS, show_many, show_one
 from sishu.cli.parse_options import chosen
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -146,15 +147,22 @@ def list_faults(import_id: IdArgument, limit: LimitOption = 100) -> None:
 
 
 def show_faults(faults: list[ImportFault]) -> None:
-    """Print bad rows."""
-    show_many(faults, ("file", "row", "field", "reason", "message"))
+    """Print bad rows, each with all that is to be said of it."""
+    if SETTINGS.json:
+        show_many(faults, ())
+        return
+    for fault in faults:
+        known = {"field": fault.field} if fault.field else {}
+        told = in_words(fault.reason, fault.message, known)
+        line = f"{fault.file}:{fault.row}: {told} [{fault.reason}]"
+        CONSOLE.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell_faults(made: Import) -> None:
     """Say how many rows are bad, and where to look."""
     if made.counts.bad:
         words = say("import_bad").format(made.counts.bad, made.counts.rows, made.id)
-        ERRORS.print(words, highlight=False, markup=False)
+        ERRORS.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def row_options(options: RowOptions) -> ImportOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ BELOW = "failure.message"
 """Column that stands below a table: its texts are long, and say what they are about."""
 DOCUMENT_COLUMNS = ("id", "name", "state", "version", "chunk_count", BELOW)
 CHUNK_COLUMNS = ("id", "index", "span.start", "token_count", "text")
-WHOLE = {"id", "index", "level", "page", "state", "version"}
+WHOLE = {"id", "change_id", "example_id", "keeper_id", "index", "level", "page", "state", "version"}
 """Columns whose cells are not broken into lines."""
 
 
@@ -114,6 +114,8 @@ def shown(owner: Message, name: str, value: Any) -> str:
         number = field.enum_type.values_by_number[value].name
         prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
         return number.removeprefix(prefix).lower()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {value[key]}" for key in sorted(value))
     if isinstance(value, Timestamp):
         return value.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if value.seconds else ""
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -174,7 +174,7 @@ RESOURCES = (
         "DatasetVersion",
         lambda client: client.datasets,
         dataset,
-        ("id", "number", "tags", "state", "split_counts", "content_sha256", "create_time"),
+        ("id", "number", "tags", "state", "split_counts", "create_time"),
     ),
     Resource(
         "export",
