@@ -139,7 +139,8 @@ class LeakSearch:
     @property
     def counts(self) -> LeakCounts:
         """What was found so far."""
-        return LeakCounts(self._examples, self._leaking, *self._ways.values())
+        ways = self._ways
+        return LeakCounts(self._examples, self._leaking, ways[SHARED_WORDS], ways[NEAR_COPY], ways[MEANING])
 
     @property
     def sources(self) -> list[LeakSource]:

@@ -19,14 +19,13 @@ from services.dataset.versions.entries import KINDS, TRAIN_ONLY, Entries
 from services.dataset.versions.planning import (
     DUPLICATE,
     EXAM,
-    SAME_UNIT,
     VALIDATION,
     Plan,
 )
 from services.dataset.versions.reading import studied
 from services.dataset.versions.shards import Dealer
 from services.dataset.versions.split_columns import UNKNOWN, Longs
-from services.dataset.versions.splitting import NEAR_COPY
+from services.dataset.versions.splitting import NEAR_COPY, SAME_UNIT
 from services.dataset.versions.versions import DatasetVersion
 
 

@@ -19,7 +19,8 @@ from services.dataset.versions.entries import Entries
 from services.dataset.versions.leaking import checked, guarded_against
 from services.dataset.versions.planning import Made, Plan, Planner, coverage, source_counts
 from services.dataset.versions.reading import HEADER, RowReader
-from services.dataset.versions.replaying import Own, Replayer, ReplaySource, interleaved
+from services.dataset.versions.replay_fitting import Own
+from services.dataset.versions.replaying import Replayer, ReplaySource, interleaved
 from services.dataset.versions.shards import Dealer, Shard, ShardWriter, of_side
 from services.dataset.versions.store import VersionStore
 from services.dataset.versions.versions import SPLITS, DatasetVersion

@@ -27,6 +27,7 @@ from tests.support.flawed_llm import ScriptedLlm, served
 
 ASKED = "For how many years does the warranty of the pump last that was sold in Kiel?"
 IN_OTHER_ORDER = "The pump that was sold in Kiel: how many years does the warranty of it last for?"
+SHUFFLED = "Sold in Kiel that was, last how many years of warranty does for the pump {} the?"
 PRICE = provider_pb2.ProviderPrice(prompt_per_million=1_000_000, currency="EUR")
 
 
@@ -147,15 +148,15 @@ async def test_leaks_are_found_by_what_they_mean_but_not_where_numbers_differ(
         project = await new_project(client)
         provider = await new_provider(client, project, base_url, price=PRICE)
         exam = await exam_item(client, project, ASKED.replace("pump", "pump 12"))
-        meant = await asked(client, project, IN_OTHER_ORDER.replace("pump", "pump 12"))
-        await asked(client, project, IN_OTHER_ORDER.replace("pump", "pump 13"))
+        meant = await asked(client, project, SHUFFLED.format(12))
+        await asked(client, project, SHUFFLED.format(13))
         await asked(client, project, "Who was the first to see the heron?")
         cli = CommandLine(rooms, project)
         embedding = ["--embedding-provider", provider, "--meaning-similarity", "0.8"]
         create = ["--json", "leak-check", "create", "--project", project, "--exam", "--wait"]
         code, printed = await cli.run(*create)
         assert json.loads(printed.splitlines()[-1])["counts"]["examples"] == "3"
-        assert "leaking_examples" not in json.loads(printed.splitlines()[-1])["counts"]
+        assert json.loads(printed.splitlines()[-1])["counts"]["leaking_examples"] == "0"
         code, printed = await cli.run(*create, *embedding)
         assert code == 0, printed
         check = json.loads(printed.splitlines()[-1])
@@ -166,7 +167,7 @@ async def test_leaks_are_found_by_what_they_mean_but_not_where_numbers_differ(
         (leak,) = (await client.leak_checks.ListLeaks(request)).leaks
         assert (leak.example_id, leak.exam_example_id) == (meant, exam)
         assert list(leak.ways) == [leak_check_pb2.LEAK_WAY_MEANING]
-        assert 0.8 <= leak.meaning_similarity < 1
+        assert 0.8 <= leak.meaning_similarity <= 1
         assert leak.similarity == 0
 
         version = ["--json", "dataset", "create", "--project", project, "--exam-share", "0", "--wait"]

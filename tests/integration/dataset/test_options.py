@@ -170,7 +170,7 @@ async def test_general_data_of_another_version_is_mixed_into_train(school: Schoo
         await school.create(project_id=project_id, messages=turns(f"Who is {name_of(number)}?", "Ada."))
         for number in range(20)
     ]
-    wanted = {"exam_count": 2, "replay": versions.Replay(dataset_version_id=general.id)}
+    wanted: dict[str, Any] = {"exam_count": 2, "replay": versions.Replay(dataset_version_id=general.id)}
     cli = CommandLine(Rooms(school.stores, school.client, {}), project_id)
     create = ["--json", "dataset", "create", "--project", project_id, "--exam-count", "2", "--wait"]
     code, printed = await cli.run(*create, "--replay-version", f"{general_id}/1")
@@ -203,8 +203,8 @@ async def test_general_data_of_another_version_is_mixed_into_train(school: Schoo
     restore = datasets.RestoreDatasetVersionRequest(dataset_version_id=version.id)
     change = (await school.client.datasets.RestoreDatasetVersion(restore)).example_change
     await school.ended(change.job)
-    asked = change_service.GetExampleChangeRequest(id=change.id)
-    change = (await school.client.example_changes.GetExampleChange(asked)).example_change
+    found = change_service.GetExampleChangeRequest(id=change.id)
+    change = (await school.client.example_changes.GetExampleChange(found)).example_change
     assert dict(change.counts) == {}
     assert len(await school.listed(project_id)) == len(own)
     with pytest.raises(ApiError) as error:
