@@ -14,8 +14,9 @@ import pyarrow as pa
 from services.dataset.benchmarks.leaks import joined
 from services.dataset.copies.grouping import leaked
 from services.dataset.copies.sketches import Sketches, sketch
+from services.dataset.examples.examples import KINDS
 from services.dataset.leak_checks.finding import Guarded
-from services.dataset.versions.entries import KINDS, TRAIN_ONLY, Entries
+from services.dataset.versions.entries import TRAIN_ONLY, Entries
 from services.dataset.versions.planning import (
     DUPLICATE,
     EXAM,
