@@ -12,7 +12,7 @@ from services.dataset.diffs.diffs import ChangesFile
 from services.dataset.diffs.store import DiffStore
 from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion
+from services.dataset.versions.versions import DatasetVersion
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
@@ -55,7 +55,7 @@ class DiffWorker:
 
     async def _held(self, version: DatasetVersion, folder: Path) -> Held:
         shards = []
-        for number, file in enumerate(file for file in version.files if file.format == PARQUET):
+        for number, file in enumerate(version.shards):
             path = folder / f"{version.id}-{number}.parquet"
             await self._storage.get_file(file.key, path)
             shards.append((path, file.split))

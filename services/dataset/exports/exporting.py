@@ -21,7 +21,7 @@ from services.dataset.exports.store import ExportStore
 from services.dataset.exports.survey import Survey, survey
 from services.dataset.exports.writing import FileWriter
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion
+from services.dataset.versions.versions import DatasetVersion
 from services.runtime.errors import ResourceExhausted, SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, Jobs
@@ -121,11 +121,8 @@ class Making:
 
     async def _fetch(self) -> list[Shard]:
         """The shards of the splits that are wanted, from the bucket."""
-        wanted = [
-            file
-            for file in self._version.files
-            if file.format == PARQUET and self._export.options.wants_split(file.split)
-        ]
+        options = self._export.options
+        wanted = [file for file in self._version.shards if options.wants_split(file.split)]
         shards = []
         for at, file in enumerate(wanted, 1):
             await self._tell(f"fetching part {at} of {len(wanted)} of the version")

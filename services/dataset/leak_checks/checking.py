@@ -23,7 +23,7 @@ from services.dataset.leak_checks.meanings import comparing_meanings
 from services.dataset.leak_checks.store import LeakCheckStore
 from services.dataset.versions.shards import PARQUET_TYPE
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion
+from services.dataset.versions.versions import DatasetVersion
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
@@ -106,7 +106,7 @@ class LeakWorker:
     async def _fetched(self, version: DatasetVersion, folder: Path) -> list[tuple[Path, str]]:
         """The shards of a version in a folder, each with its split."""
         shards = []
-        for number, file in enumerate(file for file in version.files if file.format == PARQUET):
+        for number, file in enumerate(version.shards):
             path = folder / f"shard-{number}.parquet"
             await self._storage.get_file(file.key, path)
             shards.append((path, file.split))

@@ -13,7 +13,7 @@ import structlog
 from services.dataset.restores.restores import Member, batches_of, ids_in, not_among
 from services.dataset.restores.store import RestoreStore
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion, VersionFile
+from services.dataset.versions.versions import DatasetVersion, VersionFile
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
@@ -47,7 +47,7 @@ class RestoreWorker:
 
     async def _put_back(self, item: Item, version: DatasetVersion, done: int) -> None:
         start = 0
-        for shard in shards_of(version):
+        for shard in version.shards:
             place, start = max(start, done), start + shard.rows
             if place >= start:
                 continue
@@ -63,7 +63,7 @@ class RestoreWorker:
         await self._tell(item)
 
     async def _delete_added(self, item: Item, version: DatasetVersion) -> None:
-        async with self._fetched(shards_of(version)) as paths:
+        async with self._fetched(version.shards) as paths:
             held = await asyncio.to_thread(ids_in, paths)
         while await had_again(
             lambda: self._store.delete_added(
@@ -84,11 +84,6 @@ class RestoreWorker:
         now = await self._store.get(item.resource_id)
         progress = f"{now['changed']} examples restored, {now['skipped']} as they were"
         await self._jobs.set_progress(item.job_id, progress)
-
-
-def shards_of(version: DatasetVersion) -> list[VersionFile]:
-    """The shards of a version, in the order in which they are restored."""
-    return [file for file in version.files if file.format == PARQUET]
 
 
 def following(batches: Iterator[list[Member]]) -> list[Member]:

@@ -19,7 +19,7 @@ from services.dataset.statistics.statistics import DatasetStatistics, Figures
 from services.dataset.statistics.store import StatisticsStore
 from services.dataset.statistics.studying import Study
 from services.dataset.versions.store import VersionStore
-from services.dataset.versions.versions import PARQUET, DatasetVersion
+from services.dataset.versions.versions import DatasetVersion
 from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
@@ -108,7 +108,7 @@ class StatisticsWorker:
 
     async def _fetched(self, version: DatasetVersion, folder: Path) -> list[tuple[str, Path]]:
         shards = []
-        for number, file in enumerate(file for file in version.files if file.format == PARQUET):
+        for number, file in enumerate(version.shards):
             path = folder / f"{number}.parquet"
             await self._storage.get_file(file.key, path)
             shards.append((file.split, path))

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 from services.dataset.examples.content import content_of, lineage_of
 from services.dataset.examples.examples import said
 from services.dataset.examples.store import texts_size
-from services.dataset.versions.versions import PARQUET, DatasetVersion, DatasetVersionExample, VersionFile
+from services.dataset.versions.versions import DatasetVersion, DatasetVersionExample, VersionFile
 from services.runtime.pages import Page, PageRequest, fitting, next_token
 from services.runtime.storage import Storage
 
 COLUMNS = ["id", "kind", "content", "lineage"]
-
-
 READ_SECONDS = 60.0
 """How long a thread waits for a part of an object."""
+LARGEST_READ = 2**21
+"""Bytes of text after which no more rows are read for a page: some more than it shows."""
 
 
 class ObjectFile(io.RawIOBase):
@@ -68,7 +68,7 @@ async def list_members(
     Raises:
         Unavailable: the bucket cannot be reached.
     """
-    shards = [file for file in version.files if file.format == PARQUET and split in (None, file.split)]
+    shards = [file for file in version.shards if split in (None, file.split)]
     skipped = int(page.after[0]) if page.after else 0
     opened = Opener(storage, asyncio.get_running_loop())
     found = await asyncio.to_thread(read_members, opened, shards, skipped, page.limit)
@@ -110,10 +110,6 @@ def read_members(
                 return found
         skipped = 0
     return found
-
-
-LARGEST_READ = 2**21
-"""Bytes of text after which no more rows are read for a page: some more than it shows."""
 
 
 def rows_from(opener: Opener, shard: VersionFile, skipped: int) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -101,6 +101,11 @@ class DatasetVersion:
         return "failed" if self.job.ended else "making"
 
     @property
+    def shards(self) -> list[VersionFile]:
+        """The files that hold its examples, in order."""
+        return [file for file in self.files if file.format == PARQUET]
+
+    @property
     def manifest(self) -> VersionFile:
         """The file that names all others; a ready version has one."""
         return next(file for file in self.files if not file.format)
