@@ -115,4 +115,6 @@ def step_to_pb(step: TrainingStep) -> training_run_pb2.TrainingStep:
         peak_memory_bytes=step.peak_memory_bytes,
         time=timestamp(step.time),
         validation_loss=step.validation_loss,
+        reward_accuracy=step.reward_accuracy,
+        reward_margin=step.reward_margin,
     )

@@ -15,13 +15,16 @@ from sishu.client import Client
 from sishu.common.v1 import object_pb2
 from sishu.dataset.v1 import dataset_service_pb2 as pb
 from sishu.dataset.v1 import dataset_version_pb2
-from sishu.dataset.v1.export_pb2 import ExportOptions
+from sishu.dataset.v1.export_pb2 import EXPORT_REASONING_NONE, ExportOptions
 from sishu.dataset.v1.export_service_pb2 import GetExportFilesRequest
 from sishu.learn.exports import export_of
 
 SPLIT = "train"
 ROWS = "train.jsonl"
 """The file of an export that holds them."""
+SHAPES = {"sft": "messages_jsonl", "kto": "kto_trl"}
+"""What the engine reads, by objective; the others read pairs."""
+PAIRS = "dpo_trl"
 HELD_OUT_SPLIT = "validation"
 HELD_OUT = "validation.jsonl"
 """The file of its rows to measure on."""
@@ -77,7 +80,7 @@ async def check_version(client: Client, version_id: str, project_id: str, *, mea
     return version.content_sha256
 
 
-async def fetch_rows(client: Client, version_id: str, path: Path) -> Path | None:
+async def fetch_rows(client: Client, version_id: str, objective: str, path: Path) -> Path | None:
     """Have the training rows of a version in a file, whole or not at all; one that is there is kept.
 
     Beside it come the rows to measure on; returns their file, or nothing where the version has none. The
@@ -88,14 +91,18 @@ async def fetch_rows(client: Client, version_id: str, path: Path) -> Path | None
         ApiError: the dataset room refuses, or is away.
     """
     splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
-    wanted = ExportOptions(shape="messages_jsonl", splits=splits)
+    wanted = ExportOptions(shape=SHAPES.get(objective, PAIRS), splits=splits)
+    if objective != "sft":
+        # Usual with these shapes is a field of its own, which the engine does not know.
+        wanted.reasoning = EXPORT_REASONING_NONE
     export = await export_of(client, version_id, wanted)
     request = GetExportFilesRequest(id=export.id)
     files = {one.name: one for one in (await client.exports.GetExportFiles(request)).files}
     if ROWS not in files:
         raise FailedPrecondition(
             "NO_TRAINING_ROWS",
-            f"dataset version {version_id} has no conversation to train on; keep more examples",
+            f"dataset version {version_id} has nothing in its train split that {objective} can learn from; "
+            "keep more examples of that kind",
             dataset_version_id=version_id,
         )
     await have(files[ROWS], path)

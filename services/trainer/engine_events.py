@@ -49,6 +49,8 @@ def step_of(event: Event) -> TrainingStep:
         peak_memory_bytes=event["peak_memory_bytes"],
         time=datetime.fromtimestamp(event["time"], UTC),
         validation_loss=event.get("validation_loss"),
+        reward_accuracy=event.get("reward_accuracy"),
+        reward_margin=event.get("reward_margin"),
     )
 
 

@@ -19,6 +19,11 @@ LIMITS = {
 """Smallest and largest value that the engine takes, by the name that field and spec share."""
 
 
+PREFERENCE_RATE = 5e-5
+"""Usual peak learning rate of preferences: what is learned from them is small, and easily too much."""
+SIMPO_BETA = 2.0
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Every parameter of a run. Names and meaning are those of the contract and of the engine's spec."""
@@ -67,6 +72,26 @@ class TrainingConfig:
     """How much lower a better validation loss is, in nats."""
     publish: str = "best"
     """`best` or `last`: whose adapter the run gives."""
+    objective: str = "sft"
+    """`sft`, `dpo`, `orpo`, `simpo` or `kto`: what is learned."""
+    beta: float = 0.1
+    """Of preferences: how dear it is to move away from the base, or the scale of the reward."""
+    simpo_gamma: float = 0.5
+    """Margin of `simpo`."""
+    label_smoothing: float = 0.0
+    """Share of pairs that are taken to be labelled the wrong way round."""
+    sft_weight: float = 0.0
+    """Weight of the better answer's cross-entropy in the loss of `dpo` and `simpo`."""
+    desirable_weight: float = 1.0
+    """Weight of the good answers of `kto`."""
+    undesirable_weight: float = 1.0
+    """Weight of the bad ones."""
+    use_rslora: bool = False
+    """Whether LoRA's scale is alpha / sqrt(rank)."""
+    use_dora: bool = False
+    """Whether the length of each row of a weight is learned beside its direction."""
+    loraplus_ratio: float = 1.0
+    """How many times as fast as LoRA's A matrices its B matrices learn."""
 
     @classmethod
     def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
@@ -87,8 +112,12 @@ def resolve(given: Mapping[str, object]) -> TrainingConfig:
         InvalidArgument: a value is out of the engine's range; the message names the field.
     """
     config = TrainingConfig(**given)  # type: ignore[arg-type]
-    if "lora_alpha" not in given:
-        config = TrainingConfig(**{**given, "lora_alpha": 2 * config.lora_rank})  # type: ignore[arg-type]
+    usual: dict[str, object] = {"lora_alpha": 2 * config.lora_rank}
+    if config.objective != "sft":
+        usual["learning_rate"] = PREFERENCE_RATE
+    if config.objective == "simpo":
+        usual["beta"] = SIMPO_BETA
+    config = TrainingConfig(**{**usual, **given})  # type: ignore[arg-type]
     for name, value in asdict(config).items():
         if name in LIMITS:
             check_range(name, value)

@@ -30,6 +30,8 @@ class TrainingStep:
     peak_memory_bytes: int
     time: datetime
     validation_loss: float | None = None
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class TrainWorker:
         say("fetching the training rows")
         with artifacts.local_files(work):
             await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
-            held_out = await fetch_rows(self._client, run.dataset_version_id, rows)
+            held_out = await fetch_rows(self._client, run.dataset_version_id, run.config.objective, rows)
         place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
         spec = spec_of(run.id, run.config, public_name(base), place)
         await asyncio.to_thread(artifacts.save_spec, work, spec)

@@ -58,6 +58,7 @@ class FakeDatasets(dataset_service_pb2_grpc.DatasetServiceServicer):
     data: bytes
     refusal: SishuError | None = None
     held_out: bytes = b""
+    shape: str = "messages_jsonl"
 
     def hold_out(self, rows: Sequence[Row]) -> None:
         """Give the version rows to measure on."""
@@ -82,7 +83,7 @@ class FakeExports(export_service_pb2_grpc.ExportServiceServicer):
         self, request: exports.CreateExportRequest, _context: Context
     ) -> exports.CreateExportResponse:
         options = request.export.options
-        assert options.shape == "messages_jsonl"
+        assert options.shape == self.datasets.shape
         splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
         assert options.splits == splits
         if self.datasets.refusal:

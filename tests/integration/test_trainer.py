@@ -34,7 +34,7 @@ from sishu.trainer.v1 import model_pb2, training_run_pb2
 from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration.conftest import StartRoom
-from tests.integration.fake_datasets import FakeDatasets, fake_datasets, rows_about
+from tests.integration.fake_datasets import FakeDatasets, bytes_of, fake_datasets, rows_about
 from tests.integration.fake_projects import FakeProjects, fake_projects
 from tests.integration.processes import eventually
 from tests.integration.stores import HOST, Room, Stores
@@ -342,6 +342,26 @@ async def test_a_run_is_measured_on_validation_rows_and_stops_early(
     assert (summary.validation_best_step, summary.published_step) == (best, best)
     assert summary.validation_loss_best == measured[best].validation_loss
     assert summary.validation_loss == measured[summary.steps].validation_loss
+
+
+async def test_a_run_learns_preferences(school: School, start_trainer: StartTrainer) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    rows = [
+        {
+            "prompt": row["messages"][:1],
+            "chosen": row["messages"][1:],
+            "rejected": [{"role": "assistant", "content": "No idea."}],
+        }
+        for row in rows_about(8)
+    ]
+    school.datasets.shape, school.datasets.data = "dpo_trl", bytes_of(rows)
+    run = await school.create_run(base, objective="dpo", use_dora=True, loraplus_ratio=4, learning_rate=1e-3)
+    run = await school.run_in(run.id, SUCCEEDED)
+    first, *_, last = await school.steps(run.id)
+    assert (first.HasField("reward_accuracy"), last.reward_accuracy) == (True, 1.0)
+    assert last.reward_margin > first.reward_margin
+    assert last.loss < first.loss
 
 
 async def test_a_run_goes_on_whatever_is_killed(school: School, start_trainer: StartTrainer) -> None:

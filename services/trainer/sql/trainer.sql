@@ -98,22 +98,24 @@ WHERE id = $1
 WITH given AS (
     SELECT * FROM unnest($2::integer[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::bigint[],
                          $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[], $12::timestamptz[],
-                         $13::float8[])
+                         $13::float8[], $14::float8[], $15::float8[])
         AS step (step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens,
-                 seconds, peak_memory_bytes, time, validation_loss)
+                 seconds, peak_memory_bytes, time, validation_loss, reward_accuracy, reward_margin)
 ), replaced AS (
     SELECT coalesce(sum(tokens), 0) AS tokens FROM training_steps
     WHERE run_id = $1 AND step IN (SELECT step FROM given)
 ), stored AS (
     INSERT INTO training_steps (run_id, step, epoch, loss, learning_rate, grad_norm, tokens,
-                                supervised_tokens, padded_tokens, seconds, peak_memory_bytes, time, validation_loss)
+                                supervised_tokens, padded_tokens, seconds, peak_memory_bytes, time,
+                                validation_loss, reward_accuracy, reward_margin)
     SELECT $1, given.* FROM given
     ON CONFLICT (run_id, step) DO UPDATE
     SET epoch = EXCLUDED.epoch, loss = EXCLUDED.loss, learning_rate = EXCLUDED.learning_rate,
         grad_norm = EXCLUDED.grad_norm, tokens = EXCLUDED.tokens,
         supervised_tokens = EXCLUDED.supervised_tokens, padded_tokens = EXCLUDED.padded_tokens,
         seconds = EXCLUDED.seconds, peak_memory_bytes = EXCLUDED.peak_memory_bytes, time = EXCLUDED.time,
-        validation_loss = EXCLUDED.validation_loss, revision = EXCLUDED.revision
+        validation_loss = EXCLUDED.validation_loss, reward_accuracy = EXCLUDED.reward_accuracy,
+        reward_margin = EXCLUDED.reward_margin, revision = EXCLUDED.revision
 )
 UPDATE training_runs
 SET tokens = training_runs.tokens + (SELECT coalesce(sum(tokens), 0) FROM given) - replaced.tokens
@@ -122,7 +124,7 @@ WHERE id = $1
 
 -- name: list_steps
 SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
-       peak_memory_bytes, time, validation_loss
+       peak_memory_bytes, time, validation_loss, reward_accuracy, reward_margin
 FROM training_steps
 WHERE run_id = $1 AND step > $2
 ORDER BY step
@@ -131,7 +133,7 @@ LIMIT $3
 -- name: list_new_steps
 -- In the order in which they were done; one that was done again is new again.
 SELECT step, epoch, loss, learning_rate, grad_norm, tokens, supervised_tokens, padded_tokens, seconds,
-       peak_memory_bytes, time, validation_loss, revision
+       peak_memory_bytes, time, validation_loss, reward_accuracy, reward_margin, revision
 FROM training_steps
 WHERE run_id = $1 AND step > $2 AND revision > $3
 ORDER BY revision

@@ -45,6 +45,16 @@ def test_an_empty_config_shows_every_default() -> None:
         early_stop_patience=0,
         early_stop_margin=0.0,
         publish="best",
+        objective="sft",
+        beta=0.1,
+        simpo_gamma=0.5,
+        label_smoothing=0.0,
+        sft_weight=0.0,
+        desirable_weight=1.0,
+        undesirable_weight=1.0,
+        use_rslora=False,
+        use_dora=False,
+        loraplus_ratio=1.0,
     )
 
 
@@ -74,6 +84,16 @@ def test_a_run_without_a_step_has_no_loss_and_no_speed() -> None:
 def test_alpha_is_twice_the_rank_unless_it_is_given() -> None:
     assert resolve({"lora_rank": 4}).lora_alpha == 8
     assert resolve({"lora_rank": 4, "lora_alpha": 4}).lora_alpha == 4
+
+
+def test_preferences_have_their_own_usual_rate_and_scale() -> None:
+    assert (resolve({"objective": "dpo"}).learning_rate, resolve({"objective": "dpo"}).beta) == (5e-5, 0.1)
+    assert (resolve({"objective": "simpo"}).learning_rate, resolve({"objective": "simpo"}).beta) == (
+        5e-5,
+        2.0,
+    )
+    given = resolve({"objective": "simpo", "beta": 3.0, "learning_rate": 1e-4})
+    assert (given.learning_rate, given.beta) == (1e-4, 3.0)
 
 
 def test_a_resolved_config_comes_back_from_the_database_and_through_the_contract() -> None:

@@ -91,6 +91,8 @@ CREATE TABLE training_steps (
     peak_memory_bytes bigint           NOT NULL,
     time              timestamptz      NOT NULL,
     validation_loss   double precision,
+    reward_accuracy   double precision,
+    reward_margin     double precision,
     revision          bigserial,
     PRIMARY KEY (run_id, step)
 );

@@ -206,12 +206,22 @@ class TrainingConfig(_message.Message):
     EARLY_STOP_PATIENCE_FIELD_NUMBER: _builtins.int
     EARLY_STOP_MARGIN_FIELD_NUMBER: _builtins.int
     PUBLISH_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    BETA_FIELD_NUMBER: _builtins.int
+    SIMPO_GAMMA_FIELD_NUMBER: _builtins.int
+    LABEL_SMOOTHING_FIELD_NUMBER: _builtins.int
+    SFT_WEIGHT_FIELD_NUMBER: _builtins.int
+    DESIRABLE_WEIGHT_FIELD_NUMBER: _builtins.int
+    UNDESIRABLE_WEIGHT_FIELD_NUMBER: _builtins.int
+    USE_RSLORA_FIELD_NUMBER: _builtins.int
+    USE_DORA_FIELD_NUMBER: _builtins.int
+    LORAPLUS_RATIO_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
     """OPTIONAL. Passes over the data; `max_steps` takes their place. Unset lets the service choose, at present 3."""
     max_steps: _builtins.int
     """OPTIONAL. Optimizer steps, in place of `epochs`; 0 means as many as `epochs` take."""
     learning_rate: _builtins.float
-    """OPTIONAL. Peak learning rate. Unset lets the service choose, at present 1e-3."""
+    """OPTIONAL. Peak learning rate. Unset lets the service choose, at present 1e-3, of preferences 5e-5."""
     schedule: _builtins.str
     """OPTIONAL. `cosine`, `linear` or `constant`. Empty lets the service choose, at present `cosine`."""
     warmup_ratio: _builtins.float
@@ -248,6 +258,26 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. A validation loss is better only if it lies under the best by more than this, in nats."""
     publish: _builtins.str
     """OPTIONAL. Whose adapter the run gives: `best`, of the lowest validation loss, or `last`, of the last step. Empty lets the service choose, at present `best`; without validation rows it is the last."""
+    objective: _builtins.str
+    """OPTIONAL. What is learned: `sft`, all answers of the examples with conversations; `dpo`, `orpo` or `simpo`, the better answer of each example of kind PREFERENCE that has two; `kto`, all answers of such examples as good or bad ones. Empty lets the service choose, at present `sft`."""
+    beta: _builtins.float
+    """OPTIONAL. Of `dpo` and `kto` how dear it is to move away from the base model, of `simpo` the scale of the reward, of `orpo` the weight of the odds ratio. Unset lets the service choose, at present 0.1, of `simpo` 2."""
+    simpo_gamma: _builtins.float
+    """OPTIONAL. Margin by which `simpo` wants the better answer to win. Unset lets the service choose, at present 0.5."""
+    label_smoothing: _builtins.float
+    """OPTIONAL. Of `dpo` and `simpo`: share of pairs that are taken to be labelled the wrong way round."""
+    sft_weight: _builtins.float
+    """OPTIONAL. Of `dpo` and `simpo`: weight of the better answer's mean cross-entropy in the loss; `orpo` always has it."""
+    desirable_weight: _builtins.float
+    """OPTIONAL. Weight of the good answers of `kto`. Unset lets the service choose, at present 1."""
+    undesirable_weight: _builtins.float
+    """OPTIONAL. Weight of the bad answers of `kto`. Unset lets the service choose, at present 1."""
+    use_rslora: _builtins.bool
+    """OPTIONAL. LoRA's scale is alpha / sqrt(rank) in place of alpha / rank (rsLoRA)."""
+    use_dora: _builtins.bool
+    """OPTIONAL. The length of each row of a weight is learned beside its direction (DoRA)."""
+    loraplus_ratio: _builtins.float
+    """OPTIONAL. LoRA's B matrices, and DoRA's lengths, learn so many times as fast as its A matrices (LoRA+). Unset lets the service choose, at present 1."""
     @_builtins.property
     def lora_targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Modules that get LoRA matrices, such as `q_proj`; empty means every linear layer but the head."""
@@ -277,13 +307,27 @@ class TrainingConfig(_message.Message):
         early_stop_patience: _builtins.int = ...,
         early_stop_margin: _builtins.float = ...,
         publish: _builtins.str = ...,
+        objective: _builtins.str = ...,
+        beta: _builtins.float | None = ...,
+        simpo_gamma: _builtins.float | None = ...,
+        label_smoothing: _builtins.float = ...,
+        sft_weight: _builtins.float = ...,
+        desirable_weight: _builtins.float | None = ...,
+        undesirable_weight: _builtins.float | None = ...,
+        use_rslora: _builtins.bool = ...,
+        use_dora: _builtins.bool = ...,
+        loraplus_ratio: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "desirable_weight", b"desirable_weight", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "precision", b"precision", "publish", b"publish", "schedule", b"schedule", "seed", b"seed", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "desirable_weight", b"desirable_weight", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "objective", b"objective", "precision", b"precision", "publish", b"publish", "schedule", b"schedule", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
+    _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
     _WhichOneofReturnType__checkpoint_steps: _TypeAlias = _typing.Literal["checkpoint_steps"]  # noqa: Y015
     _WhichOneofArgType__checkpoint_steps: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps"]  # noqa: Y015
+    _WhichOneofReturnType__desirable_weight: _TypeAlias = _typing.Literal["desirable_weight"]  # noqa: Y015
+    _WhichOneofArgType__desirable_weight: _TypeAlias = _typing.Literal["_desirable_weight", b"_desirable_weight"]  # noqa: Y015
     _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
     _WhichOneofReturnType__gradient_checkpointing: _TypeAlias = _typing.Literal["gradient_checkpointing"]  # noqa: Y015
@@ -292,16 +336,26 @@ class TrainingConfig(_message.Message):
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__lora_dropout: _TypeAlias = _typing.Literal["lora_dropout"]  # noqa: Y015
     _WhichOneofArgType__lora_dropout: _TypeAlias = _typing.Literal["_lora_dropout", b"_lora_dropout"]  # noqa: Y015
+    _WhichOneofReturnType__loraplus_ratio: _TypeAlias = _typing.Literal["loraplus_ratio"]  # noqa: Y015
+    _WhichOneofArgType__loraplus_ratio: _TypeAlias = _typing.Literal["_loraplus_ratio", b"_loraplus_ratio"]  # noqa: Y015
     _WhichOneofReturnType__max_grad_norm: _TypeAlias = _typing.Literal["max_grad_norm"]  # noqa: Y015
     _WhichOneofArgType__max_grad_norm: _TypeAlias = _typing.Literal["_max_grad_norm", b"_max_grad_norm"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__simpo_gamma: _TypeAlias = _typing.Literal["simpo_gamma"]  # noqa: Y015
+    _WhichOneofArgType__simpo_gamma: _TypeAlias = _typing.Literal["_simpo_gamma", b"_simpo_gamma"]  # noqa: Y015
+    _WhichOneofReturnType__undesirable_weight: _TypeAlias = _typing.Literal["undesirable_weight"]  # noqa: Y015
+    _WhichOneofArgType__undesirable_weight: _TypeAlias = _typing.Literal["_undesirable_weight", b"_undesirable_weight"]  # noqa: Y015
     _WhichOneofReturnType__warmup_ratio: _TypeAlias = _typing.Literal["warmup_ratio"]  # noqa: Y015
     _WhichOneofArgType__warmup_ratio: _TypeAlias = _typing.Literal["_warmup_ratio", b"_warmup_ratio"]  # noqa: Y015
     _WhichOneofReturnType__weight_decay: _TypeAlias = _typing.Literal["weight_decay"]  # noqa: Y015
     _WhichOneofArgType__weight_decay: _TypeAlias = _typing.Literal["_weight_decay", b"_weight_decay"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__beta) -> _WhichOneofReturnType__beta | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__checkpoint_steps) -> _WhichOneofReturnType__checkpoint_steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__desirable_weight) -> _WhichOneofReturnType__desirable_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
     @_typing.overload
@@ -311,9 +365,15 @@ class TrainingConfig(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lora_dropout) -> _WhichOneofReturnType__lora_dropout | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loraplus_ratio) -> _WhichOneofReturnType__loraplus_ratio | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_grad_norm) -> _WhichOneofReturnType__max_grad_norm | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__simpo_gamma) -> _WhichOneofReturnType__simpo_gamma | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__undesirable_weight) -> _WhichOneofReturnType__undesirable_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__warmup_ratio) -> _WhichOneofReturnType__warmup_ratio | None: ...
     @_typing.overload
@@ -444,12 +504,14 @@ class TrainingStep(_message.Message):
     PEAK_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     VALIDATION_LOSS_FIELD_NUMBER: _builtins.int
+    REWARD_ACCURACY_FIELD_NUMBER: _builtins.int
+    REWARD_MARGIN_FIELD_NUMBER: _builtins.int
     step: _builtins.int
     """Number of the step, from 1."""
     epoch: _builtins.float
     """Passes over the data so far."""
     loss: _builtins.float
-    """Mean cross-entropy in nats per supervised token."""
+    """Mean cross-entropy in nats per supervised token; of a preference's objective the mean loss of a pair or a judged answer."""
     learning_rate: _builtins.float
     """Learning rate of the step."""
     grad_norm: _builtins.float
@@ -466,6 +528,10 @@ class TrainingStep(_message.Message):
     """Largest memory in use so far, in bytes, as in the summary."""
     validation_loss: _builtins.float
     """Loss on the validation rows after the step; unset where it was not measured."""
+    reward_accuracy: _builtins.float
+    """Of `dpo`, `orpo` and `simpo`: share of the step's pairs of which the better answer had the larger reward; unset otherwise."""
+    reward_margin: _builtins.float
+    """Of the same: by how much its reward was larger, on average."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the step ended."""
@@ -485,13 +551,24 @@ class TrainingStep(_message.Message):
         peak_memory_bytes: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         validation_loss: _builtins.float | None = ...,
+        reward_accuracy: _builtins.float | None = ...,
+        reward_margin: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "time", b"time", "validation_loss", b"validation_loss"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reward_accuracy", b"_reward_accuracy", "_reward_margin", b"_reward_margin", "_validation_loss", b"_validation_loss", "reward_accuracy", b"reward_accuracy", "reward_margin", b"reward_margin", "time", b"time", "validation_loss", b"validation_loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "padded_tokens", b"padded_tokens", "peak_memory_bytes", b"peak_memory_bytes", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens", "validation_loss", b"validation_loss"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reward_accuracy", b"_reward_accuracy", "_reward_margin", b"_reward_margin", "_validation_loss", b"_validation_loss", "epoch", b"epoch", "grad_norm", b"grad_norm", "learning_rate", b"learning_rate", "loss", b"loss", "padded_tokens", b"padded_tokens", "peak_memory_bytes", b"peak_memory_bytes", "reward_accuracy", b"reward_accuracy", "reward_margin", b"reward_margin", "seconds", b"seconds", "step", b"step", "supervised_tokens", b"supervised_tokens", "time", b"time", "tokens", b"tokens", "validation_loss", b"validation_loss"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reward_accuracy: _TypeAlias = _typing.Literal["reward_accuracy"]  # noqa: Y015
+    _WhichOneofArgType__reward_accuracy: _TypeAlias = _typing.Literal["_reward_accuracy", b"_reward_accuracy"]  # noqa: Y015
+    _WhichOneofReturnType__reward_margin: _TypeAlias = _typing.Literal["reward_margin"]  # noqa: Y015
+    _WhichOneofArgType__reward_margin: _TypeAlias = _typing.Literal["_reward_margin", b"_reward_margin"]  # noqa: Y015
     _WhichOneofReturnType__validation_loss: _TypeAlias = _typing.Literal["validation_loss"]  # noqa: Y015
     _WhichOneofArgType__validation_loss: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reward_accuracy) -> _WhichOneofReturnType__reward_accuracy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reward_margin) -> _WhichOneofReturnType__reward_margin | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_loss) -> _WhichOneofReturnType__validation_loss | None: ...
 
 Global___TrainingStep: _TypeAlias = TrainingStep  # noqa: Y015
