@@ -280,16 +280,21 @@ def with_replayed(made: Made, told: Replayed, leaks: Sequence[int], dealer: Deal
 
 def interleaved(own: Iterator[pa.Table], others: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Rows of two dealers as ranges of places, each range and all in the order of places."""
+    coming = map(by_place, others)
     waiting = DEALT.empty_table()
-    for rows in own:
+    for rows in map(by_place, own):
         last = rows.column(PLACE)[-1].as_py() if rows.num_rows else 0
         while (not waiting.num_rows or waiting.column(PLACE)[-1].as_py() <= last) and (
-            more := next(others, None)
+            more := next(coming, None)
         ):
             waiting = pa.concat_tables([waiting, more])
         count = int((waiting.column(PLACE).to_numpy() <= last).sum())
-        both = pa.concat_tables([rows, waiting.slice(0, count)])
-        yield both.sort_by([(PLACE, "ascending"), ("id", "ascending")])
+        yield by_place(pa.concat_tables([rows, waiting.slice(0, count)]))
         waiting = waiting.slice(count)
     yield waiting
-    yield from others
+    yield from coming
+
+
+def by_place(rows: pa.Table) -> pa.Table:
+    """Rows in the order of their places; ids tell equal contents apart."""
+    return rows.sort_by([(PLACE, "ascending"), ("id", "ascending")])

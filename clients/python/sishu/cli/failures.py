@@ -60,6 +60,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "CHUNK_GONE": ("它所依据的文本块已被删除",),
     "REPLACED": ("已被 {id} 取代",),
+    "REVIEW": ("人工审核未通过：{message}",),
     "PROMPT_NOT_FOUND": ("项目中没有提示词 {version}；已有 {names}，各有其版本",),
     "TAG_NOT_FOUND": ("没有名为 {name} 的标签；见 `sishu tag list`", "没有标签 {tag_id}"),
     "TAG_NOT_UNIQUE": ("有几个标签名为 {name}；请带上它上级的标题，或给出 ID",),
