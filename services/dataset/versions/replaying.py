@@ -282,8 +282,8 @@ def interleaved(own: Iterator[pa.Table], others: Iterator[pa.Table]) -> Iterator
     """Rows of two dealers as ranges of places, each range and all in the order of places."""
     coming = map(by_place, others)
     waiting = DEALT.empty_table()
-    for rows in map(by_place, own):
-        last = rows.column(PLACE)[-1].as_py() if rows.num_rows else 0
+    for rows in own:
+        last = int(rows.column(PLACE).to_numpy().max(initial=0))
         while (not waiting.num_rows or waiting.column(PLACE)[-1].as_py() <= last) and (
             more := next(coming, None)
         ):
