@@ -33,6 +33,20 @@ def test_a_version_can_be_of_what_people_have_confirmed() -> None:
     assert list(wanted.kinds) == [EXAMPLE_KIND_EXAM_ITEM]
 
 
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        VersionWishes(replay_share=0.1),
+        VersionWishes(replay_label="general", replay_version="acme/3"),
+        VersionWishes(replay_label="general", replay_import="i"),
+    ],
+)
+def test_general_data_comes_from_one_place(wishes: VersionWishes) -> None:
+    with pytest.raises(ApiError, match="from one of --replay-label, --replay-import and --replay-version"):
+        wishes.options()
+    assert VersionWishes(replay_label="general", replay_share=0.1).options().replay.label == "general"
+
+
 def test_a_cluster_tells_who_is_kept_and_who_is_not_shown() -> None:
     copy = Duplicate(example_id="b", similarity=0.9, kind=DUPLICATE_KIND_NEAR_COPY)
     lines = list(lines_of(DuplicateCluster(number=1, keeper_id="a", size=3, duplicates=[copy])))

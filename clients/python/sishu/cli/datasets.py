@@ -107,7 +107,18 @@ class VersionWishes:
         )
 
     def replay(self) -> versions.Replay | None:
-        """General data; nothing where none is named, or a version, which has to be found."""
+        """General data; nothing where none is named, or a version, which has to be found.
+
+        Raises:
+            ApiError: several are named, or a share of nothing.
+        """
+        named = [one for one in (self.replay_label, self.replay_import, self.replay_version) if one]
+        if len(named) > 1 or (self.replay_share is not None and not named):
+            message = (
+                "general data comes from one of --replay-label, --replay-import and --replay-version; "
+                f"{len(named)} were given: give one"
+            )
+            raise ApiError("INVALID_ARGUMENT", "OPTION_INVALID", message)
         if self.replay_label:
             return versions.Replay(share=self.replay_share, label=self.replay_label)
         if self.replay_import:
