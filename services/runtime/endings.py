@@ -26,7 +26,11 @@ SQL = Statements(Path(__file__).parent / "sql" / "jobs.sql")
 
 TOGETHER_SECONDS = 0.05
 """How long a result waits for others."""
-MOST_TOGETHER = 64
+MOST_TOGETHER = 128
+MOST_AT_ONCE = 2
+"""Transactions of a process. More of them would wait for each other, and each would hold but few results."""
+BEHIND_SECONDS = 0.5
+"""How long a result waits at most for transactions before it, one of which may wait for somebody else."""
 STOPPED_SECONDS = 5.0
 """How long an item that is stopped waits to hear whether it is stored."""
 MOST_ENDING_AT_ONCE = 1000 * MOST_TOGETHER
@@ -74,6 +78,7 @@ class Endings:
         self._pool = pool
         self._waiting: list[Ending] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._storing: set[asyncio.Task[None]] = set()
         # What is logged of a group is about no single item.
         self._context = contextvars.copy_context()
 
@@ -100,16 +105,21 @@ class Endings:
             raise
         ending.stored.result()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _wait(self) -> None:
         await asyncio.sleep(TOGETHER_SECONDS)
+        if len(self._storing) >= MOST_AT_ONCE:
+            await asyncio.wait(self._storing, timeout=BEHIND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         waiting, self._waiting = self._waiting, []
         for at in range(0, len(waiting), MOST_TOGETHER):
-            self._begin(self._store(waiting[at : at + MOST_TOGETHER]))
+            task = self._begin(self._store(waiting[at : at + MOST_TOGETHER]))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
 
     async def _store(self, group: Sequence[Ending]) -> None:
         """Store a group, and tell those who wait; where one spoils it for the others, each alone."""

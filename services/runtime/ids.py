@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from hashlib import sha1
 
-import uuid6
+import uuid_utils
 
 DERIVED = sha1(uuid.NAMESPACE_URL.bytes + b"sishu:", usedforsecurity=False)
 """What all derived ids start from; `uuid.uuid5` gives the same, and takes five times as long."""
@@ -13,7 +13,7 @@ DERIVED = sha1(uuid.NAMESPACE_URL.bytes + b"sishu:", usedforsecurity=False)
 
 def new_id() -> str:
     """A new UUIDv7: ids made later sort later."""
-    return str(uuid6.uuid7())
+    return str(uuid_utils.uuid7())
 
 
 def id_at(seconds: float) -> str:

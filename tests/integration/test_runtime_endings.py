@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from services.runtime.db import Connection, transaction
-from services.runtime.endings import Joint, StoreResult
+from services.runtime.endings import BEHIND_SECONDS, TOGETHER_SECONDS, Joint, StoreResult
 from services.runtime.errors import InvalidArgument
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs, NewItem
@@ -52,6 +52,35 @@ async def test_items_that_end_together_share_a_transaction_and_the_last_ends_the
     assert await desk.counts(job) == (150, 150, 0, 0)
     assert (await desk.jobs.get(job.id)).state == "succeeded"
     assert len(seen) <= 5
+
+
+async def test_those_that_end_behind_long_transactions_go_together_and_wait_for_no_stuck_one(
+    desk: Desk,
+) -> None:
+    job = await desk.job(some(20))
+    items = await desk.items(job)
+    free, seen = asyncio.Event(), set()
+
+    async def held(connection: Connection) -> None:
+        await asyncio.wait_for(free.wait(), 30)
+
+    async def note(connection: Connection) -> None:
+        seen.add(await connection.fetchval("SELECT pg_current_xact_id()::text::bigint"))
+
+    stuck = []
+    for item in items[:2]:
+        stuck.append(asyncio.create_task(desk.jobs.finish_held(item, held)))
+        await asyncio.sleep(2 * TOGETHER_SECONDS)
+    others = []
+    for item in items[2:]:
+        others.append(asyncio.create_task(desk.jobs.finish_held(item, note)))
+        await asyncio.sleep(BEHIND_SECONDS / 40)
+    await asyncio.wait_for(asyncio.gather(*others), 20)
+    assert len(seen) <= 2
+    assert await desk.counts(job) == (20, 18, 0, 0)
+    free.set()
+    await asyncio.gather(*stuck)
+    assert (await desk.jobs.get(job.id)).state == "succeeded"
 
 
 async def test_one_whose_result_cannot_be_stored_spoils_no_other(desk: Desk) -> None:
