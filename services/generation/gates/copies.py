@@ -20,6 +20,7 @@ no copy either.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -257,16 +258,19 @@ def copies(
         known: for the id of each those of the project that may be alike.
         gates: which are on.
     """
-    kept: list[tuple[Wording, frozenset[int]]] = []
+    kept: list[Wording] = []
+    places: defaultdict[int, list[int]] = defaultdict(list)
     found = {}
     for one, own in zip(new, marks, strict=True):
-        wanted = frozenset([*own.wanted, *own.bands])
-        beside = [other for other, others in kept if wanted & others]
-        rejection = first_copied(one, [*known.get(one.id, ()), *beside], gates)
+        beside = {place for mark in (*own.wanted, *own.bands) for place in places.get(mark, ())}
+        others = [kept[place] for place in sorted(beside)]
+        rejection = first_copied(one, [*known.get(one.id, ()), *others], gates)
         if rejection:
             found[one.id] = rejection
-        else:
-            kept.append((one, frozenset([*own.own, *own.bands])))
+            continue
+        for mark in {*own.own, *own.bands}:
+            places[mark].append(len(kept))
+        kept.append(one)
     return found
 
 
