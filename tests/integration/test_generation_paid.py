@@ -24,6 +24,7 @@ from services.generation.providers.keys import Keys
 from services.generation.providers.store import ProviderStore
 from services.generation.questions.writing import WrittenAnswer, parse_answer, strict_object
 from services.runtime.db import Pool
+from services.runtime.errors import Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.secrets import SecretBox
@@ -102,6 +103,22 @@ async def test_the_answer_of_an_item_that_was_closed_meanwhile_is_kept_and_count
         assert (await at.failures(), await at.reserved()) == ([("STOPPED", 1)], 0)
         async with at.asker.asked(at.task) as again:
             assert (again.call.calls, again.call.cached is not None) == (0, True)
+
+
+async def test_where_answers_are_passed_over_an_item_that_is_tried_again_takes_its_own(
+    client: Client, mock: MockServer, rooms: Rooms
+) -> None:
+    async with desk(client, mock, rooms) as at:
+        options = replace(at.task.generation.options, no_cache=True)
+        task = replace(at.task, generation=replace(at.task.generation, options=options))
+        with pytest.raises(Unavailable):
+            async with at.asker.asked(task):
+                raise Unavailable("PROVIDER_UNAVAILABLE", "no embeddings")
+        other = replace(task, item=replace(task.item, id=new_id(), attempt=2))
+        async with at.asker.asked(other) as asked:
+            assert (asked.call.calls, asked.call.cached) == (1, None)
+        async with at.asker.asked(replace(task, item=replace(task.item, attempt=2))) as asked:
+            assert (asked.call.calls, asked.call.cached is not None) == (0, True)
 
 
 async def test_a_call_that_is_cut_off_in_the_middle_is_counted_at_worst(

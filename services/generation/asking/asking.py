@@ -16,7 +16,7 @@ import structlog
 from services.generation.asking.batching import PENDING, Batcher
 from services.generation.asking.budgets import LIMITS, Amount, worst_cost, worst_usage
 from services.generation.asking.call_store import CallStore, Settlement
-from services.generation.asking.claiming import Claimer, is_awaited
+from services.generation.asking.claiming import Claimer, is_awaited, own_key
 from services.generation.asking.refusing import pausing
 from services.generation.asking.reserving import WAIT_SECONDS, Reserver
 from services.generation.calls.answers import KeptAnswer, answer_key
@@ -193,7 +193,8 @@ class Asker:
             return
         if found and found.call.calls:
             # It is paid, whatever became of the item; who asks the same again finds it.
-            await self._add(task, replace(found.call, failure=reason_of(error)), found.settlement, error)
+            kept = replace(found.settlement, key=own_key(task.generation, task.item, key))
+            await self._add(task, replace(found.call, failure=reason_of(error)), kept, error)
         if not is_pending(error):
             await self._reserver.release(task.item)
         elif task.generation.options.has_budget:

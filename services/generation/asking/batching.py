@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from services.generation.asking.claiming import own_key
 from services.generation.calls.batch_store import BatchStore, Request, in_batch
 from services.generation.calls.chain import Chain
 from services.generation.calls.llm import Llm, Opening
@@ -50,11 +50,11 @@ class Batcher:
         """
         if not generation.options.batch or generation.options.pilot_chunks:
             return None
-        return partial(self._reply, item, generation, endpoints, key_of(key, item, generation), sampling)
+        return partial(self._reply, item, generation, endpoints, own_key(generation, item, key), sampling)
 
     async def is_asked(self, item: Item, generation: Generation, key: bytes) -> bool:
         """Whether the first call of an item needs no deciding any more: a batch has it, or had it."""
-        own = key_of(key, item, generation)
+        own = own_key(generation, item, key)
         standing = await self._store.find(item.id, generation.id, generation.project_id, own)
         return standing is not None
 
@@ -93,11 +93,6 @@ class Batcher:
             seconds = min(FIRST_WAIT_SECONDS * longer, LONGEST_WAIT_SECONDS)
             raise pending(endpoints[0], seconds, handed_in=standing.handed_in)
         return standing.reply
-
-
-def key_of(key: bytes, item: Item, generation: Generation) -> bytes:
-    """The key under which a call waits: where nothing is taken from earlier calls, one of the item alone."""
-    return hashlib.sha256(key + item.id.encode()).digest() if generation.options.passes_over_kept else key
 
 
 def pending(endpoint: Endpoint, seconds: float, *, handed_in: bool) -> Unavailable:

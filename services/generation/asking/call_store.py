@@ -95,6 +95,11 @@ class CallStore:
 
         await held(self.pool, store, seconds)
 
+    async def kept(self, project_id: str, key: bytes) -> KeptAnswer | None:
+        """The answer that the project has to what was asked before, if any."""
+        answer = await self.pool.fetchval(SQL.kept_answer, project_id, key)
+        return kept_answer(answer) if answer else None
+
     async def find_answer(
         self, project_id: str, key: bytes, item_id: str, useless: KeptAnswer | None = None
     ) -> Known:

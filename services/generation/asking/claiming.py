@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ class Claimer:
     ) -> T | None:
         """The answer of before; nothing where the item is to ask, as nobody else does.
 
+        Where earlier answers are passed over, an item that is tried again takes what it got itself.
+
         Args:
             generation: the item's.
             item: who asks.
@@ -49,7 +52,9 @@ class Claimer:
             Unavailable: another item asks; the answer is there when this one is handed out again.
         """
         if generation.options.passes_over_kept:
-            return None
+            own = own_key(generation, item, key)
+            kept = await self._store.kept(generation.project_id, own) if item.attempt > 1 else None
+            return read(kept) if kept else None
         known = await self._store.find_answer(generation.project_id, key, item.id)
         found = read(known.answer) if known.answer else None
         if known.answer and found is None:
@@ -68,6 +73,11 @@ class Claimer:
         except Exception as error:
             # It holds no longer than the item is in work.
             log.warning("claim_not_given_up", error=as_sishu_error(error).message)
+
+
+def own_key(generation: Generation, item: Item, key: bytes) -> bytes:
+    """The key of what an item asks; where earlier answers are passed over, one of the item alone."""
+    return hashlib.sha256(key + item.id.encode()).digest() if generation.options.passes_over_kept else key
 
 
 def is_awaited(error: BaseException) -> bool:

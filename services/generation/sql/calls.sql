@@ -55,6 +55,9 @@ WITH given AS MATERIALIZED (
 )
 DELETE FROM reservations WHERE item_id IN (SELECT item_id FROM given)
 
+-- name: kept_answer
+SELECT answer FROM llm_answers WHERE project_id = $1 AND key = $2 AND answer IS NOT NULL
+
 -- name: find_answer
 -- The answer that is kept, but for $4, which was read and is of no use any more. Where there is none, the item $3 claims
 -- it, and says whether it did: not while another that claimed it is in work. Who comes as the answer is being stored
