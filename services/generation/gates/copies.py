@@ -127,9 +127,9 @@ class Wording:
         return marks_of(project_id, self.text)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def marks_of(project_id: str, text: str) -> Marks:
-    """The marks of a question; asked for before it is stored, and again with it."""
+    """The marks of a question; asked for as it is written, and again where it is stored with others."""
     one = Wording("", "", text, "")
     hashes = [hash64(word) for word in one.content]
     whole = sum(hashes)

@@ -9,6 +9,7 @@ from typing import Any
 from services.generation.asking.asking import Task
 from services.generation.asking.refusing import pausing
 from services.generation.forecasts.store import ForecastStore
+from services.generation.gates.copies import marks_of
 from services.generation.generations.generations import Generation
 from services.generation.genre_audiences.genre_audiences import GenreAudience
 from services.generation.question_templates.question_templates import template_items
@@ -116,6 +117,9 @@ class QuestionWriter:
         async with desk.asker.asked(task) as asked:
             written = list(zip(subjects, asked.value, strict=True))
             questions, places = written_questions(written, forms, options, language, pair_id)
+            for each in questions:
+                # Here, as of all that are stored together it would take long enough to hold up other calls.
+                marks_of(generation.project_id, each.text)
             async with pausing(desk.jobs, item):
                 meanings = await desk.embeddings.of(generation, chunk.id, questions)
             missing = lacking(asked.value, forms, options, len(questions))
