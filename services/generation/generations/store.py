@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +36,7 @@ from services.generation.question_templates.store import delete_question_templat
 from services.generation.sources.marking_store import forget_markings
 from services.generation.tags.store import delete_tags
 from services.runtime.db import Connection, Pool, claim_request, first_answer, forget_requests, transaction
+from services.runtime.gathering import Gathering
 from services.runtime.ids import id_at, new_id
 from services.runtime.jobs import Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
@@ -55,6 +56,7 @@ class Store:
     def __init__(self, pool: Pool, jobs: Jobs) -> None:
         self.pool = pool
         self.jobs = jobs
+        self._origins = Gathering(self._get_origins)
 
     async def generation_made_by(self, request_id: str) -> str | None:
         """The id of the generation that an earlier request of this id made."""
@@ -90,10 +92,14 @@ class Store:
         Raises:
             NotFound: there is no such generation.
         """
-        row = await self.pool.fetchrow(SQL.get_origin, generation_id)
-        if row is None:
+        origin = await self._origins.get(generation_id)
+        if origin is None:
             raise generation_not_found(generation_id)
-        return origin_of(dict(row))
+        return origin
+
+    async def _get_origins(self, generation_ids: Sequence[str]) -> dict[str, tuple[Generation, Provider]]:
+        rows = await self.pool.fetch(SQL.get_origins, generation_ids)
+        return {row["generation_id"]: origin_of(dict(row)) for row in rows}
 
     async def view_generation(self, generation_id: str) -> GenerationView:
         """A generation with its job and what it made so far.
@@ -217,7 +223,7 @@ def versions_in(text: str) -> Mapping[str, str]:
 
 
 def origin_of(values: dict[str, Any]) -> tuple[Generation, Provider]:
-    """A row of `get_origin`."""
+    """A row of `get_origins`."""
     one = Generation(
         id=values.pop("generation_id"),
         project_id=values["project_id"],

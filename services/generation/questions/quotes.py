@@ -38,6 +38,10 @@ def find_quote(text: str, quote: str) -> Fact | None:
     words = quote.split()
     if not words:
         return None
+    # Most stand there as they are, and an expression of its own for each quote takes long to make.
+    start = text.find(quote := quote.strip())
+    if start >= 0:
+        return Fact(start, start + len(quote), quote)
     match = re.search(r"\s+".join(map(re.escape, words)), text)
     return Fact(match.start(), match.end(), match.group()) if match else None
 

@@ -55,12 +55,12 @@ INSERT INTO generations (id, project_id, provider_id, options, prompt_versions) 
 -- name: get_generation
 SELECT * FROM generations WHERE id = $1
 
--- name: get_origin
+-- name: get_origins
 SELECT generations.id AS generation_id, generations.options::text AS generation_options,
        generations.prompt_versions::text AS generation_prompt_versions,
        generations.create_time AS generation_create_time, providers.*
 FROM generations JOIN providers ON providers.id = generations.provider_id
-WHERE generations.id = $1
+WHERE generations.id = ANY ($1::uuid[])
 
 -- name: view_generations
 -- One by its id, or a page of a project; each with its job and what it made.
