@@ -16,8 +16,13 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
 
-def write_adapter(model: peft.PeftModel, folder: Path, base_name: str) -> None:
+def write_adapter(model: Any, folder: Path, base_name: str) -> None:
     """Write adapter_config.json and adapter_model.safetensors in the precision that the model computed in.
+
+    Args:
+        model: the peft.PeftModel.
+        folder: where to write.
+        base_name: how the configuration calls the base.
 
     peft's own save_pretrained is not used: it records the base model's path, may ask the hub whether that
     name exists, and adds an empty model card.

@@ -38,6 +38,20 @@ class DeviceError(EngineError):
     exit_code = 2
 
 
+class OptimizerError(EngineError):
+    """The wanted optimizer is not there, or cannot work on this device."""
+
+    reason = "OPTIMIZER_UNAVAILABLE"
+    exit_code = 2
+
+
+class ScheduleError(EngineError):
+    """The wanted schedule is not in the releases that the engine runs on."""
+
+    reason = "SCHEDULE_UNAVAILABLE"
+    exit_code = 2
+
+
 class OutputDirError(EngineError):
     """Another process works in the output folder."""
 

@@ -1,4 +1,4 @@
-"""Cross-entropy through a frozen output head, a few positions at a time.
+"""Cross-entropy through the output head, a few positions at a time.
 
 Logits are the largest tensor of a step: 4,096 positions of a vocabulary of 152,000 are 2.5 GB in fp32, and
 plain autograd keeps three like it. Here a chunk's logits become its gradient at once and are gone; what stays
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 
 def is_frozen_linear(head: Any) -> bool:
@@ -38,6 +39,34 @@ def token_cross_entropy(
     """The same of each position by itself, fp32 [positions]."""
     losses: torch.Tensor = _ChunkedLoss.apply(hidden, head.weight, head.bias, targets, chunk)
     return losses
+
+
+def learned_head_cross_entropy(
+    hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, chunk: int
+) -> torch.Tensor:
+    """The same through a head that learns, or that is no plain linear layer, fp32 [positions].
+
+    The gradient of its weights needs each position's share of the loss, which is known in the backward pass
+    only: there a chunk's logits are computed once more.
+    """
+    if len(targets) <= chunk:
+        return _head_losses(head, hidden, targets)
+    parts = [
+        checkpoint(
+            _head_losses,
+            head,
+            hidden[start : start + chunk],
+            targets[start : start + chunk],
+            use_reentrant=False,
+            preserve_rng_state=False,
+        )
+        for start in range(0, len(targets), chunk)
+    ]
+    return torch.cat(parts)
+
+
+def _head_losses(head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(head(hidden).float(), targets, reduction="none")
 
 
 class _ChunkedLoss(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""A LoRA fine-tuning run from top to bottom: prepare, resume, step, export."""
+"""A training run from top to bottom: prepare, resume, step, export."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from services.trainer.engine.errors import NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.files import sha256_file
 from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of, read_items
-from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
+from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.saving import publish, resume, save
+from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.state import Run, Totals
 from services.trainer.engine.stopping import StopSignal
@@ -78,14 +79,16 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     events.enter_phase("loading")
     trainable = model.load_model(spec, device, precision)
     optimizer = AdapterOptimizer(trainable.learned, spec, trainable.learned_fast)
+    steps_total = plan.total_steps(spec.epochs, spec.max_steps)
     run = Run(
         spec=spec,
         events=events,
         objective=objective,
         plan=plan,
-        steps_total=plan.total_steps(spec.epochs, spec.max_steps),
+        steps_total=steps_total,
         model=trainable,
         optimizer=optimizer,
+        schedule=Schedule(spec, steps_total),
         memory=_plan_memory(spec, events, trainable, optimizer, objective, plan),
         identity=identity,
         validation=Validation(
@@ -189,7 +192,7 @@ def _template_text(tokenizer: Any) -> str:
 def do_step(run: Run, step: Step) -> None:
     """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
     began = time.perf_counter()
-    rate = learning_rate(run.spec, step.number, run.steps_total)
+    rate = run.schedule.rate(step.number)
     rows = [index for batch in step.batches for index in batch]
     gathered = _accumulate(run, step, run.objective.weight(rows))
     loss_value, norm, won, margin = torch.stack(
@@ -228,6 +231,7 @@ def _validate(run: Run, step: int) -> dict[str, float]:
     began = time.perf_counter()
     loss = run.validation.loss(run.model, run.memory.most_tokens)
     run.totals.best.take(step, loss, run.spec.early_stop_margin)
+    run.schedule.measured(loss)
     run.events.enter_phase("training")
     return {
         "validation_loss": loss,
@@ -245,10 +249,15 @@ def _accumulate(run: Run, step: Step, weight: int) -> Gathered:
     while True:
         micro = _micro_batches(run, step)
         try:
-            return _gather(run, micro, weight)
+            gathered = _gather(run, micro, weight)
         except torch.cuda.OutOfMemoryError:
             if not run.model.packed or all(len(batch) == 1 for batch in micro):
                 raise
+        else:
+            if not run.optimizer.overflowed():
+                return gathered
+            run.optimizer.discard()
+            continue
         run.optimizer.discard()
         torch.cuda.empty_cache()
         run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
@@ -274,7 +283,7 @@ def _gather(run: Run, micro: list[MicroBatch], weight: int) -> Gathered:
         found = run.objective.loss(run.model, batch, indices)
         # The mean is over the whole step, so micro batches of unlike size weigh right.
         loss = found.total / weight
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * run.optimizer.scale.factor).backward()  # type: ignore[no-untyped-call]
         run.optimizer.collect()
         gathered.loss += loss.detach()
         if found.won is not None and found.margin is not None:
@@ -312,7 +321,7 @@ def _non_finite(run: Run, step: Step, loss: float, norm: float) -> str:
 
 
 def finish(run: Run) -> None:
-    """Publish the adapter and say that the run is done, in this order."""
+    """Publish what was learned and say that the run is done, in this order."""
     target, published = publish(run)
     totals = run.totals
     run.events.emit(

@@ -17,11 +17,15 @@ import torch
 import transformers
 from torch.nn import functional
 
-from services.trainer.engine import attention, lora, norms, releases
+from services.trainer.engine import attention, lora, norms, releases, selection
 from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
-from services.trainer.engine.head_loss import is_frozen_linear, token_cross_entropy
+from services.trainer.engine.head_loss import (
+    is_frozen_linear,
+    learned_head_cross_entropy,
+    token_cross_entropy,
+)
 from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.spec import TrainSpec
 
@@ -51,11 +55,12 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainableModel:
-    """A frozen base with LoRA adapters."""
+    """A frozen base with LoRA adapters, or a base of which some or all weights learn."""
 
-    adapted: peft.PeftModel
+    adapted: torch.nn.Module
+    """A peft.PeftModel where there are adapters, else the same as `causal`."""
     causal: Any
-    """The transformers model inside, its linear layers wrapped."""
+    """The transformers model; where there are adapters, its linear layers are wrapped."""
     device: torch.device
     precision: str
     head_at_labels: bool
@@ -67,7 +72,7 @@ class TrainableModel:
 
     @property
     def learned(self) -> list[torch.nn.Parameter]:
-        """The adapters' weights."""
+        """The weights that learn."""
         return [each for each in self.adapted.parameters() if each.requires_grad]
 
     @property
@@ -116,7 +121,7 @@ class TrainableModel:
         head = self.causal.get_output_embeddings()
         if is_frozen_linear(head):
             return token_cross_entropy(hidden, head, batch.targets, self.logits_positions)
-        return functional.cross_entropy(head(hidden).float(), batch.targets, reduction="none")
+        return learned_head_cross_entropy(hidden, head, batch.targets, self.logits_positions)
 
     def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
         """Put samples on the device as a micro batch of the kind that this model takes."""
@@ -161,7 +166,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(spec: TrainSpec, device: torch.device, precision: str) -> TrainableModel:
-    """Load the base model and add adapters. Raises BaseModelError."""
+    """Load the base model; add adapters, or choose which of its own weights learn. Raises BaseModelError."""
     causal = _load_base(spec.base_model, precision, device)
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
@@ -173,7 +178,11 @@ def load_model(spec: TrainSpec, device: torch.device, precision: str) -> Trainab
     if packed and not _keeps_rows_apart(causal):
         attention.uninstall_packed(causal)
         packed = False
-    adapted = lora.add_adapters(causal, spec)
+    adapted: torch.nn.Module = causal
+    if spec.method == "lora":
+        adapted = lora.add_adapters(causal, spec)
+    else:
+        selection.select(causal, spec)
     adapted.train()
     return TrainableModel(adapted, causal, device, precision, head_at_labels, packed, spec.logits_positions)
 

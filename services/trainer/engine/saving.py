@@ -1,4 +1,4 @@
-"""What a run leaves on the disk: checkpoints to go on from, and in the end the adapter."""
+"""What a run leaves on the disk: checkpoints to go on from, and in the end an adapter or a whole model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from services.trainer.engine.errors import RunChangedError
 from services.trainer.engine.files import new_folder
 from services.trainer.engine.state import Run
 from services.trainer.engine.validation import Best
+from services.trainer.engine.whole import write_model
+
+ADAPTER, MODEL = "adapter", "model"
+"""Folder of what the run gives: adapters, or a whole model."""
+STATE = "state.safetensors"
 
 
 def resume(run: Run) -> None:
@@ -37,12 +42,13 @@ def load(run: Run, folder: Path) -> None:
                 f"output_dir: {folder} was made with {name} {before!r}, now it is {value!r}; "
                 "give the old value back, or start a new run in another output_dir"
             )
-    tensors = load_file(folder / "state.safetensors")
+    tensors = load_file(folder / STATE)
     torch.set_rng_state(tensors.pop("rng_cpu"))
     rng_device = tensors.pop("rng_cuda", None)
     if rng_device is not None and run.model.device.type == "cuda":
         torch.cuda.set_rng_state(rng_device)
     run.optimizer.load(tensors)
+    run.schedule.load(saved.get("schedule", {}))
     best = Best(**saved["totals"].pop("best"))
     for name, value in saved["totals"].items():
         setattr(run.totals, name, value)
@@ -66,20 +72,31 @@ def save(run: Run) -> None:
     if run.model.device.type == "cuda":
         state["rng_cuda"] = torch.cuda.get_rng_state()
     with checkpoint.new_checkpoint(run.checkpoints, step) as folder:
-        write_adapter(run.model.adapted, folder, run.spec.base_name)
-        save_file(state, folder / "state.safetensors")
-        content = {"totals": asdict(run.totals), "identity": run.identity}
+        if run.spec.method == "lora":
+            write_adapter(run.model.adapted, folder, run.spec.base_name)
+        save_file(state, folder / STATE)
+        content = {
+            "totals": asdict(run.totals),
+            "identity": run.identity,
+            "schedule": run.schedule.state(),
+        }
         (folder / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
     run.events.emit("checkpoint", step=step, path=str(target))
 
 
 def publish(run: Run) -> tuple[Path, int]:
-    """Write the adapter as `publish` asks; returns its folder and the step that it is of."""
-    target = run.spec.output_dir / "adapter"
+    """Write what the run gives, as `publish` asks; returns its folder and the step that it is of."""
+    is_adapter = run.spec.method == "lora"
+    target = run.spec.output_dir / (ADAPTER if is_adapter else MODEL)
     best = best_folder(run, run.totals.best) if run.spec.publish == "best" else None
     with new_folder(target) as folder:
-        if best is None:
+        if not is_adapter:
+            if best is not None:
+                # The steps are done: what the model has learned since then is in the last checkpoint.
+                run.optimizer.load_weights(load_file(best / STATE))
+            write_model(run.model.causal, run.spec.base_model, folder, run.spec.base_name)
+        elif best is None:
             write_adapter(run.model.adapted, folder, run.spec.base_name)
         else:
             copy_adapter(best, folder)

@@ -8,9 +8,25 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from services.trainer.engine.contradictions import find_contradiction
 from services.trainer.engine.errors import InvalidSpecError
 
 ALL_LINEAR = "all-linear"
+MEASURED_SCHEDULES = ("reduce_lr_on_plateau", "greedy")
+"""Those that follow the loss on the validation rows."""
+SCHEDULES = (
+    "cosine",
+    "linear",
+    "constant",
+    "constant_with_warmup",
+    "cosine_with_restarts",
+    "cosine_with_min_lr",
+    "cosine_warmup_with_min_lr",
+    "polynomial",
+    "inverse_sqrt",
+    "warmup_stable_decay",
+    *MEASURED_SCHEDULES,
+)
 
 
 def _number(default: float, low: float, high: float) -> Any:
@@ -37,8 +53,15 @@ class TrainSpec:
     """Rows like those of train_file that are not learned: their loss is measured while the run goes on."""
     base_model_name: str = ""
     """What the adapter calls its base; empty means the name of the base_model folder, never its path."""
-    method: str = _choice("lora", "lora")
-    """Supervised fine-tuning of LoRA adapters (Hu et al., arXiv 2106.09685)."""
+    method: str = _choice("lora", "lora", "freeze", "full")
+    """Which weights learn: lora adapters beside the base (Hu et al., arXiv 2106.09685), freeze some of the
+    base's own, full all of them. The last two give a whole model."""
+    freeze_layers: int = _number(2, -10_000, 10_000)
+    """Of freeze: how many of the last layers learn; below 0 so many of the first, 0 none."""
+    freeze_modules: tuple[str, ...] = ()
+    """Of freeze: modules that learn within these layers, such as mlp or self_attn.q_proj; none means all."""
+    freeze_extra_modules: tuple[str, ...] = ()
+    """Of freeze: what learns wherever it is, such as lm_head, norm or layers.3.mlp."""
     objective: str = _choice("sft", "sft", "dpo", "orpo", "simpo", "kto")
     """What is learned: sft all answers of conversations; dpo, orpo and simpo the better of two answers; kto
     single answers that are good or bad. Rows of the preferences: see preferences.py."""
@@ -75,13 +98,28 @@ class TrainSpec:
     max_steps: int = _number(0, 0, 100_000_000)
     """Optimizer steps; above 0 it replaces epochs."""
     learning_rate: float = _number(2e-4, 1e-8, 1.0)
-    """Peak rate of AdamW. LoRA wants about ten times that of full tuning; 1e-3 suits models below 0.5 B."""
-    schedule: str = _choice("cosine", "cosine", "linear", "constant")
-    """Shape of the rate after warm-up; cosine and linear fall towards 0, and the last step stays above it."""
+    """Peak rate. LoRA wants about ten times that of full tuning; 1e-3 suits models below 0.5 B."""
+    optimizer: str = _choice("adamw", "adamw", "adamw_8bit", "adafactor", "sgd", "rmsprop", "adagrad")
+    """Rule of the updates. adamw_8bit (Dettmers et al., arXiv 2110.02861) needs bitsandbytes and keeps the
+    moments in a byte each; adafactor (arXiv 1804.04235) only those of rows and columns; sgd none."""
+    schedule: str = _choice("cosine", *SCHEDULES)
+    """Shape of the rate after warm-up, by its name in transformers; cosine and linear fall towards 0, and the
+    last step stays above it. reduce_lr_on_plateau and greedy follow the loss on the validation_file."""
+    schedule_cycles: int = _number(1, 1, 10_000)
+    """Falls of cosine_with_restarts."""
+    schedule_power: float = _number(1.0, 0.01, 100.0)
+    """Of polynomial: power of the share of steps that are left."""
+    min_rate_ratio: float = _number(0.0, 0.0, 1.0)
+    """Share of the peak rate at which the schedules that have a least rate end: cosine_with_min_lr,
+    cosine_warmup_with_min_lr, polynomial, warmup_stable_decay, and the two that follow the loss."""
+    decay_ratio: float = _number(0.1, 1e-6, 1.0)
+    """Of warmup_stable_decay: share of the steps after the climb in which the rate falls."""
+    plateau_patience: int = _number(10, 0, 100_000)
+    """Of the schedules that follow the loss: measurements without a better one before the rate falls."""
     warmup_ratio: float = _number(0.05, 0.0, 0.9)
     """Share of the steps in which the rate climbs from 0."""
     weight_decay: float = _number(0.0, 0.0, 1.0)
-    """Decoupled decay of the adapter weights."""
+    """Decay of the learned weights, decoupled in adamw; norms and biases of a base do not decay."""
     max_grad_norm: float = _number(1.0, 0.0, 1e6)
     """Gradients with a larger L2 norm are scaled down to it; 0 means no clipping."""
     batch_tokens: int = _number(1024, 1, 10_000_000)
@@ -150,6 +188,9 @@ def parse_spec(raw: dict[str, Any]) -> TrainSpec:
             raise InvalidSpecError(f"{name}: required and missing")
     spec = TrainSpec(**{name: _checked(known[name], value) for name, value in raw.items()})
     _check_paths(spec)
+    contradiction = find_contradiction(spec, measured=spec.validation_file is not None)
+    if contradiction is not None:
+        raise InvalidSpecError(str(contradiction))
     return spec
 
 
@@ -162,8 +203,10 @@ def _checked(each: Any, value: Any) -> Any:
         return _checked_number(each, value)
     if kind == "Path | None" and value is None:
         return None
-    if kind == "str | tuple[str, ...]":
-        return _checked_targets(name, value)
+    if kind == "str | tuple[str, ...]" and value == ALL_LINEAR:
+        return ALL_LINEAR
+    if kind.endswith("tuple[str, ...]"):
+        return _checked_names(name, value, may_be_empty=kind == "tuple[str, ...]")
     _typed(name, value, isinstance(value, str), "a string")
     options = each.metadata.get("options")
     if options and value not in options:
@@ -189,11 +232,10 @@ def _checked_number(each: Any, value: Any) -> float:
     return value if whole else float(value)
 
 
-def _checked_targets(name: str, value: Any) -> str | tuple[str, ...]:
-    if value == ALL_LINEAR:
-        return ALL_LINEAR
-    right = isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)
-    _typed(name, value, right, f'"{ALL_LINEAR}" or a list of layer names')
+def _checked_names(name: str, value: Any, *, may_be_empty: bool) -> tuple[str, ...]:
+    right = isinstance(value, list) and all(isinstance(each, str) and each for each in value)
+    wanted = "a list of names" if may_be_empty else f'"{ALL_LINEAR}" or a list of layer names'
+    _typed(name, value, right and (may_be_empty or bool(value)), wanted)
     return tuple(value)
 
 

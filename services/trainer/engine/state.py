@@ -11,6 +11,7 @@ from services.trainer.engine.batching import BatchPlan
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.objectives import Objective
 from services.trainer.engine.optimizer import AdapterOptimizer
+from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.validation import Best, Validation
 
@@ -38,6 +39,7 @@ class Run:
     steps_total: int
     model: model.TrainableModel
     optimizer: AdapterOptimizer
+    schedule: Schedule
     memory: memory.MemoryPlan
     identity: dict[str, Any]
     """What must be equal for a checkpoint to be continued."""

@@ -15,8 +15,9 @@ from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 
 from services.trainer.engine import attention, data, lora, model, norms
 from services.trainer.engine.errors import BaseModelError, DeviceError
-from services.trainer.engine.optimizer import AdapterOptimizer, learning_rate
+from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.releases import attention_tables
+from services.trainer.engine.schedules import learning_rate
 from services.trainer.engine.spec import TrainSpec
 from tests.unit.trainer.engine.tiny import MakeSpec, conversation, excite, gradients, write_rows
 
