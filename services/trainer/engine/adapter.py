@@ -10,6 +10,7 @@ from typing import Any
 import peft
 from safetensors.torch import save_file
 
+from services.trainer.engine import pissa
 from services.trainer.engine.lora import ADAPTER
 
 WEIGHTS = "adapter_model.safetensors"
@@ -29,9 +30,12 @@ def write_adapter(model: Any, folder: Path, base_name: str) -> None:
     """
     # Clones, because the weights are views of the optimizer's buffer.
     weights = peft.get_peft_model_state_dict(model, adapter_name=ADAPTER, save_embedding_layers=False)
+    config: Any = copy.copy(model.peft_config[ADAPTER])
+    if pissa.is_begun(model):
+        weights = pissa.difference(model, weights)
+        config.r, config.lora_alpha = 2 * config.r, 2 * config.lora_alpha
     tensors = {name: weights[name].detach().cpu().clone() for name in sorted(weights)}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    config: Any = copy.copy(model.peft_config[ADAPTER])
     config.base_model_name_or_path = base_name
     config.inference_mode = True
     # peft has made a set of it, which would be written in a different order each time.

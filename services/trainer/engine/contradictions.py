@@ -34,6 +34,8 @@ _ONLY_WITH = (
     ("use_rslora", False, "method", ("lora",)),
     ("loraplus_ratio", 1.0, "method", ("lora",)),
     ("lora_dropout", 0.0, "method", ("lora",)),
+    ("lora_init", "default", "method", ("lora",)),
+    ("quantization_bits", 0, "method", ("lora",)),
     ("freeze_modules", (), "method", ("freeze",)),
     ("freeze_extra_modules", (), "method", ("freeze",)),
     ("schedule_cycles", 1, "schedule", ("cosine_with_restarts",)),
@@ -60,6 +62,10 @@ def _contradictions(settings: Any, measured: bool | None) -> Iterator[Contradict
             yield Contradiction(field, f"has no meaning with {other} {mine}; it goes with {other} {wanted}")
     if settings.method != "lora" and settings.lora_targets not in ((), "all-linear"):
         yield Contradiction("lora_targets", f"has no meaning with method {settings.method}; leave it out")
+    if settings.lora_init == "pissa":
+        for field in ("quantization_bits", "use_dora", "use_rslora"):
+            if getattr(settings, field):
+                yield Contradiction(field, "does not go with lora_init pissa; take default, or leave it out")
     if settings.method == "freeze" and not settings.freeze_layers:
         if settings.freeze_modules:
             yield Contradiction("freeze_modules", "names modules within layers, and freeze_layers is 0")

@@ -177,7 +177,9 @@ def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
         **json.loads(json.dumps(settings)),
         "train_file_sha256": sha256_file(spec.train_file),
         "validation_file_sha256": sha256_file(spec.validation_file) if spec.validation_file else "",
-        "chat_template_sha256": model.text_sha256(_template_text(tokenizer)),
+        "chat_template_sha256": model.text_sha256(_template_text(tokenizer))
+        if tokenizer.chat_template
+        else "",
         "base_model_sha256": model.base_model_sha256(
             spec.base_model, spec.output_dir / "base_model_sha256.json"
         ),
@@ -254,7 +256,7 @@ def _accumulate(run: Run, step: Step, weight: int) -> Gathered:
             if not run.model.packed or all(len(batch) == 1 for batch in micro):
                 raise
         else:
-            if not run.optimizer.overflowed():
+            if not run.optimizer.overflowed(gathered.loss):
                 return gathered
             run.optimizer.discard()
             continue

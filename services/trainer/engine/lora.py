@@ -12,6 +12,7 @@ from peft.tuners.lora import Linear
 from torch import nn
 from torch.nn import functional
 
+from services.trainer.engine import pissa
 from services.trainer.engine.errors import BaseModelError
 from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
 
@@ -40,6 +41,10 @@ def add_adapters(causal: Any, spec: TrainSpec) -> PeftModel:
     except ValueError as error:
         raise BaseModelError(f"lora_targets: {error}") from error
     use_lean_forward(model)
+    if spec.lora_init == "pissa":
+        pissa.begin(model, spec.output_dir)
+        # A resume, which finds the beginning in a file, must draw the same numbers from here on.
+        torch.manual_seed(spec.seed)
     return model
 
 

@@ -17,7 +17,7 @@ import torch
 import transformers
 from torch.nn import functional
 
-from services.trainer.engine import attention, lora, norms, releases, selection
+from services.trainer.engine import attention, lora, norms, quantized, releases, selection
 from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
@@ -26,10 +26,11 @@ from services.trainer.engine.head_loss import (
     learned_head_cross_entropy,
     token_cross_entropy,
 )
+from services.trainer.engine.neftune import Noise
 from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.spec import TrainSpec
 
-_DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 _PROBE_TOKENS = 16
 
 
@@ -47,6 +48,8 @@ class Batch(NamedTuple):
     rows: torch.Tensor
     """Of each learned token the row, int64 [supervised]."""
     row_count: int
+    lengths: tuple[int, ...]
+    """Real tokens of each row."""
     place: torch.Tensor | None = None
     """Of packed rows: each token's place in its row, int64 [1, tokens]."""
     segments: Segments | None = None
@@ -69,6 +72,8 @@ class TrainableModel:
     """Whether micro batches are packed rows, not padded ones."""
     logits_positions: int
     """Most positions whose logits exist at the same time, where the head runs at the learned ones only."""
+    noise: Noise | None = None
+    """What disturbs the embeddings while training."""
 
     @property
     def learned(self) -> list[torch.nn.Parameter]:
@@ -114,6 +119,8 @@ class TrainableModel:
         inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
         if batch.segments is not None:
             inputs |= {"position_ids": batch.place, "segments": batch.segments}
+        if self.noise is not None:
+            self.noise.expect(batch.lengths, packed=batch.segments is not None, device=self.device)
         if not self.head_at_labels:
             logits = self.causal(**inputs).logits.flatten(0, 1)[batch.positions]
             return functional.cross_entropy(logits.float(), batch.targets, reduction="none")
@@ -129,10 +136,12 @@ class TrainableModel:
 
 
 def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:
-    """Return the device and the precision, "bf16" or "fp32". Raises DeviceError."""
+    """Return the device and the precision, "bf16", "fp16" or "fp32". Raises DeviceError."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device: torch sees no CUDA or DCU device; use auto or cpu")
     on_cuda = spec.device != "cpu" and torch.cuda.is_available()
+    if spec.precision == "fp16" and not on_cuda:
+        raise DeviceError("precision: fp16 needs a CUDA or DCU device; use auto, bf16 or fp32 on a CPU")
     if spec.threads:
         torch.set_num_threads(spec.threads)
     native = torch.cuda.is_bf16_supported() if on_cuda else cpu_computes_bf16()
@@ -167,7 +176,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 def load_model(spec: TrainSpec, device: torch.device, precision: str) -> TrainableModel:
     """Load the base model; add adapters, or choose which of its own weights learn. Raises BaseModelError."""
-    causal = _load_base(spec.base_model, precision, device)
+    causal = _load_base(spec, precision, device)
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
     attention.install(causal)
@@ -184,22 +193,29 @@ def load_model(spec: TrainSpec, device: torch.device, precision: str) -> Trainab
     else:
         selection.select(causal, spec)
     adapted.train()
-    return TrainableModel(adapted, causal, device, precision, head_at_labels, packed, spec.logits_positions)
+    noise = Noise(causal, spec.neftune_alpha) if spec.neftune_alpha else None
+    return TrainableModel(
+        adapted, causal, device, precision, head_at_labels, packed, spec.logits_positions, noise
+    )
 
 
 def _wants_packing(spec: TrainSpec, device: torch.device, dtype: torch.dtype) -> bool:
     return spec.packing == "on" or (spec.packing == "auto" and attention.has_flash(device, dtype))
 
 
-def _load_base(folder: Path, precision: str, device: torch.device) -> Any:
+def _load_base(spec: TrainSpec, precision: str, device: torch.device) -> Any:
+    folder = spec.base_model
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
-    if device.type == "cuda":
+    if spec.quantization_bits:
+        options |= quantized.loading_options(spec.quantization_bits, _DTYPES[precision])
+    if device.type == "cuda" or spec.quantization_bits:
         # From the file to the device; on the way through the CPU a large model would need its size there too.
         options["device_map"] = {"": device}
     try:
         causal: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
-        return causal.to(device)
+        # Quantized weights are where they belong, and may not be moved.
+        return causal if spec.quantization_bits else causal.to(device)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(f"base_model: cannot load the weights in {folder}: {error}") from error
 
@@ -278,6 +294,7 @@ def _batch(
         sum(len(sample.ids) for sample in samples),
         torch.tensor(rows, dtype=torch.int64).to(device),
         len(samples),
+        tuple(len(sample.ids) for sample in samples),
     )
 
 
@@ -350,4 +367,4 @@ def _read_cache(cache: Path) -> dict[str, str]:
 
 def count(parameters: Iterable[torch.nn.Parameter]) -> int:
     """Number of weights; a shared one counts once."""
-    return sum(each.numel() for each in parameters)
+    return sum(quantized.weights_in(each) for each in parameters)

@@ -1,4 +1,4 @@
-"""What a run learns from: whole conversations, pairs of answers, or judged answers, each with its loss.
+"""What a run learns from: conversations, plain text, pairs of answers, or judged answers, each with its loss.
 
 The loss of a step is the sum over its items divided by the step's weight, so how it is cut into micro batches
 changes nothing.
@@ -15,11 +15,13 @@ import torch
 from services.trainer.engine import preference_losses, preferences
 from services.trainer.engine.batching import BatchPlan, MicroBatch
 from services.trainer.engine.data import Item, Sample, Samples, read_samples
+from services.trainer.engine.documents import read_documents
 from services.trainer.engine.model import Batch, TrainableModel
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.spec import TrainSpec
 
 KTO = "kto"
+CPT = "cpt"
 PAIRED = ("dpo", "orpo", "simpo")
 WITH_REFERENCE = ("dpo", KTO)
 
@@ -41,7 +43,8 @@ def read_items(spec: TrainSpec, path: Path, tokenizer: Any, cutoff_length: int) 
         return preferences.read_pairs(path, tokenizer, cutoff_length)
     if spec.objective == KTO:
         return preferences.read_judged(path, tokenizer, cutoff_length)
-    found = read_samples(path, tokenizer, cutoff_length)
+    read = read_documents if spec.objective == CPT else read_samples
+    found = read(path, tokenizer, cutoff_length)
     items = [Item((sample,)) for sample in found.kept]
     return Samples(found.rows, items, found.truncated_lines, found.dropped_lines)
 

@@ -96,9 +96,14 @@ class AdapterOptimizer:
         norm: torch.Tensor = torch.linalg.vector_norm(self._gradient) / self.scale.factor
         return norm
 
-    def overflowed(self) -> bool:
-        """Whether the gradient left fp16's range; then its scale is halved, and the step is to be redone."""
-        return self.scale.is_on and self.scale.shrinks(bool(torch.isfinite(self.norm())))
+    def overflowed(self, loss: torch.Tensor) -> bool:
+        """Whether the gradient left fp16's range; then its scale is halved, and the step is to be redone.
+
+        Where the step's loss itself is not finite, its scale is not at fault.
+        """
+        if not self.scale.is_on or not torch.isfinite(loss):
+            return False
+        return self.scale.shrinks(bool(torch.isfinite(self.norm())))
 
     def update(self, norm: float, learning_rate: float) -> None:
         """Clip unless the limit is 0, step and clear the sum; `norm` is what `norm()` gave."""

@@ -46,7 +46,8 @@ class TrainSpec:
     base_model: Path
     """Folder with config.json, *.safetensors and a tokenizer that has a chat template."""
     train_file: Path
-    """JSON Lines: {"id": str, "messages": [{"role": "system|user|assistant", "content": str}, ...]}."""
+    """JSON Lines: {"id": str, "messages": [{"role": "system|user|assistant", "content": str}, ...]}; of cpt
+    {"text": str}, or a .txt or .md file; of preferences see preferences.py."""
     output_dir: Path
     """Receives events.jsonl, checkpoints/ and adapter/; a run continues in the folder it began in."""
     validation_file: Path | None = None
@@ -62,9 +63,10 @@ class TrainSpec:
     """Of freeze: modules that learn within these layers, such as mlp or self_attn.q_proj; none means all."""
     freeze_extra_modules: tuple[str, ...] = ()
     """Of freeze: what learns wherever it is, such as lm_head, norm or layers.3.mlp."""
-    objective: str = _choice("sft", "sft", "dpo", "orpo", "simpo", "kto")
-    """What is learned: sft all answers of conversations; dpo, orpo and simpo the better of two answers; kto
-    single answers that are good or bad. Rows of the preferences: see preferences.py."""
+    objective: str = _choice("sft", "sft", "cpt", "dpo", "orpo", "simpo", "kto")
+    """What is learned: sft all answers of conversations; cpt plain text, every token of it; dpo, orpo and
+    simpo the better of two answers; kto single answers that are good or bad. Rows of the preferences: see
+    preferences.py."""
     beta: float = _number(0.1, 1e-6, 100.0)
     """Of dpo and kto how dear it is to move away from the base; of simpo the scale of the reward; of orpo the
     weight of the odds ratio. SimPO wants 2 to 10, the others about 0.1."""
@@ -89,6 +91,10 @@ class TrainSpec:
     use_dora: bool = False
     """Learn the length of each row of a weight beside its direction (DoRA, arXiv 2402.09353); it costs the
     fast adapter path."""
+    lora_init: str = _choice("default", "default", "pissa")
+    """How adapters begin: default as nothing, pissa as the main part of the weights (arXiv 2404.02948)."""
+    quantization_bits: int = field(default=0, metadata={"low": 0, "high": 8, "only": (0, 4, 8)})
+    """Bits of the frozen base's weights, by bitsandbytes: 4 (QLoRA, arXiv 2305.14314) or 8; 0 leaves them."""
     loraplus_ratio: float = _number(1.0, 1e-3, 1000.0)
     """B matrices, and DoRA's lengths, learn so many times as fast as A matrices (LoRA+, arXiv 2402.12354)."""
     lora_targets: str | tuple[str, ...] = ALL_LINEAR
@@ -122,6 +128,8 @@ class TrainSpec:
     """Decay of the learned weights, decoupled in adamw; norms and biases of a base do not decay."""
     max_grad_norm: float = _number(1.0, 0.0, 1e6)
     """Gradients with a larger L2 norm are scaled down to it; 0 means no clipping."""
+    neftune_alpha: float = _number(0.0, 0.0, 1000.0)
+    """Noise on the embeddings while training (arXiv 2310.05914 uses 5 to 15); 0 means none."""
     batch_tokens: int = _number(1024, 1, 10_000_000)
     """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
     accumulation: int = _number(1, 1, 100_000)
@@ -133,8 +141,9 @@ class TrainSpec:
     """Most learned positions whose logits exist at the same time."""
     cutoff_length: int = _number(2048, 8, 10_000_000)
     """Most tokens of a row; a longer one loses whole turns from its end and is never cut inside an answer."""
-    precision: str = _choice("auto", "auto", "bf16", "fp32")
-    """Number format of weights and activations; auto takes bf16 where the hardware computes in it."""
+    precision: str = _choice("auto", "auto", "bf16", "fp16", "fp32")
+    """Number format of weights and activations; auto takes bf16 where the hardware computes in it, else fp32.
+    fp16, with loss scaling, is for accelerators without bf16, and works on no CPU."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: about half the memory for a third more time."""
     seed: int = _number(42, 0, 2**31 - 1)
@@ -227,6 +236,9 @@ def _checked_number(each: Any, value: Any) -> float:
     right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     _typed(each.name, value, right, "a whole number" if whole else "a number")
     low, high = each.metadata["low"], each.metadata["high"]
+    only = each.metadata.get("only")
+    if only and value not in only:
+        raise InvalidSpecError(f"{each.name}: must be one of {', '.join(map(str, only))}, not {value}")
     if not math.isfinite(value) or not low <= value <= high:
         raise InvalidSpecError(f"{each.name}: must be from {low:g} to {high:g}, not {value:g}")
     return value if whole else float(value)
