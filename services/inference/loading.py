@@ -50,11 +50,9 @@ class Loader:
             Unavailable: something needed for it is away, or it is still being prepared.
         """
         model = await self._ready_model(model_id)
-        if model.kind == model_pb2.MODEL_KIND_BASE:
+        if model.kind in (model_pb2.MODEL_KIND_BASE, model_pb2.MODEL_KIND_TUNED):
             return ModelFolders(await self._base(model))
-        folder = self._adapters / model.id
-        answer = await self._client.models.GetModelFiles(model_service_pb2.GetModelFilesRequest(id=model.id))
-        await fetch_folder([model_file(stored) for stored in answer.files], folder)
+        folder = await self._fetched(model, self._adapters)
         if model.kind == model_pb2.MODEL_KIND_MERGED:
             return ModelFolders(folder)
         base = await self._ready_model(model.base_model_id)
@@ -80,7 +78,17 @@ class Loader:
             )
         return model
 
+    async def _fetched(self, model: model_pb2.Model, place: Path) -> Path:
+        """The folder of the stored files of a model."""
+        folder = place / model.id
+        answer = await self._client.models.GetModelFiles(model_service_pb2.GetModelFilesRequest(id=model.id))
+        await fetch_folder([model_file(stored) for stored in answer.files], folder)
+        return folder
+
     async def _base(self, model: model_pb2.Model) -> Path:
+        """The folder of a whole model; one that a run made comes from the bucket."""
+        if model.kind == model_pb2.MODEL_KIND_TUNED:
+            return await self._fetched(model, self._bases)
         folder = await self._resolve(model.source)
         if not model.sha256:
             return folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from services.trainer.models import ModelFile
 from services.trainer.training_config import write_spec
 
 ADAPTER = "adapter"
+MODEL = "model"
 CHECKPOINTS = "checkpoints"
 ROWS = "train.jsonl"
 HELD_OUT = "validation.jsonl"
 SPEC = "spec.json"
 DIGESTS = "base_model_sha256.json"
+START = "pissa.safetensors"
 
 
 @contextmanager
@@ -48,19 +52,42 @@ def save_spec(work: Path, spec: Mapping[str, object]) -> None:
         write_spec(work / SPEC, spec)
 
 
-async def upload_adapter(storage: Storage, work: Path, prefix: str) -> list[ModelFile]:
-    """Store every file of the adapter under a prefix; doing it again writes the same keys."""
-    folder = work / ADAPTER
+async def upload_folder(storage: Storage, folder: Path, prefix: str) -> list[ModelFile]:
+    """Store every file of what the run gives under a prefix; doing it again writes the same keys."""
     files = []
-    for path in adapter_files(folder):
+    for path in files_of(folder):
         name = path.relative_to(folder).as_posix()
         info = await to_its_end(storage.put_file(prefix + name, path))
         files.append(ModelFile(name, prefix + name, info.size, info.sha256))
     return files
 
 
-def adapter_files(folder: Path) -> list[Path]:
-    """The files of an adapter, by name."""
+async def fetch_folder(storage: Storage, files: Sequence[ModelFile], folder: Path) -> None:
+    """Have the stored files of a model in a folder, which appears when all are there; it may be there.
+
+    Raises:
+        NotFound: the bucket does not have one of them.
+        FailedPrecondition: the disk refuses.
+    """
+    if await asyncio.to_thread(folder.is_dir):
+        return
+    with local_files(folder):
+        part = await asyncio.to_thread(_fresh_folder, folder)
+        for file in files:
+            path = part / file.name
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await storage.get_file(file.key, path)
+        await asyncio.to_thread(part.rename, folder)
+
+
+def _fresh_folder(folder: Path) -> Path:
+    """An empty folder beside one to be made, of this process alone."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of an adapter or a model, by name."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -71,10 +98,10 @@ async def upload_record(storage: Storage, work: Path, prefix: str) -> None:
 
 
 def drop_leftovers(work: Path) -> None:
-    """Delete what only a run that goes on needs, the local copy of the adapter included."""
-    for name in (CHECKPOINTS, ADAPTER):
+    """Delete what only a run that goes on needs, the local copy of what it made included."""
+    for name in (CHECKPOINTS, ADAPTER, MODEL):
         shutil.rmtree(work / name, ignore_errors=True)
-    for name in (ROWS, HELD_OUT, DIGESTS):
+    for name in (ROWS, HELD_OUT, DIGESTS, START):
         (work / name).unlink(missing_ok=True)
 
 

@@ -44,8 +44,9 @@ def training_config(message: training_run_pb2.TrainingConfig) -> TrainingConfig:
         InvalidArgument: a value is out of the engine's range.
     """
     given = {field.name: value for field, value in message.ListFields()}
-    if "lora_targets" in given:
-        given["lora_targets"] = tuple(given["lora_targets"])
+    for name in ("lora_targets", "freeze_modules", "freeze_extra_modules"):
+        if name in given:
+            given[name] = tuple(given[name])
     return resolve(given)
 
 

@@ -22,7 +22,7 @@ from sishu.learn.exports import export_of
 SPLIT = "train"
 ROWS = "train.jsonl"
 """The file of an export that holds them."""
-SHAPES = {"sft": "messages_jsonl", "kto": "kto_trl"}
+SHAPES = {"sft": "messages_jsonl", "cpt": "pretraining", "kto": "kto_trl"}
 """What the engine reads, by objective; the others read pairs."""
 PAIRS = "dpo_trl"
 HELD_OUT_SPLIT = "validation"
@@ -32,14 +32,14 @@ BLOCK = 1 << 20
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
-async def check_version(client: Client, version_id: str, project_id: str, *, measured: bool = False) -> str:
+async def check_version(client: Client, version_id: str, project_id: str, *, measured_for: str = "") -> str:
     """Content SHA-256 of a dataset version that can be trained on.
 
     Args:
         client: of the dataset room.
         version_id: of the version.
         project_id: to which it must belong.
-        measured: whether the run cannot do without rows to measure its loss on.
+        measured_for: the parameter that needs rows to measure the loss on; empty where none does.
 
     Raises:
         InvalidArgument: it belongs to another project.
@@ -69,12 +69,12 @@ async def check_version(client: Client, version_id: str, project_id: str, *, mea
             field,
             dataset_version_id=version_id,
         )
-    if measured and not version.split_counts.get(HELD_OUT_SPLIT):
+    if measured_for and not version.split_counts.get(HELD_OUT_SPLIT):
         raise FailedPrecondition(
             "NO_VALIDATION_ROWS",
-            f"dataset version {version.number} has no validation rows to tell when to stop early; "
-            "make one with a validation share, or set early_stop_patience to 0",
-            "training_run.config.early_stop_patience",
+            f"dataset version {version.number} has no validation rows, which {measured_for} "
+            f"needs; make one with a validation share, or leave {measured_for} as it is without",
+            f"training_run.config.{measured_for}",
             dataset_version_id=version_id,
         )
     return version.content_sha256
@@ -92,7 +92,7 @@ async def fetch_rows(client: Client, version_id: str, objective: str, path: Path
     """
     splits = [dataset_version_pb2.DATASET_SPLIT_TRAIN, dataset_version_pb2.DATASET_SPLIT_VALIDATION]
     wanted = ExportOptions(shape=SHAPES.get(objective, PAIRS), splits=splits)
-    if objective != "sft":
+    if objective not in SHAPES or objective == "kto":
         # Usual with these shapes is a field of its own, which the engine does not know.
         wanted.reasoning = EXPORT_REASONING_NONE
     export = await export_of(client, version_id, wanted)

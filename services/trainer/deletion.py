@@ -35,7 +35,9 @@ class Deletion:
         """
         model = await self._store.get_model(model_id)
         prefix = f"models/{model.project_id}/{model_id}/"
-        return await self._store.delete_model(model_id, lambda: self._storage.delete_prefix(prefix))
+        objects = await self._store.delete_model(model_id, lambda: self._storage.delete_prefix(prefix))
+        await asyncio.to_thread(drop_folder, self._home / "models" / model_id)
+        return objects
 
     async def delete_run(self, run_id: str) -> int:
         """Delete an ended run; return the number of objects.

@@ -22,7 +22,7 @@ CANCELLED = Failure(
 
 @dataclass(frozen=True)
 class Model:
-    """A base model, adapter or merged model; `job` belongs to base models only."""
+    """A base model, or what a run made of one; `job` belongs to base models only."""
 
     id: str
     project_id: str
@@ -39,6 +39,11 @@ class Model:
     size_bytes: int
     create_time: datetime
     job: Job | None = None
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether it is a whole model to train on, not an adapter for one."""
+        return self.kind in {"base", "tuned"}
 
     @property
     def state(self) -> str:
@@ -65,6 +70,19 @@ class ModelFile:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a run made, as it is to be stored."""
+
+    kind: str
+    files: Sequence[ModelFile]
+    architecture: str
+    parameter_count: int
+    sha256: str
+    chat_template_sha256: str
+    context_length: int
+
+
 def digest_of(files: Sequence[ModelFile]) -> str:
     """SHA-256 over names and digests of a model's files, by name: equal files give an equal digest."""
     lines = (f"{file.name}\0{file.sha256}\n" for file in sorted(files, key=lambda file: file.name))
@@ -85,7 +103,7 @@ def check_new_model(name: str, source: str, kind: str | None) -> None:
     if kind not in {None, "base"}:
         raise InvalidArgument(
             "MODEL_KIND_UNSUPPORTED",
-            f"only base models can be created, not one of kind {kind}; a training run makes adapters",
+            f"only base models can be created, not one of kind {kind}; a training run makes the others",
             "model.kind",
             kind=str(kind),
         )
@@ -118,7 +136,7 @@ def check_trainable(model: Model, project_id: str) -> None:
     field = "training_run.base_model_id"
     if model.project_id != project_id:
         raise InvalidArgument("FIELD_INVALID", f"the model {model.name!r} belongs to another project", field)
-    if model.kind != "base":
+    if not model.has_own_weights:
         raise InvalidArgument(
             "FIELD_INVALID",
             f"the model {model.name!r} is of kind {model.kind}; give the base model that it was made from",

@@ -151,7 +151,7 @@ class TrainingServicer(TrainingServiceServicer):
             self._client,
             wanted.dataset_version_id,
             wanted.project_id,
-            measured=config.early_stop_patience > 0,
+            measured_for=config.measured_for,
         )
         return NewRun(
             wanted.project_id,

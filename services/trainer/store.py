@@ -18,7 +18,7 @@ from services.runtime.jobs import ENDED, Jobs, NewItem, job_of
 from services.runtime.pages import Page, PageRequest, page_of
 from services.runtime.sql import Statements
 from services.trainer.engine_events import RunLog
-from services.trainer.models import Model, ModelFile, digest_of
+from services.trainer.models import Made, Model, ModelFile
 from services.trainer.training_config import TrainingConfig
 from services.trainer.training_runs import WAITING, NewRun, TrainingRun, TrainingStep, TrainingSummary
 
@@ -93,32 +93,30 @@ class Store:
         """The stored files of a model by name."""
         return [ModelFile(**row) for row in await self.pool.fetch(SQL.list_model_files, model_id)]
 
-    async def insert_adapter(
-        self, connection: Connection, run: TrainingRun, base: Model, log: RunLog, files: Sequence[ModelFile]
-    ) -> None:
-        """Add the adapter that a run made, under the run's name, or one that has the run's id in it."""
+    async def insert_made(self, connection: Connection, run: TrainingRun, made: Made) -> None:
+        """Add the model that a run made, under the run's name, or one that has the run's id in it."""
         for name in (run.name, f"{run.name}-{run.id}"):
             inserted = await connection.fetchval(
                 SQL.insert_model,
                 run.model_id,
                 run.project_id,
                 name,
-                "adapter",
+                made.kind,
                 "",
-                base.id,
+                run.base_model_id,
                 run.id,
                 None,
-                base.architecture,
-                log.summary.trainable_parameter_count,
-                digest_of(files),
-                log.facts.get("chat_template_sha256", base.chat_template_sha256),
-                base.context_length,
-                sum(file.size_bytes for file in files),
+                made.architecture,
+                made.parameter_count,
+                made.sha256,
+                made.chat_template_sha256,
+                made.context_length,
+                sum(file.size_bytes for file in made.files),
             )
             if inserted:
                 break
         await connection.executemany(
-            SQL.insert_model_files, [(run.model_id, *astuple(file)) for file in files]
+            SQL.insert_model_files, [(run.model_id, *astuple(file)) for file in made.files]
         )
 
     async def delete_model(self, model_id: str, delete_objects: Callable[[], Awaitable[int]]) -> int:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from services.runtime.errors import InvalidArgument
+from services.trainer.engine.contradictions import find_contradiction
 from services.trainer.engine.files import write_durably
-from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
+from services.trainer.engine.spec import ALL_LINEAR, MEASURED_SCHEDULES, TrainSpec
 
 LIMITS = {
     field.name: (field.metadata["low"], field.metadata["high"])
@@ -22,6 +23,14 @@ LIMITS = {
 PREFERENCE_RATE = 5e-5
 """Usual peak learning rate of preferences: what is learned from them is small, and easily too much."""
 SIMPO_BETA = 2.0
+TEXT_RATE = 1e-4
+"""Usual rate of adapters on plain text."""
+WHOLE_RATE = 2e-5
+"""Usual rate of a base's own weights; of preferences a quarter of it."""
+LEAST_RATE_RATIO = 0.1
+"""Where a schedule ends that cannot do without a least rate."""
+_NAMES = ("lora_targets", "freeze_modules", "freeze_extra_modules")
+"""Lists of names."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,11 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     """Peak learning rate; LoRA on a small model wants a high one."""
     schedule: str = "cosine"
-    """`cosine`, `linear` or `constant`."""
+    """Shape of the learning rate after warm-up, by its name in transformers."""
     warmup_ratio: float = 0.05
     """Share of the steps over which the learning rate rises."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW."""
+    """Weight decay, decoupled in AdamW."""
     max_grad_norm: float = 1.0
     """Gradients with a larger norm are scaled down to it; 0 means no clipping."""
     lora_rank: int = 16
@@ -57,7 +66,7 @@ class TrainingConfig:
     cutoff_length: int = 2048
     """Longest row in tokens."""
     precision: str = "auto"
-    """`auto`, `bf16` or `fp32`."""
+    """`auto`, `bf16`, `fp16` or `fp32`."""
     seed: int = 42
     """Seed of data order and initial weights."""
     checkpoint_steps: int = 50
@@ -71,9 +80,9 @@ class TrainingConfig:
     early_stop_margin: float = 0.0
     """How much lower a better validation loss is, in nats."""
     publish: str = "best"
-    """`best` or `last`: whose adapter the run gives."""
+    """`best` or `last`: of which step the adapter or model is that the run gives."""
     objective: str = "sft"
-    """`sft`, `dpo`, `orpo`, `simpo` or `kto`: what is learned."""
+    """`sft`, `cpt`, `dpo`, `orpo`, `simpo` or `kto`: what is learned."""
     beta: float = 0.1
     """Of preferences: how dear it is to move away from the base, or the scale of the reward."""
     simpo_gamma: float = 0.5
@@ -92,36 +101,89 @@ class TrainingConfig:
     """Whether the length of each row of a weight is learned beside its direction."""
     loraplus_ratio: float = 1.0
     """How many times as fast as LoRA's A matrices its B matrices learn."""
+    method: str = "lora"
+    """`lora`, `freeze` or `full`: which weights learn."""
+    freeze_layers: int = 2
+    """Of `freeze`: how many of the last layers learn; below 0 so many of the first."""
+    freeze_modules: tuple[str, ...] = ()
+    """Of `freeze`: modules that learn within these layers; none means all."""
+    freeze_extra_modules: tuple[str, ...] = ()
+    """Of `freeze`: modules that learn wherever they are."""
+    optimizer: str = "adamw"
+    """`adamw`, `adamw_8bit`, `adafactor`, `sgd`, `rmsprop` or `adagrad`."""
+    schedule_cycles: int = 1
+    """Falls of the schedule `cosine_with_restarts`."""
+    schedule_power: float = 1.0
+    """Power of the schedule `polynomial`."""
+    min_rate_ratio: float = 0.0
+    """Share of the peak rate at which schedules with a least rate end."""
+    decay_ratio: float = 0.1
+    """Share of the steps in which `warmup_stable_decay` falls."""
+    plateau_patience: int = 10
+    """Measurements without a better loss before schedules that follow it lower the rate."""
+    neftune_alpha: float = 0.0
+    """Noise on the embeddings; 0 means none."""
+    quantization_bits: int = 0
+    """4, 8, or 0 for a base as it is."""
+    lora_init: str = "default"
+    """`default` or `pissa`: how adapters begin."""
+
+    @property
+    def gives_whole_model(self) -> bool:
+        """Whether a run gives a model of its own, in place of an adapter."""
+        return self.method != "lora"
+
+    @property
+    def measured_for(self) -> str:
+        """The field because of which the run cannot do without validation rows; empty where it can."""
+        if self.schedule in MEASURED_SCHEDULES:
+            return "schedule"
+        return "early_stop_patience" if self.early_stop_patience else ""
 
     @classmethod
     def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
         """The config that `as_json` wrote."""
-        targets = values["lora_targets"]
-        assert isinstance(targets, list)  # noqa: S101  # as_json writes a list
-        return cls(**{**values, "lora_targets": tuple(targets)})  # type: ignore[arg-type]
+        names = {name: tuple(values[name]) for name in _NAMES if name in values}  # type: ignore[arg-type]
+        return cls(**{**values, **names})  # type: ignore[arg-type]
 
     def as_json(self) -> dict[str, object]:
         """As a jsonb value."""
-        return {**asdict(self), "lora_targets": list(self.lora_targets)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _NAMES}}
 
 
 def resolve(given: Mapping[str, object]) -> TrainingConfig:
-    """Fill what was not given with the defaults; alpha follows the rank.
+    """Fill what was not given with the defaults; alpha follows the rank, and the rate what is learned how.
 
     Raises:
-        InvalidArgument: a value is out of the engine's range; the message names the field.
+        InvalidArgument: a value is out of the engine's range, or does not go with another; the message names
+            the field.
     """
     config = TrainingConfig(**given)  # type: ignore[arg-type]
-    usual: dict[str, object] = {"lora_alpha": 2 * config.lora_rank}
-    if config.objective != "sft":
-        usual["learning_rate"] = PREFERENCE_RATE
+    usual: dict[str, object] = {"lora_alpha": 2 * config.lora_rank, "learning_rate": usual_rate(config)}
     if config.objective == "simpo":
         usual["beta"] = SIMPO_BETA
+    if config.schedule.endswith("with_min_lr"):
+        usual["min_rate_ratio"] = LEAST_RATE_RATIO
     config = TrainingConfig(**{**usual, **given})  # type: ignore[arg-type]
     for name, value in asdict(config).items():
         if name in LIMITS:
             check_range(name, value)
+    found = find_contradiction(config, measured=None)
+    if found is not None:
+        raise InvalidArgument(
+            "FIELD_INVALID", f"config.{found.field} {found.fault}", f"training_run.config.{found.field}"
+        )
     return config
+
+
+def usual_rate(config: TrainingConfig) -> float:
+    """The peak learning rate of a run that does not say one."""
+    prefers = config.objective not in {"sft", "cpt"}
+    if config.gives_whole_model:
+        return WHOLE_RATE / 4 if prefers else WHOLE_RATE
+    if prefers:
+        return PREFERENCE_RATE
+    return TEXT_RATE if config.objective == "cpt" else TrainingConfig.learning_rate
 
 
 def check_range(name: str, value: float) -> None:

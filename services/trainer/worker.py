@@ -23,7 +23,7 @@ from services.trainer.following import Follower, size_of
 from services.trainer.guarding import AWAY, LOOK_SECONDS, is_closed, patiently, telling, unless, until_closed
 from services.trainer.leases import Lease, this_device
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.models import Model, ModelFile, public_name
+from services.trainer.models import Made, Model, digest_of, public_name
 from services.trainer.store import Store
 from services.trainer.training_config import Place, spec_of
 from services.trainer.training_runs import WAITING, TrainingRun
@@ -121,15 +121,15 @@ class TrainWorker:
         return Unavailable("DEVICES_BUSY", words)
 
     async def _hold(self, item: Item, run: TrainingRun, lease: Lease) -> None:
-        """Have the engine train while the lease is ours, and store the adapter with the item's end."""
+        """Have the engine train while the lease is ours, and store what it made with the item's end."""
         base = await self._store.get_model(run.base_model_id)
-        seen, files = await unless(self._train(item, run, base), self._until_pointless(item, lease))
+        seen, made = await unless(self._train(item, run, base), self._until_pointless(item, lease))
 
         async def finish() -> None:
             async with self._jobs.finish(item) as connection:
                 if not await lease.release(connection):
                     raise ItemClosed
-                await self._store.insert_adapter(connection, run, base, seen, files)
+                await self._store.insert_made(connection, run, made)
 
         await patiently(finish, self._config.patience_seconds)
         await asyncio.to_thread(artifacts.drop_leftovers, self._work(run))
@@ -153,19 +153,19 @@ class TrainWorker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), min(LOOK_SECONDS, self._lease_seconds / 4))
 
-    async def _train(self, item: Item, run: TrainingRun, base: Model) -> tuple[RunLog, list[ModelFile]]:
+    async def _train(self, item: Item, run: TrainingRun, base: Model) -> tuple[RunLog, Made]:
         work = self._work(run)
         async with telling(self._jobs, item.job_id) as say:
             await self._make_ready(run, base, work, say)
             seen = await self._run_engine(item, run, work, say)
-            say("storing the adapter")
-            files = await patiently(lambda: self._upload(run, work), self._config.patience_seconds)
-        return seen, files
+            say("storing the model" if run.config.gives_whole_model else "storing the adapter")
+            made = await patiently(lambda: self._upload(run, base, seen, work), self._config.patience_seconds)
+        return seen, made
 
     async def _make_ready(self, run: TrainingRun, base: Model, work: Path, say: bases.Say) -> None:
         """Have base model, training rows and spec on this machine."""
         await self._store.set_phase(run.id, "preparing")
-        folder = await bases.resolve(base.source, self._home / "models", self._config.engine_python, say)
+        folder = await self._base_folder(base, say)
         rows = work / artifacts.ROWS
         say("fetching the training rows")
         with artifacts.local_files(work):
@@ -174,6 +174,17 @@ class TrainWorker:
         place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
         spec = spec_of(run.id, run.config, public_name(base), place)
         await asyncio.to_thread(artifacts.save_spec, work, spec)
+
+    async def _base_folder(self, base: Model, say: bases.Say) -> Path:
+        """The folder of the model to train on; one that a run made comes from the bucket."""
+        models = self._home / "models"
+        if base.kind == "base":
+            return await bases.resolve(base.source, models, self._config.engine_python, say)
+        say("fetching the model to train on")
+        folder = models / base.id
+        files = await self._store.list_model_files(base.id)
+        await artifacts.fetch_folder(self._storage, files, folder)
+        return folder
 
     async def _run_engine(self, item: Item, run: TrainingRun, work: Path, say: bases.Say) -> RunLog:
         follower = Follower(
@@ -207,9 +218,21 @@ class TrainWorker:
         with contextlib.suppress(*AWAY):
             await self._jobs.forget_trouble(item.id)
 
-    async def _upload(self, run: TrainingRun, work: Path) -> list[ModelFile]:
+    async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
+        """Store what the run made, and say what it is."""
         await artifacts.upload_record(self._storage, work, run.files_prefix)
-        return await artifacts.upload_adapter(self._storage, work, run.model_prefix)
+        whole = run.config.gives_whole_model
+        folder = work / (artifacts.MODEL if whole else artifacts.ADAPTER)
+        files = await artifacts.upload_folder(self._storage, folder, run.model_prefix)
+        if whole:
+            info = await bases.describe(folder)
+            facts = (info.architecture, info.parameters, info.sha256, info.chat_template_sha256)
+            return Made("tuned", files, *facts, info.context_length)
+        template = seen.facts.get("chat_template_sha256", base.chat_template_sha256)
+        count = seen.summary.trainable_parameter_count
+        return Made(
+            "adapter", files, base.architecture, count, digest_of(files), template, base.context_length
+        )
 
     async def _note_failure(self, item: Item, run: TrainingRun, message: str) -> None:
         """A run that is tried again, by itself or on request, waits; until then people can read why."""

@@ -255,6 +255,45 @@ async def check_adapter(school: School, run: training_run_pb2.TrainingRun, base:
                 assert json.loads(content)["base_model_name_or_path"] == "tiny"
 
 
+async def test_a_full_run_makes_a_model_that_can_be_trained_again(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    run = await school.create_run(base, method="full", learning_rate=2e-3)
+    run = await school.run_in(run.id, SUCCEEDED)
+    tuned = await school.model(run.model_id)
+    assert (tuned.kind, tuned.state) == (model_pb2.MODEL_KIND_TUNED, READY)
+    assert (tuned.base_model_id, tuned.training_run_id) == (base.id, run.id)
+    assert (tuned.parameter_count, tuned.context_length) == (base.parameter_count, 512)
+    assert (tuned.architecture, tuned.chat_template_sha256) == (base.architecture, base.chat_template_sha256)
+    assert tuned.sha256 != base.sha256
+    request = models.GetModelFilesRequest(id=tuned.id)
+    files = {file.name for file in (await school.client.models.GetModelFiles(request)).files}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= files
+    await check_nothing_is_left(school, run)
+
+    again = await school.run_in((await school.create_run(tuned)).id, SUCCEEDED)
+    assert again.base_model_sha256 == tuned.sha256
+    assert again.summary.loss_first == pytest.approx(run.summary.loss_last, rel=0.5)
+    assert again.summary.loss_first < run.summary.loss_first
+    adapter = await school.model(again.model_id)
+    assert (adapter.kind, adapter.base_model_id) == (model_pb2.MODEL_KIND_ADAPTER, tuned.id)
+    for made in (adapter, tuned):
+        await school.client.models.DeleteModel(models.DeleteModelRequest(id=made.id))
+    assert not (school.stores.home / "models" / tuned.id).exists()
+
+
+async def test_plain_text_is_fetched_and_learned(school: School, start_trainer: StartTrainer) -> None:
+    school.datasets.shape = "pretraining"
+    school.datasets.data = bytes_of([{"text": f"The town {n} lies by the river. " * 9} for n in range(9)])
+    await start_trainer()
+    run = await school.create_run(await school.prepared(), objective="cpt", cutoff_length=64)
+    assert run.config.learning_rate == 1e-4
+    run = await school.run_in(run.id, SUCCEEDED)
+    assert run.summary.loss_last < run.summary.loss_first
+
+
 async def check_lineage(school: School, run: training_run_pb2.TrainingRun, base: model_pb2.Model) -> None:
     assert run.dataset_content_sha256 == school.datasets.version.content_sha256
     assert run.base_model_sha256 == base.sha256

@@ -76,7 +76,7 @@ def test_a_model_needs_a_name_and_a_source(name: str, source: str) -> None:
         check_new_model(name, source, None)
 
 
-@pytest.mark.parametrize("kind", ["adapter", "merged"])
+@pytest.mark.parametrize("kind", ["adapter", "merged", "tuned"])
 def test_only_base_models_can_be_created(kind: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         check_new_model("tiny", "builtin", kind)
@@ -90,6 +90,7 @@ def test_a_run_needs_a_ready_base_model_of_its_project() -> None:
         check_trainable(BASE, "q")
     with pytest.raises(InvalidArgument, match="adapter"):
         check_trainable(replace(BASE, kind="adapter", job=None), "p")
+    check_trainable(replace(BASE, kind="tuned", job=None), "p")
     with pytest.raises(FailedPrecondition, match="wait until"):
         check_trainable(in_state("running"), "p")
     with pytest.raises(FailedPrecondition, match="No base model 'x'"):

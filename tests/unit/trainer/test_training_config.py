@@ -55,6 +55,19 @@ def test_an_empty_config_shows_every_default() -> None:
         use_rslora=False,
         use_dora=False,
         loraplus_ratio=1.0,
+        method="lora",
+        freeze_layers=2,
+        freeze_modules=(),
+        freeze_extra_modules=(),
+        optimizer="adamw",
+        schedule_cycles=1,
+        schedule_power=1.0,
+        min_rate_ratio=0.0,
+        decay_ratio=0.1,
+        plateau_patience=10,
+        neftune_alpha=0.0,
+        quantization_bits=0,
+        lora_init="default",
     )
 
 
@@ -98,8 +111,52 @@ def test_preferences_have_their_own_usual_rate_and_scale() -> None:
 
 def test_a_resolved_config_comes_back_from_the_database_and_through_the_contract() -> None:
     config = training_config(pb.TrainingConfig(lora_targets=["q_proj", "v_proj"], max_steps=7))
+    assert training_config(config_to_pb(config)) == config
+    frozen = pb.TrainingConfig(method="freeze", freeze_layers=0, freeze_extra_modules=["norm"])
+    config = training_config(frozen)
+    assert (config.freeze_layers, config.freeze_extra_modules) == (0, ("norm",))
     assert TrainingConfig.of_json(json.loads(json.dumps(config.as_json()))) == config
     assert training_config(config_to_pb(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({}, 1e-3),
+        ({"objective": "cpt"}, 1e-4),
+        ({"method": "full"}, 2e-5),
+        ({"method": "freeze", "objective": "dpo"}, 5e-6),
+    ],
+)
+def test_the_usual_rate_follows_from_what_learns_what(settings: dict[str, object], rate: float) -> None:
+    assert resolve(settings).learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"method": "full", "quantization_bits": 4}, "quantization_bits"),
+        ({"method": "freeze", "use_dora": True}, "use_dora"),
+        ({"freeze_modules": ("mlp",)}, "freeze_modules"),
+        ({"schedule": "linear", "min_rate_ratio": 0.5}, "min_rate_ratio"),
+        ({"lora_init": "pissa", "use_rslora": True}, "use_rslora"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        resolve(settings)
+    assert caught.value.field == f"training_run.config.{field}"
+
+
+def test_a_schedule_with_a_least_rate_has_a_usual_one() -> None:
+    assert resolve({"schedule": "cosine_with_min_lr"}).min_rate_ratio == 0.1
+    assert resolve({"schedule": "polynomial"}).min_rate_ratio == 0.0
+
+
+def test_what_needs_validation_rows_is_known() -> None:
+    assert resolve({}).measured_for == ""
+    assert resolve({"early_stop_patience": 3}).measured_for == "early_stop_patience"
+    assert resolve({"schedule": "greedy"}).measured_for == "schedule"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +176,8 @@ def test_the_engine_reads_the_spec_that_is_written(tmp_path: Path) -> None:
     assert (spec.run_id, spec.base_name, spec.output_dir) == ("run-1", "tiny", tmp_path)
     assert (spec.lora_targets, spec.device, spec.threads) == (("q_proj",), "cpu", 2)
     given = {name: getattr(spec, name) for name in config.as_json() if name != "lora_targets"}
-    assert given == {name: value for name, value in config.as_json().items() if name != "lora_targets"}
+    wanted = {name: value for name, value in config.as_json().items() if name != "lora_targets"}
+    assert given == {name: tuple(each) if isinstance(each, list) else each for name, each in wanted.items()}
 
 
 def test_no_targets_mean_every_linear_layer(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sishu.errors import ApiError
 from sishu.generation.v1.provider_service_pb2 import ListProvidersRequest
 from sishu.ingest.v1.project_pb2 import Project
 from sishu.ingest.v1.project_service_pb2 import GetProjectRequest, ListProjectsRequest
-from sishu.trainer.v1.model_pb2 import MODEL_KIND_ADAPTER, MODEL_KIND_UNSPECIFIED, Model
+from sishu.trainer.v1.model_pb2 import MODEL_KIND_ADAPTER, MODEL_KIND_TUNED, MODEL_KIND_UNSPECIFIED, Model
 from sishu.trainer.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
 
 
@@ -83,9 +83,13 @@ async def find_model(client: Client, name: str) -> Model:
         return (await client.models.GetModel(GetModelRequest(id=name))).model
     project_name, _, model_name = name.partition("/")
     project = await find_project(client, project_name)
-    kind = MODEL_KIND_UNSPECIFIED if model_name else MODEL_KIND_ADAPTER
-    request = ListModelsRequest(project_id=project.id, name=model_name, kind=kind, page_size=1)
-    found = (await client.models.ListModels(request)).models
+    kinds = [MODEL_KIND_UNSPECIFIED] if model_name else [MODEL_KIND_ADAPTER, MODEL_KIND_TUNED]
+    found: list[Model] = []
+    for kind in kinds:
+        request = ListModelsRequest(project_id=project.id, name=model_name, kind=kind, page_size=1)
+        found += (await client.models.ListModels(request)).models
+    # Ids are in the order of their making.
+    found.sort(key=lambda model: model.id, reverse=True)
     if not found:
         raise ApiError(
             "NOT_FOUND",

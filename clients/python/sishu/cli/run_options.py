@@ -17,8 +17,30 @@ class RunOptions:
 
     epochs: Annotated[float | None, typer.Option(help=say("learn_epochs"))] = None
     learning_rate: Annotated[float | None, typer.Option(help=say("learn_rate"))] = None
+    method: Annotated[str | None, typer.Option(metavar="lora|freeze|full", help=say("run_method"))] = None
+    freeze_layers: Annotated[int | None, typer.Option(help=say("run_freeze_layers"))] = None
+    freeze_modules: Annotated[list[str] | None, typer.Option(help=say("run_freeze_modules"))] = None
+    freeze_extra_modules: Annotated[list[str] | None, typer.Option(help=say("run_freeze_extra"))] = None
+    lora_init: Annotated[str | None, typer.Option(metavar="default|pissa", help=say("run_lora_init"))] = None
+    quantization_bits: Annotated[
+        int | None, typer.Option(metavar="0|4|8", min=0, max=8, help=say("run_quantization"))
+    ] = None
+    precision: Annotated[
+        str | None, typer.Option(metavar="auto|bf16|fp16|fp32", help=say("run_precision"))
+    ] = None
+    optimizer: Annotated[
+        str | None,
+        typer.Option(metavar="adamw|adamw_8bit|adafactor|sgd|rmsprop|adagrad", help=say("run_optimizer")),
+    ] = None
+    schedule: Annotated[str | None, typer.Option(help=say("run_schedule"))] = None
+    schedule_cycles: Annotated[int | None, typer.Option(min=1, help=say("run_cycles"))] = None
+    schedule_power: Annotated[float | None, typer.Option(min=0.01, help=say("run_power"))] = None
+    min_rate_ratio: Annotated[float | None, typer.Option(min=0, max=1, help=say("run_min_rate"))] = None
+    decay_ratio: Annotated[float | None, typer.Option(min=0, max=1, help=say("run_decay_ratio"))] = None
+    plateau_patience: Annotated[int | None, typer.Option(min=0, help=say("run_plateau"))] = None
+    neftune_alpha: Annotated[float | None, typer.Option(min=0, help=say("run_neftune"))] = None
     objective: Annotated[
-        str | None, typer.Option(metavar="sft|dpo|orpo|simpo|kto", help=say("run_objective"))
+        str | None, typer.Option(metavar="sft|cpt|dpo|orpo|simpo|kto", help=say("run_objective"))
     ] = None
     beta: Annotated[float | None, typer.Option(min=1e-6, help=say("run_beta"))] = None
     simpo_gamma: Annotated[float | None, typer.Option(min=0, help=say("run_simpo_gamma"))] = None

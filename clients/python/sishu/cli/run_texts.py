@@ -3,10 +3,66 @@
 from __future__ import annotations
 
 RUN_TEXTS: dict[str, tuple[str, str]] = {
+    "run_method": (
+        "Which weights learn: lora, adapters; freeze, some of the model's own; full, all of them. The last "
+        "two give a whole model.",
+        "学习哪些权重： lora 为适配器； freeze 为模型自身的一部分； full 为全部。后两种得到完整的模型。",
+    ),
+    "run_freeze_layers": (
+        "Of freeze: how many of the last layers learn; below 0 so many of the first, 0 none.",
+        "freeze：学习最后多少层；负数表示最前面多少层， 0 表示不选层。",
+    ),
+    "run_freeze_modules": (
+        "Of freeze: a module that learns within these layers, such as mlp; may be repeated.",
+        "freeze：这些层内学习的模块，如 mlp；可重复给出。",
+    ),
+    "run_freeze_extra": (
+        "Of freeze: a module that learns wherever it is, such as lm_head; may be repeated.",
+        "freeze：层外也学习的模块，如 lm_head；可重复给出。",
+    ),
+    "run_lora_init": (
+        "How adapters begin: default as nothing, pissa as the main part of the weights.",
+        "适配器的初值： default 为零， pissa 为权重的主成分。",
+    ),
+    "run_quantization": (
+        "Bits of the frozen model's weights under adapters: 4 (QLoRA) or 8; needs bitsandbytes.",
+        "适配器之下基座权重的位数： 4（QLoRA）或 8；需要 bitsandbytes。",
+    ),
+    "run_precision": (
+        "Number format of the computation; fp16 needs a GPU or DCU.",
+        "计算的数值格式； fp16 需要 GPU 或 DCU。",
+    ),
+    "run_optimizer": (
+        "Rule of the updates; adamw_8bit needs bitsandbytes.",
+        "优化器； adamw_8bit 需要 bitsandbytes。",
+    ),
+    "run_schedule": (
+        "Shape of the learning rate by its name in transformers, such as cosine or warmup_stable_decay.",
+        "学习率的变化方式，用 transformers 中的名称，如 cosine、warmup_stable_decay。",
+    ),
+    "run_cycles": ("Falls of the schedule cosine_with_restarts.", "cosine_with_restarts 下降的次数。"),
+    "run_power": ("Power of the schedule polynomial.", "polynomial 的幂次。"),
+    "run_min_rate": (
+        "Share of the peak learning rate at which schedules with a least rate end.",
+        "有下限的学习率最终降到峰值的多少。",
+    ),
+    "run_decay_ratio": (
+        "Of the schedule warmup_stable_decay: share of the steps in which the rate falls.",
+        "warmup_stable_decay：学习率下降阶段占总步数的比例。",
+    ),
+    "run_plateau": (
+        "Of reduce_lr_on_plateau and greedy: measurements without a better loss before the rate falls.",
+        "reduce_lr_on_plateau 与 greedy：验证损失多少次没有变好才降低学习率。",
+    ),
+    "run_neftune": (
+        "Noise on the embeddings while training (NEFTune), usually 5 to 15.",
+        "训练时加在词向量上的噪声（NEFTune），通常取 5 到 15。",
+    ),
     "run_objective": (
-        "What is learned: sft from conversations; dpo, orpo or simpo from pairs of answers; kto from judged "
-        "answers.",
-        "学什么： sft 学对话； dpo、orpo、simpo 学两个回答中较好的； kto 学单个好或坏的回答。",
+        "What is learned: sft from conversations; cpt plain text; dpo, orpo or simpo from pairs of answers; "
+        "kto from judged answers.",
+        "学什么： sft 学对话； cpt 学纯文本（继续预训练）； dpo、orpo、simpo 学两个回答中较好的；"
+        " kto 学单个好或坏的回答。",
     ),
     "run_beta": (
         "Of dpo and kto how dear it is to move away from the base model; of simpo the scale of the reward; "
@@ -46,7 +102,8 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
         "验证损失要比最好的低多少才算变好。",
     ),
     "run_publish": (
-        "Whose adapter the run gives: best, of the lowest validation loss, or last, of the last step.",
-        "训练给出哪一步的适配器：best 为验证损失最低的一步，last 为最后一步。",
+        "Of which step the adapter or model is that the run gives: best, of the lowest validation loss, or "
+        "last.",
+        "训练给出哪一步的适配器或模型：best 为验证损失最低的一步，last 为最后一步。",
     ),
 }

@@ -1,4 +1,4 @@
-CREATE TYPE model_kind AS ENUM ('base', 'adapter', 'merged');
+CREATE TYPE model_kind AS ENUM ('base', 'adapter', 'merged', 'tuned');
 
 -- The state of a base model is the state of its job; a model without a job came out of a run, complete.
 CREATE TABLE models (

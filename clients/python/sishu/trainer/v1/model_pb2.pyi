@@ -34,6 +34,8 @@ class _ModelKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelKind.V
     """LoRA matrices on top of a base model."""
     MODEL_KIND_MERGED: _ModelKind.ValueType  # 3
     """An adapter merged into its base."""
+    MODEL_KIND_TUNED: _ModelKind.ValueType  # 4
+    """A base model of which a run has learned all weights, or some. It can be trained and deployed like a base model."""
 
 class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
     """ModelKind is what kind of model it is."""
@@ -46,6 +48,8 @@ MODEL_KIND_ADAPTER: ModelKind.ValueType  # 2
 """LoRA matrices on top of a base model."""
 MODEL_KIND_MERGED: ModelKind.ValueType  # 3
 """An adapter merged into its base."""
+MODEL_KIND_TUNED: ModelKind.ValueType  # 4
+"""A base model of which a run has learned all weights, or some. It can be trained and deployed like a base model."""
 Global___ModelKind: _TypeAlias = ModelKind  # noqa: Y015
 
 class _ModelState:
@@ -110,7 +114,7 @@ class Model(_message.Message):
     source: _builtins.str
     """Base model: `builtin`, a folder, a GGUF file or a hub id, read on the machine that uses it. REQUIRED at creation; empty for what a run made."""
     base_model_id: _builtins.str
-    """UUID of the base model; empty for BASE. OUTPUT_ONLY."""
+    """UUID of the model that it was made from; empty for BASE. OUTPUT_ONLY."""
     training_run_id: _builtins.str
     """UUID of the run that made it; empty for BASE. OUTPUT_ONLY."""
     state: Global___ModelState.ValueType

@@ -35,7 +35,7 @@ class _TrainingRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trai
     TRAINING_RUN_STATE_RUNNING: _TrainingRunState.ValueType  # 2
     """The engine is at work."""
     TRAINING_RUN_STATE_SUCCEEDED: _TrainingRunState.ValueType  # 3
-    """The adapter is stored."""
+    """The adapter or model is stored."""
     TRAINING_RUN_STATE_FAILED: _TrainingRunState.ValueType  # 4
     """It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
     TRAINING_RUN_STATE_CANCELLED: _TrainingRunState.ValueType  # 5
@@ -51,7 +51,7 @@ TRAINING_RUN_STATE_PENDING: TrainingRunState.ValueType  # 1
 TRAINING_RUN_STATE_RUNNING: TrainingRunState.ValueType  # 2
 """The engine is at work."""
 TRAINING_RUN_STATE_SUCCEEDED: TrainingRunState.ValueType  # 3
-"""The adapter is stored."""
+"""The adapter or model is stored."""
 TRAINING_RUN_STATE_FAILED: TrainingRunState.ValueType  # 4
 """It ended with an error; `RetryJob` resumes it from its newest valid checkpoint on the same machine; another machine begins it anew."""
 TRAINING_RUN_STATE_CANCELLED: TrainingRunState.ValueType  # 5
@@ -216,18 +216,31 @@ class TrainingConfig(_message.Message):
     USE_RSLORA_FIELD_NUMBER: _builtins.int
     USE_DORA_FIELD_NUMBER: _builtins.int
     LORAPLUS_RATIO_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    FREEZE_LAYERS_FIELD_NUMBER: _builtins.int
+    FREEZE_MODULES_FIELD_NUMBER: _builtins.int
+    FREEZE_EXTRA_MODULES_FIELD_NUMBER: _builtins.int
+    OPTIMIZER_FIELD_NUMBER: _builtins.int
+    SCHEDULE_CYCLES_FIELD_NUMBER: _builtins.int
+    SCHEDULE_POWER_FIELD_NUMBER: _builtins.int
+    MIN_RATE_RATIO_FIELD_NUMBER: _builtins.int
+    DECAY_RATIO_FIELD_NUMBER: _builtins.int
+    PLATEAU_PATIENCE_FIELD_NUMBER: _builtins.int
+    NEFTUNE_ALPHA_FIELD_NUMBER: _builtins.int
+    QUANTIZATION_BITS_FIELD_NUMBER: _builtins.int
+    LORA_INIT_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
     """OPTIONAL. Passes over the data; `max_steps` takes their place. Unset lets the service choose, at present 3."""
     max_steps: _builtins.int
     """OPTIONAL. Optimizer steps, in place of `epochs`; 0 means as many as `epochs` take."""
     learning_rate: _builtins.float
-    """OPTIONAL. Peak learning rate. Unset lets the service choose, at present 1e-3, of preferences 5e-5."""
+    """OPTIONAL. Peak learning rate. Unset lets the service choose, at present 1e-3, of plain text 1e-4, of preferences 5e-5; where the base's own weights learn 2e-5, of preferences 5e-6."""
     schedule: _builtins.str
-    """OPTIONAL. `cosine`, `linear` or `constant`. Empty lets the service choose, at present `cosine`."""
+    """OPTIONAL. Shape of the learning rate after it has risen, by its name in transformers. `cosine` and `linear` fall towards 0; `reduce_lr_on_plateau` and `greedy` follow the loss on the validation rows, and are refused with FAILED_PRECONDITION `NO_VALIDATION_ROWS` where there are none. Empty lets the service choose, at present `cosine`."""
     warmup_ratio: _builtins.float
     """OPTIONAL. Share of the steps over which the learning rate rises, up to 0.9. Unset lets the service choose, at present 0.05."""
     weight_decay: _builtins.float
-    """OPTIONAL. Decoupled weight decay of AdamW. Unset lets the service choose, at present 0."""
+    """OPTIONAL. Weight decay, decoupled in AdamW; norms and biases of a base do not decay. Unset lets the service choose, at present 0."""
     max_grad_norm: _builtins.float
     """OPTIONAL. Gradients with a larger norm are scaled down to it; 0 means no clipping. Unset lets the service choose, at present 1."""
     lora_rank: _builtins.int
@@ -243,7 +256,7 @@ class TrainingConfig(_message.Message):
     cutoff_length: _builtins.int
     """OPTIONAL. Longest row in tokens, from 8. 0 lets the service choose, at present 2048."""
     precision: _builtins.str
-    """OPTIONAL. `auto`, `bf16` or `fp32`. Empty means `auto`: bf16 where the device has it."""
+    """OPTIONAL. `auto`, `bf16`, `fp16` or `fp32`. Empty means `auto`: bf16 where the device has it, else fp32. `fp16`, with loss scaling, needs a CUDA or DCU device; elsewhere the run fails with `DEVICE_UNAVAILABLE`."""
     seed: _builtins.int
     """OPTIONAL. Seed of data order and initial weights. Unset lets the service choose, at present 42."""
     checkpoint_steps: _builtins.int
@@ -257,9 +270,9 @@ class TrainingConfig(_message.Message):
     early_stop_margin: _builtins.float
     """OPTIONAL. A validation loss is better only if it lies under the best by more than this, in nats."""
     publish: _builtins.str
-    """OPTIONAL. Whose adapter the run gives: `best`, of the lowest validation loss, or `last`, of the last step. Empty lets the service choose, at present `best`; without validation rows it is the last."""
+    """OPTIONAL. Of which step the adapter or model is that the run gives: `best`, of the lowest validation loss, or `last`, of the last step. Empty lets the service choose, at present `best`; without validation rows it is the last."""
     objective: _builtins.str
-    """OPTIONAL. What is learned: `sft`, all answers of the examples with conversations; `dpo`, `orpo` or `simpo`, the better answer of each example of kind PREFERENCE that has two; `kto`, all answers of such examples as good or bad ones. Empty lets the service choose, at present `sft`."""
+    """OPTIONAL. What is learned: `sft`, all answers of the examples with conversations; `cpt`, every token of the examples of kind PRETRAINING, which follow each other in rows of `cutoff_length` without a chat template; `dpo`, `orpo` or `simpo`, the better answer of each example of kind PREFERENCE that has two; `kto`, all answers of such examples as good or bad ones. Empty lets the service choose, at present `sft`."""
     beta: _builtins.float
     """OPTIONAL. Of `dpo` and `kto` how dear it is to move away from the base model, of `simpo` the scale of the reward, of `orpo` the weight of the odds ratio. Unset lets the service choose, at present 0.1, of `simpo` 2."""
     simpo_gamma: _builtins.float
@@ -278,9 +291,39 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. The length of each row of a weight is learned beside its direction (DoRA)."""
     loraplus_ratio: _builtins.float
     """OPTIONAL. LoRA's B matrices, and DoRA's lengths, learn so many times as fast as its A matrices (LoRA+). Unset lets the service choose, at present 1."""
+    method: _builtins.str
+    """OPTIONAL. Which weights learn: `lora`, adapters beside the base model; `freeze`, some of its own; `full`, all of them. The last two give a model of kind TUNED. Empty lets the service choose, at present `lora`."""
+    freeze_layers: _builtins.int
+    """OPTIONAL. Of `freeze`: how many of the last layers learn; below 0 so many of the first, 0 none. Unset lets the service choose, at present 2."""
+    optimizer: _builtins.str
+    """OPTIONAL. Rule of the updates: `adamw`, `adamw_8bit`, `adafactor`, `sgd`, `rmsprop` or `adagrad`. `adamw_8bit` needs bitsandbytes in the engine's Python; without it the run fails with `OPTIMIZER_UNAVAILABLE`. Empty lets the service choose, at present `adamw`."""
+    schedule_cycles: _builtins.int
+    """OPTIONAL. Falls of the schedule `cosine_with_restarts`. 0 lets the service choose, at present 1."""
+    schedule_power: _builtins.float
+    """OPTIONAL. Of the schedule `polynomial`: power of the share of steps that are left. Unset lets the service choose, at present 1."""
+    min_rate_ratio: _builtins.float
+    """OPTIONAL. Share of the peak learning rate at which the schedules `cosine_with_min_lr`, `cosine_warmup_with_min_lr`, `polynomial`, `warmup_stable_decay`, `reduce_lr_on_plateau` and `greedy` end. Unset lets the service choose, at present 0, of the first two 0.1."""
+    decay_ratio: _builtins.float
+    """OPTIONAL. Of the schedule `warmup_stable_decay`: share of the steps after the rise in which the rate falls. Unset lets the service choose, at present 0.1."""
+    plateau_patience: _builtins.int
+    """OPTIONAL. Of the schedules that follow the loss on the validation rows: measurements without a better one before the rate falls. Unset lets the service choose, at present 10."""
+    neftune_alpha: _builtins.float
+    """OPTIONAL. Noise on the embeddings while training (NEFTune), usually 5 to 15; 0 means none."""
+    quantization_bits: _builtins.int
+    """OPTIONAL. Bits of the frozen base's weights under LoRA: 4 (QLoRA) or 8, which need bitsandbytes in the engine's Python (else the run fails with `DEVICE_UNAVAILABLE`); 0 leaves them as they are."""
+    lora_init: _builtins.str
+    """OPTIONAL. How the adapters begin: `default`, as nothing, or `pissa`, as the main part of the weights; what is published works on the base model as it is either way. Empty lets the service choose, at present `default`."""
     @_builtins.property
     def lora_targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Modules that get LoRA matrices, such as `q_proj`; empty means every linear layer but the head."""
+
+    @_builtins.property
+    def freeze_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Of `freeze`: modules that learn within these layers, such as `mlp` or `self_attn.q_proj`; empty means all."""
+
+    @_builtins.property
+    def freeze_extra_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Of `freeze`: modules that learn wherever they are, such as `lm_head`, `norm` or `layers.3.mlp`."""
 
     def __init__(
         self,
@@ -317,19 +360,36 @@ class TrainingConfig(_message.Message):
         use_rslora: _builtins.bool = ...,
         use_dora: _builtins.bool = ...,
         loraplus_ratio: _builtins.float | None = ...,
+        method: _builtins.str = ...,
+        freeze_layers: _builtins.int | None = ...,
+        freeze_modules: _abc.Iterable[_builtins.str] | None = ...,
+        freeze_extra_modules: _abc.Iterable[_builtins.str] | None = ...,
+        optimizer: _builtins.str = ...,
+        schedule_cycles: _builtins.int = ...,
+        schedule_power: _builtins.float | None = ...,
+        min_rate_ratio: _builtins.float | None = ...,
+        decay_ratio: _builtins.float | None = ...,
+        plateau_patience: _builtins.int | None = ...,
+        neftune_alpha: _builtins.float = ...,
+        quantization_bits: _builtins.int = ...,
+        lora_init: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "desirable_weight", b"desirable_weight", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "seed", b"seed", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "decay_ratio", b"decay_ratio", "desirable_weight", b"desirable_weight", "epochs", b"epochs", "freeze_layers", b"freeze_layers", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "min_rate_ratio", b"min_rate_ratio", "plateau_patience", b"plateau_patience", "schedule_power", b"schedule_power", "seed", b"seed", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "desirable_weight", b"desirable_weight", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "objective", b"objective", "precision", b"precision", "publish", b"publish", "schedule", b"schedule", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cutoff_length", b"cutoff_length", "decay_ratio", b"decay_ratio", "desirable_weight", b"desirable_weight", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "freeze_extra_modules", b"freeze_extra_modules", "freeze_layers", b"freeze_layers", "freeze_modules", b"freeze_modules", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_init", b"lora_init", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "method", b"method", "min_rate_ratio", b"min_rate_ratio", "neftune_alpha", b"neftune_alpha", "objective", b"objective", "optimizer", b"optimizer", "plateau_patience", b"plateau_patience", "precision", b"precision", "publish", b"publish", "quantization_bits", b"quantization_bits", "schedule", b"schedule", "schedule_cycles", b"schedule_cycles", "schedule_power", b"schedule_power", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
     _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
     _WhichOneofReturnType__checkpoint_steps: _TypeAlias = _typing.Literal["checkpoint_steps"]  # noqa: Y015
     _WhichOneofArgType__checkpoint_steps: _TypeAlias = _typing.Literal["_checkpoint_steps", b"_checkpoint_steps"]  # noqa: Y015
+    _WhichOneofReturnType__decay_ratio: _TypeAlias = _typing.Literal["decay_ratio"]  # noqa: Y015
+    _WhichOneofArgType__decay_ratio: _TypeAlias = _typing.Literal["_decay_ratio", b"_decay_ratio"]  # noqa: Y015
     _WhichOneofReturnType__desirable_weight: _TypeAlias = _typing.Literal["desirable_weight"]  # noqa: Y015
     _WhichOneofArgType__desirable_weight: _TypeAlias = _typing.Literal["_desirable_weight", b"_desirable_weight"]  # noqa: Y015
     _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__freeze_layers: _TypeAlias = _typing.Literal["freeze_layers"]  # noqa: Y015
+    _WhichOneofArgType__freeze_layers: _TypeAlias = _typing.Literal["_freeze_layers", b"_freeze_layers"]  # noqa: Y015
     _WhichOneofReturnType__gradient_checkpointing: _TypeAlias = _typing.Literal["gradient_checkpointing"]  # noqa: Y015
     _WhichOneofArgType__gradient_checkpointing: _TypeAlias = _typing.Literal["_gradient_checkpointing", b"_gradient_checkpointing"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
@@ -340,6 +400,12 @@ class TrainingConfig(_message.Message):
     _WhichOneofArgType__loraplus_ratio: _TypeAlias = _typing.Literal["_loraplus_ratio", b"_loraplus_ratio"]  # noqa: Y015
     _WhichOneofReturnType__max_grad_norm: _TypeAlias = _typing.Literal["max_grad_norm"]  # noqa: Y015
     _WhichOneofArgType__max_grad_norm: _TypeAlias = _typing.Literal["_max_grad_norm", b"_max_grad_norm"]  # noqa: Y015
+    _WhichOneofReturnType__min_rate_ratio: _TypeAlias = _typing.Literal["min_rate_ratio"]  # noqa: Y015
+    _WhichOneofArgType__min_rate_ratio: _TypeAlias = _typing.Literal["_min_rate_ratio", b"_min_rate_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__plateau_patience: _TypeAlias = _typing.Literal["plateau_patience"]  # noqa: Y015
+    _WhichOneofArgType__plateau_patience: _TypeAlias = _typing.Literal["_plateau_patience", b"_plateau_patience"]  # noqa: Y015
+    _WhichOneofReturnType__schedule_power: _TypeAlias = _typing.Literal["schedule_power"]  # noqa: Y015
+    _WhichOneofArgType__schedule_power: _TypeAlias = _typing.Literal["_schedule_power", b"_schedule_power"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__simpo_gamma: _TypeAlias = _typing.Literal["simpo_gamma"]  # noqa: Y015
@@ -355,9 +421,13 @@ class TrainingConfig(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__checkpoint_steps) -> _WhichOneofReturnType__checkpoint_steps | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decay_ratio) -> _WhichOneofReturnType__decay_ratio | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__desirable_weight) -> _WhichOneofReturnType__desirable_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__freeze_layers) -> _WhichOneofReturnType__freeze_layers | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gradient_checkpointing) -> _WhichOneofReturnType__gradient_checkpointing | None: ...
     @_typing.overload
@@ -368,6 +438,12 @@ class TrainingConfig(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__loraplus_ratio) -> _WhichOneofReturnType__loraplus_ratio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_grad_norm) -> _WhichOneofReturnType__max_grad_norm | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_rate_ratio) -> _WhichOneofReturnType__min_rate_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plateau_patience) -> _WhichOneofReturnType__plateau_patience | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__schedule_power) -> _WhichOneofReturnType__schedule_power | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload
@@ -425,7 +501,7 @@ class TrainingSummary(_message.Message):
     device: _builtins.str
     """Device of the computation: `cpu` or `cuda`."""
     precision: _builtins.str
-    """Precision of the computation: `bf16` or `fp32`."""
+    """Precision of the computation: `bf16`, `fp16` or `fp32`."""
     dropped_rows: _builtins.int
     """Rows that were left out because they were too long."""
     phase: _builtins.str
@@ -437,7 +513,7 @@ class TrainingSummary(_message.Message):
     validation_best_step: _builtins.int
     """After which step it was measured; 0 before the first measurement."""
     published_step: _builtins.int
-    """Step of which the adapter is; 0 before the engine has ended."""
+    """Step of which the adapter or model is; 0 before the engine has ended."""
     def __init__(
         self,
         *,
