@@ -9,38 +9,44 @@ import subprocess
 import sys
 
 import pytest
+import typer.rich_utils
 from rich.console import Console
 from rich.text import Text
 
-from sishu.cli.help import WholeTable
+from sishu.cli.help import WholeTable, literal
 from sishu.cli.texts import LANGUAGES
 
 # Help texts are fixed when the commands are defined, so each language has a process of its own.
 PRINT_ALL = """
-import json, typer.main
-from typer.testing import CliRunner
+import contextlib, io, json, typer.main
 from sishu.cli.main import app
 
-def paths(command, path=()):
-    yield path
+def contexts(command, parent=None, name="sishu"):
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    yield context
     for name, one in getattr(command, "commands", {}).items():
-        yield from paths(one, (*path, name))
+        yield from contexts(one, context, name)
+
+def shown(context):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        context.command.get_help(context)
+    return out.getvalue()
 
 def texts(command):
     yield command.help or ""
     yield from (getattr(one, "help", "") or "" for one in command.params)
-    for one in getattr(command, "commands", {}).values():
-        yield from texts(one)
 
-root = typer.main.get_command(app)
-shown = {" ".join(path): CliRunner().invoke(app, [*path, "--help"]).output for path in paths(root)}
-print(json.dumps({"shown": shown, "texts": list(texts(root))}))
+found = list(contexts(typer.main.get_command(app)))
+print(json.dumps({
+    "shown": {one.command_path: shown(one) for one in found},
+    "texts": [text for one in found for text in texts(one.command)],
+}))
 """
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_help_is_cut_off_on_a_narrow_screen(language: str) -> None:
+def test_all_help_is_there_and_not_cut_off_on_a_narrow_screen(language: str) -> None:
     narrow = {**os.environ, "COLUMNS": "80", "LC_ALL": f"{language}.UTF-8"}
     command = [sys.executable, "-c", PRINT_ALL]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=narrow)
@@ -49,6 +55,7 @@ def test_no_help_is_cut_off_on_a_narrow_screen(language: str) -> None:
     assert any("文档" in text for text in texts) == (language == "zh")
     assert not any("…" in text for text in texts)
     assert len(found["shown"]) > 50
+    assert [path for path, shown in found["shown"].items() if "--help" not in shown] == []
     assert [path for path, shown in found["shown"].items() if "…" in shown] == []
 
 
@@ -66,6 +73,13 @@ def test_the_words_around_ours_are_in_the_same_language(language: str, words: tu
         command, capture_output=True, text=True, check=True, timeout=120, env=wide
     ).stdout
     assert [word for word in words if word not in printed] == []
+
+
+def test_brackets_in_help_are_no_marks_of_style() -> None:
+    assert (
+        literal(text="Marks, such as '[T],[/T]'.", markup_mode="rich").plain == "Marks, such as '[T],[/T]'."
+    )
+    assert typer.rich_utils._make_rich_text is literal
 
 
 def test_a_table_breaks_a_long_word_into_lines() -> None:

@@ -7,9 +7,11 @@ from google.protobuf.message import Message
 
 from sishu.cli import output
 from sishu.cli.jobs import show_jobs
+from sishu.cli.leaks import LEAK_COLUMNS
 from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, show_many, show_one
 from sishu.cli.resources import RESOURCES
 from sishu.common.v1 import failure_pb2, job_pb2, text_span_pb2
+from sishu.dataset.v1.leak_check_pb2 import Leak, LeakWay
 from sishu.generation.v1.generation_pb2 import Generation
 from sishu.ingest.v1 import chunk_pb2, document_pb2, section_pb2
 
@@ -102,3 +104,20 @@ def test_of_the_prompts_of_a_generation_those_of_the_project_are_shown_and_the_o
     show_one(Generation(id=ID, prompt_versions={**versions, "questions.zh": "questions.zh@project-2"}))
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[1:] == ["prompt_versions  questions.zh@project-2", "70 built in (`sishu --json` shows all)"]
+
+
+def test_brackets_in_a_text_stand_in_a_table_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk = chunk_pb2.Chunk(id=ID, text="[/x] a [red]b[/red]")
+    assert (
+        lines_of(capsys, monkeypatch, chunk, CHUNK_COLUMNS, 200)[-1].strip().endswith("[/x] a [red]b[/red]")
+    )
+
+
+def test_a_leak_tells_all_ways_by_which_it_was_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak = Leak(example_id=ID, row=3, ways=[LeakWay.LEAK_WAY_SHARED_WORDS, LeakWay.LEAK_WAY_MEANING])
+    (row,) = [line for line in lines_of(capsys, monkeypatch, leak, LEAK_COLUMNS, 200) if ID in line]
+    assert "shared_words, meaning" in row

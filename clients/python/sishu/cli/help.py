@@ -1,11 +1,13 @@
 """Help that is whole at any width, and in the user's language.
 
 The libraries break lines at blanks and cut off a longer word with an ellipsis. Chinese has no blanks, so a
-whole clause counts as one word. Lists of columns inside a cell cut once more; they become one text.
+whole clause counts as one word. Lists of columns inside a cell cut once more; they become one text. They
+also read words in brackets as marks of style; here a bracket is a bracket, whoever wrote it.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import typer.rich_utils
@@ -43,6 +45,8 @@ def whole(cell: Any) -> Any:
     """A cell that can be broken into lines: texts side by side are one, each name of an option has a line."""
     if isinstance(cell, Columns):
         cell = Text(" ").join(one for one in cell.renderables if isinstance(one, Text))
+    if isinstance(cell, str):
+        return Text(cell)
     if not isinstance(cell, Text):
         return cell
     if cell.plain.strip() == OF_HELP:
@@ -50,8 +54,14 @@ def whole(cell: Any) -> Any:
     return Text("\n").join(cell.split(",")) if cell.plain.startswith("--") else cell
 
 
+def literal(*, text: str, style: str = "", markup_mode: str) -> Text:  # noqa: ARG001 - as the library calls it
+    """A text of a help page as it is written."""
+    return typer.rich_utils.highlighter(Text(inspect.cleandoc(text), style=style))
+
+
 def use_whole_tables() -> None:
     """Let the command line library print its help in such tables and words; it offers no setting for that."""
     typer.rich_utils.Table = WholeTable  # type: ignore[attr-defined]  # the name that it looks up
+    typer.rich_utils._make_rich_text = literal
     for name, text in WORDS.items():
         setattr(typer.rich_utils, name, say(text))

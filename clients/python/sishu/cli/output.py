@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -110,6 +111,13 @@ def shown(owner: Message, name: str, value: Any) -> str:
     field = owner.DESCRIPTOR.fields_by_name[name]
     if field.has_presence and not owner.HasField(name):
         return ""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(shown_one(field, one) for one in value)
+    return shown_one(field, value)
+
+
+def shown_one(field: FieldDescriptor, value: Any) -> str:
+    """A value that is no list of values."""
     if field.enum_type is not None:
         number = field.enum_type.values_by_number[value].name
         prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
@@ -118,6 +126,4 @@ def shown(owner: Message, name: str, value: Any) -> str:
         return ", ".join(f"{key} {value[key]}" for key in sorted(value))
     if isinstance(value, Timestamp):
         return value.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if value.seconds else ""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value))
     return str(value)
