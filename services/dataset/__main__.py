@@ -41,10 +41,12 @@ from services.dataset.versions.store import VersionStore
 from services.runtime.config import read
 from services.runtime.project_data import ProjectData
 from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.work_folders import sweep_folders
 
 
 def build(parts: Parts) -> Built:
     """Wire the room."""
+    sweep_folders("dataset")
     pool, jobs = parts.pool, parts.jobs
     marks = SourceMarks(parts.client, SourceMarkStore(pool, jobs))
     config, imports = read(DatasetConfig, os.environ), ImportStore(pool, jobs)

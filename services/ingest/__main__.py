@@ -14,7 +14,6 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.objects import FreshObjects
 from services.ingest.outline.native import scan
 from services.ingest.parsing.children import Children, child_environ
-from services.ingest.parsing.folders import sweep_folders
 from services.ingest.parsing.hiding import hide
 from services.ingest.parsing.parser import Parser
 from services.ingest.service import Stores, servicers
@@ -22,6 +21,7 @@ from services.ingest.uploads import UploadSweeper
 from services.ingest.worker import FetchWorker, ParseWorker
 from services.runtime.config import read
 from services.runtime.room import Built, Parts, Room, run_room
+from services.runtime.work_folders import sweep_folders
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 def build(parts: Parts) -> Built:
     """Wire the room."""
     hide()
-    sweep_folders()
+    sweep_folders("ingest")
     log.info("lines_found", by="C" if scan is not None else "numpy")
     config, metrics = read(IngestConfig, os.environ), IngestMetrics(parts.metrics.registry)
     stores = Stores.of(parts.pool, parts.jobs, config.tokenizer_folder)

@@ -18,7 +18,6 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.objects import FreshObjects
 from services.ingest.parse_store import Outdated, ParseStore, StoredText
 from services.ingest.parsing.exchange import FILE, Parsed, ParsedText
-from services.ingest.parsing.folders import work_folder
 from services.ingest.parsing.options import ParseOptions
 from services.ingest.parsing.parser import Parser
 from services.ingest.readers.reading import IMAGES, MEMBERS
@@ -28,6 +27,7 @@ from services.runtime.errors import InvalidArgument, NotFound, Unavailable
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage, file_info
+from services.runtime.work_folders import work_folder
 
 SENT_AT_ONCE = 8
 MOST_ITEMS = 100_000
@@ -79,7 +79,7 @@ class ParseWorker:
             raise InvalidArgument(refusal.reason, refusal.message, **refusal.metadata)
         options = ParseOptions.of(item.payload)
         try:
-            async with work_folder() as folder:
+            with work_folder("ingest") as folder:
                 await self._storage.get_file(document.file_key, folder / FILE)
                 async with self._parser.parsed(document, folder, options) as parsed:
                     await self._check_count(item, document, len(parsed.members))
@@ -241,7 +241,7 @@ class FetchWorker:
         Raises:
             SishuError: it cannot be had, or not now.
         """
-        async with work_folder() as folder:
+        with work_folder("ingest") as folder:
             path = folder / FILE
             found = await self._fetcher.fetch(item.key, path)
             prefix = f"documents/{item.project_id}/{new_id()}/"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.parsing.folders import PREFIX, locked
+from services.runtime.work_folders import locked, prefix_of
 from sishu.common.v1 import job_pb2, job_service_pb2
 from sishu.ingest.v1 import document_service_pb2 as pb
 from tests.integration.conftest import StartRoom
@@ -18,6 +18,7 @@ from tests.integration.stores import Room, Stores
 
 FILES = 240
 KILLS = 3
+PREFIX = prefix_of("ingest")
 
 
 @pytest.mark.full

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from pathlib import Path
 
 import structlog
@@ -28,6 +27,7 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Item as JobItem
 from services.runtime.jobs import ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 MOST_ITEMS = 1_000_000
 """Questions of a benchmark: they are held in memory when they are looked for."""
@@ -106,10 +106,10 @@ class BenchmarkWorker:
             ItemClosed: the job was cancelled.
         """
         wanted = await self._store.get(item.resource_id)
-        with tempfile.TemporaryDirectory(prefix="sishu-benchmark-") as name:
+        with work_folder("dataset") as name:
             await self._jobs.set_progress(item.job_id, "fetching")
-            path = await downloaded(self._storage, wanted.upload, Path(name))
-            reading = BenchmarkReading(wanted, path, Path(name))
+            path = await downloaded(self._storage, wanted.upload, name)
+            reading = BenchmarkReading(wanted, path, name)
             await self._jobs.set_progress(item.job_id, "reading questions")
             try:
                 await asyncio.to_thread(reading.read)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -21,6 +20,7 @@ from services.dataset.deduplications.store import ROWS, DeduplicationStore
 from services.dataset.embedding import EmbeddingCost, TextEmbedder
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
+from services.runtime.work_folders import work_folder
 from sishu.client import Client
 
 TOLD_EVERY = 20_000
@@ -44,8 +44,8 @@ class DuplicateWorker:
         """Compare the examples of a search, and store the clusters with the end of the job."""
         search = await self._store.get(item.resource_id)
         async with self._searching:
-            with tempfile.TemporaryDirectory(prefix="sishu-duplicates-") as folder:
-                comparison, found, cost = await self._search(item, search, Path(folder))
+            with work_folder("dataset") as folder:
+                comparison, found, cost = await self._search(item, search, folder)
         async with self._jobs.finish(item) as connection:
             await self._store.set_found(connection, search.id, comparison, found, cost)
         log.info("duplicates_found", deduplication_id=search.id, duplicates=len(found.rows))

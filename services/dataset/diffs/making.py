@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from pathlib import Path
 
 from services.dataset.diffs.comparing import Held, compare, held_in, write_changes
@@ -17,6 +16,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 
 class DiffWorker:
@@ -36,8 +36,7 @@ class DiffWorker:
         """
         diff = await self._store.get(item.resource_id)
         base, version = await self._versions.get(diff.base_id), await self._versions.get(diff.version_id)
-        with tempfile.TemporaryDirectory(prefix="sishu-diff-") as name:
-            folder = Path(name)
+        with work_folder("dataset") as folder:
             held = [await self._held(one, folder) for one in (base, version)]
             counts, rows = await asyncio.to_thread(compare, *held)
             path = folder / "changes.parquet"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from services.runtime.errors import ResourceExhausted, SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 TELL_SECONDS = 1.0
 MEDIA_TYPES = {".json": "application/json", ".yaml": "application/yaml", ".md": "text/markdown"}
@@ -70,8 +70,8 @@ class ExportWorker:
         """
         export = await self._store.get(item.resource_id)
         version = await self._versions.get(export.dataset_version_id)
-        with tempfile.TemporaryDirectory(prefix="sishu-export-") as folder, disk_errors():
-            making = Making(self._jobs, self._store, self._storage, item, export, version, Path(folder))
+        with work_folder("dataset") as folder, disk_errors():
+            making = Making(self._jobs, self._store, self._storage, item, export, version, folder)
             await making.make()
         log.info("export_made", export_id=export.id, dataset_version_id=version.id)
 
@@ -214,6 +214,7 @@ def disk_errors() -> Iterator[None]:
             raise
         raise ResourceExhausted(
             "DISK_FULL",
-            "the disk of the dataset room's worker is full; free space in its folder for temporary files, "
-            "and ask for the export again: what is complete is not made again",
+            "the disk of the dataset room's worker is full; free space in its folder for temporary files: "
+            "the job tries again by itself for a while, and goes on from what is complete; after that ask "
+            "for the export again",
         ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from services.runtime.db import Connection, transaction
 from services.runtime.errors import FailedPrecondition, InvalidArgument
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 PROCESS_BYTES = 8 << 20
 """A larger file is read by a process of its own: that takes half a second to start."""
@@ -57,10 +57,10 @@ class FileImportWorker:
         wanted = await self._store.get(item.resource_id)
         upload = wanted.upload
         assert upload is not None  # noqa: S101  # what makes a job one of this kind
-        with tempfile.TemporaryDirectory(prefix="sishu-import-") as folder:
+        with work_folder("dataset") as folder:
             await self._jobs.set_progress(item.job_id, "fetching")
-            path = await downloaded(self._storage, upload, Path(folder))
-            reader = await self._reader(wanted, upload, path, Path(folder))
+            path = await downloaded(self._storage, upload, folder)
+            reader = await self._reader(wanted, upload, path, folder)
             try:
                 with disk_errors(), database_errors():
                     async with self._importing, self._jobs.finish(item, late=True) as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import tempfile
 from pathlib import Path
 
 from services.dataset.imports.disk import disk_errors
@@ -18,6 +17,7 @@ from services.dataset.imports.sources import parts_in
 from services.dataset.imports.uploads import check_arrived
 from services.runtime.errors import InvalidArgument
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 ROWS, MOST_ROWS = 20, 200
 HEAD_BYTES = 32 << 20
@@ -47,12 +47,12 @@ async def previewed(
             "upload_id",
             name=upload.name,
         )
-    with tempfile.TemporaryDirectory(prefix="sishu-preview-") as folder:
-        path = Path(folder) / "file"
+    with work_folder("dataset") as folder:
+        path = folder / "file"
         await fetch(storage, upload, path, HEAD_BYTES if by_rows else WHOLE_BYTES)
         count = min(rows or ROWS, MOST_ROWS)
         with disk_errors():
-            return await asyncio.to_thread(first_rows, path, upload.name, Path(folder), options, count)
+            return await asyncio.to_thread(first_rows, path, upload.name, folder, options, count)
 
 
 async def fetch(storage: Storage, upload: ImportUpload, path: Path, most: int) -> None:

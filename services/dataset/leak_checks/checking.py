@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 from sishu.client import Client
 
 ROWS = 1000
@@ -64,8 +64,8 @@ class LeakWorker:
         """
         check = await self._store.get(item.resource_id)
         async with self._searching:
-            with tempfile.TemporaryDirectory(prefix="sishu-leaks-") as name:
-                await self._find(item, check, Path(name))
+            with work_folder("dataset") as name:
+                await self._find(item, check, name)
 
     async def _find(self, item: Item, check: LeakCheck, folder: Path) -> None:
         version = await self._version(check)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from services.dataset.versions.versions import DatasetVersion, VersionFile
 from services.runtime.db import had_again
 from services.runtime.jobs import Item, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 
 log = structlog.get_logger()
 
@@ -74,8 +74,8 @@ class RestoreWorker:
 
     @asynccontextmanager
     async def _fetched(self, shards: Sequence[VersionFile]) -> AsyncIterator[list[Path]]:
-        with tempfile.TemporaryDirectory(prefix="sishu-restore-") as folder:
-            paths = [Path(folder) / f"{number}.parquet" for number in range(len(shards))]
+        with work_folder("dataset") as folder:
+            paths = [folder / f"{number}.parquet" for number in range(len(shards))]
             for shard, path in zip(shards, paths, strict=True):
                 await self._storage.get_file(shard.key, path)
             yield paths

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 from sishu.client import Client
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ class StatisticsWorker:
     async def _figures(self, item: Item, statistics: DatasetStatistics, version: DatasetVersion) -> Figures:
         tokenizer = await self._load_tokenizer(statistics.options.tokenizer)
         study = Study(statistics.options, tokenizer, self._teller(item))
-        with tempfile.TemporaryDirectory(prefix="sishu-statistics-") as folder:
-            shards = await self._fetched(version, Path(folder))
+        with work_folder("dataset") as folder:
+            shards = await self._fetched(version, folder)
             await asyncio.to_thread(study.read, shards)
         await self._jobs.set_progress(item.job_id, "comparing with the documents")
         project = Project(self._client, version.project_id)

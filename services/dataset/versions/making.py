@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from services.runtime.errors import SishuError
 from services.runtime.ids import new_id
 from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.storage import Storage
+from services.runtime.work_folders import work_folder
 from sishu.client import Client
 
 log = structlog.get_logger()
@@ -51,15 +51,15 @@ class VersionWorker:
             FailedPrecondition: no kept example is left, or leaks block the version.
         """
         version = await self._store.get(item.resource_id)
-        with tempfile.TemporaryDirectory(prefix="sishu-dataset-") as folder:
+        with work_folder("dataset") as folder:
             async with self._writing:
                 guarded = [
-                    guarded_by(await self._benchmarks.guard(one, Path(folder)))
+                    guarded_by(await self._benchmarks.guard(one, folder))
                     for one in version.options.benchmark_ids
                 ]
-                replay = await self._replay(version, Path(folder))
+                replay = await self._replay(version, folder)
                 writer = VersionWriter(
-                    self._jobs, self._store, item, version, Path(folder), self._client, guarded, replay
+                    self._jobs, self._store, item, version, folder, self._client, guarded, replay
                 )
                 made = await writer.write()
             await self._jobs.set_progress(item.job_id, "uploading")

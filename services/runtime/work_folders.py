@@ -7,34 +7,38 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
-PREFIX = "sishu-parse-"
-
 log = structlog.get_logger()
 
 
-@asynccontextmanager
-async def work_folder() -> AsyncIterator[Path]:
+def prefix_of(room: str) -> str:
+    """How the names of a room's folders begin."""
+    return f"sishu-{room}-"
+
+
+@contextmanager
+def work_folder(room: str) -> Iterator[Path]:
     """A folder that goes at the end with all that is in it; after `kill -9` it is left to `sweep_folders`."""
     while True:
-        with tempfile.TemporaryDirectory(prefix=PREFIX) as name, locked(Path(name)) as is_ours:
+        with tempfile.TemporaryDirectory(prefix=prefix_of(room)) as name, locked(Path(name)) as is_ours:
             if is_ours:
                 yield Path(name)
                 return
 
 
-def sweep_folders(parent: Path | None = None) -> None:
+def sweep_folders(room: str, parent: Path | None = None) -> None:
     """Delete the folders of processes that are gone.
 
     Args:
+        room: whose.
         parent: what holds them; by default the folder for temporary files.
     """
-    for folder in (parent or Path(tempfile.gettempdir())).glob(f"{PREFIX}*"):
+    for folder in (parent or Path(tempfile.gettempdir())).glob(f"{prefix_of(room)}*"):
         # Another user's, or one that goes at this moment.
         with contextlib.suppress(OSError), locked(folder) as is_left:
             if is_left:
