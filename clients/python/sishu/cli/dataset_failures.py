@@ -111,7 +111,10 @@ FILES: dict[str, tuple[str, ...]] = {
     "PREVIEW_TOO_LARGE": ("{name}：文件太大，不能预览；请直接导入，或只预览其中一部分",),
     "READER_LOST": ("读取文件的进程意外结束，可能是内存不足；请查看工作进程的日志，再试一次",),
     "DATABASE_FULL": ("Postgres 的磁盘已满，没有导入任何内容；请腾出空间，再用 `sishu job retry` 重试",),
-    "DISK_FULL": ("数据集工作进程的磁盘已满；请在其临时文件夹所在的磁盘腾出空间后重试，已完成的不会重做",),
+    "DISK_FULL": (
+        "数据集工作进程的磁盘已满；请在其临时文件夹所在的磁盘腾出空间。导出会自动重试一段时间，从已完成处继续；"
+        "导入请用 `sishu job retry` 重试",
+    ),
     "DISK_UNUSABLE": ("无法写入本机的文件；请检查磁盘是否有空间，文件夹是否可写：{message}",),
     "TOKENIZER_NOT_ALLOWED": (
         "分词器 {tokenizer} 既不是形如 org/name 的 hub 名称，也不在分词器文件夹中；"
