@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from services.trainer.engine.files import new_folder, sha256_file
 
 MANIFEST = "manifest.json"
 _PREFIX = "step-"
+_NAME = re.compile(rf"{_PREFIX}(\d{{8,}})")
+_GONE_OR_SPOILT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
+"""What reading a damaged one meets. Anything else, such as too many open files, says nothing about it."""
 
 
 @contextmanager
@@ -19,7 +24,8 @@ def new_checkpoint(root: Path, step: int) -> Iterator[Path]:
     """Fill a checkpoint's folder; on leaving, it gets its manifest and its name."""
     with new_folder(checkpoint_path(root, step)) as folder:
         yield folder
-        digests = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digests = {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
         manifest = {"step": step, "sha256": digests}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -30,7 +36,10 @@ def checkpoint_path(root: Path, step: int) -> Path:
 
 
 def newest_valid(root: Path) -> tuple[Path | None, list[str]]:
-    """Return the newest checkpoint that matches its manifest, and the names of newer ones that do not."""
+    """Return the newest checkpoint that matches its manifest, and the names of newer ones that do not.
+
+    Raises OSError where one cannot be looked at, which is no reason to pass it over.
+    """
     damaged: list[str] = []
     for folder in reversed(_all(root)):
         if is_valid(folder):
@@ -40,11 +49,20 @@ def newest_valid(root: Path) -> tuple[Path | None, list[str]]:
 
 
 def is_valid(folder: Path) -> bool:
-    """Tell whether every file that the manifest lists is there with its hash."""
+    """Tell whether it is the checkpoint of its name, and every file that its manifest lists has its hash.
+
+    Raises OSError where that cannot be told.
+    """
     try:
-        files = json.loads((folder / MANIFEST).read_bytes())["sha256"]
-        return bool(files) and all(sha256_file(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files = manifest["sha256"]
+        is_named = checkpoint_path(folder.parent, manifest["step"]) == folder
+        return is_named and all(sha256_file(folder / name) == digest for name, digest in files.items())
+    except OSError as error:
+        if error.errno not in _GONE_OR_SPOILT:
+            raise
+        return False
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -56,12 +74,18 @@ def drop(root: Path, names: list[str]) -> None:
 
 def prune(root: Path, keep: int, best: int = 0) -> None:
     """Delete all but the newest `keep` checkpoints and step `best`'s, and what a crash left half-written."""
-    spared = checkpoint_path(root, best)
+    spared = checkpoint_path(root, best) if best else None
     for folder in [*_all(root)[:-keep], *root.glob(f".{_PREFIX}*")]:
         if folder != spared:
             shutil.rmtree(folder)
 
 
+def step_of(folder: Path) -> int:
+    """Whose checkpoint a folder is by its name."""
+    return int(folder.name.removeprefix(_PREFIX))
+
+
 def _all(root: Path) -> list[Path]:
-    """Checkpoints from old to new."""
-    return sorted(root.glob(f"{_PREFIX}*"))
+    """Checkpoints from old to new; what people put beside them, under other names, is none."""
+    found = [path for path in root.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=step_of)

@@ -50,12 +50,17 @@ def new_folder(final: Path) -> Iterator[Path]:
     temporary = final.with_name(f".{final.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    for path in temporary.iterdir():
-        # safetensors writes mode 600, but another user may serve the adapter.
-        path.chmod(0o644)
-        sync(path)
-    sync(temporary)
+    try:
+        yield temporary
+        for path in temporary.rglob("*"):
+            # safetensors writes mode 600, but another user may serve the adapter.
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            sync(path)
+        sync(temporary)
+    except BaseException:
+        # On a full disk, half of something is in the way of everything else.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     if final.exists():
         shutil.rmtree(final)
     temporary.rename(final)
