@@ -9,9 +9,9 @@ TYPED := services clients/python/sishu tests scripts
 # Processes that run tests, each with stores of its own; most of a test's time is waiting.
 TESTERS ?= 2
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
-EXTRAS := --extra local --extra engine --extra dev --extra bench
+EXTRAS := --extra local --extra engine --extra deepspeed --extra dev --extra bench
 
-.PHONY: help setup demo test test-full lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench pins clean
+.PHONY: help setup demo test test-full test-engine-floor lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: lint ## Lint, then all tests but most of the slow ones.
 
 test-full: lint ## Lint, then all tests.
 	$(PYTEST)
+
+test-engine-floor: setup ## Test the training engine on the oldest releases it supports and on the pinned ones.
+	@scripts/test_engine_floor.sh
 
 lint: setup ## Check format, types, generated code and contracts.
 	ruff format --check .

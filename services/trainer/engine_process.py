@@ -105,6 +105,8 @@ def error_of(code: int, failure: EngineFailure | None, said: str) -> SishuError:
             "batch_tokens or set gradient_checkpointing",
             signal=str(-code),
         )
+    if reason == "PEER_LOST":
+        return Unavailable(reason, message)
     if code == STOPPED:
         return Unavailable("ENGINE_STOPPED", "the engine was told to stop; it goes on from its checkpoint")
     if code == FOLDER_IN_USE:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from services.runtime.errors import InvalidArgument
 from services.trainer.engine.contradictions import find_contradiction
+from services.trainer.engine.errors import InvalidSpecError
 from services.trainer.engine.files import write_durably
+from services.trainer.engine.parallel import zero_config
 from services.trainer.engine.spec import ALL_LINEAR, MEASURED_SCHEDULES, TrainSpec
 
 LIMITS = {
@@ -101,6 +103,14 @@ class TrainingConfig:
     """Whether the length of each row of a weight is learned beside its direction."""
     loraplus_ratio: float = 1.0
     """How many times as fast as LoRA's A matrices its B matrices learn."""
+    devices: int = 1
+    """Devices of the trainer's machine among which the rows of a step are divided."""
+    deepspeed_stage: int = 0
+    """Stage of ZeRO; 0 means that every device has everything."""
+    cpu_offload: bool = False
+    """Whether the optimizer's state, and at stage 3 the weights, are kept in the machine's memory."""
+    deepspeed_config: str = ""
+    """DeepSpeed's own settings as JSON; empty means ours."""
     method: str = "lora"
     """`lora`, `freeze` or `full`: which weights learn."""
     freeze_layers: int = 2
@@ -143,7 +153,7 @@ class TrainingConfig:
     @classmethod
     def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
         """The config that `as_json` wrote."""
-        names = {name: tuple(values[name]) for name in _NAMES if name in values}  # type: ignore[arg-type]
+        names = {name: tuple(values[name]) for name in _NAMES if name in values}  # type: ignore
         return cls(**{**values, **names})  # type: ignore[arg-type]
 
     def as_json(self) -> dict[str, object]:
@@ -170,9 +180,8 @@ def resolve(given: Mapping[str, object]) -> TrainingConfig:
             check_range(name, value)
     found = find_contradiction(config, measured=None)
     if found is not None:
-        raise InvalidArgument(
-            "FIELD_INVALID", f"config.{found.field} {found.fault}", f"training_run.config.{found.field}"
-        )
+        raise _invalid(found.field, f"config.{found.field} {found.fault}")
+    check_division(config)
     return config
 
 
@@ -186,6 +195,25 @@ def usual_rate(config: TrainingConfig) -> float:
     return TEXT_RATE if config.objective == "cpt" else TrainingConfig.learning_rate
 
 
+def check_division(config: TrainingConfig) -> None:
+    """Refuse what DeepSpeed cannot do.
+
+    Raises:
+        InvalidArgument: two fields contradict each other, or the settings are no JSON object.
+    """
+    if config.deepspeed_config and not config.deepspeed_config.lstrip().startswith("{"):
+        # To the engine it would be the name of a file on the trainer's machine.
+        raise _invalid("deepspeed_config", "config.deepspeed_config must be a JSON object")
+    try:
+        zero_config.check(config)
+    except InvalidSpecError as error:
+        raise _invalid(str(error).partition(":")[0], f"config.{error}") from error
+
+
+def _invalid(field: str, message: str) -> InvalidArgument:
+    return InvalidArgument("FIELD_INVALID", message, f"training_run.config.{field}")
+
+
 def check_range(name: str, value: float) -> None:
     """Hold a number against the engine's range.
 
@@ -194,11 +222,7 @@ def check_range(name: str, value: float) -> None:
     """
     low, high = LIMITS[name]
     if not low <= value <= high:
-        raise InvalidArgument(
-            "FIELD_INVALID",
-            f"config.{name} must be from {low:g} to {high:g}, not {value:g}",
-            f"training_run.config.{name}",
-        )
+        raise _invalid(name, f"config.{name} must be from {low:g} to {high:g}, not {value:g}")
 
 
 @dataclass(frozen=True)

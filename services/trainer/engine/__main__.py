@@ -1,5 +1,8 @@
 """`python -m services.trainer.engine SPEC.json`: train, or continue to train, what the spec says.
 
+On several devices it starts itself once for each by `torchrun`; under a `torchrun` it is one of its
+processes.
+
 Exit codes: 0 finished, 1 failed, 2 wrong input, 3 loss not finite, 4 stopped by a signal,
 5 another process works in the output folder.
 """
@@ -11,6 +14,8 @@ import sys
 from pathlib import Path
 
 from services.trainer.engine.errors import InvalidSpecError, Stopped
+from services.trainer.engine.parallel import launch, place
+from services.trainer.engine.parallel.zero_config import stage_of
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import load_spec
 from services.trainer.engine.stopping import StopSignal
@@ -23,7 +28,13 @@ def main(arguments: list[str]) -> int:
     stop = StopSignal()
     stop.listen()
     try:
-        return run(load_spec(parser.parse_args(arguments).spec), stop)
+        path = parser.parse_args(arguments).spec
+        spec = load_spec(path)
+        if place.is_child():
+            launch.tie_to_parent()
+        elif spec.devices > 1 or stage_of(spec):
+            return launch.launch(path, spec)
+        return run(spec, stop)
     except InvalidSpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

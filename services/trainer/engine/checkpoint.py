@@ -35,6 +35,11 @@ def checkpoint_path(root: Path, step: int) -> Path:
     return root / f"{_PREFIX}{step:08d}"
 
 
+def step_of(folder: Path) -> int:
+    """The step that a checkpoint is of."""
+    return int(folder.name.removeprefix(_PREFIX))
+
+
 def newest_valid(root: Path) -> tuple[Path | None, list[str]]:
     """Return the newest checkpoint that matches its manifest, and the names of newer ones that do not.
 
@@ -78,11 +83,6 @@ def prune(root: Path, keep: int, best: int = 0) -> None:
     for folder in [*_all(root)[:-keep], *root.glob(f".{_PREFIX}*")]:
         if folder != spared:
             shutil.rmtree(folder)
-
-
-def step_of(folder: Path) -> int:
-    """Whose checkpoint a folder is by its name."""
-    return int(folder.name.removeprefix(_PREFIX))
 
 
 def _all(root: Path) -> list[Path]:

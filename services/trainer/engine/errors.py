@@ -73,6 +73,12 @@ class NonFiniteLossError(EngineError):
     exit_code = 3
 
 
+class PeerLostError(EngineError):
+    """Another process of a run on several devices has ended, or does not answer."""
+
+    reason = "PEER_LOST"
+
+
 class OutOfMemoryError(EngineError):
     """The device's or the machine's memory does not hold the model and one batch."""
 

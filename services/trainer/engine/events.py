@@ -75,6 +75,18 @@ class EventLog:
                     self._progress()
 
 
+class FailureLog(EventLog):
+    """What a process writes that does not speak for the run: why it failed, and nothing else."""
+
+    def __init__(self, path: Path, run_id: str) -> None:
+        super().__init__(path, run_id, quiet_seconds=float("inf"))
+
+    def emit(self, kind: str, **values: Any) -> None:
+        """Append a failure."""
+        if kind == "failed":
+            super().emit(kind, **values)
+
+
 def read_events(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield the events from a byte offset on, each with the offset after it, from where to go on later.
 

@@ -44,10 +44,15 @@ def write_durably(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def unfinished(final: Path) -> Path:
+    """Where a folder is while it is filled."""
+    return final.with_name(f".{final.name}.tmp")
+
+
 @contextmanager
 def new_folder(final: Path) -> Iterator[Path]:
     """Fill a temporary folder; it appears as `final`, whole and synced, or not at all."""
-    temporary = final.with_name(f".{final.name}.tmp")
+    temporary = unfinished(final)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

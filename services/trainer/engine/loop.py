@@ -16,8 +16,9 @@ from services.trainer.engine.errors import NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.files import sha256_file
 from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of, read_items
-from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.packing import split_evenly
+from services.trainer.engine.parallel import group, place, starting
+from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.saving import publish, resume, save
 from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
@@ -39,20 +40,29 @@ _MAY_CHANGE = (
     "packing",  # like these two a question of speed: the rows of a step are the same
     "logits_positions",
     "gradient_checkpointing",
+    "devices",  # and these four: a checkpoint's layout says what can be continued
+    "deepspeed_stage",
+    "cpu_offload",
+    "deepspeed_config",
 )
 _SHOWN_LINES = 20
 
 
 def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     """Do the run, or what is left of it. Raises EngineError, or Stopped once a checkpoint holds all work."""
-    run = prepare(spec, events)
+    device, precision = model.choose_device(spec)
+    with group.joined(device):
+        _train(prepare(spec, events, device, precision), stop)
+
+
+def _train(run: Run, stop: StopSignal) -> None:
     resume(run)
     stop.wait_for_step()
-    events.enter_phase("training")
+    run.events.enter_phase("training")
     for step in run.plan.steps(run.totals.step, run.steps_total):
         if run.ends_early:
             break
-        if stop.requested:
+        if group.any_of(stop.requested):
             save(run)
             raise Stopped(run.totals.step)
         do_step(run, step)
@@ -61,9 +71,8 @@ def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     finish(run)
 
 
-def prepare(spec: TrainSpec, events: EventLog) -> Run:
+def prepare(spec: TrainSpec, events: EventLog, device: torch.device, precision: str) -> Run:
     """Read the rows first, since they are the likeliest to be wrong, then load the model."""
-    device, precision = model.choose_device(spec)
     events.enter_phase("tokenizing")
     tokenizer = model.load_tokenizer(spec.base_model)
     cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))
@@ -77,8 +86,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     events.enter_phase("hashing")
     identity = _identity(spec, tokenizer)
     events.enter_phase("loading")
-    trainable = model.load_model(spec, device, precision)
-    optimizer = AdapterOptimizer(trainable.learned, spec, trainable.learned_fast)
+    trainable, strategy = starting.load(spec, device, precision)
     steps_total = plan.total_steps(spec.epochs, spec.max_steps)
     run = Run(
         spec=spec,
@@ -87,15 +95,16 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         plan=plan,
         steps_total=steps_total,
         model=trainable,
-        optimizer=optimizer,
+        strategy=strategy,
         schedule=Schedule(spec, steps_total),
-        memory=_plan_memory(spec, events, trainable, optimizer, objective, plan),
+        memory=_plan_memory(spec, events, trainable, strategy, objective, plan),
         identity=identity,
         validation=Validation(
             objective_of(spec, held_out.kept, pad_id), spec.validation_steps or plan.steps_per_epoch
         ),
         totals=Totals(),
     )
+    starting.draw_apart(spec.seed, 0)
     _see_reference(run)
     _announce(run, samples, held_out, cutoff)
     return run
@@ -105,12 +114,12 @@ def _plan_memory(
     spec: TrainSpec,
     events: EventLog,
     trainable: model.TrainableModel,
-    optimizer: AdapterOptimizer,
+    strategy: Strategy,
     objective: Objective,
     plan: BatchPlan,
 ) -> memory.MemoryPlan:
     """Fit micro batches to the accelerator; recompute activations only where not even one row fits."""
-    if trainable.device.type != "cuda" or not trainable.packed:
+    if trainable.device.type != "cuda" or not trainable.packed or not strategy.plans_memory:
         return memory.MemoryPlan(spec.batch_tokens)
     events.enter_phase("planning")
     samples = [each for item in objective.items for each in item.sequences]
@@ -118,12 +127,13 @@ def _plan_memory(
         found = memory.plan(trainable, samples, plan.most_step_tokens)
     except torch.cuda.OutOfMemoryError:
         found = None
-    if found is None:
+    if group.any_of(found is None) or found is None:
         trainable.recompute_activations()
         torch.cuda.empty_cache()
         found = memory.plan(trainable, samples, plan.most_step_tokens)
-    optimizer.discard()
+    strategy.discard()
     torch.cuda.reset_peak_memory_stats()
+    found.most_tokens = group.least(found.most_tokens)
     return found
 
 
@@ -132,9 +142,9 @@ def _see_reference(run: Run) -> None:
     if run.spec.objective not in WITH_REFERENCE:
         return
     run.events.enter_phase("reference")
-    run.objective.prepare(run.model, run.memory.most_tokens)
+    run.objective.prepare(run.model, run.strategy, run.memory.most_tokens)
     if run.validation.objective.items:
-        run.validation.objective.prepare(run.model, run.memory.most_tokens)
+        run.validation.objective.prepare(run.model, run.strategy, run.memory.most_tokens)
 
 
 Rows = data.Samples[data.Item]
@@ -143,8 +153,10 @@ Rows = data.Samples[data.Item]
 def _announce(run: Run, samples: Rows, held_out: Rows, cutoff: int) -> None:
     run.events.emit(
         "started",
-        device=str(run.model.device),
+        device=run.model.device.type,
         precision=run.model.precision,
+        devices=place.size(),
+        strategy=run.strategy.name,
         threads=torch.get_num_threads(),
         rows=samples.rows,
         samples=len(samples.kept),
@@ -180,8 +192,8 @@ def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
         "chat_template_sha256": model.text_sha256(_template_text(tokenizer))
         if tokenizer.chat_template
         else "",
-        "base_model_sha256": model.base_model_sha256(
-            spec.base_model, spec.output_dir / "base_model_sha256.json"
+        "base_model_sha256": group.first_then_others(
+            lambda: model.base_model_sha256(spec.base_model, spec.output_dir / "base_model_sha256.json")
         ),
     }
 
@@ -197,14 +209,14 @@ def do_step(run: Run, step: Step) -> None:
     rate = run.schedule.rate(step.number)
     rows = [index for batch in step.batches for index in batch]
     gathered = _accumulate(run, step, run.objective.weight(rows))
-    loss_value, norm, won, margin = torch.stack(
-        [gathered.loss, run.optimizer.norm(), gathered.won, gathered.margin]
-    ).tolist()
+    figures = torch.stack([gathered.loss, gathered.won, gathered.margin]).double()
+    padded = torch.tensor([gathered.padded]).to(figures)
+    (loss_value, won, margin, padded_tokens), norm = run.strategy.step(torch.cat([figures, padded]), rate)
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
         raise NonFiniteLossError(_non_finite(run, step, loss_value, norm))
-    run.optimizer.update(norm, rate)
     seconds = time.perf_counter() - began
-    _add(run.totals, step.number, gathered.tokens, seconds, loss_value)
+    tokens = sum(len(each.ids) for index in rows for each in run.objective.items[index].sequences)
+    _add(run.totals, step.number, tokens, seconds, loss_value)
     paired = run.spec.objective in PAIRED
     validated = _validate(run, step.number)
     run.events.emit(
@@ -214,11 +226,11 @@ def do_step(run: Run, step: Step) -> None:
         loss=loss_value,
         learning_rate=rate,
         grad_norm=norm,
-        tokens=gathered.tokens,
+        tokens=tokens,
         supervised_tokens=sum(run.objective.items[index].learned_tokens for index in rows),
-        padded_tokens=gathered.padded,
+        padded_tokens=int(padded_tokens),
         seconds=round(seconds, 4),
-        tokens_per_second=round(gathered.tokens / seconds, 2),
+        tokens_per_second=round(tokens / seconds, 2),
         peak_memory_bytes=model.peak_memory_bytes(run.model.device),
         **({"reward_accuracy": won / len(rows), "reward_margin": margin / len(rows)} if paired else {}),
         **validated,
@@ -231,7 +243,7 @@ def _validate(run: Run, step: int) -> dict[str, float]:
         return {}
     run.events.enter_phase("validating")
     began = time.perf_counter()
-    loss = run.validation.loss(run.model, run.memory.most_tokens)
+    loss = run.validation.loss(run.model, run.strategy, group.least(run.memory.most_tokens))
     run.totals.best.take(step, loss, run.spec.early_stop_margin)
     run.schedule.measured(loss)
     run.events.enter_phase("training")
@@ -253,14 +265,15 @@ def _accumulate(run: Run, step: Step, weight: int) -> Gathered:
         try:
             gathered = _gather(run, micro, weight)
         except torch.cuda.OutOfMemoryError:
-            if not run.model.packed or all(len(batch) == 1 for batch in micro):
+            fixed = not (run.model.packed and run.strategy.plans_memory)
+            if fixed or all(len(batch) == 1 for batch in micro):
                 raise
         else:
-            if not run.optimizer.overflowed(gathered.loss):
+            if not run.strategy.overflowed(gathered.loss):
                 return gathered
-            run.optimizer.discard()
+            run.strategy.discard()
             continue
-        run.optimizer.discard()
+        run.strategy.discard()
         torch.cuda.empty_cache()
         run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
 
@@ -272,7 +285,6 @@ class Gathered:
     loss: torch.Tensor
     won: torch.Tensor
     margin: torch.Tensor
-    tokens: int = 0
     padded: int = 0
 
 
@@ -280,28 +292,30 @@ def _gather(run: Run, micro: list[MicroBatch], weight: int) -> Gathered:
     zero = torch.zeros((), device=run.model.device)
     gathered = Gathered(zero.clone(), zero.clone(), zero.clone())
     run.objective.begin(run.model, micro)
-    for indices in micro:
-        batch = run.objective.collate(run.model, indices)
-        found = run.objective.loss(run.model, batch, indices)
+    for number, indices in enumerate(micro, 1):
+        batch, found = run.objective.pass_over(run.model, indices)
         # The mean is over the whole step, so micro batches of unlike size weigh right.
         loss = found.total / weight
-        (loss * run.optimizer.scale.factor).backward()  # type: ignore[no-untyped-call]
-        run.optimizer.collect()
+        run.strategy.backward(loss, last=number == len(micro))
         gathered.loss += loss.detach()
         if found.won is not None and found.margin is not None:
             gathered.won += found.won
             gathered.margin += found.margin
-        gathered.tokens += batch.tokens
         gathered.padded += batch.ids.numel()
     return gathered
 
 
 def _micro_batches(run: Run, step: Step) -> list[MicroBatch]:
-    """The step's batches as planned, or its rows in packs of the size that suits the device."""
+    """This device's part of the step: batches as planned, or rows in packs of the size that suits it."""
+    lengths = run.plan.lengths
     if not run.model.packed:
-        return step.batches
+        return run.strategy.share(step.batches, lengths)
     rows = [index for batch in step.batches for index in batch]
-    return split_evenly(rows, run.plan.lengths, run.memory.most_tokens)
+    if not run.strategy.plans_memory:
+        return run.strategy.share(split_evenly(rows, lengths, run.memory.most_tokens), lengths)
+    # Rows first: one device may have learned that it takes less than the others.
+    mine = run.strategy.share([[row] for row in rows], lengths)
+    return split_evenly([row for batch in mine for row in batch], lengths, run.memory.most_tokens)
 
 
 def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) -> None:

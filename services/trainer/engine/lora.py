@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from services.trainer.engine import pissa
 from services.trainer.engine.errors import BaseModelError
+from services.trainer.engine.parallel import group
 from services.trainer.engine.spec import ALL_LINEAR, TrainSpec
 
 ADAPTER = "default"
 
 
-def add_adapters(causal: Any, spec: TrainSpec) -> PeftModel:
+def add_adapters(causal: Any, spec: TrainSpec, *, lean: bool = True) -> PeftModel:
     """Freeze the model and give it fresh adapters in its own number format, seeded by the spec."""
     targets = spec.lora_targets if spec.lora_targets == ALL_LINEAR else list(spec.lora_targets)
     config = LoraConfig(
@@ -40,9 +41,11 @@ def add_adapters(causal: Any, spec: TrainSpec) -> PeftModel:
             model = get_peft_model(causal, config, autocast_adapter_dtype=False)
     except ValueError as error:
         raise BaseModelError(f"lora_targets: {error}") from error
-    use_lean_forward(model)
+    if lean:
+        use_lean_forward(model)
     if spec.lora_init == "pissa":
-        pissa.begin(model, spec.output_dir)
+        # The first writes the beginning, with which the others begin.
+        group.first_then_others(lambda: pissa.begin(model, spec.output_dir))
         # A resume, which finds the beginning in a file, must draw the same numbers from here on.
         torch.manual_seed(spec.seed)
     return model

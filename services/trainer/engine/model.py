@@ -6,8 +6,8 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from services.trainer.engine.head_loss import (
 )
 from services.trainer.engine.neftune import Noise
 from services.trainer.engine.packing import Segments, segments
+from services.trainer.engine.parallel import place
 from services.trainer.engine.spec import TrainSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -56,6 +57,11 @@ class Batch(NamedTuple):
     """Of packed rows: where each lies."""
 
 
+def run_here(work: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Compute something with a model all of which is on this device."""
+    return work()
+
+
 @dataclass(frozen=True)
 class TrainableModel:
     """A frozen base with LoRA adapters, or a base of which some or all weights learn."""
@@ -74,6 +80,8 @@ class TrainableModel:
     """Most positions whose logits exist at the same time, where the head runs at the learned ones only."""
     noise: Noise | None = None
     """What disturbs the embeddings while training."""
+    run: Callable[[Callable[[], torch.Tensor]], torch.Tensor] = run_here
+    """Computes something with the model, wherever its weights are."""
 
     @property
     def learned(self) -> list[torch.nn.Parameter]:
@@ -116,6 +124,9 @@ class TrainableModel:
         No attention mask: padding is on the right, a causal model's real tokens never see it, and packed
         rows have their segments. No cache: in transformers 5 one is made even when training unless refused.
         """
+        return self.run(lambda: self._token_losses(batch))
+
+    def _token_losses(self, batch: Batch) -> torch.Tensor:
         inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
         if batch.segments is not None:
             inputs |= {"position_ids": batch.place, "segments": batch.segments}
@@ -146,7 +157,13 @@ def choose_device(spec: TrainSpec) -> tuple[torch.device, str]:
         torch.set_num_threads(spec.threads)
     native = torch.cuda.is_bf16_supported() if on_cuda else cpu_computes_bf16()
     precision = spec.precision if spec.precision != "auto" else ("bf16" if native else "fp32")
-    return torch.device("cuda" if on_cuda else "cpu"), precision
+    if not on_cuda:
+        return torch.device("cpu"), precision
+    if not place.is_child():
+        return torch.device("cuda"), precision
+    if torch.cuda.device_count() < place.local_size():
+        raise DeviceError(f"devices: {place.local_size()} wanted, but torch sees {torch.cuda.device_count()}")
+    return torch.device("cuda", place.local_rank()), precision
 
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -174,42 +191,55 @@ def load_tokenizer(folder: Path) -> Any:
         raise BaseModelError(f"base_model: cannot load the tokenizer in {folder}: {error}") from error
 
 
-def load_model(spec: TrainSpec, device: torch.device, precision: str) -> TrainableModel:
-    """Load the base model; add adapters, or choose which of its own weights learn. Raises BaseModelError."""
-    causal = _load_base(spec, precision, device)
+def load_model(
+    spec: TrainSpec, device: torch.device, precision: str, *, divided: bool = False
+) -> TrainableModel:
+    """Load the base model; add adapters, or choose which of its own weights learn. Raises BaseModelError.
+
+    Where its weights are `divided` among devices, each layer's are fetched when the layer is called, so that
+    layers compute for themselves, and `probed` comes when fetching works.
+    """
+    causal = _load_base(spec, precision, device, divided)
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
     attention.install(causal)
-    if device.type == "cuda":
+    if device.type == "cuda" and not divided:
         norms.use_fused_norms(causal)
-    head_at_labels = _head_is_last(causal)
-    packed = _wants_packing(spec, device, _DTYPES[precision]) and attention.install_packed(causal)
-    if packed and not _keeps_rows_apart(causal):
-        attention.uninstall_packed(causal)
-        packed = False
     adapted: torch.nn.Module = causal
     if spec.method == "lora":
-        adapted = lora.add_adapters(causal, spec)
+        adapted = lora.add_adapters(causal, spec, lean=not divided)
     else:
         selection.select(causal, spec)
     adapted.train()
     noise = Noise(causal, spec.neftune_alpha) if spec.neftune_alpha else None
-    return TrainableModel(
-        adapted, causal, device, precision, head_at_labels, packed, spec.logits_positions, noise
-    )
+    trainable = TrainableModel(adapted, causal, device, precision, False, False, spec.logits_positions, noise)
+    return trainable if divided else probed(trainable, spec)
+
+
+def probed(trainable: TrainableModel, spec: TrainSpec) -> TrainableModel:
+    """See what the model allows: its head at the learned positions only, and packed rows."""
+    causal, device = trainable.causal, trainable.device
+    head_at_labels = bool(trainable.run(lambda: _head_is_last(causal)))
+    wanted = _wants_packing(spec, device, _DTYPES[trainable.precision])
+    packed = wanted and attention.install_packed(causal)
+    if packed and not trainable.run(lambda: _keeps_rows_apart(causal)):
+        attention.uninstall_packed(causal)
+        packed = False
+    trainable.adapted.train()
+    return replace(trainable, head_at_labels=head_at_labels, packed=packed)
 
 
 def _wants_packing(spec: TrainSpec, device: torch.device, dtype: torch.dtype) -> bool:
     return spec.packing == "on" or (spec.packing == "auto" and attention.has_flash(device, dtype))
 
 
-def _load_base(spec: TrainSpec, precision: str, device: torch.device) -> Any:
+def _load_base(spec: TrainSpec, precision: str, device: torch.device, divided: bool) -> Any:
     folder = spec.base_model
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
     if spec.quantization_bits:
         options |= quantized.loading_options(spec.quantization_bits, _DTYPES[precision])
-    if device.type == "cuda" or spec.quantization_bits:
+    if (device.type == "cuda" and not divided) or spec.quantization_bits:
         # From the file to the device; on the way through the CPU a large model would need its size there too.
         options["device_map"] = {"": device}
     try:
@@ -221,17 +251,18 @@ def _load_base(spec: TrainSpec, precision: str, device: torch.device) -> Any:
 
 
 @torch.no_grad()
-def _head_is_last(causal: Any) -> bool:
+def _head_is_last(causal: Any) -> torch.Tensor:
     """Tell whether the logits are the output head's, by trying; some models scale or cap them afterwards."""
     ids = torch.arange(_PROBE_TOKENS, device=causal.device)[None]
     causal.eval()
     logits = causal(input_ids=ids, use_cache=False).logits.float()
     of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0]).float()
-    return bool((logits - of_head).norm() <= 0.01 * logits.norm())
+    found: torch.Tensor = (logits - of_head).norm() <= 0.01 * logits.norm()
+    return found
 
 
 @torch.no_grad()
-def _keeps_rows_apart(causal: Any) -> bool:
+def _keeps_rows_apart(causal: Any) -> torch.Tensor:
     """Tell whether packed rows compute what each computes alone, by trying.
 
     They do not where a model's layers pass nothing on to the attention, or mix tokens by other means.
@@ -246,12 +277,13 @@ def _keeps_rows_apart(causal: Any) -> bool:
     try:
         packed = causal.base_model(**inputs, segments=segments(lengths, causal.device))[0].float()
     except (TypeError, ValueError, RuntimeError):
-        return False
+        return torch.tensor(False)
     leaking = causal.base_model(**inputs)[0].float()
     parts = [causal.base_model(input_ids=part, use_cache=False)[0] for part in ids.split(lengths, dim=1)]
     alone = torch.cat(parts, dim=1).float()
     # Rounding differs with the kernel; measured against a leak, the bound suits every precision and depth.
-    return bool((packed - alone).norm() < 0.3 * (leaking - alone).norm())
+    found: torch.Tensor = (packed - alone).norm() < 0.3 * (leaking - alone).norm()
+    return found
 
 
 def pad(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
@@ -366,5 +398,5 @@ def _read_cache(cache: Path) -> dict[str, str]:
 
 
 def count(parameters: Iterable[torch.nn.Parameter]) -> int:
-    """Number of weights; a shared one counts once."""
-    return sum(quantized.weights_in(each) for each in parameters)
+    """Number of weights; a shared one counts once, and one that is divided among devices is whole."""
+    return sum(getattr(each, "ds_numel", None) or quantized.weights_in(each) for each in parameters)

@@ -18,6 +18,8 @@ from services.trainer.engine.data import Item, Sample, Samples, read_samples
 from services.trainer.engine.documents import read_documents
 from services.trainer.engine.model import Batch, TrainableModel
 from services.trainer.engine.packing import split_evenly
+from services.trainer.engine.parallel import group
+from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.spec import TrainSpec
 
 KTO = "kto"
@@ -58,7 +60,7 @@ class Objective:
         self.pad_id = pad_id
         self.lengths = [item.length for item in items]
 
-    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+    def prepare(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> None:
         """Look at the model before it has learned anything."""
 
     def begin(self, trainable: TrainableModel, batches: Sequence[MicroBatch]) -> None:
@@ -77,6 +79,16 @@ class Objective:
         """The loss of a micro batch that `collate` made of these items."""
         return Loss(trainable.summed_loss(batch))
 
+    def pass_over(self, trainable: TrainableModel, indices: Sequence[int]) -> tuple[Batch, Loss]:
+        """A micro batch and its loss.
+
+        An empty one, which the other processes need this one for, has some item and the loss 0.
+        """
+        present = indices or [0]
+        batch = self.collate(trainable, present)
+        found = self.loss(trainable, batch, present)
+        return (batch, found) if indices else (batch._replace(tokens=0), Loss(found.total * 0.0))
+
     def batches(self, trainable: TrainableModel, most_tokens: int) -> list[MicroBatch]:
         """All items once, in micro batches of the kind that the model takes."""
         if trainable.packed:
@@ -92,18 +104,21 @@ class _Preference(Objective):
     def weight(self, indices: Sequence[int]) -> int:
         return len(indices)
 
-    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+    def prepare(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> None:
         """Keep the log-likelihoods of the reference model, which the model is before its first step."""
         if self.refers:
-            batches = self.batches(trainable, most_tokens)
-            self.reference = _in_order(batches, [self._scored(trainable, each) for each in batches])
+            batches = strategy.share(self.batches(trainable, most_tokens), self.lengths)
+            scored = [self._scored(trainable, each) for each in batches]
+            self.reference = _in_order(batches, scored, len(self.items), len(self.items[0].sequences))
 
     @torch.no_grad()
     def _scored(self, trainable: TrainableModel, indices: Sequence[int]) -> torch.Tensor:
         trainable.adapted.eval()
         try:
-            batch = self.collate(trainable, indices)
-            return -trainable.row_losses(batch).view(len(indices), -1)
+            # Of an empty micro batch, see `pass_over`, nothing is kept.
+            present = indices or [0]
+            batch = self.collate(trainable, present)
+            return -trainable.row_losses(batch).view(len(present), -1)[: len(indices)]
         finally:
             trainable.adapted.train()
 
@@ -163,15 +178,17 @@ class Judged(_Preference):
         self._others.refers = True
         self._divergence = torch.zeros(())
 
-    def prepare(self, trainable: TrainableModel, most_tokens: int) -> None:
+    def prepare(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> None:
         """Keep the log-likelihoods of the reference model."""
-        super().prepare(trainable, most_tokens)
-        self._others.prepare(trainable, most_tokens)
+        super().prepare(trainable, strategy, most_tokens)
+        self._others.prepare(trainable, strategy, most_tokens)
 
     def begin(self, trainable: TrainableModel, batches: Sequence[MicroBatch]) -> None:
         """See how far the model has moved, on the step's prompts with answers to others."""
         moved = [self._others.moved(trainable, each) for each in batches]
-        self._divergence = torch.cat(moved).mean().clamp(min=0)
+        summed = sum((each.sum() for each in moved), torch.zeros((), device=trainable.device))
+        counted = torch.tensor(float(sum(len(each) for each in moved)), device=trainable.device)
+        self._divergence = (group.add_up(summed) / group.add_up(counted)).clamp(min=0)
 
     def loss(self, trainable: TrainableModel, batch: Batch, indices: Sequence[int]) -> Loss:
         """The loss of judged answers."""
@@ -190,11 +207,15 @@ def _crossed(asked: Sample, answered: Sample) -> Sample:
     return Sample(ids, ((start, len(ids)),), asked.line)
 
 
-def _in_order(batches: Sequence[MicroBatch], scored: Sequence[torch.Tensor]) -> torch.Tensor:
-    """What was scored by micro batches, by item, on the CPU."""
-    order = [index for batch in batches for index in batch]
-    found = torch.cat([each.cpu() for each in scored])
-    return torch.empty_like(found).index_copy_(0, torch.tensor(order), found)
+def _in_order(
+    batches: Sequence[MicroBatch], scored: Sequence[torch.Tensor], items: int, sequences: int
+) -> torch.Tensor:
+    """What all processes scored by micro batches, by item, fp32 [items, sequences] on the CPU."""
+    device = scored[0].device if scored else group.device()
+    found = torch.zeros(items, sequences, device=device)
+    for batch, scores in zip(batches, scored, strict=True):
+        found[batch] = scores
+    return group.add_up(found).cpu()
 
 
 MakeObjective = Callable[[TrainSpec, list[Item], int], Objective]

@@ -8,7 +8,7 @@ operations. Weights that are fp32 themselves need no copy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,11 @@ class AdapterOptimizer:
     def _inner_parameters(self) -> list[torch.nn.Parameter]:
         return [each for group in self._inner.param_groups for each in group["params"]]
 
+    @property
+    def gradient(self) -> torch.Tensor:
+        """The sum so far, fp32 [weights]."""
+        return self._gradient
+
     def collect(self) -> None:
         """Move the gradients of a micro batch into the fp32 sum."""
         if self._is_copied:
@@ -96,14 +101,20 @@ class AdapterOptimizer:
         norm: torch.Tensor = torch.linalg.vector_norm(self._gradient) / self.scale.factor
         return norm
 
-    def overflowed(self, loss: torch.Tensor) -> bool:
+    def overflowed(self, loss: torch.Tensor, least: Callable[[int], int] = int) -> bool:
         """Whether the gradient left fp16's range; then its scale is halved, and the step is to be redone.
 
         Where the step's loss itself is not finite, its scale is not at fault.
+
+        Args:
+            loss: of the step, 0-d.
+            least: the smallest of the numbers that all devices give.
         """
-        if not self.scale.is_on or not torch.isfinite(loss):
+        if not self.scale.is_on:
             return False
-        return self.scale.shrinks(bool(torch.isfinite(self.norm())))
+        is_loss_finite = bool(least(int(torch.isfinite(loss))))
+        is_finite = bool(least(int(torch.isfinite(self.norm()))))
+        return is_loss_finite and self.scale.shrinks(is_finite)
 
     def update(self, norm: float, learning_rate: float) -> None:
         """Clip unless the limit is 0, step and clear the sum; `norm` is what `norm()` gave."""

@@ -6,9 +6,16 @@ import errno
 import sys
 import traceback
 
-from services.trainer.engine.errors import EngineError, OutOfMemoryError, RunChangedError, Stopped
-from services.trainer.engine.events import FILE_NAME, EventLog, read_events
+from services.trainer.engine.errors import (
+    EngineError,
+    OutOfMemoryError,
+    PeerLostError,
+    RunChangedError,
+    Stopped,
+)
+from services.trainer.engine.events import FILE_NAME, EventLog, FailureLog, read_events
 from services.trainer.engine.files import locked
+from services.trainer.engine.parallel import place
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
 
@@ -16,6 +23,8 @@ from services.trainer.engine.stopping import StopSignal
 def run(spec: TrainSpec, stop: StopSignal) -> int:
     """Do or continue a run and return its exit code; a finished one is left as it is."""
     try:
+        if not place.is_first():
+            return _run_with_others(spec, stop)
         with locked(spec.output_dir):
             if _is_finished(spec):
                 return 0
@@ -25,6 +34,15 @@ def run(spec: TrainSpec, stop: StopSignal) -> int:
         # Without the folder there is no place for an event.
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, EngineError) else 1
+
+
+def _run_with_others(spec: TrainSpec, stop: StopSignal) -> int:
+    """Take part in a run for which the first process speaks."""
+    if _is_finished(spec):
+        return 0
+    spec.output_dir.mkdir(parents=True, exist_ok=True)
+    with FailureLog(spec.output_dir / FILE_NAME, spec.run_id) as events:
+        return _reported(spec, events, stop)
 
 
 def _is_finished(spec: TrainSpec) -> bool:
@@ -40,6 +58,7 @@ def _is_finished(spec: TrainSpec) -> bool:
 
 
 def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
+    began = _size(spec)
     try:
         events.enter_phase("importing")
         # Here, so that a wrong spec is told at once and the heartbeat covers the seconds that torch takes.
@@ -54,9 +73,19 @@ def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
         if failure.reason == EngineError.reason:
             traceback.print_exc()
         print(f"error: {failure}", file=sys.stderr)
-        events.emit("failed", reason=failure.reason, message=str(failure))
+        # Whoever was left alone must not hide why the other one went.
+        if not (isinstance(failure, PeerLostError) and _has_failed(spec, began)):
+            events.emit("failed", reason=failure.reason, message=str(failure))
         return failure.exit_code
     return 0
+
+
+def _size(spec: TrainSpec) -> int:
+    return (spec.output_dir / FILE_NAME).stat().st_size
+
+
+def _has_failed(spec: TrainSpec, offset: int) -> bool:
+    return any(event["type"] == "failed" for event, _ in read_events(spec.output_dir / FILE_NAME, offset))
 
 
 def _classified(error: Exception) -> EngineError:
@@ -68,9 +97,23 @@ def _classified(error: Exception) -> EngineError:
             f"out of memory: {_first_line(error)}; lower batch_tokens or cutoff_length, "
             "or set gradient_checkpointing"
         )
+    if place.size() > 1 and _is_of_group(error):
+        return PeerLostError(
+            f"another process of the run has ended or does not answer: {_first_line(error)}; its own words, "
+            "if it had time for any, are in the log"
+        )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return EngineError(f"no space left for {error.filename or 'output_dir'}; free some and start again")
     return EngineError(f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _is_of_group(error: Exception) -> bool:
+    """Tell whether talking to the other processes failed, which gloo says by text alone."""
+    # torch's own class; not imported, as torch may be what failed.
+    if any(kind.__name__ == "DistError" for kind in type(error).__mro__):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("gloo" in text or "closed by peer" in text)
 
 
 def _first_line(error: Exception) -> str:

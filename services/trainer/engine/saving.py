@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from services.trainer.engine import checkpoint, model
 from services.trainer.engine.adapter import copy_adapter, write_adapter
 from services.trainer.engine.errors import RunChangedError
-from services.trainer.engine.files import new_folder
+from services.trainer.engine.files import new_folder, unfinished
+from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.state import Run
 from services.trainer.engine.validation import Best
 from services.trainer.engine.whole import write_model
 
 ADAPTER, MODEL = "adapter", "model"
 """Folder of what the run gives: adapters, or a whole model."""
-STATE = "state.safetensors"
 
 
 def resume(run: Run) -> None:
     """Continue from the newest valid checkpoint, if any. Raises RunChangedError if it is another run's."""
-    folder, damaged = checkpoint.newest_valid(run.checkpoints)
-    if folder is not None:
+    # One process looks: another could find a file that this one is about to delete.
+    found = checkpoint.newest_valid(run.checkpoints) if place.is_first() else (None, [])
+    folder, damaged = found
+    step = group.of_first(lambda: checkpoint.step_of(folder) if folder else 0)
+    if step:
+        folder = checkpoint.checkpoint_path(run.checkpoints, step)
         load(run, folder)
     checkpoint.drop(run.checkpoints, damaged)
     if folder is not None or damaged:
@@ -42,18 +46,44 @@ def load(run: Run, folder: Path) -> None:
                 f"output_dir: {folder} was made with {name} {before!r}, now it is {value!r}; "
                 "give the old value back, or start a new run in another output_dir"
             )
-    tensors = load_file(folder / STATE)
-    torch.set_rng_state(tensors.pop("rng_cpu"))
-    rng_device = tensors.pop("rng_cuda", None)
-    if rng_device is not None and run.model.device.type == "cuda":
-        torch.cuda.set_rng_state(rng_device)
-    run.optimizer.load(tensors)
+    layout = saved.get("layout", run.strategy.layout)
+    if layout != run.strategy.layout:
+        raise RunChangedError(
+            f"output_dir: {folder} was made as {layout}, which cannot go on as {run.strategy.layout}; give "
+            "devices and deepspeed_stage their old values back, or start a new run in another output_dir"
+        )
+    _restore_draws(run, run.strategy.load(folder), saved["totals"]["step"])
     run.schedule.load(saved.get("schedule", {}))
     best = Best(**saved["totals"].pop("best"))
     for name, value in saved["totals"].items():
         setattr(run.totals, name, value)
     # Of a best step whose checkpoint is lost nothing could be published.
-    run.totals.best = best if best.step == 0 or best_folder(run, best) else Best()
+    lost = group.of_first(lambda: best.step != 0 and best_folder(run, best) is None)
+    run.totals.best = Best() if lost else best
+
+
+def _draws(run: Run) -> dict[str, torch.Tensor]:
+    """Random states of all processes, those of the first by plain names."""
+    states = {"rng_cpu": torch.get_rng_state()}
+    if run.model.device.type == "cuda":
+        states["rng_cuda"] = torch.cuda.get_rng_state()
+    return {
+        f"{name}_{rank}" if rank else name: state
+        for name, mine in states.items()
+        for rank, state in enumerate(group.gathered(mine))
+    }
+
+
+def _restore_draws(run: Run, states: dict[str, torch.Tensor], step: int) -> None:
+    """Draw on as if the run had never been interrupted, or anew where there were fewer processes."""
+    suffix = f"_{place.rank()}" if place.rank() else ""
+    if f"rng_cpu{suffix}" not in states:
+        starting.draw_apart(run.spec.seed, step)
+        return
+    torch.set_rng_state(states[f"rng_cpu{suffix}"])
+    on_device = states.get(f"rng_cuda{suffix}")
+    if on_device is not None and run.model.device.type == "cuda":
+        torch.cuda.set_rng_state(on_device)
 
 
 def best_folder(run: Run, best: Best) -> Path | None:
@@ -66,35 +96,53 @@ def save(run: Run) -> None:
     """Write a checkpoint of the state after the last finished step, unless it is there already."""
     step = run.totals.step
     target = checkpoint.checkpoint_path(run.checkpoints, step)
-    if step == 0 or checkpoint.is_valid(target):
+    if step == 0 or group.of_first(lambda: checkpoint.is_valid(target)):
         return
-    state = {**run.optimizer.state(), "rng_cpu": torch.get_rng_state()}
-    if run.model.device.type == "cuda":
-        state["rng_cuda"] = torch.cuda.get_rng_state()
-    with checkpoint.new_checkpoint(run.checkpoints, step) as folder:
-        if run.spec.method == "lora":
-            write_adapter(run.model.adapted, folder, run.spec.base_name)
-        save_file(state, folder / STATE)
-        content = {
-            "totals": asdict(run.totals),
-            "identity": run.identity,
-            "schedule": run.schedule.state(),
-        }
-        (folder / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    draws = _draws(run)
+
+    def made() -> AbstractContextManager[Path]:
+        return checkpoint.new_checkpoint(run.checkpoints, step)
+
+    with group.filled_by_all(made, unfinished(target)) as folder:
+        run.strategy.save(folder, draws)
+        with run.strategy.whole():
+            _describe(run, folder)
+    if not place.is_first():
+        return
     checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
     run.events.emit("checkpoint", step=step, path=str(target))
 
 
+def _describe(run: Run, folder: Path) -> None:
+    """What everybody can read of a checkpoint."""
+    if not place.is_first():
+        return
+    if run.spec.method == "lora":
+        write_adapter(run.model.adapted, folder, run.spec.base_name)
+    content = {
+        "totals": asdict(run.totals),
+        "identity": run.identity,
+        "layout": run.strategy.layout,
+        "schedule": run.schedule.state(),
+    }
+    (folder / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
 def publish(run: Run) -> tuple[Path, int]:
     """Write what the run gives, as `publish` asks; returns its folder and the step that it is of."""
+    target = run.spec.output_dir / (ADAPTER if run.spec.method == "lora" else MODEL)
+    with run.strategy.whole():
+        return target, _publish(run, target) if place.is_first() else 0
+
+
+def _publish(run: Run, target: Path) -> int:
     is_adapter = run.spec.method == "lora"
-    target = run.spec.output_dir / (ADAPTER if is_adapter else MODEL)
     best = best_folder(run, run.totals.best) if run.spec.publish == "best" else None
     with new_folder(target) as folder:
         if not is_adapter:
             if best is not None:
                 # The steps are done: what the model has learned since then is in the last checkpoint.
-                run.optimizer.load_weights(load_file(best / STATE))
+                run.strategy.load_weights(best)
             write_model(run.model.causal, run.spec.base_model, folder, run.spec.base_name)
         elif best is None:
             write_adapter(run.model.adapted, folder, run.spec.base_name)
@@ -102,4 +150,4 @@ def publish(run: Run) -> tuple[Path, int]:
             copy_adapter(best, folder)
         lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
         (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")
-    return target, run.totals.step if best is None else run.totals.best.step
+    return run.totals.step if best is None else run.totals.best.step

@@ -10,6 +10,7 @@ from typing import Any
 
 from services.trainer.engine.contradictions import find_contradiction
 from services.trainer.engine.errors import InvalidSpecError
+from services.trainer.engine.parallel import zero_config
 
 ALL_LINEAR = "all-linear"
 MEASURED_SCHEDULES = ("reduce_lr_on_plateau", "greedy")
@@ -47,7 +48,7 @@ class TrainSpec:
     """Folder with config.json, *.safetensors and a tokenizer that has a chat template."""
     train_file: Path
     """JSON Lines: {"id": str, "messages": [{"role": "system|user|assistant", "content": str}, ...]}; of cpt
-    {"text": str}, or a .txt or .md file; of preferences see preferences.py."""
+    rows with a "text", or a .txt or .md file; of preferences see preferences.py."""
     output_dir: Path
     """Receives events.jsonl, checkpoints/ and adapter/; a run continues in the folder it began in."""
     validation_file: Path | None = None
@@ -162,9 +163,20 @@ class TrainSpec:
     """Whose adapter the run gives: that of the lowest validation loss, or of the last step. Without a
     validation_file it is the last."""
     threads: int = _number(0, 0, 4096)
-    """CPU threads; 0 leaves the choice to torch."""
+    """CPU threads of each device's process; 0 leaves the choice to torch."""
     device: str = _choice("auto", "auto", "cpu", "cuda")
     """Where to compute; a DCU is "cuda" too."""
+    devices: int = _number(1, 1, 1024)
+    """Devices of this machine among which the rows of each step are divided; of a CPU, processes. Under a
+    `torchrun` of your own, which may span machines, its processes count."""
+    deepspeed_stage: int = _number(0, 0, 3)
+    """What ZeRO (arXiv 1910.02054) divides among the devices too: 1 the optimizer's state, 2 gradients as
+    well, 3 weights as well. 0 divides nothing and needs no DeepSpeed."""
+    cpu_offload: bool = False
+    """Keep the optimizer's state, and at stage 3 the weights, in the machine's memory; needs stage 2 or 3."""
+    deepspeed_config: str = ""
+    """DeepSpeed's own settings in place of ours, as a JSON object or the path of a file that has one; "auto"
+    in it means ours."""
 
     @property
     def base_name(self) -> str:
@@ -260,5 +272,6 @@ def _check_paths(spec: TrainSpec) -> None:
         raise InvalidSpecError(f"validation_file: no such file: {spec.validation_file}")
     if spec.validation_file is None and spec.early_stop_patience:
         raise InvalidSpecError("early_stop_patience: needs a validation_file; give one, or 0")
+    zero_config.check(spec)
     if spec.output_dir.exists() and not spec.output_dir.is_dir():
         raise InvalidSpecError(f"output_dir: is not a folder: {spec.output_dir}")

@@ -10,7 +10,7 @@ from services.trainer.engine import memory, model
 from services.trainer.engine.batching import BatchPlan
 from services.trainer.engine.events import EventLog
 from services.trainer.engine.objectives import Objective
-from services.trainer.engine.optimizer import AdapterOptimizer
+from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.validation import Best, Validation
@@ -38,7 +38,7 @@ class Run:
     plan: BatchPlan
     steps_total: int
     model: model.TrainableModel
-    optimizer: AdapterOptimizer
+    strategy: Strategy
     schedule: Schedule
     memory: memory.MemoryPlan
     identity: dict[str, Any]

@@ -8,6 +8,8 @@ import torch
 
 from services.trainer.engine.model import TrainableModel
 from services.trainer.engine.objectives import Objective
+from services.trainer.engine.parallel import group
+from services.trainer.engine.parallel.strategy import Strategy
 
 
 @dataclass
@@ -41,21 +43,23 @@ class Validation:
         return bool(self.objective.items) and (step == last or step % self.every == 0)
 
     @torch.no_grad()
-    def loss(self, trainable: TrainableModel, most_tokens: int) -> float:
+    def loss(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> float:
         """The loss of the run's kind; no dropout, and random state stays as it was.
 
         Args:
             trainable: the model as it stands; it is left in training mode.
+            strategy: which of the rows are this process'.
             most_tokens: of a micro batch.
         """
         total = torch.zeros((), dtype=torch.float64, device=trainable.device)
-        batches = self.objective.batches(trainable, most_tokens)
+        every = self.objective.batches(trainable, most_tokens)
+        batches = strategy.share(every, self.objective.lengths)
         self.objective.begin(trainable, batches)
         for indices in batches:
             trainable.adapted.eval()
             try:
-                batch = self.objective.collate(trainable, indices)
-                total += self.objective.loss(trainable, batch, indices).total
+                _, found = self.objective.pass_over(trainable, indices)
+                total += found.total
             finally:
                 trainable.adapted.train()
-        return float(total) / self.objective.weight(range(len(self.objective.items)))
+        return float(group.add_up(total)) / self.objective.weight(range(len(self.objective.items)))

@@ -68,6 +68,10 @@ def test_an_empty_config_shows_every_default() -> None:
         neftune_alpha=0.0,
         quantization_bits=0,
         lora_init="default",
+        devices=1,
+        deepspeed_stage=0,
+        cpu_offload=False,
+        deepspeed_config="",
     )
 
 
@@ -166,6 +170,26 @@ def test_a_value_out_of_the_engines_range_is_refused_with_its_field(name: str, v
     with pytest.raises(InvalidArgument, match=name) as caught:
         resolve({name: value})
     assert caught.value.field == f"training_run.config.{name}"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"cpu_offload": True}, "cpu_offload"),
+        ({"deepspeed_stage": 3, "use_dora": True}, "use_dora"),
+        ({"deepspeed_config": "/etc/hostname"}, "deepspeed_config"),
+        ({"deepspeed_config": "{]"}, "deepspeed_config"),
+        (
+            {"deepspeed_config": '{"zero_optimization": {"stage": 3}}', "deepspeed_stage": 2},
+            "deepspeed_stage",
+        ),
+        ({"devices": 2000}, "devices"),
+    ],
+)
+def test_a_division_that_cannot_be_is_refused_with_its_field(given: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        resolve(given)
+    assert caught.value.field == f"training_run.config.{field}"
 
 
 def test_the_engine_reads_the_spec_that_is_written(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import typer
@@ -51,6 +51,12 @@ class RunOptions:
     use_rslora: Annotated[bool | None, typer.Option("--use-rslora", help=say("run_rslora"))] = None
     use_dora: Annotated[bool | None, typer.Option("--use-dora", help=say("run_dora"))] = None
     loraplus_ratio: Annotated[float | None, typer.Option(min=0.001, help=say("run_loraplus"))] = None
+    devices: Annotated[int | None, typer.Option(min=1, max=1024, help=say("run_devices"))] = None
+    deepspeed_stage: Annotated[int | None, typer.Option(min=0, max=3, help=say("run_zero_stage"))] = None
+    cpu_offload: Annotated[bool | None, typer.Option("--cpu-offload", help=say("run_cpu_offload"))] = None
+    deepspeed_config: Annotated[
+        typer.FileText | None, typer.Option(metavar="FILE", help=say("run_deepspeed_config"))
+    ] = None
     validation_steps: Annotated[int | None, typer.Option(min=0, help=say("run_validation_steps"))] = None
     early_stop_patience: Annotated[int | None, typer.Option(min=0, help=say("run_early_stop"))] = None
     early_stop_margin: Annotated[float | None, typer.Option(min=0, help=say("run_early_margin"))] = None
@@ -58,5 +64,8 @@ class RunOptions:
 
     def config(self) -> TrainingConfig:
         """The config that says it."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.deepspeed_config:
+            given["deepspeed_config"] = self.deepspeed_config.read()
         return TrainingConfig(**given)

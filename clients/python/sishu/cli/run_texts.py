@@ -85,6 +85,22 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
         "Learn the length of each row of a weight beside its direction.",
         "除方向外也学习权重每一行的长度。",
     ),
+    "run_devices": (
+        "Devices of the trainer's machine that share the rows of each step; the step stays the same.",
+        "训练机上分担每一步样本的设备数；每一步的内容不变。",
+    ),
+    "run_zero_stage": (
+        "What DeepSpeed's ZeRO divides too: 1 optimizer state, 2 gradients, 3 weights; 0 nothing.",
+        "DeepSpeed 的 ZeRO 另外切分什么：1 优化器状态，2 梯度，3 权重；0 不切分。",
+    ),
+    "run_cpu_offload": (
+        "Keep the optimizer's state, at stage 3 the weights too, in the machine's memory.",
+        "把优化器状态（第 3 阶段还有权重）放在主机内存中。",
+    ),
+    "run_deepspeed_config": (
+        'JSON file of DeepSpeed\'s own settings, in place of ours; its "auto" means ours.',
+        'DeepSpeed 自己的设置文件（JSON），代替我们的设置；其中的 "auto" 取我们的值。',
+    ),
     "run_loraplus": (
         "LoRA's B matrices learn so many times as fast as its A matrices.",
         "LoRA 的 B 矩阵学习率是 A 矩阵的多少倍。",

@@ -146,9 +146,9 @@ def test_each_optimizer_steps_as_its_original_also_over_a_checkpoint(make_spec: 
             state = optimizer.state()
             optimizer = AdapterOptimizer(ours, spec)
             optimizer.load(state)
-    close = {"rtol": 0.0, "atol": 0.02} if name == "adamw_8bit" else {"rtol": 1e-4, "atol": 1e-5}
+    rtol, atol = (0.0, 0.02) if name == "adamw_8bit" else (1e-4, 1e-5)
     for mine, wanted in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, wanted, **close)
+        torch.testing.assert_close(mine, wanted, rtol=rtol, atol=atol)
 
 
 def test_norms_and_biases_of_a_base_do_not_decay(make_spec: MakeSpec) -> None:
