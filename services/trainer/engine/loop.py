@@ -50,9 +50,9 @@ _SHOWN_LINES = 20
 
 def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
     """Do the run, or what is left of it. Raises EngineError, or Stopped once a checkpoint holds all work."""
-    device, precision = model.choose_device(spec)
+    device, _ = model.choose_device(spec)
     with group.joined(device):
-        _train(prepare(spec, events, device, precision), stop)
+        _train(prepare(spec, events), stop)
 
 
 def _train(run: Run, stop: StopSignal) -> None:
@@ -71,8 +71,9 @@ def _train(run: Run, stop: StopSignal) -> None:
     finish(run)
 
 
-def prepare(spec: TrainSpec, events: EventLog, device: torch.device, precision: str) -> Run:
+def prepare(spec: TrainSpec, events: EventLog) -> Run:
     """Read the rows first, since they are the likeliest to be wrong, then load the model."""
+    device, precision = model.choose_device(spec)
     events.enter_phase("tokenizing")
     tokenizer = model.load_tokenizer(spec.base_model)
     cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))

@@ -107,10 +107,11 @@ def save(run: Run) -> None:
         run.strategy.save(folder, draws)
         with run.strategy.whole():
             _describe(run, folder)
-    if not place.is_first():
-        return
-    checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
-    run.events.emit("checkpoint", step=step, path=str(target))
+    if place.is_first():
+        checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
+        run.events.emit("checkpoint", step=step, path=str(target))
+    # Whoever is told to stop ends after this, and its end would end the first.
+    group.wait()
 
 
 def _describe(run: Run, folder: Path) -> None:

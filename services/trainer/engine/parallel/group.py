@@ -28,12 +28,11 @@ def joined(mine: torch.device) -> Iterator[None]:
     if mine.type == "cuda":
         torch.cuda.set_device(mine)
     distributed.init_process_group("nccl" if mine.type == "cuda" else "gloo", timeout=_PATIENCE)
-    try:
-        yield
-        # Whoever leaves first would look like a failure to the others.
-        distributed.barrier()
-    finally:
-        distributed.destroy_process_group()
+    yield
+    # Whoever leaves first would look like a failure to the others.
+    distributed.barrier()
+    # Not after an error: it might wait for messages that nobody sends any more.
+    distributed.destroy_process_group()
 
 
 def _is_many() -> bool:
