@@ -21,6 +21,7 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 ROWS = "train.jsonl"
 HELD_OUT = "validation.jsonl"
+TOKENS = "tokens"
 SPEC = "spec.json"
 DIGESTS = "base_model_sha256.json"
 START = "pissa.safetensors"
@@ -91,15 +92,27 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-async def upload_record(storage: Storage, work: Path, prefix: str) -> None:
-    """Store what the run was told and what happened in it."""
-    for name, media_type in ((SPEC, "application/json"), (FILE_NAME, "application/jsonl")):
-        await to_its_end(storage.put_file(prefix + name, work / name, media_type))
+async def upload_record(
+    storage: Storage, work: Path, prefix: str, reports: Mapping[str, str] | None = None
+) -> None:
+    """Store what the run was told, what happened in it, and what became of its rows.
+
+    Args:
+        storage: the bucket.
+        work: the run's folder.
+        prefix: of the keys.
+        reports: paths in the folder of the reports about rows, by split.
+    """
+    files = {SPEC: (SPEC, "application/json"), FILE_NAME: (FILE_NAME, "application/jsonl")}
+    for split, path in (reports or {}).items():
+        files[f"rows_{split}.jsonl"] = (path, "application/jsonl")
+    for name, (path, media_type) in files.items():
+        await to_its_end(storage.put_file(prefix + name, work / path, media_type))
 
 
 def drop_leftovers(work: Path) -> None:
     """Delete what only a run that goes on needs, the local copy of what it made included."""
-    for name in (CHECKPOINTS, ADAPTER, MODEL):
+    for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS):
         shutil.rmtree(work / name, ignore_errors=True)
     for name in (ROWS, HELD_OUT, DIGESTS, START):
         (work / name).unlink(missing_ok=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
 from services.trainer.models import Model
+from services.trainer.row_reports import TrainingRow
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
 from sishu.trainer.v1 import model_pb2, training_run_pb2
@@ -29,6 +32,7 @@ def model_to_pb(model: Model) -> model_pb2.Model:
         size_bytes=model.size_bytes,
         job=job_to_pb(model.job) if model.job else None,
         create_time=timestamp(model.create_time),
+        renderer_sha256=model.renderer_sha256,
     )
 
 
@@ -98,6 +102,34 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
         base_model_sha256=run.base_model_sha256,
         code_version=run.code_version,
         engine_versions=run.engine_versions,
+        training_rows=row_counts_to_pb(run.row_counts.get("train")),
+        validation_rows=row_counts_to_pb(run.row_counts.get("validation")),
+        renderer_sha256=run.renderer_sha256,
+    )
+
+
+def row_counts_to_pb(counts: Mapping[str, int] | None) -> training_run_pb2.TrainingRowCounts | None:
+    """What became of the rows of a split; nothing where that is not known."""
+    return None if counts is None else training_run_pb2.TrainingRowCounts(**counts)
+
+
+def row_outcome(outcome: training_run_pb2.TrainingRowOutcome.ValueType) -> str:
+    """The stored name of an outcome; empty for unspecified."""
+    name = training_run_pb2.TrainingRowOutcome.Name(outcome)
+    return "" if outcome == 0 else name.removeprefix("TRAINING_ROW_OUTCOME_").lower()
+
+
+def row_to_pb(row: TrainingRow) -> training_run_pb2.TrainingRow:
+    """A row."""
+    outcome = training_run_pb2.TrainingRowOutcome.Value(f"TRAINING_ROW_OUTCOME_{row.outcome.upper()}")
+    return training_run_pb2.TrainingRow(
+        split=row.split,
+        line=row.line,
+        row_id=row.row_id,
+        outcome=outcome,
+        tokens=row.tokens,
+        kept_tokens=row.kept_tokens,
+        samples=row.samples,
     )
 
 

@@ -15,7 +15,7 @@ from services.trainer.training_runs import TrainingStep, TrainingSummary
 MOST_EVENTS = 1000
 """Read at once."""
 
-FACTS = ("versions", "chat_template_sha256", "base_model_sha256", "rows", "truncated_rows", "cutoff_policy")
+FACTS = ("versions", "chat_template_sha256", "renderer_sha256", "base_model_sha256", "truncation")
 """What is kept of a `started` event, beside what the summary shows."""
 
 Event = dict[str, Any]
@@ -81,6 +81,8 @@ class RunLog:
     """Real tokens of the present process."""
     seconds: float = 0.0
     """Seconds that its steps took."""
+    reports: dict[str, str] = field(default_factory=dict)
+    """Reports about rows by split, as paths in the run's folder."""
 
     def fresh(self, place: int) -> bool:
         """Whether the event that ends at a place was written by the present process."""
@@ -99,6 +101,8 @@ class RunLog:
                 return self._with(phase=event["phase"]) if self.fresh(place) else self
             case "started":
                 return self._started(event)
+            case "rows":
+                return self._read(event)
             case "resumed":
                 return self._with(steps=event["step"])
             case "step":
@@ -127,7 +131,23 @@ class RunLog:
             "precision",
             "dropped_rows",
         )
-        return replace(self, facts=facts)._with(phase="training", **{name: event[name] for name in shown})
+        return replace(self, facts={**self.facts, **facts})._with(
+            phase="training", **{name: event[name] for name in shown}
+        )
+
+    def _read(self, event: Event) -> RunLog:
+        """Rows were tokenized: what became of those of a split."""
+        counts = {
+            "rows": event["rows"],
+            "kept": event["kept_rows"],
+            "cut": event["truncated_rows"],
+            "dropped": event["dropped_rows"],
+            "samples": event["samples"],
+        }
+        known = {**self.facts.get("row_counts", {}), event["split"]: counts}
+        reports = {**self.reports, event["split"]: event["report"]}
+        log = replace(self, facts={**self.facts, "row_counts": known}, reports=reports)
+        return log._with(dropped_rows=counts["dropped"]) if event["split"] == "train" else log
 
     def _stepped(self, event: Event, fresh: bool) -> RunLog:
         tokens = self.tokens + fresh * event["tokens"]
@@ -156,6 +176,11 @@ class RunLog:
 
     def _with(self, **changes: Any) -> RunLog:
         return replace(self, summary=replace(self.summary, **changes))
+
+
+def reports_of(events: Sequence[Placed]) -> dict[str, str]:
+    """The reports about rows that events name, by split; paths within the run's folder."""
+    return {event["split"]: event["report"] for event, _ in events if event["type"] == "rows"}
 
 
 def progress_text(summary: TrainingSummary) -> str:

@@ -13,9 +13,17 @@ import structlog
 from services.runtime.errors import DeadlineExceeded, FailedPrecondition, NotFound
 from services.runtime.jobs import ItemClosed
 from services.trainer.engine.events import FILE_NAME
-from services.trainer.engine_events import Placed, RunLog, next_events, progress_text, steps_of
+from services.trainer.engine_events import (
+    Placed,
+    RunLog,
+    next_events,
+    progress_text,
+    reports_of,
+    steps_of,
+)
 from services.trainer.guarding import AWAY, patiently
 from services.trainer.metrics import TrainerMetrics
+from services.trainer.row_reports import RowReports, read_report
 from services.trainer.store import Store
 from services.trainer.training_runs import TrainingRun
 
@@ -97,11 +105,18 @@ class Follower:
                 await self._store.save_progress(self._run.id, after, steps)
             except NotFound:
                 raise ItemClosed from None
+            await self._keep_rows(events)
             # Only now: what was not stored is read again.
             self._reports += is_report(events, self.log, after)
             self.log, self._offset = after, events[-1][1]
             self._observe(events)
             self._say(progress_text(after.summary))
+
+    async def _keep_rows(self, events: Sequence[Placed]) -> None:
+        """Store which rows were cut or dropped, where events tell of a report."""
+        for split, name in reports_of(events).items():
+            rows = await asyncio.to_thread(read_report, self._path.parent / name, split)
+            await RowReports(self._store.pool).replace(self._run.id, split, rows)
 
     def _observe(self, events: Sequence[Placed]) -> None:
         for step in steps_of([(event, place) for event, place in events if self.log.fresh(place)]):

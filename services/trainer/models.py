@@ -39,6 +39,7 @@ class Model:
     size_bytes: int
     create_time: datetime
     job: Job | None = None
+    renderer_sha256: str = ""
 
     @property
     def has_own_weights(self) -> bool:
@@ -81,6 +82,7 @@ class Made:
     sha256: str
     chat_template_sha256: str
     context_length: int
+    renderer_sha256: str = ""
 
 
 def digest_of(files: Sequence[ModelFile]) -> str:

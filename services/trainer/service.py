@@ -9,10 +9,19 @@ from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
 from services.runtime.pages import page_request
 from services.runtime.storage import Storage
-from services.trainer.convert import model_kind, model_to_pb, run_to_pb, step_to_pb, training_config
+from services.trainer.convert import (
+    model_kind,
+    model_to_pb,
+    row_outcome,
+    row_to_pb,
+    run_to_pb,
+    step_to_pb,
+    training_config,
+)
 from services.trainer.dataset_rows import check_version
 from services.trainer.deletion import Deletion
 from services.trainer.models import ModelFile, check_name, check_new_model, check_trainable
+from services.trainer.row_reports import RowReports
 from services.trainer.store import Store
 from services.trainer.training_runs import NewRun
 from services.trainer.watching import watch_run
@@ -126,6 +135,17 @@ class TrainingServicer(TrainingServiceServicer):
         page = await self._store.list_steps(wanted, run.id)
         return run_pb.ListTrainingStepsResponse(
             training_steps=map(step_to_pb, page.rows), next_page_token=page.next_token
+        )
+
+    async def ListTrainingRows(
+        self, request: run_pb.ListTrainingRowsRequest, context: Context
+    ) -> run_pb.ListTrainingRowsResponse:
+        outcome = row_outcome(request.outcome)
+        wanted = page_request(request.page_size, request.page_token, request.training_run_id, outcome)
+        run = await self._store.get_run(request.training_run_id)
+        page = await RowReports(self._store.pool).list(wanted, run.id, outcome)
+        return run_pb.ListTrainingRowsResponse(
+            training_rows=map(row_to_pb, page.rows), next_page_token=page.next_token
         )
 
     async def WatchTrainingRun(

@@ -44,7 +44,7 @@ class Store:
             new, job_id = new_id(), new_id()
             model_id = await claim_request(connection, "CreateModel", request_id, new)
             if model_id == new:
-                values = (new, project_id, name, "base", source, None, None, job_id, "", 0, "", "", 0, 0)
+                values = (new, project_id, name, "base", source, None, None, job_id, "", 0, "", "", 0, 0, "")
                 if await connection.fetchval(SQL.insert_model, *values) is None:
                     raise AlreadyExists(
                         "MODEL_NAME_TAKEN",
@@ -112,6 +112,7 @@ class Store:
                 made.chat_template_sha256,
                 made.context_length,
                 sum(file.size_bytes for file in made.files),
+                made.renderer_sha256,
             )
             if inserted:
                 break

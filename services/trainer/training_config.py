@@ -138,6 +138,23 @@ class TrainingConfig:
     lora_init: str = "default"
     """`default` or `pissa`: how adapters begin."""
 
+    reasoning: str = "auto"
+    """`auto`, `on` or `off`: the template's switch for reasoning, and whether thoughts stay in answers."""
+    system_prompt: str = ""
+    """System message of conversations that have none."""
+    train_on_prompt: bool = False
+    """Whether questions and system messages are learned too."""
+    mask_history: bool = False
+    """Whether only the last answer of a conversation is learned."""
+    truncation: str = "split_turns"
+    """`split_turns`, `keep_end` or `drop`: what becomes of rows that are too long."""
+    packing: str = "auto"
+    """`auto`, `on` or `off`: rows end to end in place of padding."""
+    attention: str = "auto"
+    """`auto`, `sdpa` or `eager`."""
+    logits_positions: int = 2048
+    """Most learned positions whose logits exist at the same time."""
+
     @property
     def gives_whole_model(self) -> bool:
         """Whether a run gives a model of its own, in place of an adapter."""
@@ -182,6 +199,7 @@ def resolve(given: Mapping[str, object]) -> TrainingConfig:
     if found is not None:
         raise _invalid(found.field, f"config.{found.field} {found.fault}")
     check_division(config)
+    check_labels(config)
     return config
 
 
@@ -208,6 +226,21 @@ def check_division(config: TrainingConfig) -> None:
         zero_config.check(config)
     except InvalidSpecError as error:
         raise _invalid(str(error).partition(":")[0], f"config.{error}") from error
+
+
+def check_labels(config: TrainingConfig) -> None:
+    """Hold what is learned of a row against the engine's rules.
+
+    Raises:
+        InvalidArgument: two wishes contradict each other.
+    """
+    if config.train_on_prompt and config.mask_history:
+        raise _invalid(
+            "train_on_prompt", "config.train_on_prompt contradicts config.mask_history; choose one of them"
+        )
+    for name in ("train_on_prompt", "mask_history"):
+        if getattr(config, name) and config.objective != "sft":
+            raise _invalid(name, f"config.{name} is for the objective sft, not for {config.objective}")
 
 
 def _invalid(field: str, message: str) -> InvalidArgument:

@@ -119,6 +119,17 @@ class TrainingRun:
         return dict(versions) if isinstance(versions, Mapping) else {}
 
     @property
+    def row_counts(self) -> dict[str, dict[str, int]]:
+        """What became of the rows, by split; empty before they are tokenized."""
+        counts = self.engine.get("row_counts")
+        return dict(counts) if isinstance(counts, Mapping) else {}
+
+    @property
+    def renderer_sha256(self) -> str:
+        """Hash of the renderer; empty before the engine has said it."""
+        return str(self.engine.get("renderer_sha256", ""))
+
+    @property
     def files_prefix(self) -> str:
         """Where the bucket keeps the run's own files."""
         return f"runs/{self.project_id}/{self.id}/"

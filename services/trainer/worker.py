@@ -220,19 +220,19 @@ class TrainWorker:
 
     async def _upload(self, run: TrainingRun, base: Model, seen: RunLog, work: Path) -> Made:
         """Store what the run made, and say what it is."""
-        await artifacts.upload_record(self._storage, work, run.files_prefix)
+        await artifacts.upload_record(self._storage, work, run.files_prefix, seen.reports)
         whole = run.config.gives_whole_model
         folder = work / (artifacts.MODEL if whole else artifacts.ADAPTER)
         files = await artifacts.upload_folder(self._storage, folder, run.model_prefix)
+        renderer = seen.facts.get("renderer_sha256", "")
         if whole:
             info = await bases.describe(folder)
             facts = (info.architecture, info.parameters, info.sha256, info.chat_template_sha256)
-            return Made("tuned", files, *facts, info.context_length)
+            return Made("tuned", files, *facts, info.context_length, renderer)
         template = seen.facts.get("chat_template_sha256", base.chat_template_sha256)
         count = seen.summary.trainable_parameter_count
-        return Made(
-            "adapter", files, base.architecture, count, digest_of(files), template, base.context_length
-        )
+        facts = (base.architecture, count, digest_of(files), template)
+        return Made("adapter", files, *facts, base.context_length, renderer)
 
     async def _note_failure(self, item: Item, run: TrainingRun, message: str) -> None:
         """A run that is tried again, by itself or on request, waits; until then people can read why."""

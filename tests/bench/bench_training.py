@@ -29,9 +29,10 @@ from peft import LoraConfig, get_peft_model
 
 from services.trainer.engine import data, loop
 from services.trainer.engine.events import EventLog
-from services.trainer.engine.model import load_tokenizer
 from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.tokenizing import load_tokenizer
 from tests.bench.training_models import SHAPES, make_base, make_rows, useful_flops
+from tests.unit.trainer.engine.tiny import read_samples
 
 _WARM_UP_STEPS = 2
 
@@ -284,7 +285,7 @@ class _CountingTrainer(transformers.Trainer):
 
 def compare(spec: TrainSpec, rounds: int, steps: int, names: list[str]) -> dict[str, Any]:
     """Take the sides in turns, each alone on the device, and return figures and ratios."""
-    samples = data.read_samples(spec.train_file, load_tokenizer(spec.base_model), spec.cutoff_length).kept
+    samples = read_samples(spec.train_file, load_tokenizer(spec.base_model), spec.cutoff_length)
     spec.output_dir.mkdir(parents=True, exist_ok=True)
     turns: dict[str, list[Measured]] = {name: [] for name in ("engine", *names)}
     for _ in range(rounds):

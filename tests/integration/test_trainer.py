@@ -243,9 +243,11 @@ async def check_adapter(school: School, run: training_run_pb2.TrainingRun, base:
     assert (adapter.base_model_id, adapter.training_run_id) == (base.id, run.id)
     assert adapter.parameter_count == run.summary.trainable_parameter_count
     assert adapter.chat_template_sha256 == base.chat_template_sha256
+    assert adapter.renderer_sha256 == run.renderer_sha256
+    assert (len(adapter.renderer_sha256), base.renderer_sha256) == (64, "")
     request = models.GetModelFilesRequest(id=adapter.id)
     files = {file.name: file for file in (await school.client.models.GetModelFiles(request)).files}
-    assert {"adapter_config.json", "adapter_model.safetensors"} <= set(files)
+    assert {"adapter_config.json", "adapter_model.safetensors", "renderer.json"} <= set(files)
     assert adapter.size_bytes == sum(file.size_bytes for file in files.values())
     async with httpx.AsyncClient(trust_env=False) as http:
         for file in files.values():
@@ -300,6 +302,11 @@ async def check_lineage(school: School, run: training_run_pb2.TrainingRun, base:
     assert run.code_version.startswith("0.")
     assert set(run.engine_versions) == {"python", "torch", "transformers", "peft"}
     assert run.config.lora_rank == 4
+    assert (run.training_rows.rows, run.training_rows.kept, run.HasField("validation_rows")) == (
+        24,
+        24,
+        False,
+    )
     async with school.stores.pool("trainer") as pool:
         engine = await pool.fetchval("SELECT engine FROM training_runs WHERE id = $1", run.id)
     assert engine["base_model_sha256"] == base.sha256
@@ -314,6 +321,8 @@ async def check_nothing_is_left(school: School, run: training_run_pb2.TrainingRu
         assert json.loads(await storage.get_bytes(f"{prefix}spec.json"))["run_id"] == run.id
         events = (await storage.get_bytes(f"{prefix}events.jsonl")).splitlines()
         assert json.loads(events[-1])["type"] == "finished"
+        report = (await storage.get_bytes(f"{prefix}rows_train.jsonl")).splitlines()
+        assert [json.loads(line)["id"] for line in report] == [f"row-{number}" for number in range(24)]
     async with school.stores.pool("trainer") as pool:
         assert await pool.fetchval("SELECT count(*) FROM device_leases") == 0
 
@@ -338,7 +347,7 @@ async def check_deletion(school: School, run: training_run_pb2.TrainingRun, base
     assert caught.value.reason == "TRAINING_RUN_IN_USE"
     assert (await school.run(run.id)).state == SUCCEEDED
     await school.client.models.DeleteModel(models.DeleteModelRequest(id=run.model_id))
-    assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == 2
+    assert (await school.client.training.DeleteTrainingRun(doomed)).deleted_objects == 3
     assert not school.work(run.id).exists()
     await check_project_deletion(school, base)
 
@@ -350,7 +359,7 @@ async def check_project_deletion(school: School, base: model_pb2.Model) -> None:
     )
     assert answer.deleted_rows["trainer.models"] == 2
     assert answer.deleted_rows["trainer.training_runs"] == 1
-    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 2 > 2
+    assert answer.deleted_objects == answer.deleted_rows["trainer.model_files"] + 3 > 3
     async with school.stores.pool("trainer") as pool:
         for table in ("models", "model_files", "training_runs", "training_steps", "jobs", "job_items"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
@@ -370,9 +379,25 @@ async def test_a_run_is_measured_on_validation_rows_and_stops_early(
     unlike = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "High in the snow."}]
     school.datasets.hold_out([{"id": "held-out", "messages": unlike}])
     run = await school.create_run(
-        base, max_steps=400, learning_rate=1e-2, validation_steps=2, early_stop_patience=2
+        base,
+        max_steps=400,
+        learning_rate=1e-2,
+        validation_steps=2,
+        early_stop_patience=2,
+        cutoff_length=60,
+        system_prompt="You know the towns.",
     )
     run = await school.run_in(run.id, SUCCEEDED)
+    counts, measured_counts = run.training_rows, run.validation_rows
+    assert 0 < counts.dropped < counts.rows == 24 == counts.kept + counts.dropped
+    assert (measured_counts.rows, measured_counts.kept) == (1, 1)
+    asked = runs.ListTrainingRowsRequest(training_run_id=run.id, page_size=2)
+    page = await school.client.training.ListTrainingRows(asked)
+    assert [row.row_id for row in page.training_rows] == [f"row-{row.line - 1}" for row in page.training_rows]
+    assert all(row.outcome == training_run_pb2.TRAINING_ROW_OUTCOME_DROPPED for row in page.training_rows)
+    assert all(row.tokens > 60 and row.kept_tokens == 0 for row in page.training_rows)
+    asked.outcome = training_run_pb2.TRAINING_ROW_OUTCOME_CUT
+    assert not (await school.client.training.ListTrainingRows(asked)).training_rows
     measured = {step.step: step for step in await school.steps(run.id) if step.HasField("validation_loss")}
     assert list(measured) == list(range(2, run.summary.steps + 1, 2))
     best = min(measured, key=lambda step: measured[step].validation_loss)

@@ -14,6 +14,7 @@ from services.runtime.ids import new_id
 from services.runtime.jobs import Jobs
 from services.runtime.pages import LARGEST_BYTES, page_request
 from services.trainer.engine_events import RunLog
+from services.trainer.row_reports import RowReports, TrainingRow
 from services.trainer.store import Store
 from services.trainer.training_config import TrainingConfig
 from services.trainer.training_runs import NewRun, TrainingRun, TrainingStep
@@ -54,6 +55,28 @@ async def test_a_watcher_gets_steps_that_are_done_again(store: Store) -> None:
     last, seen = await anext(sights)
     assert (last.state, seen) == ("cancelled", [])
     assert [sight async for sight in sights] == []
+
+
+async def test_rows_of_a_split_replace_those_before_and_come_in_pages(store: Store) -> None:
+    run, reports = await new_run(store), RowReports(store.pool)
+    cut = [TrainingRow("train", line, f"row-{line}", "cut", 90, 60, 2) for line in range(9, 12)]
+    dropped = TrainingRow("validation", 3, "", "dropped", 99, 0, 0)
+    await reports.replace(run.id, "train", [TrainingRow("train", 1, "old", "dropped", 70, 0, 0)])
+    await reports.replace(run.id, "validation", [dropped])
+    await reports.replace(run.id, "train", cut)
+    found: list[TrainingRow] = []
+    token = ""
+    while True:
+        page = await reports.list(page_request(2, token, run.id), run.id, "")
+        found += page.rows
+        token = page.next_token
+        if not token:
+            break
+    assert found == [*cut, dropped]
+    assert (await reports.list(page_request(9, "", run.id), run.id, "dropped")).rows == [dropped]
+    await store.jobs.cancel(run.job.id)
+    await store.delete_run(run.id, no_objects)
+    assert (await reports.list(page_request(9, "", run.id), run.id, "")).rows == []
 
 
 async def no_objects() -> int:

@@ -18,6 +18,7 @@ from services.inference.engine.attention import NAME, FlatBatch, Segment, flat_a
 from services.inference.engine.config import EngineConfig, Precision
 from services.inference.engine.kv_cache import GRAIN, KvCache
 from services.runtime.errors import InvalidArgument
+from services.trainer.engine.rendering import Renderer, RenderError, model_renderer
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Model:
     Attributes:
         network: the transformers model, its attention replaced by ours.
         tokenizer: with chat template.
+        renderer: from messages to prompts, the one with which the model was trained.
         eos_ids: tokens that end an answer.
         vocab_size: number of logits.
         context_length: most tokens of prompt and completion.
@@ -42,6 +44,7 @@ class Model:
 
     network: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
+    renderer: Renderer
     eos_ids: frozenset[int]
     vocab_size: int
     context_length: int
@@ -72,17 +75,11 @@ class Model:
             InvalidArgument: the template refuses the messages.
         """
         try:
-            text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:
-            # Templates are programs of the model's author; whatever they raise is about the messages.
+            return self.renderer.prompt_ids(messages)
+        except RenderError as error:
             raise InvalidArgument(
-                "INVALID_MESSAGES", f"The model's chat template refuses these messages: {error}.", "messages"
+                "INVALID_MESSAGES", f"These messages cannot be rendered: {error}.", "messages"
             ) from error
-        # The backend encodes from several threads at once; the wrapper sets state first and may not.
-        ids: list[int] = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
 
 def load_model(config: EngineConfig) -> Model:
@@ -101,6 +98,7 @@ def load_model(config: EngineConfig) -> Model:
     model = Model(
         network=network,
         tokenizer=tokenizer,
+        renderer=_load_renderer(tokenizer, config),
         eos_ids=_eos_ids(network, tokenizer),
         vocab_size=int(network.config.get_text_config().vocab_size),
         context_length=0,
@@ -140,6 +138,14 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             "NO_CHAT_TEMPLATE", f"The model in {folder} has no chat template: it cannot chat."
         )
     return tokenizer
+
+
+def _load_renderer(tokenizer: PreTrainedTokenizerFast, config: EngineConfig) -> Renderer:
+    """The renderer of the adapter, or of the model where there is none, held against the tokenizer."""
+    try:
+        return model_renderer(tokenizer, config.adapter or config.model)
+    except RenderError as error:
+        raise InvalidArgument("RENDERER_CHANGED", f"{error}.") from error
 
 
 def _load_network(config: EngineConfig, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:

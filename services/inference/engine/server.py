@@ -144,6 +144,7 @@ class Server:
             "created": 0,
             "owned_by": "sishu",
             "max_model_len": self._model.context_length,
+            "renderer_sha256": self._model.renderer.sha256,
         }
         return web.json_response({"object": "list", "data": [model]})
 

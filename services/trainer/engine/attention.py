@@ -72,13 +72,36 @@ def packed_attention(
     """
     if segments is None:
         return by_row(module, query, key, value, attention_mask, **options)
-    beyond = [name for name in (*_BEYOND_US, "sliding_window") if options.get(name) is not None]
+    beyond = [name for name in _BEYOND_US if options.get(name) is not None]
     if attention_mask is not None or query.shape[0] != 1 or beyond or not getattr(module, "is_causal", True):
         raise ValueError(f"packed rows cannot be had with a mask, several rows or {beyond}")
-    if has_flash(query.device, query.dtype):
+    window = options.get("sliding_window") or segments.longest
+    if has_flash(query.device, query.dtype) and window >= segments.longest:
         return _flash(query, key, value, segments, options), None
     parts = zip(*(torch.split(each, segments.lengths, dim=2) for each in (query, key, value)), strict=True)
-    return torch.cat([by_row(module, *part, None, **options)[0] for part in parts], dim=1), None
+    found = [by_row(module, *part, _windowed(part[0], window), **options)[0] for part in parts]
+    return torch.cat(found, dim=1), None
+
+
+def _windowed(query: torch.Tensor, window: int) -> torch.Tensor | None:
+    """A mask [1, 1, length, length], true where a token is seen; none where all before are."""
+    length = query.shape[2]
+    if length <= window:
+        return None
+    seen = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().triu(1 - window)
+    return seen[None, None]
+
+
+def block_mask(segments: Segments, dtype: torch.dtype) -> torch.Tensor:
+    """What keeps packed rows apart where an attention takes no segments.
+
+    Added to the scores, [1, 1, tokens, tokens]: 0 where a token is seen, else the least number of `dtype`.
+    """
+    device = segments.bounds.device
+    row = torch.repeat_interleave(torch.tensor(segments.lengths)).to(device)
+    seen = (row[:, None] == row[None]).tril()
+    mask = torch.zeros(seen.shape, dtype=dtype, device=device)
+    return mask.masked_fill_(~seen, torch.finfo(dtype).min)[None, None]
 
 
 def has_flash(device: torch.device, dtype: torch.dtype) -> bool:

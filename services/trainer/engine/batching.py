@@ -6,12 +6,15 @@ determine every batch, a resumed run needs no more than its step number to go on
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 MicroBatch = list[int]
 """Indices of samples."""
@@ -33,8 +36,8 @@ class Step(NamedTuple):
 class BatchPlan:
     """Which samples are trained together, and when."""
 
-    lengths: Sequence[int]
-    """Tokens of each sample."""
+    lengths: Any
+    """Tokens of each sample: a sequence or an array of int."""
     batch_tokens: int
     accumulation: int
     seed: int
@@ -42,12 +45,12 @@ class BatchPlan:
     @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps of a pass; the last one of a pass may have fewer micro batches."""
-        return ceil(len(self._batches(0)) / self.accumulation)
+        return ceil((len(self._batches(0)[1]) - 1) / self.accumulation)
 
     @property
     def most_step_tokens(self) -> int:
         """No step has more tokens than this."""
-        longest = max(self.lengths)
+        longest = int(max(self.lengths))
         return self.accumulation * max(self.batch_tokens, longest)
 
     def total_steps(self, epochs: float, max_steps: int) -> int:
@@ -57,11 +60,11 @@ class BatchPlan:
 
     def steps(self, done: int, total: int) -> Iterator[Step]:
         """Yield the steps after the first `done` ones."""
-        epoch, batches = -1, []
+        epoch, batches = -1, _Pass.empty()
         for index in range(done, total):
             now, within = divmod(index, self.steps_per_epoch)
             if now != epoch:
-                epoch, batches = now, self.epoch(now)
+                epoch, batches = now, self._pass(now)
             first = within * self.accumulation
             yield Step(
                 index + 1, (index + 1) / self.steps_per_epoch, batches[first : first + self.accumulation]
@@ -69,34 +72,58 @@ class BatchPlan:
 
     def in_order(self) -> list[MicroBatch]:
         """All micro batches from short to long: what a measurement goes through."""
-        return self._batches(0)
+        order, bounds = self._batches(0)
+        return _Pass(order, bounds, list(range(len(bounds) - 1)))[:]
 
     def epoch(self, number: int) -> list[MicroBatch]:
         """All micro batches of a pass in training order."""
-        batches = self._batches(number)
-        random.Random(f"order {self.seed} {number}").shuffle(batches)  # noqa: S311 - repeatable, no secret
+        return self._pass(number)[:]
+
+    def _pass(self, number: int) -> _Pass:
+        order, bounds = self._batches(number)
+        turns = list(range(len(bounds) - 1))
+        random.Random(f"order {self.seed} {number}").shuffle(turns)  # noqa: S311 - repeatable, no secret
         if number == 0:
             # The largest comes first, so that a lack of memory shows at once and not hours later.
-            largest = max(range(len(batches)), key=lambda index: self._padded(batches[index]))
-            batches.insert(0, batches.pop(largest))
-        return batches
+            longest = np.asarray(self.lengths)[order[bounds[1:] - 1]]
+            turns.insert(0, turns.pop(turns.index(int(np.argmax(np.diff(bounds) * longest)))))
+        return _Pass(order, bounds, turns)
 
-    def _batches(self, number: int) -> list[MicroBatch]:
-        """Fill batches in order of length; ties fall anew in each pass, the number of batches stays."""
-        tie = random.Random(f"ties {self.seed} {number}")  # noqa: S311 - repeatable, no secret
-        order = sorted(range(len(self.lengths)), key=lambda index: (self.lengths[index], tie.random()))
-        batches: list[MicroBatch] = [[]]
+    def _batches(self, number: int) -> tuple[Any, Any]:
+        """Fill batches in order of length; ties fall anew in each pass, the number of batches stays.
+
+        Returns the rows in this order, and where in it the batches begin and the last one ends: arrays, of a
+        few bytes a row.
+        """
+        digest = hashlib.sha256(f"ties {self.seed} {number}".encode()).digest()
+        # This generator's numbers are the same in every release of numpy.
+        ties = np.random.RandomState(np.frombuffer(digest, "<u4")).random_sample(len(self.lengths))
+        lengths = np.asarray(self.lengths)
+        order = np.lexsort((ties.astype("f4"), lengths)).astype("i4")
+        bounds = [0]
         tokens = 0
-        for index in order:
-            length = self.lengths[index]
-            padded = (len(batches[-1]) + 1) * length
+        for place, length in enumerate(lengths[order].tolist()):
+            rows = place - bounds[-1]
+            padded = (rows + 1) * length
             wasted = padded - tokens - length
-            if batches[-1] and (padded > self.batch_tokens or wasted > self.batch_tokens * _MOST_PADDING):
-                batches.append([])
+            if rows and (padded > self.batch_tokens or wasted > self.batch_tokens * _MOST_PADDING):
+                bounds.append(place)
                 tokens = 0
-            batches[-1].append(index)
             tokens += length
-        return batches
+        return order, np.array([*bounds, len(order)])
 
-    def _padded(self, batch: MicroBatch) -> int:
-        return len(batch) * max(self.lengths[index] for index in batch)
+
+@dataclass(frozen=True)
+class _Pass:
+    """The micro batches of a pass; lists of them are made when they are asked for."""
+
+    order: Any
+    bounds: Any
+    turns: list[int]
+
+    @classmethod
+    def empty(cls) -> _Pass:
+        return cls(np.zeros(0, "i4"), np.zeros(1, "i8"), [])
+
+    def __getitem__(self, part: slice) -> list[MicroBatch]:
+        return [self.order[self.bounds[turn] : self.bounds[turn + 1]].tolist() for turn in self.turns[part]]

@@ -7,11 +7,43 @@ is the gradient of the hidden states (as in Liger Kernel, arXiv 2410.10989), and
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+
+class HeadEnd(NamedTuple):
+    """What a model does to its logits after the output head."""
+
+    scale: float = 1.0
+    """They are multiplied by it."""
+    cap: float = 0.0
+    """They become cap * tanh(logits / cap); 0 leaves them."""
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits as the model gives them."""
+        scaled = logits if self.scale == 1.0 else logits * self.scale
+        return self.cap * torch.tanh(scaled / self.cap) if self.cap else scaled
+
+    def slope(self, logits: torch.Tensor) -> torch.Tensor | float:
+        """Derivative, at logits as the model gives them."""
+        return self.scale * (1 - (logits / self.cap).square()) if self.cap else self.scale
+
+
+PLAIN = HeadEnd()
+
+
+def head_ends(config: Any) -> list[HeadEnd]:
+    """What a model may do after its head, by its configuration; nothing comes first."""
+    ends = [PLAIN]
+    for name, invert in (("logits_scaling", True), ("logit_scale", False)):
+        value = getattr(config, name, None)
+        if isinstance(value, (int, float)) and value:
+            ends.append(HeadEnd(scale=1 / value if invert else value))
+    cap = getattr(config, "final_logit_softcapping", None)
+    return [*ends, HeadEnd(cap=cap)] if cap else ends
 
 
 def is_frozen_linear(head: Any) -> bool:
@@ -34,39 +66,30 @@ def summed_cross_entropy(
 
 
 def token_cross_entropy(
-    hidden: torch.Tensor, head: nn.Linear, targets: torch.Tensor, chunk: int
+    hidden: torch.Tensor, head: nn.Linear, targets: torch.Tensor, chunk: int, end: HeadEnd = PLAIN
 ) -> torch.Tensor:
-    """The same of each position by itself, fp32 [positions]."""
-    losses: torch.Tensor = _ChunkedLoss.apply(hidden, head.weight, head.bias, targets, chunk)
+    """The same of each position by itself, fp32 [positions]; `end` is what the model does after the head."""
+    losses: torch.Tensor = _ChunkedLoss.apply(hidden, head.weight, head.bias, targets, chunk, end)
     return losses
 
 
-def learned_head_cross_entropy(
-    hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, chunk: int
+def learned_cross_entropy(
+    hidden: torch.Tensor, head: nn.Module, targets: torch.Tensor, chunk: int, end: HeadEnd = PLAIN
 ) -> torch.Tensor:
     """The same through a head that learns, or that is no plain linear layer, fp32 [positions].
 
     The gradient of its weights needs each position's share of the loss, which is known in the backward pass
     only: there a chunk's logits are computed once more.
     """
+
+    def part(states: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(end(head(states)).float(), wanted, reduction="none")
+
     if len(targets) <= chunk:
-        return _head_losses(head, hidden, targets)
-    parts = [
-        checkpoint(
-            _head_losses,
-            head,
-            hidden[start : start + chunk],
-            targets[start : start + chunk],
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
-        for start in range(0, len(targets), chunk)
-    ]
-    return torch.cat(parts)
-
-
-def _head_losses(head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return nn.functional.cross_entropy(head(hidden).float(), targets, reduction="none")
+        return part(hidden, targets)
+    parts = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    found = [checkpoint(part, *each, use_reentrant=False, preserve_rng_state=False) for each in parts]
+    return torch.cat(found)
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -78,6 +101,7 @@ class _ChunkedLoss(torch.autograd.Function):
         bias: torch.Tensor | None,
         targets: torch.Tensor,
         chunk: int,
+        end: HeadEnd,
     ) -> torch.Tensor:
         wants_gradient = ctx.needs_input_grad[0]
         gradient = torch.empty_like(hidden) if wants_gradient else None
@@ -85,13 +109,16 @@ class _ChunkedLoss(torch.autograd.Function):
         for start in range(0, len(targets), chunk):
             part = slice(start, start + chunk)
             here = targets[part, None]
-            logits = nn.functional.linear(hidden[part], weight, bias)
+            logits = end(nn.functional.linear(hidden[part], weight, bias))
             likelihood = torch.log_softmax(logits, -1, dtype=torch.float32)
             losses[part] = -likelihood.gather(1, here)[:, 0]
             if gradient is not None:
+                slope = end.slope(logits)
                 # The logits' own memory takes softmax(logits) - onehot(targets).
                 torch.exp(likelihood, out=logits)
                 logits.scatter_add_(1, here, torch.full_like(here, -1, dtype=logits.dtype))
+                if end != PLAIN:
+                    logits *= slope
                 torch.mm(logits, weight, out=gradient[part])
         if gradient is not None:
             ctx.save_for_backward(gradient)
@@ -101,4 +128,4 @@ class _ChunkedLoss(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         # In fp32: 1 / positions rounded to bf16 would scale every gradient of the step.
-        return (gradient.float() * grads[0][:, None]).to(gradient.dtype), None, None, None, None
+        return (gradient.float() * grads[0][:, None]).to(gradient.dtype), None, None, None, None, None

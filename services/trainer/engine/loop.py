@@ -10,20 +10,22 @@ from typing import Any
 
 import torch
 
-from services.trainer.engine import data, memory, model
+from services.trainer.engine import memory, model
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
 from services.trainer.engine.errors import NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
-from services.trainer.engine.files import sha256_file
-from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of, read_items
+from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.parallel.strategy import Strategy
+from services.trainer.engine.reading import Rows, read_rows
+from services.trainer.engine.rendering import template_text
 from services.trainer.engine.saving import publish, resume, save
 from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.state import Run, Totals
 from services.trainer.engine.stopping import StopSignal
+from services.trainer.engine.tokenizing import load_tokenizer
 from services.trainer.engine.validation import Validation
 
 _MAY_CHANGE = (
@@ -36,7 +38,9 @@ _MAY_CHANGE = (
     "checkpoint_steps",
     "keep_checkpoints",
     "threads",
+    "tokenizer_processes",
     "device",
+    "attention",  # like those after it a question of speed
     "packing",  # like these two a question of speed: the rows of a step are the same
     "logits_positions",
     "gradient_checkpointing",
@@ -75,17 +79,14 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     """Read the rows first, since they are the likeliest to be wrong, then load the model."""
     device, precision = model.choose_device(spec)
     events.enter_phase("tokenizing")
-    tokenizer = model.load_tokenizer(spec.base_model)
+    tokenizer = load_tokenizer(spec.base_model)
     cutoff = min(spec.cutoff_length, model.context_length(spec.base_model))
-    samples = read_items(spec, spec.train_file, tokenizer, cutoff)
-    held_out: data.Samples[data.Item] = data.Samples()
-    if spec.validation_file is not None:
-        held_out = read_items(spec, spec.validation_file, tokenizer, cutoff)
+    rows = read_rows(spec, tokenizer, cutoff, events)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    objective = objective_of(spec, samples.kept, pad_id)
+    objective = objective_of(spec, rows.train, pad_id)
     plan = BatchPlan(objective.lengths, spec.batch_tokens, spec.accumulation, spec.seed)
     events.enter_phase("hashing")
-    identity = _identity(spec, tokenizer)
+    identity = _identity(spec, tokenizer, rows)
     events.enter_phase("loading")
     trainable, strategy = starting.load(spec, device, precision)
     steps_total = plan.total_steps(spec.epochs, spec.max_steps)
@@ -101,13 +102,13 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
         memory=_plan_memory(spec, events, trainable, strategy, objective, plan),
         identity=identity,
         validation=Validation(
-            objective_of(spec, held_out.kept, pad_id), spec.validation_steps or plan.steps_per_epoch
+            objective_of(spec, rows.validation or [], pad_id), spec.validation_steps or plan.steps_per_epoch
         ),
         totals=Totals(),
     )
     starting.draw_apart(spec.seed, 0)
     _see_reference(run)
-    _announce(run, samples, held_out, cutoff)
+    _announce(run, rows, cutoff)
     return run
 
 
@@ -123,7 +124,7 @@ def _plan_memory(
     if trainable.device.type != "cuda" or not trainable.packed or not strategy.plans_memory:
         return memory.MemoryPlan(spec.batch_tokens)
     events.enter_phase("planning")
-    samples = [each for item in objective.items for each in item.sequences]
+    samples = list(objective.items[int(objective.lengths.argmax())].sequences)
     try:
         found = memory.plan(trainable, samples, plan.most_step_tokens)
     except torch.cuda.OutOfMemoryError:
@@ -148,10 +149,8 @@ def _see_reference(run: Run) -> None:
         run.validation.objective.prepare(run.model, run.strategy, run.memory.most_tokens)
 
 
-Rows = data.Samples[data.Item]
-
-
-def _announce(run: Run, samples: Rows, held_out: Rows, cutoff: int) -> None:
+def _announce(run: Run, rows: Rows, cutoff: int) -> None:
+    counts, measured = rows.train.counts, rows.validation_counts
     run.events.emit(
         "started",
         device=run.model.device.type,
@@ -159,16 +158,15 @@ def _announce(run: Run, samples: Rows, held_out: Rows, cutoff: int) -> None:
         devices=place.size(),
         strategy=run.strategy.name,
         threads=torch.get_num_threads(),
-        rows=samples.rows,
-        samples=len(samples.kept),
-        dropped_rows=len(samples.dropped_lines),
-        truncated_rows=len(samples.truncated_lines),
-        dropped_lines=samples.dropped_lines[:_SHOWN_LINES],
-        truncated_lines=samples.truncated_lines[:_SHOWN_LINES],
-        validation_rows=held_out.rows,
-        validation_dropped_rows=len(held_out.dropped_lines),
+        rows=counts.rows,
+        samples=counts.samples,
+        dropped_rows=counts.dropped,
+        truncated_rows=counts.cut,
+        validation_rows=measured.rows,
+        validation_truncated_rows=measured.cut,
+        validation_dropped_rows=measured.dropped,
         cutoff_length=cutoff,
-        cutoff_policy=data.CUTOFF_POLICY,
+        truncation=run.spec.truncation,
         steps_total=run.steps_total,
         trainable_parameter_count=model.count(run.model.learned),
         parameter_count=model.count(run.model.adapted.parameters()),
@@ -179,29 +177,26 @@ def _announce(run: Run, samples: Rows, held_out: Rows, cutoff: int) -> None:
         memory_estimate_bytes=run.memory.estimate_bytes,
         versions=model.versions(),
         chat_template_sha256=run.identity["chat_template_sha256"],
+        renderer_sha256=run.identity["renderer"]["sha256"],
         base_model_sha256=run.identity["base_model_sha256"],
     )
 
 
-def _identity(spec: TrainSpec, tokenizer: Any) -> dict[str, Any]:
+def _identity(spec: TrainSpec, tokenizer: Any, rows: Rows) -> dict[str, Any]:
     settings = {name: value for name, value in asdict(spec).items() if name not in _MAY_CHANGE}
     return {
         # Through JSON, as it comes back from a checkpoint.
         **json.loads(json.dumps(settings)),
-        "train_file_sha256": sha256_file(spec.train_file),
-        "validation_file_sha256": sha256_file(spec.validation_file) if spec.validation_file else "",
-        "chat_template_sha256": model.text_sha256(_template_text(tokenizer))
+        "train_file_sha256": rows.train.rows_sha256,
+        "validation_file_sha256": rows.validation_sha256,
+        "chat_template_sha256": model.text_sha256(template_text(tokenizer))
         if tokenizer.chat_template
         else "",
+        "renderer": rows.renderer,
         "base_model_sha256": group.first_then_others(
             lambda: model.base_model_sha256(spec.base_model, spec.output_dir / "base_model_sha256.json")
         ),
     }
-
-
-def _template_text(tokenizer: Any) -> str:
-    template = tokenizer.chat_template
-    return template if isinstance(template, str) else json.dumps(template, sort_keys=True)
 
 
 def do_step(run: Run, step: Step) -> None:
@@ -228,7 +223,7 @@ def do_step(run: Run, step: Step) -> None:
         learning_rate=rate,
         grad_norm=norm,
         tokens=tokens,
-        supervised_tokens=sum(run.objective.items[index].learned_tokens for index in rows),
+        supervised_tokens=run.objective.learned_tokens(rows),
         padded_tokens=int(padded_tokens),
         seconds=round(seconds, 4),
         tokens_per_second=round(tokens / seconds, 2),

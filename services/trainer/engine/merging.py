@@ -26,6 +26,7 @@ from services.trainer.engine import model, releases
 from services.trainer.engine.adapter import CONFIG, WEIGHTS
 from services.trainer.engine.errors import BaseModelError, MergeError
 from services.trainer.engine.files import new_folder, sha256_file
+from services.trainer.engine.rendering import FILE as RENDERER
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCES = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 4e-2}
@@ -102,6 +103,7 @@ def merge(
         try:
             count = _write_weights(base, updates, folder, precision, shard_bytes, device)
             _copy_rest(base, folder, precision)
+            _copy_renderer(adapter, folder)
             error, effect = compare(base, adapter, folder, device)
             if not error <= TOLERANCES[precision]:
                 raise MergeError(
@@ -235,6 +237,13 @@ def _merged(weight: torch.Tensor, update: Update | None, dtype: torch.dtype) -> 
         return weight.cpu()
     whole = weight if update is None else update.applied(weight)
     return whole.to(dtype).cpu().contiguous()
+
+
+def _copy_renderer(adapter: Path, folder: Path) -> None:
+    """How the adapter was rendered for, in place of what the base says of itself."""
+    (folder / RENDERER).unlink(missing_ok=True)
+    if (adapter / RENDERER).is_file():
+        shutil.copyfile(adapter / RENDERER, folder / RENDERER)
 
 
 def _copy_rest(base: Path, folder: Path, precision: str) -> None:

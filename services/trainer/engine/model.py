@@ -22,11 +22,15 @@ from services.trainer.engine.data import Sample
 from services.trainer.engine.errors import BaseModelError, DeviceError
 from services.trainer.engine.files import sha256_file, write_durably
 from services.trainer.engine.head_loss import (
+    PLAIN,
+    HeadEnd,
+    head_ends,
     is_frozen_linear,
-    learned_head_cross_entropy,
+    learned_cross_entropy,
     token_cross_entropy,
 )
 from services.trainer.engine.neftune import Noise
+from services.trainer.engine.packed_models import apart, packing_of
 from services.trainer.engine.packing import Segments, segments
 from services.trainer.engine.parallel import place
 from services.trainer.engine.spec import TrainSpec
@@ -82,6 +86,10 @@ class TrainableModel:
     """What disturbs the embeddings while training."""
     run: Callable[[Callable[[], torch.Tensor]], torch.Tensor] = run_here
     """Computes something with the model, wherever its weights are."""
+    masked: bool = False
+    """Whether packed rows are kept apart by a mask, where the attention takes no segments."""
+    head_end: HeadEnd = PLAIN
+    """What the model does after the head, where it runs at the learned positions only."""
 
     @property
     def learned(self) -> list[torch.nn.Parameter]:
@@ -129,7 +137,7 @@ class TrainableModel:
     def _token_losses(self, batch: Batch) -> torch.Tensor:
         inputs: dict[str, Any] = {"input_ids": batch.ids, "use_cache": False}
         if batch.segments is not None:
-            inputs |= {"position_ids": batch.place, "segments": batch.segments}
+            inputs |= {"position_ids": batch.place, **apart(batch.segments, self.causal, masked=self.masked)}
         if self.noise is not None:
             self.noise.expect(batch.lengths, packed=batch.segments is not None, device=self.device)
         if not self.head_at_labels:
@@ -138,8 +146,8 @@ class TrainableModel:
         hidden = self.causal.base_model(**inputs)[0].flatten(0, 1)[batch.positions]
         head = self.causal.get_output_embeddings()
         if is_frozen_linear(head):
-            return token_cross_entropy(hidden, head, batch.targets, self.logits_positions)
-        return learned_head_cross_entropy(hidden, head, batch.targets, self.logits_positions)
+            return token_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
+        return learned_cross_entropy(hidden, head, batch.targets, self.logits_positions, self.head_end)
 
     def collate(self, samples: Sequence[Sample], pad_id: int) -> Batch:
         """Put samples on the device as a micro batch of the kind that this model takes."""
@@ -182,15 +190,6 @@ def context_length(folder: Path) -> int:
     return positions if isinstance(positions, int) else sys.maxsize
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """Load the tokenizer of a local folder. Raises BaseModelError."""
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise BaseModelError(f"base_model: cannot load the tokenizer in {folder}: {error}") from error
-
-
 def load_model(
     spec: TrainSpec, device: torch.device, precision: str, *, divided: bool = False
 ) -> TrainableModel:
@@ -202,7 +201,8 @@ def load_model(
     causal = _load_base(spec, precision, device, divided)
     if spec.gradient_checkpointing:
         releases.enable_activation_checkpointing(causal)
-    attention.install(causal)
+    if spec.attention == "auto":
+        attention.install(causal)
     if device.type == "cuda" and not divided:
         norms.use_fused_norms(causal)
     adapted: torch.nn.Module = causal
@@ -218,25 +218,34 @@ def load_model(
 
 def probed(trainable: TrainableModel, spec: TrainSpec) -> TrainableModel:
     """See what the model allows: its head at the learned positions only, and packed rows."""
-    causal, device = trainable.causal, trainable.device
-    head_at_labels = bool(trainable.run(lambda: _head_is_last(causal)))
-    wanted = _wants_packing(spec, device, _DTYPES[trainable.precision])
-    packed = wanted and attention.install_packed(causal)
-    if packed and not trainable.run(lambda: _keeps_rows_apart(causal)):
-        attention.uninstall_packed(causal)
-        packed = False
+    causal, dtype = trainable.causal, _DTYPES[trainable.precision]
+    seen: list[TrainableModel] = []
+
+    def look() -> torch.Tensor:
+        end = _head_end(causal)
+        packed, masked = packing_of(causal, spec, dtype)
+        seen.append(
+            replace(
+                trainable,
+                head_at_labels=end is not None,
+                head_end=end or PLAIN,
+                packed=packed,
+                masked=masked,
+            )
+        )
+        return torch.zeros(())
+
+    trainable.run(look)
     trainable.adapted.train()
-    return replace(trainable, head_at_labels=head_at_labels, packed=packed)
-
-
-def _wants_packing(spec: TrainSpec, device: torch.device, dtype: torch.dtype) -> bool:
-    return spec.packing == "on" or (spec.packing == "auto" and attention.has_flash(device, dtype))
+    return seen[0]
 
 
 def _load_base(spec: TrainSpec, precision: str, device: torch.device, divided: bool) -> Any:
     folder = spec.base_model
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {releases.dtype_option(): _DTYPES[precision], "local_files_only": True}
+    if spec.attention != "auto":
+        options["attn_implementation"] = spec.attention
     if spec.quantization_bits:
         options |= quantized.loading_options(spec.quantization_bits, _DTYPES[precision])
     if (device.type == "cuda" and not divided) or spec.quantization_bits:
@@ -251,39 +260,17 @@ def _load_base(spec: TrainSpec, precision: str, device: torch.device, divided: b
 
 
 @torch.no_grad()
-def _head_is_last(causal: Any) -> torch.Tensor:
-    """Tell whether the logits are the output head's, by trying; some models scale or cap them afterwards."""
+@torch.no_grad()
+def _head_end(causal: Any) -> HeadEnd | None:
+    """What the model does to its logits after the output head, by trying; nothing where that is not known."""
     ids = torch.arange(_PROBE_TOKENS, device=causal.device)[None]
     causal.eval()
     logits = causal(input_ids=ids, use_cache=False).logits.float()
-    of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0]).float()
-    found: torch.Tensor = (logits - of_head).norm() <= 0.01 * logits.norm()
-    return found
-
-
-@torch.no_grad()
-def _keeps_rows_apart(causal: Any) -> torch.Tensor:
-    """Tell whether packed rows compute what each computes alone, by trying.
-
-    They do not where a model's layers pass nothing on to the attention, or mix tokens by other means.
-    """
-    vocabulary = causal.get_input_embeddings().num_embeddings
-    ids = torch.arange(3 * _PROBE_TOKENS, device=causal.device)[None] % vocabulary
-    # Unlike parts, so that a leak shows in the last tokens too.
-    lengths = [_PROBE_TOKENS, 2 * _PROBE_TOKENS]
-    place = torch.cat([torch.arange(length, device=causal.device) for length in lengths])[None]
-    inputs = {"input_ids": ids, "position_ids": place, "use_cache": False}
-    causal.eval()
-    try:
-        packed = causal.base_model(**inputs, segments=segments(lengths, causal.device))[0].float()
-    except (TypeError, ValueError, RuntimeError):
-        return torch.tensor(False)
-    leaking = causal.base_model(**inputs)[0].float()
-    parts = [causal.base_model(input_ids=part, use_cache=False)[0] for part in ids.split(lengths, dim=1)]
-    alone = torch.cat(parts, dim=1).float()
-    # Rounding differs with the kernel; measured against a leak, the bound suits every precision and depth.
-    found: torch.Tensor = (packed - alone).norm() < 0.3 * (leaking - alone).norm()
-    return found
+    of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0])
+    # Of small logits a cap changes little, so that the nearest is taken and not the first that is near.
+    ends = [(float((logits - end(of_head).float()).norm()), end) for end in head_ends(causal.config)]
+    error, nearest = min(ends, key=lambda each: each[0])
+    return nearest if error <= 0.01 * float(logits.norm()) else None
 
 
 def pad(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:

@@ -7,23 +7,21 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 
-from services.trainer.engine import preference_losses, preferences
+from services.trainer.engine import preference_losses
 from services.trainer.engine.batching import BatchPlan, MicroBatch
-from services.trainer.engine.data import Item, Sample, Samples, read_samples
-from services.trainer.engine.documents import read_documents
+from services.trainer.engine.data import Item, Sample
 from services.trainer.engine.model import Batch, TrainableModel
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.parallel import group
 from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.spec import TrainSpec
+from services.trainer.engine.token_sets import learned_of, lengths_of
 
 KTO = "kto"
-CPT = "cpt"
 PAIRED = ("dpo", "orpo", "simpo")
 WITH_REFERENCE = ("dpo", KTO)
 
@@ -39,26 +37,15 @@ class Loss(NamedTuple):
     """Of pairs: by how much they do, summed, in units of reward, 0-d."""
 
 
-def read_items(spec: TrainSpec, path: Path, tokenizer: Any, cutoff_length: int) -> Samples[Item]:
-    """Tokenize a file of the rows that the spec's objective learns from. Raises InvalidRowError."""
-    if spec.objective in PAIRED:
-        return preferences.read_pairs(path, tokenizer, cutoff_length)
-    if spec.objective == KTO:
-        return preferences.read_judged(path, tokenizer, cutoff_length)
-    read = read_documents if spec.objective == CPT else read_samples
-    found = read(path, tokenizer, cutoff_length)
-    items = [Item((sample,)) for sample in found.kept]
-    return Samples(found.rows, items, found.truncated_lines, found.dropped_lines)
-
-
 class Objective:
     """Supervised: the cross-entropy of the learned tokens."""
 
-    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+    def __init__(self, spec: TrainSpec, items: Sequence[Item], pad_id: int) -> None:
         self.spec = spec
         self.items = items
         self.pad_id = pad_id
-        self.lengths = [item.length for item in items]
+        self.lengths = lengths_of(items)
+        self._learned = learned_of(items)
 
     def prepare(self, trainable: TrainableModel, strategy: Strategy, most_tokens: int) -> None:
         """Look at the model before it has learned anything."""
@@ -68,7 +55,11 @@ class Objective:
 
     def weight(self, indices: Sequence[int]) -> int:
         """What the summed loss of items is divided by."""
-        return sum(self.items[index].learned_tokens for index in indices)
+        return self.learned_tokens(indices)
+
+    def learned_tokens(self, indices: Sequence[int]) -> int:
+        """How many tokens of items are learned."""
+        return int(self._learned[indices].sum(dtype="i8"))
 
     def collate(self, trainable: TrainableModel, indices: Sequence[int]) -> Batch:
         """A micro batch of items on the device."""
@@ -133,7 +124,7 @@ class _Preference(Objective):
 class Pairs(_Preference):
     """DPO, ORPO and SimPO."""
 
-    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+    def __init__(self, spec: TrainSpec, items: Sequence[Item], pad_id: int) -> None:
         super().__init__(spec, items, pad_id)
         self.refers = spec.objective in WITH_REFERENCE
 
@@ -165,16 +156,9 @@ class Judged(_Preference):
 
     refers = True
 
-    def __init__(self, spec: TrainSpec, items: list[Item], pad_id: int) -> None:
+    def __init__(self, spec: TrainSpec, items: Sequence[Item], pad_id: int) -> None:
         super().__init__(spec, items, pad_id)
-        # How far the model has moved is seen on answers to other questions. Neighbours may share theirs.
-        half = len(items) // 2
-        answers = [items[(index + half) % len(items)] for index in range(len(items))]
-        crossed = [
-            Item((_crossed(one.sequences[0], two.sequences[0]),))
-            for one, two in zip(items, answers, strict=True)
-        ]
-        self._others = _Preference(spec, crossed, pad_id)
+        self._others = _Preference(spec, _Crossed(items), pad_id)
         self._others.refers = True
         self._divergence = torch.zeros(())
 
@@ -200,6 +184,31 @@ class Judged(_Preference):
         return Loss((weights * losses).sum())
 
 
+class _Crossed(Sequence[Item]):
+    """Items with the answers of others, made when they are asked for.
+
+    How far a model has moved is seen on answers to other questions. Neighbours may share theirs.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        other = (index + len(self) // 2) % len(self)
+        return Item((_crossed(self._items[index].sequences[0], self._items[other].sequences[0]),))
+
+
 def _crossed(asked: Sample, answered: Sample) -> Sample:
     """One sample's prompt with the other's answer."""
     ((start, _),), ((first, end),) = asked.spans, answered.spans
@@ -218,10 +227,10 @@ def _in_order(
     return group.add_up(found).cpu()
 
 
-MakeObjective = Callable[[TrainSpec, list[Item], int], Objective]
+MakeObjective = Callable[[TrainSpec, Sequence[Item], int], Objective]
 
 
-def objective_of(spec: TrainSpec, items: list[Item], pad_id: int) -> Objective:
+def objective_of(spec: TrainSpec, items: Sequence[Item], pad_id: int) -> Objective:
     """What a spec asks for, on these items."""
     kind: MakeObjective = Objective
     if spec.objective in PAIRED:

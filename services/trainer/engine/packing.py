@@ -8,6 +8,7 @@ over learned tokens, how a step is cut into micro batches changes nothing that t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from math import ceil
 from typing import NamedTuple
 
@@ -42,17 +43,18 @@ def split_evenly(rows: Sequence[int], lengths: Sequence[int], most_tokens: int) 
     Greedy: the longest row left goes to the pack with the fewest tokens (Graham, "Bounds on Multiprocessing
     Timing Anomalies", 1969). A row longer than `most_tokens` makes a pack of its own, over the limit.
     """
-    total = sum(lengths[row] for row in rows)
-    order = sorted(rows, key=lambda row: -lengths[row])
+    tokens = {row: int(lengths[row]) for row in rows}
+    total = sum(tokens.values())
+    order = sorted(rows, key=lambda row: -tokens[row])
     count = max(1, ceil(total / most_tokens))
     while True:
         packs: list[list[int]] = [[] for _ in range(count)]
-        sizes = [0] * count
+        sizes = [(0, pack) for pack in range(count)]
         for row in order:
-            smallest = sizes.index(min(sizes))
+            size, smallest = heappop(sizes)
             packs[smallest].append(row)
-            sizes[smallest] += lengths[row]
-        fits = all(size <= most_tokens or len(pack) == 1 for size, pack in zip(sizes, packs, strict=True))
+            heappush(sizes, (size + tokens[row], smallest))
+        fits = all(size <= most_tokens or len(packs[pack]) == 1 for size, pack in sizes)
         if fits:
             return [pack for pack in packs if pack]
         count += 1

@@ -14,6 +14,7 @@ from services.trainer.engine.adapter import copy_adapter, write_adapter
 from services.trainer.engine.errors import RunChangedError
 from services.trainer.engine.files import new_folder, unfinished
 from services.trainer.engine.parallel import group, place, starting
+from services.trainer.engine.rendering import FILE as RENDERER
 from services.trainer.engine.state import Run
 from services.trainer.engine.validation import Best
 from services.trainer.engine.whole import write_model
@@ -149,6 +150,9 @@ def _publish(run: Run, target: Path) -> int:
             write_adapter(run.model.adapted, folder, run.spec.base_name)
         else:
             copy_adapter(best, folder)
+        if run.identity["renderer"]:
+            record = json.dumps(run.identity["renderer"], indent=1, ensure_ascii=False)
+            (folder / RENDERER).write_text(record, encoding="utf-8")
         lineage = {**run.identity, "base_model_name": run.spec.base_name, "versions": model.versions()}
         (folder / "run.json").write_text(json.dumps(lineage, indent=1, ensure_ascii=False), encoding="utf-8")
     return run.totals.step if best is None else run.totals.best.step

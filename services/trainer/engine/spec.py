@@ -66,7 +66,7 @@ class TrainSpec:
     """Of freeze: what learns wherever it is, such as lm_head, norm or layers.3.mlp."""
     objective: str = _choice("sft", "sft", "cpt", "dpo", "orpo", "simpo", "kto")
     """What is learned: sft all answers of conversations; cpt plain text, every token of it; dpo, orpo and
-    simpo the better of two answers; kto single answers that are good or bad. Rows of the preferences: see
+    simpo the better of two answers; kto single answers that are good or bad. Rows of the preferences are in
     preferences.py."""
     beta: float = _number(0.1, 1e-6, 100.0)
     """Of dpo and kto how dear it is to move away from the base; of simpo the scale of the reward; of orpo the
@@ -138,10 +138,27 @@ class TrainSpec:
     packing: str = _choice("auto", "auto", "on", "off")
     """Rows of a step end to end, never seeing each other, in place of padded micro batches: the same step,
     sooner. auto packs where torch has a flash kernel for it; no packing where the model cannot have it."""
+    attention: str = _choice("auto", "auto", "sdpa", "eager")
+    """Attention of the model: auto is the fastest that it has; the others are transformers' own."""
     logits_positions: int = _number(2048, 1, 10_000_000)
     """Most learned positions whose logits exist at the same time."""
     cutoff_length: int = _number(2048, 8, 10_000_000)
-    """Most tokens of a row; a longer one loses whole turns from its end and is never cut inside an answer."""
+    """Most tokens of a row; what becomes of a longer one says `truncation`."""
+    truncation: str = _choice("split_turns", "split_turns", "keep_end", "drop")
+    """split_turns parts a conversation that is too long into shorter ones and leaves out a turn that is too
+    long by itself; keep_end lets the oldest turns go, then the beginning of the last question; drop leaves
+    the row out. The header before an answer, the answer and its end token are never cut."""
+    system_prompt: str = ""
+    """What rows without a system message begin with; when the model is served, requests without one too."""
+    reasoning: str = _choice("auto", "auto", "on", "off")
+    """on and off turn the chat template's switch for reasoning, off also takes thoughts out of the answers;
+    auto leaves both as they are. A trained model is served as it was trained."""
+    train_on_prompt: bool = False
+    """Learn questions and system messages too, of sft."""
+    mask_history: bool = False
+    """Learn only the last answer of a conversation, of sft."""
+    tokenizer_processes: int = _number(0, 0, 256)
+    """Processes that tokenize; 0 means as many as there are cores where there are many rows."""
     precision: str = _choice("auto", "auto", "bf16", "fp16", "fp32")
     """Number format of weights and activations; auto takes bf16 where the hardware computes in it, else fp32.
     fp16, with loss scaling, is for accelerators without bf16, and works on no CPU."""
@@ -273,5 +290,10 @@ def _check_paths(spec: TrainSpec) -> None:
     if spec.validation_file is None and spec.early_stop_patience:
         raise InvalidSpecError("early_stop_patience: needs a validation_file; give one, or 0")
     zero_config.check(spec)
+    if spec.train_on_prompt and spec.mask_history:
+        raise InvalidSpecError("train_on_prompt: contradicts mask_history; choose one of them")
+    for name in ("train_on_prompt", "mask_history"):
+        if getattr(spec, name) and spec.objective != "sft":
+            raise InvalidSpecError(f"{name}: is for the objective sft; preferences learn answers only")
     if spec.output_dir.exists() and not spec.output_dir.is_dir():
         raise InvalidSpecError(f"output_dir: is not a folder: {spec.output_dir}")

@@ -1,14 +1,16 @@
 -- name: insert_model
 INSERT INTO models (id, project_id, name, kind, source, base_model_id, training_run_id, job_id, architecture,
-                    parameter_count, sha256, chat_template_sha256, context_length, size_bytes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                    parameter_count, sha256, chat_template_sha256, context_length, size_bytes,
+                    renderer_sha256)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id
 
 -- name: select_models
 -- One by its id, or a page of a project.
 SELECT models.id, models.project_id, name, models.kind, source, base_model_id, training_run_id, architecture,
-       parameter_count, sha256, chat_template_sha256, context_length, size_bytes, models.create_time,
+       parameter_count, sha256, chat_template_sha256, context_length, size_bytes, renderer_sha256,
+       models.create_time,
        to_jsonb(job) AS job
 FROM models
 LEFT JOIN job_view AS job ON job.id = models.job_id

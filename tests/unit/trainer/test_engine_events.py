@@ -4,7 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.trainer.engine_events import MOST_EVENTS, RunLog, next_events, progress_text, steps_of
+from services.trainer.engine_events import (
+    MOST_EVENTS,
+    RunLog,
+    next_events,
+    progress_text,
+    reports_of,
+    steps_of,
+)
 
 STARTED = {
     "type": "started",
@@ -90,6 +97,18 @@ def test_the_summary_shows_the_newest_and_the_best_validation_loss() -> None:
     assert (one.validation_loss, one.validation_loss_best) == (1.75, 1.5)
     assert (one.validation_best_step, one.published_step) == (2, 2)
     assert [each.validation_loss for each in steps_of(events)] == [None, 1.5, None, 1.75]
+
+
+def test_what_became_of_the_rows_is_known_before_the_run_has_started() -> None:
+    told = {"rows": 9, "kept_rows": 6, "truncated_rows": 1, "dropped_rows": 2, "samples": 8, "time": 0.5}
+    train = {"type": "rows", "split": "train", "report": "tokens/a/rows.jsonl", **told}
+    held_out = {**train, "split": "validation", "report": "tokens/b/rows.jsonl", "dropped_rows": 1}
+    log = RunLog().after(placed(train, held_out))
+    counts = {"rows": 9, "kept": 6, "cut": 1, "dropped": 2, "samples": 8}
+    assert log.facts["row_counts"] == {"train": counts, "validation": {**counts, "dropped": 1}}
+    assert (log.summary.dropped_rows, log.reports["train"]) == (2, "tokens/a/rows.jsonl")
+    assert log.after(placed(STARTED)).facts["row_counts"]["train"] == counts
+    assert reports_of(placed(train, STARTED)) == {"train": "tokens/a/rows.jsonl"}
 
 
 def test_rates_count_the_present_process_only() -> None:

@@ -72,6 +72,14 @@ def test_an_empty_config_shows_every_default() -> None:
         deepspeed_stage=0,
         cpu_offload=False,
         deepspeed_config="",
+        reasoning="auto",
+        system_prompt="",
+        train_on_prompt=False,
+        mask_history=False,
+        truncation="split_turns",
+        packing="auto",
+        attention="auto",
+        logits_positions=2048,
     )
 
 
@@ -188,6 +196,20 @@ def test_a_value_out_of_the_engines_range_is_refused_with_its_field(name: str, v
 )
 def test_a_division_that_cannot_be_is_refused_with_its_field(given: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
+        resolve(given)
+    assert caught.value.field == f"training_run.config.{field}"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"train_on_prompt": True, "mask_history": True}, "train_on_prompt"),
+        ({"mask_history": True, "objective": "dpo"}, "mask_history"),
+        ({"train_on_prompt": True, "objective": "kto"}, "train_on_prompt"),
+    ],
+)
+def test_what_is_learned_of_a_row_may_not_contradict_itself(given: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument, match=field) as caught:
         resolve(given)
     assert caught.value.field == f"training_run.config.{field}"
 

@@ -28,6 +28,7 @@ from sishu.cli.find import find_model, find_model_of, find_project, find_version
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.run_options import RunOptions
+from sishu.cli.run_rows import list_rows
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.deployment_pb2 import Deployment
@@ -254,7 +255,7 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),
     ],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
-    "run": [("create", "create", create_run)],
+    "run": [("create", "create", create_run), ("rows", "run_rows", list_rows)],
     "deployment": [("create", "create", create_deployment)],
     "exam": [("create", "create", create_exam), ("results", "results", list_results)],
 }

@@ -57,6 +57,21 @@ class RunOptions:
     deepspeed_config: Annotated[
         typer.FileText | None, typer.Option(metavar="FILE", help=say("run_deepspeed_config"))
     ] = None
+    cutoff_length: Annotated[int | None, typer.Option(min=8, help=say("run_cutoff"))] = None
+    truncation: Annotated[
+        str | None, typer.Option(metavar="split_turns|keep_end|drop", help=say("run_truncation"))
+    ] = None
+    reasoning: Annotated[str | None, typer.Option(metavar="auto|on|off", help=say("run_reasoning"))] = None
+    system_prompt: Annotated[str | None, typer.Option(help=say("run_system_prompt"))] = None
+    train_on_prompt: Annotated[
+        bool | None, typer.Option("--train-on-prompt", help=say("run_train_on_prompt"))
+    ] = None
+    mask_history: Annotated[bool | None, typer.Option("--mask-history", help=say("run_mask_history"))] = None
+    packing: Annotated[str | None, typer.Option(metavar="auto|on|off", help=say("run_packing"))] = None
+    attention: Annotated[str | None, typer.Option(metavar="auto|sdpa|eager", help=say("run_attention"))] = (
+        None
+    )
+    logits_positions: Annotated[int | None, typer.Option(min=1, help=say("run_logits"))] = None
     validation_steps: Annotated[int | None, typer.Option(min=0, help=say("run_validation_steps"))] = None
     early_stop_patience: Annotated[int | None, typer.Option(min=0, help=say("run_early_stop"))] = None
     early_stop_margin: Annotated[float | None, typer.Option(min=0, help=say("run_early_margin"))] = None

@@ -105,6 +105,41 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
         "LoRA's B matrices learn so many times as fast as its A matrices.",
         "LoRA 的 B 矩阵学习率是 A 矩阵的多少倍。",
     ),
+    "run_cutoff": ("Most tokens of a row.", "每行样例的最大 token 数。"),
+    "run_truncation": (
+        "What becomes of longer rows: split_turns parts them at turns; keep_end drops the oldest turns, then "
+        "the beginning of the last question; drop leaves them out. Answers are never cut.",
+        "过长的样例如何处理： split_turns 按轮次拆开； keep_end 先去掉最早的轮次，再去掉最后一问的开头； "
+        "drop 整行舍弃。回答从不截断。",
+    ),
+    "run_reasoning": (
+        "The chat template's switch for reasoning, in training and serving; off also takes thoughts out of "
+        "the answers.",
+        "对话模板的思考开关，训练与部署一致； off 还会去掉回答中的思考内容。",
+    ),
+    "run_system_prompt": (
+        "System message of conversations that have none, in training and serving.",
+        "没有系统消息的对话所用的系统提示，训练与部署一致。",
+    ),
+    "run_train_on_prompt": ("Learn questions and system messages too.", "问题与系统消息也参与学习。"),
+    "run_mask_history": (
+        "Learn only the last answer of each conversation.",
+        "每段对话只学习最后一个回答。",
+    ),
+    "run_packing": (
+        "Rows end to end in place of padding, never seeing each other; the losses are the same.",
+        "把样例首尾相接以代替填充，彼此不可见；损失不变。",
+    ),
+    "run_attention": ("Attention of the model.", "模型的注意力实现。"),
+    "run_logits": (
+        "Most learned positions whose logits exist at the same time.",
+        "同时存在 logits 的学习位置数上限。",
+    ),
+    "run_rows": (
+        "List the rows that were cut or dropped because they were too long.",
+        "列出因过长而被截短或舍弃的样例。",
+    ),
+    "run_row_outcome": ("Only rows that were cut, or dropped.", "只看被截短的，或被舍弃的。"),
     "run_validation_steps": (
         "Steps between two measurements on the validation rows of the dataset version; 0 means once a pass.",
         "每隔多少步在数据集版本的验证样例上测一次损失；0 表示每轮一次。",

@@ -35,7 +35,7 @@ def launch(path: Path, spec: TrainSpec) -> int:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     options = ["--standalone", f"--nproc-per-node={spec.devices}", "--local-addr=127.0.0.1"]
     options += ["--monitor-interval=0.2", "-m", "services.trainer.engine", str(path)]
-    config, command, arguments = config_from_args(parse_args(options))
+    config, command, arguments = config_from_args(parse_args(options))  # type: ignore[no-untyped-call]
     try:
         elastic_launch(config, command)(*arguments)
     except ChildFailedError as error:

@@ -82,9 +82,9 @@ def _deepspeed(device: torch.device) -> Any:
 
 def _hold_divided(config: dict[str, Any]) -> object:
     """Let transformers load weights divided from the start, for as long as what is returned lives."""
-    from transformers.integrations import HfDeepSpeedConfig  # noqa: PLC0415
+    from transformers.integrations.deepspeed import HfDeepSpeedConfig  # noqa: PLC0415
 
-    held: object = HfDeepSpeedConfig(config)
+    held: object = HfDeepSpeedConfig(config)  # type: ignore[no-untyped-call]
     return held
 
 

@@ -14,6 +14,7 @@ CREATE TABLE models (
     parameter_count      bigint      NOT NULL DEFAULT 0,
     sha256               text        NOT NULL DEFAULT '',
     chat_template_sha256 text        NOT NULL DEFAULT '',
+    renderer_sha256      text        NOT NULL DEFAULT '',
     context_length       integer     NOT NULL DEFAULT 0,
     size_bytes           bigint      NOT NULL DEFAULT 0,
     create_time          timestamptz NOT NULL DEFAULT now(),
@@ -97,6 +98,19 @@ CREATE TABLE training_steps (
     PRIMARY KEY (run_id, step)
 );
 CREATE INDEX training_steps_by_revision ON training_steps (run_id, revision);
+
+-- Rows that were cut or dropped because they were too long, the first of each split.
+CREATE TABLE training_rows (
+    run_id      uuid    NOT NULL REFERENCES training_runs ON DELETE CASCADE,
+    split       text    NOT NULL,
+    line        bigint  NOT NULL,
+    row_id      text    NOT NULL,
+    outcome     text    NOT NULL CHECK (outcome IN ('cut', 'dropped')),
+    tokens      bigint  NOT NULL,
+    kept_tokens bigint  NOT NULL,
+    samples     integer NOT NULL,
+    PRIMARY KEY (run_id, split, line)
+);
 
 -- Who computes where: one run on a device, and a run on one device. A row is worth something while its
 -- heartbeat is fresh; only the worker that holds it may end the run. It does not go with a deleted run: the

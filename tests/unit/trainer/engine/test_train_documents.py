@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from services.trainer.engine.data import Sample
 from services.trainer.engine.documents import read_documents
 from services.trainer.engine.errors import InvalidRowError
 from services.trainer.engine.run import run
@@ -22,24 +23,30 @@ def write(path: Path, texts: list[str]) -> Path:
     return path
 
 
+def samples_of(path: Path, tokenizer: Any, cutoff: int) -> list[Sample]:
+    found = read_documents(path, tokenizer, cutoff)
+    return [each for _, row in found for item in row.items for each in item.sequences]
+
+
 def test_documents_follow_each_other_in_rows_of_the_cutoff_length(tmp_path: Path, tokenizer: Any) -> None:
-    found = read_documents(write(tmp_path / "rows.jsonl", TEXTS), tokenizer, 64)
+    path = write(tmp_path / "rows.jsonl", TEXTS)
+    rows, found = list(read_documents(path, tokenizer, 64)), samples_of(path, tokenizer, 64)
     end = tokenizer.eos_token_id
     wanted = [token for text in TEXTS for token in [*tokenizer(text)["input_ids"], end]]
-    assert [token for sample in found.kept for token in sample.ids] == wanted
-    assert {len(sample.ids) for sample in found.kept[:-1]} == {64}
-    assert all(sample.spans == ((1, len(sample.ids)),) for sample in found.kept)
-    assert (found.rows, found.dropped_lines, found.truncated_lines) == (9, [], [])
-    assert found.kept[0].line == 1
-    assert found.kept[-1].line in (8, 9)
+    assert [token for sample in found for token in sample.ids] == wanted
+    assert {len(sample.ids) for sample in found[:-1]} == {64}
+    assert all(sample.spans == ((1, len(sample.ids)),) for sample in found)
+    assert [(line, row.outcome) for line, row in rows] == [(line, "kept") for line in range(1, 10)]
+    assert sum(row.tokens for _, row in rows) == len(wanted)
+    assert found[0].line == 1
+    assert found[-1].line in (8, 9)
 
 
 def test_a_plain_file_is_one_document(tmp_path: Path, tokenizer: Any) -> None:
     path = tmp_path / "book.txt"
     path.write_text("".join(TEXTS), encoding="utf-8")
-    found = read_documents(path, tokenizer, 100_000)
-    assert tokenizer.decode(list(found.kept[0].ids)[:-1]) == "".join(TEXTS)
-    assert (found.rows, len(found.kept)) == (1, 1)
+    (found,) = samples_of(path, tokenizer, 100_000)
+    assert tokenizer.decode(list(found.ids)[:-1]) == "".join(TEXTS)
 
 
 @pytest.mark.parametrize("line", ['{"text": " "}', '{"messages": []}', '{"text": 3}'])
@@ -47,7 +54,7 @@ def test_a_row_without_text_is_named(tmp_path: Path, tokenizer: Any, line: str) 
     path = write(tmp_path / "rows.jsonl", TEXTS[:1])
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(InvalidRowError, match=r"rows\.jsonl:2: text: must be a text that is not empty"):
-        read_documents(path, tokenizer, 64)
+        samples_of(path, tokenizer, 64)
 
 
 def test_a_run_learns_texts_and_measures_their_loss(
@@ -60,7 +67,7 @@ def test_a_run_learns_texts_and_measures_their_loss(
     assert last["loss"] < 0.8 * first["loss"]
     base = AutoModelForCausalLM.from_pretrained(spec.base_model)
     total = 0.0
-    samples = read_documents(rows, tokenizer, 64).kept
+    samples = samples_of(rows, tokenizer, 64)
     for sample in samples:
         ids = torch.tensor([list(sample.ids)])
         with torch.no_grad():

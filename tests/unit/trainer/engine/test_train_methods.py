@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from services.trainer.engine import data, model, whole
+from services.trainer.engine import model, whole
 from services.trainer.engine.errors import BaseModelError, InvalidSpecError
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec, parse_spec
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, read_samples, write_rows
 
 CPU = torch.device("cpu")
 RATE = 2e-3
@@ -29,7 +29,7 @@ def loss_of(folder: Path, rows: Path, tokenizer: Any) -> float:
     """Mean loss of the learned tokens of a file, as transformers computes it of a model folder."""
     network = AutoModelForCausalLM.from_pretrained(folder)
     total, count = 0.0, 0
-    for sample in data.read_samples(rows, tokenizer, 512).kept:
+    for sample in read_samples(rows, tokenizer):
         ids = torch.tensor([list(sample.ids)])
         labels = torch.full_like(ids, -100)
         for start, end in sample.spans:
@@ -136,7 +136,7 @@ def test_a_learned_head_in_chunks_has_the_same_loss_and_gradients(
     for positions in (3, 10_000):
         spec = make_spec(method="full", logits_positions=positions)
         trainable = model.load_model(spec, CPU, "fp32")
-        samples = data.read_samples(spec.train_file, tokenizer, 512).kept[:4]
+        samples = read_samples(spec.train_file, tokenizer)[:4]
         loss = trainable.summed_loss(trainable.collate(samples, 0))
         loss.backward()  # type: ignore[no-untyped-call]
         found.append((loss.detach(), [each.grad for each in trainable.learned]))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import GraniteConfig, GraniteForCausalLM, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 
 from services.trainer.engine import attention, data, lora, model, norms
@@ -19,7 +19,7 @@ from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.releases import attention_tables
 from services.trainer.engine.schedules import learning_rate
 from services.trainer.engine.spec import TrainSpec
-from tests.unit.trainer.engine.tiny import MakeSpec, conversation, excite, gradients, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, excite, gradients, read_samples, write_rows
 
 CPU = torch.device("cpu")
 LoadModel = Callable[..., model.TrainableModel]
@@ -39,7 +39,7 @@ def samples(tmp_path: Path, tokenizer: Any) -> list[data.Sample]:
         conversation("Where is Ostrel?", "By the river Amber."),
         [*conversation("A?", "One."), *conversation("And the town?", "Two towns by the river.")],
     ]
-    return data.read_samples(write_rows(tmp_path / "few.jsonl", rows), tokenizer, 512).kept
+    return read_samples(write_rows(tmp_path / "few.jsonl", rows), tokenizer)
 
 
 def test_the_loss_is_that_of_transformers_with_mask_and_labels(
@@ -162,29 +162,6 @@ def test_a_loaded_model_uses_the_short_attention_and_falls_back_for_masks(load: 
             with torch.no_grad():
                 found.append(trainable.causal(input_ids=ids, attention_mask=mask, use_cache=False).logits)
         torch.testing.assert_close(found[0][:, 5:], found[1][:, 5:], rtol=1e-4, atol=1e-4)
-
-
-def test_a_model_that_scales_its_logits_is_left_to_compute_them(
-    make_spec: MakeSpec, tokenizer: Any, tmp_path: Path, samples: list[data.Sample]
-) -> None:
-    config = GraniteConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        logits_scaling=4.0,
-    )
-    folder = tmp_path / "granite"
-    GraniteForCausalLM(config).save_pretrained(folder)
-    trainable = model.load_model(make_spec(base_model=folder), CPU, "fp32")
-    assert not trainable.head_at_labels
-    batch = model.pad(samples, 0, CPU)
-    with torch.no_grad():
-        logits = trainable.causal(input_ids=batch.ids).logits.flatten(0, 1)[batch.positions]
-        expected = nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
-        torch.testing.assert_close(trainable.summed_loss(batch), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_gradient_checkpointing_changes_memory_and_not_gradients(

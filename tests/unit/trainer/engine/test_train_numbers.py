@@ -14,7 +14,7 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from services.trainer.engine import data, model
+from services.trainer.engine import model
 from services.trainer.engine.errors import DeviceError, InvalidSpecError, NonFiniteLossError, OptimizerError
 from services.trainer.engine.loss_scale import FIRST, GROWS_AFTER, SMALLEST, LossScale
 from services.trainer.engine.optimizer import AdapterOptimizer
@@ -22,7 +22,7 @@ from services.trainer.engine.run import run
 from services.trainer.engine.schedules import Schedule
 from services.trainer.engine.spec import MEASURED_SCHEDULES, SCHEDULES, parse_spec
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, read_samples, write_rows
 
 # peft 0.21 asks transformers 5.23 by a name that transformers is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -270,7 +270,7 @@ def keep_output(seen: list[torch.Tensor], _module: Any, _inputs: Any, output: to
 def test_noise_is_as_large_as_the_paper_says_for_each_row_and_only_in_training(
     make_spec: MakeSpec, tokenizer: Any
 ) -> None:
-    rows = data.read_samples(make_spec().train_file, tokenizer, 512).kept[:3]
+    rows = read_samples(make_spec().train_file, tokenizer)[:3]
     for packing in ("on", "off"):
         trainable = model.load_model(make_spec(neftune_alpha=7.0, packing=packing), CPU, "fp32")
         embeddings = trainable.causal.get_input_embeddings()

@@ -16,14 +16,14 @@ from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.releases import attention_tables
 from services.trainer.engine.run import run
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec, events_of, excite, gradients
+from tests.unit.trainer.engine.tiny import MakeSpec, events_of, excite, gradients, read_samples
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 pytestmark = pytest.mark.skipif(attention_tables() is None, reason="this transformers cannot pack")
 
 
 def rows_of(tokenizer: Any, spec: Any) -> list[data.Sample]:
-    return data.read_samples(spec.train_file, tokenizer, 512).kept
+    return read_samples(spec.train_file, tokenizer)
 
 
 def loss_and_gradients(
@@ -99,8 +99,14 @@ def test_an_attention_that_leaks_between_rows_is_found_out(
     def leaking(by_row: Any, *tensors: Any, segments: Any = None, **options: Any) -> Any:
         return by_row(*tensors, **options)
 
-    assert model.load_model(make_spec(packing="on"), torch.device("cpu"), "fp32").packed
+    assert not model.load_model(make_spec(packing="on"), torch.device("cpu"), "fp32").masked
     monkeypatch.setattr(attention, "packed_attention", leaking)
+    assert model.load_model(make_spec(packing="on"), torch.device("cpu"), "fp32").masked
+
+    def nothing(where: Any, dtype: torch.dtype) -> torch.Tensor:
+        return torch.zeros(1, 1, sum(where.lengths), sum(where.lengths), dtype=dtype)
+
+    monkeypatch.setattr(attention, "block_mask", nothing)
     assert not model.load_model(make_spec(packing="on"), torch.device("cpu"), "fp32").packed
 
 

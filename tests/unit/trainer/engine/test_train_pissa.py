@@ -9,12 +9,12 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from services.trainer.engine import data, model
+from services.trainer.engine import model
 from services.trainer.engine.merging import merge
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec, events_of
+from tests.unit.trainer.engine.tiny import MakeSpec, events_of, read_samples
 
 # peft 0.21 asks transformers 5.23 by a name that transformers is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -51,7 +51,7 @@ def test_its_adapter_works_on_the_base_as_it_is(make_spec: MakeSpec, tokenizer: 
     curve = [event["loss"] for event in events_of(spec, "step")]
     assert curve[-1] < 0.9 * curve[0]
     tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(spec.base_model), folder)
-    sample = data.read_samples(spec.train_file, tokenizer, 512).kept[0]
+    sample = read_samples(spec.train_file, tokenizer)[0]
     batch = model.pad([sample], 0, CPU)
     with torch.no_grad():
         after = tuned(input_ids=batch.ids, labels=batch.ids, use_cache=False).logits

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from services.trainer.engine import data, preference_losses
+from services.trainer.engine.conversations import Encoder, Rules
 from services.trainer.engine.errors import InvalidRowError
-from services.trainer.engine.preferences import read_judged, read_pairs
+from services.trainer.engine.preferences import encode_judged, encode_pair
+from services.trainer.engine.rendering import Renderer
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
@@ -47,6 +50,17 @@ def test_the_losses_are_those_of_trl() -> None:
     }
     for name, losses in found.items():
         torch.testing.assert_close(losses, given[name], rtol=1e-6, atol=1e-6, msg=name)
+
+
+def read_rows(
+    encode: Any, path: Path, tokenizer: Any, cutoff: int, policy: str = "drop"
+) -> list[data.Encoded]:
+    encoder = Encoder(tokenizer, Renderer(tokenizer), Rules(cutoff, policy))
+    return [encode(encoder, data.parse_row(content), line) for line, content in data.read_lines(path)]
+
+
+read_pairs = partial(read_rows, encode_pair)
+read_judged = partial(read_rows, encode_judged)
 
 
 def asked(number: int) -> list[dict[str, str]]:
@@ -117,7 +131,7 @@ def test_dpo_prefers_the_better_answers_and_says_how_well(
     assert (first["reward_margin"], last["reward_accuracy"]) == (pytest.approx(0, abs=1e-4), 1.0)
     assert last["loss"] < 0.5
     base = AutoModelForCausalLM.from_pretrained(spec.base_model)
-    items = read_pairs(pairs, tokenizer, 512).kept
+    items = [item for row in read_pairs(pairs, tokenizer, 512) for item in row.items]
     sides = [[item.sequences[side] for item in items] for side in (0, 1)]
     reference = [likelihoods(base, side) for side in sides]
     tuned = PeftModel.from_pretrained(base, spec.output_dir / "adapter")
@@ -176,12 +190,12 @@ def test_a_killed_run_compares_with_the_base_again(make_spec: MakeSpec, pairs: P
         (read_judged, {"prompt": asked(1), "completion": asked(2), "label": True}, "must be the assistant's"),
     ],
 )
-def test_a_row_that_is_none_is_refused_with_its_line(
+def test_a_row_that_is_none_is_refused(
     tmp_path: Path, tokenizer: Any, read: Any, row: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n" + json.dumps(row))
-    with pytest.raises(InvalidRowError, match=f"rows.jsonl:2: .*{message}"):
+    with pytest.raises(InvalidRowError, match=message):
         read(path, tokenizer, 512)
 
 
@@ -191,8 +205,19 @@ def test_a_pair_of_which_one_answer_is_too_long_is_left_out(tmp_path: Path, toke
         {"prompt": asked(1), "chosen": said("Yes. " * count), "rejected": said("No.")} for count in (1, 200)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = read_pairs(path, tokenizer, 100)
-    assert (found.rows, len(found.kept), found.dropped_lines) == (2, 1, [2])
-    (item,) = found.kept
+    kept, dropped = read_pairs(path, tokenizer, 100)
+    assert [row.outcome for row in (kept, dropped)] == [data.KEPT, data.DROPPED]
+    (item,) = kept.items
     assert [len(one.spans) for one in item.sequences] == [1, 1]
     assert item.line == 1
+
+
+def test_a_pair_with_a_long_prompt_keeps_its_end_and_both_answers(tmp_path: Path, tokenizer: Any) -> None:
+    path = tmp_path / "rows.jsonl"
+    prompt = [*asked(1), *said("By the river. " * 20), *asked(2)]
+    path.write_text(json.dumps({"prompt": prompt, "chosen": said("Yes."), "rejected": said("No idea.")}))
+    (row,) = read_pairs(path, tokenizer, 100, "split_turns")
+    assert row.outcome == data.CUT
+    shown = [tokenizer.decode(list(each.ids)) for item in row.items for each in item.sequences]
+    question = "<|im_start|>user\nWhere is town 2?<|im_end|>\n<|im_start|>assistant\n"
+    assert shown == [question + "Yes.<|im_end|>", question + "No idea.<|im_end|>"]

@@ -17,11 +17,11 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from services.trainer.engine import data, loop
+from services.trainer.engine import loop
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
-from tests.unit.trainer.engine.tiny import MakeSpec, events_of
+from tests.unit.trainer.engine.tiny import MakeSpec, events_of, read_samples
 
 
 def train(spec: TrainSpec) -> int:
@@ -96,7 +96,7 @@ def test_the_adapter_loads_with_peft_and_gives_the_trained_loss(make_spec: MakeS
     assert config["base_model_name_or_path"] == "org/tiny"
     assert str(spec.output_dir.parent) not in "".join(path.read_text() for path in folder.glob("*.json"))
     assert all(path.stat().st_mode & 0o777 == 0o644 for path in folder.iterdir())
-    sample = data.read_samples(spec.train_file, tokenizer, 512).kept[5]
+    sample = read_samples(spec.train_file, tokenizer)[5]
     ids = torch.tensor([list(sample.ids)])
     labels = torch.full_like(ids, -100)
     for start, end in sample.spans:

@@ -10,13 +10,12 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from services.trainer.engine import data
 from services.trainer.engine.errors import InvalidSpecError
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec, parse_spec
 from services.trainer.engine.stopping import StopSignal
 from services.trainer.engine.validation import Best
-from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, write_rows
+from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, read_samples, write_rows
 
 # peft 0.21 asks transformers 5.23 by a name that transformers is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -39,7 +38,7 @@ def loss_of(base: Path, adapter: Path, rows: Path, tokenizer: Any) -> float:
     """Mean loss of learned tokens, as transformers and peft compute it, a row at a time."""
     network = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
     total, count = 0.0, 0
-    for sample in data.read_samples(rows, tokenizer, 512).kept:
+    for sample in read_samples(rows, tokenizer):
         ids = torch.tensor([list(sample.ids)])
         labels = torch.full_like(ids, -100)
         for start, end in sample.spans:
@@ -155,6 +154,8 @@ def test_other_validation_rows_are_another_run(make_spec: MakeSpec, held_out: Pa
         ({"validation_file": ""}, "validation_file: must not be empty"),
         ({"early_stop_patience": 2}, "early_stop_patience: needs a validation_file"),
         ({"early_stop_margin": -1}, "early_stop_margin: must be from 0 to 1000"),
+        ({"train_on_prompt": True, "mask_history": True}, "train_on_prompt: contradicts mask_history"),
+        ({"mask_history": True, "objective": "dpo"}, "mask_history: is for the objective sft"),
     ],
 )
 def test_a_contradictory_spec_is_refused(make_spec: MakeSpec, changes: dict[str, Any], message: str) -> None:

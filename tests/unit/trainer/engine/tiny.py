@@ -12,7 +12,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
+from services.trainer.engine.conversations import Encoder, Rules
+from services.trainer.engine.data import Encoded, Sample, parse_row, read_lines
 from services.trainer.engine.events import read_events
+from services.trainer.engine.rendering import Renderer, RenderSettings
 from services.trainer.engine.spec import TrainSpec
 
 CHATML = (
@@ -31,6 +34,20 @@ def write_rows(path: Path, conversations: list[Messages]) -> Path:
     rows = [json.dumps({"id": f"row-{i}", "messages": each}) for i, each in enumerate(conversations)]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def encode_rows(
+    path: Path, tokenizer: Any, cutoff: int = 512, settings: RenderSettings | None = None, **rules: Any
+) -> list[Encoded]:
+    """What the conversations of a file become."""
+    encoder = Encoder(tokenizer, Renderer(tokenizer, settings), Rules(cutoff, **rules))
+    return [encoder.row(parse_row(content), line) for line, content in read_lines(path)]
+
+
+def read_samples(path: Path, tokenizer: Any, cutoff: int = 512, **rules: Any) -> list[Sample]:
+    """The samples of the conversations of a file."""
+    rows = encode_rows(path, tokenizer, cutoff, **rules)
+    return [sample for row in rows for item in row.items for sample in item.sequences]
 
 
 def events_of(spec: TrainSpec, kind: str) -> list[dict[str, Any]]:

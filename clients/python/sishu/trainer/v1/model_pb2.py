@@ -28,7 +28,7 @@ from sishu.common.v1 import failure_pb2 as sishu_dot_common_dot_v1_dot_failure__
 from sishu.common.v1 import job_pb2 as sishu_dot_common_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csishu/trainer/v1/model.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x19sishu/common/v1/job.proto\"\xff\x03\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x33\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.sishu.trainer.v1.ModelKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\x15\n\rbase_model_id\x18\x06 \x01(\t\x12\x17\n\x0ftraining_run_id\x18\x07 \x01(\t\x12+\n\x05state\x18\x08 \x01(\x0e\x32\x1c.sishu.trainer.v1.ModelState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x14\n\x0c\x61rchitecture\x18\n \x01(\t\x12\x17\n\x0fparameter_count\x18\x0b \x01(\x03\x12\x0e\n\x06sha256\x18\x0c \x01(\t\x12\x1c\n\x14\x63hat_template_sha256\x18\r \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x0e \x01(\x05\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12!\n\x03job\x18\x10 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x81\x01\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODEL_KIND_BASE\x10\x01\x12\x16\n\x12MODEL_KIND_ADAPTER\x10\x02\x12\x15\n\x11MODEL_KIND_MERGED\x10\x03\x12\x14\n\x10MODEL_KIND_TUNED\x10\x04*s\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_PREPARING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csishu/trainer/v1/model.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsishu/common/v1/failure.proto\x1a\x19sishu/common/v1/job.proto\"\x98\x04\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\nproject_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x33\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.sishu.trainer.v1.ModelKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06source\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xa0\x1f\x12\x15\n\rbase_model_id\x18\x06 \x01(\t\x12\x17\n\x0ftraining_run_id\x18\x07 \x01(\t\x12+\n\x05state\x18\x08 \x01(\x0e\x32\x1c.sishu.trainer.v1.ModelState\x12)\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x18.sishu.common.v1.Failure\x12\x14\n\x0c\x61rchitecture\x18\n \x01(\t\x12\x17\n\x0fparameter_count\x18\x0b \x01(\x03\x12\x0e\n\x06sha256\x18\x0c \x01(\t\x12\x1c\n\x14\x63hat_template_sha256\x18\r \x01(\t\x12\x16\n\x0e\x63ontext_length\x18\x0e \x01(\x05\x12\x12\n\nsize_bytes\x18\x0f \x01(\x03\x12!\n\x03job\x18\x10 \x01(\x0b\x32\x14.sishu.common.v1.Job\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0frenderer_sha256\x18\x46 \x01(\t*\x81\x01\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODEL_KIND_BASE\x10\x01\x12\x16\n\x12MODEL_KIND_ADAPTER\x10\x02\x12\x15\n\x11MODEL_KIND_MERGED\x10\x03\x12\x14\n\x10MODEL_KIND_TUNED\x10\x04*s\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_PREPARING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,10 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL'].fields_by_name['kind']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_MODEL'].fields_by_name['source']._loaded_options = None
   _globals['_MODEL'].fields_by_name['source']._serialized_options = b'\272H\005r\003\030\240\037'
-  _globals['_MODELKIND']._serialized_start=685
-  _globals['_MODELKIND']._serialized_end=814
-  _globals['_MODELSTATE']._serialized_start=816
-  _globals['_MODELSTATE']._serialized_end=931
+  _globals['_MODELKIND']._serialized_start=710
+  _globals['_MODELKIND']._serialized_end=839
+  _globals['_MODELSTATE']._serialized_start=841
+  _globals['_MODELSTATE']._serialized_end=956
   _globals['_MODEL']._serialized_start=171
-  _globals['_MODEL']._serialized_end=682
+  _globals['_MODEL']._serialized_end=707
 # @@protoc_insertion_point(module_scope)

@@ -103,6 +103,7 @@ class Model(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    RENDERER_SHA256_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the model. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -131,6 +132,8 @@ class Model(_message.Message):
     """Longest context in tokens. OUTPUT_ONLY."""
     size_bytes: _builtins.int
     """Size of the stored files in bytes; 0 for BASE. OUTPUT_ONLY."""
+    renderer_sha256: _builtins.str
+    """SHA-256 of the renderer (chat template, system prompt, reasoning, tokens) with which a run made it, and by which it is served; empty for BASE. OUTPUT_ONLY."""
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
         """Why it cannot be used; set in state FAILED only. OUTPUT_ONLY."""
@@ -163,10 +166,11 @@ class Model(_message.Message):
         size_bytes: _builtins.int = ...,
         job: _job_pb2.Job | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        renderer_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "failure", b"failure", "job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "base_model_id", b"base_model_id", "chat_template_sha256", b"chat_template_sha256", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "id", b"id", "job", b"job", "kind", b"kind", "name", b"name", "parameter_count", b"parameter_count", "project_id", b"project_id", "sha256", b"sha256", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "training_run_id", b"training_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "base_model_id", b"base_model_id", "chat_template_sha256", b"chat_template_sha256", "context_length", b"context_length", "create_time", b"create_time", "failure", b"failure", "id", b"id", "job", b"job", "kind", b"kind", "name", b"name", "parameter_count", b"parameter_count", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "sha256", b"sha256", "size_bytes", b"size_bytes", "source", b"source", "state", b"state", "training_run_id", b"training_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

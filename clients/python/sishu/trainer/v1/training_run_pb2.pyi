@@ -22,6 +22,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TrainingRowOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrainingRowOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingRowOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRAINING_ROW_OUTCOME_UNSPECIFIED: _TrainingRowOutcome.ValueType  # 0
+    """Never returned; in a filter: cut and dropped ones."""
+    TRAINING_ROW_OUTCOME_CUT: _TrainingRowOutcome.ValueType  # 1
+    """Too long, and shortened or parted."""
+    TRAINING_ROW_OUTCOME_DROPPED: _TrainingRowOutcome.ValueType  # 2
+    """Too long, and left out."""
+
+class TrainingRowOutcome(_TrainingRowOutcome, metaclass=_TrainingRowOutcomeEnumTypeWrapper):
+    """TrainingRowOutcome is what became of a row."""
+
+TRAINING_ROW_OUTCOME_UNSPECIFIED: TrainingRowOutcome.ValueType  # 0
+"""Never returned; in a filter: cut and dropped ones."""
+TRAINING_ROW_OUTCOME_CUT: TrainingRowOutcome.ValueType  # 1
+"""Too long, and shortened or parted."""
+TRAINING_ROW_OUTCOME_DROPPED: TrainingRowOutcome.ValueType  # 2
+"""Too long, and left out."""
+Global___TrainingRowOutcome: _TypeAlias = TrainingRowOutcome  # noqa: Y015
+
 class _TrainingRunState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -101,6 +125,9 @@ class TrainingRun(_message.Message):
     BASE_MODEL_SHA256_FIELD_NUMBER: _builtins.int
     CODE_VERSION_FIELD_NUMBER: _builtins.int
     ENGINE_VERSIONS_FIELD_NUMBER: _builtins.int
+    TRAINING_ROWS_FIELD_NUMBER: _builtins.int
+    VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
+    RENDERER_SHA256_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7 of the run. OUTPUT_ONLY."""
     project_id: _builtins.str
@@ -121,6 +148,8 @@ class TrainingRun(_message.Message):
     """`sha256` of the base model when the run was created; a run whose base model has changed since fails. OUTPUT_ONLY."""
     code_version: _builtins.str
     """Version of the service that created the run, such as `0.1.0+<commit>`. OUTPUT_ONLY."""
+    renderer_sha256: _builtins.str
+    """SHA-256 of the renderer: of chat template, system prompt, reasoning and tokens. The model is served by the same. OUTPUT_ONLY."""
     @_builtins.property
     def config(self) -> Global___TrainingConfig:
         """How to train."""
@@ -149,6 +178,14 @@ class TrainingRun(_message.Message):
     def engine_versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Versions that the engine says it runs on: `python`, `torch`, `transformers`, `peft`; empty before it has loaded the model. OUTPUT_ONLY."""
 
+    @_builtins.property
+    def training_rows(self) -> Global___TrainingRowCounts:
+        """What became of the training rows; ListTrainingRows tells which. Unset before they are tokenized. OUTPUT_ONLY."""
+
+    @_builtins.property
+    def validation_rows(self) -> Global___TrainingRowCounts:
+        """What became of the validation rows; unset where the version has none. OUTPUT_ONLY."""
+
     def __init__(
         self,
         *,
@@ -169,14 +206,101 @@ class TrainingRun(_message.Message):
         base_model_sha256: _builtins.str = ...,
         code_version: _builtins.str = ...,
         engine_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        training_rows: Global___TrainingRowCounts | None = ...,
+        validation_rows: Global___TrainingRowCounts | None = ...,
+        renderer_sha256: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "state", b"state", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model_id", b"base_model_id", "base_model_sha256", b"base_model_sha256", "code_version", b"code_version", "config", b"config", "create_time", b"create_time", "dataset_content_sha256", b"dataset_content_sha256", "dataset_version_id", b"dataset_version_id", "engine_versions", b"engine_versions", "failure", b"failure", "id", b"id", "job", b"job", "model_id", b"model_id", "name", b"name", "project_id", b"project_id", "renderer_sha256", b"renderer_sha256", "state", b"state", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainingRun: _TypeAlias = TrainingRun  # noqa: Y015
+
+@_typing.final
+class TrainingRowCounts(_message.Message):
+    """TrainingRowCounts says what became of the rows of a split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    CUT_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """All of them."""
+    kept: _builtins.int
+    """Whole."""
+    cut: _builtins.int
+    """Too long, and shortened or parted as `truncation` says."""
+    dropped: _builtins.int
+    """Too long, and left out."""
+    samples: _builtins.int
+    """Samples that they became."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        kept: _builtins.int = ...,
+        cut: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "dropped", b"dropped", "kept", b"kept", "rows", b"rows", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingRowCounts: _TypeAlias = TrainingRowCounts  # noqa: Y015
+
+@_typing.final
+class TrainingRow(_message.Message):
+    """TrainingRow is a row that was not learned whole. OUTPUT_ONLY."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPLIT_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    ROW_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    KEPT_TOKENS_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    split: _builtins.str
+    """`train` or `validation`."""
+    line: _builtins.int
+    """Line of the split's file, from 1."""
+    row_id: _builtins.str
+    """Id of the row, for conversations that of the example; empty where the row has none."""
+    outcome: Global___TrainingRowOutcome.ValueType
+    """What became of it."""
+    tokens: _builtins.int
+    """Tokens of the whole row; of a pair, of both answers with their prompts."""
+    kept_tokens: _builtins.int
+    """Tokens that were kept, 0 of a row that was left out."""
+    samples: _builtins.int
+    """Samples that it became."""
+    def __init__(
+        self,
+        *,
+        split: _builtins.str = ...,
+        line: _builtins.int = ...,
+        row_id: _builtins.str = ...,
+        outcome: Global___TrainingRowOutcome.ValueType = ...,
+        tokens: _builtins.int = ...,
+        kept_tokens: _builtins.int = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_tokens", b"kept_tokens", "line", b"line", "outcome", b"outcome", "row_id", b"row_id", "samples", b"samples", "split", b"split", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingRow: _TypeAlias = TrainingRow  # noqa: Y015
 
 @_typing.final
 class TrainingConfig(_message.Message):
@@ -233,6 +357,14 @@ class TrainingConfig(_message.Message):
     DEEPSPEED_STAGE_FIELD_NUMBER: _builtins.int
     CPU_OFFLOAD_FIELD_NUMBER: _builtins.int
     DEEPSPEED_CONFIG_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    SYSTEM_PROMPT_FIELD_NUMBER: _builtins.int
+    TRAIN_ON_PROMPT_FIELD_NUMBER: _builtins.int
+    MASK_HISTORY_FIELD_NUMBER: _builtins.int
+    TRUNCATION_FIELD_NUMBER: _builtins.int
+    PACKING_FIELD_NUMBER: _builtins.int
+    ATTENTION_FIELD_NUMBER: _builtins.int
+    LOGITS_POSITIONS_FIELD_NUMBER: _builtins.int
     epochs: _builtins.float
     """OPTIONAL. Passes over the data; `max_steps` takes their place. Unset lets the service choose, at present 3."""
     max_steps: _builtins.int
@@ -325,6 +457,22 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. The optimizer's state, and at stage 3 the weights, are kept in the machine's memory; needs stage 2 or 3."""
     deepspeed_config: _builtins.str
     """OPTIONAL. DeepSpeed's own settings as a JSON object in place of the service's; the word `auto` in it means the service's. It may have no optimizer and no schedule, which are the run's."""
+    reasoning: _builtins.str
+    """OPTIONAL. `on` and `off` turn the chat template's switch for reasoning; `off` also takes thoughts (`<think>` to `</think>`) out of the answers. `auto` leaves both as they are. Empty lets the service choose, at present `auto`. The model is served as it was trained."""
+    system_prompt: _builtins.str
+    """OPTIONAL. System message of conversations that have none, in training and, of requests without one, when the model is served."""
+    train_on_prompt: _builtins.bool
+    """OPTIONAL. Of `sft`: learn questions and system messages too, not the answers alone. Contradicts `mask_history`."""
+    mask_history: _builtins.bool
+    """OPTIONAL. Of `sft`: learn only the last answer of each conversation."""
+    truncation: _builtins.str
+    """OPTIONAL. What becomes of rows over `cutoff_length`: `split_turns` parts a conversation into shorter ones and leaves out a turn that is too long by itself; `keep_end` lets the oldest turns go, then the beginning of the last question; `drop` leaves the row out. Header and end token of an answer, and the answer, are never cut. Empty lets the service choose, at present `split_turns`."""
+    packing: _builtins.str
+    """OPTIONAL. Rows of a step end to end, never seeing each other, in place of padded micro-batches: `auto` where the device has a kernel for it, `on` wherever the model can, `off`. The losses are the same. Empty lets the service choose, at present `auto`."""
+    attention: _builtins.str
+    """OPTIONAL. Attention of the model: `auto`, `sdpa` or `eager`. Empty lets the service choose, at present `auto`: the fastest that the model has."""
+    logits_positions: _builtins.int
+    """OPTIONAL. Most learned positions whose logits exist at the same time. 0 lets the service choose, at present 2048."""
     @_builtins.property
     def lora_targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """OPTIONAL. Modules that get LoRA matrices, such as `q_proj`; empty means every linear layer but the head."""
@@ -389,10 +537,18 @@ class TrainingConfig(_message.Message):
         deepspeed_stage: _builtins.int = ...,
         cpu_offload: _builtins.bool = ...,
         deepspeed_config: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+        system_prompt: _builtins.str = ...,
+        train_on_prompt: _builtins.bool = ...,
+        mask_history: _builtins.bool = ...,
+        truncation: _builtins.str = ...,
+        packing: _builtins.str = ...,
+        attention: _builtins.str = ...,
+        logits_positions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "decay_ratio", b"decay_ratio", "desirable_weight", b"desirable_weight", "epochs", b"epochs", "freeze_layers", b"freeze_layers", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "min_rate_ratio", b"min_rate_ratio", "plateau_patience", b"plateau_patience", "schedule_power", b"schedule_power", "seed", b"seed", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cpu_offload", b"cpu_offload", "cutoff_length", b"cutoff_length", "decay_ratio", b"decay_ratio", "deepspeed_config", b"deepspeed_config", "deepspeed_stage", b"deepspeed_stage", "desirable_weight", b"desirable_weight", "devices", b"devices", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "freeze_extra_modules", b"freeze_extra_modules", "freeze_layers", b"freeze_layers", "freeze_modules", b"freeze_modules", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_init", b"lora_init", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "method", b"method", "min_rate_ratio", b"min_rate_ratio", "neftune_alpha", b"neftune_alpha", "objective", b"objective", "optimizer", b"optimizer", "plateau_patience", b"plateau_patience", "precision", b"precision", "publish", b"publish", "quantization_bits", b"quantization_bits", "schedule", b"schedule", "schedule_cycles", b"schedule_cycles", "schedule_power", b"schedule_power", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "attention", b"attention", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cpu_offload", b"cpu_offload", "cutoff_length", b"cutoff_length", "decay_ratio", b"decay_ratio", "deepspeed_config", b"deepspeed_config", "deepspeed_stage", b"deepspeed_stage", "desirable_weight", b"desirable_weight", "devices", b"devices", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "freeze_extra_modules", b"freeze_extra_modules", "freeze_layers", b"freeze_layers", "freeze_modules", b"freeze_modules", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "logits_positions", b"logits_positions", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_init", b"lora_init", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "mask_history", b"mask_history", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "method", b"method", "min_rate_ratio", b"min_rate_ratio", "neftune_alpha", b"neftune_alpha", "objective", b"objective", "optimizer", b"optimizer", "packing", b"packing", "plateau_patience", b"plateau_patience", "precision", b"precision", "publish", b"publish", "quantization_bits", b"quantization_bits", "reasoning", b"reasoning", "schedule", b"schedule", "schedule_cycles", b"schedule_cycles", "schedule_power", b"schedule_power", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "system_prompt", b"system_prompt", "train_on_prompt", b"train_on_prompt", "truncation", b"truncation", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
     _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015

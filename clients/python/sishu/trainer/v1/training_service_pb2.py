@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from sishu.trainer.v1 import training_run_pb2 as sishu_dot_trainer_dot_v1_dot_training__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/trainer/v1/training_run.proto\"x\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x87\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xb1\x05\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/trainer/v1/training_run.proto\"x\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x17ListTrainingRowsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07outcome\x18\x02 \x01(\x0e\x32$.sishu.trainer.v1.TrainingRowOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRowsResponse\x12\x34\n\rtraining_rows\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x87\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xa1\x06\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRows\x12).sishu.trainer.v1.ListTrainingRowsRequest\x1a*.sishu.trainer.v1.ListTrainingRowsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTRAININGSTEPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTTRAININGSTEPSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTTRAININGSTEPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['training_run_id']._loaded_options = None
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['training_run_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['outcome']._loaded_options = None
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTTRAININGROWSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_WATCHTRAININGRUNREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_WATCHTRAININGRUNREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_WATCHTRAININGRUNREQUEST'].fields_by_name['after_step']._loaded_options = None
@@ -64,6 +72,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingRuns']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingSteps']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingSteps']._serialized_options = b'\220\002\001'
+  _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingRows']._loaded_options = None
+  _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingRows']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['WatchTrainingRun']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['WatchTrainingRun']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['DeleteTrainingRun']._loaded_options = None
@@ -84,14 +94,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTRAININGSTEPSREQUEST']._serialized_end=798
   _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_start=800
   _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_end=908
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=910
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=986
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=989
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1124
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1126
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1174
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1176
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1228
-  _globals['_TRAININGSERVICE']._serialized_start=1231
-  _globals['_TRAININGSERVICE']._serialized_end=1920
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_start=911
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_end=1094
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_start=1096
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_end=1201
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=1203
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=1279
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=1282
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1417
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1419
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1467
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1469
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1521
+  _globals['_TRAININGSERVICE']._serialized_start=1524
+  _globals['_TRAININGSERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

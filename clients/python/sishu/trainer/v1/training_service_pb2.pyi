@@ -234,6 +234,68 @@ class ListTrainingStepsResponse(_message.Message):
 Global___ListTrainingStepsResponse: _TypeAlias = ListTrainingStepsResponse  # noqa: Y015
 
 @_typing.final
+class ListTrainingRowsRequest(_message.Message):
+    """ListTrainingRowsRequest filters and pages the rows of a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_RUN_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    training_run_id: _builtins.str
+    """REQUIRED. UUID of the training run."""
+    outcome: _training_run_pb2.TrainingRowOutcome.ValueType
+    """OPTIONAL. Only rows of which this became; unspecified means cut and dropped ones."""
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of rows to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; the other fields must be the same."""
+    def __init__(
+        self,
+        *,
+        training_run_id: _builtins.str = ...,
+        outcome: _training_run_pb2.TrainingRowOutcome.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "training_run_id", b"training_run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingRowsRequest: _TypeAlias = ListTrainingRowsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingRowsResponse(_message.Message):
+    """ListTrainingRowsResponse is a page of rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_ROWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def training_rows(self) -> _containers.RepeatedCompositeFieldContainer[_training_run_pb2.TrainingRow]:
+        """The rows by split and line."""
+
+    def __init__(
+        self,
+        *,
+        training_rows: _abc.Iterable[_training_run_pb2.TrainingRow] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "training_rows", b"training_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingRowsResponse: _TypeAlias = ListTrainingRowsResponse  # noqa: Y015
+
+@_typing.final
 class WatchTrainingRunRequest(_message.Message):
     """WatchTrainingRunRequest names the run to follow."""
 

@@ -55,6 +55,11 @@ class TrainingServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsResponse.FromString,
                 _registered_method=True)
+        self.ListTrainingRows = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/ListTrainingRows',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsResponse.FromString,
+                _registered_method=True)
         self.WatchTrainingRun = channel.unary_stream(
                 '/sishu.trainer.v1.TrainingService/WatchTrainingRun',
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.WatchTrainingRunRequest.SerializeToString,
@@ -99,6 +104,13 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTrainingRows(self, request, context):
+        """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchTrainingRun(self, request, context):
         """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile.
         """
@@ -135,6 +147,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.ListTrainingSteps,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsResponse.SerializeToString,
+            ),
+            'ListTrainingRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainingRows,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsResponse.SerializeToString,
             ),
             'WatchTrainingRun': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchTrainingRun,
@@ -256,6 +273,33 @@ class TrainingService:
             '/sishu.trainer.v1.TrainingService/ListTrainingSteps',
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingStepsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainingRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/ListTrainingRows',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingRowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

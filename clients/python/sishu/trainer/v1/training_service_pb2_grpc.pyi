@@ -41,6 +41,8 @@ class TrainingServiceStub:
     """ListTrainingRuns returns training runs, newest first."""
     ListTrainingSteps: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingStepsRequest, _training_service_pb2.ListTrainingStepsResponse]
     """ListTrainingSteps returns what was measured in every step. A step done again after a resume stands once, as measured last."""
+    ListTrainingRows: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRowsRequest, _training_service_pb2.ListTrainingRowsResponse]
+    """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     WatchTrainingRun: _grpc.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
@@ -59,6 +61,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """ListTrainingRuns returns training runs, newest first."""
     ListTrainingSteps: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingStepsRequest, _training_service_pb2.ListTrainingStepsResponse]  # type: ignore[assignment]
     """ListTrainingSteps returns what was measured in every step. A step done again after a resume stands once, as measured last."""
+    ListTrainingRows: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRowsRequest, _training_service_pb2.ListTrainingRowsResponse]  # type: ignore[assignment]
+    """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     WatchTrainingRun: _aio.UnaryStreamMultiCallable[_training_service_pb2.WatchTrainingRunRequest, _training_service_pb2.WatchTrainingRunResponse]  # type: ignore[assignment]
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.ListTrainingStepsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingStepsResponse]]:
         """ListTrainingSteps returns what was measured in every step. A step done again after a resume stands once, as measured last."""
+
+    @_abc_1.abstractmethod
+    def ListTrainingRows(
+        self,
+        request: _training_service_pb2.ListTrainingRowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListTrainingRowsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingRowsResponse]]:
+        """ListTrainingRows returns the rows of a run that were cut or dropped because they were too long, by split and line; of more than 10,000 of a split the first. All rows, kept ones too, are in the run's files `rows_train.jsonl` and `rows_validation.jsonl` in the bucket. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
 
     @_abc_1.abstractmethod
     def WatchTrainingRun(
