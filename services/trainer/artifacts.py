@@ -20,6 +20,7 @@ ADAPTER = "adapter"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
 ROWS = "train.jsonl"
+FIRST_ROWS = "train.first.jsonl"
 HELD_OUT = "validation.jsonl"
 TOKENS = "tokens"
 SPEC = "spec.json"
@@ -114,7 +115,7 @@ def drop_leftovers(work: Path) -> None:
     """Delete what only a run that goes on needs, the local copy of what it made included."""
     for name in (CHECKPOINTS, ADAPTER, MODEL, TOKENS):
         shutil.rmtree(work / name, ignore_errors=True)
-    for name in (ROWS, HELD_OUT, DIGESTS, START):
+    for name in (ROWS, FIRST_ROWS, HELD_OUT, DIGESTS, START):
         (work / name).unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -111,6 +112,23 @@ async def fetch_rows(client: Client, version_id: str, objective: str, path: Path
     held_out = path.with_name(HELD_OUT)
     await have(files[HELD_OUT], held_out)
     return held_out
+
+
+def first_rows(path: Path, count: int, target: Path) -> Path:
+    """The first rows of a file in another one, which appears whole; the file itself where all are wanted.
+
+    Args:
+        path: JSON Lines.
+        count: how many rows; 0 means all.
+        target: the other file.
+    """
+    if not count:
+        return path
+    part = target.with_name(f".{target.name}.part")
+    with path.open("rb") as rows, part.open("wb") as chosen:
+        chosen.writelines(islice((row for row in rows if row.strip()), count))
+    part.replace(target)
+    return target
 
 
 async def have(source: object_pb2.StoredObject, path: Path) -> None:

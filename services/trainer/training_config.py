@@ -22,6 +22,9 @@ LIMITS = {
 """Smallest and largest value that the engine takes, by the name that field and spec share."""
 
 
+NOT_OF_ENGINE = {"max_rows"}
+"""Parameters that are done with before the engine starts."""
+
 PREFERENCE_RATE = 5e-5
 """Usual peak learning rate of preferences: what is learned from them is small, and easily too much."""
 SIMPO_BETA = 2.0
@@ -49,6 +52,8 @@ class TrainingConfig:
     """Shape of the learning rate after warm-up, by its name in transformers."""
     warmup_ratio: float = 0.05
     """Share of the steps over which the learning rate rises."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises, in place of `warmup_ratio`; 0 means that."""
     weight_decay: float = 0.0
     """Weight decay, decoupled in AdamW."""
     max_grad_norm: float = 1.0
@@ -65,12 +70,16 @@ class TrainingConfig:
     """Token budget of a micro-batch, padding included."""
     accumulation: int = 1
     """Micro-batches per optimizer step."""
+    step_rows: int = 0
+    """Rows of an optimizer step, in place of `accumulation` micro-batches; 0 means these."""
     cutoff_length: int = 2048
     """Longest row in tokens."""
     precision: str = "auto"
     """`auto`, `bf16`, `fp16` or `fp32`."""
     seed: int = 42
     """Seed of data order and initial weights."""
+    max_rows: int = 0
+    """Of the training rows only so many, from the first; 0 means all."""
     checkpoint_steps: int = 50
     """Steps between checkpoints; 0 means none but the last."""
     gradient_checkpointing: bool = False
@@ -274,7 +283,7 @@ def spec_of(run_id: str, config: TrainingConfig, base_model_name: str, place: Pl
     """The engine's spec."""
     held_out = {"validation_file": str(place.validation_file)} if place.validation_file else {}
     return {
-        **config.as_json(),
+        **{name: value for name, value in config.as_json().items() if name not in NOT_OF_ENGINE},
         **held_out,
         "lora_targets": list(config.lora_targets) or ALL_LINEAR,
         "run_id": run_id,

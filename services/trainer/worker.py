@@ -15,7 +15,7 @@ from services.runtime.jobs import Item, ItemClosed, Jobs
 from services.runtime.room import Parts
 from services.trainer import artifacts, bases
 from services.trainer.config import TrainerConfig
-from services.trainer.dataset_rows import fetch_rows
+from services.trainer.dataset_rows import fetch_rows, first_rows
 from services.trainer.engine.events import FILE_NAME
 from services.trainer.engine_events import RunLog
 from services.trainer.engine_process import engine, error_of, last_line
@@ -171,6 +171,8 @@ class TrainWorker:
         with artifacts.local_files(work):
             await asyncio.to_thread(work.mkdir, parents=True, exist_ok=True)
             held_out = await fetch_rows(self._client, run.dataset_version_id, run.config.objective, rows)
+            chosen = work / artifacts.FIRST_ROWS
+            rows = await asyncio.to_thread(first_rows, rows, run.config.max_rows, chosen)
         place = Place(work, folder, rows, self._config.device, self._config.threads, held_out)
         spec = spec_of(run.id, run.config, public_name(base), place)
         await asyncio.to_thread(artifacts.save_spec, work, spec)

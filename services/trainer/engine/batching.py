@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -41,15 +42,21 @@ class BatchPlan:
     batch_tokens: int
     accumulation: int
     seed: int
+    step_rows: int = 0
+    """Samples of an optimizer step, in place of `accumulation` micro batches; 0 means these."""
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of a pass; the last one of a pass may have fewer micro batches."""
+        """Optimizer steps of a pass; the last one of a pass may have fewer micro batches, or samples."""
+        if self.step_rows:
+            return ceil(len(self.lengths) / self.step_rows)
         return ceil((len(self._batches(0)[1]) - 1) / self.accumulation)
 
     @property
     def most_step_tokens(self) -> int:
         """No step has more tokens than this."""
+        if self.step_rows:
+            return int(np.sort(self.lengths)[-self.step_rows :].sum())
         longest = int(max(self.lengths))
         return self.accumulation * max(self.batch_tokens, longest)
 
@@ -60,15 +67,12 @@ class BatchPlan:
 
     def steps(self, done: int, total: int) -> Iterator[Step]:
         """Yield the steps after the first `done` ones."""
-        epoch, batches = -1, _Pass.empty()
+        epoch, batches = -1, self._work(0)
         for index in range(done, total):
             now, within = divmod(index, self.steps_per_epoch)
             if now != epoch:
-                epoch, batches = now, self._pass(now)
-            first = within * self.accumulation
-            yield Step(
-                index + 1, (index + 1) / self.steps_per_epoch, batches[first : first + self.accumulation]
-            )
+                epoch, batches = now, self._work(now)
+            yield Step(index + 1, (index + 1) / self.steps_per_epoch, batches(within))
 
     def in_order(self) -> list[MicroBatch]:
         """All micro batches from short to long: what a measurement goes through."""
@@ -89,17 +93,47 @@ class BatchPlan:
             turns.insert(0, turns.pop(turns.index(int(np.argmax(np.diff(bounds) * longest)))))
         return _Pass(order, bounds, turns)
 
+    def _work(self, number: int) -> Callable[[int], list[MicroBatch]]:
+        """What gives the micro batches of a step by its number within a pass, from 0."""
+        if self.step_rows:
+            drawn, size = self._drawn(number), self.step_rows
+            return lambda within: self._rows(drawn[within * size : (within + 1) * size])
+        batches, count = self._pass(number), self.accumulation
+        return lambda within: batches[within * count : (within + 1) * count]
+
+    def _drawn(self, number: int) -> Any:
+        """The rows of a pass at random, int64 [rows]."""
+        drawn = self._dice("rows", number).permutation(len(self.lengths))
+        if number == 0:
+            # As with batches: the longest comes in the first step, so that a lack of memory shows at once.
+            longest = int(np.argmax(np.asarray(self.lengths)[drawn]))
+            drawn[[0, longest]] = drawn[[longest, 0]]
+        return drawn
+
+    def _rows(self, rows: Any) -> list[MicroBatch]:
+        """Micro batches of the rows of a step, each of rows of like length."""
+        order = rows[np.argsort(np.asarray(self.lengths)[rows], kind="stable")]
+        bounds = self._bounds(order)
+        return [order[start:end].tolist() for start, end in pairwise(bounds)]
+
+    def _dice(self, use: str, number: int) -> np.random.RandomState:
+        """Draws for a pass; this generator's numbers are the same in every release of numpy."""
+        digest = hashlib.sha256(f"{use} {self.seed} {number}".encode()).digest()
+        return np.random.RandomState(np.frombuffer(digest, "<u4"))
+
     def _batches(self, number: int) -> tuple[Any, Any]:
         """Fill batches in order of length; ties fall anew in each pass, the number of batches stays.
 
         Returns the rows in this order, and where in it the batches begin and the last one ends: arrays, of a
         few bytes a row.
         """
-        digest = hashlib.sha256(f"ties {self.seed} {number}".encode()).digest()
-        # This generator's numbers are the same in every release of numpy.
-        ties = np.random.RandomState(np.frombuffer(digest, "<u4")).random_sample(len(self.lengths))
+        ties = self._dice("ties", number).random_sample(len(self.lengths))
+        order = np.lexsort((ties.astype("f4"), np.asarray(self.lengths))).astype("i4")
+        return order, np.array(self._bounds(order))
+
+    def _bounds(self, order: Any) -> list[int]:
+        """Where in an order of rising length batches begin, and where the last one ends."""
         lengths = np.asarray(self.lengths)
-        order = np.lexsort((ties.astype("f4"), lengths)).astype("i4")
         bounds = [0]
         tokens = 0
         for place, length in enumerate(lengths[order].tolist()):
@@ -110,7 +144,7 @@ class BatchPlan:
                 bounds.append(place)
                 tokens = 0
             tokens += length
-        return order, np.array([*bounds, len(order)])
+        return [*bounds, len(order)]
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
     rows = read_rows(spec, tokenizer, cutoff, events)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     objective = objective_of(spec, rows.train, pad_id)
-    plan = BatchPlan(objective.lengths, spec.batch_tokens, spec.accumulation, spec.seed)
+    plan = BatchPlan(objective.lengths, spec.batch_tokens, spec.accumulation, spec.seed, spec.step_rows)
     events.enter_phase("hashing")
     identity = _identity(spec, tokenizer, rows)
     events.enter_phase("loading")

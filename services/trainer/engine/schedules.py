@@ -56,7 +56,7 @@ def learning_rate(spec: TrainSpec, step: int, total: int) -> float:
 
     Of a schedule that looks at the validation loss this is the rate before anything was measured.
     """
-    warmup = math.ceil(spec.warmup_ratio * total)
+    warmup = spec.warmup_steps or math.ceil(spec.warmup_ratio * total)
     if step <= warmup:
         return spec.learning_rate * step / warmup
     return spec.learning_rate * _factor(spec, step - 1, warmup, total)

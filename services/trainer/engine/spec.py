@@ -125,6 +125,8 @@ class TrainSpec:
     """Of the schedules that follow the loss: measurements without a better one before the rate falls."""
     warmup_ratio: float = _number(0.05, 0.0, 0.9)
     """Share of the steps in which the rate climbs from 0."""
+    warmup_steps: int = _number(0, 0, 100_000_000)
+    """Steps in which the rate climbs; above 0 it replaces warmup_ratio."""
     weight_decay: float = _number(0.0, 0.0, 1.0)
     """Decay of the learned weights, decoupled in adamw; norms and biases of a base do not decay."""
     max_grad_norm: float = _number(1.0, 0.0, 1e6)
@@ -135,6 +137,9 @@ class TrainSpec:
     """Most tokens of a micro batch, padding included; one longer row makes a batch of its own."""
     accumulation: int = _number(1, 1, 100_000)
     """Micro batches of one optimizer step."""
+    step_rows: int = _number(0, 0, 100_000_000)
+    """Samples of one optimizer step: a number above 0 replaces accumulation, and the step then is the same
+    whatever its micro batches are."""
     packing: str = _choice("auto", "auto", "on", "off")
     """Rows of a step end to end, never seeing each other, in place of padded micro batches: the same step,
     sooner. auto packs where torch has a flash kernel for it; no packing where the model cannot have it."""

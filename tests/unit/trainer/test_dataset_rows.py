@@ -11,7 +11,7 @@ import pytest
 
 from services.runtime.errors import FailedPrecondition, Unavailable
 from services.trainer.artifacts import local_files
-from services.trainer.dataset_rows import download
+from services.trainer.dataset_rows import download, first_rows
 from sishu.common.v1 import object_pb2
 
 ROWS = b'{"id": "row-1"}\n' * 100_000
@@ -68,3 +68,13 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     work = tmp_path / "runs" / "1"
     with pytest.raises(FailedPrecondition, match=r"runs/1: .*SISHU_HOME"), local_files(work):
         work.mkdir()
+
+
+def test_the_first_rows_are_chosen_and_all_are_left_where_they_are(tmp_path: Path) -> None:
+    rows, target = tmp_path / "train.jsonl", tmp_path / "train.first.jsonl"
+    rows.write_bytes(b'{"id": 1}\n\n{"id": 2}\n{"id": 3}\n')
+    assert first_rows(rows, 0, target) == rows
+    assert not target.exists()
+    assert first_rows(rows, 2, target).read_bytes() == b'{"id": 1}\n{"id": 2}\n'
+    assert first_rows(rows, 9, target).read_bytes() == b'{"id": 1}\n{"id": 2}\n{"id": 3}\n'
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["train.first.jsonl", "train.jsonl"]

@@ -39,6 +39,9 @@ class RunOptions:
     decay_ratio: Annotated[float | None, typer.Option(min=0, max=1, help=say("run_decay_ratio"))] = None
     plateau_patience: Annotated[int | None, typer.Option(min=0, help=say("run_plateau"))] = None
     neftune_alpha: Annotated[float | None, typer.Option(min=0, help=say("run_neftune"))] = None
+    step_rows: Annotated[int | None, typer.Option(min=0, help=say("run_step_rows"))] = None
+    warmup_steps: Annotated[int | None, typer.Option(min=0, help=say("run_warmup_steps"))] = None
+    max_rows: Annotated[int | None, typer.Option(min=0, help=say("run_max_rows"))] = None
     objective: Annotated[
         str | None, typer.Option(metavar="sft|cpt|dpo|orpo|simpo|kto", help=say("run_objective"))
     ] = None

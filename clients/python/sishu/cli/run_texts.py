@@ -140,6 +140,37 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
         "列出因过长而被截短或舍弃的样例。",
     ),
     "run_row_outcome": ("Only rows that were cut, or dropped.", "只看被截短的，或被舍弃的。"),
+    "train": (
+        "Train on a dataset version, by options, by LLaMA-Factory's file of arguments, or by a preset.",
+        "在数据集版本上训练：用选项、LLaMA-Factory 的参数文件或预设。",
+    ),
+    "train_name": (
+        "Name of the run; without it the file's run_name or output_dir names it.",
+        "训练任务的名称；不给出时取文件中的 run_name 或 output_dir。",
+    ),
+    "train_check": (
+        "Only say what file and options mean, and start nothing.",
+        "只说明文件和选项的含义，不开始训练。",
+    ),
+    "train_no_wait": ("Do not wait for the end.", "不等待训练结束。"),
+    "run_config": (
+        "LLaMA-Factory's arguments in YAML or JSON, as they are; options come before the file.",
+        "LLaMA-Factory 的 YAML 或 JSON 参数文件，原样即可；选项优先于文件。",
+    ),
+    "run_preset": (
+        "Begin from a preset; file and options come before it.",
+        "以预设为起点；文件和选项优先于预设。",
+    ),
+    "run_presets": ("Show the presets.", "列出预设。"),
+    "run_step_rows": (
+        "Rows that an optimizer step learns, in place of a number of tokens.",
+        "每个优化步学习的样例条数，代替按词元数分批。",
+    ),
+    "run_warmup_steps": (
+        "Steps over which the learning rate rises, in place of a share of them.",
+        "学习率上升所用的步数，代替按比例给出。",
+    ),
+    "run_max_rows": ("Learn only so many rows, from the first.", "只学习前面这么多条样例。"),
     "run_validation_steps": (
         "Steps between two measurements on the validation rows of the dataset version; 0 means once a pass.",
         "每隔多少步在数据集版本的验证样例上测一次损失；0 表示每轮一次。",

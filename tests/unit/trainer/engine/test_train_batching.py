@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.engine.batching import BatchPlan
+from services.trainer.engine.batching import BatchPlan, Step
 
 lengths = st.lists(st.integers(1, 700), min_size=1, max_size=200)
 
@@ -62,3 +62,25 @@ def test_the_largest_batch_comes_first() -> None:
 def test_epochs_or_max_steps_make_the_total(epochs: float, max_steps: int, steps: int) -> None:
     plan = BatchPlan([100] * 10, 100, 1, 0)
     assert plan.total_steps(epochs, max_steps) == steps
+
+
+def rows_of(step: Step) -> list[int]:
+    return [index for batch in step.batches for index in batch]
+
+
+@given(lengths=lengths, rows=st.integers(1, 40), seed=st.integers(0, 9), done=st.integers(0, 20))
+def test_steps_of_rows_have_as_many_whatever_their_micro_batches_are(
+    lengths: list[int], rows: int, seed: int, done: int
+) -> None:
+    small, large = (BatchPlan(lengths, budget, 1, seed, rows) for budget in (256, 4096))
+    steps, others = list(small.steps(0, 2 * small.steps_per_epoch)), list(large.steps(done, 60))
+    for step, other in zip(steps[done:], others, strict=False):
+        assert sorted(rows_of(step)) == sorted(rows_of(other))
+    first_pass = steps[: small.steps_per_epoch]
+    assert [len(rows_of(step)) for step in first_pass[:-1]] == [rows] * (len(first_pass) - 1)
+    assert sorted(index for step in first_pass for index in rows_of(step)) == list(range(len(lengths)))
+    for step in steps:
+        assert sum(lengths[index] for index in rows_of(step)) <= small.most_step_tokens
+        for batch in step.batches:
+            assert len(batch) * max(lengths[index] for index in batch) <= 256 or len(batch) == 1
+    assert max(lengths) in [lengths[index] for index in rows_of(steps[0])]

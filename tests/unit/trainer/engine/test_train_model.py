@@ -247,6 +247,12 @@ def test_no_warm_up_begins_at_the_peak(make_spec: MakeSpec) -> None:
     assert learning_rate(make_spec(warmup_ratio=0.0), 1, 10) == pytest.approx(1e-2)
 
 
+def test_warm_up_can_be_said_in_steps(make_spec: MakeSpec) -> None:
+    rates = [learning_rate(make_spec(warmup_ratio=0.5, warmup_steps=4), step, 10) for step in range(1, 6)]
+    assert rates == pytest.approx([2.5e-3, 5e-3, 7.5e-3, 1e-2, 1e-2])
+    assert learning_rate(make_spec(warmup_steps=20), 10, 10) == pytest.approx(5e-3)
+
+
 def test_a_missing_accelerator_is_told(make_spec: MakeSpec) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has an accelerator")

@@ -313,6 +313,7 @@ class TrainingConfig(_message.Message):
     LEARNING_RATE_FIELD_NUMBER: _builtins.int
     SCHEDULE_FIELD_NUMBER: _builtins.int
     WARMUP_RATIO_FIELD_NUMBER: _builtins.int
+    WARMUP_STEPS_FIELD_NUMBER: _builtins.int
     WEIGHT_DECAY_FIELD_NUMBER: _builtins.int
     MAX_GRAD_NORM_FIELD_NUMBER: _builtins.int
     LORA_RANK_FIELD_NUMBER: _builtins.int
@@ -321,9 +322,11 @@ class TrainingConfig(_message.Message):
     LORA_TARGETS_FIELD_NUMBER: _builtins.int
     BATCH_TOKENS_FIELD_NUMBER: _builtins.int
     ACCUMULATION_FIELD_NUMBER: _builtins.int
+    STEP_ROWS_FIELD_NUMBER: _builtins.int
     CUTOFF_LENGTH_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    MAX_ROWS_FIELD_NUMBER: _builtins.int
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
     GRADIENT_CHECKPOINTING_FIELD_NUMBER: _builtins.int
     VALIDATION_STEPS_FIELD_NUMBER: _builtins.int
@@ -375,6 +378,8 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. Shape of the learning rate after it has risen, by its name in transformers. `cosine` and `linear` fall towards 0; `reduce_lr_on_plateau` and `greedy` follow the loss on the validation rows, and are refused with FAILED_PRECONDITION `NO_VALIDATION_ROWS` where there are none. Empty lets the service choose, at present `cosine`."""
     warmup_ratio: _builtins.float
     """OPTIONAL. Share of the steps over which the learning rate rises, up to 0.9. Unset lets the service choose, at present 0.05."""
+    warmup_steps: _builtins.int
+    """OPTIONAL. Steps over which the learning rate rises, in place of `warmup_ratio`; 0 means as `warmup_ratio` says."""
     weight_decay: _builtins.float
     """OPTIONAL. Weight decay, decoupled in AdamW; norms and biases of a base do not decay. Unset lets the service choose, at present 0."""
     max_grad_norm: _builtins.float
@@ -389,12 +394,16 @@ class TrainingConfig(_message.Message):
     """OPTIONAL. Token budget of a micro-batch, padding included. 0 lets the service choose, at present 1024."""
     accumulation: _builtins.int
     """OPTIONAL. Micro-batches per optimizer step. 0 lets the service choose, at present 1."""
+    step_rows: _builtins.int
+    """OPTIONAL. Rows of an optimizer step, in place of `accumulation` micro-batches; a step then learns the same rows whatever `batch_tokens` is. 0 means as many as these micro-batches have."""
     cutoff_length: _builtins.int
     """OPTIONAL. Longest row in tokens, from 8. 0 lets the service choose, at present 2048."""
     precision: _builtins.str
     """OPTIONAL. `auto`, `bf16`, `fp16` or `fp32`. Empty means `auto`: bf16 where the device has it, else fp32. `fp16`, with loss scaling, needs a CUDA or DCU device; elsewhere the run fails with `DEVICE_UNAVAILABLE`."""
     seed: _builtins.int
     """OPTIONAL. Seed of data order and initial weights. Unset lets the service choose, at present 42."""
+    max_rows: _builtins.int
+    """OPTIONAL. Learn only so many rows of the version's train split, from its first; 0 means all."""
     checkpoint_steps: _builtins.int
     """OPTIONAL. Steps between checkpoints; 0 means none but the last, and one where the engine is told to stop. Unset lets the service choose, at present 50."""
     gradient_checkpointing: _builtins.bool
@@ -493,6 +502,7 @@ class TrainingConfig(_message.Message):
         learning_rate: _builtins.float | None = ...,
         schedule: _builtins.str = ...,
         warmup_ratio: _builtins.float | None = ...,
+        warmup_steps: _builtins.int = ...,
         weight_decay: _builtins.float | None = ...,
         max_grad_norm: _builtins.float | None = ...,
         lora_rank: _builtins.int = ...,
@@ -501,9 +511,11 @@ class TrainingConfig(_message.Message):
         lora_targets: _abc.Iterable[_builtins.str] | None = ...,
         batch_tokens: _builtins.int = ...,
         accumulation: _builtins.int = ...,
+        step_rows: _builtins.int = ...,
         cutoff_length: _builtins.int = ...,
         precision: _builtins.str = ...,
         seed: _builtins.int | None = ...,
+        max_rows: _builtins.int = ...,
         checkpoint_steps: _builtins.int | None = ...,
         gradient_checkpointing: _builtins.bool | None = ...,
         validation_steps: _builtins.int = ...,
@@ -548,7 +560,7 @@ class TrainingConfig(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "decay_ratio", b"decay_ratio", "desirable_weight", b"desirable_weight", "epochs", b"epochs", "freeze_layers", b"freeze_layers", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "lora_dropout", b"lora_dropout", "loraplus_ratio", b"loraplus_ratio", "max_grad_norm", b"max_grad_norm", "min_rate_ratio", b"min_rate_ratio", "plateau_patience", b"plateau_patience", "schedule_power", b"schedule_power", "seed", b"seed", "simpo_gamma", b"simpo_gamma", "undesirable_weight", b"undesirable_weight", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "attention", b"attention", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cpu_offload", b"cpu_offload", "cutoff_length", b"cutoff_length", "decay_ratio", b"decay_ratio", "deepspeed_config", b"deepspeed_config", "deepspeed_stage", b"deepspeed_stage", "desirable_weight", b"desirable_weight", "devices", b"devices", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "freeze_extra_modules", b"freeze_extra_modules", "freeze_layers", b"freeze_layers", "freeze_modules", b"freeze_modules", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "logits_positions", b"logits_positions", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_init", b"lora_init", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "mask_history", b"mask_history", "max_grad_norm", b"max_grad_norm", "max_steps", b"max_steps", "method", b"method", "min_rate_ratio", b"min_rate_ratio", "neftune_alpha", b"neftune_alpha", "objective", b"objective", "optimizer", b"optimizer", "packing", b"packing", "plateau_patience", b"plateau_patience", "precision", b"precision", "publish", b"publish", "quantization_bits", b"quantization_bits", "reasoning", b"reasoning", "schedule", b"schedule", "schedule_cycles", b"schedule_cycles", "schedule_power", b"schedule_power", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "system_prompt", b"system_prompt", "train_on_prompt", b"train_on_prompt", "truncation", b"truncation", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_decay_ratio", b"_decay_ratio", "_desirable_weight", b"_desirable_weight", "_epochs", b"_epochs", "_freeze_layers", b"_freeze_layers", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_lora_dropout", b"_lora_dropout", "_loraplus_ratio", b"_loraplus_ratio", "_max_grad_norm", b"_max_grad_norm", "_min_rate_ratio", b"_min_rate_ratio", "_plateau_patience", b"_plateau_patience", "_schedule_power", b"_schedule_power", "_seed", b"_seed", "_simpo_gamma", b"_simpo_gamma", "_undesirable_weight", b"_undesirable_weight", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "accumulation", b"accumulation", "attention", b"attention", "batch_tokens", b"batch_tokens", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "cpu_offload", b"cpu_offload", "cutoff_length", b"cutoff_length", "decay_ratio", b"decay_ratio", "deepspeed_config", b"deepspeed_config", "deepspeed_stage", b"deepspeed_stage", "desirable_weight", b"desirable_weight", "devices", b"devices", "early_stop_margin", b"early_stop_margin", "early_stop_patience", b"early_stop_patience", "epochs", b"epochs", "freeze_extra_modules", b"freeze_extra_modules", "freeze_layers", b"freeze_layers", "freeze_modules", b"freeze_modules", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "logits_positions", b"logits_positions", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_init", b"lora_init", "lora_rank", b"lora_rank", "lora_targets", b"lora_targets", "loraplus_ratio", b"loraplus_ratio", "mask_history", b"mask_history", "max_grad_norm", b"max_grad_norm", "max_rows", b"max_rows", "max_steps", b"max_steps", "method", b"method", "min_rate_ratio", b"min_rate_ratio", "neftune_alpha", b"neftune_alpha", "objective", b"objective", "optimizer", b"optimizer", "packing", b"packing", "plateau_patience", b"plateau_patience", "precision", b"precision", "publish", b"publish", "quantization_bits", b"quantization_bits", "reasoning", b"reasoning", "schedule", b"schedule", "schedule_cycles", b"schedule_cycles", "schedule_power", b"schedule_power", "seed", b"seed", "sft_weight", b"sft_weight", "simpo_gamma", b"simpo_gamma", "step_rows", b"step_rows", "system_prompt", b"system_prompt", "train_on_prompt", b"train_on_prompt", "truncation", b"truncation", "undesirable_weight", b"undesirable_weight", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "validation_steps", b"validation_steps", "warmup_ratio", b"warmup_ratio", "warmup_steps", b"warmup_steps", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__beta: _TypeAlias = _typing.Literal["beta"]  # noqa: Y015
     _WhichOneofArgType__beta: _TypeAlias = _typing.Literal["_beta", b"_beta"]  # noqa: Y015
