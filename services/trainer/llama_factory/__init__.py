@@ -1,0 +1,1 @@
+"""LLaMA-Factory's arguments: read, understood and told in our own."""
