@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from services.runtime.convert import failure_to_pb, job_to_pb, timestamp
 from services.trainer.models import Model
+from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
@@ -41,17 +42,17 @@ def model_kind(kind: model_pb2.ModelKind.ValueType) -> str | None:
     return None if kind == 0 else model_pb2.ModelKind.Name(kind).removeprefix("MODEL_KIND_").lower()
 
 
-def training_config(message: training_run_pb2.TrainingConfig) -> TrainingConfig:
-    """A config with every default filled in.
+def training_config(message: training_run_pb2.TrainingConfig, preset: str = "") -> TrainingConfig:
+    """A config with every default filled in, those of a preset before those of the service.
 
     Raises:
-        InvalidArgument: a value is out of the engine's range.
+        InvalidArgument: a value is out of the engine's range, or there is no such preset.
     """
     given = {field.name: value for field, value in message.ListFields()}
     for name in ("lora_targets", "freeze_modules", "freeze_extra_modules"):
         if name in given:
             given[name] = tuple(given[name])
-    return resolve(given)
+    return resolve({**preset_fields(preset), **given})
 
 
 def config_to_pb(config: TrainingConfig) -> training_run_pb2.TrainingConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from services.runtime.convert import stored_object
@@ -20,10 +21,13 @@ from services.trainer.convert import (
 )
 from services.trainer.dataset_rows import check_version
 from services.trainer.deletion import Deletion
+from services.trainer.llama_factory.translation import translate
 from services.trainer.models import ModelFile, check_name, check_new_model, check_trainable
+from services.trainer.presets import PRESETS
 from services.trainer.row_reports import RowReports
 from services.trainer.store import Store
 from services.trainer.training_runs import NewRun
+from services.trainer.translation_convert import preset_to_pb, translation_to_pb
 from services.trainer.watching import watch_run
 from sishu.client import Client
 from sishu.common.v1 import object_pb2
@@ -110,7 +114,8 @@ class TrainingServicer(TrainingServiceServicer):
         if first:
             run = await self._store.get_run(first)
         else:
-            run = await self._store.create_run(await self._checked(request.training_run), request.request_id)
+            new = await self._checked(request.training_run, request.preset)
+            run = await self._store.create_run(new, request.request_id)
         return run_pb.CreateTrainingRunResponse(training_run=run_to_pb(run))
 
     async def GetTrainingRun(
@@ -161,10 +166,21 @@ class TrainingServicer(TrainingServiceServicer):
     ) -> run_pb.DeleteTrainingRunResponse:
         return run_pb.DeleteTrainingRunResponse(deleted_objects=await self._deletion.delete_run(request.id))
 
-    async def _checked(self, wanted: training_run_pb2.TrainingRun) -> NewRun:
+    async def TranslateTrainingConfig(
+        self, request: run_pb.TranslateTrainingConfigRequest, context: Context
+    ) -> run_pb.TranslateTrainingConfigResponse:
+        found = await asyncio.to_thread(translate, request.text, request.devices or 1, request.deepspeed)
+        return run_pb.TranslateTrainingConfigResponse(translation=translation_to_pb(found))
+
+    async def ListTrainingPresets(
+        self, request: run_pb.ListTrainingPresetsRequest, context: Context
+    ) -> run_pb.ListTrainingPresetsResponse:
+        return run_pb.ListTrainingPresetsResponse(training_presets=map(preset_to_pb, PRESETS.values()))
+
+    async def _checked(self, wanted: training_run_pb2.TrainingRun, preset: str) -> NewRun:
         """The run to queue, held against model and dataset version."""
         check_name(wanted.name, "training_run.name")
-        config = training_config(wanted.config)
+        config = training_config(wanted.config, preset)
         base = await self._store.get_model(wanted.base_model_id)
         check_trainable(base, wanted.project_id)
         content_sha256 = await check_version(

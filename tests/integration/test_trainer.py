@@ -694,3 +694,43 @@ async def test_a_missing_base_model_fails_clearly_and_comes_back_with_a_retry(
         await school.model(model.id)
     assert caught.value.reason == "MODEL_NOT_FOUND"
     assert (await school.create_model(str(folder), request_id=request_id)).id != model.id
+
+
+THEIRS = """stage: sft
+finetuning_type: lora
+lora_rank: 4
+max_samples: 10
+per_device_train_batch_size: 2
+gradient_accumulation_steps: 2
+num_train_epochs: 2
+warmup_steps: 3
+learning_rate: 1e-2
+"""
+
+
+async def test_a_file_of_llama_factory_trains_what_it_says(
+    school: School, start_trainer: StartTrainer
+) -> None:
+    await start_trainer()
+    base = await school.prepared()
+    request = runs.TranslateTrainingConfigRequest(text=THEIRS)
+    told = (await school.client.training.TranslateTrainingConfig(request)).translation
+    assert list(told.errors) == []
+    wanted = training_run_pb2.TrainingRun(
+        project_id=school.project_id,
+        name="theirs",
+        dataset_version_id=school.datasets.version.id,
+        base_model_id=base.id,
+        config=told.config,
+    )
+    unknown = runs.CreateTrainingRunRequest(training_run=wanted, preset="nobody-knows")
+    with pytest.raises(ApiError) as caught:
+        await school.client.training.CreateTrainingRun(unknown)
+    assert caught.value.reason == "TRAINING_PRESET_UNKNOWN"
+    known = runs.CreateTrainingRunRequest(training_run=wanted)
+    made = (await school.client.training.CreateTrainingRun(known)).training_run
+    assert (made.config.max_rows, made.config.step_rows, made.config.lora_alpha) == (10, 4, 8)
+    assert (await school.run_in(made.id, SUCCEEDED)).summary.steps_total == 6
+    rates = [step.learning_rate for step in await school.steps(made.id)]
+    assert rates[:3] == pytest.approx([1e-2 / 3, 2e-2 / 3, 1e-2])
+    assert rates[-1] < rates[-2] < rates[2]

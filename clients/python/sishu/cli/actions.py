@@ -21,13 +21,13 @@ from sishu.cli import (
     providers,
     regenerate,
     statistics,
+    train,
 )
 from sishu.cli.context import with_client
 from sishu.cli.exports import export_dataset
 from sishu.cli.find import find_model, find_model_of, find_project, find_version
-from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption, takes
+from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
-from sishu.cli.run_options import RunOptions
 from sishu.cli.run_rows import list_rows
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -43,8 +43,6 @@ from sishu.learn.resources import absolute
 from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
-from sishu.trainer.v1.training_run_pb2 import TrainingRun
-from sishu.trainer.v1.training_service_pb2 import CreateTrainingRunRequest, GetTrainingRunRequest
 
 
 def create_project(name: NameArgument, description: Annotated[str, typer.Option()] = "") -> None:
@@ -88,37 +86,6 @@ def export_model(
         return await download_model(client, (await find_model(client, model)).id, out)
 
     show_paths(with_client(work))
-
-
-@takes(RunOptions)
-def create_run(
-    name: NameArgument,
-    project: ProjectOption,
-    dataset: Annotated[str, typer.Option(help=say("dataset_version"))],
-    model: Annotated[str, typer.Option(help=say("model"))],
-    wait: WaitOption = False,
-    *,
-    options: RunOptions,
-) -> None:
-    """`sishu run create`: queue a training run."""
-
-    async def work(client: Client) -> TrainingRun:
-        project_id = (await find_project(client, project)).id
-        wanted = TrainingRun(
-            project_id=project_id,
-            name=name,
-            dataset_version_id=await find_version(client, dataset),
-            base_model_id=await find_model_of(client, project_id, model),
-            config=options.config(),
-        )
-        request = CreateTrainingRunRequest(training_run=wanted)
-        made = (await client.training.CreateTrainingRun(request)).training_run
-        if not wait:
-            return made
-        await wait_for_success(client, "trainer", made.job)
-        return (await client.training.GetTrainingRun(GetTrainingRunRequest(id=made.id))).training_run
-
-    show_one(with_client(work))
 
 
 def create_deployment(
@@ -255,7 +222,11 @@ ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
         ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),
     ],
     "model": [("create", "create", create_model), ("export", "export_model", export_model)],
-    "run": [("create", "create", create_run), ("rows", "run_rows", list_rows)],
+    "run": [
+        ("create", "create", train.create_run),
+        ("presets", "run_presets", train.list_presets),
+        ("rows", "run_rows", list_rows),
+    ],
     "deployment": [("create", "create", create_deployment)],
     "exam": [("create", "create", create_exam), ("results", "results", list_results)],
 }

@@ -32,6 +32,7 @@ from sishu.cli.learn import learn
 from sishu.cli.output import ERRORS
 from sishu.cli.resources import RESOURCES, commands
 from sishu.cli.texts import LANGUAGES, say
+from sishu.cli.train import train
 from sishu.errors import ApiError
 
 DEFAULT_HOME = Path.home() / ".sishu"
@@ -61,6 +62,7 @@ def assemble() -> None:
     app.add_typer(stack.app)
     app.command("learn", help=say("learn"))(learn)
     app.command("chat", help=say("chat"))(chat)
+    app.command("train", help=say("train"))(train)
     app.command("coverage", help=say("coverage"))(coverage)
     for resource in RESOURCES:
         group = commands(resource)

@@ -108,7 +108,7 @@ def value_at(message: Message, path: str) -> str:
 
 def shown(owner: Message, name: str, value: Any) -> str:
     """A value as people read it: enum names without prefix, times in seconds, nothing for what is unset."""
-    field = owner.DESCRIPTOR.fields_by_name[name]
+    field: Any = owner.DESCRIPTOR.fields_by_name[name]
     if field.has_presence and not owner.HasField(name):
         return ""
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from sishu.trainer.v1 import training_preset_pb2 as sishu_dot_trainer_dot_v1_dot_training__preset__pb2
 from sishu.trainer.v1 import training_run_pb2 as sishu_dot_trainer_dot_v1_dot_training__run__pb2
+from sishu.trainer.v1 import training_translation_pb2 as sishu_dot_trainer_dot_v1_dot_training__translation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#sishu/trainer/v1/training_run.proto\"x\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x17ListTrainingRowsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07outcome\x18\x02 \x01(\x0e\x32$.sishu.trainer.v1.TrainingRowOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRowsResponse\x12\x34\n\rtraining_rows\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x87\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\x32\xa1\x06\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRows\x12).sishu.trainer.v1.ListTrainingRowsRequest\x1a*.sishu.trainer.v1.ListTrainingRowsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sishu/trainer/v1/training_service.proto\x12\x10sishu.trainer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a&sishu/trainer/v1/training_preset.proto\x1a#sishu/trainer/v1/training_run.proto\x1a+sishu/trainer/v1/training_translation.proto\"\x91\x01\n\x18\x43reateTrainingRunRequest\x12;\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRunB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x06preset\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"P\n\x19\x43reateTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"-\n\x15GetTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"M\n\x16GetTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\"q\n\x17ListTrainingRunsRequest\x12\x1c\n\nproject_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRunsResponse\x12\x34\n\rtraining_runs\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x18ListTrainingStepsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListTrainingStepsResponse\x12\x36\n\x0etraining_steps\x18\x01 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x17ListTrainingRowsRequest\x12!\n\x0ftraining_run_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12?\n\x07outcome\x18\x02 \x01(\x0e\x32$.sishu.trainer.v1.TrainingRowOutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"i\n\x18ListTrainingRowsResponse\x12\x34\n\rtraining_rows\x18\x01 \x03(\x0b\x32\x1d.sishu.trainer.v1.TrainingRow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17WatchTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\nafter_step\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\x87\x01\n\x18WatchTrainingRunResponse\x12\x33\n\x0ctraining_run\x18\x01 \x01(\x0b\x32\x1d.sishu.trainer.v1.TrainingRun\x12\x36\n\x0etraining_steps\x18\x02 \x03(\x0b\x32\x1e.sishu.trainer.v1.TrainingStep\"0\n\x18\x44\x65leteTrainingRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"4\n\x19\x44\x65leteTrainingRunResponse\x12\x17\n\x0f\x64\x65leted_objects\x18\x01 \x01(\x03\"v\n\x1eTranslateTrainingConfigRequest\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\x12\x1b\n\x07\x64\x65vices\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x80\x08(\x00\x12\x1c\n\tdeepspeed\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\"]\n\x1fTranslateTrainingConfigResponse\x12:\n\x0btranslation\x18\x01 \x01(\x0b\x32%.sishu.trainer.v1.TrainingTranslation\"\x1c\n\x1aListTrainingPresetsRequest\"Y\n\x1bListTrainingPresetsResponse\x12:\n\x10training_presets\x18\x01 \x03(\x0b\x32 .sishu.trainer.v1.TrainingPreset2\xa0\x08\n\x0fTrainingService\x12l\n\x11\x43reateTrainingRun\x12*.sishu.trainer.v1.CreateTrainingRunRequest\x1a+.sishu.trainer.v1.CreateTrainingRunResponse\x12h\n\x0eGetTrainingRun\x12\'.sishu.trainer.v1.GetTrainingRunRequest\x1a(.sishu.trainer.v1.GetTrainingRunResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRuns\x12).sishu.trainer.v1.ListTrainingRunsRequest\x1a*.sishu.trainer.v1.ListTrainingRunsResponse\"\x03\x90\x02\x01\x12q\n\x11ListTrainingSteps\x12*.sishu.trainer.v1.ListTrainingStepsRequest\x1a+.sishu.trainer.v1.ListTrainingStepsResponse\"\x03\x90\x02\x01\x12n\n\x10ListTrainingRows\x12).sishu.trainer.v1.ListTrainingRowsRequest\x1a*.sishu.trainer.v1.ListTrainingRowsResponse\"\x03\x90\x02\x01\x12p\n\x10WatchTrainingRun\x12).sishu.trainer.v1.WatchTrainingRunRequest\x1a*.sishu.trainer.v1.WatchTrainingRunResponse\"\x03\x90\x02\x01\x30\x01\x12q\n\x11\x44\x65leteTrainingRun\x12*.sishu.trainer.v1.DeleteTrainingRunRequest\x1a+.sishu.trainer.v1.DeleteTrainingRunResponse\"\x03\x90\x02\x02\x12\x83\x01\n\x17TranslateTrainingConfig\x12\x30.sishu.trainer.v1.TranslateTrainingConfigRequest\x1a\x31.sishu.trainer.v1.TranslateTrainingConfigResponse\"\x03\x90\x02\x01\x12w\n\x13ListTrainingPresets\x12,.sishu.trainer.v1.ListTrainingPresetsRequest\x1a-.sishu.trainer.v1.ListTrainingPresetsResponse\"\x03\x90\x02\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETRAININGRUNREQUEST'].fields_by_name['training_run']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CREATETRAININGRUNREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATETRAININGRUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_CREATETRAININGRUNREQUEST'].fields_by_name['preset']._loaded_options = None
+  _globals['_CREATETRAININGRUNREQUEST'].fields_by_name['preset']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETTRAININGRUNREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETTRAININGRUNREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LISTTRAININGRUNSREQUEST'].fields_by_name['project_id']._loaded_options = None
@@ -66,6 +70,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHTRAININGRUNREQUEST'].fields_by_name['after_step']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_DELETETRAININGRUNREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_DELETETRAININGRUNREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['text']._serialized_options = b'\272H\010r\006\020\001\030\200\200\004'
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['devices']._loaded_options = None
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['devices']._serialized_options = b'\272H\007\032\005\030\200\010(\000'
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['deepspeed']._loaded_options = None
+  _globals['_TRANSLATETRAININGCONFIGREQUEST'].fields_by_name['deepspeed']._serialized_options = b'\272H\006r\004\030\200\200\004'
   _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRun']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['GetTrainingRun']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingRuns']._loaded_options = None
@@ -78,34 +88,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGSERVICE'].methods_by_name['WatchTrainingRun']._serialized_options = b'\220\002\001'
   _globals['_TRAININGSERVICE'].methods_by_name['DeleteTrainingRun']._loaded_options = None
   _globals['_TRAININGSERVICE'].methods_by_name['DeleteTrainingRun']._serialized_options = b'\220\002\002'
-  _globals['_CREATETRAININGRUNREQUEST']._serialized_start=127
-  _globals['_CREATETRAININGRUNREQUEST']._serialized_end=247
-  _globals['_CREATETRAININGRUNRESPONSE']._serialized_start=249
-  _globals['_CREATETRAININGRUNRESPONSE']._serialized_end=329
-  _globals['_GETTRAININGRUNREQUEST']._serialized_start=331
-  _globals['_GETTRAININGRUNREQUEST']._serialized_end=376
-  _globals['_GETTRAININGRUNRESPONSE']._serialized_start=378
-  _globals['_GETTRAININGRUNRESPONSE']._serialized_end=455
-  _globals['_LISTTRAININGRUNSREQUEST']._serialized_start=457
-  _globals['_LISTTRAININGRUNSREQUEST']._serialized_end=570
-  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_start=572
-  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_end=677
-  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_start=679
-  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_end=798
-  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_start=800
-  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_end=908
-  _globals['_LISTTRAININGROWSREQUEST']._serialized_start=911
-  _globals['_LISTTRAININGROWSREQUEST']._serialized_end=1094
-  _globals['_LISTTRAININGROWSRESPONSE']._serialized_start=1096
-  _globals['_LISTTRAININGROWSRESPONSE']._serialized_end=1201
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=1203
-  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=1279
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=1282
-  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1417
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1419
-  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1467
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1469
-  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1521
-  _globals['_TRAININGSERVICE']._serialized_start=1524
-  _globals['_TRAININGSERVICE']._serialized_end=2325
+  _globals['_TRAININGSERVICE'].methods_by_name['TranslateTrainingConfig']._loaded_options = None
+  _globals['_TRAININGSERVICE'].methods_by_name['TranslateTrainingConfig']._serialized_options = b'\220\002\001'
+  _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingPresets']._loaded_options = None
+  _globals['_TRAININGSERVICE'].methods_by_name['ListTrainingPresets']._serialized_options = b'\220\002\001'
+  _globals['_CREATETRAININGRUNREQUEST']._serialized_start=213
+  _globals['_CREATETRAININGRUNREQUEST']._serialized_end=358
+  _globals['_CREATETRAININGRUNRESPONSE']._serialized_start=360
+  _globals['_CREATETRAININGRUNRESPONSE']._serialized_end=440
+  _globals['_GETTRAININGRUNREQUEST']._serialized_start=442
+  _globals['_GETTRAININGRUNREQUEST']._serialized_end=487
+  _globals['_GETTRAININGRUNRESPONSE']._serialized_start=489
+  _globals['_GETTRAININGRUNRESPONSE']._serialized_end=566
+  _globals['_LISTTRAININGRUNSREQUEST']._serialized_start=568
+  _globals['_LISTTRAININGRUNSREQUEST']._serialized_end=681
+  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_start=683
+  _globals['_LISTTRAININGRUNSRESPONSE']._serialized_end=788
+  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_start=790
+  _globals['_LISTTRAININGSTEPSREQUEST']._serialized_end=909
+  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_start=911
+  _globals['_LISTTRAININGSTEPSRESPONSE']._serialized_end=1019
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_start=1022
+  _globals['_LISTTRAININGROWSREQUEST']._serialized_end=1205
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_start=1207
+  _globals['_LISTTRAININGROWSRESPONSE']._serialized_end=1312
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_start=1314
+  _globals['_WATCHTRAININGRUNREQUEST']._serialized_end=1390
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_start=1393
+  _globals['_WATCHTRAININGRUNRESPONSE']._serialized_end=1528
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_start=1530
+  _globals['_DELETETRAININGRUNREQUEST']._serialized_end=1578
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_start=1580
+  _globals['_DELETETRAININGRUNRESPONSE']._serialized_end=1632
+  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_start=1634
+  _globals['_TRANSLATETRAININGCONFIGREQUEST']._serialized_end=1752
+  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_start=1754
+  _globals['_TRANSLATETRAININGCONFIGRESPONSE']._serialized_end=1847
+  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_start=1849
+  _globals['_LISTTRAININGPRESETSREQUEST']._serialized_end=1877
+  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_start=1879
+  _globals['_LISTTRAININGPRESETSRESPONSE']._serialized_end=1968
+  _globals['_TRAININGSERVICE']._serialized_start=1971
+  _globals['_TRAININGSERVICE']._serialized_end=3027
 # @@protoc_insertion_point(module_scope)

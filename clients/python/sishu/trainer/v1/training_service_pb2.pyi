@@ -7,7 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from sishu.trainer.v1 import training_preset_pb2 as _training_preset_pb2
 from sishu.trainer.v1 import training_run_pb2 as _training_run_pb2
+from sishu.trainer.v1 import training_translation_pb2 as _training_translation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,8 +29,11 @@ class CreateTrainingRunRequest(_message.Message):
 
     TRAINING_RUN_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """OPTIONAL. UUID that makes the call repeatable: the same id gives what the first call made, as it stands now, whatever else the request says; when that was deleted since, it is made anew."""
+    preset: _builtins.str
+    """OPTIONAL. Name of a preset, whose fields fill those that the run's config does not set."""
     @_builtins.property
     def training_run(self) -> _training_run_pb2.TrainingRun:
         """REQUIRED. The run; output-only fields are ignored."""
@@ -38,10 +43,11 @@ class CreateTrainingRunRequest(_message.Message):
         *,
         training_run: _training_run_pb2.TrainingRun | None = ...,
         request_id: _builtins.str = ...,
+        preset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["training_run", b"training_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "training_run", b"training_run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["preset", b"preset", "request_id", b"request_id", "training_run", b"training_run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,3 +400,98 @@ class DeleteTrainingRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteTrainingRunResponse: _TypeAlias = DeleteTrainingRunResponse  # noqa: Y015
+
+@_typing.final
+class TranslateTrainingConfigRequest(_message.Message):
+    """TranslateTrainingConfigRequest carries a file of arguments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    DEEPSPEED_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """REQUIRED. The arguments as `llamafactory-cli train` takes them, in YAML or JSON."""
+    devices: _builtins.int
+    """OPTIONAL. On how many devices they are meant to run, as batch sizes are per device; 0 means 1."""
+    deepspeed: _builtins.str
+    """OPTIONAL. Content of the file that `deepspeed` names, in JSON; empty where it names one of LLaMA-Factory's own, or none."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        devices: _builtins.int = ...,
+        deepspeed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deepspeed", b"deepspeed", "devices", b"devices", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranslateTrainingConfigRequest: _TypeAlias = TranslateTrainingConfigRequest  # noqa: Y015
+
+@_typing.final
+class TranslateTrainingConfigResponse(_message.Message):
+    """TranslateTrainingConfigResponse carries the translation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSLATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def translation(self) -> _training_translation_pb2.TrainingTranslation:
+        """What the file means, or what is wrong with it."""
+
+    def __init__(
+        self,
+        *,
+        translation: _training_translation_pb2.TrainingTranslation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["translation", b"translation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["translation", b"translation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranslateTrainingConfigResponse: _TypeAlias = TranslateTrainingConfigResponse  # noqa: Y015
+
+@_typing.final
+class ListTrainingPresetsRequest(_message.Message):
+    """ListTrainingPresetsRequest has no parameters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingPresetsRequest: _TypeAlias = ListTrainingPresetsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingPresetsResponse(_message.Message):
+    """ListTrainingPresetsResponse carries all presets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_PRESETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def training_presets(self) -> _containers.RepeatedCompositeFieldContainer[_training_preset_pb2.TrainingPreset]:
+        """The presets, by name."""
+
+    def __init__(
+        self,
+        *,
+        training_presets: _abc.Iterable[_training_preset_pb2.TrainingPreset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_presets", b"training_presets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingPresetsResponse: _TypeAlias = ListTrainingPresetsResponse  # noqa: Y015

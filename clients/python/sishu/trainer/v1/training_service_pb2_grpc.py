@@ -70,6 +70,16 @@ class TrainingServiceStub:
                 request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.SerializeToString,
                 response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.FromString,
                 _registered_method=True)
+        self.TranslateTrainingConfig = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/TranslateTrainingConfig',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigResponse.FromString,
+                _registered_method=True)
+        self.ListTrainingPresets = channel.unary_unary(
+                '/sishu.trainer.v1.TrainingService/ListTrainingPresets',
+                request_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.SerializeToString,
+                response_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.FromString,
+                _registered_method=True)
 
 
 class TrainingServiceServicer:
@@ -77,7 +87,7 @@ class TrainingServiceServicer:
     """
 
     def CreateTrainingRun(self, request, context):
-        """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`.
+        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +135,20 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TranslateTrainingConfig(self, request, context):
+        """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainingPresets(self, request, context):
+        """ListTrainingPresets returns the presets that a run can begin from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +186,16 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.DeleteTrainingRun,
                     request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.FromString,
                     response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.SerializeToString,
+            ),
+            'TranslateTrainingConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.TranslateTrainingConfig,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigResponse.SerializeToString,
+            ),
+            'ListTrainingPresets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainingPresets,
+                    request_deserializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.FromString,
+                    response_serializer=sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +388,60 @@ class TrainingService:
             '/sishu.trainer.v1.TrainingService/DeleteTrainingRun',
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunRequest.SerializeToString,
             sishu_dot_trainer_dot_v1_dot_training__service__pb2.DeleteTrainingRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TranslateTrainingConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/TranslateTrainingConfig',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.TranslateTrainingConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainingPresets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sishu.trainer.v1.TrainingService/ListTrainingPresets',
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsRequest.SerializeToString,
+            sishu_dot_trainer_dot_v1_dot_training__service__pb2.ListTrainingPresetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,7 +34,7 @@ class TrainingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingRunRequest, _training_service_pb2.CreateTrainingRunResponse]
-    """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
     GetTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunRequest, _training_service_pb2.GetTrainingRunResponse]
     """GetTrainingRun returns one training run. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingRuns: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRunsRequest, _training_service_pb2.ListTrainingRunsResponse]
@@ -47,6 +47,10 @@ class TrainingServiceStub:
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
+    TranslateTrainingConfig: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.TranslateTrainingConfigRequest, _training_service_pb2.TranslateTrainingConfigResponse]
+    """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument."""
+    ListTrainingPresets: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingPresetsRequest, _training_service_pb2.ListTrainingPresetsResponse]
+    """ListTrainingPresets returns the presets that a run can begin from."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -54,7 +58,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingRunRequest, _training_service_pb2.CreateTrainingRunResponse]  # type: ignore[assignment]
-    """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+    """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
     GetTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetTrainingRunRequest, _training_service_pb2.GetTrainingRunResponse]  # type: ignore[assignment]
     """GetTrainingRun returns one training run. NOT_FOUND `TRAINING_RUN_NOT_FOUND`."""
     ListTrainingRuns: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingRunsRequest, _training_service_pb2.ListTrainingRunsResponse]  # type: ignore[assignment]
@@ -67,6 +71,10 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """WatchTrainingRun sends the run at once, then the run and its new steps as they come, and ends when the run ends. A step done again after a resume is sent again, as measured last. NOT_FOUND `TRAINING_RUN_NOT_FOUND`, also when the run is deleted meanwhile."""
     DeleteTrainingRun: _aio.UnaryUnaryMultiCallable[_training_service_pb2.DeleteTrainingRunRequest, _training_service_pb2.DeleteTrainingRunResponse]  # type: ignore[assignment]
     """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
+    TranslateTrainingConfig: _aio.UnaryUnaryMultiCallable[_training_service_pb2.TranslateTrainingConfigRequest, _training_service_pb2.TranslateTrainingConfigResponse]  # type: ignore[assignment]
+    """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument."""
+    ListTrainingPresets: _aio.UnaryUnaryMultiCallable[_training_service_pb2.ListTrainingPresetsRequest, _training_service_pb2.ListTrainingPresetsResponse]  # type: ignore[assignment]
+    """ListTrainingPresets returns the presets that a run can begin from."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """TrainingService trains models: it starts the engine, follows it, and stores what it makes."""
@@ -77,7 +85,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _training_service_pb2.CreateTrainingRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateTrainingRunResponse, _abc.Awaitable[_training_service_pb2.CreateTrainingRunResponse]]:
-        """CreateTrainingRun queues a run. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
+        """CreateTrainingRun queues a run. INVALID_ARGUMENT `TRAINING_PRESET_UNKNOWN`. NOT_FOUND `MODEL_NOT_FOUND`, `DATASET_VERSION_NOT_FOUND`. FAILED_PRECONDITION `DATASET_VERSION_NOT_READY`, `MODEL_NOT_READY`, `NO_TRAINING_ROWS`, `NO_VALIDATION_ROWS`."""
 
     @_abc_1.abstractmethod
     def GetTrainingRun(
@@ -126,5 +134,21 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.DeleteTrainingRunResponse, _abc.Awaitable[_training_service_pb2.DeleteTrainingRunResponse]]:
         """DeleteTrainingRun deletes an ended run with its steps, files and checkpoints. FAILED_PRECONDITION `TRAINING_RUN_ACTIVE` before it has ended, `TRAINING_RUN_IN_USE` while the model that it made is there."""
+
+    @_abc_1.abstractmethod
+    def TranslateTrainingConfig(
+        self,
+        request: _training_service_pb2.TranslateTrainingConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.TranslateTrainingConfigResponse, _abc.Awaitable[_training_service_pb2.TranslateTrainingConfigResponse]]:
+        """TranslateTrainingConfig reads a file of LLaMA-Factory's arguments and says what it means here. Whatever is wrong with the file stands in the answer, argument by argument."""
+
+    @_abc_1.abstractmethod
+    def ListTrainingPresets(
+        self,
+        request: _training_service_pb2.ListTrainingPresetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_service_pb2.ListTrainingPresetsResponse, _abc.Awaitable[_training_service_pb2.ListTrainingPresetsResponse]]:
+        """ListTrainingPresets returns the presets that a run can begin from."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
