@@ -47,8 +47,13 @@ def head_ends(config: Any) -> list[HeadEnd]:
 
 
 def is_frozen_linear(head: Any) -> bool:
-    """Tell whether the head is W h + b and learns nothing, which `token_cross_entropy` asks for."""
-    return type(head) is nn.Linear and not any(each.requires_grad for each in head.parameters())
+    """Tell whether the head is W h + b, learns nothing and is here, which `token_cross_entropy` asks for.
+
+    Of a head that DeepSpeed divides, which marks its weights, the weight is here only while it is called.
+    """
+    if type(head) is not nn.Linear:
+        return False
+    return not any(each.requires_grad or hasattr(each, "ds_id") for each in head.parameters())
 
 
 def summed_cross_entropy(

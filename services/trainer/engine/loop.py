@@ -129,7 +129,8 @@ def _plan_memory(
         found = memory.plan(trainable, samples, plan.most_step_tokens)
     except torch.cuda.OutOfMemoryError:
         found = None
-    if group.any_of(found is None) or found is None:
+    is_short_somewhere = group.any_of(found is None)
+    if found is None or is_short_somewhere:
         trainable.recompute_activations()
         torch.cuda.empty_cache()
         found = memory.plan(trainable, samples, plan.most_step_tokens)

@@ -9,6 +9,7 @@ import traceback
 
 import torch
 
+from services.trainer.engine import loop  # noqa: F401  # so that no child has to read it
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal

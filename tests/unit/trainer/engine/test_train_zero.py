@@ -19,6 +19,16 @@ from tests.unit.trainer.engine.many import train_on
 from tests.unit.trainer.engine.test_train_many import assert_same, curve
 from tests.unit.trainer.engine.tiny import MakeSpec, conversation, events_of, write_rows
 
+NOTHING_STAYS = {
+    "stage": 3,
+    "reduce_bucket_size": "auto",
+    "stage3_param_persistence_threshold": 0,
+    "stage3_max_live_parameters": 0,
+    "stage3_max_reuse_distance": 0,
+    "stage3_prefetch_bucket_size": 0,
+}
+"""A small model would be fetched once and stay; so it is as a large one."""
+
 pytestmark = [
     pytest.mark.full,
     pytest.mark.timeout(900),
@@ -36,9 +46,9 @@ pytestmark = [
         {"deepspeed_stage": 3},
         {"deepspeed_stage": 2, "cpu_offload": True},
         {"deepspeed_stage": 3, "cpu_offload": True},
-        {"deepspeed_config": json.dumps({"zero_optimization": {"stage": 3, "reduce_bucket_size": "auto"}})},
+        {"deepspeed_config": json.dumps({"zero_optimization": NOTHING_STAYS})},
     ],
-    ids=str,
+    ids=["1", "2", "3", "2 offloaded", "3 offloaded", "nothing stays"],
 )
 def test_zero_does_the_steps_of_one_device(
     make_spec: MakeSpec, tmp_path: Path, changes: dict[str, Any]
