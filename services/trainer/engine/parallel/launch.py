@@ -48,7 +48,8 @@ def launch(path: Path, spec: TrainSpec) -> int:
 def _ended(code: int) -> int:
     """End as the process did that failed first: by its signal, or with its exit code."""
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 
