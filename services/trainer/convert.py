@@ -10,7 +10,7 @@ from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
-from sishu.trainer.v1 import model_pb2, training_run_pb2
+from sishu.trainer.v1 import model_pb2, training_config_pb2, training_run_pb2
 
 
 def model_to_pb(model: Model) -> model_pb2.Model:
@@ -42,7 +42,7 @@ def model_kind(kind: model_pb2.ModelKind.ValueType) -> str | None:
     return None if kind == 0 else model_pb2.ModelKind.Name(kind).removeprefix("MODEL_KIND_").lower()
 
 
-def training_config(message: training_run_pb2.TrainingConfig, preset: str = "") -> TrainingConfig:
+def training_config(message: training_config_pb2.TrainingConfig, preset: str = "") -> TrainingConfig:
     """A config with every default filled in, those of a preset before those of the service.
 
     Raises:
@@ -55,9 +55,9 @@ def training_config(message: training_run_pb2.TrainingConfig, preset: str = "") 
     return resolve({**preset_fields(preset), **given})
 
 
-def config_to_pb(config: TrainingConfig) -> training_run_pb2.TrainingConfig:
+def config_to_pb(config: TrainingConfig) -> training_config_pb2.TrainingConfig:
     """A config with every parameter set."""
-    return training_run_pb2.TrainingConfig(**config.as_json())  # type: ignore[arg-type]  # the names are the same
+    return training_config_pb2.TrainingConfig(**config.as_json())  # type: ignore[arg-type]  # the names are the same
 
 
 def summary_to_pb(summary: TrainingSummary, phase: str) -> training_run_pb2.TrainingSummary:

@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from services.trainer.llama_factory.remarks import Remark
 from services.trainer.llama_factory.translation import Translation
 from services.trainer.presets import Preset
-from sishu.trainer.v1 import training_preset_pb2, training_run_pb2, training_translation_pb2
+from sishu.trainer.v1 import (
+    training_config_pb2,
+    training_preset_pb2,
+    training_translation_pb2,
+)
 
 
 def translation_to_pb(translation: Translation) -> training_translation_pb2.TrainingTranslation:
     """What a file of arguments means; without a config where it has faults."""
-    config = None if translation.faults else training_run_pb2.TrainingConfig(**translation.config)
+    config = None if translation.faults else training_config_pb2.TrainingConfig(**translation.config)
     return training_translation_pb2.TrainingTranslation(
         config=config,
         errors=remarks_to_pb(translation.faults),
@@ -43,6 +47,6 @@ def preset_to_pb(preset: Preset) -> training_preset_pb2.TrainingPreset:
     return training_preset_pb2.TrainingPreset(
         name=preset.name,
         title=preset.title,
-        config=training_run_pb2.TrainingConfig(**preset.config),  # type: ignore[arg-type]  # the same names
+        config=training_config_pb2.TrainingConfig(**preset.config),  # type: ignore[arg-type]  # the same names
         predicted_tokens_per_second=round(preset.tokens_per_second),
     )

@@ -30,7 +30,7 @@ from sishu.common.v1 import job_service_pb2 as job_pb
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_version_pb2
 from sishu.errors import ApiError
-from sishu.trainer.v1 import model_pb2, training_run_pb2
+from sishu.trainer.v1 import model_pb2, training_config_pb2, training_run_pb2
 from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration.conftest import StartRoom
@@ -108,7 +108,7 @@ class School:
             name="towns",
             dataset_version_id=self.datasets.version.id,
             base_model_id=base.id,
-            config=training_run_pb2.TrainingConfig(**config),
+            config=training_config_pb2.TrainingConfig(**config),
         )
         request = runs.CreateTrainingRunRequest(training_run=run, request_id=request_id)
         return (await self.client.training.CreateTrainingRun(request)).training_run

@@ -28,7 +28,7 @@ from services.trainer.presets import (
     preset_fields,
 )
 from services.trainer.translation_convert import preset_to_pb
-from sishu.trainer.v1.training_run_pb2 import TrainingConfig
+from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 
 SLOW, FAST = PRESETS["dcu-k100ai-32b"], PRESETS["dcu-k100ai-32b-fast"]
 TABLE = """stage: sft

@@ -17,7 +17,7 @@ from services.trainer.training_config import (
     write_spec,
 )
 from services.trainer.training_runs import TrainingSummary
-from sishu.trainer.v1 import training_run_pb2 as pb
+from sishu.trainer.v1 import training_config_pb2 as pb
 
 
 def place_in(folder: Path) -> Place:

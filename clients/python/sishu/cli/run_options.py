@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sishu.cli.texts import say
-from sishu.trainer.v1.training_run_pb2 import TrainingConfig
+from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 
 
 @dataclass(frozen=True)

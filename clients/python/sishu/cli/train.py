@@ -19,8 +19,9 @@ from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.learn.jobs import wait_for_success
+from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 from sishu.trainer.v1.training_preset_pb2 import TrainingPreset
-from sishu.trainer.v1.training_run_pb2 import TrainingConfig, TrainingRun
+from sishu.trainer.v1.training_run_pb2 import TrainingRun
 from sishu.trainer.v1.training_service_pb2 import (
     CreateTrainingRunRequest,
     GetTrainingRunRequest,

@@ -11,7 +11,7 @@ from sishu.dataset.v1.dataset_version_pb2 import DatasetOptions
 from sishu.generation.v1.generation_pb2 import GenerationOptions
 from sishu.generation.v1.provider_pb2 import ProviderPrice
 from sishu.learn.files import SourceFile
-from sishu.trainer.v1.training_run_pb2 import TrainingConfig
+from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 
 BUILTIN = "builtin"
 

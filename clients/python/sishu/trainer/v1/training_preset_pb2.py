@@ -22,10 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from sishu.trainer.v1 import training_run_pb2 as sishu_dot_trainer_dot_v1_dot_training__run__pb2
+from sishu.trainer.v1 import training_config_pb2 as sishu_dot_trainer_dot_v1_dot_training__config__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/trainer/v1/training_preset.proto\x12\x10sishu.trainer.v1\x1a#sishu/trainer/v1/training_run.proto\"\x84\x01\n\x0eTrainingPreset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x30\n\x06\x63onfig\x18\x03 \x01(\x0b\x32 .sishu.trainer.v1.TrainingConfig\x12#\n\x1bpredicted_tokens_per_second\x18\x04 \x01(\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sishu/trainer/v1/training_preset.proto\x12\x10sishu.trainer.v1\x1a&sishu/trainer/v1/training_config.proto\"\x84\x01\n\x0eTrainingPreset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x30\n\x06\x63onfig\x18\x03 \x01(\x0b\x32 .sishu.trainer.v1.TrainingConfig\x12#\n\x1bpredicted_tokens_per_second\x18\x04 \x01(\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sishu.trainer.v1.training_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.trainer.v1P\001Z\'sishu.dev/go/sishu/trainer/v1;trainerv1'
-  _globals['_TRAININGPRESET']._serialized_start=98
-  _globals['_TRAININGPRESET']._serialized_end=230
+  _globals['_TRAININGPRESET']._serialized_start=101
+  _globals['_TRAININGPRESET']._serialized_end=233
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from sishu.trainer.v1 import training_run_pb2 as _training_run_pb2
+from sishu.trainer.v1 import training_config_pb2 as _training_config_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -34,7 +34,7 @@ class TrainingPreset(_message.Message):
     predicted_tokens_per_second: _builtins.float
     """Predicted speed in real tokens per second, of all devices together, as docs/training.md derives it; measured by nobody."""
     @_builtins.property
-    def config(self) -> _training_run_pb2.TrainingConfig:
+    def config(self) -> _training_config_pb2.TrainingConfig:
         """The fields that it sets."""
 
     def __init__(
@@ -42,7 +42,7 @@ class TrainingPreset(_message.Message):
         *,
         name: _builtins.str = ...,
         title: _builtins.str = ...,
-        config: _training_run_pb2.TrainingConfig | None = ...,
+        config: _training_config_pb2.TrainingConfig | None = ...,
         predicted_tokens_per_second: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015

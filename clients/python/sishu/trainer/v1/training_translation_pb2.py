@@ -22,10 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from sishu.trainer.v1 import training_run_pb2 as sishu_dot_trainer_dot_v1_dot_training__run__pb2
+from sishu.trainer.v1 import training_config_pb2 as sishu_dot_trainer_dot_v1_dot_training__config__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/trainer/v1/training_translation.proto\x12\x10sishu.trainer.v1\x1a#sishu/trainer/v1/training_run.proto\"\xef\x01\n\x13TrainingTranslation\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .sishu.trainer.v1.TrainingConfig\x12\x30\n\x06\x65rrors\x18\x02 \x03(\x0b\x32 .sishu.trainer.v1.ArgumentRemark\x12/\n\x05notes\x18\x03 \x03(\x0b\x32 .sishu.trainer.v1.ArgumentRemark\x12\x10\n\x08run_name\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\x12\x10\n\x08val_size\x18\x07 \x01(\x01\"\xc4\x01\n\x0e\x41rgumentRemark\x12\x10\n\x08\x61rgument\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12@\n\x08metadata\x18\x05 \x03(\x0b\x32..sishu.trainer.v1.ArgumentRemark.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+sishu/trainer/v1/training_translation.proto\x12\x10sishu.trainer.v1\x1a&sishu/trainer/v1/training_config.proto\"\xef\x01\n\x13TrainingTranslation\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .sishu.trainer.v1.TrainingConfig\x12\x30\n\x06\x65rrors\x18\x02 \x03(\x0b\x32 .sishu.trainer.v1.ArgumentRemark\x12/\n\x05notes\x18\x03 \x03(\x0b\x32 .sishu.trainer.v1.ArgumentRemark\x12\x10\n\x08run_name\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x10\n\x08\x64\x61tasets\x18\x06 \x03(\t\x12\x10\n\x08val_size\x18\x07 \x01(\x01\"\xc4\x01\n\x0e\x41rgumentRemark\x12\x10\n\x08\x61rgument\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12@\n\x08metadata\x18\x05 \x03(\x0b\x32..sishu.trainer.v1.ArgumentRemark.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x41\n\x14\x64\x65v.sishu.trainer.v1P\x01Z\'sishu.dev/go/sishu/trainer/v1;trainerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\024dev.sishu.trainer.v1P\001Z\'sishu.dev/go/sishu/trainer/v1;trainerv1'
   _globals['_ARGUMENTREMARK_METADATAENTRY']._loaded_options = None
   _globals['_ARGUMENTREMARK_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_TRAININGTRANSLATION']._serialized_start=103
-  _globals['_TRAININGTRANSLATION']._serialized_end=342
-  _globals['_ARGUMENTREMARK']._serialized_start=345
-  _globals['_ARGUMENTREMARK']._serialized_end=541
-  _globals['_ARGUMENTREMARK_METADATAENTRY']._serialized_start=494
-  _globals['_ARGUMENTREMARK_METADATAENTRY']._serialized_end=541
+  _globals['_TRAININGTRANSLATION']._serialized_start=106
+  _globals['_TRAININGTRANSLATION']._serialized_end=345
+  _globals['_ARGUMENTREMARK']._serialized_start=348
+  _globals['_ARGUMENTREMARK']._serialized_end=544
+  _globals['_ARGUMENTREMARK_METADATAENTRY']._serialized_start=497
+  _globals['_ARGUMENTREMARK_METADATAENTRY']._serialized_end=544
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from sishu.trainer.v1 import training_run_pb2 as _training_run_pb2
+from sishu.trainer.v1 import training_config_pb2 as _training_config_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -39,7 +39,7 @@ class TrainingTranslation(_message.Message):
     val_size: _builtins.float
     """`val_size`: share of the rows to validate on, from 1 their number; 0 means none. A dataset version brings these rows, so a run with such a size wants a version that has some."""
     @_builtins.property
-    def config(self) -> _training_run_pb2.TrainingConfig:
+    def config(self) -> _training_config_pb2.TrainingConfig:
         """How to train; every argument that the file does not have is as LLaMA-Factory takes it. Unset while there are errors."""
 
     @_builtins.property
@@ -57,7 +57,7 @@ class TrainingTranslation(_message.Message):
     def __init__(
         self,
         *,
-        config: _training_run_pb2.TrainingConfig | None = ...,
+        config: _training_config_pb2.TrainingConfig | None = ...,
         errors: _abc.Iterable[Global___ArgumentRemark] | None = ...,
         notes: _abc.Iterable[Global___ArgumentRemark] | None = ...,
         run_name: _builtins.str = ...,
