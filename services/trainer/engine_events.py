@@ -77,6 +77,8 @@ class RunLog:
     finished: bool = False
     saved: bool = False
     """Whether the present process has written a checkpoint."""
+    worked: int = 0
+    """Pieces of work that the present process has done, as its heartbeat tells."""
     tokens: int = 0
     """Real tokens of the present process."""
     seconds: float = 0.0
@@ -98,15 +100,17 @@ class RunLog:
     def _after_one(self, event: Event, place: int) -> RunLog:
         match event["type"]:
             case "progress":
-                return self._with(phase=event["phase"]) if self.fresh(place) else self
+                return self._progressed(event) if self.fresh(place) else self
             case "started":
                 return self._started(event)
             case "rows":
                 return self._read(event)
-            case "resumed":
+            case "resumed" | "rolled_back":
                 return self._with(steps=event["step"])
             case "step":
                 return self._stepped(event, self.fresh(place))
+            case "passed_over":
+                return self._with(steps=event["step"], **self._validated(event))
             case "checkpoint":
                 return replace(self, saved=self.saved or self.fresh(place))
             case "finished":
@@ -120,6 +124,9 @@ class RunLog:
                 return replace(self, failure=EngineFailure(event["reason"], event["message"]))
             case _:
                 return self
+
+    def _progressed(self, event: Event) -> RunLog:
+        return replace(self, worked=event.get("worked", 0))._with(phase=event["phase"])
 
     def _started(self, event: Event) -> RunLog:
         facts = {name: event[name] for name in FACTS if name in event}

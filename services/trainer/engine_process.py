@@ -26,6 +26,7 @@ KILL_SECONDS = 5.0
 INPUT_AT_FAULT = 2
 STOPPED = 4
 FOLDER_IN_USE = 5
+DISK_FULL = 6
 
 
 @asynccontextmanager
@@ -112,6 +113,9 @@ def error_of(code: int, failure: EngineFailure | None, said: str) -> SishuError:
     if code == FOLDER_IN_USE:
         # The engine of a worker that was killed may need a moment to be gone.
         return Unavailable("OUTPUT_DIR_IN_USE", message)
+    if code == DISK_FULL:
+        # Of which there may be no event: that would have to be written too.
+        return FailedPrecondition("DISK_FULL", message)
     if code == INPUT_AT_FAULT and reason != "RUN_CHANGED":
         return InvalidArgument(reason, message)
     if reason == "ENGINE_FAILED":

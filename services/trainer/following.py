@@ -76,7 +76,7 @@ class Follower:
         """
         silence = Stillness("ENGINE_SILENT", "wrote no event", silence_seconds)
         # A heartbeat comes from a thread of its own, and says nothing about the one that trains.
-        stall = Stillness("ENGINE_STALLED", "did no step and began no phase", stall_seconds)
+        stall = Stillness("ENGINE_STALLED", "did no step, no other work and began no phase", stall_seconds)
         while process.returncode is None:
             try:
                 await self.catch_up()
@@ -159,10 +159,9 @@ class Stillness:
 
 
 def is_report(events: Sequence[Placed], before: RunLog, after: RunLog) -> bool:
-    """Whether events tell of more than the heartbeat, which repeats the phase."""
-    return after.summary.phase != before.summary.phase or any(
-        event["type"] != "progress" for event, _ in events
-    )
+    """Whether events tell of more than a heartbeat that says the same as the one before."""
+    known, now = ((log.summary.phase, log.worked) for log in (before, after))
+    return known != now or any(event["type"] != "progress" for event, _ in events)
 
 
 def size_of(path: Path) -> int:

@@ -163,6 +163,12 @@ class TrainingConfig:
     """`auto`, `sdpa` or `eager`."""
     logits_positions: int = 2048
     """Most learned positions whose logits exist at the same time."""
+    bad_step: str = "stop"
+    """`stop` or `rollback`: what becomes of a step whose loss or gradient is no number, or is 0."""
+    rollback_limit: int = 5
+    """Failed steps after which the run fails all the same."""
+    rollback_rate: float = 0.5
+    """What the learning rate is multiplied by when the run goes back."""
 
     @property
     def gives_whole_model(self) -> bool:

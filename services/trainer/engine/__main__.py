@@ -3,8 +3,8 @@
 On several devices it starts itself once for each by `torchrun`; under a `torchrun` it is one of its
 processes.
 
-Exit codes: 0 finished, 1 failed, 2 wrong input, 3 loss not finite, 4 stopped by a signal,
-5 another process works in the output folder.
+Exit codes: 0 finished, 1 failed, 2 wrong input, 3 a step learned nothing, 4 stopped by a signal,
+5 another process works in the output folder, 6 no space left on the disk.
 """
 
 from __future__ import annotations

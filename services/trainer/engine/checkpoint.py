@@ -6,6 +6,7 @@ import errno
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,13 +41,15 @@ def step_of(folder: Path) -> int:
     return int(folder.name.removeprefix(_PREFIX))
 
 
-def newest_valid(root: Path) -> tuple[Path | None, list[str]]:
+def newest_valid(root: Path, before: int = sys.maxsize) -> tuple[Path | None, list[str]]:
     """Return the newest checkpoint that matches its manifest, and the names of newer ones that do not.
+
+    Only those of steps before `before` are looked at.
 
     Raises OSError where one cannot be looked at, which is no reason to pass it over.
     """
     damaged: list[str] = []
-    for folder in reversed(_all(root)):
+    for folder in reversed([each for each in _all(root) if step_of(each) < before]):
         if is_valid(folder):
             return folder, damaged
         damaged.append(folder.name)

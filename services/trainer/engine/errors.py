@@ -66,11 +66,33 @@ class RunChangedError(EngineError):
     exit_code = 2
 
 
-class NonFiniteLossError(EngineError):
-    """Loss or gradient became nan or infinite; that step did not touch the weights."""
+class BadStepError(EngineError):
+    """A step from which nothing can be learned.
+
+    Args:
+        message: what came of it, on which rows, and what to do.
+        step: its number.
+        is_rows_fault: whether its rows are at fault, and the weights are as good as before.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, step: int, *, is_rows_fault: bool = False) -> None:
+        super().__init__(message)
+        self.step = step
+        self.is_rows_fault = is_rows_fault
+
+
+class NonFiniteLossError(BadStepError):
+    """Loss, gradient or weights became nan or infinite."""
 
     reason = "NON_FINITE_LOSS"
-    exit_code = 3
+
+
+class NothingLearnedError(BadStepError):
+    """Loss or gradient of a step is 0."""
+
+    reason = "NOTHING_LEARNED"
 
 
 class PeerLostError(EngineError):
@@ -83,6 +105,13 @@ class OutOfMemoryError(EngineError):
     """The device's or the machine's memory does not hold the model and one batch."""
 
     reason = "OUT_OF_MEMORY"
+
+
+class DiskFullError(EngineError):
+    """The disk has no room for what is to be written; what was there before is as it was."""
+
+    reason = "DISK_FULL"
+    exit_code = 6
 
 
 class MergeError(EngineError):

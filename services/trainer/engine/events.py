@@ -6,6 +6,7 @@ the later line wins.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -28,6 +29,8 @@ class EventLog:
         self._run_id = run_id
         self._quiet_seconds = quiet_seconds
         self._phase, self._phase_began = "starting", time.monotonic()
+        self._worked = 0
+        self._torn = False
         self._last = time.monotonic()
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -55,9 +58,18 @@ class EventLog:
         event = {"type": kind, "time": round(time.time(), 3), "run_id": self._run_id, **values}
         line = json.dumps(event, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with self._lock:
-            os.write(self._handle, line)
+            self._append(line)
             os.fsync(self._handle)
             self._last = time.monotonic()
+
+    def _append(self, line: bytes) -> None:
+        """Write all of a line; what a full disk cuts off is closed off by the next."""
+        rest = b"\n" + line if self._torn else line
+        self._torn = False
+        while rest:
+            written = os.write(self._handle, rest)
+            rest = rest[written:]
+            self._torn = bool(rest)
 
     def enter_phase(self, phase: str) -> None:
         """Say what the run does now; the heartbeat repeats it while it lasts."""
@@ -65,12 +77,21 @@ class EventLog:
             self._phase, self._phase_began = phase, time.monotonic()
             self._progress()
 
+    def worked(self) -> None:
+        """Count a piece of work, such as a forward pass; the heartbeat tells how many, so this costs nothing.
+
+        A heart beats in a process that hangs too. This changes only while the thread that trains gets on.
+        """
+        self._worked += 1
+
     def _progress(self) -> None:
-        self.emit("progress", phase=self._phase, seconds=round(time.monotonic() - self._phase_began, 1))
+        seconds = round(time.monotonic() - self._phase_began, 1)
+        self.emit("progress", phase=self._phase, seconds=seconds, worked=self._worked)
 
     def _beat(self) -> None:
         while not self._closing.wait(min(1.0, self._quiet_seconds)):
-            with self._lock:
+            # On a full disk the run itself learns of it, when it has something to say.
+            with self._lock, contextlib.suppress(OSError):
                 if time.monotonic() - self._last >= self._quiet_seconds:
                     self._progress()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.trainer.engine.errors import OutputDirError
+from services.trainer.engine.errors import DiskFullError, OutputDirError
 
 _BLOCK = 1 << 22
 
@@ -70,6 +71,25 @@ def new_folder(final: Path) -> Iterator[Path]:
         shutil.rmtree(final)
     temporary.rename(final)
     sync(final.parent)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that a disk, or somebody's share of it, is full."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return True
+    # safetensors has an exception of its own, with the words of the system in it.
+    return any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT))
+
+
+@contextmanager
+def telling_full_disk(what: str, folder: Path) -> Iterator[None]:
+    """Raise DiskFullError where `what` does not fit on the disk of `folder`."""
+    try:
+        yield
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        raise DiskFullError(f"no space left in {folder} for {what}; free some and start again") from error
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,13 +11,16 @@ import torch
 
 from services.trainer.engine import memory, model
 from services.trainer.engine.batching import BatchPlan, MicroBatch, Step
-from services.trainer.engine.errors import NonFiniteLossError, Stopped
+from services.trainer.engine.errors import BadStepError, NonFiniteLossError, Stopped
 from services.trainer.engine.events import EventLog
+from services.trainer.engine.loss_scale import ScaleSpentError
+from services.trainer.engine.mishaps import Mishaps
 from services.trainer.engine.objectives import PAIRED, WITH_REFERENCE, Objective, objective_of
 from services.trainer.engine.packing import split_evenly
 from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.reading import Rows, read_rows
+from services.trainer.engine.recovery import check_step, check_validation, lines_of, recover, save_sound
 from services.trainer.engine.rendering import template_text
 from services.trainer.engine.saving import publish, resume, save
 from services.trainer.engine.schedules import Schedule
@@ -48,6 +50,9 @@ _MAY_CHANGE = (
     "deepspeed_stage",
     "cpu_offload",
     "deepspeed_config",
+    "bad_step",  # what failed under one of them may be tried again under another
+    "rollback_limit",
+    "rollback_rate",
 )
 _SHOWN_LINES = 20
 
@@ -62,17 +67,31 @@ def train(spec: TrainSpec, events: EventLog, stop: StopSignal) -> None:
 def _train(run: Run, stop: StopSignal) -> None:
     resume(run)
     stop.wait_for_step()
+    if run.goes_back:
+        save(run)
     run.events.enter_phase("training")
+    while run.totals.step < run.steps_total and not run.ends_early:
+        try:
+            do_steps(run, stop)
+        except BadStepError as failure:
+            recover(run, failure)
+    finish(run)
+
+
+def do_steps(run: Run, stop: StopSignal) -> None:
+    """Do what is left of the run, with checkpoints. Raises BadStepError, or Stopped once all is saved."""
     for step in run.plan.steps(run.totals.step, run.steps_total):
         if run.ends_early:
-            break
+            return
         if group.any_of(stop.requested):
-            save(run)
+            save_sound(run)
             raise Stopped(run.totals.step)
-        do_step(run, step)
+        if step.number in run.mishaps.passed_over:
+            pass_over(run, step)
+        else:
+            do_step(run, step)
         if run.is_saved_after(step.number):
-            save(run)
-    finish(run)
+            save_sound(run)
 
 
 def prepare(spec: TrainSpec, events: EventLog) -> Run:
@@ -105,8 +124,10 @@ def prepare(spec: TrainSpec, events: EventLog) -> Run:
             objective_of(spec, rows.validation or [], pad_id), spec.validation_steps or plan.steps_per_epoch
         ),
         totals=Totals(),
+        mishaps=Mishaps.read(spec.output_dir),
     )
     starting.draw_apart(spec.seed, 0)
+    trainable.causal.base_model.register_forward_hook(lambda *_: events.worked())
     _see_reference(run)
     _announce(run, rows, cutoff)
     return run
@@ -201,16 +222,16 @@ def _identity(spec: TrainSpec, tokenizer: Any, rows: Rows) -> dict[str, Any]:
 
 
 def do_step(run: Run, step: Step) -> None:
-    """One optimizer step over its micro batches. Raises NonFiniteLossError before it touches the weights."""
+    """One optimizer step over its micro batches. Raises BadStepError before it touches the weights."""
     began = time.perf_counter()
-    rate = run.schedule.rate(step.number)
+    rate = run.schedule.rate(step.number) * run.mishaps.rate_factor
     rows = [index for batch in step.batches for index in batch]
-    gathered = _accumulate(run, step, run.objective.weight(rows))
+    # Rows of which nothing is learned have no weight, and then no loss either.
+    gathered = _accumulate(run, step, run.objective.weight(rows) or 1)
     figures = torch.stack([gathered.loss, gathered.won, gathered.margin]).double()
     padded = torch.tensor([gathered.padded]).to(figures)
     (loss_value, won, margin, padded_tokens), norm = run.strategy.step(torch.cat([figures, padded]), rate)
-    if not (math.isfinite(loss_value) and math.isfinite(norm)):
-        raise NonFiniteLossError(_non_finite(run, step, loss_value, norm))
+    check_step(run, step, loss_value, norm)
     seconds = time.perf_counter() - began
     tokens = sum(len(each.ids) for index in rows for each in run.objective.items[index].sequences)
     _add(run.totals, step.number, tokens, seconds, loss_value)
@@ -234,13 +255,21 @@ def do_step(run: Run, step: Step) -> None:
     )
 
 
+def pass_over(run: Run, step: Step) -> None:
+    """Count a step as done that came to nothing when it was tried."""
+    run.totals.step = step.number
+    validated = _validate(run, step.number)
+    run.events.emit("passed_over", step=step.number, lines=lines_of(run, step), **validated)
+
+
 def _validate(run: Run, step: int) -> dict[str, float]:
     """Measure the loss on the validation rows where that is due; what the step's event says of it."""
     if not run.validation.is_due(step, run.steps_total):
         return {}
     run.events.enter_phase("validating")
     began = time.perf_counter()
-    loss = run.validation.loss(run.model, run.strategy, group.least(run.memory.most_tokens))
+    measured = run.validation.loss(run.model, run.strategy, group.least(run.memory.most_tokens))
+    loss = check_validation(step, measured)
     run.totals.best.take(step, loss, run.spec.early_stop_margin)
     run.schedule.measured(loss)
     run.events.enter_phase("training")
@@ -255,24 +284,28 @@ def _validate(run: Run, step: int) -> dict[str, float]:
 def _accumulate(run: Run, step: Step, weight: int) -> Gathered:
     """Gather a step's gradient.
 
-    Where the memory plan promised too much, the step is done anew in smaller micro batches.
+    Where the memory plan promised too much, the step is done anew in smaller micro batches, and where the
+    gradient left fp16's range, with a smaller scale.
     """
     while True:
         micro = _micro_batches(run, step)
         try:
             gathered = _gather(run, micro, weight)
+            if not run.strategy.overflowed(gathered.loss):
+                return gathered
+        except ScaleSpentError:
+            raise NonFiniteLossError(
+                f"step {step.number}: the gradient is not finite however small the loss is made; lower "
+                "learning_rate, or use precision bf16 or fp32",
+                step.number,
+            ) from None
         except torch.cuda.OutOfMemoryError:
             fixed = not (run.model.packed and run.strategy.plans_memory)
             if fixed or all(len(batch) == 1 for batch in micro):
                 raise
-        else:
-            if not run.strategy.overflowed(gathered.loss):
-                return gathered
-            run.strategy.discard()
-            continue
+            torch.cuda.empty_cache()
+            run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
         run.strategy.discard()
-        torch.cuda.empty_cache()
-        run.memory.most_tokens = max(1, run.memory.most_tokens // 2)
 
 
 @dataclass
@@ -320,17 +353,7 @@ def _add(totals: Totals, step: int, tokens: int, seconds: float, loss: float) ->
     totals.tokens += tokens
     totals.seconds += seconds
     totals.loss_last = loss
-    if step == 1:
-        totals.loss_first = loss
-
-
-def _non_finite(run: Run, step: Step, loss: float, norm: float) -> str:
-    lines = sorted({run.objective.items[index].line for batch in step.batches for index in batch})
-    shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (", …" if len(lines) > _SHOWN_LINES else "")
-    return (
-        f"step {step.number}: loss {loss}, gradient norm {norm} on {run.spec.train_file} lines {shown}; "
-        "look at these rows, lower learning_rate or use precision fp32"
-    )
+    totals.loss_first = totals.loss_first or loss
 
 
 def finish(run: Run) -> None:
@@ -342,7 +365,7 @@ def finish(run: Run) -> None:
         steps=totals.step,
         tokens=totals.tokens,
         seconds=round(totals.seconds, 3),
-        tokens_per_second=round(totals.tokens / totals.seconds, 2),
+        tokens_per_second=round(totals.tokens / totals.seconds, 2) if totals.seconds else 0.0,
         loss_first=totals.loss_first,
         loss_last=totals.loss_last,
         published_step=published,

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import torch
 
-from services.trainer.engine.errors import NonFiniteLossError
-
 FIRST = 2.0**16
 SMALLEST = 2.0**-6
 """Where even this overflows, it is not fp16's range that is at fault."""
 LARGEST = 2.0**24
 GROWS_AFTER = 1000
 """Steps in a row without an overflow."""
+
+
+class ScaleSpentError(Exception):
+    """The gradient is not finite however small the loss is made."""
 
 
 class LossScale:
@@ -31,17 +33,14 @@ class LossScale:
         """Halve the factor where the gradient is not finite; returns whether it did.
 
         Raises:
-            NonFiniteLossError: it is as small as it may be.
+            ScaleSpentError: it is as small as it may be.
         """
         if is_finite:
             return False
         self.factor /= 2
         self._good = 0
         if self.factor < SMALLEST:
-            raise NonFiniteLossError(
-                "the gradient is not finite however small the loss is made; "
-                "lower learning_rate, or use precision bf16 or fp32"
-            )
+            raise ScaleSpentError
         return True
 
     def stepped(self) -> None:

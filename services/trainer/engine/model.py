@@ -308,8 +308,9 @@ def _batch(
             rows += [row] * (end - start)
     return Batch(
         ids.to(device),
-        torch.tensor(positions).to(device),
-        torch.tensor(targets).to(device),
+        # With the type said, since there may be none.
+        torch.tensor(positions, dtype=torch.int64).to(device),
+        torch.tensor(targets, dtype=torch.int64).to(device),
         sum(len(sample.ids) for sample in samples),
         torch.tensor(rows, dtype=torch.int64).to(device),
         len(samples),

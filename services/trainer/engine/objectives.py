@@ -24,6 +24,7 @@ from services.trainer.engine.token_sets import learned_of, lengths_of
 KTO = "kto"
 PAIRED = ("dpo", "orpo", "simpo")
 WITH_REFERENCE = ("dpo", KTO)
+PREFERENCES = (*PAIRED, KTO)
 
 
 class Loss(NamedTuple):

@@ -148,7 +148,8 @@ class AdapterOptimizer:
         for number, parameter in enumerate(self._inner_parameters):
             prefix = f"{number}."
             mine = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
-            before = self._inner.state[parameter]
+            # Of a state before the first step nothing is kept, and nothing of what was there may stay.
+            before = {name: value for name, value in self._inner.state[parameter].items() if mine}
             self._inner.state[parameter] = before | {
                 name: _as_kept(name, value, parameter.device, self._inner) for name, value in mine.items()
             }

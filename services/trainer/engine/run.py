@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import sys
 import traceback
 
 from services.trainer.engine.errors import (
+    DiskFullError,
     EngineError,
     OutOfMemoryError,
     PeerLostError,
@@ -14,7 +15,7 @@ from services.trainer.engine.errors import (
     Stopped,
 )
 from services.trainer.engine.events import FILE_NAME, EventLog, FailureLog, read_events
-from services.trainer.engine.files import locked
+from services.trainer.engine.files import is_full_disk, locked
 from services.trainer.engine.parallel import place
 from services.trainer.engine.spec import TrainSpec
 from services.trainer.engine.stopping import StopSignal
@@ -32,8 +33,9 @@ def run(spec: TrainSpec, stop: StopSignal) -> int:
                 return _reported(spec, events, stop)
     except (EngineError, OSError) as error:
         # Without the folder there is no place for an event.
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code if isinstance(error, EngineError) else 1
+        failure = DiskFullError(str(error)) if is_full_disk(error) else error
+        print(f"error: {failure}", file=sys.stderr)
+        return failure.exit_code if isinstance(failure, EngineError) else 1
 
 
 def _run_with_others(spec: TrainSpec, stop: StopSignal) -> int:
@@ -74,7 +76,10 @@ def _reported(spec: TrainSpec, events: EventLog, stop: StopSignal) -> int:
             traceback.print_exc()
         print(f"error: {failure}", file=sys.stderr)
         # Whoever was left alone must not hide why the other one went.
-        if not (isinstance(failure, PeerLostError) and _has_failed(spec, began)):
+        if isinstance(failure, PeerLostError) and _has_failed(spec, began):
+            return failure.exit_code
+        # On a full disk the exit code has to tell it.
+        with contextlib.suppress(OSError):
             events.emit("failed", reason=failure.reason, message=str(failure))
         return failure.exit_code
     return 0
@@ -102,8 +107,9 @@ def _classified(error: Exception) -> EngineError:
             f"another process of the run has ended or does not answer: {_first_line(error)}; its own words, "
             "if it had time for any, are in the log"
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return EngineError(f"no space left for {error.filename or 'output_dir'}; free some and start again")
+    if is_full_disk(error):
+        where = getattr(error, "filename", None) or "output_dir"
+        return DiskFullError(f"no space left for {where}; free some and start again")
     return EngineError(f"{type(error).__name__}: {_first_line(error)}")
 
 

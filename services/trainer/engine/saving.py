@@ -12,7 +12,7 @@ import torch
 from services.trainer.engine import checkpoint, model
 from services.trainer.engine.adapter import copy_adapter, write_adapter
 from services.trainer.engine.errors import RunChangedError
-from services.trainer.engine.files import new_folder, unfinished
+from services.trainer.engine.files import new_folder, telling_full_disk, unfinished
 from services.trainer.engine.parallel import group, place, starting
 from services.trainer.engine.rendering import FILE as RENDERER
 from services.trainer.engine.state import Run
@@ -28,8 +28,8 @@ def resume(run: Run) -> None:
     # One process looks: another could find a file that this one is about to delete.
     found = checkpoint.newest_valid(run.checkpoints) if place.is_first() else (None, [])
     folder, damaged = found
-    step = group.of_first(lambda: checkpoint.step_of(folder) if folder else 0)
-    if step:
+    step = group.of_first(lambda: checkpoint.step_of(folder) if folder else -1)
+    if step >= 0:
         folder = checkpoint.checkpoint_path(run.checkpoints, step)
         load(run, folder)
     checkpoint.drop(run.checkpoints, damaged)
@@ -97,22 +97,31 @@ def save(run: Run) -> None:
     """Write a checkpoint of the state after the last finished step, unless it is there already."""
     step = run.totals.step
     target = checkpoint.checkpoint_path(run.checkpoints, step)
-    if step == 0 or group.of_first(lambda: checkpoint.is_valid(target)):
+    if (step == 0 and not run.goes_back) or group.of_first(lambda: checkpoint.is_valid(target)):
         return
-    draws = _draws(run)
-
-    def made() -> AbstractContextManager[Path]:
-        return checkpoint.new_checkpoint(run.checkpoints, step)
-
-    with group.filled_by_all(made, unfinished(target)) as folder:
-        run.strategy.save(folder, draws)
-        with run.strategy.whole():
-            _describe(run, folder)
+    run.events.enter_phase("saving")
+    with telling_full_disk(f"the checkpoint of step {step}", run.checkpoints):
+        _write(run, target)
     if place.is_first():
         checkpoint.prune(run.checkpoints, run.spec.keep_checkpoints, run.totals.best.step)
         run.events.emit("checkpoint", step=step, path=str(target))
     # Whoever is told to stop ends after this, and its end would end the first.
     group.wait()
+    run.events.enter_phase("training")
+
+
+def _write(run: Run, target: Path) -> None:
+    draws = _draws(run)
+
+    def made() -> AbstractContextManager[Path]:
+        return checkpoint.new_checkpoint(run.checkpoints, run.totals.step)
+
+    with group.filled_by_all(made, unfinished(target)) as folder:
+        run.strategy.save(folder, draws)
+        run.events.worked()
+        with run.strategy.whole():
+            _describe(run, folder)
+        run.events.worked()
 
 
 def _describe(run: Run, folder: Path) -> None:

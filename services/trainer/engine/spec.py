@@ -184,6 +184,13 @@ class TrainSpec:
     publish: str = _choice("best", "best", "last")
     """Whose adapter the run gives: that of the lowest validation loss, or of the last step. Without a
     validation_file it is the last."""
+    bad_step: str = _choice("stop", "stop", "rollback")
+    """What becomes of a step whose loss or gradient is no number, or is 0, and which no weight has seen: stop
+    ends the run, rollback goes back to a checkpoint with a lower rate or passes it over. See recovery.py."""
+    rollback_limit: int = _number(5, 1, 1000)
+    """Of bad_step rollback: failed steps after which the run ends all the same."""
+    rollback_rate: float = _number(0.5, 0.001, 1.0)
+    """What the learning rate is multiplied by when the run goes back."""
     threads: int = _number(0, 0, 4096)
     """CPU threads of each device's process; 0 leaves the choice to torch."""
     device: str = _choice("auto", "auto", "cpu", "cuda")

@@ -9,6 +9,7 @@ from typing import Any
 from services.trainer.engine import memory, model
 from services.trainer.engine.batching import BatchPlan
 from services.trainer.engine.events import EventLog
+from services.trainer.engine.mishaps import Mishaps
 from services.trainer.engine.objectives import Objective
 from services.trainer.engine.parallel.strategy import Strategy
 from services.trainer.engine.schedules import Schedule
@@ -45,6 +46,7 @@ class Run:
     """What must be equal for a checkpoint to be continued."""
     validation: Validation
     totals: Totals
+    mishaps: Mishaps
 
     @property
     def checkpoints(self) -> Path:
@@ -56,6 +58,11 @@ class Run:
         every = self.spec.checkpoint_steps
         is_last = step == self.steps_total or self.ends_early
         return is_last or step == self.totals.best.step or (every > 0 and step % every == 0)
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a failed step sends the run back to a checkpoint, if need be to that of step 0."""
+        return self.spec.bad_step == "rollback"
 
     @property
     def ends_early(self) -> bool:

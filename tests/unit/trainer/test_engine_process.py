@@ -119,6 +119,7 @@ async def test_a_python_that_is_not_there_is_named(tmp_path: Path) -> None:
         (1, ("OUT_OF_MEMORY", "no memory"), "FAILED_PRECONDITION OUT_OF_MEMORY no memory"),
         (1, ("INTERNAL", "KeyError: x"), "INTERNAL ENGINE_FAILED the engine failed: KeyError: x"),
         (2, ("RUN_CHANGED", "other seed"), "FAILED_PRECONDITION RUN_CHANGED other seed"),
+        (6, ("DISK_FULL", "no space left"), "FAILED_PRECONDITION DISK_FULL no space left"),
         (4, None, "UNAVAILABLE ENGINE_STOPPED the engine was told to stop; it goes on from its checkpoint"),
     ],
 )

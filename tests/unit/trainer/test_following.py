@@ -189,5 +189,39 @@ async def test_an_engine_whose_heart_beats_but_that_does_nothing_is_given_up(sce
     assert beats(events) > before, "it was silent"
 
 
+VALIDATING = """
+import sys, time
+from pathlib import Path
+from services.trainer.engine.events import EventLog
+with EventLog(Path(sys.argv[1]), "r", quiet_seconds=0.05) as events:
+    events.enter_phase("validating")
+    for _ in range(int(sys.argv[2])):
+        time.sleep(0.1)
+        events.worked()
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+async def test_a_measurement_longer_than_a_stall_is_no_hang_as_long_as_it_gets_on(scene: Scene) -> None:
+    command = (sys.executable, "-c", VALIDATING, str(scene.work / "events.jsonl"))
+    process = await asyncio.create_subprocess_exec(*command, "40", "0")
+    await scene.follower().until_exit(process, silence_seconds=60, stall_seconds=2)
+    assert process.returncode == 0
+    assert scene.said[-1] == "validating"
+
+
+@pytest.mark.full
+async def test_a_measurement_that_gets_stuck_is_given_up(scene: Scene) -> None:
+    command = (sys.executable, "-c", VALIDATING, str(scene.work / "events.jsonl"))
+    process = await asyncio.create_subprocess_exec(*command, "10", "60")
+    try:
+        with pytest.raises(DeadlineExceeded, match="did no step, no other work") as caught:
+            await scene.follower().until_exit(process, silence_seconds=60, stall_seconds=2)
+    finally:
+        process.kill()
+        await process.wait()
+    assert caught.value.reason == "ENGINE_STALLED"
+
+
 def beats(events: Path) -> int:
     return events.read_bytes().count(b"progress") if events.exists() else 0

@@ -90,6 +90,9 @@ def test_an_empty_config_shows_every_default() -> None:
         packing="auto",
         attention="auto",
         logits_positions=2048,
+        bad_step="stop",
+        rollback_limit=5,
+        rollback_rate=0.5,
     )
 
 

@@ -79,6 +79,11 @@ class RunOptions:
     early_stop_patience: Annotated[int | None, typer.Option(min=0, help=say("run_early_stop"))] = None
     early_stop_margin: Annotated[float | None, typer.Option(min=0, help=say("run_early_margin"))] = None
     publish: Annotated[str | None, typer.Option(metavar="best|last", help=say("run_publish"))] = None
+    bad_step: Annotated[str | None, typer.Option(metavar="stop|rollback", help=say("run_bad_step"))] = None
+    rollback_limit: Annotated[int | None, typer.Option(min=1, help=say("run_rollback_limit"))] = None
+    rollback_rate: Annotated[float | None, typer.Option(min=0.001, max=1, help=say("run_rollback_rate"))] = (
+        None
+    )
 
     def config(self) -> TrainingConfig:
         """The config that says it."""

@@ -188,4 +188,17 @@ RUN_TEXTS: dict[str, tuple[str, str]] = {
         "last.",
         "训练给出哪一步的适配器或模型：best 为验证损失最低的一步，last 为最后一步。",
     ),
+    "run_bad_step": (
+        "What becomes of a step whose loss or gradient is no number, or 0: stop ends the run, rollback goes "
+        "back to a checkpoint and on with a lower rate.",
+        "某一步的损失或梯度不是数或为 0 时：stop 停止训练，rollback 回到检查点并降低学习率继续。",
+    ),
+    "run_rollback_limit": (
+        "Failed steps after which a run that goes back stops all the same.",
+        "出现这么多次失败的步后，即使可以回退也停止训练。",
+    ),
+    "run_rollback_rate": (
+        "What the learning rate is multiplied by when a run goes back.",
+        "回退时学习率乘以的系数。",
+    ),
 }

@@ -48,7 +48,7 @@ class Strategy(Protocol):
     def step(self, figures: torch.Tensor, learning_rate: float) -> tuple[list[float], float]:
         """Take the step and return the sums of `figures` over all processes, and the gradient's norm.
 
-        Where the first figure, the loss, or the norm is not finite, the run cannot go on.
+        Where the first figure, the loss, or the norm is not finite, or is 0, the step is not taken.
         """
 
     def save(self, folder: Path, extra: dict[str, torch.Tensor]) -> None:
@@ -99,7 +99,7 @@ class Replicated:
         """Sum, look at the result, and only then touch the weights."""
         group.add_up(self.optimizer.gradient)
         *sums, norm = torch.stack([*group.add_up(figures), self.optimizer.norm()]).tolist()
-        if math.isfinite(sums[0]) and math.isfinite(norm):
+        if all(math.isfinite(each) and each != 0 for each in (sums[0], norm)):
             self.optimizer.update(norm, learning_rate)
         return sums, norm
 

@@ -5,6 +5,7 @@ DeepSpeed is imported here only: it is an extra, and some of its parts import sl
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -157,9 +158,9 @@ class Zero:
         """Nothing to be done: no step is begun anew."""
 
     def step(self, figures: torch.Tensor, learning_rate: float) -> tuple[list[float], float]:
-        """Take the step, unless the loss is not finite; the norm is known only afterwards."""
+        """Take the step, unless the loss is not finite, or is 0; the norm is known only afterwards."""
         sums: list[float] = group.add_up(figures).tolist()
-        if not torch.isfinite(figures[0]):
+        if not math.isfinite(sums[0]) or sums[0] == 0:
             return sums, float("nan")
         optimizer = self._engine.optimizer
         for parameters, ratio in zip(optimizer.param_groups, self._ratios, strict=True):
