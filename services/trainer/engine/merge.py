@@ -1,7 +1,7 @@
 """`python -m services.trainer.engine.merge BASE ADAPTER OUTPUT`: one model folder of base and adapter.
 
-On success one JSON object is printed: files, logit_error, adapter_effect.
-Exit codes: 0 done, 1 failed, 2 wrong input.
+On success one JSON object is printed: files, logit_error, exact_error, adapter_effect.
+Exit codes: 0 done, 1 failed, 2 wrong input, 6 no space left on the disk.
 """
 
 from __future__ import annotations
@@ -22,15 +22,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("adapter", type=Path, help="folder with adapter_config.json")
     parser.add_argument("output", type=Path, help="folder to make")
     parser.add_argument("--precision", choices=("bf16", "fp16", "fp32"), default="bf16")
-    parser.add_argument("--shard-bytes", type=int, default=5_000_000_000, help="most bytes of a weight file")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--shard-bytes",
+        type=int,
+        default=5_000_000_000,
+        help="most bytes of a weight file, unless one tensor has more",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... or auto")
     given = parser.parse_args(arguments)
     if given.shard_bytes < 1:
         parser.error("--shard-bytes must be at least 1")
     # Here, so that wrong arguments are told at once.
-    import torch  # noqa: PLC0415
-
-    from services.trainer.engine.merging import merge  # noqa: PLC0415
+    from services.trainer.engine.merging import device_of, merge  # noqa: PLC0415
 
     try:
         done = merge(
@@ -39,7 +42,7 @@ def main(arguments: list[str]) -> int:
             given.output,
             given.precision,
             given.shard_bytes,
-            torch.device(given.device),
+            device_of(given.device),
         )
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -2,16 +2,16 @@
 
 One tensor at a time is in memory while merging: W + s B A is computed in fp32 and then rounded once, since a
 sum in bf16 loses most of a small update. Then the folder is read back, and its logits are held against those
-that transformers and peft compute from base and adapter.
+that transformers and peft compute from base and adapter: once as they are, where they may differ by what the
+number format explains, and once with the sums before rounding, where they may not differ at all. So also an
+update that is smaller than what rounding does to the base cannot get lost unseen.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,46 +19,43 @@ from typing import Any
 import peft
 import torch
 import transformers
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from services.trainer.engine import model, releases
-from services.trainer.engine.adapter import CONFIG, WEIGHTS
-from services.trainer.engine.errors import BaseModelError, MergeError
-from services.trainer.engine.files import new_folder, sha256_file
+from services.trainer.engine.adapter import WEIGHTS
+from services.trainer.engine.errors import BaseModelError, DeviceError, DiskFullError, MergeError
+from services.trainer.engine.files import new_folder, sha256_file, telling_full_disk
+from services.trainer.engine.merge_plan import Piece, Plan, make_plan
 from services.trainer.engine.rendering import FILE as RENDERER
+from services.trainer.engine.shards import Tensor, split, write_shards
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCES = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 4e-2}
 """Largest distance between merged and reference logits, as a share of the latter's norm; what rounding the
 weights to the format costs, with room for deep models."""
+EXACT_TOLERANCE = 1e-4
+"""The same with the sums before rounding: what another order of additions in fp32 costs."""
 SHARD_BYTES = 5_000_000_000
 _PROBE_TOKENS = 64
-_PREFIX = "base_model.model."
-
-
-@dataclass(frozen=True)
-class Update:
-    """What an adapter adds to one weight of the base."""
-
-    a: torch.Tensor
-    """[rank, in]"""
-    b: torch.Tensor
-    """[out, rank]"""
-    scale: float
-    magnitude: torch.Tensor | None = None
-    """Of DoRA (arXiv 2402.09353): the length of each row of the result, [out]."""
-
-    def applied(self, weight: torch.Tensor) -> torch.Tensor:
-        """The merged weight [out, in], fp32."""
-        device = weight.device
-        merged: torch.Tensor = torch.addmm(
-            weight.float(), self.b.float().to(device), self.a.float().to(device), alpha=self.scale
-        )
-        if self.magnitude is None:
-            return merged
-        lengths: torch.Tensor = self.magnitude.float().to(device) / merged.norm(dim=1)
-        return merged * lengths[:, None]
+_PROBE_TEXT = "A text, 一段文字, with <marks> and\n\tspaces 1234."
+_TOKENIZER_FILES = frozenset(
+    {
+        "added_tokens.json",
+        "chat_template.jinja",
+        "chat_template.json",
+        "merges.txt",
+        "sentencepiece.bpe.model",
+        "special_tokens_map.json",
+        "spiece.model",
+        "tokenizer.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+        "vocab.json",
+        "vocab.txt",
+    }
+)
+_TEMPLATES = "additional_chat_templates"
+"""Folder of the templates of a tokenizer that has several."""
+_WEIGHTS = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".ckpt"})
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,23 @@ class Merged:
     """Weight files."""
     logit_error: float
     """Norm of (merged - reference) over that of the reference."""
+    exact_error: float
+    """The same before the weights were rounded to their format."""
     adapter_effect: float
     """Norm of (reference - base) over that of the reference: what the adapter changes at all."""
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name; `auto` takes an accelerator where there is one. Raises DeviceError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(f"device: cannot use {name}: {reason}; use auto or cpu") from error
+    return device
 
 
 def merge(
@@ -85,158 +97,97 @@ def merge(
 
     Args:
         base: model folder with *.safetensors.
-        adapter: folder that the engine or peft wrote.
+        adapter: folder that the engine or peft wrote; where it has a tokenizer, that is the merged model's.
         output: the new folder; it appears when everything in it is proven.
         precision: `bf16`, `fp16` or `fp32`, of the weights that are written.
-        shard_bytes: most bytes of tensors in a weight file; a larger tensor has a file of its own.
+        shard_bytes: most bytes of a weight file; a larger tensor has a file of its own.
         device: where to compute; nothing means the CPU.
 
     Raises:
-        BaseModelError: base and adapter do not fit together, or cannot be read.
+        BaseModelError: base and adapter do not fit together, or cannot be read; nothing was written.
+        DiskFullError: the merged model does not fit on the disk.
         MergeError: there is something at `output`, or the logits differ by more than the format explains.
     """
     if output.exists():
         raise MergeError(f"output: {output} is there already; delete it or name another folder")
     device = device or torch.device("cpu")
-    updates = read_updates(adapter)
-    with new_folder(output) as folder:
-        try:
-            count = _write_weights(base, updates, folder, precision, shard_bytes, device)
-            _copy_rest(base, folder, precision)
-            _copy_renderer(adapter, folder)
-            error, effect = compare(base, adapter, folder, device)
-            if not error <= TOLERANCES[precision]:
-                raise MergeError(
-                    f"the merged model's logits differ by {error:.2g} from those of base and adapter, more "
-                    f"than {precision} explains ({TOLERANCES[precision]:g}); nothing was written"
-                )
-            told = {
-                "base_model_sha256": model.base_model_sha256(base, folder / ".digests"),
-                "adapter_sha256": sha256_file(adapter / WEIGHTS),
-                "precision": precision,
-                "logit_error": error,
-                "adapter_effect": effect,
-                "versions": model.versions(),
-            }
-            (folder / ".digests").unlink()
-            (folder / "merged.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    return Merged(count, error, effect)
-
-
-def read_updates(adapter: Path) -> dict[str, Update]:
-    """What an adapter adds, by the name of the base's tensor. Raises BaseModelError for other kinds."""
-    try:
-        config = json.loads((adapter / CONFIG).read_bytes())
-        tensors = load_file(adapter / WEIGHTS)
-    except (OSError, ValueError) as error:
-        raise BaseModelError(f"adapter: cannot read {adapter}: {error}") from error
-    _check_kind(config)
-    rank = config["r"]
-    scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
-    updates = {}
-    for name in tensors:
-        if name.endswith(".lora_A.weight"):
-            stem = name.removesuffix(".lora_A.weight")
-            b = tensors[f"{stem}.lora_B.weight"]
-            update = Update(tensors[name], b, scale, tensors.get(f"{stem}.lora_magnitude_vector"))
-            updates[f"{stem.removeprefix(_PREFIX)}.weight"] = update
-    if not updates or len(tensors) != sum(2 + (each.magnitude is not None) for each in updates.values()):
-        raise BaseModelError(f"adapter: {adapter} has other tensors than those of LoRA on linear layers")
-    return updates
-
-
-def _check_kind(config: dict[str, Any]) -> None:
-    """Refuse what would be merged by another formula."""
-    kind = config.get("peft_type")
-    if kind != "LORA":
-        raise BaseModelError(f"adapter: peft_type is {kind}; only LORA can be merged")
-    for name in ("fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern", "lora_bias"):
-        if config.get(name):
-            raise BaseModelError(f"adapter: {name} is set, which cannot be merged here; merge it with peft")
-
-
-def _write_weights(
-    base: Path,
-    updates: dict[str, Update],
-    folder: Path,
-    precision: str,
-    shard_bytes: int,
-    device: torch.device,
-) -> int:
-    dtype = DTYPES[precision]
-    sizes: dict[str, int] = {}
-    places: dict[str, Path] = {}
-    for path, name, shape, kind in _tensors(base):
-        sizes[name], places[name] = _size(shape, kind, dtype), path
-    missing = sorted(set(updates) - set(sizes))
-    if missing:
-        raise BaseModelError(
-            f"adapter: base_model has no tensor {missing[0]}; is it an adapter of this base?"
-        )
-    shards = split(sizes, shard_bytes)
-    where: dict[str, str] = {}
-    for number, names in enumerate(shards, 1):
-        file = (
-            "model.safetensors"
-            if len(shards) == 1
-            else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        )
-        content = {
-            name: _merged(_read(places[name], name, device), updates.get(name), dtype) for name in names
+    plan = make_plan(base, adapter)
+    tokenizer = _tokenizer_folder(base, adapter, plan)
+    shards = split((_written(piece, DTYPES[precision]) for piece in plan.pieces.values()), shard_bytes)
+    _check_room(output, sum(tensor.size for tensors in shards for tensor in tensors))
+    with telling_full_disk("the merged model", output.parent), new_folder(output) as folder:
+        write_shards(folder, shards, lambda name: plan.pieces[name].value(device))
+        _copy_rest(base, tokenizer, folder)
+        _copy_renderer(adapter, folder)
+        _write_config(folder, precision, is_untied=plan.is_untied)
+        _check_tokenizer(tokenizer, folder)
+        error, exact, effect = compare(base, adapter, folder, plan, device)
+        _check_errors(error, exact, precision)
+        told = {
+            "base_model_sha256": model.base_model_sha256(base, folder / ".digests"),
+            "adapter_sha256": sha256_file(adapter / WEIGHTS),
+            "precision": precision,
+            "logit_error": error,
+            "exact_error": exact,
+            "adapter_effect": effect,
+            "versions": model.versions(),
         }
-        save_file(content, folder / file, metadata={"format": "pt"})
-        where |= dict.fromkeys(names, file)
-    if len(shards) > 1:
-        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": where}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
-    return len(shards)
+        (folder / ".digests").unlink()
+        (folder / "merged.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    return Merged(len(shards), error, exact, effect)
 
 
-def split(sizes: dict[str, int], most: int) -> list[list[str]]:
-    """Cut tensors, in their order, into files of at most `most` bytes; one larger tensor is a file alone."""
-    shards: list[list[str]] = [[]]
-    filled = 0
-    for name, size in sizes.items():
-        if shards[-1] and filled + size > most:
-            shards.append([])
-            filled = 0
-        shards[-1].append(name)
-        filled += size
-    return shards
+def _written(piece: Piece, dtype: torch.dtype) -> Tensor:
+    """A tensor as it is written; whole numbers keep their format."""
+    return Tensor(piece.name, piece.shape, dtype if piece.kind.is_floating_point else piece.kind)
 
 
-def _tensors(base: Path) -> Iterator[tuple[Path, str, list[int], str]]:
-    """File, name, shape and number format of every tensor of a model folder."""
-    for path in model.weight_files(base):
-        with safe_open(path, framework="pt") as source:
-            for name in source.keys():  # noqa: SIM118 - it is no mapping
-                view = source.get_slice(name)
-                yield path, name, view.get_shape(), view.get_dtype()
+def _check_room(output: Path, needed: int) -> None:
+    place = next(each for each in output.absolute().parents if each.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise DiskFullError(
+            f"output: the merged model needs {needed:,} bytes, {place} has {free:,} left; free some or name "
+            "another folder"
+        )
 
 
-def _size(shape: list[int], kind: str, dtype: torch.dtype) -> int:
-    """Bytes of a tensor when it is written; whole numbers keep their format."""
-    width = dtype.itemsize if kind in {"F32", "F16", "BF16", "F64"} else _WIDTHS.get(kind, 8)
-    return math.prod(shape) * width
+def _check_errors(error: float, exact: float, precision: str) -> None:
+    if not exact <= EXACT_TOLERANCE:
+        raise MergeError(
+            f"the merged model's logits differ by {exact:.2g} from those of base and adapter, also before "
+            "rounding; nothing was written"
+        )
+    if not error <= TOLERANCES[precision]:
+        raise MergeError(
+            f"the merged model's logits differ by {error:.2g} from those of base and adapter, more than "
+            f"{precision} explains ({TOLERANCES[precision]:g}); nothing was written"
+        )
 
 
-_WIDTHS = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+def _tokenizer_folder(base: Path, adapter: Path, plan: Plan) -> Path | None:
+    """Whose tokenizer the merged model gets: the adapter's own, else the base's, if there is one."""
+    folders = [each for each in (adapter, base) if _has_tokenizer(each)]
+    if not folders:
+        return None
+    size = len(_load_tokenizer(folders[0]))
+    rows = max(piece.shape[0] for piece in plan.pieces.values() if len(piece.shape) == 2)
+    if folders[0] == adapter and size > rows:
+        raise BaseModelError(
+            f"adapter: its tokenizer has {size} tokens, but no tensor of the model has more than {rows} rows"
+        )
+    return folders[0]
 
 
-def _read(path: Path, name: str, device: torch.device) -> torch.Tensor:
-    with safe_open(path, framework="pt") as source:
-        tensor: torch.Tensor = source.get_tensor(name)
-    return tensor.to(device)
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
 
 
-def _merged(weight: torch.Tensor, update: Update | None, dtype: torch.dtype) -> torch.Tensor:
-    if not weight.is_floating_point():
-        return weight.cpu()
-    whole = weight if update is None else update.applied(weight)
-    return whole.to(dtype).cpu().contiguous()
+def _load_tokenizer(folder: Path) -> Any:
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseModelError(f"cannot load the tokenizer in {folder}: {error}") from error
 
 
 def _copy_renderer(adapter: Path, folder: Path) -> None:
@@ -246,23 +197,49 @@ def _copy_renderer(adapter: Path, folder: Path) -> None:
         shutil.copyfile(adapter / RENDERER, folder / RENDERER)
 
 
-def _copy_rest(base: Path, folder: Path, precision: str) -> None:
-    """Configuration, tokenizer and chat template; never weights or folders."""
+def _copy_rest(base: Path, tokenizer: Path | None, folder: Path) -> None:
+    """Configuration, tokenizer and chat templates; never weights."""
     for path in base.iterdir():
-        is_weights = path.suffix in {".safetensors", ".bin", ".gguf", ".pt", ".pth"} or ".index." in path.name
-        if path.is_file() and not is_weights and not path.name.startswith("."):
+        is_weights = path.suffix in _WEIGHTS or ".index." in path.name
+        is_own = path.is_file() and not path.name.startswith(".") and path.name not in _TOKENIZER_FILES
+        if is_own and not is_weights:
             shutil.copyfile(path, folder / path.name)
+    if tokenizer is None:
+        return
+    for name in _TOKENIZER_FILES:
+        if (tokenizer / name).is_file():
+            shutil.copyfile(tokenizer / name, folder / name)
+    if (tokenizer / _TEMPLATES).is_dir():
+        shutil.copytree(tokenizer / _TEMPLATES, folder / _TEMPLATES)
+
+
+def _write_config(folder: Path, precision: str, *, is_untied: bool) -> None:
     config = json.loads((folder / "config.json").read_bytes())
     kind = str(DTYPES[precision]).removeprefix("torch.")
     for name in ("dtype", "torch_dtype"):
         if name in config or name == releases.dtype_option():
             config[name] = kind
+    if is_untied:
+        for part in (config, config.get("text_config")):
+            if isinstance(part, dict):
+                part["tie_word_embeddings"] = False
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
+def _check_tokenizer(source: Path | None, merged: Path) -> None:
+    """Demand that the merged model renders and cuts text as it should."""
+    if source is None:
+        return
+    wanted, found = _load_tokenizer(source), _load_tokenizer(merged)
+    if wanted.chat_template != found.chat_template or wanted(_PROBE_TEXT) != found(_PROBE_TEXT):
+        raise MergeError(f"the merged model's tokenizer is not that of {source}; nothing was written")
+
+
 @torch.no_grad()
-def compare(base: Path, adapter: Path, merged: Path, device: torch.device) -> tuple[float, float]:
-    """Distance of the merged logits from those of base and adapter, and of these from the base's; shares.
+def compare(
+    base: Path, adapter: Path, merged: Path, plan: Plan, device: torch.device
+) -> tuple[float, float, float]:
+    """Distances of the merged logits, of those before rounding and of the base's from the wanted ones.
 
     All are computed in fp32, one model in memory at a time.
     """
@@ -270,14 +247,28 @@ def compare(base: Path, adapter: Path, merged: Path, device: torch.device) -> tu
     ids = _probe(plain).to(device)
     of_base = plain(input_ids=ids, use_cache=False).logits
     with warnings.catch_warnings():
-        # peft asks transformers by names that it is about to drop; nothing that a user can mend.
-        warnings.simplefilter("ignore", FutureWarning)
+        # peft asks transformers by names that it is about to drop, and warns of what is tied.
+        warnings.simplefilter("ignore")
         adapted = peft.PeftModel.from_pretrained(plain, str(adapter)).eval()
     reference = adapted(input_ids=ids, use_cache=False).logits
     del plain, adapted
-    of_merged = _load(merged, device)(input_ids=ids, use_cache=False).logits
+    loaded = _load(merged, device)
+    of_merged = loaded(input_ids=ids, use_cache=False).logits
+    _load_exact(loaded, plan, device)
+    of_sums = loaded(input_ids=ids, use_cache=False).logits
     norm = reference.norm()
-    return float((of_merged - reference).norm() / norm), float((reference - of_base).norm() / norm)
+    error, exact, effect = (float((each - reference).norm() / norm) for each in (of_merged, of_sums, of_base))
+    return error, exact, effect
+
+
+def _load_exact(loaded: Any, plan: Plan, device: torch.device) -> None:
+    """Give a model the values that its weights had before they were rounded to the format of its files."""
+    parameters = dict(loaded.named_parameters(remove_duplicate=False))
+    for name, piece in plan.pieces.items():
+        found = parameters.get(name, parameters.get(f"{loaded.base_model_prefix}.{name}"))
+        # Models that transformers puts together from other tensors on loading keep what they have.
+        if found is not None and found.shape == piece.shape:
+            found.copy_(piece.value(device))
 
 
 def _load(folder: Path, device: torch.device) -> Any:
