@@ -111,6 +111,8 @@ class Plan:
     """By name, in the order of the base."""
     is_untied: bool
     """Whether output head and embeddings, one tensor in the base, have become two."""
+    vocabulary: int
+    """Tokens that the model has embeddings of."""
 
 
 @dataclass
@@ -142,7 +144,7 @@ def make_plan(base: Path, adapter: Path) -> Plan:
     for module, bias in found.biases.items():
         name = names.of(f"{module}.bias")
         pieces[name] = replace(pieces[name], added=bias)
-    return Plan(pieces, is_untied)
+    return Plan(pieces, is_untied, skeleton.get_input_embeddings().num_embeddings)
 
 
 class _Names:

@@ -171,10 +171,9 @@ def _tokenizer_folder(base: Path, adapter: Path, plan: Plan) -> Path | None:
     if not folders:
         return None
     size = len(_load_tokenizer(folders[0]))
-    rows = max(piece.shape[0] for piece in plan.pieces.values() if len(piece.shape) == 2)
-    if folders[0] == adapter and size > rows:
+    if folders[0] == adapter and size > plan.vocabulary:
         raise BaseModelError(
-            f"adapter: its tokenizer has {size} tokens, but no tensor of the model has more than {rows} rows"
+            f"adapter: its tokenizer has {size} tokens, base_model has embeddings of {plan.vocabulary}"
         )
     return folders[0]
 
