@@ -233,7 +233,7 @@ def _skeleton(base: Path) -> Any:
         if getattr(config, "quantization_config", None):
             raise BaseModelError(f"base_model: {base} is quantized; merge into the model that it was made of")
         with torch.device("meta"):
-            return transformers.AutoModelForCausalLM.from_config(config)
+            return transformers.AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(f"base_model: cannot read the configuration in {base}: {error}") from error
 

@@ -68,7 +68,7 @@ def logits_of(folder: Path, adapter: Path | None = None) -> torch.Tensor:
 
 LLAMA = ["q_proj", "v_proj", "down_proj"]
 GPT2 = ["c_attn", "c_proj", "c_fc"]
-KINDS = {
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "rank_pattern": ("llama", {"target_modules": LLAMA, "rank_pattern": {"layers.1.self_attn.q_proj": 2}}),
     "alpha_pattern": ("llama", {"target_modules": LLAMA, "alpha_pattern": {"v_proj": 32}}),
     "patterns and rsLoRA": (
@@ -163,7 +163,7 @@ def widen(adapter: Path) -> None:
     save_file(weights, path)
 
 
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another kind": (lambda folder: change(folder, peft_type="IA3"), "peft_type is IA3"),
     "replicated layers": (
         lambda folder: change(folder, layer_replication=[[0, 2]]),
