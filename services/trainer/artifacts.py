@@ -75,11 +75,23 @@ async def fetch_folder(storage: Storage, files: Sequence[ModelFile], folder: Pat
         return
     with local_files(folder):
         part = await asyncio.to_thread(_fresh_folder, folder)
-        for file in files:
-            path = part / file.name
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-            await storage.get_file(file.key, path)
-        await asyncio.to_thread(part.rename, folder)
+        try:
+            for file in files:
+                path = part / file.name
+                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                await storage.get_file(file.key, path)
+            await asyncio.to_thread(_give_name, part, folder)
+        finally:
+            await asyncio.to_thread(drop_folder, part)
+
+
+def _give_name(part: Path, folder: Path) -> None:
+    """Rename a folder, unless another process was faster."""
+    try:
+        part.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 def _fresh_folder(folder: Path) -> Path:

@@ -185,7 +185,11 @@ class TrainingConfig:
     @classmethod
     def of_json(cls, values: Mapping[str, object]) -> TrainingConfig:
         """The config that `as_json` wrote."""
-        names = {name: tuple(values[name]) for name in _NAMES if name in values}  # type: ignore
+        names: dict[str, object] = {}
+        for name in _NAMES:
+            given = values.get(name, [])
+            assert isinstance(given, list)  # noqa: S101  # as_json writes a list
+            names[name] = tuple(given)
         return cls(**{**values, **names})  # type: ignore[arg-type]
 
     def as_json(self) -> dict[str, object]:

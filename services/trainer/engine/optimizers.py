@@ -51,5 +51,6 @@ def _eight_bit(spec: TrainSpec, groups: Groups) -> torch.optim.Optimizer:
             f"optimizer: adamw_8bit needs bitsandbytes, which this Python cannot load ({error}); "
             "install bitsandbytes there, or take adamw or adafactor"
         ) from error
-    made: torch.optim.Optimizer = AdamW8bit(groups, lr=0.0, weight_decay=spec.weight_decay)
+    kind: Any = AdamW8bit  # it has no types
+    made: torch.optim.Optimizer = kind(groups, lr=0.0, weight_decay=spec.weight_decay)
     return made

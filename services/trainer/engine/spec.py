@@ -66,8 +66,7 @@ class TrainSpec:
     """Of freeze: what learns wherever it is, such as lm_head, norm or layers.3.mlp."""
     objective: str = _choice("sft", "sft", "cpt", "dpo", "orpo", "simpo", "kto")
     """What is learned: sft all answers of conversations; cpt plain text, every token of it; dpo, orpo and
-    simpo the better of two answers; kto single answers that are good or bad. Rows of the preferences are in
-    preferences.py."""
+    simpo the better of two answers; kto single answers that are good or bad (rows as in preferences.py)."""
     beta: float = _number(0.1, 1e-6, 100.0)
     """Of dpo and kto how dear it is to move away from the base; of simpo the scale of the reward; of orpo the
     weight of the odds ratio. SimPO wants 2 to 10, the others about 0.1."""
