@@ -10,7 +10,7 @@ from services.trainer.presets import preset_fields
 from services.trainer.row_reports import TrainingRow
 from services.trainer.training_config import TrainingConfig, resolve
 from services.trainer.training_runs import TrainingRun, TrainingStep, TrainingSummary
-from sishu.trainer.v1 import model_pb2, training_config_pb2, training_run_pb2
+from sishu.trainer.v1 import model_pb2, training_config_pb2, training_row_pb2, training_run_pb2
 
 
 def model_to_pb(model: Model) -> model_pb2.Model:
@@ -109,21 +109,21 @@ def run_to_pb(run: TrainingRun) -> training_run_pb2.TrainingRun:
     )
 
 
-def row_counts_to_pb(counts: Mapping[str, int] | None) -> training_run_pb2.TrainingRowCounts | None:
+def row_counts_to_pb(counts: Mapping[str, int] | None) -> training_row_pb2.TrainingRowCounts | None:
     """What became of the rows of a split; nothing where that is not known."""
-    return None if counts is None else training_run_pb2.TrainingRowCounts(**counts)
+    return None if counts is None else training_row_pb2.TrainingRowCounts(**counts)
 
 
-def row_outcome(outcome: training_run_pb2.TrainingRowOutcome.ValueType) -> str:
+def row_outcome(outcome: training_row_pb2.TrainingRowOutcome.ValueType) -> str:
     """The stored name of an outcome; empty for unspecified."""
-    name = training_run_pb2.TrainingRowOutcome.Name(outcome)
+    name = training_row_pb2.TrainingRowOutcome.Name(outcome)
     return "" if outcome == 0 else name.removeprefix("TRAINING_ROW_OUTCOME_").lower()
 
 
-def row_to_pb(row: TrainingRow) -> training_run_pb2.TrainingRow:
+def row_to_pb(row: TrainingRow) -> training_row_pb2.TrainingRow:
     """A row."""
-    outcome = training_run_pb2.TrainingRowOutcome.Value(f"TRAINING_ROW_OUTCOME_{row.outcome.upper()}")
-    return training_run_pb2.TrainingRow(
+    outcome = training_row_pb2.TrainingRowOutcome.Value(f"TRAINING_ROW_OUTCOME_{row.outcome.upper()}")
+    return training_row_pb2.TrainingRow(
         split=row.split,
         line=row.line,
         row_id=row.row_id,

@@ -30,7 +30,7 @@ from sishu.common.v1 import job_service_pb2 as job_pb
 from sishu.common.v1.project_data_service_pb2 import DeleteProjectDataRequest
 from sishu.dataset.v1 import dataset_version_pb2
 from sishu.errors import ApiError
-from sishu.trainer.v1 import model_pb2, training_config_pb2, training_run_pb2
+from sishu.trainer.v1 import model_pb2, training_config_pb2, training_row_pb2, training_run_pb2
 from sishu.trainer.v1 import model_service_pb2 as models
 from sishu.trainer.v1 import training_service_pb2 as runs
 from tests.integration.conftest import StartRoom
@@ -394,9 +394,9 @@ async def test_a_run_is_measured_on_validation_rows_and_stops_early(
     asked = runs.ListTrainingRowsRequest(training_run_id=run.id, page_size=2)
     page = await school.client.training.ListTrainingRows(asked)
     assert [row.row_id for row in page.training_rows] == [f"row-{row.line - 1}" for row in page.training_rows]
-    assert all(row.outcome == training_run_pb2.TRAINING_ROW_OUTCOME_DROPPED for row in page.training_rows)
+    assert all(row.outcome == training_row_pb2.TRAINING_ROW_OUTCOME_DROPPED for row in page.training_rows)
     assert all(row.tokens > 60 and row.kept_tokens == 0 for row in page.training_rows)
-    asked.outcome = training_run_pb2.TRAINING_ROW_OUTCOME_CUT
+    asked.outcome = training_row_pb2.TRAINING_ROW_OUTCOME_CUT
     assert not (await school.client.training.ListTrainingRows(asked)).training_rows
     measured = {step.step: step for step in await school.steps(run.id) if step.HasField("validation_loss")}
     assert list(measured) == list(range(2, run.summary.steps + 1, 2))

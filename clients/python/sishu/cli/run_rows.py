@@ -11,7 +11,7 @@ from sishu.cli.options import IdArgument, LimitOption
 from sishu.cli.output import show_many
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.trainer.v1.training_run_pb2 import TrainingRow, TrainingRowOutcome
+from sishu.trainer.v1.training_row_pb2 import TrainingRow, TrainingRowOutcome
 from sishu.trainer.v1.training_service_pb2 import ListTrainingRowsRequest
 
 COLUMNS = ("split", "line", "row_id", "outcome", "tokens", "kept_tokens", "samples")

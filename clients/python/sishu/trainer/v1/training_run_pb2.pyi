@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sishu.common.v1 import failure_pb2 as _failure_pb2
 from sishu.common.v1 import job_pb2 as _job_pb2
 from sishu.trainer.v1 import training_config_pb2 as _training_config_pb2
+from sishu.trainer.v1 import training_row_pb2 as _training_row_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,30 +23,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _TrainingRowOutcome:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _TrainingRowOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingRowOutcome.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    TRAINING_ROW_OUTCOME_UNSPECIFIED: _TrainingRowOutcome.ValueType  # 0
-    """Never returned; in a filter: cut and dropped ones."""
-    TRAINING_ROW_OUTCOME_CUT: _TrainingRowOutcome.ValueType  # 1
-    """Too long, and shortened or parted."""
-    TRAINING_ROW_OUTCOME_DROPPED: _TrainingRowOutcome.ValueType  # 2
-    """Too long, and left out."""
-
-class TrainingRowOutcome(_TrainingRowOutcome, metaclass=_TrainingRowOutcomeEnumTypeWrapper):
-    """TrainingRowOutcome is what became of a row."""
-
-TRAINING_ROW_OUTCOME_UNSPECIFIED: TrainingRowOutcome.ValueType  # 0
-"""Never returned; in a filter: cut and dropped ones."""
-TRAINING_ROW_OUTCOME_CUT: TrainingRowOutcome.ValueType  # 1
-"""Too long, and shortened or parted."""
-TRAINING_ROW_OUTCOME_DROPPED: TrainingRowOutcome.ValueType  # 2
-"""Too long, and left out."""
-Global___TrainingRowOutcome: _TypeAlias = TrainingRowOutcome  # noqa: Y015
 
 class _TrainingRunState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -180,11 +157,11 @@ class TrainingRun(_message.Message):
         """Versions that the engine says it runs on: `python`, `torch`, `transformers`, `peft`; empty before it has loaded the model. OUTPUT_ONLY."""
 
     @_builtins.property
-    def training_rows(self) -> Global___TrainingRowCounts:
+    def training_rows(self) -> _training_row_pb2.TrainingRowCounts:
         """What became of the training rows; ListTrainingRows tells which. Unset before they are tokenized. OUTPUT_ONLY."""
 
     @_builtins.property
-    def validation_rows(self) -> Global___TrainingRowCounts:
+    def validation_rows(self) -> _training_row_pb2.TrainingRowCounts:
         """What became of the validation rows; unset where the version has none. OUTPUT_ONLY."""
 
     def __init__(
@@ -207,8 +184,8 @@ class TrainingRun(_message.Message):
         base_model_sha256: _builtins.str = ...,
         code_version: _builtins.str = ...,
         engine_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        training_rows: Global___TrainingRowCounts | None = ...,
-        validation_rows: Global___TrainingRowCounts | None = ...,
+        training_rows: _training_row_pb2.TrainingRowCounts | None = ...,
+        validation_rows: _training_row_pb2.TrainingRowCounts | None = ...,
         renderer_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "failure", b"failure", "job", b"job", "summary", b"summary", "training_rows", b"training_rows", "update_time", b"update_time", "validation_rows", b"validation_rows"]  # noqa: Y015
@@ -218,90 +195,6 @@ class TrainingRun(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainingRun: _TypeAlias = TrainingRun  # noqa: Y015
-
-@_typing.final
-class TrainingRowCounts(_message.Message):
-    """TrainingRowCounts says what became of the rows of a split."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ROWS_FIELD_NUMBER: _builtins.int
-    KEPT_FIELD_NUMBER: _builtins.int
-    CUT_FIELD_NUMBER: _builtins.int
-    DROPPED_FIELD_NUMBER: _builtins.int
-    SAMPLES_FIELD_NUMBER: _builtins.int
-    rows: _builtins.int
-    """All of them."""
-    kept: _builtins.int
-    """Whole."""
-    cut: _builtins.int
-    """Too long, and shortened or parted as `truncation` says."""
-    dropped: _builtins.int
-    """Too long, and left out."""
-    samples: _builtins.int
-    """Samples that they became."""
-    def __init__(
-        self,
-        *,
-        rows: _builtins.int = ...,
-        kept: _builtins.int = ...,
-        cut: _builtins.int = ...,
-        dropped: _builtins.int = ...,
-        samples: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "dropped", b"dropped", "kept", b"kept", "rows", b"rows", "samples", b"samples"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TrainingRowCounts: _TypeAlias = TrainingRowCounts  # noqa: Y015
-
-@_typing.final
-class TrainingRow(_message.Message):
-    """TrainingRow is a row that was not learned whole. OUTPUT_ONLY."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SPLIT_FIELD_NUMBER: _builtins.int
-    LINE_FIELD_NUMBER: _builtins.int
-    ROW_ID_FIELD_NUMBER: _builtins.int
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    TOKENS_FIELD_NUMBER: _builtins.int
-    KEPT_TOKENS_FIELD_NUMBER: _builtins.int
-    SAMPLES_FIELD_NUMBER: _builtins.int
-    split: _builtins.str
-    """`train` or `validation`."""
-    line: _builtins.int
-    """Line of the split's file, from 1."""
-    row_id: _builtins.str
-    """Id of the row, for conversations that of the example; empty where the row has none."""
-    outcome: Global___TrainingRowOutcome.ValueType
-    """What became of it."""
-    tokens: _builtins.int
-    """Tokens of the whole row; of a pair, of both answers with their prompts."""
-    kept_tokens: _builtins.int
-    """Tokens that were kept, 0 of a row that was left out."""
-    samples: _builtins.int
-    """Samples that it became."""
-    def __init__(
-        self,
-        *,
-        split: _builtins.str = ...,
-        line: _builtins.int = ...,
-        row_id: _builtins.str = ...,
-        outcome: Global___TrainingRowOutcome.ValueType = ...,
-        tokens: _builtins.int = ...,
-        kept_tokens: _builtins.int = ...,
-        samples: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_tokens", b"kept_tokens", "line", b"line", "outcome", b"outcome", "row_id", b"row_id", "samples", b"samples", "split", b"split", "tokens", b"tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TrainingRow: _TypeAlias = TrainingRow  # noqa: Y015
 
 @_typing.final
 class TrainingSummary(_message.Message):

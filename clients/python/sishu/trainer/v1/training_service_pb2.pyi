@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from sishu.trainer.v1 import training_preset_pb2 as _training_preset_pb2
+from sishu.trainer.v1 import training_row_pb2 as _training_row_pb2
 from sishu.trainer.v1 import training_run_pb2 as _training_run_pb2
 from sishu.trainer.v1 import training_translation_pb2 as _training_translation_pb2
 import builtins as _builtins
@@ -251,7 +252,7 @@ class ListTrainingRowsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     training_run_id: _builtins.str
     """REQUIRED. UUID of the training run."""
-    outcome: _training_run_pb2.TrainingRowOutcome.ValueType
+    outcome: _training_row_pb2.TrainingRowOutcome.ValueType
     """OPTIONAL. Only rows of which this became; unspecified means cut and dropped ones."""
     page_size: _builtins.int
     """OPTIONAL. Largest number of rows to return; 0 means 100; larger than 1000 is read as 1000. A page may hold fewer: it ends near 1 MiB."""
@@ -261,7 +262,7 @@ class ListTrainingRowsRequest(_message.Message):
         self,
         *,
         training_run_id: _builtins.str = ...,
-        outcome: _training_run_pb2.TrainingRowOutcome.ValueType = ...,
+        outcome: _training_row_pb2.TrainingRowOutcome.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
@@ -284,13 +285,13 @@ class ListTrainingRowsResponse(_message.Message):
     next_page_token: _builtins.str
     """Token of the next page; empty at the end."""
     @_builtins.property
-    def training_rows(self) -> _containers.RepeatedCompositeFieldContainer[_training_run_pb2.TrainingRow]:
+    def training_rows(self) -> _containers.RepeatedCompositeFieldContainer[_training_row_pb2.TrainingRow]:
         """The rows by split and line."""
 
     def __init__(
         self,
         *,
-        training_rows: _abc.Iterable[_training_run_pb2.TrainingRow] | None = ...,
+        training_rows: _abc.Iterable[_training_row_pb2.TrainingRow] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
