@@ -267,10 +267,10 @@ def _head_end(causal: Any) -> HeadEnd | None:
     causal.eval()
     logits = causal(input_ids=ids, use_cache=False).logits.float()
     of_head = causal.get_output_embeddings()(causal.base_model(input_ids=ids, use_cache=False)[0])
-    # Of small logits a cap changes little, so that the nearest is taken and not the first that is near.
-    ends = [(float((logits - end(of_head).float()).norm()), end) for end in head_ends(causal.config)]
-    error, nearest = min(ends, key=lambda each: each[0])
-    return nearest if error <= 0.01 * float(logits.norm()) else None
+    # The nearest, not the first near enough: a cap bends small logits by less than rounding does.
+    errors = {end: float((logits - end(of_head).float()).norm()) for end in head_ends(causal.config)}
+    nearest = min(errors, key=lambda end: errors[end])
+    return nearest if errors[nearest] <= 0.01 * float(logits.norm()) else None
 
 
 def pad(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:

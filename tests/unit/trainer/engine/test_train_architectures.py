@@ -15,7 +15,6 @@ from transformers import (
     GraniteConfig,
     LlamaConfig,
     MistralConfig,
-    MixtralConfig,
     Phi3Config,
     Qwen2Config,
     Qwen3Config,
@@ -49,7 +48,6 @@ KINDS: dict[str, Callable[..., Any]] = {
     "granite": lambda **sizes: GraniteConfig(logits_scaling=4.0, **sizes),
     "cohere": lambda **sizes: CohereConfig(logit_scale=0.5, **sizes),
     "phi3": lambda **sizes: Phi3Config(pad_token_id=0, **sizes),
-    "mixtral": lambda **sizes: MixtralConfig(num_local_experts=4, **sizes),
     "gpt_neox": lambda num_key_value_heads, **sizes: GPTNeoXConfig(**sizes),
 }
 NOT_PACKED = {("mistral", "sdpa"), ("mistral", "eager")}
