@@ -11,7 +11,7 @@ TESTERS ?= 2
 PYTEST := python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder --durations 20
 EXTRAS := --extra local --extra engine --extra deepspeed --extra dev --extra bench
 
-.PHONY: help setup demo test test-full test-engine-floor lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench pins clean
+.PHONY: help setup demo test test-full test-engine-floor lint format gen bench-setup bench-ingest bench-generation bench-quality bench-dataset bench-train bench pins clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-quality: bench-setup ## Measure what the gates of questions and answers ke
 
 bench-dataset: bench-setup ## Measure imports, lists, deduplication, versions and exports of a million examples.
 	@python -m tests.bench.bench_dataset
+
+bench-train: bench-setup ## Measure fine-tuning: speed, losses, resuming, beside LLaMA-Factory and TRL.
+	@python -m tests.bench.bench_train
 
 bench: bench-setup ## Measure everything; the figures go to standard output.
 	@for file in tests/bench/bench_*.py; do python -m "tests.bench.$$(basename "$$file" .py)"; done

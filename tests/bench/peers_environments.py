@@ -1,4 +1,4 @@
-"""The peers that the generation room is measured beside, each installed in an environment of its own."""
+"""The peers that the rooms are measured beside, each installed in an environment of its own."""
 
 from __future__ import annotations
 
@@ -59,10 +59,33 @@ def installed(peer: Peer) -> Path:
         PeerError: it cannot be installed.
     """
     folder = CACHE / f"{peer.name}-{peer.version}"
+    return environment(folder, [f"{peer.name}=={peer.version}"])
+
+
+def environment(
+    folder: Path, packages: Sequence[str], without: Sequence[str] = (), stubs: Sequence[str] = ()
+) -> Path:
+    """The Python of an environment with these packages, which is made unless it is there.
+
+    Args:
+        folder: of the environment.
+        packages: as pip names them.
+        without: those of their requirements that are left out.
+        stubs: those of them that are imported all the same; a module of nothing stands in for each.
+
+    Raises:
+        PeerError: it cannot be installed.
+    """
     python, whole = folder / "bin" / "python", folder / "whole"
     if not whole.exists():
         run("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
-        run("pip", "install", "--quiet", "--python", str(python), f"{peer.name}=={peer.version}")
+        left_out = folder / "left_out.txt"
+        left_out.write_text("".join(f'{name}; python_version < "3"\n' for name in without), encoding="utf-8")
+        install = ("pip", "install", "--quiet", "--python", str(python), "--override", str(left_out))
+        run(*install, *packages)
+        for name in stubs:
+            (site,) = folder.glob("lib/python3*/site-packages")
+            (site / f"{name}.py").write_text('"""Left out."""\n', encoding="utf-8")
         whole.touch()
     return python
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHES = ("bench_dataset", "bench_generation", "bench_ingest", "bench_quality")
+BENCHES = ("bench_dataset", "bench_generation", "bench_ingest", "bench_quality", "bench_train")
 PARTS = [part for name in BENCHES for part in importlib.import_module(f"tests.bench.{name}").PARTS]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from services.runtime import work_folders
 from services.runtime.work_folders import sweep_folders, work_folder
 
 
@@ -17,7 +17,7 @@ def test_a_folder_goes_at_its_end_with_all_that_is_in_it() -> None:
 
 
 def test_what_no_process_holds_is_swept_for_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_folders.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left, other = tmp_path / "sishu-dataset-left", tmp_path / "sishu-ingest-left"
     for folder in (left, other):
         folder.mkdir()

@@ -14,6 +14,7 @@ import torch
 from services.trainer.engine import loop, recovery
 from services.trainer.engine.data import Item
 from services.trainer.engine.model import Batch, TrainableModel
+from services.trainer.engine.objectives import objective_of
 from services.trainer.engine.optimizer import AdapterOptimizer
 from services.trainer.engine.run import run
 from services.trainer.engine.spec import TrainSpec
@@ -104,7 +105,7 @@ def without_labels(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Take from a row of the train file, by its line, everything that is to be learned."""
 
     def apply(line: int) -> None:
-        make = loop.objective_of
+        make = objective_of
 
         def emptied(spec: Any, items: Any, pad_id: int) -> Any:
             return make(spec, [without(item) if item.line == line else item for item in items], pad_id)
