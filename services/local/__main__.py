@@ -16,7 +16,8 @@ from services.local import lock
 from services.local.config import read_launch
 from services.local.logs import rotate_if_large
 from services.local.processes import detach
-from services.local.stack import file_errors, prepare_home
+from services.local.stack import prepare_home
+from services.local.status import file_errors
 from services.local.supervisor import supervise
 from services.runtime.errors import SishuError
 from services.runtime.logs import configure_logs

@@ -9,8 +9,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from services.local import lock, logs
@@ -18,6 +18,7 @@ from services.local.config import read_launch
 from services.local.postgres import data_folder
 from services.local.processes import MARK, sweep
 from services.local.state import ComponentState, StackState, State, load
+from services.local.status import file_errors, running_state, status
 from services.runtime.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -68,30 +69,6 @@ def up(
         if not lock.is_held(home):
             spawn_supervisor(home, launch.environ, launch.rooms if rooms else None)
         return wait_until_healthy(home, deadline, Reporter(progress))
-
-
-def status(home: Path) -> StackState:
-    """The stack as it is now; also when nothing runs, or never ran.
-
-    Raises:
-        FailedPrecondition: it runs, and its state cannot be read.
-    """
-    home = home.expanduser().resolve()
-    with file_errors(home):
-        held, found = lock.is_held(home), load(home)
-        if not held:
-            return (found or StackState(home)).stopped()
-        current = running_state(home)
-        if current:
-            return current
-        if found is None:
-            raise FailedPrecondition(
-                "STATE_UNREADABLE",
-                f"{home / 'stack.json'} is damaged or not written yet; if this lasts, run `sishu down` and "
-                "`sishu up`",
-            )
-        # The supervisor has only just begun; what is written is its predecessor's.
-        return found.stopped()
 
 
 def down(home: Path, timeout: float = 60.0, progress: Progress | None = None) -> StackState:
@@ -227,13 +204,6 @@ def wait_until_healthy(home: Path, seconds: float, reporter: Reporter) -> StackS
     )
 
 
-def running_state(home: Path) -> StackState | None:
-    """What the running supervisor wrote; none if none runs, or it has written nothing yet."""
-    current = load(home)
-    pid = lock.holder(home)
-    return current if current and pid is not None and current.supervisor_pid == pid else None
-
-
 def give_up_on_hopeless(home: Path, current: StackState) -> None:
     """Raise if a component dies again and again without ever being healthy."""
     for one in current.components:
@@ -303,16 +273,3 @@ class Reporter:
             if changed or (one.state is not State.HEALTHY and silent > QUIET_SECONDS):
                 self._told[one.name], self._time[one.name] = known, time.monotonic()
                 self._progress(one)
-
-
-@contextmanager
-def file_errors(home: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise FailedPrecondition(
-            "HOME_UNUSABLE",
-            f"{error.filename or home}: {error.strerror}; the state directory {home} must be writable by you "
-            "and have room, SISHU_HOME names another one",
-        ) from error

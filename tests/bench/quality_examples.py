@@ -30,7 +30,8 @@ from services.generation.questions.filling import planned_facts
 from services.generation.questions.questions import text_key
 from services.generation.sources.chunk_reader import ChunkReader
 from services.local import stack
-from sishu.cli.context import SETTINGS, connected
+from sishu.cli.context import connected
+from sishu.cli.settings import SETTINGS
 from sishu.client import Client
 from sishu.generation.v1 import generation_pb2, question_pb2
 from sishu.learn.files import gather_files, upload_files

@@ -11,7 +11,7 @@ from typing import Any
 import typer.main
 
 from services.runtime.config import ROOMS
-from sishu.cli.main import app
+from sishu.cli.main import program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (".ci", "clients", "deploy", "docs", "examples", "protos", "scripts", "services", "tests")
@@ -119,7 +119,7 @@ def code_lines() -> Iterator[tuple[str, str]]:
 
 @cache
 def root_command() -> Any:
-    return typer.main.get_command(app)
+    return typer.main.get_command(program())
 
 
 def wrong_in(arguments: list[str]) -> Iterator[str]:

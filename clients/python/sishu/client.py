@@ -9,46 +9,16 @@ Every call has a deadline, carries token and request id, is repeated while no ro
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
 from sishu.calls import StreamCalls, UnaryCalls
-from sishu.common.v1.job_service_pb2_grpc import JobServiceStub
-from sishu.common.v1.project_data_service_pb2_grpc import ProjectDataServiceStub
-from sishu.dataset.v1.benchmark_service_pb2_grpc import BenchmarkServiceStub
-from sishu.dataset.v1.dataset_service_pb2_grpc import DatasetServiceStub
-from sishu.dataset.v1.deduplication_service_pb2_grpc import DeduplicationServiceStub
-from sishu.dataset.v1.example_change_service_pb2_grpc import ExampleChangeServiceStub
-from sishu.dataset.v1.example_service_pb2_grpc import ExampleServiceStub
-from sishu.dataset.v1.export_service_pb2_grpc import ExportServiceStub
-from sishu.dataset.v1.import_service_pb2_grpc import ImportServiceStub
-from sishu.dataset.v1.leak_check_service_pb2_grpc import LeakCheckServiceStub
-from sishu.dataset.v1.review_service_pb2_grpc import ReviewServiceStub
-from sishu.dataset.v1.statistics_service_pb2_grpc import StatisticsServiceStub
-from sishu.generation.v1.candidate_service_pb2_grpc import CandidateServiceStub
-from sishu.generation.v1.coverage_service_pb2_grpc import CoverageServiceStub
-from sishu.generation.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from sishu.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
-from sishu.generation.v1.genre_audience_service_pb2_grpc import GenreAudienceServiceStub
-from sishu.generation.v1.prompt_service_pb2_grpc import PromptServiceStub
-from sishu.generation.v1.provider_service_pb2_grpc import ProviderServiceStub
-from sishu.generation.v1.question_service_pb2_grpc import QuestionServiceStub
-from sishu.generation.v1.question_template_service_pb2_grpc import QuestionTemplateServiceStub
-from sishu.generation.v1.tag_service_pb2_grpc import TagServiceStub
-from sishu.inference.v1.chat_service_pb2_grpc import ChatServiceStub
-from sishu.inference.v1.deployment_service_pb2_grpc import DeploymentServiceStub
-from sishu.inference.v1.exam_service_pb2_grpc import ExamServiceStub
-from sishu.ingest.v1.chunk_service_pb2_grpc import ChunkServiceStub
-from sishu.ingest.v1.document_service_pb2_grpc import DocumentServiceStub
-from sishu.ingest.v1.project_service_pb2_grpc import ProjectServiceStub
-from sishu.ingest.v1.section_service_pb2_grpc import SectionServiceStub
 from sishu.loopback import is_loopback
-from sishu.trainer.v1.model_service_pb2_grpc import ModelServiceStub
-from sishu.trainer.v1.training_service_pb2_grpc import TrainingServiceStub
 
 if TYPE_CHECKING:
     # The generator types asynchronous stubs apart; at run time there is one class for both.
@@ -104,6 +74,16 @@ def channel_options(address: str) -> list[tuple[str, int]]:
     return [*CHANNEL_OPTIONS, ("grpc.enable_http_proxy", 0)] if is_loopback(address) else CHANNEL_OPTIONS
 
 
+def service(room: str, name: str) -> Any:
+    """An attribute of a client: the calls of a service, read when they are first asked for.
+
+    Args:
+        room: the service's room.
+        name: the proto file within `sishu`, such as `ingest.v1.project_service`.
+    """
+    return cached_property(lambda client: client.stub(room, name))
+
+
 class Client:
     """The services of all rooms.
 
@@ -113,6 +93,69 @@ class Client:
         seconds: deadline of a unary call that sets none itself.
         patience: seconds for which a room that does not answer is asked again.
     """
+
+    projects: ProjectServiceAsyncStub = service("ingest", "ingest.v1.project_service")
+    """Projects, in the ingest room."""
+    documents: DocumentServiceAsyncStub = service("ingest", "ingest.v1.document_service")
+    """Documents, in the ingest room."""
+    chunks: ChunkServiceAsyncStub = service("ingest", "ingest.v1.chunk_service")
+    """Chunks, in the ingest room."""
+    sections: SectionServiceAsyncStub = service("ingest", "ingest.v1.section_service")
+    """Sections, in the ingest room."""
+    providers: ProviderServiceAsyncStub = service("generation", "generation.v1.provider_service")
+    """Providers, in the generation room."""
+    embeddings: EmbeddingServiceAsyncStub = service("generation", "generation.v1.embedding_service")
+    """Embeddings of texts, in the generation room."""
+    generations: GenerationServiceAsyncStub = service("generation", "generation.v1.generation_service")
+    """Generations, in the generation room."""
+    prompts: PromptServiceAsyncStub = service("generation", "generation.v1.prompt_service")
+    """Prompts, in the generation room."""
+    questions: QuestionServiceAsyncStub = service("generation", "generation.v1.question_service")
+    """Questions, in the generation room."""
+    question_templates: QuestionTemplateServiceAsyncStub = service(
+        "generation", "generation.v1.question_template_service"
+    )
+    """Question templates, in the generation room."""
+    tags: TagServiceAsyncStub = service("generation", "generation.v1.tag_service")
+    """Tags, in the generation room."""
+    genre_audiences: GenreAudienceServiceAsyncStub = service(
+        "generation", "generation.v1.genre_audience_service"
+    )
+    """Genre-audience pairs, in the generation room."""
+    examples: ExampleServiceAsyncStub = service("dataset", "dataset.v1.example_service")
+    """Examples, in the dataset room."""
+    example_changes: ExampleChangeServiceAsyncStub = service("dataset", "dataset.v1.example_change_service")
+    """Changes of examples, in the dataset room."""
+    reviews: ReviewServiceAsyncStub = service("dataset", "dataset.v1.review_service")
+    """Reviews, in the dataset room."""
+    statistics: StatisticsServiceAsyncStub = service("dataset", "dataset.v1.statistics_service")
+    """Statistics of dataset versions, in the dataset room."""
+    imports: ImportServiceAsyncStub = service("dataset", "dataset.v1.import_service")
+    """Imports of data files and of generations, in the dataset room."""
+    datasets: DatasetServiceAsyncStub = service("dataset", "dataset.v1.dataset_service")
+    """Dataset versions, in the dataset room."""
+    exports: ExportServiceAsyncStub = service("dataset", "dataset.v1.export_service")
+    """Exports of dataset versions, in the dataset room."""
+    deduplications: DeduplicationServiceAsyncStub = service("dataset", "dataset.v1.deduplication_service")
+    """Searches for examples that say the same, in the dataset room."""
+    benchmarks: BenchmarkServiceAsyncStub = service("dataset", "dataset.v1.benchmark_service")
+    """Benchmarks, in the dataset room."""
+    leak_checks: LeakCheckServiceAsyncStub = service("dataset", "dataset.v1.leak_check_service")
+    """Searches for examples that hold questions of benchmarks or exams, in the dataset room."""
+    training: TrainingServiceAsyncStub = service("trainer", "trainer.v1.training_service")
+    """Training runs, in the trainer room."""
+    models: ModelServiceAsyncStub = service("trainer", "trainer.v1.model_service")
+    """Models, in the trainer room."""
+    deployments: DeploymentServiceAsyncStub = service("inference", "inference.v1.deployment_service")
+    """Deployments, in the inference room."""
+    candidates: CandidateServiceAsyncStub = service("generation", "generation.v1.candidate_service")
+    """Candidates, in the generation room."""
+    coverage: CoverageServiceAsyncStub = service("generation", "generation.v1.coverage_service")
+    """Coverage, in the generation room."""
+    chat: ChatServiceAsyncStub = service("inference", "inference.v1.chat_service")
+    """Chat, in the inference room."""
+    exams: ExamServiceAsyncStub = service("inference", "inference.v1.exam_service")
+    """Exams, in the inference room."""
 
     def __init__(
         self,
@@ -155,155 +198,18 @@ class Client:
             )
         return self._channels[room]
 
+    def stub(self, room: str, name: str) -> Any:
+        """The calls of a service: of the class that the generator made for its proto file."""
+        module = importlib.import_module(f"sishu.{name}_pb2_grpc")
+        words = name.rpartition(".")[2].split("_")
+        return getattr(module, "".join(map(str.title, words)) + "Stub")(self.channel(room))
+
     def jobs(self, room: str) -> JobServiceAsyncStub:
         """A room's jobs."""
-        return JobServiceStub(self.channel(room))
+        found: JobServiceAsyncStub = self.stub(room, "common.v1.job_service")
+        return found
 
     def project_data(self, room: str) -> ProjectDataServiceAsyncStub:
         """What a room holds for projects."""
-        return ProjectDataServiceStub(self.channel(room))
-
-    @cached_property
-    def projects(self) -> ProjectServiceAsyncStub:
-        """Projects, in the ingest room."""
-        return ProjectServiceStub(self.channel("ingest"))
-
-    @cached_property
-    def documents(self) -> DocumentServiceAsyncStub:
-        """Documents, in the ingest room."""
-        return DocumentServiceStub(self.channel("ingest"))
-
-    @cached_property
-    def chunks(self) -> ChunkServiceAsyncStub:
-        """Chunks, in the ingest room."""
-        return ChunkServiceStub(self.channel("ingest"))
-
-    @cached_property
-    def sections(self) -> SectionServiceAsyncStub:
-        """Sections, in the ingest room."""
-        return SectionServiceStub(self.channel("ingest"))
-
-    @cached_property
-    def providers(self) -> ProviderServiceAsyncStub:
-        """Providers, in the generation room."""
-        return ProviderServiceStub(self.channel("generation"))
-
-    @cached_property
-    def embeddings(self) -> EmbeddingServiceAsyncStub:
-        """Embeddings of texts, in the generation room."""
-        return EmbeddingServiceStub(self.channel("generation"))
-
-    @cached_property
-    def generations(self) -> GenerationServiceAsyncStub:
-        """Generations, in the generation room."""
-        return GenerationServiceStub(self.channel("generation"))
-
-    @cached_property
-    def prompts(self) -> PromptServiceAsyncStub:
-        """Prompts, in the generation room."""
-        return PromptServiceStub(self.channel("generation"))
-
-    @cached_property
-    def questions(self) -> QuestionServiceAsyncStub:
-        """Questions, in the generation room."""
-        return QuestionServiceStub(self.channel("generation"))
-
-    @cached_property
-    def question_templates(self) -> QuestionTemplateServiceAsyncStub:
-        """Question templates, in the generation room."""
-        return QuestionTemplateServiceStub(self.channel("generation"))
-
-    @cached_property
-    def tags(self) -> TagServiceAsyncStub:
-        """Tags, in the generation room."""
-        return TagServiceStub(self.channel("generation"))
-
-    @cached_property
-    def genre_audiences(self) -> GenreAudienceServiceAsyncStub:
-        """Genre-audience pairs, in the generation room."""
-        return GenreAudienceServiceStub(self.channel("generation"))
-
-    @cached_property
-    def examples(self) -> ExampleServiceAsyncStub:
-        """Examples, in the dataset room."""
-        return ExampleServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def example_changes(self) -> ExampleChangeServiceAsyncStub:
-        """Changes of examples, in the dataset room."""
-        return ExampleChangeServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def reviews(self) -> ReviewServiceAsyncStub:
-        """Reviews, in the dataset room."""
-        return ReviewServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def statistics(self) -> StatisticsServiceAsyncStub:
-        """Statistics of dataset versions, in the dataset room."""
-        return StatisticsServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def imports(self) -> ImportServiceAsyncStub:
-        """Imports of data files and of generations, in the dataset room."""
-        return ImportServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def datasets(self) -> DatasetServiceAsyncStub:
-        """Dataset versions, in the dataset room."""
-        return DatasetServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def exports(self) -> ExportServiceAsyncStub:
-        """Exports of dataset versions, in the dataset room."""
-        return ExportServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def deduplications(self) -> DeduplicationServiceAsyncStub:
-        """Searches for examples that say the same, in the dataset room."""
-        return DeduplicationServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def benchmarks(self) -> BenchmarkServiceAsyncStub:
-        """Benchmarks, in the dataset room."""
-        return BenchmarkServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def leak_checks(self) -> LeakCheckServiceAsyncStub:
-        """Searches for examples that hold questions of benchmarks or exams, in the dataset room."""
-        return LeakCheckServiceStub(self.channel("dataset"))
-
-    @cached_property
-    def training(self) -> TrainingServiceAsyncStub:
-        """Training runs, in the trainer room."""
-        return TrainingServiceStub(self.channel("trainer"))
-
-    @cached_property
-    def models(self) -> ModelServiceAsyncStub:
-        """Models, in the trainer room."""
-        return ModelServiceStub(self.channel("trainer"))
-
-    @cached_property
-    def deployments(self) -> DeploymentServiceAsyncStub:
-        """Deployments, in the inference room."""
-        return DeploymentServiceStub(self.channel("inference"))
-
-    @cached_property
-    def candidates(self) -> CandidateServiceAsyncStub:
-        """Candidates, in the generation room."""
-        return CandidateServiceStub(self.channel("generation"))
-
-    @cached_property
-    def coverage(self) -> CoverageServiceAsyncStub:
-        """Coverage, in the generation room."""
-        return CoverageServiceStub(self.channel("generation"))
-
-    @cached_property
-    def chat(self) -> ChatServiceAsyncStub:
-        """Chat, in the inference room."""
-        return ChatServiceStub(self.channel("inference"))
-
-    @cached_property
-    def exams(self) -> ExamServiceAsyncStub:
-        """Exams, in the inference room."""
-        return ExamServiceStub(self.channel("inference"))
+        found: ProjectDataServiceAsyncStub = self.stub(room, "common.v1.project_data_service")
+        return found

@@ -13,13 +13,14 @@ import typer.rich_utils
 from rich.console import Console
 from rich.text import Text
 
-from sishu.cli.help import WholeTable, literal
+from sishu.cli.help import literal, use_whole_tables
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import LANGUAGES
 
 # Help texts are fixed when the commands are defined, so each language has a process of its own.
 PRINT_ALL = """
 import contextlib, io, json, typer.main
-from sishu.cli.main import app
+from sishu.cli.main import program, use_whole_tables
 
 def contexts(command, parent=None, name="sishu"):
     context = command.make_context(name, [], parent=parent, resilient_parsing=True)
@@ -36,7 +37,8 @@ def texts(command):
     yield command.help or ""
     yield from (getattr(one, "help", "") or "" for one in command.params)
 
-found = list(contexts(typer.main.get_command(app)))
+use_whole_tables()
+found = list(contexts(typer.main.get_command(program())))
 print(json.dumps({
     "shown": {one.command_path: shown(one) for one in found},
     "texts": [text for one in found for text in texts(one.command)],
@@ -79,6 +81,7 @@ def test_brackets_in_help_are_no_marks_of_style() -> None:
     assert (
         literal(text="Marks, such as '[T],[/T]'.", markup_mode="rich").plain == "Marks, such as '[T],[/T]'."
     )
+    use_whole_tables()
     assert typer.rich_utils._make_rich_text is literal
 
 

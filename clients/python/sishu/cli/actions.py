@@ -1,58 +1,30 @@
-"""What can be done with single resources beside list, get and delete."""
+"""`sishu model|run|deployment|exam create`, and what else can be done with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sishu.cli import (
-    dataset_versions,
-    datasets,
-    documents,
-    example_generations,
-    examples,
-    gate_options,
-    generations,
-    imports,
-    leaks,
-    providers,
-    regenerate,
-    statistics,
-    train,
-)
 from sishu.cli.context import with_client
-from sishu.cli.exports import export_dataset
-from sishu.cli.find import find_model, find_model_of, find_project, find_version
+from sishu.cli.find import find_model, find_model_of, find_version
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, NameArgument, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one
-from sishu.cli.run_rows import list_rows
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.inference.v1.deployment_pb2 import Deployment
 from sishu.inference.v1.deployment_service_pb2 import CreateDeploymentRequest
 from sishu.inference.v1.exam_pb2 import Exam, ExamArm, ExamResult
 from sishu.inference.v1.exam_service_pb2 import CreateExamRequest, GetExamRequest, ListExamResultsRequest
-from sishu.ingest.v1.project_pb2 import Project
-from sishu.ingest.v1.project_service_pb2 import CreateProjectRequest
 from sishu.learn.deployments import deploy
 from sishu.learn.jobs import wait_for_success
 from sishu.learn.resources import absolute
 from sishu.learn.transfer import download_model
 from sishu.trainer.v1.model_pb2 import Model
 from sishu.trainer.v1.model_service_pb2 import CreateModelRequest, GetModelRequest
-
-
-def create_project(name: NameArgument, description: Annotated[str, typer.Option()] = "") -> None:
-    """`sishu project create`."""
-
-    async def work(client: Client) -> Project:
-        request = CreateProjectRequest(project=Project(name=name, description=description))
-        return (await client.projects.CreateProject(request)).project
-
-    show_one(with_client(work))
 
 
 def create_model(
@@ -153,81 +125,3 @@ def show_paths(paths: Sequence[Path]) -> None:
     """Print where files are, whole, a line each."""
     for path in paths:
         CONSOLE.print(str(path), markup=False, highlight=False, soft_wrap=True)
-
-
-ACTIONS: dict[str, list[tuple[str, str, Callable[..., None]]]] = {
-    "project": [("create", "create", create_project)],
-    "document": [
-        ("add", "add", documents.add_documents),
-        ("fetch", "fetch", documents.fetch_documents),
-        ("parse", "parse", documents.parse_documents),
-        ("text", "text", documents.show_text),
-        ("images", "images", documents.list_images),
-        ("changes", "changes", documents.list_changes),
-    ],
-    "chunk": [
-        ("edit", "edit", documents.edit_chunk),
-        ("merge", "merge", documents.merge_chunks),
-        ("split", "split", documents.split_chunk),
-        ("exclude", "exclude", documents.exclude_chunk),
-        ("include", "include", documents.include_chunk),
-    ],
-    "provider": [
-        ("add", "provider_add", providers.add_provider),
-        ("create", "provider_add", providers.add_provider),
-        ("update", "provider_update", providers.update_provider),
-        ("presets", "provider_presets", providers.list_presets),
-        ("test", "test", providers.test_provider),
-    ],
-    "generation": [
-        ("create", "create", generations.create_generation),
-        ("forecast", "generation_forecast", generations.forecast_generation),
-        ("update", "generation_update", generations.update_generation),
-        ("gates", "generation_gates", gate_options.list_gates),
-    ],
-    "question": [("regenerate", "regenerate", regenerate.regenerate_questions)],
-    "example": [
-        ("count", "example_count", examples.count_examples),
-        ("edit", "example_edit", examples.edit_example),
-        ("accept", "example_accept", examples.accept_examples),
-        ("reject", "example_reject", examples.reject_examples),
-        ("label", "example_label", examples.label_examples),
-        ("discard", "example_discard", examples.discard_examples),
-        ("comment", "example_comment", examples.comment_example),
-        ("history", "example_history", examples.list_history),
-        ("undo", "example_undo", examples.undo_change),
-        ("judge", "example_judge", example_generations.judge_examples),
-        ("improve", "example_improve", example_generations.improve_examples),
-        ("apply", "example_apply", example_generations.apply_generation),
-    ],
-    "import": [
-        ("create", "import_file", imports.create_import),
-        ("generations", "import_generations", imports.import_generations),
-        ("preview", "import_preview", imports.preview_import),
-        ("faults", "import_faults", imports.list_faults),
-    ],
-    "benchmark": [("create", "benchmark_create", leaks.create_benchmark)],
-    "leak-check": [
-        ("create", "leak_check_create", leaks.create_leak_check),
-        ("leaks", "leak_leaks", leaks.list_leaks),
-    ],
-    "dataset": [
-        ("create", "create", datasets.create_dataset),
-        ("export", "export_dataset", export_dataset),
-        ("diff", "dataset_diff", datasets.diff_datasets),
-        ("statistics", "dataset_statistics", statistics.show_statistics),
-        ("report", "dataset_report", statistics.write_report),
-        ("restore", "dataset_restore", dataset_versions.restore_dataset),
-        ("tag", "dataset_set_tag", dataset_versions.tag_dataset),
-        ("untag", "dataset_delete_tag", dataset_versions.untag_dataset),
-    ],
-    "model": [("create", "create", create_model), ("export", "export_model", export_model)],
-    "run": [
-        ("create", "create", train.create_run),
-        ("presets", "run_presets", train.list_presets),
-        ("rows", "run_rows", list_rows),
-    ],
-    "deployment": [("create", "create", create_deployment)],
-    "exam": [("create", "create", create_exam), ("results", "results", list_results)],
-}
-"""Commands of each resource: name, key of the help text, function."""

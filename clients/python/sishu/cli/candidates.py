@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.find import find_project
+from sishu.cli.context import with_client
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, LONGEST_CELL, as_json, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.regenerate import regenerate_candidates
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.message_pb2 import ROLE_SYSTEM

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import Interrupted, with_client
+from sishu.cli.context import with_client
 from sishu.cli.find import find_model
+from sishu.cli.settings import Interrupted
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Sampling

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from services.local import stack
+from services.local.status import status
 from services.runtime.auth import read_token
 from services.runtime.config import ROOMS, to_path
+from sishu.cli.settings import SETTINGS, interruptible
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError
@@ -23,32 +22,6 @@ PATIENCE_SECONDS = 30.0
 """A room that died is started again within this time."""
 
 
-class Interrupted(Exception):
-    """The person pressed Ctrl-C; the command line library would end with words of its own."""
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C into our own way to end."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted from None
-
-
-@dataclass
-class Settings:
-    """What was said before the command's name."""
-
-    home: Path = Path(os.environ.get("SISHU_HOME") or Path.home() / ".sishu")
-    json: bool = False
-    debug: bool = False
-
-
-SETTINGS = Settings()
-"""Filled by the main callback, before any command runs."""
-
-
 def environment() -> Mapping[str, str]:
     """The variables that say where the rooms are: the shell's, else those of the running stack.
 
@@ -57,7 +30,7 @@ def environment() -> Mapping[str, str]:
     """
     if all(os.environ.get(f"SISHU_{room.upper()}_ADDRESS") for room in ROOMS):
         return os.environ
-    state = stack.status(SETTINGS.home)
+    state = status(SETTINGS.home)
     if not state.running:
         raise ApiError("FAILED_PRECONDITION", "STACK_NOT_RUNNING", say("not_running"))
     return {**state.environment, **os.environ}

@@ -8,11 +8,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.find import find_project
-from sishu.cli.help import WholeTable
+from sishu.cli.context import with_client
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import LimitOption
 from sishu.cli.output import CONSOLE, ERRORS, as_json
+from sishu.cli.settings import SETTINGS
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import example_service_pb2

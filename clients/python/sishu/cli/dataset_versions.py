@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.datasets import VersionArgument
 from sishu.cli.example_options import AuthorOption, named_author
 from sishu.cli.examples import ended, show_change
 from sishu.cli.find import find_version
 from sishu.cli.output import CONSOLE, ERRORS, show_one
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as pb

@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 from google.protobuf.message import Message
 
-from sishu.cli.context import SETTINGS, with_client
-from sishu.cli.find import find_project, find_provider, find_version
+from sishu.cli.context import with_client
+from sishu.cli.find import find_provider, find_version
+from sishu.cli.find_projects import find_project
 from sishu.cli.leaks import find_benchmarks
 from sishu.cli.options import LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, as_json, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import dataset_service_pb2 as pb

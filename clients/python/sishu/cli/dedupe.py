@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project, find_provider
+from sishu.cli.find import find_provider
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption
 from sishu.cli.output import CONSOLE, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import deduplication_service_pb2 as pb

@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from sishu.cli.context import with_client
-from sishu.cli.find import find_project
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, PathsArgument, ProjectOption, takes
 from sishu.cli.output import CHUNK_COLUMNS, DOCUMENT_COLUMNS, leave_out, show_many, show_one
 from sishu.cli.parse_options import ParseOptions, parse_request

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 
+from sishu.cli.find_projects import find_project, is_id
 from sishu.client import Client
 from sishu.dataset.v1.dataset_service_pb2 import ListDatasetVersionsRequest
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_VERSION_STATE_READY, DatasetVersion
 from sishu.errors import ApiError
 from sishu.generation.v1.provider_service_pb2 import ListProvidersRequest
-from sishu.ingest.v1.project_pb2 import Project
-from sishu.ingest.v1.project_service_pb2 import GetProjectRequest, ListProjectsRequest
 from sishu.trainer.v1.model_pb2 import MODEL_KIND_ADAPTER, MODEL_KIND_TUNED, MODEL_KIND_UNSPECIFIED, Model
 from sishu.trainer.v1.model_service_pb2 import GetModelRequest, ListModelsRequest
-
-
-def is_id(text: str) -> bool:
-    """Whether a text is a UUID."""
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
-async def find_project(client: Client, name: str) -> Project:
-    """A project by name or id.
-
-    Raises:
-        ApiError: there is none.
-    """
-    if is_id(name):
-        return (await client.projects.GetProject(GetProjectRequest(id=name))).project
-    found = (await client.projects.ListProjects(ListProjectsRequest(name=name))).projects
-    if not found:
-        raise ApiError(
-            "NOT_FOUND",
-            "PROJECT_NOT_FOUND",
-            f"there is no project {name!r}; see `sishu project list`",
-            metadata={"name": name},
-        )
-    return found[0]
 
 
 async def find_provider(client: Client, project_id: str, name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from services.generation.gates.gate_list import GATES
-from sishu.cli.context import SETTINGS
 from sishu.cli.find import find_provider
 from sishu.cli.output import show_fields
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
 from sishu.errors import ApiError

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
-from sishu.cli.find import find_project, find_provider
+from sishu.cli.find import find_provider
+from sishu.cli.find_projects import find_project
 from sishu.cli.gate_options import GateOptions
 from sishu.cli.knowledge_options import KnowledgeWishes
 from sishu.cli.options import IdArgument, ProjectOption, WaitOption, takes
@@ -19,6 +20,7 @@ from sishu.cli.output import ERRORS, show_fields, show_one
 from sishu.cli.question_options import QuestionOptions
 from sishu.cli.question_templates import template_ids
 from sishu.cli.sampling_options import SamplingOptions
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError

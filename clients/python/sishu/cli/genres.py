@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project
+from sishu.cli.find_projects import find_project
 from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, show_many, show_one

@@ -8,13 +8,11 @@ also read words in brackets as marks of style; here a bracket is a bracket, whoe
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import typer.rich_utils
-from rich.columns import Columns
-from rich.table import Table
 from rich.text import Text
 
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 
 WORDS = {
@@ -28,30 +26,6 @@ WORDS = {
     "RICH_HELP": "help_hint",
 }
 """Words of the library around our own, by its names for them."""
-OF_HELP = "Show this message and exit."
-
-
-class WholeTable(Table):
-    """A table none of whose cells is cut off."""
-
-    def add_row(self, *cells: Any, **options: Any) -> None:
-        """Add a row."""
-        super().add_row(*map(whole, cells), **options)
-        for column in self.columns:
-            column.overflow = "fold"
-
-
-def whole(cell: Any) -> Any:
-    """A cell that can be broken into lines: texts side by side are one, each name of an option has a line."""
-    if isinstance(cell, Columns):
-        cell = Text(" ").join(one for one in cell.renderables if isinstance(one, Text))
-    if isinstance(cell, str):
-        return Text(cell)
-    if not isinstance(cell, Text):
-        return cell
-    if cell.plain.strip() == OF_HELP:
-        return Text(say("help_help"), cell.style)
-    return Text("\n").join(cell.split(",")) if cell.plain.startswith("--") else cell
 
 
 def literal(*, text: str, style: str = "", markup_mode: str) -> Text:  # noqa: ARG001 - as the library calls it

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import in_words
-from sishu.cli.find import find_project
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, ERRORS, show_many, show_one
 from sishu.cli.parse_options import chosen
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1 import import_service_pb2 as pb

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from services.runtime.config import ROOMS
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
-from sishu.cli.find import find_project
-from sishu.cli.help import WholeTable
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument
 from sishu.cli.output import CONSOLE, show_fields, show_many, show_one, value_at
+from sishu.cli.settings import SETTINGS
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1 import job_pb2, job_service_pb2

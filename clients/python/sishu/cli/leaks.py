@@ -11,7 +11,8 @@ import typer
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
 from sishu.cli.example_options import ExampleOptions, example_filter
-from sishu.cli.find import find_project, find_provider, find_version, is_id
+from sishu.cli.find import find_provider, find_version
+from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
 from sishu.cli.output import ERRORS, show_many, show_one
 from sishu.cli.texts import say
@@ -24,16 +25,6 @@ from sishu.errors import ApiError
 from sishu.learn.data_files import upload_data
 from sishu.learn.jobs import wait_for_success
 
-BENCHMARK_COLUMNS = ("id", "name", "job.state", "counts.rows", "counts.bad", "sha256", "create_time")
-CHECK_COLUMNS = (
-    "id",
-    "job.state",
-    "counts.examples",
-    "counts.leaking_examples",
-    "counts.shared_words",
-    "counts.near_copies",
-    "counts.meaning",
-)
 LEAK_COLUMNS = (
     "example_id",
     "row",

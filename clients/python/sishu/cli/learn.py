@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from services.local import stack as local_stack
+from services.local.status import status
 from services.runtime.config import ROOMS
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.generations import BatchOption, MaxCostOption, MaxTokensOption, NoCacheOption
 from sishu.cli.options import PathsArgument
@@ -23,6 +23,7 @@ from sishu.cli.provider_options import (
     price_of,
     read_key,
 )
+from sishu.cli.settings import SETTINGS
 from sishu.cli.stack import ensure_up
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
@@ -117,7 +118,7 @@ def then_again(error: ApiError) -> ApiError:
 def start_stack() -> None:
     """Start the stack on this machine, unless it runs or the environment names another one."""
     elsewhere = all(os.environ.get(f"SISHU_{room.upper()}_ADDRESS") for room in ROOMS)
-    state = local_stack.status(SETTINGS.home)
+    state = status(SETTINGS.home)
     if not elsewhere and not (state.running and state.healthy):
         ERRORS.print(say("starting"))
         ensure_up()

@@ -14,8 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.text import Text
 
-from sishu.cli.context import SETTINGS
-from sishu.cli.help import WholeTable
+from sishu.cli.settings import SETTINGS
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 
 CONSOLE = Console()

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, ERRORS, as_json, show_many, show_one
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import LANGUAGE, say
 from sishu.client import Client
 from sishu.common.v1.message_pb2 import Role

@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
-from sishu.cli.find import find_project, find_provider, is_id
+from sishu.cli.find import find_provider
+from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import NameArgument, ProjectOption, takes
 from sishu.cli.output import CONSOLE, ERRORS, show_fields, show_many, show_one
 from sishu.cli.provider_options import ProviderOptions, presets_of, wrong
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.generation.v1.provider_pb2 import Provider

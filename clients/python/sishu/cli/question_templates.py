@@ -9,7 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project, is_id
+from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.options import LimitOption, ProjectOption
 from sishu.cli.output import CONSOLE, show_many, show_one
 from sishu.cli.prompts import read_template

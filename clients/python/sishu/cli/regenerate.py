@@ -10,11 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.failures import failure_in_words
 from sishu.cli.generations import CallWishes, started, waited_for
 from sishu.cli.options import takes
 from sishu.cli.output import CONSOLE, ERRORS, as_json, value_at
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.generation.v1 import candidate_service_pb2, question_service_pb2

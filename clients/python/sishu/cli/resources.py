@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import importlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from google.protobuf.message import Message
 
+from sishu.cli.action_table import ACTIONS
 from sishu.cli.context import with_client
-from sishu.cli.example_options import ExampleOptions, example_filter
-from sishu.cli.find import find_project, find_version, is_id
-from sishu.cli.leaks import BENCHMARK_COLUMNS, CHECK_COLUMNS
-from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
+from sishu.cli.find_projects import find_project, is_id
+from sishu.cli.late import found_at
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption
 from sishu.cli.output import CHUNK_COLUMNS, CONSOLE, DOCUMENT_COLUMNS, show_many, show_one
-from sishu.cli.parse_options import chosen
-from sishu.cli.providers import ProviderArgument, ProviderProjectOption, named_provider
-from sishu.cli.question_filters import QuestionOptions, question_filter
 from sishu.cli.texts import say
 from sishu.client import Client
-from sishu.dataset.v1 import benchmark_service_pb2, import_service_pb2, leak_check_service_pb2
-from sishu.dataset.v1 import dataset_service_pb2 as dataset
-from sishu.dataset.v1 import example_service_pb2 as example
-from sishu.dataset.v1 import export_service_pb2 as exported
-from sishu.dataset.v1.example_filter_pb2 import ExampleOrder
 from sishu.errors import ApiError
-from sishu.generation.v1 import generation_service_pb2 as generation
-from sishu.generation.v1 import provider_service_pb2 as provider
-from sishu.generation.v1 import question_service_pb2 as question
-from sishu.inference.v1 import deployment_service_pb2 as deployment
-from sishu.inference.v1 import exam_service_pb2 as exam
-from sishu.ingest.v1 import chunk_service_pb2 as chunk
-from sishu.ingest.v1 import document_service_pb2 as document
-from sishu.ingest.v1 import project_service_pb2 as project
-from sishu.ingest.v1 import section_service_pb2 as section
-from sishu.trainer.v1 import model_service_pb2 as model
-from sishu.trainer.v1 import training_service_pb2 as training
+
+BENCHMARK_COLUMNS = ("id", "name", "job.state", "counts.rows", "counts.bad", "sha256", "create_time")
+CHECK_COLUMNS = (
+    "id",
+    "job.state",
+    "counts.examples",
+    "counts.leaking_examples",
+    "counts.shared_words",
+    "counts.near_copies",
+    "counts.meaning",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Resource:
         name: word on the command line.
         noun: word in the rpcs, such as `DatasetVersion`.
         stub: the service that keeps it.
-        requests: the generated module with its request messages.
+        requests: its proto file within `sishu`, which has the request messages.
         columns: fields shown in the table.
         deletable: whether it has a delete rpc.
         gettable: whether it has a get rpc.
@@ -57,7 +50,7 @@ class Resource:
     name: str
     noun: str
     stub: Callable[[Client], Any]
-    requests: Any
+    requests: str
     columns: Sequence[str]
     deletable: bool = True
     gettable: bool = True
@@ -71,7 +64,8 @@ class Resource:
     def call(self, client: Client, verb: str, plural: str = "", **fields: Any) -> Any:
         """Call `<verb><noun>` with a request of these fields."""
         method = f"{verb}{self.noun}{plural}"
-        request = getattr(self.requests, f"{method}Request")(**fields)
+        module = importlib.import_module(f"sishu.{self.requests}_pb2")
+        request = getattr(module, f"{method}Request")(**fields)
         return getattr(self.stub(client), method)(request)
 
 
@@ -80,21 +74,21 @@ RESOURCES = (
         "project",
         "Project",
         lambda client: client.projects,
-        project,
+        "ingest.v1.project_service",
         ("id", "name", "description", "create_time"),
     ),
     Resource(
         "document",
         "Document",
         lambda client: client.documents,
-        document,
+        "ingest.v1.document_service",
         DOCUMENT_COLUMNS,
     ),
     Resource(
         "chunk",
         "Chunk",
         lambda client: client.chunks,
-        chunk,
+        "ingest.v1.chunk_service",
         CHUNK_COLUMNS,
         deletable=False,
         by_document=True,
@@ -103,7 +97,7 @@ RESOURCES = (
         "section",
         "Section",
         lambda client: client.sections,
-        section,
+        "ingest.v1.section_service",
         ("id", "level", "title", "span.start", "page_start"),
         deletable=False,
         gettable=False,
@@ -113,14 +107,14 @@ RESOURCES = (
         "provider",
         "Provider",
         lambda client: client.providers,
-        provider,
+        "generation.v1.provider_service",
         ("id", "name", "base_url", "deployment_id", "model", "has_api_key"),
     ),
     Resource(
         "generation",
         "Generation",
         lambda client: client.generations,
-        generation,
+        "generation.v1.generation_service",
         (
             "id",
             "options.kind",
@@ -137,21 +131,21 @@ RESOURCES = (
         "question",
         "Question",
         lambda client: client.questions,
-        question,
+        "generation.v1.question_service",
         ("id", "type", "state", "known", "text", "answer.text", "rejection.reason"),
     ),
     Resource(
         "example",
         "Example",
         lambda client: client.examples,
-        example,
+        "dataset.v1.example_service",
         ("id", "kind", "state", "score", "review_state", "rejection.reason"),
     ),
     Resource(
         "import",
         "Import",
         lambda client: client.imports,
-        import_service_pb2,
+        "dataset.v1.import_service",
         ("id", "job.state", "file.name", "counts.rows", "counts.kept", "counts.bad", "create_time"),
         deletable=False,
     ),
@@ -159,35 +153,35 @@ RESOURCES = (
         "benchmark",
         "Benchmark",
         lambda client: client.benchmarks,
-        benchmark_service_pb2,
+        "dataset.v1.benchmark_service",
         BENCHMARK_COLUMNS,
     ),
     Resource(
         "leak-check",
         "LeakCheck",
         lambda client: client.leak_checks,
-        leak_check_service_pb2,
+        "dataset.v1.leak_check_service",
         CHECK_COLUMNS,
     ),
     Resource(
         "dataset",
         "DatasetVersion",
         lambda client: client.datasets,
-        dataset,
+        "dataset.v1.dataset_service",
         ("id", "number", "tags", "state", "split_counts", "create_time"),
     ),
     Resource(
         "export",
         "Export",
         lambda client: client.exports,
-        exported,
+        "dataset.v1.export_service",
         ("id", "dataset_version_id", "state", "options.shape", "options.bundle", "create_time"),
     ),
     Resource(
         "run",
         "TrainingRun",
         lambda client: client.training,
-        training,
+        "trainer.v1.training_service",
         (
             "id",
             "name",
@@ -202,73 +196,113 @@ RESOURCES = (
         "model",
         "Model",
         lambda client: client.models,
-        model,
+        "trainer.v1.model_service",
         ("id", "name", "kind", "state", "parameter_count", "source", "failure.message"),
     ),
     Resource(
         "deployment",
         "Deployment",
         lambda client: client.deployments,
-        deployment,
+        "inference.v1.deployment_service",
         ("id", "model_id", "state", "restarts", "failure.message"),
     ),
     Resource(
         "exam",
         "Exam",
         lambda client: client.exams,
-        exam,
+        "inference.v1.exam_service",
         ("id", "job.state", "item_count", "dataset_version_id"),
     ),
 )
 
 
+def commands_of(name: str) -> typer.Typer:
+    """The commands of the resource of this name."""
+    return commands(next(one for one in RESOURCES if one.name == name))
+
+
 def commands(resource: Resource) -> typer.Typer:
-    """The `list`, `get` and `delete` commands of a resource."""
+    """The commands of a resource: `list`, `get`, `delete`, and what else there is."""
     app = typer.Typer(no_args_is_help=True, help=say(resource.name))
-    app.command("list", help=say("list"))(list_command(resource))
-
+    app.command("list", help=say("list"))(own(resource, "list") or list_command(resource))
     if resource.gettable:
-
-        def get(resource_id: IdArgument) -> None:
-            get_named(resource_id, "")
-
-        def get_named(resource_id: ProviderArgument, project: ProviderProjectOption = "") -> None:
-            async def work(client: Client) -> Message:
-                found_id = await resolved(client, resource, resource_id, project)
-                answer = await resource.call(client, "Get", id=found_id)
-                found: Message = getattr(answer, resource.field)
-                return found
-
-            show_one(with_client(work))
-
-        app.command("get", help=say("get"))(get_named if resource.name == "provider" else get)
-
+        app.command("get", help=say("get"))(own(resource, "get") or get_command(resource))
     if resource.deletable:
-
-        def delete(resource_id: IdArgument) -> None:
-            delete_named(resource_id, "")
-
-        def delete_named(resource_id: ProviderArgument, project: ProviderProjectOption = "") -> None:
-            async def work(client: Client) -> Message:
-                found = await resolved(client, resource, resource_id, project)
-                try:
-                    answer: Message = await resource.call(client, "Delete", id=found)
-                except ApiError as error:
-                    # A project that is half deleted has its id only.
-                    again = f"sishu {resource.name} delete {found}"
-                    message = f"{error.message}; `{again}` tries again"
-                    metadata = {**error.metadata, "again": again}
-                    raise ApiError(error.code, error.reason, message, metadata=metadata) from error
-                return answer
-
-            answer = with_client(work)
-            CONSOLE.print(say("deleted"))
-            if answer.ByteSize():
-                show_one(answer)
-
-        app.command("delete", help=say("delete"))(delete_named if resource.name == "provider" else delete)
-
+        app.command("delete", help=say("delete"))(own(resource, "delete") or delete_command(resource))
+    for name, text, place in ACTIONS.get(resource.name, []):
+        app.command(name, help=say(text))(found_at(place))
     return app
+
+
+def own(resource: Resource, verb: str) -> Callable[..., None] | None:
+    """The command of a resource that takes more than others of its name, if there is one."""
+    place = OWN.get((resource.name, verb))
+    return found_at(place)(resource) if place else None
+
+
+OWN = {
+    ("question", "list"): "filtered_lists:list_questions",
+    ("example", "list"): "filtered_lists:list_examples",
+    ("provider", "get"): "named_providers:get_provider",
+    ("provider", "delete"): "named_providers:delete_provider",
+}
+"""Commands with options of their own, which are read only when they are wanted."""
+
+
+def get_command(resource: Resource) -> Callable[..., None]:
+    """The `get` command."""
+
+    def get(resource_id: IdArgument) -> None:
+        show_found(resource, lambda client: resolved(client, resource, resource_id))
+
+    return get
+
+
+def show_found(resource: Resource, find: Callable[[Client], Awaitable[str]]) -> None:
+    """Show a resource whole."""
+
+    async def work(client: Client) -> Message:
+        answer = await resource.call(client, "Get", id=await find(client))
+        found: Message = getattr(answer, resource.field)
+        return found
+
+    show_one(with_client(work))
+
+
+def delete_command(resource: Resource) -> Callable[..., None]:
+    """The `delete` command."""
+
+    def delete(resource_id: IdArgument) -> None:
+        delete_found(resource, lambda client: resolved(client, resource, resource_id))
+
+    return delete
+
+
+def delete_found(resource: Resource, find: Callable[[Client], Awaitable[str]]) -> None:
+    """Delete a resource, and show what that has counted."""
+
+    async def work(client: Client) -> Message:
+        found = await find(client)
+        try:
+            answer: Message = await resource.call(client, "Delete", id=found)
+        except ApiError as error:
+            if error.code in FINAL:
+                raise
+            # A project that is half deleted has its id only.
+            again = f"sishu {resource.name} delete {found}"
+            message = f"{error.message}; `{again}` tries again"
+            metadata = {**error.metadata, "again": again}
+            raise ApiError(error.code, error.reason, message, metadata=metadata) from error
+        return answer
+
+    answer = with_client(work)
+    CONSOLE.print(say("deleted"))
+    if answer.ByteSize():
+        show_one(answer)
+
+
+FINAL = {"NOT_FOUND", "INVALID_ARGUMENT"}
+"""Codes of errors after which the same command fails again."""
 
 
 def list_command(resource: Resource) -> Callable[..., None]:
@@ -277,7 +311,7 @@ def list_command(resource: Resource) -> Callable[..., None]:
         return list_all_of(resource)
     if resource.by_document:
         return list_by_document(resource)
-    return FILTERED.get(resource.name, list_by_project)(resource)
+    return list_by_project(resource)
 
 
 def list_all_of(resource: Resource) -> Callable[..., None]:
@@ -313,44 +347,6 @@ def list_by_document(resource: Resource) -> Callable[..., None]:
     return list_of_document
 
 
-def list_questions(resource: Resource) -> Callable[..., None]:
-    """The `list` of questions with its filters."""
-
-    @takes(QuestionOptions)
-    def list_of_questions(
-        project_name: ProjectOption, limit: LimitOption = 100, *, options: QuestionOptions
-    ) -> None:
-        async def work(client: Client) -> list[Message]:
-            project_id = (await find_project(client, project_name)).id
-            filters = await question_filter(client, options, project_id)
-            return [one async for one in rows(client, resource, limit, project_id=project_id, **filters)]
-
-        show_many(with_client(work), resource.columns)
-
-    return list_of_questions
-
-
-def list_examples(resource: Resource) -> Callable[..., None]:
-    """The `list` of examples with its filters."""
-
-    @takes(ExampleOptions)
-    def list_of_examples(
-        project_name: ProjectOption,
-        order: Annotated[str, typer.Option(help=say("example_order"))] = "oldest",
-        limit: LimitOption = 100,
-        *,
-        options: ExampleOptions,
-    ) -> None:
-        wanted = {"filter": example_filter(options), "order": chosen(ExampleOrder, "EXAMPLE_ORDER", order)}
-        listed(resource, limit, project_name, **wanted)
-
-    return list_of_examples
-
-
-FILTERED = {"question": list_questions, "example": list_examples}
-"""Lists of a project's that have filters of their own."""
-
-
 def listed(resource: Resource, limit: int, project_name: str = "", **filters: Any) -> None:
     """Show the first `limit` resources in a table.
 
@@ -384,11 +380,10 @@ async def rows(client: Client, resource: Resource, limit: int, **filters: Any) -
             return
 
 
-async def resolved(client: Client, resource: Resource, name: str, project_name: str = "") -> str:
-    """The id; a project may be given by name, a provider beside its project, a version by number or tag."""
+async def resolved(client: Client, resource: Resource, name: str) -> str:
+    """The id; a project may be given by name, a version by number or tag."""
     if resource.name == "dataset":
-        return await find_version(client, name)
-    if resource.name == "provider":
-        return await named_provider(client, name, project_name)
+        version_id: str = await found_at("find:find_version")(client, name)
+        return version_id
     # By id also a project whose deletion failed in the middle, which is found no more.
     return name if resource.name != "project" or is_id(name) else (await find_project(client, name)).id

@@ -10,7 +10,7 @@ import click
 import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.example_options import ExampleOptions, example_filter, named_author
 from sishu.cli.examples import (
     AnswerOption,
@@ -23,9 +23,10 @@ from sishu.cli.examples import (
     got,
     last,
 )
-from sishu.cli.find import find_project
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import IdArgument, LimitOption, ProjectOption, takes
 from sishu.cli.output import CONSOLE, as_json, show_fields, show_many, show_one, value_at
+from sishu.cli.settings import SETTINGS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.common.v1.failure_pb2 import Failure

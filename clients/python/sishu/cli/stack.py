@@ -10,24 +10,21 @@ import typer
 
 from services.local import stack
 from services.local.state import ComponentState, StackState
-from sishu.cli.context import SETTINGS, interruptible
-from sishu.cli.help import WholeTable
+from services.local.status import status as status_of
 from sishu.cli.output import CONSOLE, ERRORS
+from sishu.cli.settings import SETTINGS, interruptible
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 
-app = typer.Typer()
 
-
-@app.command(help=say("up"))
 def up() -> None:
     """Start the stack unless it runs, and print its addresses."""
     show(ensure_up())
 
 
-@app.command(help=say("status"))
 def status() -> None:
     """Print the stack's addresses; exit with 1 when something is not healthy."""
-    state = stack.status(SETTINGS.home)
+    state = status_of(SETTINGS.home)
     show(state)
     if not state.running:
         ERRORS.print(say("not_running"))
@@ -35,7 +32,6 @@ def status() -> None:
         raise typer.Exit(1)
 
 
-@app.command(help=say("logs"))
 def logs(
     name: Annotated[str, typer.Argument(help=say("logs_name"))],
     lines: Annotated[int, typer.Option("--lines", "-n", help=say("logs_lines"))] = 100,
@@ -45,7 +41,6 @@ def logs(
         print(line)
 
 
-@app.command(help=say("down"))
 def down() -> None:
     """Stop the stack."""
     with interruptible():

@@ -10,13 +10,14 @@ import typer
 from google.protobuf.field_mask_pb2 import FieldMask
 from rich.text import Text
 
-from sishu.cli.context import SETTINGS, with_client
+from sishu.cli.context import with_client
 from sishu.cli.documents import first
-from sishu.cli.find import find_project, is_id
+from sishu.cli.find_projects import find_project, is_id
 from sishu.cli.generations import CallWishes, ProviderOption, started, waited_for
-from sishu.cli.help import WholeTable
 from sishu.cli.options import ProjectOption, WaitOption, takes
 from sishu.cli.output import CONSOLE, as_json, show_one
+from sishu.cli.settings import SETTINGS
+from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.errors import ApiError

@@ -306,6 +306,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "yes": ("yes", "是"),
     "no": ("no", "否"),
     "option_project": ("Project: name or id.", "项目：名称或 ID。"),
+    "project_description": ("What the project is about.", "项目的说明。"),
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),

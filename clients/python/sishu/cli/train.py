@@ -10,7 +10,8 @@ import typer
 
 from sishu.cli.argument_files import deepspeed_file, read_text, show_notes, translated
 from sishu.cli.context import with_client
-from sishu.cli.find import find_model_of, find_project, find_version
+from sishu.cli.find import find_model_of, find_version
+from sishu.cli.find_projects import find_project
 from sishu.cli.options import NameArgument, ProjectOption, WaitOption, takes
 from sishu.cli.output import show_many, show_one
 from sishu.cli.run_options import RunOptions
