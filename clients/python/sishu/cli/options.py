@@ -18,7 +18,7 @@ ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("argument_name"))]
 PathsArgument = Annotated[list[Path], typer.Argument(help=say("learn_paths"))]
-LimitOption = Annotated[int, typer.Option("--limit", help=say("option_limit"))]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help=say("option_limit"))]
 WaitOption = Annotated[bool, typer.Option("--wait", help=say("option_wait"))]
 
 

@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.text import Text
 
+from sishu.cli.packing import packed
 from sishu.cli.settings import SETTINGS
 from sishu.cli.tables import WholeTable
 from sishu.cli.texts import say
@@ -21,6 +22,11 @@ from sishu.cli.texts import say
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 LONGEST_CELL = 60
+NAME_WIDTH = 18
+"""Room for the name before a value."""
+NARROWEST = 40
+OF_JOBS = {"project_id", "resource_id", "create_time", "update_time"}
+"""What is left out of a job beside what it is about; `sishu job get` shows it."""
 OWN_VERSION = "@project-"
 """In the name of a version of a prompt that a project made."""
 BELOW = "failure.message"
@@ -81,7 +87,10 @@ def in_lines(name: str, value: Any) -> str:
         own = {prompt: version for prompt, version in value.items() if OWN_VERSION in version}
         built_in = say("built_in_prompts").format(len(value) - len(own))
         return "\n".join([*own.values(), built_in])
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    if name == "job":
+        value = {key: one for key, one in value.items() if key not in OF_JOBS}
+    width = max(NARROWEST, CONSOLE.width - NAME_WIDTH)
+    return value if isinstance(value, str) else "\n".join(packed(value, width))
 
 
 def show_fields(fields: Iterable[tuple[str, str]]) -> None:

@@ -75,5 +75,7 @@ def chosen(enum: Any, prefix: str, word: str) -> Any:
     name = f"{prefix}_{word.upper().replace('-', '_')}"
     if name not in enum.keys():  # noqa: SIM118  # no mapping
         words = [one.removeprefix(f"{prefix}_").lower().replace("_", "-") for one in enum.keys()[1:]]
-        raise ApiError("INVALID_ARGUMENT", "WORD_UNKNOWN", f"{word!r} is none of {', '.join(words)}")
+        known = ", ".join(words)
+        message, metadata = f"{word!r} is none of {known}", {"word": word, "known": known}
+        raise ApiError("INVALID_ARGUMENT", "WORD_UNKNOWN", message, metadata=metadata)
     return enum.Value(name)
