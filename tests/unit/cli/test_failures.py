@@ -158,6 +158,19 @@ def test_every_reason_of_three_rooms_has_a_sentence() -> None:
     assert {reason for reason in raised - SENTENCES.keys() if "{" not in reason} - GATES.keys() == set()
 
 
+def test_what_the_command_itself_refuses_is_said_in_chinese() -> None:
+    raised = {
+        reason
+        for path in (ROOT / "clients" / "python" / "sishu").rglob("*.py")
+        if "v1" not in path.parts
+        for reason in reasons_of(path, {"ApiError": 1})
+    }
+    assert {"WORD_UNKNOWN", "HUB_UNREACHABLE"} < raised
+    # Their message is in the language already.
+    said = {"ANSWER_MISSING", "EXAMPLES_MISSING", "NOTHING_CHANGES", "PROJECT_MISSING", "TIME_INVALID"}
+    assert {reason for reason in raised - SENTENCES.keys() if "{" not in reason} - said == set()
+
+
 def test_a_fault_of_a_row_is_said_with_its_field_where_it_is_of_one() -> None:
     assert in_words("LIST_EXPECTED", "m", {"field": "x"}, "zh") == "字段 x：应为列表；请改成列表"
     assert in_words("LIST_EXPECTED", "m", {}, "zh") == "应为列表；请改成列表"

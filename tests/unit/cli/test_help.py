@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sishu.cli.help import literal, use_whole_tables
 from sishu.cli.tables import WholeTable
-from sishu.cli.texts import LANGUAGES
+from sishu.cli.texts import LANGUAGES, choose_language
 
 # Help texts are fixed when the commands are defined, so each language has a process of its own.
 PRINT_ALL = """
@@ -91,3 +91,18 @@ def test_a_table_breaks_a_long_word_into_lines() -> None:
     table.add_row("error", Text(words))
     Console(file=printed, width=24).print(table)
     assert "".join(printed.getvalue().replace("error", "").split()) == words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "language"),
+    [
+        (["--lang", "en"], {"SISHU_LANGUAGE": "zh"}, "en"),
+        (["job"], {"SISHU_LANGUAGE": "zh", "LC_ALL": "C.UTF-8"}, "zh"),
+        (["job"], {"SISHU_LANGUAGE": "", "LANG": "zh_CN.UTF-8"}, "zh"),
+        (["job"], {}, "en"),
+    ],
+)
+def test_the_language_is_the_one_that_is_named_nearest(
+    arguments: list[str], environment: dict[str, str], language: str
+) -> None:
+    assert choose_language(arguments, environment) == language

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sishu.errors import ApiError
@@ -14,8 +15,8 @@ from sishu.learn import hub
 from tests.support.hub_server import HubServer, serving
 
 PUSH = (
-    "import sys; from pathlib import Path; from sishu.errors import ApiError; from sishu.learn.hub import push_folder\n"
-    "try: print(push_folder(Path(sys.argv[1]), 'ours/data'))\n"
+    "import sys; from pathlib import Path; from sishu.errors import ApiError; from sishu.learn.hub import Hub\n"
+    "try: print(Hub.of('ours/data').push(Path(sys.argv[1])))\n"
     "except ApiError as error: sys.exit(f'{error.reason}: {error}')"
 )
 
@@ -53,15 +54,44 @@ def test_a_folder_goes_onto_a_hub_but_for_what_is_ours(tmp_path: Path) -> None:
     assert "secret" not in done.stdout + done.stderr
 
 
-def test_an_upload_needs_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(ApiError) as raised:
-        hub.push_folder(tmp_path, "ours/data")
+        hub.Hub.of("ours/data")
     assert raised.value.reason == "HUB_TOKEN_MISSING"
 
 
-def test_an_upload_needs_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_needs_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ApiError) as raised:
-        hub.push_folder(tmp_path, "ours/data")
+        hub.Hub.of("ours/data")
     assert raised.value.reason == "HUB_LIBRARY_MISSING"
+
+
+def test_an_upload_needs_a_name_of_a_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    with pytest.raises(ApiError, match="NAME/DATA") as raised:
+        hub.Hub.of("ours//data")
+    assert raised.value.reason == "HUB_NAME_INVALID"
+
+
+def test_a_hub_that_does_not_answer_is_told_of_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    found = hub.Hub.of("ours/data")
+    monkeypatch.setattr(found.library, "HfApi", Away)
+    with pytest.raises(ApiError, match="same command again") as raised:
+        found.push(tmp_path)
+    assert raised.value.reason == "HUB_UNREACHABLE"
+
+
+class Away:
+    """A hub that is away."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def create_repo(self, *_: object, **__: object) -> None:
+        """Fail as the library does."""
+        raise httpx.ConnectError("[Errno 111] Connection refused")

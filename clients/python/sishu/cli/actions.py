@@ -80,7 +80,7 @@ def create_deployment(
 def create_exam(
     project: ProjectOption,
     dataset: Annotated[str, typer.Option(help=say("dataset_version"))],
-    arm: Annotated[list[str], typer.Option(help="NAME=DEPLOYMENT_ID")],
+    arm: Annotated[list[str], typer.Option(metavar="NAME=DEPLOYMENT_ID", help=say("exam_arm"))],
     wait: WaitOption = False,
 ) -> None:
     """`sishu exam create`: ask the held-out questions to one or more deployments."""

@@ -26,7 +26,7 @@ def chat(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=say("chat_model"))],
     message: Annotated[str, typer.Option("--message", "-m", help=say("chat_message"))] = "",
     base: Annotated[bool, typer.Option("--base", help=say("chat_base"))] = False,
-    temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help=say("temperature"))] = 0.0,
 ) -> None:
     """Load the model unless it is loaded, then answer."""
 

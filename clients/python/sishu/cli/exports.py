@@ -18,8 +18,10 @@ from sishu.cli.output import CONSOLE, ERRORS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1.export_pb2 import Export
+from sishu.errors import ApiError
 from sishu.learn.exports import download_export, export_of
-from sishu.learn.hub import push_folder
+from sishu.learn.hub import Hub
+from sishu.learn.out_folder import prepare_out
 from sishu.learn.progress import ProgressDisplay, Stage, watching
 
 
@@ -34,6 +36,11 @@ def export_dataset(
 ) -> None:
     """Have a dataset version written as files, and fetch them; what was broken off goes on."""
     wanted = options.options(file_format)
+    if public and not push_to:
+        raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", "--public needs --push-to REPO")
+    # Before anything is made and fetched.
+    prepare_out(out)
+    hub = Hub.of(push_to) if push_to else None
 
     async def work(client: Client) -> tuple[Export, list[Path], str]:
         display, version_id = ProgressDisplay(ERRORS), await find_version(client, version)
@@ -42,7 +49,7 @@ def export_dataset(
         async with display.stage(say("export_fetching")) as stage:
             paths = await download_export(client, export.id, out, counting(stage))
         # It asks the hub in a blocking way.
-        address = await asyncio.to_thread(push_folder, out, push_to, not public) if push_to else ""
+        address = await asyncio.to_thread(hub.push, out, not public) if hub else ""
         return export, paths, address
 
     export, paths, address = with_client(work)

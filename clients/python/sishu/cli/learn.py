@@ -30,9 +30,10 @@ from sishu.client import Client
 from sishu.errors import ApiError
 from sishu.learn.files import gather_files
 from sishu.learn.options import BUILTIN, LearnOptions
+from sishu.learn.out_folder import prepare_out
 from sishu.learn.pipeline import Pipeline
 from sishu.learn.progress import ProgressDisplay
-from sishu.learn.report import prepare_out, write_report
+from sishu.learn.report import write_report
 
 
 def learn(

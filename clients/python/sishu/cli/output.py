@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -125,7 +124,7 @@ def shown(owner: Message, name: str, value: Any) -> str:
     return shown_one(field, value)
 
 
-def shown_one(field: FieldDescriptor, value: Any) -> str:
+def shown_one(field: Any, value: Any) -> str:
     """A value that is no list of values."""
     if field.enum_type is not None:
         number = field.enum_type.values_by_number[value].name

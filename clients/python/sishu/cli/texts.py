@@ -307,6 +307,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no": ("no", "否"),
     "option_project": ("Project: name or id.", "项目：名称或 ID。"),
     "project_description": ("What the project is about.", "项目的说明。"),
+    "exam_arm": (
+        "A deployment to examine, under a name of yours; can be repeated.",
+        "参加考试的部署及其名称；可重复。",
+    ),
     "option_limit": ("Most rows.", "最多行数。"),
     "argument_id": ("Id.", "ID。"),
     "argument_name": ("Name.", "名称。"),
@@ -341,15 +345,18 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
+VARIABLES = ("SISHU_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+"""What tells the language, the first that is set."""
+
+
 def choose_language(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
-    """`--lang`, else the environment's language, else English."""
+    """`--lang`, else SISHU_LANGUAGE, else the environment's language, else English."""
     for position, argument in enumerate(arguments):
         if argument == "--lang" and position + 1 < len(arguments):
             return known(arguments[position + 1])
         if argument.startswith("--lang="):
             return known(argument.removeprefix("--lang="))
-    found = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
-    return known(found)
+    return known(next((environ[name] for name in VARIABLES if environ.get(name)), ""))
 
 
 def known(language: str) -> str:

@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sishu.client import Client
 from sishu.dataset.v1.dataset_version_pb2 import DATASET_SPLIT_TRAIN
 from sishu.dataset.v1.export_pb2 import ExportOptions
-from sishu.errors import ApiError
 from sishu.inference.v1.exam_pb2 import ArmScore
 from sishu.learn.chart import loss_chart
 from sishu.learn.exports import download_export, export_of
@@ -37,26 +36,6 @@ class Report:
     html_path: Path
     json_path: Path
     summary: str
-
-
-def prepare_out(out: Path) -> None:
-    """Make the output folder, and see that it can be written to before anything is paid for.
-
-    Raises:
-        ApiError: it cannot.
-    """
-    probe = out / f".{os.getpid()}.part"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ApiError(
-            "FAILED_PRECONDITION",
-            "OUTPUT_UNWRITABLE",
-            f"the output folder {out} cannot be written to ({error.strerror}); choose another one with --out",
-            metadata={"path": str(out)},
-        ) from error
 
 
 async def write_report(client: Client, learned: Learned, options: LearnOptions) -> Report:
