@@ -27,6 +27,8 @@ DUPLICATE = "DUPLICATE"
 BALANCE = "BALANCE"
 REPLAY = "REPLAY"
 SOURCE_WEIGHT = "SOURCE_WEIGHT"
+MOST_NAMED = 20
+"""Sources that an error names."""
 LARGE_BUCKETS = 16
 """In how many large buckets a row is on average, at most, for these to be kept: 12 bytes each."""
 
@@ -88,13 +90,14 @@ class Planner:
         """Decide.
 
         Raises:
-            FailedPrecondition: there is no example.
+            FailedPrecondition: there is no example, or none of a source or label that the options name.
             Internal: near copies ended up on both sides.
         """
         entries, options = self._entries, self._options
         if not len(entries):
             raise no_examples()
         replayed = replayed_rows(entries, options.replay)
+        check_named(entries, options, replayed)
         self._drop(DUPLICATE, np.flatnonzero(duplicates(entries)))
         counted = (self._sides == TRAIN) & ~replayed
         self._drop(BALANCE, np.flatnonzero(over_caps(entries, counted, options.balance)))
@@ -203,6 +206,33 @@ def replayed_rows(entries: Entries, replay: Replay | None) -> Flags:
         pairs = entries.all_values(facet)
         found[pairs.rows[pairs.codes == names.index(name)]] = True
     return found
+
+
+def check_named(entries: Entries, options: DatasetOptions, replayed: Flags) -> None:
+    """Make sure that there are examples of what the options name, that nothing written wrong is passed over.
+
+    Raises:
+        FailedPrecondition: there are none.
+    """
+    known = list(entries.names["source"])
+    missing = ", ".join(name for name in options.source_weights if name not in known)
+    if missing:
+        names = ", ".join(known[:MOST_NAMED])
+        raise FailedPrecondition(
+            "SOURCE_MISSING",
+            f"a weight is given to {missing}, from where no example comes that fits; name some of {names}",
+            missing=missing,
+            known=names,
+        )
+    replay = options.replay
+    if replay and not replay.dataset_version_id and not replayed.any():
+        missing = f"label {replay.label}" if replay.label else f"import {replay.import_id}"
+        raise FailedPrecondition(
+            "REPLAY_MISSING",
+            f"general data is to come from {missing}, and no example there fits; put the label on examples "
+            "(`sishu example label`), name another label, import or version, or widen the filter",
+            missing=missing,
+        )
 
 
 def check_sides(groups: Longs, sides: npt.NDArray[np.int8]) -> None:

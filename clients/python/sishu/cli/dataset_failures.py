@@ -111,6 +111,11 @@ FILES: dict[str, tuple[str, ...]] = {
     "PREVIEW_TOO_LARGE": ("{name}：文件太大，不能预览；请直接导入，或只预览其中一部分",),
     "READER_LOST": ("读取文件的进程意外结束，可能是内存不足；请查看工作进程的日志，再试一次",),
     "DATABASE_FULL": ("Postgres 的磁盘已满，没有导入任何内容；请腾出空间，再用 `sishu job retry` 重试",),
+    "SOURCE_MISSING": ("给 {missing} 指定了权重，但没有来自那里的样例符合条件；可用的来源：{known}",),
+    "REPLAY_MISSING": (
+        "通用数据应来自 {missing}，但没有符合条件的样例；请用 `sishu example label` 加上标签，"
+        "或改用别的标签、导入或版本",
+    ),
     "DISK_FULL": (
         "数据集工作进程的磁盘已满；请在其临时文件夹所在的磁盘腾出空间。导出会自动重试一段时间，从已完成处继续；"
         "导入请用 `sishu job retry` 重试",

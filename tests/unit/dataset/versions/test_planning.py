@@ -238,3 +238,18 @@ def test_lists_in_columns_are_numbered_row_by_row() -> None:
     assert pairs.rows.tolist() == [11, 11, 12, 14, 14]
     names = list(coder.numbers)
     assert [names[code] for code in pairs.codes.tolist()] == ["b", "a", "a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "named"),
+    [
+        (DatasetOptions(source_weights={"a": 1.0, "handy": 2.0}), "SOURCE_MISSING", "handy"),
+        (DatasetOptions(replay=Replay(0.1, label="genral")), "REPLAY_MISSING", "label genral"),
+        (DatasetOptions(replay=Replay(0.1, import_id="i")), "REPLAY_MISSING", "import i"),
+    ],
+)
+def test_what_no_example_has_is_not_passed_over(options: DatasetOptions, reason: str, named: str) -> None:
+    entries = made(4, {"source": [["a"]] * 4})
+    with pytest.raises(FailedPrecondition, match=named) as raised:
+        plan_of(entries, options)
+    assert raised.value.reason == reason
