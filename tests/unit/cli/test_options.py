@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sishu.cli.options import takes
+from sishu.cli.options import need, takes
 from sishu.cli.parse_options import ParseOptions, parse_request
 from sishu.errors import ApiError
 from sishu.ingest.v1 import chunk_pb2, document_pb2
@@ -73,3 +73,10 @@ def test_the_encoding_of_text_files_can_be_stated() -> None:
 def test_a_word_that_is_no_value_is_told_with_those_that_are(options: ParseOptions, words: str) -> None:
     with pytest.raises(ApiError, match=words):
         parse_request(options)
+
+
+def test_an_option_that_does_nothing_without_another_is_refused() -> None:
+    need("hub/data", "--public", "--push-to REPO")
+    with pytest.raises(ApiError, match=r"^--public needs --push-to REPO$") as raised:
+        need("", "--public", "--push-to REPO")
+    assert raised.value.reason == "OPTION_MISSING"

@@ -14,7 +14,7 @@ from sishu.cli.context import with_client
 from sishu.cli.find import find_provider, find_version
 from sishu.cli.find_projects import find_project
 from sishu.cli.leaks import find_benchmarks
-from sishu.cli.options import LimitOption, ProjectOption, WaitOption, takes
+from sishu.cli.options import LimitOption, ProjectOption, WaitOption, need, takes
 from sishu.cli.output import CONSOLE, as_json, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.settings import SETTINGS
@@ -66,7 +66,13 @@ class VersionWishes:
     meaning_similarity: Annotated[float | None, typer.Option(help=say("leak_meaning_similarity"))] = None
 
     def options(self) -> versions.DatasetOptions:
-        """The options of the contract."""
+        """The options of the contract.
+
+        Raises:
+            ApiError: one is given that does nothing without another.
+        """
+        if self.meaning_similarity is not None:
+            need(self.embedding_provider, "--meaning-similarity", "--embedding-provider NAME")
         return versions.DatasetOptions(
             exam_share=self.exam_share,
             exam_count=self.exam_count,

@@ -11,7 +11,7 @@ from sishu.cli.context import with_client
 from sishu.cli.documents import first
 from sishu.cli.find import find_provider
 from sishu.cli.find_projects import find_project
-from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, need
 from sishu.cli.output import CONSOLE, show_many, show_one, value_at
 from sishu.cli.parse_options import chosen
 from sishu.cli.settings import SETTINGS
@@ -53,6 +53,8 @@ def create_search(
     wait: WaitOption = False,
 ) -> None:
     """Start a search; with --wait print what it has found."""
+    if meaning_similarity is not None:
+        need(embedding_provider, "--meaning-similarity", "--embedding-provider NAME")
     states = [chosen(ExampleState, "EXAMPLE_STATE", state)] if state else []
     compared_by = chosen(ComparedBy, "COMPARED_BY", by)
 

@@ -13,12 +13,11 @@ from sishu.cli.context import with_client
 from sishu.cli.datasets import VersionArgument
 from sishu.cli.export_options import ExportWishes
 from sishu.cli.find import find_version
-from sishu.cli.options import takes
+from sishu.cli.options import need, takes
 from sishu.cli.output import CONSOLE, ERRORS
 from sishu.cli.texts import say
 from sishu.client import Client
 from sishu.dataset.v1.export_pb2 import Export
-from sishu.errors import ApiError
 from sishu.learn.exports import download_export, export_of
 from sishu.learn.hub import Hub
 from sishu.learn.out_folder import prepare_out
@@ -36,8 +35,8 @@ def export_dataset(
 ) -> None:
     """Have a dataset version written as files, and fetch them; what was broken off goes on."""
     wanted = options.options(file_format)
-    if public and not push_to:
-        raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", "--public needs --push-to REPO")
+    if public:
+        need(push_to, "--public", "--push-to REPO")
     # Before anything is made and fetched.
     prepare_out(out)
     hub = Hub.of(push_to) if push_to else None

@@ -13,7 +13,7 @@ from sishu.cli.documents import first
 from sishu.cli.example_options import ExampleOptions, example_filter
 from sishu.cli.find import find_provider, find_version
 from sishu.cli.find_projects import find_project, is_id
-from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, takes
+from sishu.cli.options import IdArgument, LimitOption, ProjectOption, WaitOption, need, takes
 from sishu.cli.output import ERRORS, show_many, show_one
 from sishu.cli.texts import say
 from sishu.client import Client
@@ -110,6 +110,8 @@ def create_leak_check(
     wait: WaitOption = False,
 ) -> None:
     """`sishu leak-check create`; with --wait print what it has found."""
+    if meaning_similarity is not None:
+        need(embedding_provider, "--meaning-similarity", "--embedding-provider NAME")
     wanted = example_filter(options)
     if version and wanted.ByteSize():
         message = "--version looks at a whole version; leave it out, or the options that choose examples"

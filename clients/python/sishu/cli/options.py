@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from sishu.cli.texts import say
+from sishu.errors import ApiError
 
 ProjectOption = Annotated[str, typer.Option("--project", "-p", help=say("option_project"))]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help=say("argument_id"))]
@@ -20,6 +21,21 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("argument_
 PathsArgument = Annotated[list[Path], typer.Argument(help=say("learn_paths"))]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help=say("option_limit"))]
 WaitOption = Annotated[bool, typer.Option("--wait", help=say("option_wait"))]
+
+
+def need(given: object, option: str, other: str) -> None:
+    """Demand the option without which a given one would do nothing.
+
+    Args:
+        given: value of the other one; None or empty where it is not given.
+        option: the one that is given, such as `--public`.
+        other: the one that it needs, with its value.
+
+    Raises:
+        ApiError: it is not given.
+    """
+    if not given:
+        raise ApiError("INVALID_ARGUMENT", "OPTION_MISSING", f"{option} needs {other}")
 
 
 def takes(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
