@@ -129,7 +129,7 @@ def shown_one(field: Any, value: Any) -> str:
     if field.enum_type is not None:
         number = field.enum_type.values_by_number[value].name
         prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
-        return number.removeprefix(prefix).lower()
+        return str(number.removeprefix(prefix).lower())
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {value[key]}" for key in sorted(value))
     if isinstance(value, Timestamp):
