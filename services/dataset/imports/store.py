@@ -146,7 +146,7 @@ class ImportStore:
 
     async def reject_duplicates(self, connection: Connection, project_id: str, import_id: str) -> int:
         """Reject what is there already; return how many are."""
-        await connection.execute(SQL.join_by_hashing)
+        await connection.execute(SQL.sort_in_memory)
         done = await connection.execute(
             SQL.reject_duplicates, project_id, import_id, timeout=DUPLICATES_SECONDS
         )

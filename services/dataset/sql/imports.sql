@@ -41,9 +41,10 @@ LIMIT $4
 -- One import into a project at a time, so that of two duplicates the second sees the first.
 SELECT pg_advisory_xact_lock(hashtextextended('dataset.imports:' || $1::text, 0))
 
--- name: join_by_hashing
--- In the transaction: what was just copied in is in no statistics, by which the planner would go from row to row.
-SET LOCAL enable_nestloop = off
+-- name: sort_in_memory
+-- In the transaction: what was just copied in is in no statistics, by which the planner would go from row to row, or through all of a table
+-- in the order of an index; and a million rows of what duplicates are found by take less than this.
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_indexscan', 'off', true), set_config('work_mem', '128MB', true)
 
 -- name: reject_duplicates
 -- Of an import, what others of the project ask or say that were kept before, or rows before it.
@@ -54,16 +55,10 @@ SET state = 'rejected', rejection = jsonb_build_object(
     'message', 'example ' || duplicate.first_id || ' asks the same question',
     'metadata', jsonb_build_object('example_id', duplicate.first_id))
 FROM (
-    SELECT mine.id, first.id AS first_id
-    FROM examples AS mine
-    JOIN (
-        SELECT DISTINCT ON (key) key, id FROM examples
-        WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL
-        ORDER BY key, id
-    ) AS first ON first.key = mine.key
-    WHERE mine.import_id = $2 AND first.id <> mine.id
+    SELECT id, import_id, first_value(id) OVER (PARTITION BY key ORDER BY id) AS first_id FROM examples
+    WHERE project_id = $1 AND state = 'kept' AND delete_time IS NULL
 ) AS duplicate
-WHERE later.id = duplicate.id
+WHERE later.id = duplicate.id AND later.import_id = $2 AND duplicate.import_id = $2 AND duplicate.first_id <> duplicate.id
 
 -- name: set_counts
 UPDATE imports SET counts = $2, profile = $3 WHERE id = $1
