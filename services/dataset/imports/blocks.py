@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.dataset.imports.copy_rows import CopyRows
 from services.dataset.imports.faults import Faults
 from services.dataset.imports.imports import ImportCounts, ImportOptions
-from services.dataset.imports.lines import Lines
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.reading import read_parts
 from services.dataset.imports.rows import Fault, Imported
@@ -49,7 +49,7 @@ class Task:
 
 @dataclass
 class Block:
-    """Rows that wait to be stored: lines of two tables, and how many rows were read so far."""
+    """Rows that wait to be stored: what COPY takes for two tables, and how many rows were read so far."""
 
     examples: bytes
     contents: bytes
@@ -111,7 +111,7 @@ class Reading:
         """
         task, options = self._task, self._task.options
         parts = parts_in(task.path, task.name, task.folder, options.choice)
-        lines = Lines(task.project_id, task.import_id)
+        copied = CopyRows(task.project_id, task.import_id)
         rows: list[Imported] = []
         size = 0
         for one in read_parts(parts, task.folder, options.wanted, self._profile):
@@ -122,9 +122,9 @@ class Reading:
             rows.append(one)
             size += len(one.content)
             if len(rows) >= BATCH or size >= BATCH_BYTES:
-                yield self._block(lines, rows)
+                yield self._block(copied, rows)
                 rows, size = [], 0
-        yield self._block(lines, rows)
+        yield self._block(copied, rows)
         if not self._rows:
             raise InvalidArgument("FILE_EMPTY", f"{task.name}: the file holds no rows; send another")
         self._faults.check(self._rows)
@@ -139,10 +139,10 @@ class Reading:
         self._profile.add_fault(fault)
         self._faults.add(fault)
 
-    def _block(self, lines: Lines, rows: Sequence[Imported]) -> Block:
+    def _block(self, copied: CopyRows, rows: Sequence[Imported]) -> Block:
         """The next block."""
         self._profile.add_rows(rows)
-        return Block(*lines.of(rows), self._rows)
+        return Block(*copied.of(rows), self._rows)
 
     def outcome(self) -> Outcome:
         """What became of the rows that were read."""

@@ -22,7 +22,7 @@ from services.runtime.errors import Aborted
 from services.runtime.faults import BY_CODE
 
 HEAD = struct.Struct("=QQQ")
-"""Rows so far, and the sizes of the lines of both tables; of the end `END`, the size of it, and nothing."""
+"""Rows so far, and the sizes of those of both tables; of the end `END`, the size of it, and nothing."""
 END = 2**64 - 1
 PIPE_BYTES = 1 << 20
 PRIVATE = "SISHU_"

@@ -140,9 +140,12 @@ class ImportStore:
         await connection.execute(SQL.lock_project, project_id, timeout=DUPLICATES_SECONDS)
 
     async def copy(self, connection: Connection, examples: bytes, contents: bytes) -> None:
-        """Add rows: lines of both tables."""
-        await connection.copy_to_table("examples", source=once(examples), columns=EXAMPLE_COLUMNS)
-        await connection.copy_to_table("example_contents", source=once(contents), columns=CONTENT_COLUMNS)
+        """Add rows, as `CopyRows` makes them, to both tables."""
+        for table, rows, columns in (
+            ("examples", examples, EXAMPLE_COLUMNS),
+            ("example_contents", contents, CONTENT_COLUMNS),
+        ):
+            await connection.copy_to_table(table, source=once(rows), columns=columns, format="binary")
 
     async def reject_duplicates(self, connection: Connection, project_id: str, import_id: str) -> int:
         """Reject what is there already; return how many are."""

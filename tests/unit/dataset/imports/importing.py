@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 from services.dataset.imports.conversion import Wanted
+from services.dataset.imports.copy_rows import SIGNATURE, TRAILER
 from services.dataset.imports.profile import Profile
 from services.dataset.imports.readers import ReadOptions, Source, read_rows
 from services.dataset.imports.reading import read_parts
@@ -66,3 +68,20 @@ def chat(*texts: str, system: str = "") -> list[dict[str, str]]:
         {"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)
     ]
     return [{"role": "system", "content": system}, *turns] if system else turns
+
+
+def fields_of(block: bytes) -> list[list[bytes | None]]:
+    """The fields of all rows of COPY in binary format."""
+    assert block.startswith(SIGNATURE)
+    at, rows = len(SIGNATURE), []
+    while (count := struct.unpack_from(">h", block, at)[0]) != -1:
+        at += 2
+        row: list[bytes | None] = []
+        for _ in range(count):
+            (size,) = struct.unpack_from(">i", block, at)
+            at += 4
+            row.append(None if size < 0 else block[at : at + size])
+            at += max(0, size)
+        rows.append(row)
+    assert block[at:] == TRAILER
+    return rows

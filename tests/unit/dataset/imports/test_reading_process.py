@@ -14,7 +14,7 @@ from services.dataset.imports.reading_child import ORPHANED
 from services.dataset.imports.reading_process import ReadingProcess
 from services.runtime.errors import Aborted, InvalidArgument
 from services.runtime.ids import new_id
-from tests.unit.dataset.imports.importing import write
+from tests.unit.dataset.imports.importing import fields_of, write
 
 TOKENIZER = """{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"},
 "pre_tokenizer": {"type": "Whitespace"}}"""
@@ -25,15 +25,15 @@ def task(tmp_path: Path, rows: Any, tokenizer: str = "", **options: Any) -> Task
     return Task(new_id(), new_id(), ImportOptions(**options), "a.jsonl", path, tmp_path, tokenizer)
 
 
-def told(reader: Reading | ReadingProcess) -> tuple[list[tuple[int, bytes]], Outcome]:
-    """Lines without their ids, and the outcome."""
+def told(reader: Reading | ReadingProcess) -> tuple[list[tuple[int, list[bytes | None]]], Outcome]:
+    """Rows for COPY without their ids, and the outcome."""
     try:
-        lines = [
-            (block.rows, line.partition(b"\t")[2])
+        rows = [
+            (block.rows, fields[1:])
             for block in reader.blocks()
-            for line in [*block.examples.splitlines(), *block.contents.splitlines()]
+            for fields in [*fields_of(block.examples), *fields_of(block.contents)]
         ]
-        return lines, reader.outcome()
+        return rows, reader.outcome()
     finally:
         reader.close()
 
@@ -45,11 +45,11 @@ def test_a_process_gives_the_same_blocks_and_outcome(tmp_path: Path, monkeypatch
         {"question": f"What is {n}?\t\\", "answer": f"It is\n{n}." if n % 50 else ""} for n in range(5000)
     ]
     wanted = task(tmp_path, rows, str(tmp_path / "tokenizer.json"))
-    lines, outcome = told(ReadingProcess(wanted))
+    copied, outcome = told(ReadingProcess(wanted))
     from tokenizers import Tokenizer  # half a second
 
-    assert (lines, outcome) == told(Reading(wanted, Tokenizer.from_file(wanted.tokenizer)))
-    assert (outcome.examples, outcome.bad, len(lines)) == (4900, 100, 2 * 4900)
+    assert (copied, outcome) == told(Reading(wanted, Tokenizer.from_file(wanted.tokenizer)))
+    assert (outcome.examples, outcome.bad, len(copied)) == (4900, 100, 2 * 4900)
     assert outcome.profile and outcome.profile["tokens"]["count"] == 4900
 
 
