@@ -16,7 +16,7 @@ from services.dataset.leak_checks.leak_checks import LeakSource
 from services.dataset.versions.options import DatasetOptions
 from services.dataset.versions.planning import EXAM, OUT, TRAIN, VALIDATION, Plan
 from services.dataset.versions.shards import ROW, Dealer
-from services.dataset.versions.split_columns import UNKNOWN, Longs
+from services.dataset.versions.split_columns import UNKNOWN, Longs, among
 from services.dataset.versions.versions import DatasetVersion
 from services.runtime.errors import FailedPrecondition
 
@@ -98,7 +98,7 @@ def without_leaks(plan: Plan, facts: Longs, rows: Longs, source: LeakSource, ver
     reason = reason_of(source)
     dropped = {**plan.dropped, reason: plan.dropped.get(reason, 0) + len(rows)}
     asked = facts[sides == EXAM]
-    taught = int(np.isin(asked[asked != UNKNOWN], facts[sides == TRAIN]).sum())
+    taught = int(among(asked[asked != UNKNOWN], facts[sides == TRAIN]).sum())
     return Plan(sides, dict(sorted(dropped.items())), taught)
 
 

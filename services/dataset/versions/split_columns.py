@@ -82,6 +82,22 @@ def marked(count: int, places: Longs) -> Flags:
     return found
 
 
+def without_doubles(numbers: Longs) -> Longs:
+    """The different ones of numbers, ascending; `np.unique` hashes them, which takes forty times as long."""
+    ascending = np.sort(numbers)
+    found: Longs = ascending[np.diff(ascending, prepend=ascending[:1] - 1) != 0]
+    return found
+
+
+def among(numbers: Longs, others: Longs) -> Flags:
+    """Which numbers are among others; any of 64 bits, unlike `np.isin` without hashing."""
+    known = np.sort(others)
+    places = np.searchsorted(known, numbers)
+    found = places < len(known)
+    found[found] = known[places[found]] == numbers[found]
+    return found
+
+
 def crossed(*columns: Longs) -> Longs:
     """One code for the codes of a row in several columns."""
     both = columns[0]

@@ -16,7 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from services.dataset.versions.choosing import Budget, Chosen, Facts, Lists, Side, Units, choose
-from services.dataset.versions.split_columns import UNKNOWN, Columns, Flags, Longs, marked
+from services.dataset.versions.split_columns import (
+    UNKNOWN,
+    Columns,
+    Flags,
+    Longs,
+    among,
+    marked,
+    without_doubles,
+)
 
 Bytes: TypeAlias = npt.NDArray[np.int8]
 
@@ -124,7 +132,7 @@ def in_order(columns: Columns, rows: Longs) -> Longs:
 def facts_in_train(columns: Columns, train: Longs, exam: Longs) -> int:
     """Of exam items those whose fact train asks for, too."""
     asked = columns.facts[exam]
-    return int(np.isin(asked[asked != UNKNOWN], columns.facts[train]).sum())
+    return int(among(asked[asked != UNKNOWN], columns.facts[train]).sum())
 
 
 def sides_of_groups(columns: Columns, rows: Longs, groups: Groups, wanted: Sequence[Side]) -> Bytes:
@@ -175,7 +183,7 @@ def units_from(columns: Columns, rows: Longs, groups: Groups) -> tuple[Units, in
     width = int(facts.max(initial=UNKNOWN)) + 1
     row_units, row_facts = groups.unit[groups.of_row], facts[rows]
     known = row_facts != UNKNOWN
-    pairs = np.unique(row_units[known] * max(1, width) + row_facts[known])
+    pairs = without_doubles(row_units[known] * max(1, width) + row_facts[known])
     units = Units(
         key=columns.places[leaders],
         entries=np.bincount(row_units, minlength=count),

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from services.dataset.versions.choosing import Side
 from services.dataset.versions.split_columns import (
     Columns,
+    among,
     codes,
     components,
     crossed,
     seeded_places,
     units_of,
+    without_doubles,
 )
 from services.dataset.versions.splitting import EXAM_LIMIT, NEAR_COPY, SAME_UNIT, Sides, split
 from services.runtime.ids import derived_id
@@ -344,3 +346,12 @@ def test_a_hundred_thousand_entries_take_a_second() -> None:
     assert time.process_time() - started < 10
     assert len(found.exam) == 5000
     assert abs(len(found.validation) - 5000) < 1000
+
+
+def test_numbers_of_64_bits_are_told_apart_without_hashing() -> None:
+    edges = [np.iinfo(np.int64).min, -1, 0, np.iinfo(np.int64).max]
+    some = np.random.default_rng(1).integers(-9, 9, 50).tolist()
+    for left, right in [([], []), ([1], []), ([], [1]), (edges * 2, edges[::3]), (some, some[:5])]:
+        numbers, others = np.array(left, np.int64), np.array(right, np.int64)
+        assert without_doubles(numbers).tolist() == sorted(set(left))
+        assert among(numbers, others).tolist() == [one in right for one in left]
