@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from services.dataset.copies.buckets import FULL, WINDOW, Buckets, Rows, buckets, least_equal
+from services.dataset.copies.buckets import FULL, WINDOW, Buckets, buckets, least_equal
 from services.dataset.copies.by_numpy import roots_of
 from services.dataset.copies.native import loops
-from services.dataset.copies.sketches import LANES, Signatures, Sketches, from_signatures, sketch
+from services.dataset.copies.sketches import LANES, THREADS, Signatures, Sketches, from_signatures, sketch
 
 Indices: TypeAlias = npt.NDArray[np.intp]
+Marks: TypeAlias = npt.NDArray[np.uint8]
 Texts: TypeAlias = Iterable[str] | Sketches | Signatures
 
 ALL_PAIRS = 1 << 20
@@ -71,7 +73,7 @@ def group_near_copies(texts: Texts, threshold: float, large: LargeBuckets | None
     """
     check(threshold)
     held = sketches_of(texts)
-    rows, twins = distinct(held.keys)
+    rows, twins = held.distinct
     parents = np.arange(len(held), dtype=np.int32)
     if threshold < 1 and len(rows) > 1:
         for found in buckets(held.signatures, rows, threshold):
@@ -124,7 +126,7 @@ def leaked(
             of both: then only those pairs are compared that it may have missed.
     """
     check(threshold)
-    _, twins = distinct(held.keys)
+    _, twins = held.distinct
     # What is neither kept nor looked through is passed over.
     is_kept = np.full(len(held), 2, np.uint8)
     is_kept[twins[others]] = 0
@@ -141,17 +143,27 @@ def leaked(
             one = Buckets(rows, np.zeros_like(ends), ends)
             least = 0 if held.grams.size else None
             loops.match(*arguments(held, threshold, one, least), len(rows), WINDOW, is_kept, marked)
-        else:
-            for found in buckets(held.signatures, rows, threshold) if known is None else known:
+        elif known is None:
+            for found in buckets(held.signatures, rows, threshold):
                 loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
+        else:
+            marked = matched(held, threshold, known, is_kept)
     return np.flatnonzero(((is_kept == 1) | (marked == 1))[twins[others]])
 
 
-def distinct(keys: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """The first row of each set of 3-grams, ordered by the sets alone, and the first for every row."""
-    _, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
-    rows = firsts.astype(np.int32)
-    return rows, rows[which]
+def matched(held: Sketches, threshold: float, known: list[Buckets], is_kept: Marks) -> Marks:
+    """What is like a kept row in buckets that lie ready: every core looks through some of these."""
+
+    def marked_in(some: list[Buckets]) -> Marks:
+        marked = np.zeros(len(held), np.uint8)
+        for found in some:
+            loops.match(*arguments(held, threshold, found), FULL, WINDOW, is_kept, marked)
+        return marked
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = pool.map(marked_in, (known[first::THREADS] for first in range(THREADS)))
+        found: Marks = np.bitwise_or.reduce(list(parts))
+    return found
 
 
 def sketches_of(texts: Texts) -> Sketches:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -56,6 +57,13 @@ class Sketches:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @cached_property
+    def distinct(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The first row of each set of 3-grams, ordered by the sets alone, and the first for every row."""
+        _, firsts, which = np.unique(self.keys, return_index=True, return_inverse=True)
+        rows = firsts.astype(np.int32)
+        return rows, rows[which]
 
 
 class Rooms:
