@@ -27,8 +27,9 @@ import psutil
 import pytest
 from minio import Minio
 
-from services.local.stack import down, log_path, status, tail_log, up
+from services.local.stack import down, log_path, tail_log, up
 from services.local.state import ComponentState, StackState, State
+from services.local.status import status
 from services.runtime.config import ROOMS
 from services.runtime.errors import FailedPrecondition, SishuError, Unauthenticated, Unavailable
 

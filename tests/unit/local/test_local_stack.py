@@ -13,11 +13,11 @@ from services.local.stack import (
     give_up_on_hopeless,
     log_path,
     prepare_home,
-    status,
     tail_log,
     up,
 )
 from services.local.state import ComponentState, Failure, StackState, State, save
+from services.local.status import status
 from services.runtime.errors import FailedPrecondition, NotFound, Unavailable
 
 
