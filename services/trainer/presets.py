@@ -94,3 +94,8 @@ def preset_fields(name: str) -> dict[str, object]:
             presets=names,
         )
     return PRESETS[name].config
+
+
+def by_name(preset: Preset) -> tuple[str]:
+    """What presets are sorted and paged by."""
+    return (preset.name,)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from services.runtime.convert import stored_object
 from services.runtime.db import first_answer
 from services.runtime.interceptors import Context
-from services.runtime.pages import page_request
+from services.runtime.pages import page_of, page_request
 from services.runtime.storage import Storage
 from services.trainer.convert import (
     model_kind,
@@ -23,7 +23,7 @@ from services.trainer.dataset_rows import check_version
 from services.trainer.deletion import Deletion
 from services.trainer.llama_factory.translation import translate
 from services.trainer.models import ModelFile, check_name, check_new_model, check_trainable
-from services.trainer.presets import PRESETS
+from services.trainer.presets import PRESETS, by_name
 from services.trainer.row_reports import RowReports
 from services.trainer.store import Store
 from services.trainer.training_runs import NewRun
@@ -175,7 +175,12 @@ class TrainingServicer(TrainingServiceServicer):
     async def ListTrainingPresets(
         self, request: run_pb.ListTrainingPresetsRequest, context: Context
     ) -> run_pb.ListTrainingPresetsResponse:
-        return run_pb.ListTrainingPresetsResponse(training_presets=map(preset_to_pb, PRESETS.values()))
+        wanted = page_request(request.page_size, request.page_token)
+        later = [preset for preset in sorted(PRESETS.values(), key=by_name) if by_name(preset) > wanted.after]
+        page = page_of(later[: wanted.limit], wanted, by_name)
+        return run_pb.ListTrainingPresetsResponse(
+            training_presets=map(preset_to_pb, page.rows), next_page_token=page.next_token
+        )
 
     async def _checked(self, wanted: training_run_pb2.TrainingRun, preset: str) -> NewRun:
         """The run to queue, held against model and dataset version."""

@@ -458,16 +458,25 @@ Global___TranslateTrainingConfigResponse: _TypeAlias = TranslateTrainingConfigRe
 
 @_typing.final
 class ListTrainingPresetsRequest(_message.Message):
-    """ListTrainingPresetsRequest has no parameters."""
+    """ListTrainingPresetsRequest asks for a page of presets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """OPTIONAL. Largest number of presets to return; 0 means 100; larger than 1000 is read as 1000."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,11 +484,14 @@ Global___ListTrainingPresetsRequest: _TypeAlias = ListTrainingPresetsRequest  # 
 
 @_typing.final
 class ListTrainingPresetsResponse(_message.Message):
-    """ListTrainingPresetsResponse carries all presets."""
+    """ListTrainingPresetsResponse is a page of presets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRAINING_PRESETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
     @_builtins.property
     def training_presets(self) -> _containers.RepeatedCompositeFieldContainer[_training_preset_pb2.TrainingPreset]:
         """The presets, by name."""
@@ -488,10 +500,11 @@ class ListTrainingPresetsResponse(_message.Message):
         self,
         *,
         training_presets: _abc.Iterable[_training_preset_pb2.TrainingPreset] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["training_presets", b"training_presets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "training_presets", b"training_presets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
