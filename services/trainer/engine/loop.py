@@ -199,7 +199,7 @@ def _announce(run: Run, rows: Rows, cutoff: int) -> None:
         memory_estimate_bytes=run.memory.estimate_bytes,
         versions=model.versions(),
         chat_template_sha256=run.identity["chat_template_sha256"],
-        renderer_sha256=run.identity["renderer"]["sha256"],
+        renderer_sha256=run.identity["renderer"].get("sha256", ""),
         base_model_sha256=run.identity["base_model_sha256"],
     )
 

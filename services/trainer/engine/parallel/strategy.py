@@ -101,6 +101,8 @@ class Replicated:
         *sums, norm = torch.stack([*group.add_up(figures), self.optimizer.norm()]).tolist()
         if all(math.isfinite(each) and each != 0 for each in (sums[0], norm)):
             self.optimizer.update(norm, learning_rate)
+        else:
+            self.optimizer.discard()
         return sums, norm
 
     def save(self, folder: Path, extra: dict[str, torch.Tensor]) -> None:

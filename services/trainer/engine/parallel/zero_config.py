@@ -48,6 +48,10 @@ class Asked(Protocol):
         """Of the base's weights; 0 leaves them as they are."""
 
     @property
+    def bad_step(self) -> str:
+        """What becomes of a step that came to nothing."""
+
+    @property
     def lora_init(self) -> str:
         """How adapters begin."""
 
@@ -83,6 +87,8 @@ def _check_with_zero(spec: Asked) -> None:
         ("optimizer", spec.optimizer, "adamw"),
         ("quantization_bits", spec.quantization_bits, 0),
         ("lora_init", spec.lora_init, "default"),
+        # Going back would need DeepSpeed to forget the gradients of a step that was begun.
+        ("bad_step", spec.bad_step, "stop"),
     ):
         if value != wanted:
             raise InvalidSpecError(f"{field}: {value} does not go with deepspeed_stage; use {wanted}")

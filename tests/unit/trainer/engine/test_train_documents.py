@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,17 @@ def test_a_run_learns_texts_and_measures_their_loss(
     # The first step sees some of them only.
     assert first["loss"] == pytest.approx(mean, rel=0.2)
     assert first["supervised_tokens"] == first["tokens"] - first["tokens"] // 64
+
+
+def test_a_base_without_a_chat_template_can_learn_texts(make_spec: MakeSpec, tmp_path: Path) -> None:
+    bare = shutil.copytree(make_spec().base_model, tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink(missing_ok=True)
+    settings = json.loads((bare / "tokenizer_config.json").read_text())
+    settings.pop("chat_template", None)
+    (bare / "tokenizer_config.json").write_text(json.dumps(settings))
+    rows = write(tmp_path / "rows.jsonl", TEXTS)
+    spec = make_spec(objective="cpt", base_model=bare, train_file=rows, cutoff_length=64, max_steps=2)
+    assert run(spec, StopSignal()) == 0
+    (started,) = events_of(spec, "started")
+    assert (started["chat_template_sha256"], started["renderer_sha256"]) == ("", "")
+    assert not (spec.output_dir / "adapter" / "renderer.json").exists()
