@@ -218,7 +218,6 @@ def resolve(given: Mapping[str, object]) -> TrainingConfig:
     if found is not None:
         raise _invalid(found.field, f"config.{found.field} {found.fault}")
     check_division(config)
-    check_labels(config)
     return config
 
 
@@ -245,21 +244,6 @@ def check_division(config: TrainingConfig) -> None:
         zero_config.check(config)
     except InvalidSpecError as error:
         raise _invalid(str(error).partition(":")[0], f"config.{error}") from error
-
-
-def check_labels(config: TrainingConfig) -> None:
-    """Hold what is learned of a row against the engine's rules.
-
-    Raises:
-        InvalidArgument: two wishes contradict each other.
-    """
-    if config.train_on_prompt and config.mask_history:
-        raise _invalid(
-            "train_on_prompt", "config.train_on_prompt contradicts config.mask_history; choose one of them"
-        )
-    for name in ("train_on_prompt", "mask_history"):
-        if getattr(config, name) and config.objective != "sft":
-            raise _invalid(name, f"config.{name} is for the objective sft, not for {config.objective}")
 
 
 def _invalid(field: str, message: str) -> InvalidArgument:

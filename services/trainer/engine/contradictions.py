@@ -38,6 +38,8 @@ _ONLY_WITH = (
     ("quantization_bits", 0, "method", ("lora",)),
     ("freeze_modules", (), "method", ("freeze",)),
     ("freeze_extra_modules", (), "method", ("freeze",)),
+    ("train_on_prompt", False, "objective", ("sft",)),
+    ("mask_history", False, "objective", ("sft",)),
     ("schedule_cycles", 1, "schedule", ("cosine_with_restarts",)),
     ("schedule_power", 1.0, "schedule", ("polynomial",)),
     ("min_rate_ratio", 0.0, "schedule", _WITH_LEAST),
@@ -62,6 +64,8 @@ def _contradictions(settings: Any, measured: bool | None) -> Iterator[Contradict
             yield Contradiction(field, f"has no meaning with {other} {mine}; it goes with {other} {wanted}")
     if settings.method != "lora" and settings.lora_targets not in ((), "all-linear"):
         yield Contradiction("lora_targets", f"has no meaning with method {settings.method}; leave it out")
+    if settings.train_on_prompt and settings.mask_history:
+        yield Contradiction("train_on_prompt", "contradicts mask_history; choose one of them")
     if settings.lora_init == "pissa":
         for field in ("quantization_bits", "use_dora", "use_rslora"):
             if getattr(settings, field):

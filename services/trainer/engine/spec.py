@@ -301,10 +301,5 @@ def _check_paths(spec: TrainSpec) -> None:
     if spec.validation_file is None and spec.early_stop_patience:
         raise InvalidSpecError("early_stop_patience: needs a validation_file; give one, or 0")
     zero_config.check(spec)
-    if spec.train_on_prompt and spec.mask_history:
-        raise InvalidSpecError("train_on_prompt: contradicts mask_history; choose one of them")
-    for name in ("train_on_prompt", "mask_history"):
-        if getattr(spec, name) and spec.objective != "sft":
-            raise InvalidSpecError(f"{name}: is for the objective sft; preferences learn answers only")
     if spec.output_dir.exists() and not spec.output_dir.is_dir():
         raise InvalidSpecError(f"output_dir: is not a folder: {spec.output_dir}")

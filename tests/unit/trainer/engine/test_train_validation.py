@@ -155,7 +155,7 @@ def test_other_validation_rows_are_another_run(make_spec: MakeSpec, held_out: Pa
         ({"early_stop_patience": 2}, "early_stop_patience: needs a validation_file"),
         ({"early_stop_margin": -1}, "early_stop_margin: must be from 0 to 1000"),
         ({"train_on_prompt": True, "mask_history": True}, "train_on_prompt: contradicts mask_history"),
-        ({"mask_history": True, "objective": "dpo"}, "mask_history: is for the objective sft"),
+        ({"mask_history": True, "objective": "dpo"}, "mask_history: has no meaning with objective dpo"),
     ],
 )
 def test_a_contradictory_spec_is_refused(make_spec: MakeSpec, changes: dict[str, Any], message: str) -> None:
