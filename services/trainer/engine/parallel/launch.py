@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import uuid
 from pathlib import Path
 
 from services.trainer.engine.errors import Stopped
@@ -33,7 +34,9 @@ def launch(path: Path, spec: TrainSpec) -> int:
     # Between processes of one machine; by default gloo asks how the machine's name resolves.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    options = ["--standalone", f"--nproc-per-node={spec.devices}", "--local-addr=127.0.0.1"]
+    # As `--standalone`, which only torchrun itself reads: a meeting of this run alone, on any free port.
+    options = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", f"--rdzv-id={uuid.uuid4()}"]
+    options += [f"--nproc-per-node={spec.devices}", "--local-addr=127.0.0.1"]
     options += ["--monitor-interval=0.2", "-m", "services.trainer.engine", str(path)]
     config, command, arguments = config_from_args(parse_args(options))  # type: ignore[no-untyped-call]
     try:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from services.trainer.engine.run import run
@@ -33,7 +32,8 @@ def assert_same(spec: TrainSpec, other: TrainSpec) -> None:
         load_file(each.output_dir / "adapter" / "adapter_model.safetensors") for each in (spec, other)
     )
     for name, weight in ours.items():
-        torch.testing.assert_close(weight, theirs[name], rtol=1e-3, atol=1e-4)
+        # Not number by number: where a gradient is next to nothing, Adam makes a step of its rounding.
+        assert (weight - theirs[name]).norm() <= 1e-3 * theirs[name].norm(), name
 
 
 def test_two_devices_do_the_steps_of_one_and_go_on_from_its_checkpoint(
