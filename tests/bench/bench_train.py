@@ -12,7 +12,7 @@ import argparse
 
 from tests.bench.parts import print_figures
 
-PARTS = ("training_packing", "training_resume", "training_rates")
+PARTS = ("training_packing", "training_kills", "training_rates")
 PROMISED = (
     "vs_llamafactory_default",
     "vs_llamafactory_best",
@@ -27,7 +27,7 @@ PROMISED = (
 )
 QUICK = {
     "training_packing": ("--rows", "12"),
-    "training_resume": ("--kills", "3"),
+    "training_kills": ("--kills", "4", "--steps", "60"),
     "training_rates": (
         *("--rows", "48", "--trials", "2", "--rounds", "4"),
         *("--settings", "rows_1", "rows_4_by_length"),

@@ -53,7 +53,7 @@ def test_a_run_killed_at_twenty_random_moments_is_the_run_that_nobody_kills(
     print(found)
     assert found["resume_ok"]
     assert found["kills"] == KILLS
-    assert found["loss_gap"] < 1e-6
+    assert found["kills_loss_gap"] < 1e-6
     assert found["kills_spoilt"] > 0
 
 
