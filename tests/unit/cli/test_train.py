@@ -10,11 +10,12 @@ import pytest
 
 from services.trainer.llama_factory.notes import NOTES
 from services.trainer.llama_factory.translation import translate
-from services.trainer.translation_convert import translation_to_pb
+from services.trainer.presets import PRESETS
+from services.trainer.translation_convert import preset_to_pb, translation_to_pb
 from sishu.cli import argument_files, run_sources, train
 from sishu.cli.argument_files import deepspeed_file, show_notes
 from sishu.cli.run_options import RunOptions
-from sishu.cli.train import Wanted, queued, understood
+from sishu.cli.train import Wanted, checked, over, queued, understood
 from sishu.cli.training_failures import SENTENCES
 from sishu.dataset.v1.dataset_service_pb2 import GetDatasetVersionResponse
 from sishu.dataset.v1.dataset_version_pb2 import DatasetVersion
@@ -28,6 +29,7 @@ from sishu.trainer.v1.model_service_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
 )
+from sishu.trainer.v1.training_config_pb2 import TrainingConfig
 
 FILE = "stage: sft\nlearning_rate: 2e-4\nnum_train_epochs: 2\nflash_attn: fa2\nplot_loss: true\n"
 
@@ -43,6 +45,11 @@ class FakeTraining:
     ) -> pb.TranslateTrainingConfigResponse:
         found = translate(request.text, request.devices or 1, request.deepspeed)
         return pb.TranslateTrainingConfigResponse(translation=translation_to_pb(found))
+
+    async def ListTrainingPresets(
+        self, request: pb.ListTrainingPresetsRequest
+    ) -> pb.ListTrainingPresetsResponse:
+        return pb.ListTrainingPresetsResponse(training_presets=map(preset_to_pb, PRESETS.values()))
 
     async def CreateTrainingRun(self, request: pb.CreateTrainingRunRequest) -> pb.CreateTrainingRunResponse:
         self.created.append(request)
@@ -79,6 +86,23 @@ async def test_options_come_before_the_file(client: Any, tmp_path: Path, said: l
     assert (told.config.epochs, told.config.learning_rate, told.config.publish) == (5.0, 2e-4, "best")
     assert told.config.HasField("warmup_ratio")
     assert said[0].startswith("plot_loss: ") and said[1].startswith("flash_attn: ")
+
+
+async def test_a_check_shows_preset_file_and_options_in_one(
+    client: Any, tmp_path: Path, said: list[str]
+) -> None:
+    told = await checked(client, wanted(tmp_path, FILE, preset="dcu-k100ai-32b"), RunOptions(devices=4))
+    preset = PRESETS["dcu-k100ai-32b"].config
+    assert (told.config.devices, told.config.learning_rate, told.config.epochs) == (4, 2e-4, 2.0)
+    assert told.config.deepspeed_stage == preset["deepspeed_stage"] == 3
+    with pytest.raises(ApiError, match="no preset nope; there are dcu-k100ai-32b,") as caught:
+        await checked(client, wanted(tmp_path, FILE, preset="nope"), RunOptions())
+    assert caught.value.reason == "TRAINING_PRESET_UNKNOWN"
+
+
+def test_a_list_takes_the_place_of_another() -> None:
+    both = over(TrainingConfig(lora_targets=["q_proj"], epochs=2), TrainingConfig(lora_targets=["v_proj"]))
+    assert (list(both.lora_targets), both.epochs) == (["v_proj"], 2)
 
 
 async def test_a_run_is_named_and_fed_by_its_file(client: Any, tmp_path: Path, said: list[str]) -> None:

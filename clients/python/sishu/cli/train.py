@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -81,7 +81,7 @@ def train(
     """`sishu train`: train, and wait for the end."""
     wanted = Wanted(project, name, dataset, model, config, preset)
     if check:
-        show_one(with_client(lambda client: understood(client, wanted, options)))
+        show_one(with_client(lambda client: checked(client, wanted, options)))
     else:
         run_it(wanted, options, wait=not no_wait)
 
@@ -142,11 +142,41 @@ async def understood(client: Client, wanted: Wanted, options: RunOptions) -> Tra
     devices = getattr(own, "devices", 0)
     told = await translated(client, wanted.config, text, devices, deepspeed_file(wanted.config, text))
     show_notes(told.notes)
-    both = TrainingConfig()
-    both.CopyFrom(told.config)
-    both.MergeFrom(own)
-    told.config.CopyFrom(both)
+    told.config.CopyFrom(over(told.config, own))
     return told
+
+
+async def checked(client: Client, wanted: Wanted, options: RunOptions) -> TrainingTranslation:
+    """What preset, file and options say together, the later before the earlier; nothing is started.
+
+    Raises:
+        ApiError: the file has faults, which were printed, or there is no such preset.
+    """
+    told = await understood(client, wanted, options)
+    if wanted.preset:
+        answer = await client.training.ListTrainingPresets(ListTrainingPresetsRequest())
+        presets = {each.name: each.config for each in answer.training_presets}
+        if wanted.preset not in presets:
+            raise ApiError(
+                "INVALID_ARGUMENT",
+                "TRAINING_PRESET_UNKNOWN",
+                f"there is no preset {wanted.preset}; there are {', '.join(presets)}",
+                "preset",
+                {"preset": wanted.preset, "presets": ", ".join(presets)},
+            )
+        told.config.CopyFrom(over(presets[wanted.preset], told.config))
+    return told
+
+
+def over(config: TrainingConfig, own: TrainingConfig) -> TrainingConfig:
+    """A config with what another says in the place of what it says itself."""
+    both: Any = TrainingConfig()  # its fields are named at run time
+    both.CopyFrom(config)
+    for field, _ in own.ListFields():
+        both.ClearField(field.name)
+    both.MergeFrom(own)
+    found: TrainingConfig = both
+    return found
 
 
 async def _version(client: Client, wanted: Wanted, told: TrainingTranslation) -> str:
